@@ -1,0 +1,1 @@
+"""The generator of the committed drawings, and the drawings."""

@@ -1,0 +1,1 @@
+"""Charts and pure functions: (state, event) in, (state, response, effects) out. No IO here."""

@@ -1,0 +1,1 @@
+"""Frozen pydantic values that every floor shares. Values only: no machine, no IO."""

@@ -1,0 +1,194 @@
+"""The state of one run of the Chorus loop, what it answers, and what a failure left behind.
+
+Values only: which state follows which is the chart's (`machines.chorus`), what a step does is the
+steps' (`machines.steps`).
+"""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pydantic import AwareDatetime, Field
+
+from machines.models import server_frames as frames
+from machines.models.domain import BaseState, Frozen, Role, ValidationResult, validation
+from machines.models.errors import ErrorCode
+from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
+from machines.models.outputs import Prior, StepEnum, StepOutput, Usage
+
+if TYPE_CHECKING:
+    from machines.models.effects import Effect
+
+
+class RunStatus(StrEnum):
+    """Where a run stands as a whole."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can happen to the run any more."""
+        return self in {RunStatus.FINISHED, RunStatus.FAILED, RunStatus.CANCELLED}
+
+
+class Health(StrEnum):
+    """The second region of a running run."""
+
+    STABLE = "stable"
+    RECOVERING = "recovering"
+
+
+class Awaited(StrEnum):
+    """What a stable running run waits for; it names the effect that is under way."""
+
+    PRIORS = "priors"
+    MODEL = "model"
+
+
+class Failure(StrEnum):
+    """Which error of the tree struck; each has its own edge and its own correction."""
+
+    AI = "ai"
+    NETWORK = "network"
+    STATE = "state"
+
+
+class ErrorState(Frozen):
+    """The failure that a run recovers from, or died of."""
+
+    failure: Failure
+    code: ErrorCode
+    message: str
+    """For people."""
+    at: AwareDatetime
+    retry_at: AwareDatetime | None
+    """When the next attempt is due; None where there is none."""
+    retry_in_ms: int | None
+    kept: Awaited
+    """The effect that was under way, and is performed again by `cache_and_retry`."""
+    partial: str | None = None
+    """Text of the failed attempt. Nothing of it feeds a later step."""
+
+
+class ContextMessage(Frozen):
+    """A recent message of the thread, as the loop's prompts quote it."""
+
+    message_id: MessageId
+    role: Role
+    author: PublicKey | None
+    content: str
+
+
+class StepRecord(Frozen):
+    """A completed step: nothing but completed steps is read by later ones."""
+
+    step: StepEnum
+    iteration: int = Field(ge=1)
+    attempt: int = Field(ge=1)
+    text: str
+    """What a person reads."""
+    output: StepOutput
+    usage: Usage | None = None
+    """None where the endpoint gave none: unknown is not zero."""
+
+
+class ChorusState(BaseState):
+    """One run of the loop over one prompt. `id` is the run's id."""
+
+    id: RunId
+    thread_id: ThreadId
+    message_id: MessageId
+    """The prompt."""
+    answer_id: MessageId
+    """The id that the answer will have; given with the run, so that replay gives it again."""
+    requested_by: PublicKey
+    prompt: str
+    messages: tuple[ContextMessage, ...] = ()
+    """Recent approved messages before the prompt, oldest first, as they were when it started."""
+    status: RunStatus = RunStatus.QUEUED
+    current_step: StepEnum = StepEnum.ACTION
+    health: Health = Health.STABLE
+    awaiting: Awaited = Awaited.MODEL
+    iteration: int = Field(default=1, ge=1)
+    attempt: int = Field(default=1, ge=1)
+    """Attempt of this step and iteration, from 1; also grows when a restart repeats it."""
+    failures: int = Field(default=0, ge=0)
+    """Failed attempts of this step and iteration that count against `max_attempts`."""
+    rebuilds: int = Field(default=0, ge=0)
+    """Times that this run was rebuilt from the journal, in all its steps."""
+    max_iterations: int = Field(ge=1)
+    max_attempts: int = Field(ge=1)
+    query: str
+    """What experience searches for: the prompt, then what update asks for."""
+    priors: tuple[Prior, ...] = ()
+    """Supplied to the model over all iterations, best first, each once; label Pn is place n."""
+    memory_available: bool = True
+    """False when the last search could not be answered."""
+    steps: tuple[StepRecord, ...] = ()
+    """Completed steps of all iterations, in order."""
+    model: str | None = None
+    """Name of the model that gave the newest completed step."""
+    error_state: ErrorState | None = None
+
+    def validate_state(self) -> ValidationResult:
+        final = self.status.final
+        return validation(
+            {
+                "iterations keep their bound": self.iteration > self.max_iterations,
+                "failures keep their bound": self.failures > self.max_attempts,
+                "a failed run says why": (
+                    self.status is RunStatus.FAILED and self.error_state is None
+                ),
+                "a recovering run says from what": (
+                    self.health is Health.RECOVERING and self.error_state is None
+                ),
+                "only a running run recovers": (
+                    self.health is Health.RECOVERING and self.status is not RunStatus.RUNNING
+                    and not final
+                ),
+                "a prior is supplied once": (
+                    len({prior.message_id for prior in self.priors}) != len(self.priors)
+                ),
+                "a finished run has its answer": (
+                    self.status is RunStatus.FINISHED
+                    and (not self.steps or self.steps[-1].step is not StepEnum.YIELD)
+                ),
+            }
+        )
+
+    def latest(self, step: StepEnum) -> StepRecord | None:
+        """The newest completed record of `step`, of whichever iteration."""
+        return next((record for record in reversed(self.steps) if record.step is step), None)
+
+
+class AnswerReady(frames.RunFrameData):
+    """The run has its answer. The transaction that holds this numbers the message in its thread
+    and makes PROTOCOL's `finished` of it."""
+
+    status: Literal["answer_ready"] = "answer_ready"
+    message_id_of_answer: MessageId
+
+
+ChorusResponse = (
+    frames.RunQueued
+    | frames.StepStarted
+    | frames.StepCompleted
+    | frames.StepRecovering
+    | AnswerReady
+    | frames.RunFailed
+    | frames.RunCancelled
+)
+"""What a transition tells the thread, one journal entry each: PROTOCOL's `chorus_response`."""
+
+
+class StepResult(NamedTuple):
+    """What a pure step gives back."""
+
+    state: ChorusState
+    response: "tuple[ChorusResponse, ...]"
+    """In order; one transition may answer more than once (`completed`, then `started`)."""
+    effects: "tuple[Effect, ...]"
+    """What the boundary must do once the transition is durable."""

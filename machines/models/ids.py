@@ -1,0 +1,53 @@
+"""Identifiers: one `NewType` for each thing that has a name.
+
+Only names live here. Ids are made at the boundary and passed in; nothing below it invents one.
+"""
+
+from typing import Annotated, NewType
+
+from pydantic import StringConstraints
+
+ThreadId = NewType("ThreadId", str)
+"""UUID string of a thread."""
+
+MessageId = NewType("MessageId", str)
+"""UUID string of a message."""
+
+RunId = NewType("RunId", str)
+"""UUID string of one run of the Chorus loop."""
+
+UserId = NewType("UserId", str)
+"""UUID string of a user's row; people are addressed by their `PublicKey`."""
+
+PublicKey = NewType("PublicKey", str)
+"""Base58 of the 32 bytes of an ed25519 public key: the name of a person everywhere."""
+
+RequestId = NewType("RequestId", str)
+"""The client's own id of a request, 1-64 of `A-Z a-z 0-9 _ - . :`."""
+
+ClientId = NewType("ClientId", str)
+"""UUID string of one client session (one connection chart instance)."""
+
+TimerId = NewType("TimerId", str)
+"""What a timer is for, e.g. `retry:<run_id>`; setting the same id again moves the timer."""
+
+StreamId = NewType("StreamId", str)
+"""A journal stream: `thread:<ThreadId>` or `user:<PublicKey>`."""
+
+PointId = NewType("PointId", str)
+"""UUID string of a point in the vector store, derived by uuid5 from what it stands for."""
+
+UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+UuidStr = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
+"""A canonical lower-case UUID, checked where it enters."""
+
+
+def thread_stream(thread_id: ThreadId) -> StreamId:
+    """The stream that holds everything that happened in a thread."""
+    return StreamId(f"thread:{thread_id}")
+
+
+def user_stream(public_key: PublicKey) -> StreamId:
+    """The stream that holds what a user did outside any thread."""
+    return StreamId(f"user:{public_key}")

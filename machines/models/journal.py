@@ -1,0 +1,212 @@
+"""What the journal holds, and the batches that are committed to it.
+
+A batch is one decision: all its entries, snapshots, timers, memory tasks and the remembered reply
+become durable in one transaction, or none of them does.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from machines.models.chorus import ChorusState
+from machines.models.domain import Frozen, Message, StateTransition, Thread
+from machines.models.events import ChorusEvent, MessageEvent
+from machines.models.ids import MessageId, PublicKey, RequestId, RunId, StreamId, ThreadId, TimerId
+from machines.models.operations import ThreadOperation
+from machines.models.outputs import StepEnum
+
+# --- What a machine did -------------------------------------------------------------------------
+
+
+class MachineTransition(Frozen):
+    """One edge that was taken; `edge` is the literal id of its element in the drawing."""
+
+    machine: str
+    instance: str
+    event: str
+    source: str
+    target: str
+    edge: str
+    effects: tuple[str, ...] = ()
+    """Names of the effects that it emitted."""
+
+
+class ChorusFired(Frozen):
+    """An event that a run accepted; replaying these gives the run's state again."""
+
+    machine: Literal["chorus"] = "chorus"
+    instance: RunId
+    event: ChorusEvent
+
+
+class MessageFired(Frozen):
+    """An event that a message accepted."""
+
+    machine: Literal["message"] = "message"
+    instance: MessageId
+    event: MessageEvent
+
+
+class ThreadFired(Frozen):
+    """An operation that a thread accepted."""
+
+    machine: Literal["thread"] = "thread"
+    instance: ThreadId
+    event: ThreadOperation
+
+
+Fired = Annotated[ChorusFired | MessageFired | ThreadFired, Field(discriminator="machine")]
+
+# --- Timers and memory tasks, kept as rows beside the journal -----------------------------------
+
+
+class RetryTimer(Frozen):
+    """The wait after a failed attempt of a run's step."""
+
+    timer: Literal["retry"] = "retry"
+    thread_id: ThreadId
+    run_id: RunId
+    step: StepEnum
+    iteration: int
+    attempt: int
+
+
+class ApprovalTimer(Frozen):
+    """The deadline of a pending message."""
+
+    timer: Literal["approval"] = "approval"
+    thread_id: ThreadId
+    message_id: MessageId
+
+
+class SessionTimer(Frozen):
+    """The end of a session."""
+
+    timer: Literal["session"] = "session"
+    token_hash: str
+    public_key: PublicKey
+
+
+Timer = Annotated[RetryTimer | ApprovalTimer | SessionTimer, Field(discriminator="timer")]
+
+
+class TimerRow(Frozen):
+    """A timer with its due time."""
+
+    id: TimerId
+    due_at: AwareDatetime
+    timer: Timer
+
+
+class IndexMessage(Frozen):
+    """An approved message must be found by vector search."""
+
+    task: Literal["index_message"] = "index_message"
+    thread_id: ThreadId
+    message_id: MessageId
+
+
+class RecordLinks(Frozen):
+    """Observation links the prompt to the priors that were selected."""
+
+    task: Literal["record_links"] = "record_links"
+    thread_id: ThreadId
+    run_id: RunId
+    prompt_id: MessageId
+    priors: tuple[tuple[MessageId, str], ...]
+    """(selected prior, why)."""
+
+
+MemoryTask = Annotated[IndexMessage | RecordLinks, Field(discriminator="task")]
+
+
+class QueuedTask(Frozen):
+    """A memory task that waits, in the order of the journal."""
+
+    position: int
+    """Grows with every task; the task is gone once the memory holds it."""
+    thread_id: ThreadId
+    seq: int
+    """Of the journal entry that asked for it."""
+    task: MemoryTask
+
+
+# --- Entries and batches ------------------------------------------------------------------------
+
+
+class EntryDraft(Frozen):
+    """An entry that has no number yet."""
+
+    stream: StreamId
+    type: Literal["chorus_response", "thread_event", "user_event"]
+    kind: str
+    """PROTOCOL's `kind`, the `status` of a chorus_response, or the kind of a user event."""
+    at: AwareDatetime
+    by: PublicKey | None
+    """Whose doing it is; None is the system itself."""
+    request_id: RequestId | None = None
+    """The cause, where it was a client's request."""
+    data: dict[str, object]
+    """The live frame's `data` as JSON, without `transitions`."""
+    fired: tuple[Fired, ...] = ()
+    transitions: tuple[MachineTransition, ...] = ()
+    changes: tuple[StateTransition, ...] = ()
+    """The resulting values; the snapshot rows are written from these alone."""
+    restricted_to: PublicKey | None = None
+    """Set where `data.message` is not approved: its content is for the co-authors and this author."""
+    fingerprint: str = ""
+    """Of the charts that accepted it."""
+
+
+class JournalEntry(EntryDraft):
+    """One accepted transition, numbered 1, 2, 3 ... in its stream."""
+
+    seq: int = Field(ge=1)
+
+
+class RememberedReply(Frozen):
+    """The answer of a mutating request, kept so that the same request is carried out once."""
+
+    public_key: PublicKey
+    request_id: RequestId
+    digest: str
+    """Of the request's type and data: another digest under the same id is a conflict."""
+    thread_id: ThreadId | None
+    message_id: MessageId | None = None
+    run_id: RunId | None = None
+    at: AwareDatetime
+    seq: int | None = None
+    """Filled by the journal: the number of the batch's last entry in the thread's stream."""
+
+
+class Batch(Frozen):
+    """What one decision makes durable."""
+
+    expected: dict[StreamId, int]
+    """For every stream of `entries`: the head (last seq, 0 for a new stream) that was decided on."""
+    entries: tuple[EntryDraft, ...]
+    run_contexts: tuple[ChorusState, ...] = ()
+    """Runs whose `messages` are written with this batch (they started); others keep what they had."""
+    timers: tuple[TimerRow, ...] = ()
+    """Set or moved."""
+    cancelled_timers: tuple[TimerId, ...] = ()
+    memory: tuple[MemoryTask, ...] = ()
+    reply: RememberedReply | None = None
+
+
+class Committed(Frozen):
+    """A batch that is durable."""
+
+    entries: tuple[JournalEntry, ...]
+    reply: RememberedReply | None = None
+
+
+class ThreadView(Frozen):
+    """A thread as decisions see it: one consistent read at `head_seq`."""
+
+    head_seq: int
+    thread: Thread
+    pending: tuple[Message, ...] = ()
+    """Messages that wait for approval, oldest first."""
+    runs: tuple[ChorusState, ...] = ()
+    """Runs that are not final, in the order of their requests."""

@@ -1,0 +1,62 @@
+"""Bounds that are part of the contract: the same for every server, so no setting moves them.
+
+Only numbers live here. What an operator may move (rates, queues, deadlines) is a setting of the
+server. Lengths of text count Unicode code points.
+"""
+
+MAX_FRAME_BYTES = 65_536
+"""Bytes of one frame from a client; more closes the socket with 1009."""
+
+MAX_CONTENT_LENGTH = 32_000
+"""Code points of one prompt; more is `too_large`."""
+
+MAX_NAME_LENGTH = 80
+"""Code points of a person's or a thread's name, once stripped."""
+
+MAX_REASON_LENGTH = 1_000
+"""Code points of the reason that comes with a rejection."""
+
+MAX_QUERY_LENGTH = 2_000
+"""Code points of a search query."""
+
+MAX_REQUEST_ID_LENGTH = 64
+"""Characters of a client's request id."""
+
+MAX_CURSOR_LENGTH = 512
+"""Characters of the opaque place at which a list goes on."""
+
+MAX_TOKEN_LENGTH = 256
+"""Characters of a session token."""
+
+DEFAULT_PAGE = 50
+"""Messages or threads in a page, where the client asks for no number."""
+
+MAX_PAGE = 200
+"""Messages or threads in one page."""
+
+DEFAULT_EVENTS_PAGE = 200
+"""Journal entries in a page of `events`, where the client asks for no number."""
+
+MAX_EVENTS_PAGE = 1_000
+"""Journal entries in one page of `events`."""
+
+MAX_EVENTS_PAGE_BYTES = 1_048_576
+"""Bytes after which a page of `events` ends, full or not."""
+
+MAX_CATCH_UP = 1_000
+"""Entries that `get_thread` sends after `after_seq`; more is `conflict`."""
+
+DEFAULT_SEARCH_RESULTS = 10
+"""Results of a search, where the client asks for no number."""
+
+MAX_SEARCH_RESULTS = 80
+"""Results of one search."""
+
+MAX_SEQ = 2**63 - 1
+"""The largest number that a journal can give an entry; also bounds every index."""
+
+PROTOCOL_VERSION = 1
+"""Version of the wire protocol, as `hello` tells it."""
+
+SUBPROTOCOL = "chorus.v1"
+"""The websocket subprotocol that stands for `PROTOCOL_VERSION`."""

@@ -1,0 +1,101 @@
+"""Operations on a thread: each is an event of the thread chart, and knows how it is applied.
+
+`apply_to` is arithmetic on values. Whether an operation is allowed is the chart's to say
+(`machines.thread`): call `StateManager.transition`, which fires the chart and then applies.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from machines.models.domain import Frozen, Thread, ThreadStatus
+from machines.models.ids import PublicKey
+
+
+class _Operation(Frozen):
+    at: AwareDatetime
+    actor: PublicKey | None
+    """Who asks; None is the system itself."""
+
+
+class AddMessage(_Operation):
+    """One more message stands at the end of the thread, at index `message_count`."""
+
+    event: Literal["add_message"] = "add_message"
+
+    def apply_to(self, thread: Thread) -> Thread:
+        return thread.transition_to(self.at, message_count=thread.message_count + 1)
+
+
+class JoinCoAuthor(_Operation):
+    """Somebody becomes a co-author: invited, or by an approved message."""
+
+    event: Literal["join"] = "join"
+    public_key: PublicKey
+
+    def apply_to(self, thread: Thread) -> Thread:
+        return thread.transition_to(self.at, co_authors=(*thread.co_authors, self.public_key))
+
+
+class LeaveCoAuthor(_Operation):
+    """A co-author goes; what they asked for goes on."""
+
+    event: Literal["leave"] = "leave"
+    public_key: PublicKey
+
+    def apply_to(self, thread: Thread) -> Thread:
+        left = tuple(key for key in thread.co_authors if key != self.public_key)
+        return thread.transition_to(self.at, co_authors=left)
+
+
+class RenameThread(_Operation):
+    """The thread gets another name."""
+
+    event: Literal["rename"] = "rename"
+    name: str
+
+    def apply_to(self, thread: Thread) -> Thread:
+        return thread.transition_to(self.at, name=self.name)
+
+
+class ArchiveThread(_Operation):
+    """The thread is only read from now on."""
+
+    event: Literal["archive"] = "archive"
+
+    def apply_to(self, thread: Thread) -> Thread:
+        return thread.transition_to(self.at, status=ThreadStatus.ARCHIVED)
+
+
+class CreditTokens(_Operation):
+    """The balance grows."""
+
+    event: Literal["credit_tokens"] = "credit_tokens"
+    amount: int = Field(ge=1, le=10**12)
+    cause: str = Field(min_length=1, max_length=200)
+
+    def apply_to(self, thread: Thread) -> Thread:
+        return thread.transition_to(self.at, token_balance=thread.token_balance + self.amount)
+
+
+class DebitTokens(_Operation):
+    """The balance shrinks, never below zero."""
+
+    event: Literal["debit_tokens"] = "debit_tokens"
+    amount: int = Field(ge=1, le=10**12)
+    cause: str = Field(min_length=1, max_length=200)
+
+    def apply_to(self, thread: Thread) -> Thread:
+        return thread.transition_to(self.at, token_balance=thread.token_balance - self.amount)
+
+
+ThreadOperation = Annotated[
+    AddMessage
+    | JoinCoAuthor
+    | LeaveCoAuthor
+    | RenameThread
+    | ArchiveThread
+    | CreditTokens
+    | DebitTokens,
+    Field(discriminator="event"),
+]

@@ -1,0 +1,156 @@
+"""What the six steps of the Chorus loop give, and the values that those outputs are made of.
+
+These are the shapes of PROTOCOL's `output`, `priors` and `usage`, used alike by the machines, the
+journal and the wire. Only values live here: prompts, parsing of a model's answer and the choice of
+the next step live with the machine. A step's text is not part of its output: it travels beside it.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from machines.models.ids import MessageId, PublicKey, ThreadId
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Timestamp = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment in UTC, written as RFC 3339 with `Z`; a time without a zone is refused."""
+
+Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+"""How sure the model says that it is, from 0 to 1."""
+
+
+class Value(BaseModel):
+    """A frozen value; unknown fields are ignored, so that fields may be added."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        # What stands beneath an attribute is its description in the published schema.
+        use_attribute_docstrings=True,
+        # What is written is always there: a published schema says so, default or not.
+        json_schema_serialization_defaults_required=True,
+    )
+
+
+class StepEnum(StrEnum):
+    """The steps of one iteration, in their order; only update may lead back to action."""
+
+    ACTION = "action"
+    EXPERIENCE = "experience"
+    INTENTION = "intention"
+    OBSERVATION = "observation"
+    UPDATE = "update"
+    YIELD = "yield"
+
+
+class Usage(Value):
+    """Tokens that one call cost, as the endpoint counted them.
+
+    None is unknown, which is not 0; where the total is unknown there is no `Usage` at all.
+    """
+
+    prompt_tokens: Annotated[int, Field(ge=0)] | None = None
+    completion_tokens: Annotated[int, Field(ge=0)] | None = None
+    total_tokens: Annotated[int, Field(ge=0)]
+
+
+class Prior(Value):
+    """An approved message that vector search found."""
+
+    message_id: MessageId
+    thread_id: ThreadId
+    content: str
+    author: PublicKey | None
+    """None for an answer of Chorus itself."""
+    score: Annotated[float, Field(allow_inf_nan=False)]
+    """Similarity to the query, the higher the closer; comparable within one search only."""
+    created_at: Timestamp
+
+
+class SelectedPrior(Value):
+    """A prior that the intention step chose, and its reason."""
+
+    message_id: MessageId
+    why: str
+
+
+class Citation(Value):
+    """A label in an answer's text, resolved to the prior that was supplied under it."""
+
+    label: str
+    """As it stands between brackets in the text, e.g. `P3`."""
+    message_id: MessageId
+    thread_id: ThreadId
+
+
+class ActionOutput(Value):
+    """The first answer without priors: text alone."""
+
+    step: Literal["action"] = "action"
+
+
+class ExperienceOutput(Value):
+    """What the priors add."""
+
+    step: Literal["experience"] = "experience"
+    key_insights: tuple[str, ...] = ()
+    used: tuple[MessageId, ...] = ()
+    """Priors that the synthesis drew on, a subset of those supplied."""
+
+
+class IntentionOutput(Value):
+    """What the person is after, in words and beneath them."""
+
+    step: Literal["intention"] = "intention"
+    explicit_intent: str
+    implicit_intent: str
+    confidence: Confidence
+    selected_priors: tuple[SelectedPrior, ...] = ()
+    """A subset of the priors supplied."""
+
+
+class ObservationOutput(Value):
+    """What shows across prompt, priors and insights, and what is missing."""
+
+    step: Literal["observation"] = "observation"
+    patterns: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+    confidence: Confidence
+
+
+class UpdateOutput(Value):
+    """Whether another iteration is worth it."""
+
+    step: Literal["update"] = "update"
+    reasoning: str
+    loop: bool
+    next_query: str | None = None
+    """What to search for next; None where `loop` is false."""
+    confidence: Confidence
+    key_insights: tuple[str, ...] = ()
+
+
+class YieldOutput(Value):
+    """The final answer's citations; the answer is the step's text."""
+
+    step: Literal["yield"] = "yield"
+    citations: tuple[Citation, ...] = ()
+    """A subset of the priors selected."""
+
+
+StepOutput = Annotated[
+    ActionOutput
+    | ExperienceOutput
+    | IntentionOutput
+    | ObservationOutput
+    | UpdateOutput
+    | YieldOutput,
+    Field(discriminator="step"),
+]
+"""The output of any step, told apart by `step`."""

@@ -1,0 +1,150 @@
+"""Untrusted text inside a prompt: how it is marked, made harmless, measured and clipped.
+
+The mark is a tag whose name carries a nonce, `<prior_3f9a01bc77de label="P1">`. Text inside can
+neither end its own tag nor begin another one: every `<` of it is written `&lt;`. The nonce is the
+second bolt: ids that it is derived from are made after the text was written, so its author could
+not have known it. What is written here can be read back here (`quotations`), to the letter.
+
+Pure functions of strings. Which text stands in which prompt is the matter of `machines.prompts`.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+CHARACTERS_PER_TOKEN: Final = 3.5
+"""An estimate on the safe side for most languages; exact counting needs a tokenizer's tables."""
+
+NONCE_LENGTH: Final = 12
+"""Hex digits of a nonce: 48 bits."""
+
+CLIPPED: Final = " [...]"
+"""Stands where text was cut off."""
+
+_KEPT_CONTROLS: Final = frozenset("\n\t")
+
+_HIDDEN: Final = frozenset(
+    chr(code)
+    for codes in (
+        (0x061C, 0x200E, 0x200F),  # marks of direction
+        range(0x202A, 0x202F),  # embeddings and overrides
+        range(0x2066, 0x206A),  # isolates
+        (0x200B, 0x2060, 0xFEFF),  # of no width; joiners stay, since emoji and scripts need them
+        range(0xE0000, 0xE0080),  # tags: a whole alphabet that nobody sees
+    )
+    for code in codes
+)
+
+_AMBIGUOUS: Final = re.compile(r"&(?=(?:amp|lt);)")
+_ENTITY: Final = re.compile(r"&(amp|lt);")
+_CUT_ENTITY: Final = re.compile(r"&[a-z]{0,3}$")
+_QUOTATION: Final = re.compile(
+    rf"<(?P<tag>[a-z]+)_(?P<nonce>[0-9a-f]{{{NONCE_LENGTH}}})(?P<attributes>[^<>]*)>\n"
+    r"(?P<body>[^<]*)\n"
+    r"</(?P=tag)_(?P=nonce)>"
+)
+_ATTRIBUTE: Final = re.compile(r'([a-z]+)="([^"<>]*)"')
+
+
+class Quotation(NamedTuple):
+    """A piece of text under its tag."""
+
+    tag: str
+    nonce: str
+    attributes: dict[str, str]
+    text: str
+
+
+def derive_nonce(*parts: str) -> str:
+    """Hex digits that nobody can foretell who does not know all `parts`, and that replay repeats."""
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:NONCE_LENGTH]
+
+
+def cleaned(text: str) -> str:
+    """`text` without what people cannot see: controls, changes of direction, hidden letters.
+
+    Line ends become `\\n`. Lone surrogates go too, since no request could carry them.
+    """
+    unified = text.replace("\r\n", "\n").replace("\r", "\n")
+    if unified.isascii() and unified.replace("\n", "").replace("\t", "").isprintable():
+        return unified
+    return "".join(character for character in unified if _is_kept(character))
+
+
+def _is_kept(character: str) -> bool:
+    if character in _KEPT_CONTROLS:
+        return True
+    return character not in _HIDDEN and unicodedata.category(character) not in {"Cc", "Cs"}
+
+
+def escaped(text: str) -> str:
+    """`text` without any `<`; `unescaped` gives it back."""
+    return _AMBIGUOUS.sub("&amp;", text).replace("<", "&lt;")
+
+
+def unescaped(text: str) -> str:
+    """What was given to `escaped`."""
+    return _ENTITY.sub(lambda found: "<" if found[1] == "lt" else "&", text)
+
+
+def harmless(text: str) -> str:
+    """`text` as it may stand between two tags."""
+    return escaped(cleaned(text))
+
+
+def quoted(tag: str, nonce: str, body: str, **attributes: str) -> str:
+    """`body`, which is `harmless` already, between its tags.
+
+    `attributes` are our own words, never text of people.
+    """
+    written = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    return f"<{tag}_{nonce}{written}>\n{body}\n</{tag}_{nonce}>"
+
+
+def quotations(prompt: str) -> list[Quotation]:
+    """Everything that `quoted` put into `prompt`, in order, with the text as it was."""
+    return [
+        Quotation(
+            tag=found["tag"],
+            nonce=found["nonce"],
+            attributes=dict(_ATTRIBUTE.findall(found["attributes"])),
+            text=unescaped(found["body"]),
+        )
+        for found in _QUOTATION.finditer(prompt)
+    ]
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens a model reads `text` as."""
+    return int(len(text) / CHARACTERS_PER_TOKEN) + 1
+
+
+def characters(tokens: int) -> int:
+    """How many characters fit into `tokens`."""
+    return int(tokens * CHARACTERS_PER_TOKEN)
+
+
+def clipped(body: str, limit: int) -> str:
+    """The beginning of a `harmless` text, at most `limit` characters, and a mark where it was cut."""
+    if len(body) <= limit:
+        return body
+    room = limit - len(CLIPPED)
+    if room <= 0:
+        return ""
+    return _CUT_ENTITY.sub("", body[:room]) + CLIPPED
+
+
+def fair_limit(lengths: Sequence[int], total: int) -> int:
+    """The greatest length such that texts clipped to it take no more than `total` together.
+
+    Long texts give way first: a short one stays whole while a longer one is there to be clipped.
+    """
+    remaining = total
+    for place, length in enumerate(ordered := sorted(lengths)):
+        share = remaining // (len(ordered) - place)
+        if length > share:
+            return share
+        remaining -= length
+    return total

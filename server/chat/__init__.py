@@ -1,0 +1,19 @@
+"""The terminal client: a program that knows PROTOCOL and nothing else of the server.
+
+    errors    what can go wrong, each with the one line that a person reads
+    keyfile   the ed25519 key on disk
+    signin    the address that is dialled, and the check of a statement before it is signed
+    frames    what comes over the wire, as frozen values; what a client tells its user interface
+    client    the protocol: sign-in, resume, requests and replies, frames in order
+    view      frames folded into what a person sees (pure)
+    verbs     what a person may type (pure)
+    session   one person's chat: state, and what each verb asks of the server
+    text      what a terminal may be given to print
+    render    views as rich renderables (pure)
+    terminal  the user interface on a tty
+    plain     the same without a tty: lines in, answers out
+    command   the entry: from an address to an exit code
+
+Nothing here imports machines, storage or another part of the server, so that whatever works here
+works from PROTOCOL alone.
+"""

@@ -1,0 +1,353 @@
+"""What comes over the wire as frozen values, and what the client tells its user interface.
+
+Values and their parsing only. Fields that this client does not know are ignored, since PROTOCOL may
+add some; names of steps, kinds, codes and statuses of things are plain strings for the same reason.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+
+class Value(BaseModel):
+    """A frozen value that tolerates added fields."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Frame(Value):
+    """One server frame; `data` is read by the type that the frame names."""
+
+    type: str
+    re: str | None = None
+    thread_id: str | None = None
+    seq: int | None = None
+    data: Mapping[str, object] = Field(default_factory=dict)
+
+
+class Limits(Value):
+    max_frame_bytes: int = 65_536
+    max_prompt_chars: int = 32_000
+
+
+class Model(Value):
+    name: str = "unknown"
+    offline: bool = False
+
+
+class Hello(Value):
+    protocol: int
+    epoch: str | int
+    limits: Limits = Limits()
+    model: Model = Model()
+
+
+class Challenge(Value):
+    statement: str
+    nonce: str
+
+
+class User(Value):
+    id: str
+    public_key: str
+    name: str | None = None
+
+
+class ThreadSummary(Value):
+    id: str
+    name: str
+    visibility: str
+    status: str = "active"
+    co_authors: tuple[str, ...] = ()
+    message_count: int = 0
+    updated_at: str = ""
+
+
+class Session(Value):
+    token: str
+
+
+class Init(Value):
+    user: User
+    threads: tuple[ThreadSummary, ...] = ()
+    session: Session
+    resumed: bool = False
+
+
+class Thread(Value):
+    id: str
+    name: str
+    visibility: str
+    status: str = "active"
+    co_authors: tuple[str, ...] = ()
+    message_count: int = 0
+
+
+class Vote(Value):
+    co_author: str
+    decision: str
+    reason: str | None = None
+
+
+class Citation(Value):
+    label: str
+    message_id: str
+    thread_id: str
+
+
+class Message(Value):
+    id: str
+    thread_id: str
+    index: int
+    role: str
+    author: str | None = None
+    content: str | None = None
+    """None where the reader has no right to content that is not approved."""
+    status: str
+    approvals: tuple[Vote, ...] = ()
+    electors: tuple[str, ...] = ()
+    run_id: str | None = None
+    citations: tuple[Citation, ...] = ()
+
+
+class Prior(Value):
+    message_id: str
+    thread_id: str
+    content: str
+    author: str | None = None
+    score: float
+
+
+class RunSnapshot(Value):
+    """A run that is not in a final state, as a snapshot tells of it."""
+
+    run_id: str
+    message_id: str
+    status: str
+    step: str | None = None
+    iteration: int = 1
+    attempt: int = 1
+    text: str | None = None
+
+
+class ThreadMessages(Value):
+    """The snapshot of a thread at `head_seq`."""
+
+    thread: Thread
+    names: Mapping[str, str | None] = Field(default_factory=dict)
+    messages: tuple[Message, ...] = ()
+    head_seq: int
+    has_more: bool = False
+    runs: tuple[RunSnapshot, ...] = ()
+
+
+class Threads(Value):
+    threads: tuple[ThreadSummary, ...] = ()
+    next: str | None = None
+
+
+class SearchResults(Value):
+    results: tuple[Prior, ...] = ()
+
+
+class Accepted(Value):
+    thread_id: str | None = None
+    message_id: str | None = None
+    run_id: str | None = None
+
+
+class Refusal(Value):
+    """The data of an `error`."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    retry_after_ms: int | None = None
+
+
+class StepOutput(Value):
+    """The outputs of all steps in one shape; each step fills its own fields."""
+
+    key_insights: tuple[str, ...] = ()
+    explicit_intent: str | None = None
+    implicit_intent: str | None = None
+    patterns: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+    loop: bool | None = None
+    next_query: str | None = None
+    confidence: float | None = None
+
+
+class RunEvent(Value):
+    """What every `chorus_response` carries; iteration and attempt count from 1."""
+
+    run_id: str
+    message_id: str
+    step: str | None = None
+    iteration: int = 1
+    attempt: int = 1
+
+
+class RunQueued(RunEvent):
+    status: Literal["queued"]
+
+
+class StepStarted(RunEvent):
+    status: Literal["started"]
+
+
+class StepDelta(RunEvent):
+    """Passing text; `offset` counts code points from the beginning of the attempt's text."""
+
+    status: Literal["delta"]
+    offset: int
+    text: str
+
+
+class StepCompleted(RunEvent):
+    status: Literal["completed"]
+    text: str
+    output: StepOutput = StepOutput()
+    priors: tuple[Prior, ...] | None = None
+
+
+class StepRecovering(RunEvent):
+    """One attempt failed; the next begins in `retry_in_ms` milliseconds."""
+
+    status: Literal["recovering"]
+    code: str
+    retry_in_ms: int = 0
+
+
+class RunFinished(RunEvent):
+    status: Literal["finished"]
+    message: Message
+    """The answer, as it stands in the thread."""
+
+
+class RunFailed(RunEvent):
+    status: Literal["failed"]
+    code: str
+    message: str
+
+
+class RunCancelled(RunEvent):
+    status: Literal["cancelled"]
+    by: str | None = None
+
+
+class ThreadEvent(Value):
+    """Something that people or time did to a thread; `by` is None for the system itself."""
+
+    kind: str
+    by: str | None = None
+    message_id: str | None = None
+    run_id: str | None = None
+    public_key: str | None = None
+    message: Message | None = None
+    thread: Thread | None = None
+
+
+RunEventUnion = (
+    RunQueued
+    | StepStarted
+    | StepDelta
+    | StepCompleted
+    | StepRecovering
+    | RunFinished
+    | RunFailed
+    | RunCancelled
+)
+
+
+class Notice(Value):
+    """Something happened in a thread of the user's that this connection does not follow."""
+
+    thread_id: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Online:
+    """Signed in; `resumed` after a dropped socket."""
+
+    user: User
+    threads: tuple[ThreadSummary, ...]
+    model: Model
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class Offline:
+    """The socket is gone; the next dial is in `retry_in` seconds."""
+
+    failures: int
+    """Dials in a row that came to nothing, this loss included."""
+    retry_in: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A thread is followed from this snapshot on; what was seen of it before is void."""
+
+    snapshot: ThreadMessages
+
+
+@dataclass(frozen=True)
+class CaughtUp:
+    """After a resume: every entry up to the snapshot's `head_seq` has been told.
+
+    What only the snapshot knows (the partial text of a running step) may be taken from it.
+    """
+
+    snapshot: ThreadMessages
+
+
+@dataclass(frozen=True)
+class Live:
+    """One frame of the followed thread, in order, without gap or repeat."""
+
+    thread_id: str
+    seq: int | None
+    """None for passing frames."""
+    body: RunEventUnion | ThreadEvent
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The followed thread is not to be had any more."""
+
+    thread_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something came that this client cannot read; a later version may."""
+
+    what: str
+
+
+ClientEvent = Online | Offline | Opened | CaughtUp | Live | Notice | Gone | Skipped
+"""What the client tells its user interface, in this order of happening."""
+
+_RUN_EVENT: TypeAdapter[RunEventUnion] = TypeAdapter(
+    Annotated[RunEventUnion, Field(discriminator="status")]
+)
+
+
+def parse_live(frame: Frame) -> RunEventUnion | ThreadEvent | None:
+    """The body of a live frame; None where this client cannot read it."""
+    try:
+        match frame.type:
+            case "chorus_response":
+                return _RUN_EVENT.validate_python(frame.data)
+            case "thread_event":
+                return ThreadEvent.model_validate(frame.data)
+            case _:
+                return None
+    except ValidationError:
+        return None

@@ -1,0 +1,319 @@
+"""Views as rich renderables. Pure: it decides what is shown and how, never when or where.
+
+Everything ends in `Harmless`, which cleans each segment on its way to the terminal: whatever others
+wrote, and whatever Markdown makes of it, no control character of theirs is printed. Rich's console
+markup is never used, since texts of others would be read as markup too.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from server.chat.frames import (
+    CaughtUp,
+    Citation,
+    ClientEvent,
+    Gone,
+    Live,
+    Message,
+    Notice,
+    Offline,
+    Online,
+    Opened,
+    Prior,
+    RunCancelled,
+    RunEventUnion,
+    RunFailed,
+    RunFinished,
+    RunQueued,
+    Skipped,
+    StepCompleted,
+    StepDelta,
+    StepRecovering,
+    StepStarted,
+    Thread,
+    ThreadEvent,
+    ThreadSummary,
+)
+from server.chat.text import clean, one_line
+from server.chat.verbs import USAGE
+from server.chat.view import ChatState
+
+STEP_STYLES = {
+    "action": "bright_cyan",
+    "experience": "bright_magenta",
+    "intention": "bright_yellow",
+    "observation": "bright_blue",
+    "update": "bright_green",
+    "yield": "bright_white",
+}
+PRIORS_SHOWN = 8
+MESSAGES_SHOWN = 12
+PRIOR_CHARS = 90
+
+_EVENT_SENTENCES = {
+    "thread_created": "{by} started the thread.",
+    "thread_renamed": "{by} named the thread “{thread}”.",
+    "thread_archived": "{by} archived the thread; it can only be read now.",
+    "co_author_joined": "{who} is a co-author now.",
+    "co_author_left": "{who} is no co-author any more.",
+    "vote_cast": "{by} voted on message #{index}.",
+    "message_approved": "Message #{index} is approved.",
+    "message_rejected": "{by} rejected message #{index}.",
+    "message_expired": "Message #{index} was not approved in time.",
+    "message_withdrawn": "{by} took back message #{index}.",
+}
+
+
+class Harmless:
+    """A renderable whose every segment of text is cleaned when it is rendered."""
+
+    def __init__(self, inner: RenderableType) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._inner, options):
+            if not segment.control:
+                yield Segment(clean(segment.text), segment.style)
+
+
+def note(text: str) -> RenderableType:
+    """One quiet line."""
+    return Text(f"· {one_line(text, 400)}", style="dim")
+
+
+def problem(text: str) -> RenderableType:
+    """One line that says what went wrong."""
+    return Text(f"✗ {one_line(text, 400)}", style="red")
+
+
+def person(key: str | None, state: ChatState) -> str:
+    """How a person is called: `you`, a name, or the beginning of the key. None is the system."""
+    if key is None:
+        return "Chorus"
+    if key == state.me:
+        return "you"
+    name = state.names.get(key)
+    return one_line(name, 40) if name else f"{one_line(key, 80)[:8]}…"
+
+
+def usage() -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    for verb, use in USAGE.items():
+        grid.add_row(Text(f"/{verb} {use.argument}".rstrip(), style="cyan"), use.meaning)
+    closing = "Anything else is a prompt; //… is a prompt that begins with a slash."
+    return Group(grid, Text(closing, style="dim"))
+
+
+def whoami(state: ChatState) -> RenderableType:
+    thread = "none" if state.thread is None else f"{state.thread.name} ({state.thread.id})"
+    model = (
+        f"{state.model} (no language model is connected)" if state.offline_model else state.model
+    )
+    grid = Table.grid(padding=(0, 2))
+    for label, value in (
+        ("key", state.me),
+        ("name", state.my_name or "none; /name chooses one"),
+        ("model", model),
+        ("thread", thread),
+    ):
+        grid.add_row(Text(label, style="dim"), Text(one_line(value)))
+    return grid
+
+
+def threads(listed: Sequence[ThreadSummary], scope: str) -> RenderableType:
+    if not listed:
+        return note(
+            "There is no public thread."
+            if scope == "public"
+            else "No threads yet; /new NAME starts one."
+        )
+    grid = Table.grid(padding=(0, 2))
+    for number, thread in enumerate(listed, start=1):
+        marks = [thread.visibility] + ([thread.status] if thread.status != "active" else [])
+        grid.add_row(
+            Text(f"{number}", style="cyan"),
+            Text(one_line(thread.name, 60), style="bold"),
+            Text(", ".join(one_line(mark, 20) for mark in marks)),
+            Text(f"{thread.message_count} messages", style="dim"),
+            Text(one_line(thread.id, 40), style="dim"),
+        )
+    return Group(grid, Text("/open N opens one.", style="dim"))
+
+
+def priors(found: Sequence[Prior], state: ChatState) -> RenderableType:
+    """Priors with their scores, best first as they came."""
+    if not found:
+        return note("Nothing was found.")
+    lines = [_prior(prior, state) for prior in found[:PRIORS_SHOWN]]
+    if len(found) > PRIORS_SHOWN:
+        lines.append(Text(f"  … and {len(found) - PRIORS_SHOWN} more", style="dim"))
+    return Group(*lines)
+
+
+def _prior(prior: Prior, state: ChatState) -> Text:
+    line = Text("  ")
+    line.append(f"{prior.score:5.2f} ", style="cyan")
+    line.append(f"{person(prior.author, state)}: ", style="bold dim")
+    line.append(one_line(prior.content, PRIOR_CHARS), style="dim")
+    return line
+
+
+def step_title(step: str, iteration: int, attempt: int) -> Text:
+    """`Experience · loop 2 · attempt 3`; the attempt only where it is not the first."""
+    title = Text(one_line(step, 20).capitalize(), style=f"bold {STEP_STYLES.get(step, 'white')}")
+    title.append(f" · loop {iteration}", style="dim")
+    if attempt > 1:
+        title.append(f" · attempt {attempt}", style="dim yellow")
+    return title
+
+
+def message(shown: Message, state: ChatState) -> RenderableType:
+    """A message as it stands in the thread."""
+    title = Text(f"{person(shown.author, state)} ", style="bold green" if shown.author else "bold")
+    title.append(f"#{shown.index}", style="dim")
+    if shown.status != "approved":
+        title.append(f" {one_line(shown.status, 20)}", style="yellow")
+    if shown.content is None:
+        return Group(title, Padding(Text("not shown to you", style="dim italic"), (0, 0, 1, 2)))
+    if shown.role == "chorus":
+        return answer(shown, state)
+    parts: list[RenderableType] = [title, Padding(Text(clean(shown.content)), (0, 0, 1, 2))]
+    if shown in state.to_vote_on:
+        parts.append(Text(f"  /approve #{shown.index} or /reject #{shown.index} REASON", "yellow"))
+    return Group(*parts)
+
+
+def answer(shown: Message, state: ChatState) -> RenderableType:
+    """The final answer: Markdown, and under it what its labels cite."""
+    # Hyperlinks off: a link then shows where it leads, instead of hiding it behind its words.
+    body = Markdown(clean(shown.content or ""), hyperlinks=False)
+    title = Text(f"Chorus #{shown.index}", style="bold bright_white")
+    return Group(title, Padding(body, (0, 2)), *citations(shown.citations, state), Text())
+
+
+def citations(cited: Iterable[Citation], state: ChatState) -> Iterable[Text]:
+    """One line for each citation; messages of this thread by their number and beginning."""
+    for citation in cited:
+        line = Text(f"  [{one_line(citation.label, 20)}] ", style="cyan")
+        source = state.message(citation.message_id)
+        if source is None:
+            line.append(
+                f"message {one_line(citation.message_id, 40)} of thread {one_line(citation.thread_id, 40)}",
+                style="dim",
+            )
+        else:
+            line.append(f"#{source.index} {person(source.author, state)}: ", style="dim")
+            line.append(one_line(source.content or "", PRIOR_CHARS), style="dim")
+        yield line
+
+
+def thread_header(thread: Thread, state: ChatState) -> RenderableType:
+    authors = ", ".join(person(key, state) for key in thread.co_authors)
+    subtitle = Text(f"{one_line(thread.visibility, 20)} · {authors}", style="dim")
+    if thread.status != "active":
+        subtitle.append(f" · {one_line(thread.status, 20)}", style="yellow")
+    return Group(Rule(Text(one_line(thread.name, 80), style="bold"), style="dim"), subtitle, Text())
+
+
+def scrollback(before: ChatState, event: ClientEvent, after: ChatState) -> list[RenderableType]:
+    """What an event leaves on the screen for good; passing text leaves nothing."""
+    match event:
+        case Online(resumed=False):
+            return [whoami(after), Text()]
+        case Online():
+            return [note("Back online.")]
+        case Offline(reason=reason):
+            told = isinstance(before.link, Offline)
+            return [] if told else [note(f"Connection lost ({reason}); dialling again.")]
+        case Opened(snapshot):
+            shown = [message(each, after) for each in snapshot.messages[-MESSAGES_SHOWN:]]
+            hidden = snapshot.thread.message_count - len(shown)
+            earlier = [note(f"{hidden} earlier messages")] if hidden > 0 else []
+            return [thread_header(snapshot.thread, after), *earlier, *shown]
+        case Live(body=ThreadEvent() as happened):
+            return _thread_event(happened, after if after.thread else before)
+        case Live(body=body):
+            assert not isinstance(body, ThreadEvent), "the case above"  # noqa: S101
+            return _run_event(body, before, after)
+        case Gone(reason=reason):
+            return [problem(f"The thread is closed: {reason}")]
+        case Notice(thread_id=thread_id):
+            return [note(f"Something new in thread {thread_id}.")]
+        case Skipped(what):
+            return [note(f"Not understood: {what}")]
+        case CaughtUp():
+            return []
+        case _:
+            assert_never(event)
+
+
+def _run_event(event: RunEventUnion, before: ChatState, after: ChatState) -> list[RenderableType]:
+    match event:
+        case RunQueued():
+            return [note("Queued behind the run under way.")] if before.running else []
+        case StepCompleted():
+            return [] if event.step == "yield" else [_completed(event, after)]
+        case StepRecovering():
+            text = f"  ↻ {one_line(event.code, 40)}: again in {event.retry_in_ms / 1000:.1f} s"
+            title = step_title(event.step or "", event.iteration, event.attempt)
+            return [Text.assemble(title, Text(text, style="yellow"))]
+        case RunFinished():
+            return [answer(event.message, after)]
+        case RunFailed():
+            return [
+                problem(f"The run failed ({event.code}): {event.message}"),
+                note("/retry tries again."),
+            ]
+        case RunCancelled():
+            return [note(f"{person(event.by, after)} stopped the run.")]
+        case StepStarted() | StepDelta():
+            return []
+        case _:
+            assert_never(event)
+
+
+def _completed(event: StepCompleted, state: ChatState) -> RenderableType:
+    output = event.output
+    parts: list[RenderableType] = [step_title(event.step or "", event.iteration, event.attempt)]
+    if event.priors is not None:
+        parts.append(priors(event.priors, state) if event.priors else Text("  no priors", "dim"))
+    if event.text:
+        parts.append(Padding(Text(clean(event.text)), (0, 2)))
+    parts.extend(
+        Text(f"  • {one_line(item)}", style="dim")
+        for item in (*output.key_insights, *output.patterns)
+    )
+    if output.confidence is not None:
+        parts.append(Text(f"  confidence {output.confidence:.2f}", style="dim"))
+    if output.loop:
+        parts.append(Text(f"  ↺ loops again: {one_line(output.next_query or '')}", style="yellow"))
+    return Group(*parts, Text())
+
+
+def _thread_event(event: ThreadEvent, state: ChatState) -> list[RenderableType]:
+    if event.kind == "message_submitted":
+        return [] if event.message is None else [message(event.message, state)]
+    about = event.message or (state.message(event.message_id) if event.message_id else None)
+    template = _EVENT_SENTENCES.get(event.kind)
+    if template is None:
+        return []
+    sentence = template.format(
+        by=person(event.by, state),
+        who=person(event.public_key or event.by, state),
+        thread=state.thread.name if state.thread else "",
+        index="?" if about is None else about.index,
+    )
+    reasons = [
+        vote.reason
+        for vote in (about.approvals if about else ())
+        if event.kind == "message_rejected" and vote.decision.startswith("reject") and vote.reason
+    ]
+    return [note(" ".join([sentence, *reasons]))]

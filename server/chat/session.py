@@ -1,0 +1,215 @@
+"""One person's chat: the folded state, and what each verb asks of the server.
+
+Both user interfaces stand on it. Results are given to `show` as rich renderables of `render`;
+refusals are raised, and the user interface says them.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from rich.console import RenderableType
+
+from server.chat import render
+from server.chat.client import ChorusClient
+from server.chat.errors import BadInput, ChatError
+from server.chat.frames import Accepted, ClientEvent, Message, ThreadSummary
+from server.chat.text import one_line
+from server.chat.verbs import Command, Verb, split_index, split_visibility
+from server.chat.view import ChatState, RunStatus, close, expect, fold
+
+THREAD_NAME_CHARS = 60
+
+
+@dataclass(frozen=True)
+class _Waiter:
+    until: Callable[[ChatState], bool]
+    reached: asyncio.Future[ChatState]
+
+
+class ChatSession:
+    """Feed it every client event by `take`; carry out what a person typed by `do`."""
+
+    def __init__(self, client: ChorusClient, show: Callable[[RenderableType], None]) -> None:
+        self.state = ChatState(me=client.public_key)
+        self._client = client
+        self._show = show
+        self._listed: tuple[ThreadSummary, ...] = ()
+        self._waiters: list[_Waiter] = []
+
+    def take(self, event: ClientEvent) -> tuple[ChatState, ChatState]:
+        """Fold one event; returns the states before and after it."""
+        before, self.state = self.state, fold(self.state, event)
+        for waiter in list(self._waiters):
+            if waiter.reached.done():
+                self._waiters.remove(waiter)
+            elif waiter.until(self.state):
+                self._waiters.remove(waiter)
+                waiter.reached.set_result(self.state)
+        return before, self.state
+
+    def end(self, error: ChatError) -> None:
+        """No event will come any more: everyone who waits for one is told so."""
+        for waiter in self._waiters:
+            if not waiter.reached.done():
+                waiter.reached.set_exception(error)
+        self._waiters.clear()
+
+    async def until(self, condition: Callable[[ChatState], bool]) -> ChatState:
+        """The first state, from now on, that `condition` holds of. Raises what ended the session."""
+        if condition(self.state):
+            return self.state
+        reached: asyncio.Future[ChatState] = asyncio.get_running_loop().create_future()
+        self._waiters.append(_Waiter(condition, reached))
+        return await reached
+
+    async def open(self, thread_id: str) -> None:
+        """Open a thread; returns when its snapshot is in the state."""
+        await self._client.follow(thread_id)
+        await self.until(lambda state: state.thread is not None and state.thread.id == thread_id)
+
+    async def do(self, command: Command) -> Accepted | None:
+        """Carry out one command; returns what the server accepted, once it holds it.
+
+        Raises RequestRefused, BadInput, or what ended the session. Quitting is the user
+        interface's own affair: here it does nothing.
+        """
+        argument = command.argument
+        match command.verb:
+            case Verb.SAY:
+                return await self._say(argument)
+            case Verb.HELP:
+                self._show(render.usage())
+            case Verb.THREADS:
+                await self._list("mine")
+            case Verb.PUBLIC:
+                await self._list("public")
+            case Verb.OPEN:
+                await self.open(await self._find(argument))
+            case Verb.CLOSE:
+                await self._close()
+            case Verb.NEW:
+                return await self._new(*split_visibility(argument))
+            case Verb.RENAME:
+                return await self._act("rename_thread", name=argument)
+            case Verb.INVITE:
+                return await self._act("invite_co_author", public_key=argument)
+            case Verb.APPROVE:
+                message, _ = self._choose(argument, self.state.to_vote_on, "waits for your vote")
+                return await self._act("approve_message", message_id=message.id)
+            case Verb.REJECT:
+                message, reason = self._choose(
+                    argument, self.state.to_vote_on, "waits for your vote"
+                )
+                given = {"reason": reason} if reason else {}
+                return await self._act("reject_message", message_id=message.id, **given)
+            case Verb.WITHDRAW:
+                own = tuple(m for m in self.state.pending if m.author == self.state.me)
+                message, _ = self._choose(argument, own, "of yours is waiting")
+                return await self._act("withdraw_message", message_id=message.id)
+            case Verb.STOP:
+                return await self._stop()
+            case Verb.RETRY:
+                return await self._retry()
+            case Verb.SEARCH:
+                found = await self._client.search(argument)
+                self._show(render.priors(found.results, self.state))
+            case Verb.NAME:
+                accepted = await self._client.act("set_name", name=argument)
+                self.state = replace(self.state, my_name=argument)
+                self._show(render.note(f"You are called {argument} now."))
+                return accepted
+            case Verb.WHOAMI:
+                self._show(render.whoami(self.state))
+            case Verb.LEAVE:
+                self._confirm(command, "You stop being a co-author, and cannot undo it yourself.")
+                return await self._act("leave_co_authorship")
+            case Verb.ARCHIVE:
+                self._confirm(command, "The thread ends for everyone; its runs are cancelled.")
+                return await self._act("archive_thread")
+            case Verb.QUIT:
+                return None
+            case _:
+                assert_never(command.verb)
+        return None
+
+    # -- parts of verbs --------------------------------------------------------------------------
+
+    def _thread_id(self) -> str:
+        if self.state.thread is None:
+            raise BadInput("No thread is open; /threads lists yours, /new NAME starts one.")
+        return self.state.thread.id
+
+    async def _act(self, request: str, **data: object) -> Accepted:
+        accepted = await self._client.act(request, thread_id=self._thread_id(), **data)
+        if accepted.run_id is not None and request != "cancel_run":
+            self.state = expect(self.state, accepted.run_id, accepted.message_id or "")
+        return accepted
+
+    async def _say(self, prompt: str) -> Accepted:
+        """Submit a prompt; where no thread is open, a private one named after it is begun."""
+        if self.state.thread is None:
+            await self._new(one_line(prompt, THREAD_NAME_CHARS), "private")
+        accepted = await self._act("submit_prompt", prompt=prompt)
+        if accepted.run_id is None:
+            self._show(render.note("Your message waits for the approval of the co-authors."))
+        return accepted
+
+    async def _new(self, name: str, visibility: str) -> Accepted:
+        accepted = await self._client.act("create_thread", name=name, visibility=visibility)
+        if accepted.thread_id is not None:
+            await self.open(accepted.thread_id)
+        return accepted
+
+    async def _close(self) -> None:
+        self._thread_id()
+        await self._client.unfollow()
+        self.state = close(self.state)
+
+    async def _list(self, scope: str) -> None:
+        self._listed = (await self._client.threads(scope)).threads
+        self._show(render.threads(self._listed, scope))
+
+    async def _find(self, wanted: str) -> str:
+        """The id of a thread: its number in the last list, or the beginning of its id."""
+        if not self._listed:
+            self._listed = (await self._client.threads("mine")).threads
+        if wanted.isascii() and wanted.isdigit() and len(wanted) < 6:
+            if 1 <= int(wanted) <= len(self._listed):
+                return self._listed[int(wanted) - 1].id
+            raise BadInput(f"The last list has no thread {wanted}; /threads shows it.")
+        matching = [thread.id for thread in self._listed if thread.id.startswith(wanted)]
+        return matching[0] if len(matching) == 1 else wanted
+
+    def _choose(
+        self, argument: str, among: tuple[Message, ...], what_it_does: str
+    ) -> tuple[Message, str]:
+        """The message that `#N` names, else the oldest, and the rest of the argument."""
+        self._thread_id()
+        index, rest = split_index(argument)
+        chosen = [message for message in among if index is None or message.index == index]
+        if not chosen:
+            which = "No message" if index is None else f"No message #{index}"
+            raise BadInput(f"{which} {what_it_does}.")
+        return chosen[0], rest
+
+    async def _stop(self) -> Accepted:
+        self._thread_id()
+        run = self.state.running or next(iter(self.state.live_runs), None)
+        if run is None:
+            raise BadInput("Nothing is running here.")
+        return await self._act("cancel_run", run_id=run.run_id)
+
+    async def _retry(self) -> Accepted:
+        self._thread_id()
+        again = {RunStatus.FAILED, RunStatus.CANCELLED}
+        run = next((run for run in reversed(self.state.runs) if run.status in again), None)
+        if run is None:
+            raise BadInput("No run that failed or was cancelled is known here.")
+        return await self._act("retry_run", run_id=run.run_id)
+
+    def _confirm(self, command: Command, consequence: str) -> None:
+        self._thread_id()
+        if command.argument.lower() != "yes":
+            raise BadInput(f"{consequence} If you mean it: /{command.verb} yes")

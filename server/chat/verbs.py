@@ -1,0 +1,116 @@
+"""What a person may type: prompts and slash commands. Pure parsing; nothing is carried out here."""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from server.chat.errors import BadInput
+
+
+class Takes(Enum):
+    """Whether a verb is followed by something."""
+
+    NOTHING = "nothing"
+    MAYBE = "maybe"
+    SOMETHING = "something"
+
+
+class Verb(StrEnum):
+    SAY = "say"
+    HELP = "help"
+    THREADS = "threads"
+    PUBLIC = "public"
+    OPEN = "open"
+    CLOSE = "close"
+    NEW = "new"
+    RENAME = "rename"
+    INVITE = "invite"
+    APPROVE = "approve"
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
+    STOP = "stop"
+    RETRY = "retry"
+    SEARCH = "search"
+    NAME = "name"
+    WHOAMI = "whoami"
+    LEAVE = "leave"
+    ARCHIVE = "archive"
+    QUIT = "quit"
+
+
+@dataclass(frozen=True)
+class Usage:
+    takes: Takes
+    argument: str
+    """As the help shows it."""
+    meaning: str
+
+
+USAGE: dict[Verb, Usage] = {
+    Verb.HELP: Usage(Takes.NOTHING, "", "this list"),
+    Verb.THREADS: Usage(Takes.NOTHING, "", "your threads"),
+    Verb.PUBLIC: Usage(Takes.NOTHING, "", "threads that anyone may read"),
+    Verb.OPEN: Usage(Takes.SOMETHING, "N | ID", "open a thread of the last list, or by its id"),
+    Verb.CLOSE: Usage(Takes.NOTHING, "", "stop following the thread"),
+    Verb.NEW: Usage(Takes.SOMETHING, "NAME [public]", "start a thread and open it"),
+    Verb.RENAME: Usage(Takes.SOMETHING, "NAME", "rename the thread"),
+    Verb.INVITE: Usage(Takes.SOMETHING, "KEY", "make a person a co-author"),
+    Verb.APPROVE: Usage(Takes.MAYBE, "[#N]", "approve a waiting message, the oldest by default"),
+    Verb.REJECT: Usage(Takes.MAYBE, "[#N] [REASON]", "reject one"),
+    Verb.WITHDRAW: Usage(Takes.MAYBE, "[#N]", "take back a waiting message of your own"),
+    Verb.STOP: Usage(Takes.NOTHING, "", "cancel the run under way"),
+    Verb.RETRY: Usage(Takes.NOTHING, "", "run the last failed or cancelled prompt again"),
+    Verb.SEARCH: Usage(Takes.SOMETHING, "WORDS", "search what you may read"),
+    Verb.NAME: Usage(Takes.SOMETHING, "NAME", "choose the name that others see"),
+    Verb.WHOAMI: Usage(Takes.NOTHING, "", "your key and name, the model, the thread"),
+    Verb.LEAVE: Usage(Takes.MAYBE, "yes", "stop being a co-author of the thread, for good"),
+    Verb.ARCHIVE: Usage(Takes.MAYBE, "yes", "end the thread for everyone; it stays readable"),
+    Verb.QUIT: Usage(Takes.NOTHING, "", "leave (Ctrl-D does too)"),
+}
+"""Every slash command, in the order of the help."""
+
+
+@dataclass(frozen=True)
+class Command:
+    verb: Verb
+    argument: str = ""
+
+
+def parse(line: str) -> Command | None:
+    """What `line` asks for; None where it is blank. Raises BadInput.
+
+    A line that begins with `//` is a prompt that begins with `/`.
+    """
+    text = line.encode("utf-8", "replace").decode().strip()
+    if not text:
+        return None
+    if text.startswith("//"):
+        return Command(Verb.SAY, text[1:])
+    if not text.startswith("/"):
+        return Command(Verb.SAY, text)
+    word, _, rest = text[1:].partition(" ")
+    verb = next((verb for verb in USAGE if verb == word.lower()), None)
+    if verb is None:
+        raise BadInput(f"There is no /{word}; /help lists what there is.")
+    argument, usage = rest.strip(), USAGE[verb]
+    if usage.takes is Takes.NOTHING and argument:
+        raise BadInput(f"/{verb} takes nothing after it.")
+    if usage.takes is Takes.SOMETHING and not argument:
+        raise BadInput(f"Usage: /{verb} {usage.argument}")
+    return Command(verb, argument)
+
+
+def split_index(argument: str) -> tuple[int | None, str]:
+    """The message number of a leading `#N`, if there is one, and the rest."""
+    first, _, rest = argument.partition(" ")
+    digits = first.removeprefix("#")
+    if first.startswith("#") and digits.isascii() and digits.isdigit():
+        return int(digits), rest.strip()
+    return None, argument
+
+
+def split_visibility(argument: str) -> tuple[str, str]:
+    """Name and visibility of `NAME [public]`."""
+    name, _, last = argument.rpartition(" ")
+    if name and last.lower() in {"public", "private"}:
+        return name.strip(), last.lower()
+    return argument, "private"

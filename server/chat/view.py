@@ -1,0 +1,369 @@
+"""What a person sees, folded from what the client tells. Pure: no clock, no IO, no printing.
+
+`fold(state, event)` is the whole interface. Texts stay as they came, since offsets count in them;
+they are cleaned where they are rendered.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import assert_never
+
+from server.chat.frames import (
+    CaughtUp,
+    ClientEvent,
+    Gone,
+    Live,
+    Message,
+    Notice,
+    Offline,
+    Online,
+    Opened,
+    Prior,
+    RunCancelled,
+    RunEvent,
+    RunEventUnion,
+    RunFailed,
+    RunFinished,
+    RunQueued,
+    RunSnapshot,
+    Skipped,
+    StepCompleted,
+    StepDelta,
+    StepOutput,
+    StepRecovering,
+    StepStarted,
+    Thread,
+    ThreadEvent,
+    ThreadMessages,
+)
+
+ENDED_RUNS_KEPT = 50
+
+
+class StepStatus(StrEnum):
+    RUNNING = "running"
+    RECOVERING = "recovering"
+    """This attempt failed; another comes."""
+    COMPLETED = "completed"
+
+
+class RunStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    """It ended while the client was away for too long to be told how."""
+
+
+LIVE = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One attempt of a step in one iteration, both counted from 1."""
+
+    step: str
+    iteration: int
+    attempt: int
+    status: StepStatus = StepStatus.RUNNING
+    text: str = ""
+    output: StepOutput = field(default_factory=StepOutput)
+    priors: tuple[Prior, ...] = ()
+    code: str = ""
+    """Why a recovering attempt failed."""
+    retry_in_ms: int = 0
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return self.step, self.iteration, self.attempt
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run of the loop: its attempts in order, the last one being where it stands."""
+
+    run_id: str
+    message_id: str
+    status: RunStatus = RunStatus.QUEUED
+    steps: tuple[StepView, ...] = ()
+    answer: Message | None = None
+    failure: tuple[str, str] | None = None
+    """Code and sentence of a failed run."""
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
+
+    @property
+    def current(self) -> StepView | None:
+        return self.steps[-1] if self.steps else None
+
+
+@dataclass(frozen=True)
+class ChatState:
+    """All that the user interface shows."""
+
+    me: str
+    """The person's own public key."""
+    my_name: str | None = None
+    model: str = ""
+    offline_model: bool = False
+    link: Online | Offline | None = None
+    """None before the first sign-in was told."""
+    thread: Thread | None = None
+    names: Mapping[str, str | None] = field(default_factory=dict)
+    messages: tuple[Message, ...] = ()
+    """Oldest first."""
+    runs: tuple[RunView, ...] = ()
+    """In the order in which they were first heard of."""
+
+    def run(self, run_id: str) -> RunView | None:
+        return next((run for run in self.runs if run.run_id == run_id), None)
+
+    def message(self, message_id: str) -> Message | None:
+        return next((message for message in self.messages if message.id == message_id), None)
+
+    @property
+    def live_runs(self) -> tuple[RunView, ...]:
+        return tuple(run for run in self.runs if run.is_live)
+
+    @property
+    def running(self) -> RunView | None:
+        """The run whose steps stream now."""
+        return next((run for run in self.runs if run.status is RunStatus.RUNNING), None)
+
+    @property
+    def pending(self) -> tuple[Message, ...]:
+        """Messages that wait for approval."""
+        return tuple(message for message in self.messages if message.status == "pending")
+
+    @property
+    def to_vote_on(self) -> tuple[Message, ...]:
+        """Pending messages that wait for this person's vote."""
+        return tuple(
+            message
+            for message in self.pending
+            if self.me in message.electors
+            and all(vote.co_author != self.me for vote in message.approvals)
+        )
+
+
+def fold(state: ChatState, event: ClientEvent) -> ChatState:
+    """The state after `event`."""
+    match event:
+        case Online():
+            return replace(
+                state,
+                link=event,
+                my_name=event.user.name,
+                model=event.model.name,
+                offline_model=event.model.offline,
+            )
+        case Offline():
+            return replace(state, link=event)
+        case Opened(snapshot):
+            return _open(state, snapshot)
+        case CaughtUp(snapshot):
+            return _overlay(state, snapshot)
+        case Live(thread_id, _, body):
+            if state.thread is None or state.thread.id != thread_id:
+                return state
+            if isinstance(body, ThreadEvent):
+                return _fold_thread_event(state, body)
+            return _fold_run_event(state, body)
+        case Gone(thread_id, _):
+            if state.thread is None or state.thread.id != thread_id:
+                return state
+            return close(state)
+        case Notice() | Skipped():
+            return state
+        case _:
+            assert_never(event)
+
+
+def close(state: ChatState) -> ChatState:
+    """No thread is followed any more."""
+    return replace(state, thread=None, names={}, messages=(), runs=())
+
+
+def expect(state: ChatState, run_id: str, message_id: str) -> ChatState:
+    """A run that the server accepted; its frames may come later, or have come already."""
+    if state.run(run_id) is not None:
+        return state
+    return replace(state, runs=_put(state.runs, RunView(run_id, message_id)))
+
+
+def _open(state: ChatState, snapshot: ThreadMessages) -> ChatState:
+    reopened = state.thread is not None and state.thread.id == snapshot.thread.id
+    answers = {message.run_id: message for message in snapshot.messages if message.role == "chorus"}
+    told = {run.run_id for run in snapshot.runs}
+    earlier = (
+        # A run that this person waits for may have ended in what a fresh snapshot leaves out.
+        _settle(run, answers.get(run.run_id)) if run.is_live else run
+        for run in (state.runs if reopened else ())
+        if run.run_id not in told
+    )
+    return replace(
+        state,
+        thread=snapshot.thread,
+        names=snapshot.names,
+        messages=snapshot.messages,
+        runs=_bounded((*earlier, *(_from_snapshot(run) for run in snapshot.runs))),
+    )
+
+
+def _settle(run: RunView, answer: Message | None) -> RunView:
+    status = RunStatus.UNKNOWN if answer is None else RunStatus.FINISHED
+    return replace(run, status=status, answer=answer)
+
+
+def _from_snapshot(run: RunSnapshot) -> RunView:
+    if run.step is None or run.status == "queued":
+        return RunView(run.run_id, run.message_id)
+    step = StepView(run.step, run.iteration, run.attempt, text=run.text or "")
+    return RunView(run.run_id, run.message_id, RunStatus.RUNNING, (step,))
+
+
+def _overlay(state: ChatState, snapshot: ThreadMessages) -> ChatState:
+    """Take from the snapshot what no entry holds: names, and the partial text of running steps."""
+    if state.thread is None or state.thread.id != snapshot.thread.id:
+        return state
+    texts = {
+        (run.run_id, run.step, run.iteration, run.attempt): run.text or "" for run in snapshot.runs
+    }
+
+    def with_text(run: RunView) -> RunView:
+        step = run.current
+        if step is None or step.status is not StepStatus.RUNNING:
+            return run
+        text = texts.get((run.run_id, *step.key), "")
+        return _with_current(run, replace(step, text=text)) if len(text) > len(step.text) else run
+
+    known = {run.run_id for run in state.runs}
+    unknown = tuple(_from_snapshot(run) for run in snapshot.runs if run.run_id not in known)
+    return replace(
+        state,
+        thread=snapshot.thread,
+        names=snapshot.names,
+        runs=_bounded((*(with_text(run) for run in state.runs), *unknown)),
+    )
+
+
+def _fold_thread_event(state: ChatState, event: ThreadEvent) -> ChatState:
+    thread = event.thread or state.thread
+    if thread is None:
+        return state
+    if (
+        event.kind == "co_author_left"
+        and event.public_key == state.me
+        and thread.visibility == "private"
+    ):
+        return close(state)
+    messages = state.messages if event.message is None else _upsert(state.messages, event.message)
+    return replace(state, thread=thread, messages=messages)
+
+
+def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
+    run = state.run(event.run_id) or RunView(event.run_id, event.message_id)
+    match event:
+        case RunQueued():
+            run = replace(run, status=RunStatus.QUEUED)
+        case StepStarted():
+            run = _begin(run, event)
+        case StepDelta():
+            return _fold_delta(state, run, event)
+        case StepCompleted():
+            step = _attempt(run, event)
+            run = _with_current(
+                run,
+                replace(
+                    step,
+                    status=StepStatus.COMPLETED,
+                    text=event.text,
+                    output=event.output,
+                    priors=event.priors or (),
+                ),
+            )
+        case StepRecovering():
+            step = replace(
+                _attempt(run, event),
+                status=StepStatus.RECOVERING,
+                code=event.code,
+                retry_in_ms=event.retry_in_ms,
+            )
+            run = _with_current(run, step)
+        case RunFinished():
+            run = replace(run, status=RunStatus.FINISHED, answer=event.message)
+            state = replace(state, messages=_upsert(state.messages, event.message))
+        case RunFailed():
+            run = replace(run, status=RunStatus.FAILED, failure=(event.code, event.message))
+        case RunCancelled():
+            run = replace(run, status=RunStatus.CANCELLED)
+        case _:
+            assert_never(event)
+    return replace(state, runs=_put(state.runs, run))
+
+
+def _fold_delta(state: ChatState, run: RunView, event: StepDelta) -> ChatState:
+    """A delta is added only where its offset is the length of what is there."""
+    step = _attempt(run, event)
+    if (
+        not run.is_live
+        or step.status is not StepStatus.RUNNING
+        or _is_late(run.current, step)
+        or event.offset != len(step.text)
+    ):
+        return state
+    run = _with_current(run, replace(step, text=step.text + event.text))
+    return replace(state, runs=_put(state.runs, run))
+
+
+def _is_late(current: StepView | None, step: StepView) -> bool:
+    """Whether `step` was left behind: an earlier iteration, or an earlier attempt of `current`."""
+    if current is None:
+        return False
+    if step.step == current.step and step.iteration == current.iteration:
+        return step.attempt < current.attempt
+    return step.iteration < current.iteration
+
+
+def _begin(run: RunView, event: RunEvent) -> RunView:
+    return _with_current(run, _attempt(run, event))
+
+
+def _attempt(run: RunView, event: RunEvent) -> StepView:
+    """The attempt that `event` is about; a fresh one where it was not heard of."""
+    key = (event.step or "", event.iteration, event.attempt)
+    known = next((step for step in run.steps if step.key == key), None)
+    return known or StepView(*key)
+
+
+def _with_current(run: RunView, step: StepView) -> RunView:
+    """The run with `step` in its place, at the end where it is new; the run is under way then."""
+    if any(known.key == step.key for known in run.steps):
+        steps = tuple(step if known.key == step.key else known for known in run.steps)
+    else:
+        steps = (*run.steps, step)
+    return replace(run, steps=steps, status=RunStatus.RUNNING)
+
+
+def _put(runs: tuple[RunView, ...], run: RunView) -> tuple[RunView, ...]:
+    if any(known.run_id == run.run_id for known in runs):
+        return tuple(run if known.run_id == run.run_id else known for known in runs)
+    return _bounded((*runs, run))
+
+
+def _bounded(runs: Iterable[RunView]) -> tuple[RunView, ...]:
+    """All live runs, and the last ended ones."""
+    every = tuple(runs)
+    ended = [run.run_id for run in every if not run.is_live]
+    dropped = frozenset(ended[: max(0, len(ended) - ENDED_RUNS_KEPT)])
+    return tuple(run for run in every if run.run_id not in dropped)
+
+
+def _upsert(messages: tuple[Message, ...], message: Message) -> tuple[Message, ...]:
+    others = (known for known in messages if known.id != message.id)
+    return tuple(sorted((*others, message), key=lambda known: known.index))

@@ -1,0 +1,230 @@
+"""The journal's port: what the server asks of the store that is the truth.
+
+A `Journal` has more than one adapter (SQLite in `storage.sql_journal`; a server database behind the
+same contract tests), so it is a Protocol. Nothing here touches a disk.
+
+Reads see only committed batches. Each read is one consistent snapshot. Every method may raise
+`JournalError`; ids that name nothing give None or leave the item out, never an invented value.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from machines.models.chorus import ChorusState
+from machines.models.domain import Message, Session, Thread, User
+from machines.models.ids import (
+    MessageId,
+    PublicKey,
+    RequestId,
+    RunId,
+    StreamId,
+    ThreadId,
+    TimerId,
+)
+from machines.models.journal import (
+    Batch,
+    Committed,
+    JournalEntry,
+    QueuedTask,
+    RememberedReply,
+    ThreadView,
+    TimerRow,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRow:
+    """A thread with the number of its last entry."""
+
+    thread: Thread
+    head_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPage:
+    """Threads, last changed first."""
+
+    rows: tuple[ThreadRow, ...]
+    next: str | None
+    """Cursor of the next page; None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """Messages of a thread, oldest first."""
+
+    messages: tuple[Message, ...]
+    has_more: bool
+    """Whether older ones exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Entries of one stream, in order."""
+
+    entries: tuple[JournalEntry, ...]
+    head_seq: int
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVector:
+    """A vector kept beside the journal, so that a rebuild of the memory embeds nothing twice."""
+
+    message_id: MessageId
+    fingerprint: str
+    """Of the embedder that made it."""
+    vector: tuple[float, ...]
+
+
+class Journal(Protocol):
+    """Append-only entries with their snapshots, timers and waiting memory tasks."""
+
+    async def open(self) -> None:
+        """Migrate and open for writing.
+
+        Raises:
+            JournalError: the folder is held by another process, or the file is damaged; the
+                message is one line for an operator.
+        """
+
+    async def close(self) -> None:
+        """Let waiting commits finish, then close."""
+
+    async def epoch(self) -> str:
+        """The store's identity; it changes when the store is restored from a backup or rebuilt."""
+
+    async def new_epoch(self, epoch: str) -> None:
+        """Declare that what clients remember of `seq` is void."""
+
+    async def commit(self, batch: Batch) -> Committed:
+        """Make a batch durable: all of it, or nothing.
+
+        Batches that wait at the same moment share one durable transaction; one that fails does not
+        take the others with it. The snapshot rows are written from the entries' `changes`.
+
+        Raises:
+            JournalConflict: a stream's head is not what `batch.expected` says, or the batch's
+                request was answered by somebody else meanwhile: read again and decide again.
+            JournalError: nothing of the batch is durable.
+        """
+
+    # threads
+
+    async def thread_view(self, thread_id: ThreadId) -> ThreadView | None:
+        """A thread with its pending messages and live runs, at one head."""
+
+    async def threads_of(
+        self, public_key: PublicKey, *, after: str | None, limit: int
+    ) -> ThreadPage:
+        """The threads that this person co-authors.
+
+        Raises:
+            RequestRefused: `after` is no cursor of this store (INVALID_FIELD).
+        """
+
+    async def public_threads(self, *, after: str | None, limit: int) -> ThreadPage:
+        """The public threads. Raises as `threads_of`."""
+
+    async def private_threads_shared_by(
+        self, public_keys: Collection[PublicKey]
+    ) -> frozenset[ThreadId]:
+        """Private threads whose co-authors include every one of `public_keys` (not empty)."""
+
+    async def submitted_to(self, public_key: PublicKey) -> frozenset[ThreadId]:
+        """Threads in which this person has a message, co-author or not."""
+
+    async def snapshot(
+        self, thread_id: ThreadId, *, limit: int, before_index: int | None
+    ) -> tuple[ThreadView, MessagePage] | None:
+        """A thread and a page of its messages (index below `before_index`), at one head."""
+
+    # messages, runs, people
+
+    async def message(self, message_id: MessageId) -> Message | None: ...
+
+    async def recent_messages(
+        self, thread_id: ThreadId, *, before_index: int, limit: int
+    ) -> tuple[Message, ...]:
+        """The last `limit` approved messages with an index below `before_index`, oldest first."""
+
+    async def run(self, run_id: RunId) -> ChorusState | None: ...
+
+    async def live_runs(self) -> tuple[ChorusState, ...]:
+        """Every run of every thread that is not final; for recovery after a start."""
+
+    async def user(self, public_key: PublicKey) -> User | None: ...
+
+    async def names(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:
+        """The names of those who gave themselves one."""
+
+    async def session(self, token_hash: str) -> Session | None: ...
+
+    async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:
+        """Remember which thread a session follows; a convenience, lost without harm."""
+
+    # the journal itself
+
+    async def head(self, stream: StreamId) -> int:
+        """Number of the stream's last entry; 0 where it has none."""
+
+    async def entries(
+        self, stream: StreamId, *, after_seq: int, limit: int, max_bytes: int | None = None
+    ) -> EntryPage:
+        """Entries `after_seq + 1 ...`: at most `limit`; a page also ends once it has more than
+        `max_bytes` of stored JSON (at least one entry is always given)."""
+
+    async def run_entries(self, run_id: RunId) -> tuple[JournalEntry, ...]:
+        """The entries in which this run fired or was queued, in order; for `trace`."""
+
+    async def reply(self, public_key: PublicKey, request_id: RequestId) -> RememberedReply | None:
+        """The answer that a mutating request got, if it was carried out."""
+
+    async def forget_replies(self, before: datetime) -> int:
+        """Drop replies older than `before`; returns how many."""
+
+    # timers
+
+    async def timers(self) -> tuple[TimerRow, ...]:
+        """Every timer, soonest first."""
+
+    async def drop_timer(self, timer_id: TimerId) -> None:
+        """A timer fired and had nothing to change; unknown ids are fine."""
+
+    # the memory's side
+
+    async def queued_tasks(self, *, after: int = 0, limit: int = 100) -> tuple[QueuedTask, ...]:
+        """Memory tasks that wait, with `position` above `after`, in order."""
+
+    async def finish_tasks(self, positions: Sequence[int]) -> None:
+        """The memory holds what these asked for."""
+
+    async def first_queued(self, thread_ids: Collection[ThreadId] | None) -> int | None:
+        """Lowest waiting position of these threads (of all, for None); None where nothing waits."""
+
+    async def vectors(
+        self, message_ids: Collection[MessageId], *, fingerprint: str
+    ) -> dict[MessageId, tuple[float, ...]]:
+        """Kept vectors of this embedder; float32 precision."""
+
+    async def keep_vectors(self, vectors: Sequence[StoredVector]) -> None: ...
+
+    def approved_messages(self) -> AsyncIterator[tuple[Message, Thread, int]]:
+        """Every approved message with its thread and the seq that approved it; for verify."""
+
+    def all_links(self) -> AsyncIterator[tuple[int, ThreadId, RunId]]:
+        """(seq, thread, run) of every completed observation; for verify."""
+
+    async def requeue(self, message_ids: Collection[MessageId]) -> None:
+        """Ask again that these approved messages be indexed; for repair."""
+
+    # verify
+
+    async def verify(self) -> tuple[str, ...]:
+        """Problems inside the journal: damaged pages, gaps, snapshots that contradict the entries,
+        missing references; one sentence each."""
+
+    async def repair(self) -> tuple[str, ...]:
+        """Mend what `verify` finds, from the entries; returns what was done, one sentence each."""
