@@ -13,6 +13,7 @@ ids that the server made after those texts were written. What the model answers 
 `machines.answers`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from types import MappingProxyType
@@ -134,6 +135,9 @@ labels of priors given here; where none is given, cite nothing.""",
 _CANNOT_LOOP: Final = 'This was the last pass that is allowed: "loop" is false, and "reasoning" says what remains open.'
 
 
+_STEP_ASKED: Final = re.compile(r"^Valid nonces: .*\. Step: ([a-z]+), pass", re.MULTILINE)
+
+
 def build_ai_call(state: ChorusState) -> AICall:
     """The request for the state's current step, iteration and attempt.
 
@@ -178,6 +182,17 @@ def build_ai_call(state: ChorusState) -> AICall:
 def label_of(place: int) -> str:
     """The label of the prior at `place` of `ChorusState.priors`, counted from 0."""
     return f"P{place + 1}"
+
+
+def step_asked(prompt: str) -> StepEnum:
+    """The step that a request of `build_ai_call` asks for, from its `user` message.
+
+    Raises ValueError for any other text. The instruction stands last, so no quotation can forge it.
+    """
+    asked = _STEP_ASKED.findall(prompt)
+    if not asked:
+        raise ValueError("this is no request of the Chorus loop")
+    return StepEnum(asked[-1])
 
 
 # --- Which priors ----------------------------------------------------------------------------

@@ -81,8 +81,11 @@ def take_priors(state: ChorusState, event: PriorsRetrieved) -> ChorusState:
 
 
 def ask_model(state: ChorusState) -> StepResult:
-    """The priors are in: now the model."""
-    return StepResult(state, (), (build_ai_call(state),))
+    """The priors are in: the people see them, and the model is asked."""
+    response = frames.StepStarted(
+        **about(state), priors=state.priors, memory_available=state.memory_available
+    )
+    return StepResult(state, (response,), (build_ai_call(state),))
 
 
 def advance_step(state: ChorusState, event: StepCompleted) -> StepResult:

@@ -365,9 +365,13 @@ class RunQueued(RunFrameData):
 
 
 class StepStarted(RunFrameData):
-    """An attempt at a step began; its text begins again at offset 0."""
+    """A step, or a new attempt of it, began. Experience says it again once its priors are in."""
 
     status: Literal["started"] = "started"
+    priors: Omittable[tuple[Prior, ...]] = None
+    """With experience, once the search has answered."""
+    memory_available: Omittable[bool] = None
+    """With `priors`; false where they could not be searched."""
 
 
 class StepDelta(RunFrameData):

@@ -1,0 +1,143 @@
+"""Commands: what somebody wants of a thread, with all that a pure decision needs.
+
+The shell fills in the time and fresh ids, so that deciding the same command on the same facts gives
+the same decision again (which it must, when another writer was first).
+"""
+
+from pydantic import AwareDatetime
+
+from machines.models.chorus import ChorusState
+from machines.models.domain import Decision, Frozen, Message, Visibility
+from machines.models.events import ChorusEvent
+from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
+from machines.models.journal import ThreadView
+
+
+class Policy(Frozen):
+    """Bounds that an operator may move; 0 is no bound for the counts."""
+
+    max_iterations: int = 3
+    max_attempts: int = 4
+    thread_queue: int = 16
+    """Runs that may wait in one thread."""
+    pending_per_user: int = 3
+    pending_per_thread: int = 100
+    approval_days: float = 7
+
+
+class Facts(Frozen):
+    """What a decision knows of a thread."""
+
+    view: ThreadView
+    recent: tuple[Message, ...] = ()
+    """The newest approved messages, oldest first: context for a run that starts."""
+    message: Message | None = None
+    """The message that the command names, if the thread has it."""
+    run: ChorusState | None = None
+    """The run that the command names, if the thread has it."""
+
+
+class _Command(Frozen):
+    thread_id: ThreadId
+    at: AwareDatetime
+    by: PublicKey | None
+    """Who wants it; None is the system or the operator."""
+    ids: tuple[str, ...] = ()
+    """Fresh UUIDs, enough for everything that the decision may create."""
+    request_id: RequestId | None = None
+
+
+class OpenThread(_Command):
+    """A new thread; `thread_id` is fresh."""
+
+    name: str
+    visibility: Visibility
+
+
+class SubmitMessage(_Command):
+    """A person says something: a co-author's prompt, or an outsider's message for approval."""
+
+    content: str
+
+
+class Vote(_Command):
+    """Approve or reject a pending message."""
+
+    message_id: MessageId
+    decision: Decision
+    reason: str | None = None
+
+
+class Withdraw(_Command):
+    """Take one's own pending message back."""
+
+    message_id: MessageId
+
+
+class Expire(_Command):
+    """The deadline of a message may have passed."""
+
+    message_id: MessageId
+
+
+class StopRun(_Command):
+    """Cancel a run."""
+
+    run_id: RunId
+
+
+class RetryRun(_Command):
+    """A new run of the message whose run failed or was cancelled."""
+
+    run_id: RunId
+
+
+class Invite(_Command):
+    """Make somebody a co-author."""
+
+    public_key: PublicKey
+
+
+class LeaveCoAuthorship(_Command):
+    """Be no co-author any more."""
+
+
+class Rename(_Command):
+    """Give the thread another name."""
+
+    name: str
+
+
+class Archive(_Command):
+    """Only read the thread from now on."""
+
+
+class ChangeBalance(_Command):
+    """Credit (above zero) or debit (below zero) tokens."""
+
+    amount: int
+    cause: str
+
+
+class AdvanceRun(_Command):
+    """An effect came back, or a timer fired: an event for one run."""
+
+    run_id: RunId
+    event: ChorusEvent
+
+
+ThreadCommand = (
+    SubmitMessage
+    | Vote
+    | Withdraw
+    | Expire
+    | StopRun
+    | RetryRun
+    | Invite
+    | LeaveCoAuthorship
+    | Rename
+    | Archive
+    | ChangeBalance
+    | AdvanceRun
+)
+"""Everything that can be wanted of a thread that exists."""

@@ -1,0 +1,40 @@
+"""What a program must not make up by itself: the time, fresh ids, randomness. Passed in everywhere.
+
+Tests pass a world of their own; the composition root passes `real_world()`.
+"""
+
+import os
+import random
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Sources of everything that differs between two runs of the same program."""
+
+    now: Callable[[], datetime]
+    """The time in UTC; may step back."""
+    monotonic: Callable[[], float]
+    """Seconds that never step back, from an arbitrary start."""
+    new_id: Callable[[], str]
+    """A UUID string."""
+    random: Callable[[], float]
+    """In [0, 1); for jitter, never for secrets."""
+    secret: Callable[[int], bytes]
+    """That many bytes that nobody can guess."""
+
+
+def real_world() -> World:
+    """The world as it is."""
+    return World(
+        now=lambda: datetime.now(UTC),
+        monotonic=time.monotonic,
+        new_id=lambda: str(uuid.UUID(bytes=os.urandom(16), version=4)),
+        random=random.SystemRandom().random,
+        secret=secrets.token_bytes,
+    )
