@@ -155,6 +155,11 @@ def _shape_of(step: StepEnum) -> type[_Answer] | None:
 # --- The schema that asks for it ---------------------------------------------------------------
 
 
+def is_structured(step: StepEnum) -> bool:
+    """Whether the model answers `step` with JSON; text otherwise."""
+    return _shape_of(step) is not None
+
+
 def schema_for(step: StepEnum) -> dict[str, object] | None:
     """The JSON schema of `step`'s answer as endpoints take it; None for text steps.
 

@@ -317,10 +317,10 @@ class ConnectionChart(Chart):
         state: ConnectionState = self.model.state
         assert state.user is not None  # noqa: S101 - as above
         assert state.token_hash is not None  # noqa: S101 - as above
-        self._send(server_frames.AcceptedFrame(data=server_frames.Accepted()))
         self._emit(
             effects.EndSession(token_hash=state.token_hash, public_key=state.user.public_key)
         )
+        self._send(server_frames.AcceptedFrame(data=server_frames.Accepted()))
         self._close(CLOSE_SIGNED_OUT, "signed out")
 
     def say_expired(self) -> None:

@@ -101,7 +101,8 @@ def repeat_effect(state: ChorusState) -> StepResult:
             "awaiting": awaiting,
         }
     )
-    return StepResult(again, (frames.StepStarted(**about(again)),), (effect_under_way(again),))
+    effects = (CancelTimer(timer_id=retry_timer(state.id)), effect_under_way(again))
+    return StepResult(again, (frames.StepStarted(**about(again)),), effects)
 
 
 def fail(state: ChorusState, event: ErrorEvent) -> StepResult:

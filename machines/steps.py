@@ -22,10 +22,7 @@ from machines.models.events import PriorsRetrieved, RunStarted, StepCompleted
 from machines.models.ids import MessageId, RunId
 from machines.models.journal import RecordLinks
 from machines.models.outputs import IntentionOutput, Prior, StepEnum, UpdateOutput
-from machines.prompts import build_ai_call
-
-MAX_PRIORS_PER_SEARCH = 12
-"""Priors that one search adds to a run: as many as one prompt holds."""
+from machines.prompts import FRESH_PRIORS, PRIORS_SENT, build_ai_call
 
 
 def run_action(state: ChorusState) -> StepResult:
@@ -64,11 +61,15 @@ def take_context(state: ChorusState, event: RunStarted) -> ChorusState:
 
 
 def take_priors(state: ChorusState, event: PriorsRetrieved) -> ChorusState:
-    """Add what the search found, each prior once, behind those that have their labels already."""
+    """Add what the search found, each prior once, behind those that have their labels already.
+
+    A later search adds only as many as the next prompts have room for beside what was selected.
+    """
     known = {prior.message_id for prior in state.priors}
+    room = max(FRESH_PRIORS, PRIORS_SENT - selected_so_far(state)) if known else PRIORS_SENT
     fresh: list[Prior] = []
     for prior in event.priors:
-        if prior.message_id not in known and len(fresh) < MAX_PRIORS_PER_SEARCH:
+        if prior.message_id not in known and len(fresh) < room:
             known.add(prior.message_id)
             fresh.append(prior)
     return state.model_copy(
@@ -76,6 +77,18 @@ def take_priors(state: ChorusState, event: PriorsRetrieved) -> ChorusState:
             "priors": (*state.priors, *fresh),
             "memory_available": event.available,
             "awaiting": Awaited.MODEL,
+        }
+    )
+
+
+def selected_so_far(state: ChorusState) -> int:
+    """How many of the priors were selected in any iteration."""
+    return len(
+        {
+            chosen.message_id
+            for record in state.steps
+            if isinstance(record.output, IntentionOutput)
+            for chosen in record.output.selected_priors
         }
     )
 

@@ -113,7 +113,8 @@ class DatabaseClient(Memory):
             dimensions: size of the embedder's vectors.
             fingerprint: names the embedder; recorded with the collection.
             jitter: from 0 to 1, a new number each time.
-            embed: embeds a message's content again where its vector is no use.
+            embed: embeds a message's content again where its vector is no use; raises
+                `ChorusError` alone.
             timeout_seconds: of one call of a server; whole seconds, rounded up.
         """
         super().__init__(
@@ -188,23 +189,7 @@ class QdrantStore:
                         detail=f"{folder}: {error!r}",
                     ) from error
             case MemoryServer():
-                import httpx
-
-                server = self._location
-                return QdrantClient(
-                    url=server.url,
-                    api_key=server.api_key,
-                    timeout=math.ceil(self._timeout_seconds),
-                    check_compatibility=False,
-                    # Without limits the library keeps no connection to localhost alive.
-                    limits=httpx.Limits(
-                        max_connections=server.max_connections,
-                        max_keepalive_connections=server.max_connections,
-                        keepalive_expiry=server.keepalive_seconds,
-                    ),
-                    # A proxy for the outside must not be asked for this machine.
-                    trust_env=urlsplit(server.url).hostname not in _LOOPBACK,
-                )
+                return _connect_to(self._location, self._timeout_seconds)
             case _:
                 assert_never(self._location)
 
@@ -410,6 +395,34 @@ class QdrantStore:
             size=len(vector),
             fingerprint=payload.fingerprint if isinstance(payload, MessagePayload) else None,
         )
+
+
+def _connect_to(server: MemoryServer, timeout_seconds: float) -> "QdrantClient":
+    """A client of a server; it connects with its first call."""
+    import httpx
+    from qdrant_client import QdrantClient
+
+    try:
+        return QdrantClient(
+            url=server.url,
+            api_key=server.api_key,
+            timeout=math.ceil(timeout_seconds),
+            check_compatibility=False,
+            # Without limits the library keeps no connection to localhost alive.
+            limits=httpx.Limits(
+                max_connections=server.max_connections,
+                max_keepalive_connections=server.max_connections,
+                keepalive_expiry=server.keepalive_seconds,
+            ),
+            # A proxy for the outside must not be asked for this machine.
+            trust_env=urlsplit(server.url).hostname not in _LOOPBACK,
+        )
+    except ValueError as error:
+        raise errors.ConnectionError(
+            "The vector store's address is not a URL: check CHORUS_QDRANT_URL.",
+            retryable=False,
+            detail=repr(error),
+        ) from error
 
 
 def _scope_filter(scope: SearchScope) -> "models.Filter":

@@ -27,6 +27,7 @@ from machines.models.journal import (
     Batch,
     Committed,
     JournalEntry,
+    MemoryTask,
     QueuedTask,
     RememberedReply,
     ThreadView,
@@ -103,7 +104,8 @@ class Journal(Protocol):
         """Make a batch durable: all of it, or nothing.
 
         Batches that wait at the same moment share one durable transaction; one that fails does not
-        take the others with it. The snapshot rows are written from the entries' `changes`.
+        take the others with it. The snapshot rows are written from the entries' `changes`. A caller
+        that is cancelled while it waits cannot know whether its batch became durable.
 
         Raises:
             JournalConflict: a stream's head is not what `batch.expected` says, or the batch's
@@ -131,7 +133,11 @@ class Journal(Protocol):
     async def private_threads_shared_by(
         self, public_keys: Collection[PublicKey]
     ) -> frozenset[ThreadId]:
-        """Private threads whose co-authors include every one of `public_keys` (not empty)."""
+        """Private threads whose co-authors include every one of `public_keys`.
+
+        Raises:
+            ValueError: `public_keys` is empty: that would name every private thread.
+        """
 
     async def submitted_to(self, public_key: PublicKey) -> frozenset[ThreadId]:
         """Threads in which this person has a message, co-author or not."""
@@ -177,7 +183,10 @@ class Journal(Protocol):
         `max_bytes` of stored JSON (at least one entry is always given)."""
 
     async def run_entries(self, run_id: RunId) -> tuple[JournalEntry, ...]:
-        """The entries in which this run fired or was queued, in order; for `trace`."""
+        """The entries in which this run fired or was queued, in order; for `trace`.
+
+        An entry is about one run at most: the first that fired in it.
+        """
 
     async def reply(self, public_key: PublicKey, request_id: RequestId) -> RememberedReply | None:
         """The answer that a mutating request got, if it was carried out."""
@@ -214,11 +223,16 @@ class Journal(Protocol):
     def approved_messages(self) -> AsyncIterator[tuple[Message, Thread, int]]:
         """Every approved message with its thread and the seq that approved it; for verify."""
 
-    def all_links(self) -> AsyncIterator[tuple[int, ThreadId, RunId]]:
-        """(seq, thread, run) of every completed observation; for verify."""
+    def all_links(self) -> AsyncIterator[QueuedTask]:
+        """The task of every completed observation, a `RecordLinks`, done or waiting, in order of
+        position; for verify."""
 
-    async def requeue(self, message_ids: Collection[MessageId]) -> None:
-        """Ask again that these approved messages be indexed; for repair."""
+    async def requeue(self, tasks: Collection[MemoryTask]) -> None:
+        """Let tasks wait again, at the end of the queue and with the seq that they had; for repair.
+
+        A task that waits already keeps its place. Left out is what the journal does not know: links
+        that it never asked for, the indexing of a message that is not approved.
+        """
 
     # verify
 
@@ -227,4 +241,11 @@ class Journal(Protocol):
         missing references; one sentence each."""
 
     async def repair(self) -> tuple[str, ...]:
-        """Mend what `verify` finds, from the entries; returns what was done, one sentence each."""
+        """Mend what `verify` finds, from the entries; returns what was done, one sentence each.
+
+        Entries that are lost or cannot be read are beyond it: then snapshots stay as they are, and
+        `verify` goes on to say that the store must come from a backup.
+
+        Raises:
+            JournalError: the file itself is damaged; nothing was changed.
+        """

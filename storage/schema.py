@@ -108,7 +108,7 @@ runs = Table(
     Column("created_seq", BigInteger, nullable=False),
     Column("context", Text),
     Column("body", Text, nullable=False),
-    Index("runs_by_life", "live", "thread_id", "created_seq"),
+    Index("runs_by_life", "live", "thread_id", "created_seq", "id"),
 )
 """`created_seq` is the number of the entry that requested it; `context` is the JSON of the run's
 `messages`, which `body` leaves out: it is large, and written once."""

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, selec
 from machines.models.chorus import ContextMessage
 from machines.models.domain import Deleted
 from machines.models.errors import JournalConflict, JournalError
+from machines.models.events import RunStarted
 from machines.models.ids import PublicKey, StreamId, ThreadId, thread_stream
 from machines.models.journal import (
     Batch,
@@ -23,7 +24,6 @@ from machines.models.journal import (
     MemoryTask,
     RememberedReply,
 )
-from machines.models.events import RunStarted
 from storage.schema import (
     co_authors,
     entries,
@@ -37,8 +37,16 @@ from storage.schema import (
     users,
 )
 from storage.sql_dialect import upsert
-from storage.sql_rows import Row, context_json, entry_row, micros, numbered, snapshot_row
-from storage.sql_rows import task_row, timer_row
+from storage.sql_rows import (
+    Row,
+    context_json,
+    entry_row,
+    micros,
+    numbered,
+    snapshot_row,
+    task_row,
+    timer_row,
+)
 
 SNAPSHOTS: Final[Mapping[str, Table]] = {
     "thread": threads,
@@ -63,7 +71,9 @@ _MOVE_HEAD = (
 _SET_CONTEXT = (
     update(runs).where(runs.c.id == bindparam("of_run")).values(context=bindparam("new_context"))
 )
-_CO_AUTHORS = select(co_authors.c.public_key).where(co_authors.c.thread_id == bindparam("of_thread"))
+_CO_AUTHORS = select(co_authors.c.public_key).where(
+    co_authors.c.thread_id == bindparam("of_thread")
+)
 _DROP_CO_AUTHOR = delete(co_authors).where(
     co_authors.c.thread_id == bindparam("of_thread"), co_authors.c.public_key == bindparam("key")
 )
@@ -93,6 +103,12 @@ class _Changes:
         changes = cls()
         for entry in numbered_entries:
             for change in entry.changes:
+                if change.kind not in SNAPSHOTS:
+                    raise JournalError(
+                        "The journal cannot store this.",
+                        retryable=False,
+                        detail=f"no snapshot table for the kind {change.kind!r}",
+                    )
                 rows = changes.rows.setdefault(change.kind, {})
                 deleted = changes.deleted.setdefault(change.kind, set())
                 if isinstance(change, Deleted):
@@ -196,11 +212,12 @@ class BatchAppender:
         if moved:
             connection.execute(_MOVE_HEAD, moved)
 
-    def replay(self, connection: Connection, entry: JournalEntry) -> None:
-        """`apply` for an entry of the past: a run's messages come from the event that started it."""
-        self.apply(connection, (entry,))
-        started = {
+    def replay(self, connection: Connection, past: tuple[JournalEntry, ...]) -> None:
+        """`apply` for old entries: a run's messages come from the event that started it."""
+        self.apply(connection, past)
+        started: dict[str, tuple[ContextMessage, ...]] = {
             fired.instance: fired.event.messages
+            for entry in past
             for fired in entry.fired
             if isinstance(fired, ChorusFired) and isinstance(fired.event, RunStarted)
         }
@@ -241,9 +258,7 @@ def _write_contexts(
     )
 
 
-def _write_members(
-    connection: Connection, thread_id: str, members: tuple[PublicKey, ...]
-) -> None:
+def _write_members(connection: Connection, thread_id: str, members: tuple[PublicKey, ...]) -> None:
     """Let the membership rows be `members`; a thread changes often, its co-authors seldom."""
     before = set(connection.scalars(_CO_AUTHORS, {"of_thread": thread_id}))
     after = set(members)

@@ -57,9 +57,7 @@ def writing_engine(url: URL, *, busy_timeout: float) -> Engine:
     """
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
-    engine = create_engine(
-        url, pool_size=1, max_overflow=0, connect_args={"timeout": busy_timeout}
-    )
+    engine = create_engine(url, pool_size=1, max_overflow=0, connect_args={"timeout": busy_timeout})
     # A transaction that reads first and writes later could lose the race for the write lock in
     # the middle; IMMEDIATE takes it at the beginning.
     _begin_ourselves(engine, "BEGIN IMMEDIATE", pragmas=("journal_mode=WAL", "synchronous=FULL"))

@@ -46,7 +46,9 @@ class SnapshotReader:
 
     def _run(self, query: Callable[[Connection], T]) -> T:
         try:
-            with self._engine.connect() as connection, connection.begin():
+            # The transaction begins with the first statement, and is rolled back: there is nothing
+            # to commit, and on a damaged file a commit would fail after the damage was told.
+            with self._engine.connect() as connection:
                 return query(connection)
         except ChorusError:
             raise

@@ -55,11 +55,18 @@ def entry_row(entry: JournalEntry) -> Row:
     return {
         "stream": entry.stream,
         "seq": entry.seq,
+        **entry_columns(entry),
+        "body": entry.model_dump_json(),
+    }
+
+
+def entry_columns(entry: JournalEntry) -> Row:
+    """The columns that repeat what the body says, for queries and for people."""
+    return {
         "type": entry.type,
         "kind": entry.kind,
         "at": micros(entry.at),
         "run_id": _run_of(entry),
-        "body": entry.model_dump_json(),
     }
 
 
@@ -84,17 +91,10 @@ def snapshot_row(change: Created | Updated, seq: int) -> Row:
     """The row of a changed value; `seq` is the number of the entry that changed it.
 
     Raises:
-        JournalError: the kind has no table, or the value lacks what its columns are derived from.
+        JournalError: the value lacks what its columns are derived from.
     """
-    derive = _DERIVED.get(change.kind)
-    if derive is None:
-        raise JournalError(
-            "The journal cannot store this.",
-            retryable=False,
-            detail=f"no snapshot table for the kind {change.kind!r}",
-        )
     try:
-        derived = derive(change.value, seq)
+        derived = _DERIVED[change.kind](change.value, seq)
     except KeyError as error:
         raise JournalError(
             "The journal cannot store this.",
@@ -184,7 +184,7 @@ def timer_row(timer: TimerRow) -> Row:
     return {"id": timer.id, "due_at": micros(timer.due_at), "body": timer.model_dump_json()}
 
 
-_TASK: Final[TypeAdapter[MemoryTask]] = TypeAdapter(MemoryTask, config=None)
+_TASK: Final[TypeAdapter[MemoryTask]] = TypeAdapter(MemoryTask)
 
 
 def task_row(task: MemoryTask, seq: int) -> Row:

@@ -84,9 +84,9 @@ class GroupCommitWriter:
         if self._thread is None:
             raise JournalError("The journal is closed.", retryable=False)
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop, loop.create_future())
-        self._queue.put(job)
-        return await job.answer
+        answer: asyncio.Future[T] = loop.create_future()
+        self._queue.put(_Job(work, loop, answer))
+        return await answer
 
     async def close(self) -> None:
         """Finish what waits, then end the thread."""

@@ -27,8 +27,8 @@ from machines.models.storage import (
     StorageState,
 )
 
-_LARGEST_FLOAT32: Final = 3.4028234e38
-"""The store keeps float32: what is larger becomes infinite there."""
+_LARGEST_NORM: Final = 1e19
+"""The store squares in float32, which ends at 3.4e38: a longer vector becomes infinite there."""
 
 _SMALLEST_NORM: Final = 1e-6
 """Qdrant leaves shorter vectors without a direction (its bound is 1.2e-7): they count as zero."""
@@ -37,7 +37,7 @@ _PROBLEMS: Final = {
     VectorHealth.MISSING: "there is none",
     VectorHealth.WRONG_SIZE: "it has the wrong size",
     VectorHealth.NAN: "a number in it is NaN",
-    VectorHealth.INFINITE: "a number in it is infinite",
+    VectorHealth.INFINITE: "it is infinite, or too long for float32",
     VectorHealth.ZERO: "all of it is zero",
 }
 
@@ -48,13 +48,10 @@ def diagnose_vector(vector: Sequence[float], dimensions: int) -> VectorHealth:
         return VectorHealth.MISSING
     if len(vector) != dimensions:
         return VectorHealth.WRONG_SIZE
-    # hypot is NaN or infinite if a number is, so sound vectors are passed over only once.
+    # The norm is NaN or infinite if a number is, so a sound vector is passed over only once.
     norm = math.hypot(*vector)
-    if not norm <= _LARGEST_FLOAT32:
-        if any(map(math.isnan, vector)):
-            return VectorHealth.NAN
-        if any(abs(number) > _LARGEST_FLOAT32 for number in vector):
-            return VectorHealth.INFINITE
+    if not norm <= _LARGEST_NORM:
+        return VectorHealth.NAN if any(map(math.isnan, vector)) else VectorHealth.INFINITE
     return VectorHealth.ZERO if norm < _SMALLEST_NORM else VectorHealth.SOUND
 
 

@@ -146,7 +146,8 @@ class ChorusState(BaseState):
                     self.health is Health.RECOVERING and self.error_state is None
                 ),
                 "only a running run recovers": (
-                    self.health is Health.RECOVERING and self.status is not RunStatus.RUNNING
+                    self.health is Health.RECOVERING
+                    and self.status is not RunStatus.RUNNING
                     and not final
                 ),
                 "a prior is supplied once": (

@@ -4,6 +4,9 @@ The shell fills in the time and fresh ids, so that deciding the same command on 
 the same decision again (which it must, when another writer was first).
 """
 
+from datetime import datetime
+from typing import TypedDict
+
 from pydantic import AwareDatetime
 
 from machines.models.chorus import ChorusState
@@ -45,6 +48,16 @@ class _Command(Frozen):
     ids: tuple[str, ...] = ()
     """Fresh UUIDs, enough for everything that the decision may create."""
     request_id: RequestId | None = None
+
+
+class Basis(TypedDict):
+    """The fields that every command begins with."""
+
+    thread_id: ThreadId
+    at: datetime
+    by: PublicKey | None
+    ids: tuple[str, ...]
+    request_id: RequestId | None
 
 
 class OpenThread(_Command):

@@ -70,8 +70,7 @@ class ConnectionState(Frozen):
                     (self.status is ConnectionStatus.IN_THREAD) != (self.thread_id is not None)
                 ),
                 "nobody is signed in before the signature": (
-                    self.status
-                    in {ConnectionStatus.CONNECTING, ConnectionStatus.AUTHENTICATING}
+                    self.status in {ConnectionStatus.CONNECTING, ConnectionStatus.AUTHENTICATING}
                     and self.user is not None
                 ),
             }

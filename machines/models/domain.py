@@ -53,7 +53,9 @@ class BaseState(Frozen):
 
     def validate_state(self) -> ValidationResult:
         """Check the value against the rules of its kind."""
-        return validation({"it was updated before it was created": self.updated_at < self.created_at})
+        return validation(
+            {"it was updated before it was created": self.updated_at < self.created_at}
+        )
 
     def transition_to(self, at: datetime, **changes: object) -> Self:
         """The same value with `changes`, one version later.
@@ -61,9 +63,7 @@ class BaseState(Frozen):
         `updated_at` never goes back, also when the clock does.
         """
         later = max(at, self.updated_at)
-        return self.model_copy(
-            update={**changes, "updated_at": later, "version": self.version + 1}
-        )
+        return self.model_copy(update={**changes, "updated_at": later, "version": self.version + 1})
 
 
 class Visibility(StrEnum):

@@ -58,7 +58,7 @@ class RecallPriors(Frozen):
     attempt: int
     query: str
     exclude: tuple[MessageId, ...] = ()
-    """The prompt itself, and what stands in the prompt as recent messages already."""
+    """The prompt itself. Recent messages may be recalled: what is a prior can be cited."""
 
 
 class StopAttempt(Frozen):

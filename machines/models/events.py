@@ -171,12 +171,7 @@ class ElectorLeft(Frozen):
 
 
 MessageEvent = Annotated[
-    MessageSubmitted
-    | AnswerGiven
-    | VoteCast
-    | MessageWithdrawn
-    | MessageExpired
-    | ElectorLeft,
+    MessageSubmitted | AnswerGiven | VoteCast | MessageWithdrawn | MessageExpired | ElectorLeft,
     Field(discriminator="event"),
 ]
 
@@ -310,4 +305,3 @@ ConnectionEvent = Annotated[
     | SessionExpired,
     Field(discriminator="event"),
 ]
-

@@ -4,7 +4,9 @@
     keyfile   the ed25519 key on disk
     signin    the address that is dialled, and the check of a statement before it is signed
     frames    what comes over the wire, as frozen values; what a client tells its user interface
-    client    the protocol: sign-in, resume, requests and replies, frames in order
+    line      one signed-in socket: dialling, the sign-in, frames until it is lost
+    pending   a request that waits for its reply
+    client    one session over many lines: resume, requests and replies, frames in order
     view      frames folded into what a person sees (pure)
     verbs     what a person may type (pure)
     session   one person's chat: state, and what each verb asks of the server

@@ -7,10 +7,8 @@ told. What happened is told in order by `events`. Nothing here prints, and nothi
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
 
@@ -40,6 +38,7 @@ from server.chat.frames import (
 )
 from server.chat.keyfile import Identity
 from server.chat.line import Line, dial, read_data
+from server.chat.pending import MUTATING, Pending, Role
 from server.chat.signin import Endpoint
 
 V = TypeVar("V", bound=Value)
@@ -49,24 +48,6 @@ STEADY_SECONDS = 5.0
 
 PASSING_FRAMES_KEPT = 1_000
 """Past so many untold events, passing text is skipped: its entry follows in any case."""
-
-MUTATING = frozenset(
-    {
-        "create_thread",
-        "submit_prompt",
-        "cancel_run",
-        "retry_run",
-        "approve_message",
-        "reject_message",
-        "withdraw_message",
-        "invite_co_author",
-        "leave_co_authorship",
-        "rename_thread",
-        "archive_thread",
-        "set_name",
-    }
-)
-"""Requests that are sent again under the same id."""
 
 
 @dataclass(frozen=True)
@@ -82,34 +63,6 @@ class Backoff:
         """Between half and the whole of the doubled wait; `jitter` is from 0 to 1."""
         whole = min(self.longest, self.first * 2.0 ** min(failures - 1, 16))
         return whole * (0.5 + 0.5 * jitter)
-
-
-class Role(Enum):
-    """What the reply to a request means to the client itself."""
-
-    PLAIN = auto()
-    FOLLOW = auto()
-    """A caller opens a thread."""
-    CATCH_UP = auto()
-    """After a resume: go on from the last `seq` told."""
-    REOPEN = auto()
-    """Catching up was refused: begin again from a snapshot."""
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A request without its reply."""
-
-    id: str
-    type: str
-    data: Mapping[str, object]
-    role: Role
-    reply: asyncio.Future[Frame] | None
-    """None where the client itself asked."""
-
-    def encode(self) -> str:
-        frame = {"type": self.type, "id": self.id, "data": self.data}
-        return json.dumps(frame, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -153,6 +106,9 @@ class ChorusClient:
         self._jitter = jitter
         self._backoff = backoff
         self._line: Line | None = None
+        """The line in use; requests are sent over it."""
+        self._dialled: Line | None = None
+        """The last line, in use or not; it is hung up at the end whatever became of it."""
         self._max_frame_bytes = Limits().max_frame_bytes
         self._following: Following | None = None
         self._pending: dict[str, Pending] = {}
@@ -190,6 +146,8 @@ class ChorusClient:
             )
         self._supervisor.cancel()
         (outcome,) = await asyncio.gather(self._supervisor, return_exceptions=True)
+        if self._dialled is not None:
+            await self._dialled.hang_up()
         if isinstance(outcome, Exception) and error is None:
             raise outcome
 
@@ -251,7 +209,8 @@ class ChorusClient:
     # -- the line --------------------------------------------------------------------------------
 
     async def _dial(self, token: str | None) -> Line:
-        return await dial(self._endpoint, self._identity, token=token, new_id=self._new_id)
+        self._dialled = await dial(self._endpoint, self._identity, token=token, new_id=self._new_id)
+        return self._dialled
 
     async def _supervise(self, line: Line) -> None:
         try:

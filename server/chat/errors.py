@@ -13,8 +13,6 @@
 `LineLost` is no `ChatError`: the client heals it by dialling again, and nobody else sees it.
 """
 
-# ruff: noqa: N818 - the names say what happened, as those of machines.models.errors do
-
 
 class ChatError(Exception):
     """Root of the tree; `str(error)` is the line for a person."""

@@ -77,6 +77,10 @@ class Line:
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.gather(self._writer, return_exceptions=True)
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Close the socket; more than once does no harm."""
         await hang_up(self._session, self._socket)
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
@@ -120,11 +124,15 @@ async def hang_up(
     session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse | None
 ) -> None:
     """Close within `CLOSE_SECONDS`, whether the other side answers or not."""
-    if socket is not None and not socket.closed:
-        closing = asyncio.create_task(socket.close())
-        await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
-        closing.cancel()
-    await session.close()
+    try:
+        if socket is not None and not socket.closed:
+            closing = asyncio.create_task(socket.close())
+            try:
+                await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+            finally:
+                closing.cancel()
+    finally:
+        await session.close()
 
 
 async def _connect(
@@ -174,7 +182,8 @@ async def receive(socket: aiohttp.ClientWebSocketResponse) -> Frame:
             raise OtherProtocol("The server sent a frame that is none of the protocol.") from error
     if message.type is aiohttp.WSMsgType.BINARY:
         raise OtherProtocol("The server sent a binary frame; the protocol has none.")
-    match socket.close_code:
+    # Only a close frame says why: at a bare end of stream aiohttp's `close_code` is 1000 as well.
+    match message.data if message.type is aiohttp.WSMsgType.CLOSE else None:
         case 1000:
             raise SessionEnded("The server ended the session: signed out.")
         case 1008:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from server.chat import render
 from server.chat.client import ChorusClient
-from server.chat.errors import BadInput, ChatError, RequestRefused
+from server.chat.errors import BadInput, RequestRefused
 from server.chat.frames import (
     Accepted,
     ClientEvent,
@@ -73,25 +73,31 @@ class PlainChat:
 
         Raises what ended the session, and RequestRefused where `thread_id` cannot be opened.
         """
-        pump = asyncio.create_task(self._pump(), name="chat-events")
-        failed = False
+        events = asyncio.create_task(self._pump(), name="chat-events")
+        work = asyncio.create_task(self._work(lines, thread_id), name="chat-lines")
         try:
-            if thread_id is not None:
-                await self._session.open(thread_id)
-            async for line in lines:
-                try:
-                    command = parse(line)
-                    if command is None:
-                        continue
-                    if command.verb is Verb.QUIT:
-                        break
-                    failed |= not await self._carry_out(command)
-                except (RequestRefused, BadInput) as error:
-                    failed = True
-                    self._tell(str(error))
+            await asyncio.wait({events, work}, return_when=asyncio.FIRST_COMPLETED)
+            return work.result() if work.done() else events.result()
         finally:
-            pump.cancel()
-            await asyncio.gather(pump, return_exceptions=True)
+            events.cancel()
+            work.cancel()
+            await asyncio.gather(events, work, return_exceptions=True)
+
+    async def _work(self, lines: AsyncIterator[str], thread_id: str | None) -> int:
+        failed = False
+        if thread_id is not None:
+            await self._session.open(thread_id)
+        async for line in lines:
+            try:
+                command = parse(line)
+                if command is None:
+                    continue
+                if command.verb is Verb.QUIT:
+                    break
+                failed |= not await self._carry_out(command)
+            except (RequestRefused, BadInput) as error:
+                failed = True
+                self._tell(str(error))
         return 1 if failed else 0
 
     async def _carry_out(self, command: Command) -> bool:
@@ -133,13 +139,12 @@ class PlainChat:
             self._tell("The run ended while the connection was away; open the thread to see how.")
         return run.answer is not None
 
-    async def _pump(self) -> None:
-        try:
-            async for event in self._client.events():
-                before, _ = self._session.take(event)
-                self._follow(before, event)
-        except ChatError as error:
-            self._session.end(error)
+    async def _pump(self) -> int:
+        """Fold events until the session ends, which raises why."""
+        async for event in self._client.events():
+            before, _ = self._session.take(event)
+            self._follow(before, event)
+        return 1
 
     def _follow(self, before: ChatState, event: ClientEvent) -> None:
         """One line for what a script's owner wants to see go by."""

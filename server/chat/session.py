@@ -13,7 +13,7 @@ from rich.console import RenderableType
 
 from server.chat import render
 from server.chat.client import ChorusClient
-from server.chat.errors import BadInput, ChatError
+from server.chat.errors import BadInput
 from server.chat.frames import Accepted, ClientEvent, Message, ThreadSummary
 from server.chat.text import one_line
 from server.chat.verbs import Command, Verb, split_index, split_visibility
@@ -49,15 +49,11 @@ class ChatSession:
                 waiter.reached.set_result(self.state)
         return before, self.state
 
-    def end(self, error: ChatError) -> None:
-        """No event will come any more: everyone who waits for one is told so."""
-        for waiter in self._waiters:
-            if not waiter.reached.done():
-                waiter.reached.set_exception(error)
-        self._waiters.clear()
-
     async def until(self, condition: Callable[[ChatState], bool]) -> ChatState:
-        """The first state, from now on, that `condition` holds of. Raises what ended the session."""
+        """The first state, from now on, that `condition` holds of.
+
+        No state comes any more once the client's events ended: whoever waits here watches those too.
+        """
         if condition(self.state):
             return self.state
         reached: asyncio.Future[ChatState] = asyncio.get_running_loop().create_future()

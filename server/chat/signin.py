@@ -97,15 +97,14 @@ def check_statement(statement: str, *, endpoint: Endpoint, public_key: str, nonc
         )
     if lines[1] != public_key:
         raise SignInRefused("Not signed: the statement names another key than yours.")
-    if _items(lines, "URI") == [] or not all(
-        endpoint.is_named_by(urlsplit_authority(uri)) for uri in _items(lines, "URI")
-    ):
+    addresses = _items(lines, "URI")
+    if not addresses or not all(endpoint.is_named_by(_authority_of(uri)) for uri in addresses):
         raise SignInRefused(f"Not signed: the statement's URI is not {endpoint.authority}.")
     if _items(lines, "Version") != ["1"] or _items(lines, "Nonce") != [nonce]:
         raise SignInRefused("Not signed: the statement is not the one of this challenge.")
 
 
-def urlsplit_authority(uri: str) -> str:
+def _authority_of(uri: str) -> str:
     """The `host[:port]` of a URI; empty where it has none."""
     try:
         return urlsplit(uri).netloc

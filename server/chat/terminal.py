@@ -6,6 +6,7 @@ the countdown of a retry or a redial. This module decides when; `render` decides
 """
 
 import asyncio
+import math
 import textwrap
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -155,7 +156,7 @@ class Terminal:
             self._again_at = self._clock() + event.body.retry_in_ms / 1000
 
     def _remaining(self) -> str:
-        return f"{max(0.0, self._again_at - self._clock()):.0f} s"
+        return f"{math.ceil(max(0.0, self._again_at - self._clock()))} s"
 
     def _spinner(self) -> str:
         return SPINNER[int(self._clock() / TICK_SECONDS) % len(SPINNER)]
@@ -168,7 +169,7 @@ class Terminal:
             shown += self._running(run)
         elif state.live_runs:
             shown += [("class:quiet", f"{self._spinner()} waiting for its turn\n")]
-        return [*shown, ("class:prompt", "› ")]
+        return [*shown, ("class:prompt", "> ")]
 
     def _running(self, run: RunView) -> StyleAndTextTuples:
         step = run.current

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from machines.models.errors import VectorError
 
 
-class EmbedderUnavailable(Exception):  # noqa: N818 - no failure: another embedder is chosen
+class EmbedderUnavailable(Exception):
     """An embedder cannot serve on this machine; the text is a clause that tells the operator why."""
 
 

@@ -88,7 +88,7 @@ def _make_snapshots() -> None:
         sa.Column("context", sa.Text),
         sa.Column("body", sa.Text, nullable=False),
     )
-    op.create_index("runs_by_life", "runs", ["live", "thread_id", "created_seq"])
+    op.create_index("runs_by_life", "runs", ["live", "thread_id", "created_seq", "id"])
     op.create_table(
         "users",
         sa.Column("id", sa.Text, primary_key=True),

@@ -1,0 +1,98 @@
+"""Writes the committed drawings of all machines, and checks that they are those of the machines.
+
+The `.dot` is a pure function of a chart (`diagrams.dot`). The `.svg` is laid out by whatever `dot`
+is installed, so its coordinates differ between versions of Graphviz: it carries the hash of its
+`.dot`, and `check` compares that and the ids and labels, never the layout.
+"""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from diagrams import svg
+from diagrams.arrows import arrows
+from diagrams.dot import DrawingFailed, dot_source, laid_out
+from diagrams.labels import text_of
+from machines.chart import Chart
+from machines.chorus import ChorusChart
+from machines.connection import ConnectionChart
+from machines.message import MessageChart
+from machines.thread import ThreadChart
+from machines.topology import Topology, topology
+
+__all__ = ["MACHINES", "DrawingFailed", "check", "generate"]
+
+MACHINES: tuple[type[Chart], ...] = (ChorusChart, MessageChart, ConnectionChart, ThreadChart)
+"""Every chart that has a drawing."""
+
+
+def generate(folder: Path) -> list[Path]:
+    """Write `{machine}.dot` and `{machine}.svg` of every machine; gives the paths written.
+
+    Raises:
+        DrawingFailed: `dot` is missing, fails or writes something strange; nothing was written.
+        OSError: the folder cannot be written.
+    """
+    texts: dict[Path, str] = {}
+    for chart in map(topology, MACHINES):
+        source = dot_source(chart)
+        texts[folder / f"{chart.machine}.dot"] = source
+        texts[folder / f"{chart.machine}.svg"] = _picture(chart, source)
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8", newline="\n")
+    return list(texts)
+
+
+def check(folder: Path) -> list[str]:
+    """One sentence for each way in which the drawings in `folder` are not those of the machines.
+
+    Empty: nothing has drifted; else call `generate` next. Needs no Graphviz.
+    """
+    return [problem for chart in map(topology, MACHINES) for problem in _drift(chart, folder)]
+
+
+def _drift(chart: Topology, folder: Path) -> Iterator[str]:
+    source = dot_source(chart)
+    dot_file, svg_file = folder / f"{chart.machine}.dot", folder / f"{chart.machine}.svg"
+    if not dot_file.is_file():
+        yield f"{dot_file.name} is missing."
+    elif dot_file.read_bytes() != source.encode():
+        yield f"{dot_file.name} is not what the {chart.machine} chart declares."
+    if not svg_file.is_file():
+        yield f"{svg_file.name} is missing."
+        return
+    try:
+        picture = svg.read(svg_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        yield f"{svg_file.name} cannot be read: {error}."
+        return
+    if picture.dot_hash != _hash(source):
+        yield f"{svg_file.name} was not drawn from the {dot_file.name} that the chart gives."
+    expected = _texts(chart)
+    for id_ in sorted(expected.keys() | picture.texts.keys()):
+        found = picture.texts.get(id_, [])
+        if id_ not in expected:
+            yield f"{svg_file.name} has {id_}, which the {chart.machine} chart does not declare."
+        elif len(found) != 1:
+            yield f"{svg_file.name} has {id_} {len(found)} times instead of once."
+        elif found[0] != expected[id_]:
+            yield f"{svg_file.name} labels {id_} {found[0]!r} instead of {expected[id_]!r}."
+
+
+def _texts(chart: Topology) -> dict[str, str]:
+    """What the drawing says at each id; the outermost state's label is the title."""
+    states = {node.id: node.name if node.parent else chart.title for node in chart.nodes}
+    return states | {edge.id: text_of(edge) for edge in chart.edges}
+
+
+def _picture(chart: Topology, source: str) -> str:
+    try:
+        return svg.finish(laid_out(source), chart, tuple(arrows(chart)), _hash(source))
+    except ValueError as error:
+        raise DrawingFailed(
+            f"This version of Graphviz writes an SVG that `diagrams.svg` does not know: {error}"
+        ) from error
+
+
+def _hash(source: str) -> str:
+    return sha256(source.encode()).hexdigest()

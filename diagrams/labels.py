@@ -1,0 +1,144 @@
+"""The words on a drawing: `event [guard, not guard] / actions`, wrapped into lines.
+
+Labels are Graphviz' HTML-like tables with one row for each edge, so that an edge that shares its
+arrow with others, or that stays within its state, still has an element and an id of its own.
+"""
+
+from collections.abc import Iterable, Iterator
+from html import escape
+from typing import NamedTuple
+
+from diagrams import style
+from diagrams.arrows import stays
+from machines.chart import EdgeKind
+from machines.topology import Edge
+
+STAYS = "\N{CLOCKWISE OPEN CIRCLE ARROW}"
+"""Stands before an edge that leads from a state to itself."""
+GAP = "\N{NO-BREAK SPACE} "
+"""Between words of two looks: wide enough for fonts that are wider than Graphviz took them to be."""
+
+
+class Word(NamedTuple):
+    """What is never broken across lines, and the look that it has."""
+
+    text: str
+    size: float
+    color: str
+    bold: bool = False
+
+
+def text_of(edge: Edge) -> str:
+    """The whole label in one line."""
+    return " ".join(word.text for phrase in _phrases(edge) for word in phrase)
+
+
+def rows(edges: Iterable[Edge], *, wrap: int) -> str:
+    """Table rows, one for each edge, in lines of at most `wrap` characters where words allow."""
+    return "".join(
+        f'<TR><TD {link(edge.id)} BGCOLOR="transparent" ALIGN="LEFT" BALIGN="LEFT">'
+        f"{_wrapped(edge, wrap)}</TD></TR>"
+        for edge in edges
+    )
+
+
+def link(id_: str) -> str:
+    """A cell's attributes that give it an element of its own in the SVG.
+
+    Graphviz writes one (`<g id="a_{id}"><a>`) only for cells that link somewhere: hence HREF.
+    """
+    return f'ID="{id_}" HREF="#{id_}"'
+
+
+def table(rows_of_table: str) -> str:
+    """A label without a border of its own."""
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="1">{rows_of_table}</TABLE>>'
+
+
+def font(text: str, *, size: float, color: str = style.INK, bold: bool = False) -> str:
+    """Escaped text in a font."""
+    inner = f"<B>{escape(text)}</B>" if bold else escape(text)
+    return f'<FONT POINT-SIZE="{size:g}" COLOR="{color}">{inner}</FONT>'
+
+
+def title_and_legend(title: str, legend_id: str, edges: Iterable[Edge]) -> str:
+    """The head of a drawing; the legend explains what this drawing has, and no more."""
+    drawn = tuple(edges)
+    kinds = {edge.kind for edge in drawn}
+    samples = [_sample(kind) for kind in EdgeKind if kind in kinds]
+    if any(stays(edge) for edge in drawn):
+        samples.append(_note(f"{STAYS} ") + _note("stays in its state"))
+    samples.append(_note("event [guards] / actions"))
+    cells = "".join(f"<TD>{sample}</TD>" for sample in samples)
+    legend = (
+        f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3" CELLPADDING="1"><TR>{cells}</TR></TABLE>'
+    )
+    head = font(title, size=style.TITLE_SIZE, bold=True)
+    return table(
+        f'<TR><TD ALIGN="LEFT">{head}</TD></TR>'
+        f'<TR><TD ALIGN="LEFT" {link(legend_id)}>{legend}</TD></TR>'
+    )
+
+
+def _sample(kind: EdgeKind) -> str:
+    look = style.EDGE_STYLES[kind]
+    return (
+        f'<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2"'
+        f' STYLE="rounded,{look.line}" COLOR="{look.color}" BGCOLOR="{style.LABEL_FILL}">'
+        f"<TR><TD>{font(look.meaning, size=style.DETAIL_SIZE, color=look.color, bold=True)}</TD></TR>"
+        f"</TABLE>"
+    )
+
+
+def _note(text: str) -> str:
+    return font(text, size=style.DETAIL_SIZE, color=style.MUTED)
+
+
+def _phrases(edge: Edge) -> Iterator[list[Word]]:
+    """Event, guards, actions."""
+    color = style.EDGE_STYLES[edge.kind].color
+    event = Word(edge.event, style.EVENT_SIZE, color, bold=True)
+    yield [Word(STAYS, style.EVENT_SIZE, color), event] if stays(edge) else [event]
+    if edge.guards:
+        yield _listed("[", [guard.label for guard in edge.guards], "]", style.INK)
+    if edge.actions:
+        yield _listed("/ ", edge.actions, "", style.MUTED)
+
+
+def _listed(before: str, names: Iterable[str], after: str, color: str) -> list[Word]:
+    *others, last = names
+    texts = [*(f"{name}," for name in others), f"{last}{after}"]
+    texts[0] = before + texts[0]
+    return [Word(text, style.DETAIL_SIZE, color) for text in texts]
+
+
+def _wrapped(edge: Edge, wrap: int) -> str:
+    """A phrase begins a new line where it does not fit whole; so does a word of a long phrase."""
+    lines: list[list[Word]] = [[]]
+    for phrase in _phrases(edge):
+        if lines[-1] and not _fits(lines[-1] + phrase, wrap):
+            lines.append([])
+        for word in phrase:
+            if lines[-1] and not _fits([*lines[-1], word], wrap):
+                lines.append([])
+            lines[-1].append(word)
+    return "<BR/>".join(_line(line) for line in lines)
+
+
+def _fits(words: list[Word], wrap: int) -> bool:
+    return len(" ".join(word.text for word in words)) <= wrap
+
+
+def _line(words: list[Word]) -> str:
+    """One font element for each run of words of one look; a run ends in the space after it."""
+    first, *others = words
+    runs = [first]
+    for word in others:
+        last = runs.pop()
+        if last[1:] == word[1:]:
+            runs.append(last._replace(text=f"{last.text} {word.text}"))
+        else:
+            gap = " " if last.text == STAYS else GAP
+            runs.extend((last._replace(text=f"{last.text}{gap}"), word))
+    shown = "".join(font(run.text, size=run.size, color=run.color, bold=run.bold) for run in runs)
+    return shown + font(" ", size=style.STRUT_SIZE)

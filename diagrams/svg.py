@@ -1,0 +1,206 @@
+"""From Graphviz' SVG to ours, and what `check` reads back from it.
+
+Graphviz draws an arrow as three elements (line, box, line) and puts the cells with the edges' ids
+into the box. Here they become one element for each edge, with the edge's literal id, so that a page
+lights up a state or a path by a class on that element alone:
+
+    g.state   > path (the shape), text       one for each state
+    g.edge    > path.line, polygon.head, path.box, polygon.row, text
+    g.edge.stays > polygon.row, text         an edge within its state
+    g.arrow   > path.line, polygon.head, path.box    lines that several edges share
+
+The edges of a shared arrow have transparent copies of its lines: what is lit is lit for one edge.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+# Read are drawings of our own and what `dot` makes of them, nothing from outside.
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from diagrams import style
+from diagrams.arrows import Arrow
+from diagrams.labels import text_of
+from machines.topology import Topology
+
+HASH_ATTRIBUTE = "data-dot-sha256"
+_SVG = "http://www.w3.org/2000/svg"
+_DASHES = {look.color: look.dashes for look in style.EDGE_STYLES.values()}
+_CELL = "a_"
+"""What Graphviz puts before the ids of cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a committed SVG says, without its layout."""
+
+    dot_hash: str
+    """SHA-256 of the `.dot` that it was drawn from, in hex; empty where it names none."""
+    texts: dict[str, list[str]]
+    """Of each `state_...` and `edge_...` id: the text of each element that has it."""
+
+
+def finish(laid_out: str, chart: Topology, arrows: Sequence[Arrow], dot_hash: str) -> str:
+    """The committed SVG, from what `dot -Tsvg` wrote.
+
+    Raises:
+        ValueError: `laid_out` is no SVG, or lacks an element of an edge.
+    """
+    ElementTree.register_namespace("", _SVG)
+    root = _parsed(laid_out)
+    graph = root.find(_tag("g"))
+    if graph is None:
+        raise ValueError("the SVG has no graph in it")
+    _clean(root)
+    finished = Element(_tag("g"), {"class": "graph", "transform": graph.get("transform", "")})
+    finished.extend(_elements(graph, chart, arrows))
+    width, height = root.get("viewBox", "0 0 0 0").split()[2:]
+    svg = Element(
+        _tag("svg"),
+        {
+            "viewBox": root.get("viewBox", ""),
+            "width": _pixels(width),
+            "height": _pixels(height),
+            "role": "img",
+            "aria-label": chart.title,
+            "class": f"machine {chart.machine}",
+            "font-family": style.FONT,
+            HASH_ATTRIBUTE: dot_hash,
+        },
+    )
+    svg.append(finished)
+    ElementTree.indent(svg, space=" ")
+    return ElementTree.tostring(svg, encoding="unicode") + "\n"
+
+
+def read(text: str) -> Picture:
+    """What a committed SVG says.
+
+    Raises:
+        ValueError: it is no XML.
+    """
+    root = _parsed(text)
+    texts: defaultdict[str, list[str]] = defaultdict(list)
+    for element in root.iter():
+        id_ = element.get("id", "")
+        if id_.startswith(("state_", "edge_")):
+            words = (part.text or "" for part in element.iter(_tag("text")))
+            texts[id_].append(" ".join(" ".join(words).split()))
+    return Picture(root.get(HASH_ATTRIBUTE, ""), dict(texts))
+
+
+def _elements(graph: Element, chart: Topology, arrows: Sequence[Arrow]) -> Iterator[Element]:
+    """The finished elements in the order in which they are painted."""
+    by_id = {element.get("id", ""): element for element in graph.findall(_tag("g"))}
+    boxes = {arrow.id: arrow for arrow in arrows}
+    halves = {half for arrow in arrows for half in (arrow.tail_id, arrow.head_id)}
+    edges = {edge.id: edge for edge in chart.edges}
+    needed = {*boxes, *halves, *(_CELL + id_ for id_ in edges)}
+    missing = sorted(needed - {group.get("id", "") for group in graph.iter(_tag("g"))})
+    if missing:
+        raise ValueError(f"the SVG lacks {missing[0]}")
+    for id_, element in by_id.items():
+        if id_ in halves or element.get("class") == "node unseen":
+            continue
+        cells = _take_cells(element)
+        if id_ in boxes:
+            arrow = boxes[id_]
+            lines = [*_drawn(by_id[arrow.tail_id], "line"), *_drawn(by_id[arrow.head_id], "line")]
+            yield from _arrow(arrow, [*lines, *_drawn(element, "box")], cells)
+            continue
+        # Graphviz puts its own word (node, edge, cluster) before the classes that we gave.
+        element.set("class", element.get("class", "").partition(" ")[2])
+        yield element
+        for cell_id, drawn in cells.items():
+            edge = edges.get(cell_id)
+            if edge is None:
+                yield _group(cell_id, "legend", drawn)
+            else:
+                yield _group(
+                    edge.id, f"edge {edge.kind.value} stays", [_title(text_of(edge)), *drawn]
+                )
+
+
+def _arrow(
+    arrow: Arrow, lines: list[Element], cells: dict[str, list[Element]]
+) -> Iterator[Element]:
+    shared = len(arrow.edges) > 1
+    if shared:
+        yield _group(arrow.id, f"arrow {arrow.kind.value}", lines)
+        lines = [_transparent(line) for line in lines if line.get("class") != "box"]
+    for edge in arrow.edges:
+        content = [_title(text_of(edge)), *(deepcopy(line) for line in lines), *cells[edge.id]]
+        yield _group(edge.id, f"edge {edge.kind.value}{' shared' if shared else ''}", content)
+
+
+def _take_cells(element: Element) -> dict[str, list[Element]]:
+    """Remove the cells that have ids from an element; gives what was drawn in each."""
+    cells: dict[str, list[Element]] = {}
+    for cell in element.findall(_tag("g")):
+        element.remove(cell)
+        drawn = [part for anchor in cell for part in anchor]
+        for part in drawn:
+            if part.tag == _tag("polygon"):
+                part.set("class", "row")
+        cells[cell.get("id", "").removeprefix(_CELL)] = drawn
+    return cells
+
+
+def _drawn(element: Element, path_class: str) -> list[Element]:
+    """The shapes of an element, each with the class that a page knows it by."""
+    shapes = [each for each in element if each.tag in {_tag("path"), _tag("polygon")}]
+    for shape in shapes:
+        shape.set("class", path_class if shape.tag == _tag("path") else "head")
+    return shapes
+
+
+def _transparent(shape: Element) -> Element:
+    copy = deepcopy(shape)
+    for attribute in ("stroke", "fill"):
+        if copy.get(attribute, "none") != "none":
+            copy.set(attribute, "transparent")
+    return copy
+
+
+def _clean(root: Element) -> None:
+    """Set our dashes; drop blanks, names of Graphviz' own, and what it repeats on each text."""
+    for parent in root.iter():
+        for child in list(parent):
+            text = (child.text or "").strip()
+            if child.tag == _tag("title") or (child.tag == _tag("text") and not text):
+                parent.remove(child)
+            elif child.tag == _tag("text"):
+                child.attrib.pop("font-family", None)
+                child.text = text
+            elif "stroke-dasharray" in child.attrib and child.get("stroke", "") in _DASHES:
+                child.set("stroke-dasharray", _DASHES[child.get("stroke", "")])
+
+
+def _group(id_: str, classes: str, content: Iterable[Element]) -> Element:
+    group = Element(_tag("g"), {"id": id_, "class": classes})
+    group.extend(content)
+    return group
+
+
+def _title(text: str) -> Element:
+    title = Element(_tag("title"))
+    title.text = text
+    return title
+
+
+def _pixels(points: str) -> str:
+    return str(round(float(points) * 4 / 3))
+
+
+def _parsed(text: str) -> Element:
+    try:
+        return ElementTree.fromstring(text)  # noqa: S314 - as above
+    except ElementTree.ParseError as error:
+        raise ValueError(f"it is no XML ({error})") from error
+
+
+def _tag(name: str) -> str:
+    return f"{{{_SVG}}}{name}"

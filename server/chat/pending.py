@@ -1,0 +1,55 @@
+"""A request that waits for its reply, and what its reply means to the client. Values only."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from server.chat.frames import Frame
+
+MUTATING = frozenset(
+    {
+        "create_thread",
+        "submit_prompt",
+        "cancel_run",
+        "retry_run",
+        "approve_message",
+        "reject_message",
+        "withdraw_message",
+        "invite_co_author",
+        "leave_co_authorship",
+        "rename_thread",
+        "archive_thread",
+        "set_name",
+    }
+)
+"""Requests that are sent again under the same id."""
+
+
+class Role(Enum):
+    """What the reply to a request means to the client itself."""
+
+    PLAIN = auto()
+    FOLLOW = auto()
+    """A caller opens a thread."""
+    CATCH_UP = auto()
+    """After a resume: go on from the last `seq` told."""
+    REOPEN = auto()
+    """Catching up was refused: begin again from a snapshot."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A request without its reply."""
+
+    id: str
+    type: str
+    data: Mapping[str, object]
+    role: Role
+    reply: asyncio.Future[Frame] | None
+    """None where the client itself asked."""
+
+    def encode(self) -> str:
+        frame = {"type": self.type, "id": self.id, "data": self.data}
+        return json.dumps(frame, ensure_ascii=False)

@@ -1,0 +1,36 @@
+"""Writes to the rows that stand beside the journal: they need no entry, since losing them changes
+nothing that was decided.
+
+One function for each, on a connection whose transaction somebody else commits.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, update
+
+from machines.models.ids import ThreadId, TimerId
+from storage.schema import meta, replies, sessions, timers
+from storage.sql_dialect import upsert
+from storage.sql_rows import micros
+
+
+def set_epoch(connection: Connection, epoch: str) -> None:
+    """Name the store, in place of the name that it had."""
+    connection.execute(upsert(meta, connection.dialect.name), {"name": "epoch", "value": epoch})
+
+
+def touch_session(connection: Connection, token_hash: str, thread_id: ThreadId | None) -> None:
+    """Remember the thread that a session follows; an unknown session is left unknown."""
+    connection.execute(
+        update(sessions).where(sessions.c.id == token_hash).values(followed=thread_id)
+    )
+
+
+def drop_timer(connection: Connection, timer_id: TimerId) -> None:
+    """Remove a timer, if it is there."""
+    connection.execute(delete(timers).where(timers.c.id == timer_id))
+
+
+def forget_replies(connection: Connection, before: datetime) -> int:
+    """Remove replies older than `before`; returns how many."""
+    return connection.execute(delete(replies).where(replies.c.at < micros(before))).rowcount

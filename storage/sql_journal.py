@@ -1,0 +1,289 @@
+"""The journal on an SQL database: SQLite in one file by default, a database server by URL.
+
+The adapter of `storage.journal.Journal`. It only puts the parts together: `sql_append` writes a
+batch, `sql_queries` reads, `sql_beside` and `sql_memory` serve the rows beside the journal,
+`sql_writer` makes many writes one durable commit on its thread, and `sql_reader` runs reads on
+theirs. The event loop waits for futures, never for a disk.
+
+    journal = SqlJournal(data / JOURNAL_FILE)
+    await journal.open()
+    try:
+        committed = await journal.commit(batch)
+    finally:
+        await journal.close()
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, TypeVar
+from uuid import uuid4
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from machines.models.chorus import ChorusState
+from machines.models.domain import Message, Session, Thread, User
+from machines.models.ids import (
+    MessageId,
+    PublicKey,
+    RequestId,
+    RunId,
+    StreamId,
+    ThreadId,
+    TimerId,
+)
+from machines.models.journal import (
+    Batch,
+    Committed,
+    JournalEntry,
+    MemoryTask,
+    QueuedTask,
+    RememberedReply,
+    ThreadView,
+    TimerRow,
+)
+from storage import journal_check, migrations, sql_beside, sql_memory, sql_queries
+from storage.journal import EntryPage, MessagePage, StoredVector, ThreadPage
+from storage.lock import FolderLock
+from storage.sql_append import BatchAppender
+from storage.sql_dialect import (
+    journal_failure,
+    journal_url,
+    reading_engine,
+    sqlite_file,
+    writing_engine,
+)
+from storage.sql_reader import SnapshotReader
+from storage.sql_writer import GroupCommitWriter
+
+JOURNAL_FILE: Final = "journal.sqlite3"
+"""The usual name of an SQLite journal in its data folder."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SqlJournal:
+    """A `Journal`. Call `open` first and `close` last; both may be called again."""
+
+    def __init__(
+        self,
+        target: str | Path,
+        *,
+        make_epoch: Callable[[], str] = lambda: str(uuid4()),
+        busy_timeout: float = 5.0,
+    ) -> None:
+        """Nothing is opened or made yet.
+
+        Args:
+            target: The path of an SQLite file, or an SQLAlchemy URL.
+            make_epoch: Names a store that is opened for the first time.
+            busy_timeout: Seconds to wait for a lock that another program holds on the database.
+        """
+        self._url = journal_url(target)
+        self._make_epoch = make_epoch
+        file = sqlite_file(self._url)
+        self._lock = None if file is None else FolderLock(file.absolute().parent)
+        self._writing = writing_engine(self._url, busy_timeout=busy_timeout)
+        self._reading = reading_engine(self._url, busy_timeout=busy_timeout)
+        self._appender = BatchAppender(self._writing.dialect.name)
+        self._writer = GroupCommitWriter(self._writing)
+        self._reader = SnapshotReader(self._reading)
+
+    @property
+    def commits(self) -> int:
+        """Durable transactions since the start; batches that waited together share one."""
+        return self._writer.commits
+
+    async def open(self) -> None:
+        await asyncio.to_thread(self._open)
+        self._writer.start()
+        self._reader.start()
+
+    def _open(self) -> None:
+        if self._lock is not None:
+            self._lock.acquire()
+        try:
+            with self._writing.connect() as connection, connection.begin():
+                migrations.upgrade(connection)
+                if sql_queries.epoch(connection) is None:
+                    sql_beside.set_epoch(connection, self._make_epoch())
+        except SQLAlchemyError as error:
+            self._release()
+            raise journal_failure(error) from error
+        except BaseException:
+            self._release()
+            raise
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._reader.close()
+        await asyncio.to_thread(self._release)
+
+    def _release(self) -> None:
+        self._reading.dispose()
+        self._writing.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    async def _write(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._writer.submit(lambda connection: work(connection, *args, **kwargs))
+
+    async def _read(
+        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._reader.read(lambda connection: query(connection, *args, **kwargs))
+
+    # the store
+
+    async def epoch(self) -> str:
+        return await self._read(sql_queries.epoch) or ""
+
+    async def new_epoch(self, epoch: str) -> None:
+        await self._write(sql_beside.set_epoch, epoch)
+
+    async def commit(self, batch: Batch) -> Committed:
+        return await self._write(self._appender.append, batch)
+
+    # threads
+
+    async def thread_view(self, thread_id: ThreadId) -> ThreadView | None:
+        return await self._read(sql_queries.thread_view, thread_id)
+
+    async def threads_of(
+        self, public_key: PublicKey, *, after: str | None, limit: int
+    ) -> ThreadPage:
+        return await self._read(sql_queries.threads_of, public_key, after=after, limit=limit)
+
+    async def public_threads(self, *, after: str | None, limit: int) -> ThreadPage:
+        return await self._read(sql_queries.public_threads, after=after, limit=limit)
+
+    async def private_threads_shared_by(
+        self, public_keys: Collection[PublicKey]
+    ) -> frozenset[ThreadId]:
+        if not public_keys:
+            raise ValueError("threads are shared by somebody: public_keys is empty")
+        return await self._read(sql_queries.private_threads_shared_by, public_keys)
+
+    async def submitted_to(self, public_key: PublicKey) -> frozenset[ThreadId]:
+        return await self._read(sql_queries.submitted_to, public_key)
+
+    async def snapshot(
+        self, thread_id: ThreadId, *, limit: int, before_index: int | None
+    ) -> tuple[ThreadView, MessagePage] | None:
+        return await self._read(
+            sql_queries.snapshot, thread_id, limit=limit, before_index=before_index
+        )
+
+    # messages, runs, people
+
+    async def message(self, message_id: MessageId) -> Message | None:
+        return await self._read(sql_queries.message, message_id)
+
+    async def recent_messages(
+        self, thread_id: ThreadId, *, before_index: int, limit: int
+    ) -> tuple[Message, ...]:
+        return await self._read(
+            sql_queries.recent_messages, thread_id, before_index=before_index, limit=limit
+        )
+
+    async def run(self, run_id: RunId) -> ChorusState | None:
+        return await self._read(sql_queries.run, run_id)
+
+    async def live_runs(self) -> tuple[ChorusState, ...]:
+        return await self._read(sql_queries.live_runs)
+
+    async def user(self, public_key: PublicKey) -> User | None:
+        return await self._read(sql_queries.user, public_key)
+
+    async def names(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:
+        return await self._read(sql_queries.names, public_keys)
+
+    async def session(self, token_hash: str) -> Session | None:
+        return await self._read(sql_queries.session, token_hash)
+
+    async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:
+        await self._write(sql_beside.touch_session, token_hash, thread_id)
+
+    # the journal itself
+
+    async def head(self, stream: StreamId) -> int:
+        return await self._read(sql_queries.head, stream)
+
+    async def entries(
+        self, stream: StreamId, *, after_seq: int, limit: int, max_bytes: int | None = None
+    ) -> EntryPage:
+        return await self._read(
+            sql_queries.entry_page, stream, after_seq=after_seq, limit=limit, max_bytes=max_bytes
+        )
+
+    async def run_entries(self, run_id: RunId) -> tuple[JournalEntry, ...]:
+        return await self._read(sql_queries.run_entries, run_id)
+
+    async def reply(self, public_key: PublicKey, request_id: RequestId) -> RememberedReply | None:
+        return await self._read(sql_queries.reply, public_key, request_id)
+
+    async def forget_replies(self, before: datetime) -> int:
+        return await self._write(sql_beside.forget_replies, before)
+
+    # timers
+
+    async def timers(self) -> tuple[TimerRow, ...]:
+        return await self._read(sql_queries.timer_rows)
+
+    async def drop_timer(self, timer_id: TimerId) -> None:
+        await self._write(sql_beside.drop_timer, timer_id)
+
+    # the memory's side
+
+    async def queued_tasks(self, *, after: int = 0, limit: int = 100) -> tuple[QueuedTask, ...]:
+        return await self._read(sql_memory.queued_tasks, after=after, limit=limit)
+
+    async def finish_tasks(self, positions: Sequence[int]) -> None:
+        if positions:
+            await self._write(sql_memory.finish_tasks, positions)
+
+    async def first_queued(self, thread_ids: Collection[ThreadId] | None) -> int | None:
+        return await self._read(sql_memory.first_queued, thread_ids)
+
+    async def vectors(
+        self, message_ids: Collection[MessageId], *, fingerprint: str
+    ) -> dict[MessageId, tuple[float, ...]]:
+        return await self._read(sql_memory.kept_vectors, message_ids, fingerprint=fingerprint)
+
+    async def keep_vectors(self, vectors: Sequence[StoredVector]) -> None:
+        if vectors:
+            await self._write(sql_memory.keep_vectors, vectors)
+
+    async def approved_messages(self) -> AsyncIterator[tuple[Message, Thread, int]]:
+        after = (ThreadId(""), -1)
+        while page := await self._read(sql_memory.approved_page, after):
+            for found in page:
+                yield found
+            last = page[-1][0]
+            after = (last.thread_id, last.index)
+
+    async def all_links(self) -> AsyncIterator[QueuedTask]:
+        after = 0
+        while page := await self._read(sql_memory.links_page, after):
+            for found in page:
+                yield found
+            after = page[-1].position
+
+    async def requeue(self, tasks: Collection[MemoryTask]) -> None:
+        # A rebuild asks for everything at once; commits must find their turn in between.
+        for some in sql_queries.chunks(tasks):
+            await self._write(sql_memory.requeue, some)
+
+    # verify
+
+    async def verify(self) -> tuple[str, ...]:
+        findings = await self._read(journal_check.find)
+        return tuple(finding.sentence for finding in findings)
+
+    async def repair(self) -> tuple[str, ...]:
+        return await self._write(journal_check.repair)

@@ -1,0 +1,233 @@
+"""The drawings: every state and edge is in its SVG once, under its literal id, and drift is seen."""
+
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from diagrams import generator
+from diagrams.arrows import arrows, stays
+from diagrams.dot import dot_source
+from diagrams.generator import MACHINES, DrawingFailed, check, generate
+from diagrams.labels import text_of
+from diagrams.style import EDGE_STYLES, LAYOUTS
+from machines.chart import Chart, EdgeKind
+from machines.topology import NodeKind, topology
+
+COMMITTED = Path(generator.__file__).parent
+SVG = "{http://www.w3.org/2000/svg}"
+
+every_machine = pytest.mark.parametrize("chart", MACHINES, ids=lambda chart: chart.machine)
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> Path:
+    """A copy of the committed drawings, to be spoilt."""
+    for path in (*COMMITTED.glob("*.dot"), *COMMITTED.glob("*.svg")):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawings made just now, by the `dot` of this machine."""
+    folder = tmp_path_factory.mktemp("drawn")
+    generate(folder)
+    return folder
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{path.name} has no {old!r} to change; adapt the test to the drawing"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def elements(path: Path) -> dict[str, ElementTree.Element]:
+    root = ElementTree.parse(path).getroot()  # noqa: S314 - drawings of our own
+    return {element.get("id", ""): element for element in root.iter() if "id" in element.attrib}
+
+
+def test_the_committed_drawings_are_current() -> None:
+    assert check(COMMITTED) == [], "run `chorus diagrams` and commit what it writes"
+
+
+@every_machine
+def test_every_state_and_edge_is_in_the_svg_exactly_once(chart: type[Chart]) -> None:
+    plain = topology(chart)
+    ids = [node.id for node in plain.nodes] + [edge.id for edge in plain.edges]
+    assert not [id_ for id_ in ids if not re.fullmatch(r"[A-Za-z0-9_]+", id_)]
+    text = (COMMITTED / f"{chart.machine}.svg").read_text(encoding="utf-8")
+    found = Counter(re.findall(r'\bid="([^"]*)"', text))
+    assert {id_: found[id_] for id_ in ids} == dict.fromkeys(ids, 1)
+    assert set(found.values()) == {1}, "an id names one element"
+
+
+@every_machine
+def test_every_edge_has_its_own_line_or_its_own_row_in_its_state(chart: type[Chart]) -> None:
+    found = elements(COMMITTED / f"{chart.machine}.svg")
+    for edge in topology(chart).edges:
+        shapes = Counter(shape.get("class") for shape in found[edge.id])
+        assert shapes["row"] == 1, f"{edge.id} has no row for its label"
+        if not stays(edge):
+            assert shapes["line"] == 2, f"{edge.id} cannot be lit from its source to its target"
+            assert shapes["head"] == 1, f"{edge.id} has no arrow head"
+
+
+@every_machine
+def test_the_label_of_an_edge_names_event_guards_and_actions(chart: type[Chart]) -> None:
+    for edge in topology(chart).edges:
+        text = text_of(edge)
+        assert edge.event in text
+        assert all(guard.label in text for guard in edge.guards)
+        assert all(action in text for action in edge.actions)
+
+
+def test_a_label_reads_event_guards_actions() -> None:
+    edges = {edge.id: edge for chart in MACHINES for edge in topology(chart).edges}
+    assert text_of(edges["edge_message_submit_submitted_pending"]) == (
+        "submit [not author_is_co_author] / open_vote"
+    )
+    assert text_of(edges["edge_thread_add_message_active_active"]) == "↻ add_message / apply"
+
+
+@every_machine
+def test_every_edge_is_drawn_in_the_style_of_its_kind(chart: type[Chart]) -> None:
+    found = elements(COMMITTED / f"{chart.machine}.svg")
+    for edge in topology(chart).edges:
+        classes = found[edge.id].get("class", "").split()
+        assert classes[:2] == ["edge", edge.kind.value], edge.id
+    for arrow in arrows(topology(chart)):
+        lines = found[arrow.id if len(arrow.edges) > 1 else arrow.edges[0].id]
+        look = EDGE_STYLES[arrow.kind]
+        for line in (each for each in lines if each.get("class") == "line"):
+            assert line.get("stroke") == look.color
+            assert line.get("stroke-dasharray", "") == look.dashes
+
+
+def test_no_two_kinds_of_edges_look_alike() -> None:
+    assert {*EDGE_STYLES} == {*EdgeKind}
+    assert len({look.color for look in EDGE_STYLES.values()}) == len(EdgeKind)
+    assert len({look.dashes for look in EDGE_STYLES.values()}) == len(EdgeKind)
+
+
+@every_machine
+def test_final_states_are_doubled_and_compound_states_begin_at_a_dot(chart: type[Chart]) -> None:
+    found = elements(COMMITTED / f"{chart.machine}.svg")
+    for node in topology(chart).nodes:
+        outlines = found[node.id].findall(f"{SVG}path")
+        assert len(outlines) == (2 if node.final else 1), node.id
+        dot = f"initial_{chart.machine}_{node.name}"
+        assert (dot in found) == (node.kind is NodeKind.COMPOUND), node.id
+
+
+@every_machine
+def test_a_lit_state_lights_no_edge_with_it(chart: type[Chart]) -> None:
+    for id_, element in elements(COMMITTED / f"{chart.machine}.svg").items():
+        if id_.startswith("state_"):
+            assert not element.findall(f".//{SVG}g"), f"{id_} has elements of others in it"
+
+
+@every_machine
+def test_an_edge_that_shares_its_arrow_has_a_line_that_nobody_sees_until_it_is_lit(
+    chart: type[Chart],
+) -> None:
+    found = elements(COMMITTED / f"{chart.machine}.svg")
+    for arrow in arrows(topology(chart)):
+        if len(arrow.edges) == 1:
+            assert arrow.id not in found
+            continue
+        for edge in arrow.edges:
+            lines = [each for each in found[edge.id] if each.get("class") == "line"]
+            assert {line.get("stroke") for line in lines} == {"transparent"}
+
+
+@every_machine
+def test_the_source_is_the_same_at_every_call(chart: type[Chart]) -> None:
+    assert dot_source(topology(chart)) == dot_source(topology(chart))
+
+
+def test_layouts_are_for_machines_that_exist() -> None:
+    assert {*LAYOUTS} <= {chart.machine for chart in MACHINES}
+
+
+def test_drawing_twice_gives_the_same_files_and_nothing_drifts(drawn: Path, tmp_path: Path) -> None:
+    written = generate(tmp_path)
+    assert [path.name for path in written] == [
+        f"{chart.machine}.{suffix}" for chart in MACHINES for suffix in ("dot", "svg")
+    ]
+    for path in written:
+        assert path.read_bytes() == (drawn / path.name).read_bytes(), path.name
+    assert check(tmp_path) == []
+
+
+def test_check_reports_a_changed_edge_in_the_source(drawings: Path) -> None:
+    edit(drawings / "thread.dot", "balance_covers_it", "balance_covers_all")
+    assert check(drawings) == ["thread.dot is not what the thread chart declares."]
+
+
+def test_check_reports_a_changed_label_in_the_picture(drawings: Path) -> None:
+    edit(drawings / "thread.svg", ">[balance_covers_it]<", ">[balance_covers_all]<")
+    (problem,) = check(drawings)
+    assert "edge_thread_debit_tokens_active_active" in problem
+    assert "balance_covers_all" in problem
+
+
+def test_check_reports_a_picture_of_another_source(drawings: Path) -> None:
+    text = (drawings / "message.svg").read_text(encoding="utf-8")
+    spoilt = re.sub(r'data-dot-sha256="[0-9a-f]{64}"', f'data-dot-sha256="{"0" * 64}"', text)
+    (drawings / "message.svg").write_text(spoilt, encoding="utf-8")
+    assert check(drawings) == [
+        "message.svg was not drawn from the message.dot that the chart gives."
+    ]
+
+
+def test_check_reports_ids_that_are_missing_strange_or_repeated(drawings: Path) -> None:
+    path = drawings / "chorus.svg"
+    edit(path, 'id="state_chorus_queued"', 'id="state_chorus_waiting"')
+    edit(path, 'id="state_chorus_failed"', 'id="state_chorus_finished"')
+    problems = check(drawings)
+    assert "chorus.svg has state_chorus_queued 0 times instead of once." in problems
+    assert "chorus.svg has state_chorus_failed 0 times instead of once." in problems
+    assert "chorus.svg has state_chorus_finished 2 times instead of once." in problems
+    assert (
+        "chorus.svg has state_chorus_waiting, which the chorus chart does not declare." in problems
+    )
+
+
+def test_check_passes_over_a_layout_of_another_graphviz(drawings: Path) -> None:
+    text = (drawings / "chorus.svg").read_text(encoding="utf-8")
+    (drawings / "chorus.svg").write_text(
+        re.sub(r'\b([xy])="(-?\d+)[.\d]*"', r'\1="\g<2>.5"', text), encoding="utf-8"
+    )
+    assert check(drawings) == []
+
+
+def test_check_reports_missing_and_unreadable_files(drawings: Path) -> None:
+    (drawings / "chorus.dot").unlink()
+    (drawings / "message.svg").unlink()
+    (drawings / "thread.svg").write_text("<svg", encoding="utf-8")
+    problems = check(drawings)
+    assert problems[:2] == ["chorus.dot is missing.", "message.svg is missing."]
+    assert problems[2].startswith("thread.svg cannot be read: ")
+    assert len(problems) == 3
+
+
+def test_a_missing_dot_is_one_sentence_that_names_the_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "drawings"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DrawingFailed) as failure:
+        generate(folder)
+    assert "apt install graphviz" in str(failure.value)
+    assert "\n" not in str(failure.value)
+    assert not list(folder.iterdir()), "nothing is written when nothing can be drawn"
+
+
+def test_checking_needs_no_graphviz(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert check(COMMITTED) == []

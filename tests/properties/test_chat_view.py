@@ -1,0 +1,327 @@
+"""The fold of the terminal client: what holds however frames are cut, repeated, lost or hostile."""
+
+import io
+import itertools
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.text import Text
+
+from server.chat import render
+from server.chat.errors import BadInput
+from server.chat.frames import (
+    CaughtUp,
+    ClientEvent,
+    Frame,
+    Gone,
+    Live,
+    Message,
+    Notice,
+    Offline,
+    Opened,
+    Prior,
+    Skipped,
+    Thread,
+    ThreadMessages,
+    parse_live,
+)
+from server.chat.text import clean, one_line
+from server.chat.verbs import USAGE, Command, Takes, Verb, parse
+from server.chat.view import ChatState, RunStatus, StepStatus, expect, fold
+
+ME, BOB, THREAD = "me-key", "bob-key", "thread-1"
+
+
+def message(index: int, **more: Any) -> dict[str, Any]:
+    given_fields = {"index": index, "id": f"m{index}", "thread_id": THREAD, "role": "user"}
+    return {**given_fields, "author": BOB, "content": f"text {index}", "status": "approved", **more}
+
+
+def snapshot(head: int = 0, **more: Any) -> ThreadMessages:
+    thread = {"id": THREAD, "name": "Evening", "visibility": "private", "co_authors": [ME, BOB]}
+    return ThreadMessages.model_validate({"thread": thread, "head_seq": head, **more})
+
+
+def opened(**more: Any) -> ChatState:
+    return fold(ChatState(me=ME), Opened(snapshot(**more)))
+
+
+def live(type_: str, data: dict[str, Any]) -> Live:
+    body = parse_live(Frame(type=type_, data=data))
+    assert body is not None, f"the client cannot read {data}"
+    return Live(THREAD, None, body)
+
+
+def thread_event(kind: str, **data: Any) -> Live:
+    return live("thread_event", {"kind": kind, **data})
+
+
+def step(
+    status: str, name: str = "action", iteration: int = 1, attempt: int = 1, **data: Any
+) -> Live:
+    about = {"run_id": "r1", "message_id": "m0", "step": name, "status": status}
+    return live("chorus_response", {**about, "iteration": iteration, "attempt": attempt, **data})
+
+
+def folded(state: ChatState, events: Sequence[ClientEvent]) -> ChatState:
+    for event in events:
+        state = fold(state, event)
+    return state
+
+
+def current_text(state: ChatState) -> str:
+    run = state.run("r1")
+    assert run is not None
+    assert run.current is not None
+    return run.current.text
+
+
+@given(st.text(max_size=60), st.lists(st.integers(0, 60), max_size=8), st.randoms())
+@settings(max_examples=60)
+def test_the_text_is_a_prefix_of_the_whole_however_deltas_are_cut_repeated_or_lost(
+    whole: str, cuts: list[int], chance: Any
+) -> None:
+    edges = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
+    deltas = [
+        step("delta", offset=start, text=whole[start:end])
+        for start, end in itertools.pairwise(edges)
+    ]
+    everything = folded(opened(), [step("started"), *deltas])
+    assert current_text(everything) == whole
+    mangled = [delta for delta in deltas for _ in range(chance.choice((0, 1, 1, 2)))]
+    assert whole.startswith(current_text(folded(opened(), [step("started"), *mangled])))
+
+
+def test_a_new_attempt_begins_at_the_beginning_and_a_late_delta_of_the_old_one_is_dropped() -> None:
+    state = folded(
+        opened(),
+        [
+            step("started"),
+            step("delta", offset=0, text="half of it"),
+            step("recovering", code="ai_unavailable", retry_in_ms=500),
+            step("delta", attempt=2, offset=0, text="new"),
+            step("delta", attempt=1, offset=10, text=" late"),
+        ],
+    )
+    run = state.run("r1")
+    assert run is not None
+    assert [(each.attempt, each.status, each.text) for each in run.steps] == [
+        (1, StepStatus.RECOVERING, "half of it"),
+        (2, StepStatus.RUNNING, "new"),
+    ]
+
+
+def test_the_first_delta_of_a_step_counts_though_the_step_before_took_more_attempts() -> None:
+    state = folded(
+        opened(),
+        [
+            step("completed", attempt=3, text="done"),
+            step("delta", name="experience", offset=0, text="fresh"),
+        ],
+    )
+    assert current_text(state) == "fresh"
+
+
+def test_an_ended_run_stays_ended_whatever_passes_late() -> None:
+    failed = step("failed", code="ai_rejected", message="No key.")
+    state = folded(opened(), [step("started"), failed, step("delta", offset=0, text="late")])
+    run = state.run("r1")
+    assert run is not None
+    assert (run.status, run.failure) == (RunStatus.FAILED, ("ai_rejected", "No key."))
+    assert state.running is None
+
+
+def test_a_finished_run_puts_its_answer_into_the_thread_in_order() -> None:
+    answer = message(1, role="chorus", author=None, content="so", run_id="r1")
+    state = folded(
+        opened(messages=[message(0)]),
+        [
+            step("finished", name="yield", message=answer),
+            step("finished", name="yield", message=answer),
+        ],
+    )
+    assert [each.content for each in state.messages] == ["text 0", "so"]
+
+
+def test_catching_up_takes_the_partial_text_that_only_the_snapshot_has() -> None:
+    run = {"run_id": "r1", "message_id": "m0", "status": "running", "step": "yield"}
+    state = folded(
+        opened(),
+        [
+            step("started", name="yield"),
+            step("delta", name="yield", offset=0, text="one "),
+            CaughtUp(snapshot(runs=[{**run, "text": "one two "}])),
+            step("delta", name="yield", offset=8, text="three"),
+        ],
+    )
+    assert current_text(state) == "one two three"
+
+
+def test_a_run_that_ended_unseen_is_settled_by_a_fresh_snapshot() -> None:
+    answered = message(1, role="chorus", author=None, run_id="r1")
+    waiting = expect(expect(opened(), "r1", "m0"), "r2", "m0")
+    state = fold(waiting, Opened(snapshot(messages=[message(0), answered])))
+    statuses = {run.run_id: run.status for run in state.runs}
+    assert statuses == {"r1": RunStatus.FINISHED, "r2": RunStatus.UNKNOWN}
+
+
+def test_an_expected_run_does_not_hide_what_was_told_of_it() -> None:
+    state = fold(opened(), step("started"))
+    assert expect(state, "r1", "m0") == state
+
+
+def test_only_who_may_still_vote_is_asked_to() -> None:
+    pending = message(0, status="pending", electors=[ME, BOB])
+    voted = {**pending, "approvals": [{"co_author": ME, "decision": "approve"}]}
+    state = opened(messages=[pending])
+    assert [each.index for each in state.to_vote_on] == [0]
+    event = thread_event("vote_cast", by=ME, message_id="m0", message=voted)
+    state = fold(state, event)
+    assert state.to_vote_on == ()
+    assert [each.index for each in state.pending] == [0]
+
+
+def test_who_leaves_a_private_thread_sees_it_no_more() -> None:
+    left = thread_event("co_author_left", by=ME, public_key=ME)
+    assert fold(opened(messages=[message(0)]), left).thread is None
+    other = thread_event("co_author_left", by=BOB, public_key=BOB)
+    assert fold(opened(), other).thread is not None
+
+
+def test_frames_of_another_thread_change_nothing() -> None:
+    state = opened()
+    stray = Live("thread-2", 1, step("started").body)
+    assert fold(state, stray) == state
+    assert fold(state, Gone("thread-2", "gone")) == state
+    assert fold(state, Notice(thread_id="thread-2")) == state
+    assert fold(state, Skipped("a frame")) == state
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"status": "levitating", "run_id": "r1", "message_id": "m0"},
+        {"status": "delta", "run_id": "r1", "message_id": "m0", "offset": "far"},
+        {},
+    ],
+)
+def test_a_frame_that_cannot_be_read_is_no_frame(data: dict[str, Any]) -> None:
+    assert parse_live(Frame(type="chorus_response", data=data)) is None
+
+
+def test_fields_and_steps_that_a_later_server_adds_are_borne() -> None:
+    state = fold(opened(), step("started", name="dream", flavour={"new": [1]}))
+    assert state.running is not None
+    assert state.running.current is not None
+    assert state.running.current.step == "dream"
+
+
+def printed(*renderables: Any) -> str:
+    console = Console(file=io.StringIO(), color_system=None, force_terminal=False, width=100)
+    for renderable in renderables:
+        console.print(render.Harmless(renderable))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+hostile = st.text(
+    st.sampled_from("ab \n\t[]*_&#;x27\x1b\x9b\x07\r\x00\x7f\u202e\u2066\u2028\ud800\U000e0041"),
+    max_size=40,
+)
+
+
+def harmless(text: str) -> bool:
+    text.encode()  # a lone surrogate would raise
+    return all(character in "\n\t" or character.isprintable() for character in text)
+
+
+@given(hostile)
+@settings(max_examples=60)
+def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
+    state = opened(names={BOB: text}, messages=[message(0, content=text)])
+    answer = Message.model_validate(
+        {
+            **message(1, role="chorus", author=None, content=text),
+            "citations": [{"label": text, "message_id": "m0", "thread_id": text}],
+        }
+    )
+    prior = Prior(message_id="m0", thread_id=THREAD, content=text, author=BOB, score=0.5)
+    thread = Thread(id=text, name=text, visibility=text, status=text, co_authors=(BOB, text))
+    events: list[ClientEvent] = [
+        Offline(1, 0.5, text),
+        Gone(THREAD, text),
+        Skipped(text),
+        Notice(thread_id=text, kind=text),
+        step("failed", code=text, message=text),
+        step("recovering", name=text, code=text),
+        step("completed", name=text, text=text, output={"key_insights": [text], "loop": True}),
+        thread_event("message_submitted", by=BOB, message=message(2, content=text)),
+    ]
+    output = printed(
+        render.note(text),
+        render.problem(text),
+        render.message(answer, state),
+        render.message(state.messages[0], state),
+        render.priors([prior], state),
+        render.thread_header(thread, state),
+        *(part for event in events for part in render.scrollback(state, event, fold(state, event))),
+    )
+    assert harmless(output), repr(output)
+    assert harmless(one_line(text))
+    assert "\n" not in one_line(text)
+
+
+def test_markdown_cannot_bring_back_what_was_cleaned() -> None:
+    output = printed(
+        Markdown("&#x1b;[31m &#x202e;abc [words](https://evil.example/x)", hyperlinks=False)
+    )
+    assert harmless(output)
+    assert "https://evil.example/x" in output
+
+
+def test_words_that_look_like_markup_stay_words() -> None:
+    assert "[bold]not bold[/bold]" in printed(render.note("[bold]not bold[/bold]"))
+    assert "[red]x" in printed(Text(clean("[red]x")))
+
+
+@given(st.text(max_size=30))
+def test_whatever_is_typed_is_a_prompt_a_command_or_refused(line: str) -> None:
+    if line.strip().startswith("/") and not line.strip().startswith("//"):
+        with suppress(BadInput):
+            command = parse(line)
+            assert command is not None
+            assert command.verb is not Verb.SAY
+    elif line.strip():
+        command = parse(line)
+        assert command is not None
+        assert command.verb is Verb.SAY
+    else:
+        assert parse(line) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("  hello  ", Command(Verb.SAY, "hello")),
+        ("//etc", Command(Verb.SAY, "/etc")),
+        ("/NEW Big plans public", Command(Verb.NEW, "Big plans public")),
+        ("/quit", Command(Verb.QUIT)),
+    ],
+)
+def test_a_line_is_read_as_it_was_meant(line: str, command: Command) -> None:
+    assert parse(line) == command
+
+
+@pytest.mark.parametrize("verb", [verb for verb in USAGE if USAGE[verb].takes is not Takes.MAYBE])
+def test_a_verb_is_refused_without_what_it_needs_or_with_what_it_does_not(verb: Verb) -> None:
+    line = f"/{verb}" if USAGE[verb].takes is Takes.SOMETHING else f"/{verb} more"
+    with pytest.raises(BadInput, match=f"/{verb}"):
+        parse(line)
+    with pytest.raises(BadInput, match="/help"):
+        parse(f"/{verb}zzz")
