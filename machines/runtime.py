@@ -60,13 +60,14 @@ class Refusal:
 
     def as_error(self) -> InvalidTransition:
         """The refusal as an error of the tree."""
+        event = self.event.replace("_", " ")
         reason = (
-            f"not while {', '.join(self.guards)} is false"
+            f"not true: {', '.join(guard.replace('_', ' ') for guard in self.guards)}"
             if self.guards
-            else f"the {self.machine} is {self.state}"
+            else f"it is {self.state.replace('_', ' ')}"
         )
         return InvalidTransition(
-            f"{self.event} is refused: {reason}",
+            f"The {self.machine} refuses to {event}; {reason}.",
             machine=self.machine,
             state=self.state,
             event=self.event,

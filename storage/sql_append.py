@@ -20,6 +20,7 @@ from machines.models.journal import (
     Batch,
     ChorusFired,
     Committed,
+    IndexMessage,
     JournalEntry,
     MemoryTask,
     RememberedReply,
@@ -59,6 +60,7 @@ SNAPSHOTS: Final[Mapping[str, Table]] = {
 
 _THREAD_PREFIX: Final = "thread:"
 
+_APPROVED_AT = select(messages.c.approved_seq).where(messages.c.id == bindparam("of_message"))
 _HEAD = select(func.max(entries.c.seq)).where(entries.c.stream == bindparam("of_stream"))
 _POSITION = select(entries.c.position).where(
     entries.c.stream == bindparam("of_stream"), entries.c.seq == bindparam("new_head")
@@ -271,6 +273,11 @@ def _write_members(connection: Connection, thread_id: str, members: tuple[Public
 
 
 def _task_row(connection: Connection, task: MemoryTask, numbers: _Numbers) -> Row:
+    if isinstance(task, IndexMessage):
+        # A point is of the entry that approved its message, also when it is indexed again.
+        approved = connection.scalar(_APPROVED_AT, {"of_message": task.message_id})
+        if approved is not None:
+            return task_row(task, approved)
     stream = thread_stream(task.thread_id)
     seq = numbers.last(stream)
     if seq is None:

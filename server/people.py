@@ -1,0 +1,177 @@
+"""People and their sessions: user rows begin at the first sign-in, sessions live by a token's hash.
+
+What happens to a person outside any thread is in the journal too, in a stream of their own.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from machines.handlers import hash_token
+from machines.models.domain import Created, Deleted, Session, StateTransition, Updated, User
+from machines.models.errors import JournalConflict
+from machines.models.ids import PublicKey, RequestId, TimerId, UserId, user_stream
+from machines.models.journal import (
+    Batch,
+    EntryDraft,
+    RememberedReply,
+    SessionTimer,
+    TimerRow,
+)
+from server.rooms import MAX_RACES
+from server.world import World
+from storage.journal import Journal
+
+TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A person with a session that just began; the token is known nowhere else."""
+
+    user: User
+    session: Session
+    token: str
+
+
+class SetsTimers(Protocol):
+    """Takes timers whose rows are durable."""
+
+    def set(self, rows: tuple[TimerRow, ...]) -> None: ...
+
+
+class People:
+    """Users and sessions, through the journal."""
+
+    def __init__(
+        self, journal: Journal, world: World, timers: SetsTimers, *, session_hours: float
+    ) -> None:
+        self._journal = journal
+        self._world = world
+        self._timers = timers
+        self._session_hours = session_hours
+
+    async def sign_in(self, public_key: PublicKey) -> SignedIn:
+        """Begin a session for a key whose signature was checked. Raises JournalError."""
+        now = self._world.now()
+        token = self._world.secret(TOKEN_BYTES).hex()
+        session = Session(
+            id=hash_token(token),
+            public_key=public_key,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + timedelta(hours=self._session_hours),
+        )
+        timer = TimerRow(
+            id=session_timer(session.id),
+            due_at=session.expires_at,
+            timer=SessionTimer(token_hash=session.id, public_key=public_key),
+        )
+        for race in range(MAX_RACES):
+            known = await self._journal.user(public_key)
+            user = known or User(
+                id=UserId(self._world.new_id()),
+                public_key=public_key,
+                created_at=now,
+                updated_at=now,
+            )
+            changes: list[StateTransition] = [_created("session", session)]
+            if known is None:
+                changes.insert(0, _created("user", user))
+            try:
+                await self._append(public_key, "signed_in", tuple(changes), timers=(timer,))
+            except JournalConflict:
+                if race + 1 == MAX_RACES:
+                    raise
+            else:
+                self._timers.set((timer,))
+                return SignedIn(user, session, token)
+        raise AssertionError("the last race raises")
+
+    async def set_name(self, public_key: PublicKey, name: str, reply: RememberedReply) -> User:
+        """Give oneself a name. Raises JournalError, JournalConflict where `reply` was given."""
+        for race in range(MAX_RACES):
+            user = await self._journal.user(public_key)
+            assert user is not None  # noqa: S101 - who is signed in has a row
+            named = user.transition_to(self._world.now(), name=name)
+            change = Updated(
+                kind="user",
+                id=named.id,
+                version=named.version,
+                value=named.model_dump(mode="json"),
+            )
+            try:
+                await self._append(
+                    public_key, "renamed", (change,), reply=reply, request_id=reply.request_id
+                )
+            except JournalConflict:
+                answered = await self._journal.reply(public_key, reply.request_id)
+                if answered is not None or race + 1 == MAX_RACES:
+                    raise
+            else:
+                return named
+        raise AssertionError("the last race raises")
+
+    async def end_session(self, token_hash: str) -> Session | None:
+        """Forget a session, if it is still there: its token is worth nothing from now on."""
+        for race in range(MAX_RACES):
+            session = await self._journal.session(token_hash)
+            if session is None:
+                return None
+            gone = Deleted(kind="session", id=session.id, version=session.version)
+            try:
+                await self._append(
+                    session.public_key,
+                    "session_ended",
+                    (gone,),
+                    cancelled=(session_timer(token_hash),),
+                )
+            except JournalConflict:
+                if race + 1 == MAX_RACES:
+                    raise
+            else:
+                return session
+        raise AssertionError("the last race raises")
+
+    async def _append(
+        self,
+        public_key: PublicKey,
+        kind: str,
+        changes: tuple[StateTransition, ...],
+        *,
+        timers: tuple[TimerRow, ...] = (),
+        cancelled: tuple[TimerId, ...] = (),
+        reply: RememberedReply | None = None,
+        request_id: RequestId | None = None,
+    ) -> None:
+        stream = user_stream(public_key)
+        entry = EntryDraft(
+            stream=stream,
+            type="user_event",
+            kind=kind,
+            at=self._world.now(),
+            by=public_key,
+            request_id=request_id,
+            data={},
+            changes=changes,
+        )
+        await self._journal.commit(
+            Batch(
+                expected={stream: await self._journal.head(stream)},
+                entries=(entry,),
+                timers=timers,
+                cancelled_timers=cancelled,
+                reply=reply,
+            )
+        )
+
+
+def session_timer(token_hash: str) -> TimerId:
+    """The timer that ends a session."""
+    return TimerId(f"session:{token_hash}")
+
+
+def _created(kind: str, value: User | Session) -> Created:
+    return Created(
+        kind=kind, id=value.id, version=value.version, value=value.model_dump(mode="json")
+    )

@@ -1,0 +1,270 @@
+"""The memory follows the journal, and answers searches with the rights of who asks.
+
+Memory tasks are rows beside the journal, written with the entries that ask for them. They are
+carried out here in order: embed (each text once, vectors are kept beside the journal), store, and
+only then is the row gone. While the memory or the embedder is away the rows wait; conversations go
+on. Searches never give an invented result: they raise where they could not search.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from itertools import groupby
+
+from machines.models.domain import Message, Thread, Visibility
+from machines.models.errors import ChorusError
+from machines.models.ids import MessageId, PublicKey, ThreadId
+from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, RecordLinks
+from machines.models.outputs import Prior
+from machines.models.storage import (
+    Failure,
+    LinkPayload,
+    LinkPoint,
+    MessagePayload,
+    MessagePoint,
+    Point,
+    Search,
+    SearchScope,
+    Store,
+    Success,
+)
+from server.embeddings import Embedder
+from storage.journal import Journal, StoredVector
+from storage.memory import Memory
+
+log = logging.getLogger(__name__)
+
+BATCH = 32
+"""Tasks carried out at once: a query waits behind one batch at most."""
+
+PATIENCE_SECONDS = 2.0
+"""How long a search waits for the memory to hold what its thread holds."""
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+"""Waits while the memory or the embedder is away; the last one repeats."""
+
+
+class Recollection:
+    """Feeds the memory, and searches it."""
+
+    def __init__(self, journal: Journal, memory: Memory, embedder: Embedder) -> None:
+        self._journal = journal
+        self._memory = memory
+        self._embedder = embedder
+        self._asked = asyncio.Event()
+        self._progress = asyncio.Condition()
+        self.lagging = False
+        """Whether the last try to feed the memory failed."""
+
+    # Feeding
+
+    def wake(self) -> None:
+        """Tasks were made durable."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Carry out what waits, until cancelled."""
+        failures = 0
+        while True:
+            self._asked.clear()
+            try:
+                worked = await self._carry_out_some()
+            except ChorusError as error:
+                worked = False
+                self.lagging = True
+                wait = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                failures += 1
+                log.warning("the memory lags behind: %s", error.message)
+                await asyncio.sleep(wait)
+                continue
+            failures, self.lagging = 0, False
+            async with self._progress:
+                self._progress.notify_all()
+            if not worked:
+                await self._asked.wait()
+
+    async def _carry_out_some(self) -> bool:
+        """One batch; False where nothing waited."""
+        if self._memory.take_made_anew():
+            await self._begin_anew()
+        tasks = await self._journal.queued_tasks(limit=BATCH)
+        if not tasks:
+            return False
+        try:
+            await self._carry_out(tasks)
+        except ChorusError as error:
+            if error.retryable:
+                raise
+            for task in tasks:
+                await self._carry_out_or_drop(task)
+        return True
+
+    async def _carry_out_or_drop(self, task: QueuedTask) -> None:
+        """One task that must not hold up the others where it can never succeed."""
+        try:
+            await self._carry_out((task,))
+        except ChorusError as error:
+            if error.retryable:
+                raise
+            log.error("a memory task was dropped (`chorus verify` names it): %s", error.message)  # noqa: TRY400 - the reason is the message; a trace would add paths
+            await self._journal.finish_tasks((task.position,))
+
+    async def _carry_out(self, tasks: Sequence[QueuedTask]) -> None:
+        points = await self._points(tasks)
+        if points:
+            match await self._memory.execute(Store(points=tuple(points))):
+                case Failure(error=error):
+                    raise error
+                case Success():
+                    pass
+        await self._journal.finish_tasks([task.position for task in tasks])
+
+    async def _begin_anew(self) -> None:
+        """The memory is empty: ask for everything that the journal has."""
+        tasks: list[MemoryTask] = [
+            IndexMessage(thread_id=thread.id, message_id=message.id)
+            async for message, thread, _ in self._journal.approved_messages()
+        ]
+        tasks.extend([link.task async for link in self._journal.all_links()])
+        await self._journal.requeue(tasks)
+
+    async def _points(self, tasks: Collection[QueuedTask]) -> list[Point]:
+        points: list[Point] = []
+        for is_message, group in groupby(
+            tasks, key=lambda task: isinstance(task.task, IndexMessage)
+        ):
+            batch = tuple(group)
+            if is_message:
+                points.extend(await self._message_points(batch))
+            else:
+                points.extend(await self._link_points(batch))
+        return points
+
+    async def _message_points(self, tasks: Collection[QueuedTask]) -> list[Point]:
+        found: list[tuple[Message, Thread, int]] = []
+        for task in tasks:
+            assert isinstance(task.task, IndexMessage)  # noqa: S101 - grouped by kind
+            message = await self._journal.message(task.task.message_id)
+            view = await self._journal.thread_view(task.thread_id)
+            if message is not None and view is not None:
+                found.append((message, view.thread, task.seq))
+        vectors = await self.vectors_of([message for message, _, _ in found])
+        return [
+            self.message_point(message, thread, seq, vectors[message.id])
+            for message, thread, seq in found
+        ]
+
+    async def _link_points(self, tasks: Collection[QueuedTask]) -> list[Point]:
+        points: list[Point] = []
+        for task in tasks:
+            assert isinstance(task.task, RecordLinks)  # noqa: S101 - grouped by kind
+            points.extend(await self.link_points(task.task, task.seq))
+        return points
+
+    async def link_points(self, task: RecordLinks, seq: int) -> list[Point]:
+        """The links that one observation recorded."""
+        run = await self._journal.run(task.run_id)
+        if run is None:
+            return []
+        return [
+            LinkPoint(
+                payload=LinkPayload(
+                    run_id=task.run_id,
+                    thread_id=task.thread_id,
+                    prompt_message_id=task.prompt_id,
+                    prior_message_id=prior_id,
+                    why=why,
+                    created_at=run.created_at,
+                    seq=seq,
+                )
+            )
+            for prior_id, why in task.priors
+        ]
+
+    def message_payload(self, message: Message, thread: Thread, seq: int) -> MessagePayload:
+        """What the memory says of an approved message; `seq` numbers the entry that approved it."""
+        return MessagePayload(
+            thread_id=message.thread_id,
+            message_id=message.id,
+            author=message.author,
+            role=message.role,
+            visibility=thread.visibility,
+            content=message.content,
+            created_at=message.created_at,
+            seq=seq,
+            fingerprint=self._embedder.fingerprint,
+        )
+
+    def message_point(
+        self, message: Message, thread: Thread, seq: int, vector: tuple[float, ...]
+    ) -> MessagePoint:
+        """An approved message as the memory holds it."""
+        return MessagePoint(payload=self.message_payload(message, thread, seq), vector=vector)
+
+    async def vectors_of(self, messages: Collection[Message]) -> dict[MessageId, tuple[float, ...]]:
+        """Vectors of messages: the kept ones, and new ones for the rest, which are kept."""
+        fingerprint = self._embedder.fingerprint
+        kept = await self._journal.vectors(
+            [message.id for message in messages], fingerprint=fingerprint
+        )
+        missing = [message for message in messages if message.id not in kept]
+        if missing:
+            made = await self._embedder.embed([message.content for message in missing])
+            fresh = {message.id: vector for message, vector in zip(missing, made, strict=True)}
+            await self._journal.keep_vectors(
+                [
+                    StoredVector(message_id=message_id, fingerprint=fingerprint, vector=vector)
+                    for message_id, vector in fresh.items()
+                ]
+            )
+            kept = kept | fresh
+        return kept
+
+    # Searching
+
+    async def recall(
+        self, thread: Thread, query: str, *, exclude: Collection[MessageId], limit: int
+    ) -> tuple[Prior, ...]:
+        """What a run in this thread may recall, best first.
+
+        Its own thread, public threads, and, if its thread is private, private threads whose
+        co-authors include all of this one's: its priors are shown to every co-author.
+
+        Raises:
+            ChorusError: the memory or the embedder is away.
+        """
+        await self._catch_up(thread.id)
+        private: frozenset[ThreadId] = frozenset()
+        if thread.visibility is Visibility.PRIVATE:
+            private = await self._journal.private_threads_shared_by(thread.co_authors)
+        scope = SearchScope(
+            private_thread_ids=private, include_public=True, exclude=frozenset(exclude)
+        )
+        return await self._search(query, scope, limit)
+
+    async def search(
+        self, reader: PublicKey, query: str, *, thread_id: ThreadId | None, limit: int
+    ) -> tuple[Prior, ...]:
+        """What this person may read. Raises as `recall`."""
+        private = await self._journal.private_threads_shared_by((reader,))
+        scope = SearchScope(private_thread_ids=private, include_public=True, thread_id=thread_id)
+        return await self._search(query, scope, limit)
+
+    async def _search(self, query: str, scope: SearchScope, limit: int) -> tuple[Prior, ...]:
+        (vector,) = await self._embedder.embed([query])
+        match await self._memory.execute(Search(vector=vector, scope=scope, limit=limit)):
+            case Failure(error=error):
+                raise error
+            case Success(found=found):
+                return tuple(Prior.model_validate(each.model_dump()) for each in found)
+
+    async def _catch_up(self, thread_id: ThreadId) -> None:
+        """Wait until nothing of the thread waits, or until patience ends."""
+        self.wake()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while await self._journal.first_queued((thread_id,)) is not None:
+                    async with self._progress:
+                        await self._progress.wait()
+        except TimeoutError:
+            log.info("a search went ahead of the memory")

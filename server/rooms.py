@@ -1,0 +1,267 @@
+"""Rooms: one per open thread, where commands are decided one after the other and made durable.
+
+A room keeps the thread's facts between commands, so that a command costs one commit and no read.
+Another server may have been first: then the journal says so, the room reads again and decides
+again; it never overwrites. Only once a batch is durable are its frames published and its effects
+performed, in this order, under the room's lock.
+
+`Rooms.perform` is not undone by a caller that goes away: what was begun is finished.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from machines.conversation import decide, no_such_thread, open_thread
+from machines.draft import CONTEXT_MESSAGES, Decision
+from machines.models.commands import (
+    Expire,
+    Facts,
+    OpenThread,
+    Policy,
+    RetryRun,
+    StopRun,
+    ThreadCommand,
+    Vote,
+    Withdraw,
+)
+from machines.models.effects import RunEffect
+from machines.models.errors import ChorusError, JournalConflict
+from machines.models.ids import MessageId, RunId, ThreadId
+from machines.models.journal import Batch, Committed, RememberedReply, ThreadView
+from server.broadcast import Broadcast
+from server.presenter import live_entry
+from storage.journal import Journal
+
+log = logging.getLogger(__name__)
+
+MAX_ROOMS = 1_000
+"""Rooms whose facts are kept; the ones used longest ago are forgotten first."""
+
+MAX_RACES = 8
+"""Times that a command is decided again because another writer was first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A command that was carried out, durably."""
+
+    thread_id: ThreadId
+    seq: int
+    """Number of the last entry that carried it out."""
+    message_id: MessageId | None
+    run_id: RunId | None
+    refused: ChorusError | None = None
+    """What it came to is durable, and it is refused all the same (a vote that came too late)."""
+
+
+@dataclass(slots=True)
+class _Room:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    facts: Facts | None = None
+    """None where the journal must be read first."""
+
+
+class Afterwards(Protocol):
+    """What follows a durable batch: timers, effects, the memory."""
+
+    def after_commit(
+        self, batch: Batch, effects: tuple[RunEffect, ...], thread_id: ThreadId
+    ) -> None:
+        """Never blocks, never fails."""
+
+
+MakeCommand = Callable[[tuple[str, ...]], ThreadCommand]
+"""Makes the command from fresh ids; called again when another writer was first."""
+
+
+class Rooms:
+    """All the threads that are open in this process."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        broadcast: Broadcast,
+        policy: Policy,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._journal = journal
+        self._broadcast = broadcast
+        self._policy = policy
+        self._new_id = new_id
+        self._rooms: OrderedDict[ThreadId, _Room] = OrderedDict()
+        self._afterwards: list[Afterwards] = []
+        self._under_way: set[asyncio.Task[Outcome]] = set()
+
+    def then(self, afterwards: Afterwards) -> None:
+        """Be told of every durable batch, in order."""
+        self._afterwards.append(afterwards)
+
+    async def open_thread(
+        self, command: OpenThread, reply: RememberedReply | None = None
+    ) -> Outcome:
+        """Create a thread. Raises JournalConflict where its id, or the request, is taken."""
+
+        async def create() -> Outcome:
+            decision = open_thread(command)
+            room = self._room(command.thread_id)
+            async with room.lock:
+                return await self._commit(room, command.thread_id, decision, reply)
+
+        return await self._finish(create())
+
+    async def perform(
+        self,
+        thread_id: ThreadId,
+        make: MakeCommand,
+        reply: RememberedReply | None = None,
+    ) -> Outcome:
+        """Decide a command and make it durable.
+
+        Raises:
+            RequestRefused, InvalidTransition: nothing changed.
+            JournalError: nothing is durable; JournalConflict where `reply` was given meanwhile.
+        """
+        return await self._finish(self._perform(thread_id, make, reply))
+
+    async def view(self, thread_id: ThreadId) -> ThreadView | None:
+        """The thread as it is now, from the room or the journal."""
+        room = self._rooms.get(thread_id)
+        if room is not None and room.facts is not None:
+            return room.facts.view
+        return await self._journal.thread_view(thread_id)
+
+    async def drain(self) -> None:
+        """Wait for what is under way; for an orderly end."""
+        while self._under_way:
+            await asyncio.wait(tuple(self._under_way))
+
+    async def _finish(self, work: Coroutine[object, object, Outcome]) -> Outcome:
+        """Carry through, whatever becomes of who asked."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                task.add_done_callback(_retrieve)
+            raise
+
+    async def _perform(
+        self, thread_id: ThreadId, make: MakeCommand, reply: RememberedReply | None
+    ) -> Outcome:
+        room = self._room(thread_id)
+        async with room.lock:
+            for race in range(MAX_RACES):
+                facts = room.facts or await self._read(thread_id)
+                ids = tuple(self._new_id() for _ in range(2 * len(facts.view.pending) + 4))
+                command = make(ids)
+                named = await self._named(facts, command)
+                decision = decide(named, command, self._policy)
+                try:
+                    return await self._commit(room, thread_id, decision, reply)
+                except JournalConflict:
+                    room.facts = None
+                    if race + 1 == MAX_RACES or (reply and await self._answered(reply)):
+                        raise
+                except ChorusError:
+                    # Whether the batch was written is not known: the journal knows.
+                    room.facts = None
+                    raise
+        raise AssertionError("the last race raises")
+
+    async def _commit(
+        self,
+        room: _Room,
+        thread_id: ThreadId,
+        decision: Decision,
+        reply: RememberedReply | None,
+    ) -> Outcome:
+        if reply is not None and decision.refused is None:
+            reply = reply.model_copy(
+                update={
+                    "thread_id": thread_id,
+                    "message_id": decision.message_id,
+                    "run_id": decision.run_id,
+                }
+            )
+            batch = decision.batch.model_copy(update={"reply": reply})
+        else:
+            batch = decision.batch
+        committed = await self._journal.commit(batch)
+        room.facts = decision.facts
+        self._publish(decision, committed)
+        for each in self._afterwards:
+            each.after_commit(batch, decision.effects, thread_id)
+        return Outcome(
+            thread_id=thread_id,
+            seq=decision.facts.view.head_seq,
+            message_id=decision.message_id,
+            run_id=decision.run_id,
+            refused=decision.refused,
+        )
+
+    def _publish(self, decision: Decision, committed: Committed) -> None:
+        entries = [live_entry(entry) for entry in committed.entries]
+        self._broadcast.publish(decision.facts.view.thread, entries)
+
+    async def _read(self, thread_id: ThreadId) -> Facts:
+        view = await self._journal.thread_view(thread_id)
+        if view is None:
+            raise no_such_thread()
+        recent = await self._journal.recent_messages(
+            thread_id, before_index=view.thread.message_count, limit=CONTEXT_MESSAGES
+        )
+        return Facts(view=view, recent=recent)
+
+    async def _named(self, facts: Facts, command: ThreadCommand) -> Facts:
+        """Add the message or run that the command names, where it is not in the view."""
+        thread_id = facts.view.thread.id
+        match command:
+            case (
+                Vote(message_id=message_id)
+                | Withdraw(message_id=message_id)
+                | Expire(message_id=message_id)
+            ):
+                if any(each.id == message_id for each in facts.view.pending):
+                    return facts
+                message = await self._journal.message(message_id)
+                if message is None or message.thread_id != thread_id:
+                    return facts
+                return facts.model_copy(update={"message": message})
+            case StopRun(run_id=run_id) | RetryRun(run_id=run_id):
+                live = (each for each in facts.view.runs if each.id == run_id)
+                run = next(live, None) or await self._journal.run(run_id)
+                if run is None or run.thread_id != thread_id:
+                    return facts
+                message = await self._journal.message(run.message_id)
+                return facts.model_copy(update={"run": run, "message": message})
+            case _:
+                return facts
+
+    async def _answered(self, reply: RememberedReply) -> bool:
+        return await self._journal.reply(reply.public_key, reply.request_id) is not None
+
+    def _room(self, thread_id: ThreadId) -> _Room:
+        room = self._rooms.get(thread_id)
+        if room is None:
+            room = self._rooms[thread_id] = _Room()
+            self._forget_some()
+        self._rooms.move_to_end(thread_id)
+        return room
+
+    def _forget_some(self) -> None:
+        """Forget the rooms used longest ago; one whose lock is held stays."""
+        for thread_id in tuple(self._rooms)[: max(0, len(self._rooms) - MAX_ROOMS)]:
+            if not self._rooms[thread_id].lock.locked():
+                del self._rooms[thread_id]
+
+
+def _retrieve(task: asyncio.Task[Outcome]) -> None:
+    """Nobody waits for this result any more; a failure is for the log."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.info("a request whose client went away ended with %s", type(error).__name__)

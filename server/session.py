@@ -1,0 +1,443 @@
+"""One connection: its frozen state, the interpreter of its effects, and its place as a follower.
+
+`Session.handle` takes a decoded frame: the pure handler gives a new state and effects, the effects
+are performed one after the other, and what they bring back goes into the chart as events. A failure
+is an `error` frame on this connection and nothing else.
+"""
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, assert_never
+
+from machines.connection import CLOSE_SIGNED_OUT
+from machines.conversation import may_read
+from machines.handlers import (
+    handle_client_message,
+    handle_connection_error,
+    handle_disconnect,
+    handle_event,
+    new_connection,
+)
+from machines.models import effects, protocol
+from machines.models import server_frames as frames
+from machines.models.connection import ConnectionState, ConnectionStatus
+from machines.models.effects import ConnectionEffect
+from machines.models.errors import (
+    ChorusError,
+    ErrorCode,
+    InvalidTransition,
+    RequestRefused,
+    StorageError,
+    ThreadError,
+)
+from machines.models.events import (
+    AccessChecked,
+    ChallengeIssued,
+    ConnectionEvent,
+    SessionExpired,
+    SessionLookedUp,
+    SignatureChecked,
+    ThreadLost,
+)
+from machines.models.ids import ClientId, PublicKey, RequestId, ThreadId
+from machines.models.limits import MAX_CATCH_UP
+from machines.models.protocol import ClientMessage
+from machines.views import thread_summary, user_view
+from server import signatures
+from server.broadcast import Broadcast, Delta
+from server.frames import encode_server_frame, error_frame
+from server.limits import RateLimiter
+from server.people import People
+from server.requests import Requests
+from server.rooms import Rooms
+from server.world import World
+from storage.journal import Journal
+
+log = logging.getLogger(__name__)
+
+CHALLENGE_SECONDS = 60
+INIT_THREADS = 100
+CLOSE_REPLACED = 4009
+MAX_KEPT = 10_000
+"""Interrupted connections that are kept for a resume; beyond it the journal's rows must do."""
+
+
+class Outlet(Protocol):
+    """Where a connection's frames go; nothing here awaits."""
+
+    def send(self, text: str) -> None:
+        """A live frame: part of what the byte cap bounds."""
+
+    def reply(self, text: str) -> None:
+        """The answer to a request of this connection."""
+
+    def send_delta(self, delta: Delta) -> None:
+        """A passing frame."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the socket once what waits is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a connection was made: what its statement names, and whose limits it counts against."""
+
+    host: str
+    """Host and port that the client dialled, as far as the server goes by that name."""
+    origin: str
+    """The server's own address, for the statement."""
+    address: str
+    """The peer's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionServices:
+    """What every session works with."""
+
+    world: World
+    journal: Journal
+    rooms: Rooms
+    broadcast: Broadcast
+    people: People
+    requests: Requests
+    sign_ins: RateLimiter[str]
+    connections_per_user: int
+    """0 is no limit."""
+
+
+class Sessions:
+    """The sessions of this process: the live ones by token, and those that may resume."""
+
+    def __init__(self, services: SessionServices) -> None:
+        self.services = services
+        self._live: dict[str, Session] = {}
+        self._kept: dict[str, ConnectionState] = {}
+
+    def begin(self, outlet: Outlet, place: Place) -> "Session":
+        """A session for a socket that was just opened."""
+        client_id = ClientId(self.services.world.new_id())
+        return Session(self, outlet, place, new_connection(client_id))
+
+    def live(self, token_hash: str, session: "Session") -> None:
+        """This session holds the token now; another one that did is replaced."""
+        former = self._live.get(token_hash)
+        self._live[token_hash] = session
+        if former is not None and former is not session:
+            former.replaced()
+
+    def gone(self, token_hash: str, session: "Session") -> None:
+        """The session holds the token no more."""
+        if self._live.get(token_hash) is session:
+            del self._live[token_hash]
+
+    def keep(self, token_hash: str, state: ConnectionState) -> None:
+        """An interrupted connection waits for its resume."""
+        self._kept[token_hash] = state
+        while len(self._kept) > MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+
+    def take(self, token_hash: str) -> ConnectionState | None:
+        """The interrupted connection of this token, if it is still here."""
+        return self._kept.pop(token_hash, None)
+
+    async def expire(self, token_hash: str) -> None:
+        """A session's time is over. Raises JournalError."""
+        self._kept.pop(token_hash, None)
+        await self.services.people.end_session(token_hash)
+        live = self._live.get(token_hash)
+        if live is not None:
+            live.expired()
+
+
+class Session:
+    """One connection; also a follower of threads."""
+
+    def __init__(
+        self, sessions: Sessions, outlet: Outlet, place: Place, state: ConnectionState
+    ) -> None:
+        self.state = state
+        self._sessions = sessions
+        self._services = sessions.services
+        self._outlet = outlet
+        self._place = place
+        self._token = ""
+        self._closed = False
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether `init` was sent."""
+        return self.state.user is not None
+
+    # As a follower
+
+    @property
+    def public_key(self) -> PublicKey:
+        """Of the person who is signed in."""
+        assert self.state.user is not None, "only signed-in sessions follow"  # noqa: S101
+        return self.state.user.public_key
+
+    def send(self, text: str) -> None:
+        self._outlet.send(text)
+
+    def send_delta(self, delta: Delta) -> None:
+        self._outlet.send_delta(delta)
+
+    def lose_thread(self, thread_id: ThreadId) -> None:
+        """The thread may not be read any more."""
+        if self.state.thread_id == thread_id:
+            self.state, _ = handle_connection_error(
+                self.state, ThreadError("The thread is not to be had any more.")
+            )
+
+    # Frames
+
+    async def handle(self, message: ClientMessage) -> None:
+        """Take one frame, and reply to it."""
+        before = self.state
+        try:
+            self._admit(message)
+            now = self._services.world.now()
+            self.state, asked = handle_client_message(self._adopted(message), message, now)
+            async for text in self.handle_effects(asked, message):
+                self._outlet.reply(text)
+        except StorageError as error:
+            self._restore(before)
+            self._refuse(error, message.id)
+        except ChorusError as error:
+            self._refuse(error, message.id)
+        except Exception:
+            log.exception("a %s failed", message.type)
+            self._refuse(ChorusError("Something went wrong on the server."), message.id)
+        if self.state.status is ConnectionStatus.CLOSED:
+            self._close(CLOSE_SIGNED_OUT, "closed")
+
+    async def handle_effects(
+        self, asked: tuple[ConnectionEffect, ...], message: ClientMessage
+    ) -> AsyncIterator[str]:
+        """Perform effects in order, and what follows from them; yields encoded frames."""
+        waiting = deque(asked)
+        while waiting:
+            effect = waiting.popleft()
+            event: ConnectionEvent | None = None
+            match effect:
+                case effects.WebSocketEvent(frame=frame):
+                    yield encode_server_frame(frame, re=message.id)
+                case effects.IssueChallenge(public_key=key):
+                    event = self._issue_challenge(key)
+                case effects.VerifySignature():
+                    event = await self._verify(effect)
+                case effects.LookUpSession(token_hash=token_hash):
+                    event = await self._look_up(token_hash, message)
+                case effects.CheckAccess():
+                    event = await self._check_access(effect, message)
+                case effects.Welcome(resumed=resumed):
+                    yield await self._welcome(message.id, resumed=resumed)
+                case effects.FollowThread(thread_id=thread_id):
+                    async for text in self._follow(thread_id, message):
+                        yield text
+                case effects.UnfollowThread(thread_id=thread_id):
+                    self._services.broadcast.unfollow(thread_id, self)
+                case effects.PerformRequest(message=request, public_key=caller):
+                    yield await self._services.requests.perform(request, caller)
+                case effects.EndSession(token_hash=token_hash):
+                    await self._services.people.end_session(token_hash)
+                    self._sessions.gone(token_hash, self)
+                case effects.CloseConnection(code=code, reason=reason):
+                    self._close(code, reason)
+                case _:
+                    assert_never(effect)
+            if event is not None:
+                self.state, more = handle_event(self.state, event)
+                waiting.extend(more)
+
+    def disconnected(self) -> None:
+        """The socket is gone."""
+        broadcast = self._services.broadcast
+        if self.state.user is not None:
+            broadcast.detach(self)
+        if self.state.thread_id is not None:
+            broadcast.unfollow(self.state.thread_id, self)
+        self.state, _ = handle_disconnect(self.state)
+        token_hash = self.state.token_hash
+        if token_hash is not None:
+            self._sessions.gone(token_hash, self)
+            if self.state.status is ConnectionStatus.INTERRUPTED:
+                self._sessions.keep(token_hash, self.state)
+
+    def replaced(self) -> None:
+        """Another socket resumed this session."""
+        self._end(CLOSE_REPLACED, "replaced by a resume of the same session")
+
+    def expired(self) -> None:
+        """The session's time is over."""
+        self._end(4001, "session over")
+
+    # Inside
+
+    def _end(self, code: int, reason: str) -> None:
+        """The session is not this connection's any more."""
+        if not self.signed_in:
+            return
+        self._services.broadcast.detach(self)
+        if self.state.thread_id is not None:
+            self._services.broadcast.unfollow(self.state.thread_id, self)
+        if self.state.token_hash is not None:
+            self._sessions.gone(self.state.token_hash, self)
+        self.state, _ = handle_event(self.state, SessionExpired())
+        self._close(code, reason)
+
+    def _admit(self, message: ClientMessage) -> None:
+        """Limits on sign-ins, by address and by user."""
+        if not isinstance(message, protocol.Connect | protocol.Resume):
+            return
+        wait = self._services.sign_ins.try_take(self._place.address)
+        if wait is not None:
+            raise _limited("Too many sign-ins from your address.", wait)
+        if isinstance(message, protocol.Connect):
+            most = self._services.connections_per_user
+            if most and self._services.broadcast.connections(message.data.public_key) >= most:
+                raise _limited("Too many connections of this key.", 60_000)
+
+    def _adopted(self, message: ClientMessage) -> ConnectionState:
+        """For a resume: the interrupted connection itself, where this process still has it."""
+        if (
+            isinstance(message, protocol.Resume)
+            and self.state.status is ConnectionStatus.CONNECTING
+        ):
+            kept = self._sessions.take(signatures.hash_token(message.data.token))
+            if kept is not None:
+                return kept
+        return self.state
+
+    def _restore(self, before: ConnectionState) -> None:
+        """The store failed half-way: as if the frame had not come, except that nothing follows."""
+        if self.state.thread_id is not None and self.state.thread_id != before.thread_id:
+            self._services.broadcast.unfollow(self.state.thread_id, self)
+        if self.state.user is None or before.user is not None:
+            self.state = before
+        if self.state.thread_id is not None:
+            # What was followed may have been left on the way: the client asks again.
+            self._services.broadcast.unfollow(self.state.thread_id, self)
+            self.lose_thread(self.state.thread_id)
+
+    def _refuse(self, error: ChorusError, re: RequestId) -> None:
+        if error.detail:
+            log.info("%s: %s", error.code, error.detail)
+        self._outlet.reply(encode_server_frame(error_frame(error), re=re))
+
+    def _close(self, code: int, reason: str) -> None:
+        if not self._closed:
+            self._closed = True
+            self._outlet.close(code, reason)
+
+    def _issue_challenge(self, public_key: PublicKey) -> ChallengeIssued:
+        now = self._services.world.now()
+        expires_at = now + timedelta(seconds=CHALLENGE_SECONDS)
+        nonce = signatures.new_nonce(self._services.world.secret)
+        statement = signatures.make_statement(
+            host=self._place.host,
+            public_url=self._place.origin,
+            public_key=public_key,
+            nonce=nonce,
+            issued_at=now,
+            expires_at=expires_at,
+        )
+        return ChallengeIssued(statement=statement, nonce=nonce, expires_at=expires_at)
+
+    async def _verify(self, effect: effects.VerifySignature) -> SignatureChecked:
+        if not signatures.verify(effect.public_key, effect.statement, effect.signature):
+            return SignatureChecked(valid=False)
+        signed_in = await self._services.people.sign_in(effect.public_key)
+        self._token = signed_in.token
+        return SignatureChecked(valid=True, user=signed_in.user, session=signed_in.session)
+
+    async def _look_up(self, token_hash: str, message: ClientMessage) -> SessionLookedUp:
+        journal = self._services.journal
+        session = await journal.session(token_hash)
+        user = await journal.user(session.public_key) if session is not None else None
+        if isinstance(message, protocol.Resume):
+            self._token = message.data.token
+        return SessionLookedUp(at=self._services.world.now(), session=session, user=user)
+
+    async def _check_access(
+        self, effect: effects.CheckAccess, message: ClientMessage
+    ) -> AccessChecked:
+        view = await self._services.rooms.view(effect.thread_id)
+        readable = view is not None and may_read(view.thread, effect.public_key)
+        if view is not None and readable and isinstance(message, protocol.GetThread):
+            await self._check_catch_up(message.data, view.head_seq)
+        return AccessChecked(thread_id=effect.thread_id, readable=readable)
+
+    async def _check_catch_up(self, data: protocol.GetThreadData, head_seq: int) -> None:
+        if data.epoch is not None and data.epoch != await self._services.journal.epoch():
+            raise RequestRefused(
+                ErrorCode.CONFLICT, "The store was restored; what you remember of it is void."
+            )
+        if data.after_seq is None:
+            return
+        if data.after_seq > head_seq:
+            raise RequestRefused(
+                ErrorCode.INVALID_FIELD,
+                "after_seq is beyond the end of the thread.",
+                details={"field": "after_seq", "problem": "is beyond the end of the thread"},
+            )
+        if head_seq - data.after_seq > MAX_CATCH_UP:
+            raise RequestRefused(
+                ErrorCode.CONFLICT,
+                f"More than {MAX_CATCH_UP} entries to catch up; use get_events.",
+            )
+
+    async def _welcome(self, re: RequestId, *, resumed: bool) -> str:
+        state, services = self.state, self._services
+        assert state.user is not None  # noqa: S101 - the chart welcomes people who signed in
+        assert state.token_hash is not None  # noqa: S101 - as above
+        assert state.session_expires_at is not None  # noqa: S101 - as above
+        page = await services.journal.threads_of(
+            state.user.public_key, after=None, limit=INIT_THREADS
+        )
+        session = await services.journal.session(state.token_hash)
+        services.broadcast.attach(self)
+        self._sessions.live(state.token_hash, self)
+        init = frames.Init(
+            user=user_view(state.user),
+            threads=tuple(thread_summary(row.thread, row.head_seq) for row in page.rows),
+            session=frames.SessionView(token=self._token, expires_at=state.session_expires_at),
+            resumed=resumed,
+            thread_id=session.thread_id if session is not None and resumed else None,
+        )
+        return encode_server_frame(frames.InitFrame(data=init), re=re)
+
+    async def _follow(self, thread_id: ThreadId, message: ClientMessage) -> AsyncIterator[str]:
+        """The snapshot, what was missed, and from there on the live frames."""
+        assert isinstance(message, protocol.GetThread)  # noqa: S101 - no other frame follows
+        services, caller = self._services, self.public_key
+        services.broadcast.follow(thread_id, self)
+        try:
+            view, snapshot = await services.requests.snapshot(message, caller)
+            yield encode_server_frame(snapshot, re=message.id)
+            if message.data.after_seq is not None:
+                for text in await services.requests.catch_up(
+                    view.thread, caller, after_seq=message.data.after_seq, up_to=view.head_seq
+                ):
+                    yield text
+            now = await services.rooms.view(thread_id)
+            thread = now.thread if now is not None else view.thread
+            services.broadcast.go_live(thread_id, self, thread, view.head_seq)
+        except ChorusError:
+            services.broadcast.unfollow(thread_id, self)
+            with suppress(InvalidTransition):
+                self.state, _ = handle_event(self.state, ThreadLost(thread_id=thread_id))
+            raise
+        if self.state.token_hash is not None:
+            with suppress(StorageError):
+                await services.journal.touch_session(self.state.token_hash, thread_id)
+
+
+def _limited(message: str, retry_after_ms: int) -> RequestRefused:
+    return RequestRefused(
+        ErrorCode.RATE_LIMITED, message, retry_after_ms=retry_after_ms, retryable=True
+    )

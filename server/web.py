@@ -1,0 +1,132 @@
+"""The web server: routes, sockets and an orderly end, in front of the services."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from machines.models import server_frames as frames
+from machines.models.limits import MAX_CONTENT_LENGTH, MAX_FRAME_BYTES, MAX_NAME_LENGTH
+from server.app import Services
+from server.frames import encode_server_frame
+from server.hosts import HostPolicy, address_of
+from server.http import PageInfo, http_routes
+from server.limits import TokenBucket
+from server.metrics import Metrics
+from server.outbox import Flusher
+from server.session import Place
+from server.websocket import HEARTBEAT_SECONDS, Sockets, SocketServices
+
+GRACE_SECONDS = 10.0
+"""How long requests that are under way may take at the end."""
+
+SOCKETS = web.AppKey("sockets", Sockets)
+
+
+@asynccontextmanager
+async def serve_web(services: Services, listening: socket.socket) -> AsyncIterator[str]:
+    """Serve on a bound socket until the context ends; gives the page's address."""
+    port = int(listening.getsockname()[1])
+    settings = services.settings
+    hosts = HostPolicy(settings.public_url, port, settings.allowed_origins)
+    address = settings.public_url or f"http://{_named(settings.host)}:{port}"
+    metrics = Metrics()
+    sockets = Sockets(
+        SocketServices(
+            sessions=services.sessions,
+            flusher=Flusher(asyncio.get_running_loop(), metrics.frames_written),
+            hello=_hello(services),
+            place=lambda request: _place(request, hosts, services),
+            new_bucket=_frame_buckets(services),
+            compress=settings.compression,
+            on_refusal=metrics.refused,
+        )
+    )
+    app = web.Application(middlewares=[hosts.middleware])
+    app[SOCKETS] = sockets
+    app.router.add_get("/ws", sockets.handle)
+    app.add_routes(http_routes(_page_info(services, address), metrics))
+    runner = web.AppRunner(
+        app, handle_signals=False, access_log=None, shutdown_timeout=GRACE_SECONDS
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening).start()
+        yield address
+        await sockets.close_all()
+    finally:
+        await runner.cleanup()
+
+
+def _hello(services: Services) -> Callable[[], Awaitable[str]]:
+    settings = services.settings
+    limits = frames.Limits(
+        max_frame_bytes=MAX_FRAME_BYTES,
+        max_prompt_chars=MAX_CONTENT_LENGTH,
+        max_name_chars=MAX_NAME_LENGTH,
+        prompts_per_minute=settings.prompts_per_minute,
+        frames_per_second=settings.frames_per_second,
+    )
+    model = frames.ModelInfo(name=services.model.name, offline=services.model.offline)
+    embedder = frames.EmbedderInfo(
+        name=services.embedder.embedder.name, semantic=services.embedder.embedder.semantic
+    )
+
+    async def hello() -> str:
+        return encode_server_frame(
+            frames.HelloFrame(
+                data=frames.Hello(
+                    server_time=services.world.now(),
+                    epoch=await services.journal.epoch(),
+                    limits=limits,
+                    model=model,
+                    embedder=embedder,
+                    heartbeat_seconds=HEARTBEAT_SECONDS,
+                )
+            )
+        )
+
+    return hello
+
+
+def _frame_buckets(services: Services) -> Callable[[], TokenBucket]:
+    rate = services.settings.frames_per_second
+    return lambda: TokenBucket(rate, max(2 * rate, 1), services.world.monotonic)
+
+
+def _place(request: web.Request, hosts: HostPolicy, services: Services) -> Place | None:
+    host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
+    if not hosts.check(host, origin):
+        return None
+    named = hosts.host_for_statement(host)
+    return Place(
+        host=named,
+        origin=services.settings.public_url or f"http://{named}",
+        address=address_of(
+            request.remote or "",
+            request.headers.getall("X-Forwarded-For", []),
+            services.settings.trusted_proxies,
+        ),
+    )
+
+
+def _page_info(services: Services, address: str) -> PageInfo:
+    token = services.settings.metrics_token
+    return PageInfo(
+        address=address,
+        model=services.model.name,
+        offline=services.model.offline,
+        embedder=services.embedder.embedder.name,
+        semantic=services.embedder.embedder.semantic,
+        ready=services.journal.ready,
+        metrics_token=token.get_secret_value() if token else None,
+    )
+
+
+def _named(host: str) -> str:
+    """A host as it stands in an address; every interface is reached by loopback here."""
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,228 @@
+"""The websocket: from sockets to sessions. Reads and enqueues; one worker a connection handles.
+
+The reader never works, so that pings are answered in time; the worker takes one request after the
+other, so that requests of one connection take effect in the order of arrival. What is sent goes
+through the connection's outbox.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from aiohttp import WSMsgType, web
+
+from machines.models.errors import ErrorCode, RequestRefused
+from machines.models.limits import MAX_FRAME_BYTES, SUBPROTOCOL
+from machines.models.protocol import ClientMessage
+from server.broadcast import Delta
+from server.frames import FrameError, decode_client_frame, encode_server_frame, error_frame
+from server.limits import TokenBucket
+from server.outbox import Flusher, Outbox
+from server.session import Place, Session, Sessions
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 25.0
+INIT_SECONDS = 60.0
+QUEUED_FRAMES = 64
+"""Requests of one connection that wait; then the reader waits, and TCP slows the client."""
+MAX_BAD_FRAMES = 20
+
+CLOSE_DONE = 1000
+CLOSE_GOING_AWAY = 1001
+CLOSE_FAILED = 1011
+CLOSE_BINARY = 1003
+CLOSE_ABUSE = 1008
+CLOSE_NOT_AUTHENTICATED = 4001
+CLOSE_TOO_SLOW = 4008
+
+
+@dataclass(frozen=True, slots=True)
+class SocketServices:
+    """What every socket is served with."""
+
+    sessions: Sessions
+    flusher: Flusher
+    hello: Callable[[], Awaitable[str]]
+    """The encoded `hello`."""
+    place: Callable[[web.Request], Place | None]
+    """Where a request comes from; None where its Host or Origin is not ours: 403."""
+    new_bucket: Callable[[], TokenBucket]
+    """Bounds the frames of one connection."""
+    compress: bool
+    on_refusal: Callable[[str], None]
+    """Told the code of each error that is about a frame."""
+
+
+class Sockets:
+    """All open websockets of this process, and the handler that serves them."""
+
+    def __init__(self, services: SocketServices) -> None:
+        self._services = services
+        self._open: set[_Socket] = set()
+        self._going_away = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve `GET /ws`."""
+        place = self._services.place(request)
+        if place is None:
+            raise web.HTTPForbidden(text="This host or origin is not served here.\n")
+        offered = [
+            each.strip()
+            for each in request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+            if each.strip()
+        ]
+        if offered and SUBPROTOCOL not in offered:
+            raise web.HTTPBadRequest(text=f"The subprotocol is {SUBPROTOCOL}.\n")
+        ws = web.WebSocketResponse(
+            protocols=(SUBPROTOCOL,),
+            heartbeat=HEARTBEAT_SECONDS,
+            # aiohttp's bound is exclusive, PROTOCOL's is not.
+            max_msg_size=MAX_FRAME_BYTES + 1,
+            compress=self._services.compress,
+        )
+        await ws.prepare(request)
+        transport = request.transport
+        if self._going_away or transport is None:
+            await ws.close(code=CLOSE_GOING_AWAY)
+            return ws
+        socket = _Socket(self._services, ws, transport, place)
+        self._open.add(socket)
+        try:
+            await socket.serve()
+        finally:
+            self._open.discard(socket)
+        return ws
+
+    async def close_all(self) -> None:
+        """The server goes away: everybody is told at once, and may resume elsewhere."""
+        self._going_away = True
+        sockets = tuple(self._open)
+        for socket in sockets:
+            socket.close(CLOSE_GOING_AWAY, "the server is going away")
+        await asyncio.gather(*(socket.ended.wait() for socket in sockets))
+
+
+class _Socket:
+    """One websocket; the outlet of its session."""
+
+    def __init__(
+        self,
+        services: SocketServices,
+        ws: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        place: Place,
+    ) -> None:
+        self._services = services
+        self._ws = ws
+        self._outbox = Outbox(
+            ws,
+            transport,
+            services.flusher,
+            on_overflow=lambda: self.close(CLOSE_TOO_SLOW, "the consumer is too slow"),
+        )
+        self._session: Session = services.sessions.begin(self, place)
+        self._requests: asyncio.Queue[ClientMessage] = asyncio.Queue(QUEUED_FRAMES)
+        self._bucket = services.new_bucket()
+        self._bad_frames = 0
+        self._verdict: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        self.ended = asyncio.Event()
+
+    # The session's outlet
+
+    def send(self, text: str) -> None:
+        self._outbox.send(text)
+
+    def reply(self, text: str) -> None:
+        self._outbox.reply(text)
+
+    def send_delta(self, delta: Delta) -> None:
+        self._outbox.send_delta(delta)
+
+    def close(self, code: int, reason: str) -> None:
+        if not self._verdict.done():
+            self._verdict.set_result((code, reason))
+
+    # Serving
+
+    async def serve(self) -> None:
+        """From `hello` to the end of the socket."""
+        loop = asyncio.get_running_loop()
+        self._outbox.reply(await self._services.hello())
+        deadline = loop.call_later(INIT_SECONDS, self._demand_sign_in)
+        reader = asyncio.create_task(self._read())
+        worker = asyncio.create_task(self._work())
+        reader.add_done_callback(self._stopped)
+        worker.add_done_callback(self._stopped)
+        try:
+            await asyncio.wait({reader, worker, self._verdict}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            deadline.cancel()
+            reader.cancel()
+            worker.cancel()
+            await asyncio.gather(reader, worker, return_exceptions=True)
+            self._session.disconnected()
+            code, reason = self._verdict.result() if self._verdict.done() else (1000, "good bye")
+            try:
+                await self._outbox.close(code, reason)
+            finally:
+                self.ended.set()
+
+    async def _read(self) -> None:
+        async for message in self._ws:
+            if message.type is WSMsgType.TEXT:
+                request = self._decoded(message.data)
+                if request is not None:
+                    await self._requests.put(request)
+            elif message.type is WSMsgType.BINARY:
+                self.close(CLOSE_BINARY, "text frames only")
+                return
+            elif message.type is WSMsgType.ERROR:
+                return
+
+    def _decoded(self, raw: str) -> ClientMessage | None:
+        try:
+            request = decode_client_frame(raw)
+        except FrameError as error:
+            self._refuse(error, error.re)
+            self._bad_frames += 1
+            if self._bad_frames >= MAX_BAD_FRAMES:
+                self.close(CLOSE_ABUSE, "too many bad frames")
+            return None
+        self._bad_frames = 0
+        wait = self._bucket.try_take()
+        if wait is None:
+            return request
+        limited = RequestRefused(
+            ErrorCode.RATE_LIMITED, "Too many frames.", retry_after_ms=wait, retryable=True
+        )
+        self._refuse(limited, request.id)
+        return None
+
+    def _refuse(self, error: RequestRefused, re: str | None) -> None:
+        self._services.on_refusal(error.code.value)
+        frame = error_frame(error).model_copy(update={"re": re})
+        self._outbox.reply(encode_server_frame(frame))
+
+    async def _work(self) -> None:
+        with suppress(asyncio.QueueEmpty):
+            while not self._verdict.done():
+                request = await self._requests.get()
+                await self._outbox.room()
+                await self._session.handle(request)
+
+    def _stopped(self, task: asyncio.Task[None]) -> None:
+        """The peer is gone, or a defect ended a task: the connection ends with it."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a connection failed", exc_info=error)
+            self.close(CLOSE_FAILED, "the server failed")
+        self.close(CLOSE_DONE, "good bye")
+
+    def _demand_sign_in(self) -> None:
+        if not self._session.signed_in:
+            self.close(CLOSE_NOT_AUTHENTICATED, "not authenticated in time")

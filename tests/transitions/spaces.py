@@ -1,0 +1,236 @@
+"""The space of each chart: what its guards read of a value, and everything that may happen to one.
+
+An alphabet holds each kind of event with every outcome of every guard, late and foreign results
+among them. The search takes all of them in every state, random walks some.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from machines.chorus import chorus_machine
+from machines.connection import connection_machine
+from machines.message import message_machine
+from machines.models.chorus import Awaited, ChorusState, Health, RunStatus
+from machines.models.connection import ConnectionState
+from machines.models.domain import Message, Thread
+from machines.models.events import (
+    AnswerGiven,
+    AuthFailed,
+    ChorusEvent,
+    ConnectionEvent,
+    MessageEvent,
+    NetworkLost,
+    SessionExpired,
+    SignedOut,
+)
+from machines.models.operations import ThreadOperation
+from machines.models.outputs import StepEnum, StepOutput
+from machines.recovery import MAX_REBUILDS
+from machines.thread import thread_machine
+from tests.transitions import chorus_scenarios as run
+from tests.transitions import connection_scenarios as link
+from tests.transitions import message_scenarios as message
+from tests.transitions import thread_scenarios as thread
+from tests.transitions.search import (
+    Key,
+    Space,
+)
+from tests.transitions.values import (
+    ALICE,
+    BOB,
+    CAROL,
+    DEADLINE,
+    NOW,
+    OTHER_THREAD,
+    SOON,
+    THREAD,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """What the guards of the chorus chart read of a run."""
+
+    status: RunStatus
+    step: StepEnum
+    health: Health
+    awaiting: Awaited
+    iteration: int
+    failures: int
+    rebuilds: int
+
+
+def run_key(state: ChorusState) -> RunKey:
+    return RunKey(
+        state.status,
+        state.current_step,
+        state.health,
+        state.awaiting,
+        state.iteration,
+        state.failures,
+        state.rebuilds,
+    )
+
+
+def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
+    yield run.started()
+    yield run.started(busy=True)
+    yield run.recalled(state)
+    yield run.recalled(state, (), available=False)
+    yield run.answered(state)
+    yield run.answered(state, loop=True)
+    yield run.answered(state, output=_foreign_output(state.current_step))
+    for failure in (run.ai_failed, run.network_failed):
+        yield failure(state)
+        yield failure(state, retryable=False)
+    yield run.state_lost(state)
+    yield run.retry_due(state)
+    yield run.cancelled()
+    for wrong in run.stale(state):
+        yield run.answered(state, **wrong)
+        yield run.retry_due(state, **wrong)
+    late: dict[str, Any] = {"attempt": state.attempt - 1}
+    yield run.recalled(state, **late)
+    yield run.ai_failed(state, **late)
+    yield run.network_failed(state, **late)
+    yield run.state_lost(state, **late)
+
+
+def likely_run_events(state: ChorusState) -> Iterator[ChorusEvent]:
+    """What takes a run far: a random choice of everything cancels it soon."""
+    if state.status is RunStatus.QUEUED:
+        yield run.started()
+    elif state.health is Health.RECOVERING:
+        yield run.retry_due(state)
+    elif state.awaiting is Awaited.PRIORS:
+        yield run.recalled(state)
+        yield run.recalled(state, (), available=False)
+    else:
+        yield run.answered(state)
+        yield run.answered(state, loop=True)
+        yield run.ai_failed(state)
+        yield run.network_failed(state)
+    yield run.state_lost(state)
+
+
+@cache
+def _foreign_output(step: StepEnum) -> StepOutput:
+    return run.output_of(run.running(run.STEPS[run.STEPS.index(step) - 1]))
+
+
+def message_key(state: Message) -> Key:
+    return (
+        state.status,
+        frozenset(state.electors),
+        frozenset((vote.co_author, vote.decision) for vote in state.approvals),
+    )
+
+
+def message_events(_: Message) -> Iterator[MessageEvent]:
+    yield message.submit(ALICE, BOB, CAROL)
+    yield message.submit(ALICE, BOB, CAROL, author_is_co_author=True)
+    yield AnswerGiven(at=NOW)
+    for person in (ALICE, BOB, CAROL, message.AUTHOR):
+        for at in (SOON, DEADLINE):
+            yield message.vote("approve", person, at)
+            yield message.vote("reject", person, at)
+            yield message.left(person, at)
+        yield message.withdraw(by=person)
+    for at in (SOON, DEADLINE):
+        for archived in (False, True):
+            yield message.expire(at, archived=archived)
+
+
+def link_key(state: ConnectionState) -> Key:
+    return (
+        state.status,
+        state.user is not None,
+        state.thread_id,
+        state.wanted_thread,
+        state.challenge is not None,
+        state.failures,
+    )
+
+
+def link_events(_: ConnectionState) -> Iterator[ConnectionEvent]:
+    yield link.connect()
+    yield link.challenge()
+    yield link.authenticate()
+    yield link.authenticate(link.NONCE_EXPIRES)
+    yield link.checked()
+    yield link.checked(valid=False)
+    yield link.checked(complete=False)
+    yield link.resume()
+    yield link.found()
+    yield link.looked_up()
+    yield link.looked_up(link.session(public_key=BOB), link.user())
+    yield link.looked_up(link.session(), link.user(), link.SESSION_EXPIRES)
+    for thread_id in (THREAD, OTHER_THREAD):
+        yield link.opened(thread_id)
+        yield link.access(thread_id)
+        yield link.access(thread_id, readable=False)
+        yield link.leave(thread_id)
+        yield link.lost(thread_id)
+    yield link.request()
+    yield AuthFailed()
+    yield NetworkLost()
+    yield SignedOut()
+    yield SessionExpired()
+
+
+RICH = 3
+"""The search credits up to here, which covers every debit that it tries."""
+
+
+def thread_key(state: Thread) -> Key:
+    return (state.status, frozenset(state.co_authors), state.token_balance)
+
+
+def thread_events(state: Thread) -> Iterator[ThreadOperation]:
+    yield thread.add_message()
+    for person in (ALICE, BOB, CAROL):
+        yield thread.join(person)
+        yield thread.leave(person)
+        yield thread.rename(person)
+        yield thread.archive(person)
+    yield thread.rename(None)
+    yield thread.archive(None)
+    if state.token_balance < RICH:
+        yield thread.credit(1)
+    for amount in range(1, RICH + 1):
+        yield thread.debit(amount)
+
+
+# --- The spaces ----------------------------------------------------------------------------------
+
+
+def chorus() -> Space:
+    """Runs of two iterations and two attempts."""
+    # Fifty rebuilds behave like two: the search begins where two are left.
+    begin = run.queued(rebuilds=MAX_REBUILDS - 2)
+    return Space(chorus_machine(), (begin,), run_key, run_events)
+
+
+def messages() -> Space:
+    """A message before three electors."""
+    return Space(message_machine(), (message.submitted(),), message_key, message_events)
+
+
+def connections() -> Space:
+    """A session of one person that follows one of two threads."""
+    return Space(connection_machine(), (link.connecting(),), link_key, link_events)
+
+
+def threads() -> Space:
+    """A thread that three people come to and leave."""
+    return Space(thread_machine(), (thread.thread(ALICE),), thread_key, thread_events)
+
+
+SPACES: Final[Mapping[str, Callable[[], Space]]] = {
+    "chorus": chorus,
+    "message": messages,
+    "connection": connections,
+    "thread": threads,
+}
