@@ -35,7 +35,7 @@ diagrams: tools $(INSTALLED) ## Draw every state machine into diagrams/.
 	$(BIN)/chorus diagrams
 
 # An environment whose interpreter is gone is made again, stamps or not.
-SOUND := $(if $(wildcard $(BIN)/python),,again)
+SOUND := $(shell test -x $(BIN)/python || echo again)
 again:
 
 $(INSTALLED): pyproject.toml constraints.txt $(SOUND)

@@ -23,10 +23,12 @@ from server.embeddings import EmbedderChoice, choose_embedder
 from server.limits import RateLimiter
 from server.llm_choice import OPENAI_URL, ModelChoice, Wanted, choose_model
 from server.llm_embeddings import OpenAIEmbeddings
+from server.metrics import Metrics
 from server.people import People
 from server.recollection import Recollection
 from server.requests import Requests
 from server.rooms import Rooms
+from server.run_metrics import RunMetrics
 from server.runs import Chorus
 from server.session import Sessions, SessionServices
 from server.settings import Settings
@@ -60,6 +62,7 @@ class Services:
     recollection: Recollection
     requests: Requests
     sessions: Sessions
+    metrics: Metrics
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ async def open_services(settings: Settings, world: World) -> AsyncIterator[Servi
             model=model.model,
             recollection=recollection,
         )
+        metrics = Metrics()
         aftermath = _Aftermath(recollection, chorus)
         people = People(journal, world, aftermath, session_hours=settings.session_hours)
         requests = Requests(
@@ -145,6 +149,7 @@ async def open_services(settings: Settings, world: World) -> AsyncIterator[Servi
                 requests=requests,
                 sign_ins=_per_minute(settings.sign_ins_per_minute, world),
                 connections_per_user=settings.connections_per_user,
+                on_refusal=metrics.refused,
             )
         )
         wakeups = Wakeups(
@@ -152,6 +157,7 @@ async def open_services(settings: Settings, world: World) -> AsyncIterator[Servi
         )
         aftermath.wakeups = wakeups
         rooms.then(aftermath)
+        rooms.then(RunMetrics(metrics))
 
         wakeups.timers.set(await journal.timers())
         background = [
@@ -185,6 +191,7 @@ async def open_services(settings: Settings, world: World) -> AsyncIterator[Servi
             recollection=recollection,
             requests=requests,
             sessions=sessions,
+            metrics=metrics,
         )
 
 

@@ -390,8 +390,8 @@ def _explained(error: Exception) -> tuple[str, int]:
             return str(error), error.exit_code
         case ChorusError() | ChatError():
             return str(error), NOT_DONE
-        case OSError(filename=str() | bytes() | Path() as name, strerror=str() as reason):
-            return f"{name!s}: {reason}", NOT_DONE
+        case OSError(strerror=str() as reason):
+            return reason if error.filename is None else f"{error.filename}: {reason}", NOT_DONE
         case ModuleNotFoundError(name=str() as name):
             return f"The module {name} is not installed; install Chorus again.", WRONG_USE
         case _:

@@ -55,6 +55,8 @@ class Recollection:
         self._progress = asyncio.Condition()
         self.lagging = False
         """Whether the last try to feed the memory failed."""
+        self.waiting = 0
+        """Tasks seen waiting when it was last looked at, at most one batch."""
 
     # Feeding
 
@@ -88,6 +90,7 @@ class Recollection:
         if self._memory.take_made_anew():
             await self._begin_anew()
         tasks = await self._journal.queued_tasks(limit=BATCH)
+        self.waiting = len(tasks)
         if not tasks:
             return False
         try:

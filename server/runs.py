@@ -29,6 +29,7 @@ from machines.models.errors import (
     AIError,
     ChorusError,
     InvalidTransition,
+    JournalConflict,
     JournalError,
     NetworkError,
     RequestRefused,
@@ -254,7 +255,7 @@ class Chorus:
         """
         patient = AsyncRetrying(
             retry=retry_if_exception(
-                lambda error: isinstance(error, JournalError) and error.retryable
+                lambda error: isinstance(error, JournalError | JournalConflict) and error.retryable
             ),
             wait=wait_exponential_jitter(initial=0.2, max=5),
             reraise=True,

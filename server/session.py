@@ -7,7 +7,7 @@ is an `error` frame on this connection and nothing else.
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -107,6 +107,8 @@ class SessionServices:
     sign_ins: RateLimiter[str]
     connections_per_user: int
     """0 is no limit."""
+    on_refusal: Callable[[str], None]
+    """Told the code of each error that a request gets."""
 
 
 class Sessions:
@@ -327,6 +329,7 @@ class Session:
     def _refuse(self, error: ChorusError, re: RequestId) -> None:
         if error.detail:
             log.info("%s: %s", error.code, error.detail)
+        self._services.on_refusal(error.code.value)
         self._outlet.reply(encode_server_frame(error_frame(error), re=re))
 
     def _close(self, code: int, reason: str) -> None:

@@ -8,19 +8,21 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from machines.models import server_frames as frames
+from machines.models.errors import StorageError
 from machines.models.limits import MAX_CONTENT_LENGTH, MAX_FRAME_BYTES, MAX_NAME_LENGTH
 from server.app import Services
 from server.frames import encode_server_frame
-from server.hosts import HostPolicy, address_of
-from server.http import PageInfo, http_routes
+from server.hosts import HostPolicy, address_of, subscriber_of
+from server.http import PageInfo, guard, http_routes
 from server.limits import TokenBucket
-from server.metrics import Metrics
 from server.outbox import Flusher
 from server.session import Place
 from server.websocket import HEARTBEAT_SECONDS, Sockets, SocketServices
 
 GRACE_SECONDS = 10.0
 """How long requests that are under way may take at the end."""
+
+READY_SECONDS = 1.0
 
 SOCKETS = web.AppKey("sockets", Sockets)
 
@@ -32,7 +34,7 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
     settings = services.settings
     hosts = HostPolicy(settings.public_url, port, settings.allowed_origins)
     address = settings.public_url or f"http://{_named(settings.host)}:{port}"
-    metrics = Metrics()
+    metrics = services.metrics
     sockets = Sockets(
         SocketServices(
             sessions=services.sessions,
@@ -41,11 +43,14 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
             place=lambda request: _place(request, hosts, services),
             new_bucket=_frame_buckets(services),
             compress=settings.compression,
+            on_frame=metrics.frame_received,
             on_refusal=metrics.refused,
         )
     )
-    app = web.Application(middlewares=[hosts.middleware])
+    app = web.Application(middlewares=[guard(hosts)])
     app[SOCKETS] = sockets
+    metrics.watch_connections(lambda: len(sockets))
+    metrics.watch_memory_lag(lambda: services.recollection.waiting)
     app.router.add_get("/ws", sockets.handle)
     app.add_routes(http_routes(_page_info(services, address), metrics))
     runner = web.AppRunner(
@@ -100,16 +105,36 @@ def _place(request: web.Request, hosts: HostPolicy, services: Services) -> Place
     host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
     if not hosts.check(host, origin):
         return None
-    named = hosts.host_for_statement(host)
     return Place(
-        host=named,
-        origin=services.settings.public_url or f"http://{named}",
-        address=address_of(
-            request.remote or "",
-            request.headers.getall("X-Forwarded-For", []),
-            services.settings.trusted_proxies,
+        host=hosts.host_for_statement(host),
+        origin=hosts.url_for_statement(host),
+        address=subscriber_of(
+            address_of(
+                request.remote or "",
+                request.headers.getall("X-Forwarded-For", []),
+                services.settings.trusted_proxies,
+            )
         ),
     )
+
+
+def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:
+    """Whether the journal can be written, tried at most once in `READY_SECONDS`."""
+    known: tuple[float, bool] | None = None
+
+    async def ready() -> bool:
+        nonlocal known
+        now = services.world.monotonic()
+        if known is None or now - known[0] > READY_SECONDS:
+            try:
+                await services.journal.check_writable(services.world.now().isoformat())
+            except StorageError:
+                known = (now, False)
+            else:
+                known = (now, True)
+        return known[1]
+
+    return ready
 
 
 def _page_info(services: Services, address: str) -> PageInfo:
@@ -120,7 +145,7 @@ def _page_info(services: Services, address: str) -> PageInfo:
         offline=services.model.offline,
         embedder=services.embedder.embedder.name,
         semantic=services.embedder.embedder.semantic,
-        ready=services.journal.ready,
+        ready=_readiness(services),
         metrics_token=token.get_secret_value() if token else None,
     )
 

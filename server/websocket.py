@@ -52,6 +52,8 @@ class SocketServices:
     new_bucket: Callable[[], TokenBucket]
     """Bounds the frames of one connection."""
     compress: bool
+    on_frame: Callable[[], None]
+    """Told of each frame that comes."""
     on_refusal: Callable[[str], None]
     """Told the code of each error that is about a frame."""
 
@@ -186,6 +188,7 @@ class _Socket:
                 return
 
     def _decoded(self, raw: str) -> ClientMessage | None:
+        self._services.on_frame()
         try:
             request = decode_client_frame(raw)
         except FrameError as error:

@@ -100,6 +100,13 @@ class Journal(Protocol):
     async def new_epoch(self, epoch: str) -> None:
         """Declare that what clients remember of `seq` is void."""
 
+    async def check_writable(self, mark: str) -> None:
+        """Commit `mark`, any text that differs from the last, beside the journal.
+
+        Raises:
+            JournalError: nothing can be made durable now.
+        """
+
     async def commit(self, batch: Batch) -> Committed:
         """Make a batch durable: all of it, or nothing.
 

@@ -19,6 +19,12 @@ def set_epoch(connection: Connection, epoch: str) -> None:
     connection.execute(upsert(meta, connection.dialect.name), {"name": "epoch", "value": epoch})
 
 
+def note_writable(connection: Connection, mark: str) -> None:
+    """Write something, so that its commit shows whether the journal can be written."""
+    row = {"name": "last_write_check", "value": mark}
+    connection.execute(upsert(meta, connection.dialect.name), row)
+
+
 def touch_session(connection: Connection, token_hash: str, thread_id: ThreadId | None) -> None:
     """Remember the thread that a session follows; an unknown session is left unknown."""
     connection.execute(

@@ -146,6 +146,9 @@ class SqlJournal:
     async def new_epoch(self, epoch: str) -> None:
         await self._write(sql_beside.set_epoch, epoch)
 
+    async def check_writable(self, mark: str) -> None:
+        await self._write(sql_beside.note_writable, mark)
+
     async def commit(self, batch: Batch) -> Committed:
         return await self._write(self._appender.append, batch)
 

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import logging
 import os
-import socket
 import sys
 
 import uvloop
@@ -19,7 +18,7 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT. Raises CommandFailed where it cannot listen."""
-    logging.basicConfig(level=logging.WARNING, format=_LOG_FORMAT, stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format=_LOG_FORMAT, stream=sys.stderr, force=True)
     for sentence in misspelt_variables(os.environ):
         logging.getLogger(__name__).warning("%s", sentence)
     try:
@@ -42,7 +41,8 @@ def announce(line: str) -> None:
 
 def _sentence(error: OSError, settings: Settings) -> str:
     where = f"{settings.host} port {settings.port}"
-    if isinstance(error, socket.gaierror):
+    # The resolver's codes are below zero; socket.create_server keeps the code and not the class.
+    if error.errno is not None and error.errno < 0:
         return f"The host {settings.host} is not known here; choose another with --host."
     match error.errno:
         case errno.EADDRINUSE:

@@ -5,6 +5,7 @@ values are kept and replayed is in `test_replay`.
 """
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Final, Literal
 
 from hypothesis import given
@@ -118,6 +119,19 @@ def test_an_attempt_is_asked_for_once(walk: Walk) -> None:
         if isinstance(each, effects.AICall)
     ]
     assert len(set(asked)) == len(asked)
+
+
+@given(run_walks)
+def test_a_retry_performs_the_effect_that_failed(walk: Walk) -> None:
+    """The same but for the number of the attempt, and what a request derives from that."""
+    asked = [
+        each for each in walk.effects if isinstance(each, effects.AICall | effects.RecallPriors)
+    ]
+    for before, after in pairwise(asked):
+        if after.attempt == before.attempt + 1:
+            repeated = after.model_dump(exclude={"attempt", "messages"})
+            assert type(after) is type(before)
+            assert repeated == before.model_dump(exclude={"attempt", "messages"})
 
 
 @given(run_walks)

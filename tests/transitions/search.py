@@ -20,6 +20,9 @@ from tests.transitions.oracle import after, first_enabled
 
 Key = Hashable
 
+MOST_KEYS: Final = 2_000
+"""More than any chart has by far: a counter without a bound is found by it."""
+
 _NOTHING: Final[frozenset[str]] = frozenset()
 _FROM_THE_MODEL: Final = frozenset({"step_completed", "ai_failed", "network_failed", "state_lost"})
 ANSWERS: Final[Mapping[type, frozenset[str]]] = {
@@ -118,6 +121,7 @@ def explore(space: Space) -> Reached:
         key = space.key_of(value)
         if key in seen_twice or reached.values.get(key) == value:
             continue
+        assert len(reached.values) < MOST_KEYS, f"the space has no end: {value}"
         if key in reached.values:
             seen_twice.add(key)
         else:

@@ -4,11 +4,15 @@ What there is to cover comes from the charts' metadata, the scenarios from the c
 counts are printed when the run ends.
 """
 
+import importlib
+import pkgutil
 from dataclasses import dataclass, replace
 
 import pytest
 from pydantic import BaseModel
 
+import machines
+from machines.chart import Chart
 from machines.runtime import Accepted, Refusal
 from tests.conftest import Tally
 from tests.transitions import (
@@ -19,6 +23,7 @@ from tests.transitions import (
 )
 from tests.transitions.catalogue import Catalogue, Taken, atoms, complaints
 from tests.transitions.oracle import after
+from tests.transitions.spaces import SPACES
 
 CATALOGUES = {
     "chorus": chorus_scenarios.catalogue,
@@ -116,7 +121,19 @@ def test_a_refusal_as_an_error_says_what_was_false_and_what_is_legal(catalogue: 
         refusal.guards,
         refusal.allowed,
     )
-    assert all(guard in error.message for guard in refusal.guards)
+    assert all(guard.replace("_", " ") in error.message for guard in refusal.guards)
+
+
+def test_every_chart_of_the_house_has_a_catalogue_and_a_space() -> None:
+    for module in pkgutil.iter_modules(machines.__path__):
+        importlib.import_module(f"machines.{module.name}")
+    declared = {
+        chart.machine
+        for chart in Chart.__subclasses__()
+        if chart.__module__.startswith("machines.")
+    }
+    assert set(CATALOGUES) == declared, "add tests/transitions/{machine}_scenarios.py"
+    assert set(SPACES) == declared, "add a space to tests/transitions/spaces.py"
 
 
 def test_the_samples_are_valid_values(catalogue: Catalogue) -> None:

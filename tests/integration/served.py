@@ -1,0 +1,141 @@
+"""The real server in a process of its own: `python -m server.cli serve`, as an operator runs it.
+
+    async with served(folder, llm=model.url, thread_queue=1) as server:
+        async with signed_in(server.url) as alice: ...
+
+Settings are passed as their variables. What the server printed to standard error is kept beside its
+data folder, and a traceback there fails the test.
+"""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+_ADDRESS = re.compile(r"^Chorus is at (http://\S+)$")
+
+
+class ServerProcess:
+    """One server and its data folder; it may be ended and started again."""
+
+    def __init__(self, folder: Path, llm: str, settings: dict[str, object]) -> None:
+        self.url = ""
+        """`http://host:port`, another one after each start."""
+        self.data = folder / "data"
+        self._log = folder / "server.log"
+        self._llm = llm
+        self._settings = settings
+        self._process: Process | None = None
+        self._draining: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start, and wait until it says where it is."""
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "server.cli", "serve", "--port", "0"),
+                *("--data", str(self.data), "--llm", self._llm),
+                env=self.environment(),
+                stdout=PIPE,
+                stderr=log,
+            )
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                self.url = await _address(self._process.stdout)
+        except TimeoutError:
+            pytest.fail(f"the server did not start in time: {self.log()}")
+        if not self.url:
+            code = await self._process.wait()
+            pytest.fail(f"the server ended with {code} instead of starting: {self.log()}")
+        self._draining = asyncio.create_task(_drain(self._process.stdout))
+
+    async def stop(self) -> int:
+        """SIGTERM; gives the exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        """SIGKILL: nothing is told, nothing is finished."""
+        await self._end(signal.SIGKILL)
+
+    def tell(self, what: signal.Signals) -> None:
+        """Send a signal, and do not wait."""
+        assert self._process is not None
+        self._process.send_signal(what)
+
+    async def command(self, *arguments: str) -> tuple[int, str, str]:
+        """Run another `chorus` command on the same folder: (exit code, output, errors)."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "server.cli", *arguments),
+            env=self.environment() | {"CHORUS_DATA": str(self.data)},
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        async with asyncio.timeout(START_SECONDS):
+            out, errors = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, out.decode(), errors.decode()
+
+    def environment(self) -> dict[str, str]:
+        """This process' variables without any that configure Chorus, and the settings."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("CHORUS_", "OPENAI_"))
+        }
+        own = {f"CHORUS_{name.upper()}": str(value) for name, value in self._settings.items()}
+        return {**inherited, "CHORUS_MODEL": "scripted-1", **own}
+
+    def log(self) -> str:
+        """All that it printed to standard error."""
+        return self._log.read_text()
+
+    async def _end(self, how: signal.Signals) -> int:
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(how)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                code = await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            pytest.fail(f"the server did not stop in time: {self.log()}")
+        if self._draining is not None:
+            await self._draining
+        return code
+
+
+async def _address(output: asyncio.StreamReader) -> str:
+    while line := await output.readline():
+        if found := _ADDRESS.match(line.decode().strip()):
+            return found[1]
+    return ""
+
+
+async def _drain(output: asyncio.StreamReader) -> None:
+    while await output.readline():
+        pass
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, llm: str = "offline", **settings: object
+) -> AsyncIterator[ServerProcess]:
+    """A running server; rates are not limited unless `settings` say so."""
+    unlimited = {"prompts_per_minute": 0, "frames_per_second": 0, "sign_ins_per_minute": 0}
+    server = ServerProcess(folder, llm, {**unlimited, **settings})
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+    assert "Traceback" not in server.log(), server.log()

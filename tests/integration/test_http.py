@@ -1,0 +1,273 @@
+"""The routes beside the websocket, asked over a real socket."""
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+from aiohttp import ClientResponse, ClientSession, WSMsgType, web
+
+from machines.models.errors import JournalError
+from server.hosts import HostPolicy
+from server.http import MACHINES, PageInfo, guard, http_routes
+from server.metrics import Metrics
+from server.outbox import Flusher, Outbox
+
+PATHS = (
+    *("/", "/page.css", "/asyncapi.json", "/healthz", "/readyz", "/metrics"),
+    *(f"/diagrams/{machine}.svg" for machine in MACHINES),
+)
+PUBLIC = "https://chorus.example.org"
+
+
+async def writable() -> bool:
+    return True
+
+
+INFO = PageInfo(
+    address="http://127.0.0.1:8080",
+    model="offline-extractive",
+    offline=True,
+    embedder="hashed-words",
+    semantic=False,
+    ready=writable,
+    metrics_token=None,
+)
+
+
+@dataclass
+class Site:
+    """A served application and a client of it."""
+
+    session: ClientSession
+    metrics: Metrics
+    port: int
+
+    async def get(self, path: str, **headers: str) -> ClientResponse:
+        """GET; an underscore in a header's name is a hyphen."""
+        return await self.session.get(
+            f"http://127.0.0.1:{self.port}{path}",
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+            allow_redirects=False,
+        )
+
+
+@asynccontextmanager
+async def serving(info: PageInfo = INFO, public_url: str | None = None) -> AsyncIterator[Site]:
+    metrics = Metrics()
+    flusher = Flusher(asyncio.get_running_loop(), metrics.frames_written)
+
+    async def websocket(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        assert request.transport is not None
+        outbox = Outbox(ws, request.transport, flusher, on_overflow=lambda: None)
+        outbox.send("through")
+        await outbox.close(1000)
+        return ws
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = int(listening.getsockname()[1])
+        app = web.Application(middlewares=[guard(HostPolicy(public_url, port))])
+        app.router.add_get("/ws", websocket)
+        app.add_routes(http_routes(info, metrics))
+        runner = web.AppRunner(app, shutdown_timeout=1)
+        await runner.setup()
+        await web.SockSite(runner, listening).start()
+        try:
+            async with ClientSession() as session:
+                yield Site(session, metrics, port)
+        finally:
+            await runner.cleanup()
+
+
+async def test_every_route_answers_with_headers_that_keep_a_page_in_its_place() -> None:
+    async with serving() as site:
+        for path in PATHS:
+            response = await site.get(path)
+            assert response.status == 200, path
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert response.headers["Referrer-Policy"] == "no-referrer"
+            assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        missing = await site.get("/diagrams/other.svg")
+        assert missing.status == 404
+        assert missing.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_page_says_what_runs_here_and_how_to_connect() -> None:
+    async with serving() as site:
+        response = await site.get("/")
+        page = await response.text()
+        assert response.content_type == "text/html"
+        assert "chorus chat http://127.0.0.1:8080" in page
+        assert "offline-extractive" in page
+        assert "No language model is connected" in page
+        assert "hashed-words" in page
+        assert "by keywords" in page
+        assert "$" not in page, "a place of the template was not filled"
+        for path in re.findall(r'(?:href|src)="([^"]+)"', page):
+            assert (await site.get(path)).status == 200, f"the page leads to {path}"
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page), "the policy allows none"
+
+
+async def test_the_page_of_a_connected_model_does_not_speak_of_being_offline() -> None:
+    async with serving(replace(INFO, model="gpt", offline=False, semantic=True)) as site:
+        page = await (await site.get("/")).text()
+        assert "No language model" not in page
+        assert "by meaning" in page
+
+
+async def test_names_on_the_page_are_text_whatever_they_hold() -> None:
+    hostile = replace(INFO, model="<script>alert(1)</script>", embedder='"><img src=x> $address')
+    async with serving(hostile) as site:
+        page = await (await site.get("/")).text()
+        assert "<script" not in page
+        assert "<img src=x" not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+async def test_the_drawings_of_all_machines_are_served_and_can_run_nothing() -> None:
+    async with serving() as site:
+        for machine in MACHINES:
+            response = await site.get(f"/diagrams/{machine}.svg")
+            assert response.content_type == "image/svg+xml"
+            assert "sandbox" in response.headers["Content-Security-Policy"]
+            assert f'id="state_{machine}_' in await response.text()
+
+
+async def test_what_did_not_change_is_not_sent_again() -> None:
+    async with serving() as site:
+        first = await site.get("/diagrams/chorus.svg")
+        again = await site.get("/diagrams/chorus.svg", If_None_Match=first.headers["ETag"])
+        assert (again.status, await again.read()) == (304, b"")
+        other = await site.get("/diagrams/chorus.svg", If_None_Match='"other"')
+        assert other.status == 200
+
+
+async def test_the_protocol_document_names_the_configured_address() -> None:
+    async with serving(replace(INFO, address=PUBLIC)) as site:
+        document = json.loads(await (await site.get("/asyncapi.json")).read())
+        assert document["asyncapi"] == "3.0.0"
+        assert document["servers"]["chorus"]["host"] == "chorus.example.org"
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/ws", "/nowhere"])
+async def test_another_host_or_origin_is_refused_everywhere(path: str) -> None:
+    async with serving() as site:
+        for headers in (
+            {"Host": "evil.example"},
+            {"Host": f"evil.example:{site.port}"},
+            {"Host": "127.0.0.1"},
+        ):
+            assert (await site.get(path, **headers)).status == 403
+        response = await site.get(path, Origin="http://evil.example")
+        assert response.status == 403
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_with_a_public_address_only_probes_may_use_a_loopback_name() -> None:
+    async with serving(public_url=PUBLIC) as site:
+        for path in PATHS:
+            beside_us = path in {"/healthz", "/readyz", "/metrics"}
+            assert (await site.get(path)).status == (200 if beside_us else 403), path
+            outside = await site.get(path, Host="chorus.example.org")
+            assert outside.status == (403 if path == "/metrics" else 200), path
+
+
+async def test_the_guard_lets_a_websocket_through() -> None:
+    async with (
+        serving() as site,
+        site.session.ws_connect(f"http://127.0.0.1:{site.port}/ws") as client,
+    ):
+        assert await client.receive_str(timeout=5) == "through"
+        assert (await client.receive(timeout=5)).type is WSMsgType.CLOSE
+
+
+async def test_ready_is_what_the_journal_says() -> None:
+    async def refuses() -> bool:
+        return False
+
+    async def fails() -> bool:
+        raise JournalError("The disk is full.")
+
+    async def hangs() -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    for ready in (refuses, fails, hangs):
+        async with serving(replace(INFO, ready=ready)) as site:
+            response = await site.get("/readyz")
+            assert response.status == 503
+            assert await response.text() == "the journal is not writable\n"
+            assert (await site.get("/healthz")).status == 200
+
+
+async def test_metrics_are_shown_to_this_machine_but_not_through_a_proxy_on_it() -> None:
+    async with serving() as site:
+        assert (await site.get("/metrics")).status == 200
+        for headers in (
+            {"X_Forwarded_For": "198.51.100.1"},
+            {"Forwarded": "for=198.51.100.1"},
+            {"Via": "1.1 proxy"},
+        ):
+            assert (await site.get("/metrics", **headers)).status == 403
+
+
+async def test_metrics_are_shown_to_others_for_the_token_alone() -> None:
+    async with serving(replace(INFO, metrics_token="secret-1"), public_url=PUBLIC) as site:
+
+        async def status(authorization: str) -> int:
+            response = await site.get(
+                "/metrics", Host="chorus.example.org", Authorization=authorization
+            )
+            return response.status
+
+        assert await status("Bearer secret-1") == 200
+        assert await status("bearer  secret-1") == 200
+        for wrong in ("Bearer", "Bearer secret", "Bearer secret-12", "secret-1", "Basic secret-1"):
+            assert await status(wrong) == 403
+        assert await status("Bearer sécret") == 403
+
+
+async def test_what_was_counted_stands_in_the_metrics() -> None:
+    async with serving() as site:
+        metrics = site.metrics
+        metrics.watch_connections(lambda: 7)
+        metrics.watch_memory_lag(lambda: 3)
+        metrics.frame_received()
+        metrics.frames_written(5, 1_000)
+        metrics.refused("bad_json")
+        metrics.run_ended("finished")
+        metrics.step_completed("action", 0.2)
+        metrics.committed(4)
+        metrics.tokens_used(100, 20)
+        response = await site.get("/metrics")
+        assert response.content_type == "text/plain"
+        lines = (await response.text()).splitlines()
+        for line in (
+            "chorus_connections 7.0",
+            "chorus_memory_lag_tasks 3.0",
+            "chorus_frames_received_total 1.0",
+            "chorus_frames_sent_total 5.0",
+            "chorus_bytes_sent_total 1000.0",
+            'chorus_errors_total{code="bad_json"} 1.0',
+            'chorus_runs_total{status="finished"} 1.0',
+            'chorus_step_seconds_count{step="action"} 1.0',
+            "chorus_journal_commit_entries_count 1.0",
+            "chorus_journal_commit_entries_sum 4.0",
+            'chorus_tokens_total{kind="prompt"} 100.0',
+            'chorus_tokens_total{kind="completion"} 20.0',
+        ):
+            assert line in lines
+
+
+async def test_two_servers_in_one_process_count_apart() -> None:
+    first, second = Metrics(), Metrics()
+    first.frame_received()
+    assert b"chorus_frames_received_total 1.0" in first.text()
+    assert b"chorus_frames_received_total 0.0" in second.text()
