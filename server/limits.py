@@ -5,7 +5,7 @@ asks. The clock is passed in: `World.monotonic`, in seconds. 0 is no limit, as i
 """
 
 import math
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
@@ -89,43 +89,6 @@ class RateLimiter(Generic[K]):
             del self._full_at[oldest]
             if not self._full_at:
                 return
-
-
-class ConnectionCounter(Generic[K]):
-    """How many connections each key has; a key without any is forgotten.
-
-    Args:
-        limit: connections that one key may have at once; 0 is no limit.
-    """
-
-    def __init__(self, limit: int) -> None:
-        if limit < 0:
-            raise ValueError(f"a limit is 0 (none) or more, not {limit}")
-        self._limit = limit
-        self._counts: Counter[K] = Counter()
-
-    def __len__(self) -> int:
-        """How many keys have a connection."""
-        return len(self._counts)
-
-    def count(self, key: K) -> int:
-        """How many connections `key` has."""
-        return self._counts[key]
-
-    def try_enter(self, key: K) -> bool:
-        """Count one more connection of `key`, unless it has all that it may; then call `leave`."""
-        if self._limit and self._counts[key] >= self._limit:
-            return False
-        self._counts[key] += 1
-        return True
-
-    def leave(self, key: K) -> None:
-        """A connection that entered is gone. Raises ValueError where none had entered."""
-        if not self._counts[key]:
-            raise ValueError("a connection can leave only after it entered")
-        self._counts[key] -= 1
-        if not self._counts[key]:
-            del self._counts[key]
 
 
 def _checked(rate: float, burst: float) -> tuple[float, float]:

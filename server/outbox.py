@@ -24,15 +24,14 @@ Only bytes and their order are known here: nothing of sessions, threads or right
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import WSMsgType, web
 
-from machines.models.server_frames import ChorusResponseFrame, StepDelta
-from server.frames import decode_server_frame, encode_server_frame
+from server.outgoing import Delta, Pieces, Reply, text_frame
 
 log = logging.getLogger(__name__)
 
@@ -54,78 +53,6 @@ CLOSE_SECONDS: Final = 5.0
 
 MAX_CLOSE_REASON_BYTES: Final = 123
 """A close frame holds 125 bytes, two of them the code."""
-
-_TEXT_FRAME: Final = 0x81
-"""First byte of a whole, uncompressed text frame."""
-
-
-class Delta(Protocol):
-    """A passing piece of a step's text, as it is published."""
-
-    @property
-    def key(self) -> Hashable:
-        """Names the text that this is a piece of: run, step, iteration and attempt."""
-
-    @property
-    def offset(self) -> int:
-        """Code points of the text before this piece."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def encoded(self) -> str:
-        """The frame that carries this piece alone."""
-
-
-class _Reply:
-    """A frame that the consumer asked for."""
-
-    __slots__ = ("frame",)
-
-    def __init__(self, frame: bytes) -> None:
-        self.frame = frame
-
-
-class _Pieces:
-    """Consecutive deltas of one text; they become one frame when it is written."""
-
-    __slots__ = ("end", "first", "size", "texts")
-
-    def __init__(self, delta: Delta, size: int) -> None:
-        self.first = delta
-        self.texts = [delta.text]
-        self.end = delta.offset + len(delta.text)
-        self.size = size
-        """Bytes that they are counted with: at least those of the frame that they become."""
-
-    def take(self, delta: Delta, size: int) -> bool:
-        """Add a piece that follows right behind; False where it does not."""
-        if delta.key != self.first.key or delta.offset != self.end:
-            return False
-        self.texts.append(delta.text)
-        self.end += len(delta.text)
-        self.size += size
-        return True
-
-    def encoded(self) -> str:
-        if len(self.texts) == 1:
-            return self.first.encoded
-        frame = decode_server_frame(self.first.encoded)
-        if not isinstance(frame, ChorusResponseFrame) or not isinstance(frame.data, StepDelta):
-            raise TypeError(f"only deltas can be merged, and this frame is {frame.type}")
-        data = frame.data.model_copy(update={"text": "".join(self.texts)})
-        return encode_server_frame(frame.model_copy(update={"data": data}))
-
-
-def text_frame(payload: bytes) -> bytes:
-    """The websocket frame of a server around a UTF-8 text (RFC 6455, 5.2: whole, not masked)."""
-    size = len(payload)
-    if size < 126:
-        return bytes((_TEXT_FRAME, size)) + payload
-    if size < 65_536:
-        return bytes((_TEXT_FRAME, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((_TEXT_FRAME, 127)) + size.to_bytes(8, "big") + payload
 
 
 class Flusher:
@@ -216,7 +143,7 @@ class Outbox:
         self._on_overflow = on_overflow
         self._cap = cap
         self._compressed = bool(ws.compress)
-        self._queue: deque[bytes | _Reply | _Pieces] = deque()
+        self._queue: deque[bytes | Reply | Pieces] = deque()
         self._waiting = 0
         self._waiting_replies = 0
         self._phase = _Phase.EMPTY
@@ -246,10 +173,10 @@ class Outbox:
         elif self._admits_unasked():
             size = len(self._framed(delta.encoded))
             last = self._queue[-1] if self._queue else None
-            if isinstance(last, _Pieces) and last.take(delta, size):
+            if isinstance(last, Pieces) and last.try_take(delta, size):
                 self._waiting += size
             else:
-                self._put(_Pieces(delta, size), size)
+                self._put(Pieces(delta, size), size)
 
     def reply(self, text: str) -> None:
         """Send a frame that the consumer asked for; wait for `room()` before the next request."""
@@ -260,7 +187,7 @@ class Outbox:
             return
         frame = self._framed(text)
         self._waiting_replies += len(frame)
-        self._put(_Reply(frame), len(frame))
+        self._put(Reply(frame), len(frame))
 
     async def room(self) -> None:
         """Return once less than the cap waits, or the connection is gone."""
@@ -283,7 +210,7 @@ class Outbox:
         # A compressed frame is made by aiohttp, for each connection anew.
         return text.encode() if self._compressed else self._flusher.framed(text)
 
-    def _put(self, item: bytes | _Reply | _Pieces, size: int) -> None:
+    def _put(self, item: bytes | Reply | Pieces, size: int) -> None:
         self._queue.append(item)
         self._waiting += size
         if self._phase is not _Phase.EMPTY:
@@ -300,7 +227,7 @@ class Outbox:
         everything = tuple(self._queue)
         self._queue.clear()
         for item in everything:
-            if isinstance(item, _Pieces):
+            if isinstance(item, Pieces):
                 self._waiting -= item.size
             else:
                 self._queue.append(item)
@@ -360,10 +287,10 @@ class Outbox:
     def _next(self) -> bytes:
         """The frame that waits longest; it waits no more."""
         item = self._queue.popleft()
-        if isinstance(item, _Pieces):
+        if isinstance(item, Pieces):
             self._waiting -= item.size
             return self._framed(item.encoded())
-        if isinstance(item, _Reply):
+        if isinstance(item, Reply):
             self._waiting_replies -= len(item.frame)
             item = item.frame
         self._waiting -= len(item)

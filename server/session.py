@@ -78,6 +78,9 @@ class Outlet(Protocol):
     def send_delta(self, delta: Delta) -> None:
         """A passing frame."""
 
+    async def room(self) -> None:
+        """Return once the consumer has taken enough of what waits."""
+
     def close(self, code: int, reason: str) -> None:
         """Close the socket once what waits is written."""
 
@@ -206,6 +209,7 @@ class Session:
             self.state, asked = handle_client_message(self._adopted(message), message, now)
             async for text in self.handle_effects(asked, message):
                 self._outlet.reply(text)
+                await self._outlet.room()
         except StorageError as error:
             self._restore(before)
             self._refuse(error, message.id)

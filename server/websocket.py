@@ -146,6 +146,9 @@ class _Socket:
     def send_delta(self, delta: Delta) -> None:
         self._outbox.send_delta(delta)
 
+    async def room(self) -> None:
+        await self._outbox.room()
+
     def close(self, code: int, reason: str) -> None:
         if not self._verdict.done():
             self._verdict.set_result((code, reason))
@@ -162,14 +165,15 @@ class _Socket:
         reader.add_done_callback(self._stopped)
         worker.add_done_callback(self._stopped)
         try:
-            await asyncio.wait({reader, worker, self._verdict}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.shield(self._verdict)
         finally:
             deadline.cancel()
             reader.cancel()
             worker.cancel()
             await asyncio.gather(reader, worker, return_exceptions=True)
             self._session.disconnected()
-            code, reason = self._verdict.result() if self._verdict.done() else (1000, "good bye")
+            self.close(CLOSE_GOING_AWAY, "the server is going away")
+            code, reason = self._verdict.result()
             try:
                 await self._outbox.close(code, reason)
             finally:
@@ -178,16 +182,15 @@ class _Socket:
     async def _read(self) -> None:
         async for message in self._ws:
             if message.type is WSMsgType.TEXT:
-                request = self._decoded(message.data)
-                if request is not None:
-                    await self._requests.put(request)
+                await self._take(message.data)
             elif message.type is WSMsgType.BINARY:
                 self.close(CLOSE_BINARY, "text frames only")
                 return
             elif message.type is WSMsgType.ERROR:
                 return
 
-    def _decoded(self, raw: str) -> ClientMessage | None:
+    async def _take(self, raw: str) -> None:
+        """Enqueue a frame, or refuse it; a flood waits here, and TCP slows who sends it."""
         self._services.on_frame()
         try:
             request = decode_client_frame(raw)
@@ -196,16 +199,18 @@ class _Socket:
             self._bad_frames += 1
             if self._bad_frames >= MAX_BAD_FRAMES:
                 self.close(CLOSE_ABUSE, "too many bad frames")
-            return None
+            await self._outbox.room()
+            return
         self._bad_frames = 0
         wait = self._bucket.try_take()
         if wait is None:
-            return request
+            await self._requests.put(request)
+            return
         limited = RequestRefused(
             ErrorCode.RATE_LIMITED, "Too many frames.", retry_after_ms=wait, retryable=True
         )
         self._refuse(limited, request.id)
-        return None
+        await asyncio.sleep(wait / 1000)
 
     def _refuse(self, error: RequestRefused, re: str | None) -> None:
         self._services.on_refusal(error.code.value)

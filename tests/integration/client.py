@@ -112,14 +112,14 @@ class Client:
 
     # Requests
 
-    async def ask(self, type_: str, *, request_id: str | None = None, **data: object) -> Data:
+    async def ask(self, type_: str, *, request_id: str | None = None, **data: Any) -> Data:
         """The `data` of the reply. Raises Refused."""
         frame = await self.reply_to(type_, request_id=request_id, **data)
         if frame["type"] == "error":
             raise Refused(frame)
         return dict(frame["data"])
 
-    async def reply_to(self, type_: str, *, request_id: str | None = None, **data: object) -> Frame:
+    async def reply_to(self, type_: str, *, request_id: str | None = None, **data: Any) -> Frame:
         """The whole reply, `error` or not."""
         request_id = request_id or new_id()
         reply = self._expect(request_id, {"type": type_, "id": request_id, "data": data})
@@ -130,9 +130,7 @@ class Client:
         except TimeoutError:
             pytest.fail(f"no reply to {type_}; {self._told()}")
 
-    async def refusal(
-        self, type_: str, *, request_id: str | None = None, **data: object
-    ) -> Refused:
+    async def refusal(self, type_: str, *, request_id: str | None = None, **data: Any) -> Refused:
         """The error that a request gets; fails where it gets none."""
         try:
             reply = await self.ask(type_, request_id=request_id, **data)
@@ -167,14 +165,14 @@ class Client:
 
     # Following
 
-    async def new_thread(self, **data: object) -> str:
+    async def new_thread(self, **data: Any) -> str:
         """A thread of this person, followed; private unless `data` says so."""
-        accepted = await self.ask("create_thread", **{"name": "Evening", **data})
+        accepted = await self.ask("create_thread", **({"name": "Evening"} | data))
         thread_id = str(accepted["thread_id"])
         await self.follow(thread_id)
         return thread_id
 
-    async def follow(self, thread_id: str, **data: object) -> Data:
+    async def follow(self, thread_id: str, **data: Any) -> Data:
         """The snapshot; from there on the frames of this thread come, and of no other."""
         return await self.ask("get_thread", thread_id=thread_id, **data)
 

@@ -54,9 +54,7 @@ class Company:
 
     async def vote(self, voter: Client, message_id: str, how: str = "approve") -> Data:
         """One elector's decision."""
-        return await voter.ask(
-            f"{how}_message", thread_id=self.thread_id, message_id=message_id
-        )
+        return await voter.ask(f"{how}_message", thread_id=self.thread_id, message_id=message_id)
 
 
 @asynccontextmanager
@@ -75,9 +73,7 @@ async def test_a_message_from_outside_is_approved_by_all_and_its_author_joins(
     prompt = "may I come in"
     async with company(server.url) as room:
         message_id = await room.submit(prompt)
-        submitted = await room.bob.event(
-            room.thread_id, "message_submitted", message_id=message_id
-        )
+        submitted = await room.bob.event(room.thread_id, "message_submitted", message_id=message_id)
         message = submitted["data"]["message"]
         assert (message["status"], message["content"]) == ("pending", prompt)
         assert message["electors"] == [room.alice.public_key, room.bob.public_key]
@@ -135,9 +131,9 @@ async def test_one_rejection_ends_it_and_outsiders_see_neither_content_nor_reaso
             (await dave.follow(room.thread_id))["messages"],
             [
                 each["data"]["message"]
-                for each in (
-                    await dave.ask("get_events", thread_id=room.thread_id, after_seq=2)
-                )["entries"]
+                for each in (await dave.ask("get_events", thread_id=room.thread_id, after_seq=2))[
+                    "entries"
+                ]
             ],
         ):
             assert seen
@@ -161,7 +157,7 @@ async def test_only_electors_vote_and_once_each(server: ServerProcess) -> None:
         about = {"thread_id": room.thread_id, "message_id": message_id}
         newcomer = await dave.refusal("approve_message", **about)
         assert newcomer.code == "invalid_transition"
-        assert newcomer.details["guards"] == ["voter_is_elector"]
+        assert "voter_is_elector" in newcomer.details["guards"]
         assert (await room.carol.refusal("approve_message", **about)).code == "forbidden"
         await room.vote(room.alice, message_id)
         twice = await room.alice.refusal("reject_message", **about)
@@ -219,7 +215,7 @@ async def test_who_left_and_came_back_is_no_elector_again(server: ServerProcess)
         refused = await room.bob.refusal(
             "approve_message", thread_id=room.thread_id, message_id=message_id
         )
-        assert refused.details["guards"] == ["voter_is_elector"]
+        assert "voter_is_elector" in refused.details["guards"]
         assert (await room.vote(room.alice, message_id))["run_id"] is not None
 
 
@@ -233,9 +229,7 @@ async def test_the_last_co_author_cannot_leave(server: ServerProcess) -> None:
 
 async def test_an_outsider_may_not_do_what_co_authors_do(server: ServerProcess) -> None:
     async with company(server.url) as room:
-        run = await room.alice.ask(
-            "submit_prompt", thread_id=room.thread_id, prompt="hands off"
-        )
+        run = await room.alice.ask("submit_prompt", thread_id=room.thread_id, prompt="hands off")
         await room.carol.end_of(run["run_id"])
         for type_, data in (
             ("rename_thread", {"name": "Mine"}),

@@ -17,7 +17,8 @@ from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import StepEnum
 from machines.models.server_frames import ChorusResponseFrame, StepDelta
 from server.frames import encode_server_frame
-from server.outbox import HIGH_WATER, OUTBOX_CAP, Flusher, Outbox, text_frame
+from server.outbox import HIGH_WATER, OUTBOX_CAP, Flusher, Outbox
+from server.outgoing import text_frame
 
 Scenario = Callable[[], Awaitable[None]]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.limits import ConnectionCounter, RateLimiter, TokenBucket
+from server.limits import RateLimiter, TokenBucket
 
 
 class Clock:
@@ -113,25 +113,3 @@ def test_a_limiter_under_a_flood_of_keys_keeps_its_bound() -> None:
         assert limiter.try_take(key) is None
         assert len(limiter) <= 50
     assert limiter.try_take(999) == 1_000_000, "the key that was used last is remembered"
-
-
-def test_connections_are_counted_for_each_key_up_to_the_limit() -> None:
-    counter = ConnectionCounter[str](2)
-    assert [counter.try_enter("a") for _ in range(3)] == [True, True, False]
-    assert counter.try_enter("b")
-    counter.leave("a")
-    assert counter.count("a") == 1
-    assert counter.try_enter("a")
-    for key in ("a", "a", "b"):
-        counter.leave(key)
-    assert len(counter) == 0, "a key without connections is forgotten"
-    with pytest.raises(ValueError, match="after it entered"):
-        counter.leave("a")
-    assert len(counter) == 0
-
-
-def test_a_connection_limit_of_zero_is_none() -> None:
-    counter = ConnectionCounter[str](0)
-    assert all(counter.try_enter("a") for _ in range(1_000))
-    with pytest.raises(ValueError, match="0"):
-        ConnectionCounter[str](-1)

@@ -54,7 +54,7 @@ from tests.transitions import chorus_scenarios as run
 from tests.transitions import connection_scenarios as link
 from tests.transitions import message_scenarios as message
 from tests.transitions import thread_scenarios as thread
-from tests.transitions.spaces import likely_run_events, link_events, run_events
+from tests.transitions.spaces import likely_link_events, likely_run_events, link_events, run_events
 from tests.transitions.strategies import values_of
 from tests.transitions.values import DEADLINE, PEOPLE, SOON
 from tests.transitions.walks import Walk, walks
@@ -376,7 +376,9 @@ def test_a_refused_operation_names_the_guard_or_the_rule(operated: list[ThreadOp
 
 # --- Connection ----------------------------------------------------------------------------------
 
-link_walks = walks(connection_machine(), link.connecting(), link_events, length=50)
+link_walks = walks(
+    connection_machine(), link.connecting(), link_events, likely_at=likely_link_events
+)
 SIGNED_IN: Final = {
     ConnectionStatus.READY,
     ConnectionStatus.IN_THREAD,

@@ -38,6 +38,7 @@ from tests.transitions import message_scenarios as message
 from tests.transitions import thread_scenarios as thread
 from tests.transitions.catalogue import AnyMachine
 from tests.transitions.spaces import (
+    likely_link_events,
     likely_run_events,
     link_events,
     message_events,
@@ -113,7 +114,9 @@ run_walks = walks(
 )
 message_walks = walks(message_machine(), message.submitted(), message_events, length=15)
 thread_walks = walks(thread_machine(), thread.thread(), thread_events, length=25)
-link_walks = walks(connection_machine(), link.connecting(), link_events, length=40)
+link_walks = walks(
+    connection_machine(), link.connecting(), link_events, likely_at=likely_link_events
+)
 
 
 class Recorded(Protocol):

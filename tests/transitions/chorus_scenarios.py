@@ -214,12 +214,14 @@ def running(
 ) -> ChorusState:
     """A stable run that waits for the model (or the memory) in that step and iteration."""
     run = transform_state(queued(), started()).state
-    while (run.iteration, run.current_step, run.awaiting) != (iteration, step, awaiting):
+    for _ in range(iteration * (len(STEPS) + 1)):
+        if (run.iteration, run.current_step, run.awaiting) == (iteration, step, awaiting):
+            return run.model_copy(update=changes)
         if run.awaiting is Awaited.PRIORS:
             run = transform_state(run, recalled(run)).state
         else:
             run = transform_state(run, answered(run, loop=run.iteration < iteration)).state
-    return run.model_copy(update=changes)
+    raise AssertionError(f"no run comes to {step} in iteration {iteration}; it is at {run}")
 
 
 def recovering(step: StepEnum, **changes: Any) -> ChorusState:

@@ -13,7 +13,7 @@ from machines.chorus import chorus_machine
 from machines.connection import connection_machine
 from machines.message import message_machine
 from machines.models.chorus import Awaited, ChorusState, Health, RunStatus
-from machines.models.connection import ConnectionState
+from machines.models.connection import ConnectionState, ConnectionStatus
 from machines.models.domain import Message, Thread
 from machines.models.events import (
     AnswerGiven,
@@ -201,6 +201,28 @@ def thread_events(state: Thread) -> Iterator[ThreadOperation]:
         yield thread.credit(1)
     for amount in range(1, RICH + 1):
         yield thread.debit(amount)
+
+
+def likely_link_events(state: ConnectionState) -> Iterator[ConnectionEvent]:
+    """What signs a person in and leads them through threads: a random choice of all rarely does."""
+    match state.status:
+        case ConnectionStatus.CONNECTING:
+            yield link.connect()
+            yield link.found()
+        case ConnectionStatus.AUTHENTICATING if state.challenge is None:
+            yield link.challenge()
+            yield link.checked()
+        case ConnectionStatus.AUTHENTICATING:
+            yield link.authenticate()
+        case ConnectionStatus.READY | ConnectionStatus.IN_THREAD:
+            for thread_id in (THREAD, OTHER_THREAD):
+                yield link.opened(thread_id)
+                yield link.access(thread_id)
+            yield link.leave(state.thread_id or THREAD)
+        case ConnectionStatus.INTERRUPTED:
+            yield link.found()
+        case ConnectionStatus.CLOSED:
+            yield link.connect()
 
 
 # --- The spaces ----------------------------------------------------------------------------------

@@ -1,0 +1,163 @@
+// The person's Ed25519 key: made, kept and restored in this browser. Only this module sees it.
+//
+// What is kept in IndexedDB cannot be exported, not even by this page. A key that is to be saved
+// is made exportable, written into a recovery file, and taken in again as not exportable.
+//
+// A recovery file is one line, `chorus-ed25519-seed:` and the base58check of the seed: the same
+// file that `chorus chat` keeps, so one person can be the same in both.
+
+import { decodeBase58, encodeBase58 } from "./base58.js";
+
+const ALGORITHM = { name: "Ed25519" };
+const PREFIX = "chorus-ed25519-seed:";
+const SEED_BYTES = 32;
+const CHECK_BYTES = 4;
+const DATABASE = "chorus";
+const STORE = "keys";
+const OWN = "own";
+
+// What stands before the seed in PKCS #8 (RFC 8410); the seed ends it.
+const PKCS8_HEAD = Uint8Array.from([
+  0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+]);
+
+/** A sentence for the person; what went wrong with a key or its file. */
+export class KeyProblem extends Error {}
+
+/** Why this browser cannot hold a key, in plain words; null where it can. */
+export async function whyUnsupported() {
+  if (!window.isSecureContext || !globalThis.crypto?.subtle) {
+    return (
+      "This page was not opened over https or from this machine itself, so the browser hides " +
+      "its cryptography. Open it at an https address, or at http://127.0.0.1."
+    );
+  }
+  if (!globalThis.indexedDB) return "This browser keeps no data for this page (IndexedDB is off).";
+  try {
+    await crypto.subtle.generateKey(ALGORITHM, false, ["sign", "verify"]);
+    return null;
+  } catch {
+    return (
+      "This browser knows no Ed25519 keys. Chrome and Edge from 137, Firefox from 129 and " +
+      "Safari from 17 do."
+    );
+  }
+}
+
+/** The identity that this browser keeps; null where there is none yet. */
+export async function loadIdentity() {
+  const kept = await inStore("readonly", (store) => store.get(OWN));
+  return kept ? new Identity(kept.publicKey, kept.privateKey) : null;
+}
+
+/** Make a key and keep it. With `recoverable`, also give the text of its recovery file. */
+export async function createIdentity({ recoverable }) {
+  const pair = await crypto.subtle.generateKey(ALGORITHM, recoverable, ["sign", "verify"]);
+  const publicKey = await spell(pair.publicKey);
+  if (!recoverable) return { identity: await keep(publicKey, pair.privateKey), recovery: null };
+  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
+  const seed = pkcs8.slice(-SEED_BYTES);
+  const recovery = `${PREFIX}${encodeBase58(await withCheck(seed))}\n`;
+  const sealed = await importSeed(seed, false);
+  seed.fill(0);
+  pkcs8.fill(0);
+  return { identity: await keep(publicKey, sealed), recovery };
+}
+
+/** Take the key of a recovery file in place of the one that is kept. Throws a KeyProblem. */
+export async function restoreIdentity(fileText) {
+  const seed = await seedOf(fileText.trim());
+  const readable = await importSeed(seed, true);
+  const { x } = await crypto.subtle.exportKey("jwk", readable);
+  const publicKey = encodeBase58(fromBase64Url(x));
+  return keep(publicKey, await importSeed(seed, false));
+}
+
+/** Forget the key in this browser; without a recovery file it is gone for good. */
+export async function forgetIdentity() {
+  await inStore("readwrite", (store) => store.delete(OWN));
+}
+
+/** A person: a public name, and the power to sign with it. */
+class Identity {
+  #privateKey;
+
+  constructor(publicKey, privateKey) {
+    /** Base58 of the 32 bytes of the public key. */
+    this.publicKey = publicKey;
+    this.#privateKey = privateKey;
+  }
+
+  /** Base58 of the signature of a text as UTF-8. */
+  async sign(statement) {
+    const bytes = new TextEncoder().encode(statement);
+    const signature = await crypto.subtle.sign(ALGORITHM, this.#privateKey, bytes);
+    return encodeBase58(new Uint8Array(signature));
+  }
+}
+
+async function keep(publicKey, privateKey) {
+  await inStore("readwrite", (store) => store.put({ publicKey, privateKey }, OWN));
+  return new Identity(publicKey, privateKey);
+}
+
+async function spell(publicKey) {
+  return encodeBase58(new Uint8Array(await crypto.subtle.exportKey("raw", publicKey)));
+}
+
+function importSeed(seed, extractable) {
+  const pkcs8 = new Uint8Array([...PKCS8_HEAD, ...seed]);
+  return crypto.subtle.importKey("pkcs8", pkcs8, ALGORITHM, extractable, ["sign"]);
+}
+
+async function seedOf(line) {
+  if (!line.startsWith(PREFIX)) {
+    throw new KeyProblem("That is no recovery file of Chorus: its line begins otherwise.");
+  }
+  let bytes;
+  try {
+    bytes = decodeBase58(line.slice(PREFIX.length));
+  } catch {
+    throw new KeyProblem("The recovery file is damaged: it holds a character that no key has.");
+  }
+  const seed = bytes.slice(0, -CHECK_BYTES);
+  const whole = seed.length === SEED_BYTES ? await withCheck(seed) : new Uint8Array();
+  if (whole.length !== bytes.length || !whole.every((byte, place) => byte === bytes[place])) {
+    throw new KeyProblem("The recovery file is damaged: its check does not match its key.");
+  }
+  return seed;
+}
+
+/** Bytes and the first four of their double SHA-256: base58check. */
+async function withCheck(bytes) {
+  const once = await crypto.subtle.digest("SHA-256", bytes);
+  const twice = new Uint8Array(await crypto.subtle.digest("SHA-256", once));
+  return new Uint8Array([...bytes, ...twice.slice(0, CHECK_BYTES)]);
+}
+
+function fromBase64Url(text) {
+  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+}
+
+/** Run one request on the key store, and give its result once it is on disk. */
+function inStore(mode, ask) {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(DATABASE, 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+    opening.onerror = () => reject(new KeyProblem("This browser lets the page keep no key."));
+    opening.onsuccess = () => {
+      const database = opening.result;
+      const transaction = database.transaction(STORE, mode);
+      const asked = ask(transaction.objectStore(STORE));
+      transaction.oncomplete = () => {
+        database.close();
+        resolve(asked.result);
+      };
+      transaction.onabort = () => {
+        database.close();
+        reject(new KeyProblem("This browser could not keep the key; is its disk full?"));
+      };
+    };
+  });
+}

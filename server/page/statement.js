@@ -1,0 +1,50 @@
+// The check of a challenge before it is signed. Pure.
+//
+// A signature says "I am this key, towards this host". A server that passes on another server's
+// challenge would get a signature that is good there; so only what names the dialled host and the
+// person's own key is signed.
+
+const FIRST_LINE_END = " wants you to sign in with your Ed25519 key:";
+const MAX_CHARACTERS = 4096;
+
+/**
+ * Why a statement may not be signed, as a sentence; null where it may.
+ *
+ * @param {string} statement the text of the challenge
+ * @param {{host: string, publicKey: string, nonce: string}} expected `host` as in location.host
+ */
+export function whyNotSign(statement, { host, publicKey, nonce }) {
+  if (statement.length > MAX_CHARACTERS || /[^\P{C}\n]/u.test(statement)) {
+    return "Not signed: the server's statement is not plain text.";
+  }
+  const lines = statement.split("\n");
+  if (!lines[0].endsWith(FIRST_LINE_END)) {
+    return "Not signed: the server's statement is not a Chorus sign-in.";
+  }
+  const named = lines[0].slice(0, -FIRST_LINE_END.length);
+  if (named !== host) {
+    return `Not signed: the statement is for ${named.slice(0, 80)}, and this is ${host}.`;
+  }
+  if (lines[1] !== publicKey) return "Not signed: the statement names another key than yours.";
+  const addresses = items(lines, "URI");
+  if (addresses.length === 0 || !addresses.every((address) => hostOf(address) === host)) {
+    return `Not signed: the statement's URI is not ${host}.`;
+  }
+  if (items(lines, "Version").join() !== "1" || items(lines, "Nonce").join() !== nonce) {
+    return "Not signed: the statement is not the one of this challenge.";
+  }
+  return null;
+}
+
+function items(lines, name) {
+  const start = `${name}: `;
+  return lines.filter((line) => line.startsWith(start)).map((line) => line.slice(start.length));
+}
+
+function hostOf(address) {
+  try {
+    return new URL(address).host;
+  } catch {
+    return "";
+  }
+}
