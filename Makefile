@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup format diagrams tools again
+.PHONY: help run test setup format diagrams tools faults again
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: tools $(INSTALLED_DEV) ## Check format, lint, types, imports and drawings,
 	$(BIN)/lint-imports
 	$(BIN)/chorus diagrams --check
 	$(BIN)/pytest
+
+faults: $(INSTALLED_DEV) ## Break everything that can break, and print what became of it (15 minutes).
+	$(BIN)/python -m tests.faults.campaign
 
 format: $(INSTALLED_DEV) ## Format the code, and mend what lint can mend.
 	$(BIN)/ruff check --fix-only .

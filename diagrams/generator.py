@@ -13,6 +13,7 @@ from diagrams import svg
 from diagrams.arrows import arrows
 from diagrams.dot import DrawingFailed, dot_source, laid_out
 from diagrams.labels import text_of
+from machines.breaker import BreakerChart
 from machines.chart import Chart
 from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
@@ -22,7 +23,13 @@ from machines.topology import Topology, topology
 
 __all__ = ["MACHINES", "DrawingFailed", "check", "generate"]
 
-MACHINES: tuple[type[Chart], ...] = (ChorusChart, MessageChart, ConnectionChart, ThreadChart)
+MACHINES: tuple[type[Chart], ...] = (
+    ChorusChart,
+    MessageChart,
+    ConnectionChart,
+    ThreadChart,
+    BreakerChart,
+)
 """Every chart that has a drawing."""
 
 

@@ -18,6 +18,7 @@ from machines import recovery, steps
 from machines.chart import Chart, EdgeKind
 from machines.models import server_frames as frames
 from machines.models.chorus import (
+    BACKOFF_BASE_MS,
     Awaited,
     ChorusResponse,
     ChorusState,
@@ -43,6 +44,7 @@ class ChorusChart(Chart):
         "ai_failed": EdgeKind.FAILURE,
         "network_failed": EdgeKind.FAILURE,
         "state_lost": EdgeKind.FAILURE,
+        "attempt_delayed": EdgeKind.RETRY,
         "retry_due": EdgeKind.RETRY,
         "cancel": EdgeKind.CANCEL,
     }
@@ -105,6 +107,12 @@ class ChorusChart(Chart):
                 state_lost = stable.to(
                     recovering, cond=["result_is_current", "rebuilds_left"], on="handle_error"
                 )
+                attempt_delayed = stable.to(
+                    recovering,
+                    cond="result_is_current",
+                    unless="attempt_has_waited",
+                    on="delay_attempt",
+                )
                 retry_due = recovering.to(stable, cond="retry_is_current", on="repeat_effect")
 
         finished = State(final=True)
@@ -158,6 +166,10 @@ class ChorusChart(Chart):
     def attempts_left(self) -> bool:
         return bool(self.model.state.failures + 1 < self.model.state.max_attempts)
 
+    def attempt_has_waited(self) -> bool:
+        """One delay for each attempt, so that a spared endpoint holds no run for ever."""
+        return bool(self.model.state.has_waited)
+
     def rebuilds_left(self) -> bool:
         return bool(self.model.state.rebuilds < recovery.MAX_REBUILDS)
 
@@ -204,6 +216,9 @@ class ChorusChart(Chart):
 
     def handle_error(self) -> None:
         self._take(recovery.handle_error(self.model.state, self.model.event))
+
+    def delay_attempt(self) -> None:
+        self._take(recovery.delay_attempt(self.model.state, self.model.event))
 
     def repeat_effect(self) -> None:
         self._take(recovery.repeat_effect(self.model.state))
@@ -260,6 +275,7 @@ def create_initial_state(
     at: datetime,
     max_iterations: int,
     max_attempts: int,
+    backoff_base_ms: int = BACKOFF_BASE_MS,
 ) -> ChorusState:
     """A run that waits in its thread's queue; next: fire `RunStarted`."""
     return ChorusState(
@@ -272,6 +288,7 @@ def create_initial_state(
         query=prompt,
         max_iterations=max_iterations,
         max_attempts=max_attempts,
+        backoff_base_ms=backoff_base_ms,
         created_at=at,
         updated_at=at,
     )

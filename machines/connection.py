@@ -107,7 +107,11 @@ class ConnectionChart(Chart):
                 on=["count_failure", "refuse_sign_in", "turn_away"],
             )
             | interrupted.to(ready, cond="session_is_valid", on=["sign_in", "welcome_back"])
-            | interrupted.to(closed, unless="session_is_valid", on=["refuse_sign_in", "forget"])
+            | interrupted.to(
+                connecting,
+                unless="session_is_valid",
+                on=["forget", "count_failure", "refuse_sign_in"],
+            )
         )
 
         open_thread = ready.to(ready, on="check_access") | in_thread.to(
@@ -135,8 +139,10 @@ class ConnectionChart(Chart):
                 on="refuse_thread",
             )
         )
-        leave_thread = in_thread.to(
-            ready, cond="thread_is_the_followed_one", on=["unfollow", "say_left"]
+        leave_thread = (
+            in_thread.to(ready, cond="thread_is_the_followed_one", on=["unfollow", "say_left"])
+            | in_thread.to(in_thread, unless="thread_is_the_followed_one", on="say_left")
+            | ready.to(ready, on="say_left")
         )
         thread_lost = in_thread.to(ready, cond="thread_is_the_followed_one", on="unfollow")
         request = ready.to(ready, on="perform_request") | in_thread.to(
@@ -259,6 +265,7 @@ class ConnectionChart(Chart):
             user=user,
             token_hash=session.id,
             session_expires_at=session.expires_at,
+            failures=0,
             claimed_key=None,
             challenge=None,
             thread_id=None,
@@ -331,7 +338,7 @@ class ConnectionChart(Chart):
         """Whoever this was: the connection knows no person and no session any more."""
         target = (
             ConnectionStatus.CONNECTING
-            if self.model.event.event == "auth_failed"
+            if self.model.event.event in {"auth_failed", "session_looked_up"}
             else ConnectionStatus.CLOSED
         )
         self._set(

@@ -159,6 +159,7 @@ class Draft:
             at=self._command.at,
             max_iterations=self._policy.max_iterations,
             max_attempts=self._policy.max_attempts,
+            backoff_base_ms=self._policy.backoff_base_ms,
         )
         return run, message.transition_to(self._command.at, run_id=run.id)
 
@@ -351,7 +352,10 @@ class Draft:
 
     def _context_of(self, run: ChorusState) -> tuple[ContextMessage, ...]:
         """The recent messages before the prompt, and what was said since the prompt came."""
-        others = [each for each in self.recent if each.id != run.message_id]
+        waiting = {
+            each.message_id for each in self.runs.values() if each.status is RunStatus.QUEUED
+        }
+        others = [each for each in self.recent if each.id not in {run.message_id, *waiting}]
         return tuple(
             ContextMessage(
                 message_id=each.id, role=each.role, author=each.author, content=each.content

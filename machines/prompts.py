@@ -176,6 +176,7 @@ def build_ai_call(state: ChorusState) -> AICall:
         ),
         priors=priors,
         may_loop=state.current_step is StepEnum.UPDATE and state.iteration < state.max_iterations,
+        may_be_delayed=not state.has_waited,
     )
 
 

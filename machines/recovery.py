@@ -7,7 +7,8 @@
   performed again at once.
 
 AIError and NetworkError count against the attempts of the step and iteration; StateError counts
-against a bound of its own, so that restarts of the server cost no run its attempts.
+against a bound of its own, so that restarts of the server cost no run its attempts. An attempt that
+a spared endpoint delays is no failure: it waits once, then it is made.
 """
 
 from datetime import timedelta
@@ -15,6 +16,7 @@ from typing import assert_never
 
 from machines.models import server_frames as frames
 from machines.models.chorus import (
+    BACKOFF_BASE_MS,
     Awaited,
     ChorusState,
     ErrorState,
@@ -25,32 +27,38 @@ from machines.models.chorus import (
 )
 from machines.models.effects import CancelTimer, RunEffect, ScheduleTimer
 from machines.models.errors import ErrorCode
-from machines.models.events import AIFailed, NetworkFailed, StateLost
+from machines.models.events import AIFailed, AttemptDelayed, NetworkFailed, StateLost
 from machines.models.ids import RunId, TimerId
 from machines.models.journal import RetryTimer
 from machines.steps import about, effect_under_way
 
 ErrorEvent = AIFailed | NetworkFailed | StateLost
 
-BACKOFF_BASE_MS = 500
 BACKOFF_CAP_MS = 30_000
+"""The longest wait of our own; an endpoint that asks for a longer one is given it."""
 MAX_REBUILDS = 50
 """Restarts that one run survives: a run that kills its server must end at last."""
 
 
 def handle_error(state: ChorusState, event: ErrorEvent) -> StepResult:
     """Recover: the corrected state, what the thread is told, and the wait for the next attempt."""
-    corrected = apply_error_correction(state, event)
-    error = corrected.error_state
-    assert error is not None  # noqa: S101 - every correction notes what it corrects
-    response = frames.StepRecovering(
-        **about(state),
-        code=error.code,
-        message=error.message,
-        retry_in_ms=error.retry_in_ms or 0,
-        partial=error.partial,
+    return _told(apply_error_correction(state, event))
+
+
+def delay_attempt(state: ChorusState, event: AttemptDelayed) -> StepResult:
+    """Wait for an endpoint that is spared: the attempt was not made, so it counts for nothing."""
+    wait = min(event.wait_ms, BACKOFF_CAP_MS)
+    error = ErrorState(
+        failure=Failure.DELAY,
+        code=event.code,
+        message=event.message,
+        at=event.at,
+        retry_at=event.at + timedelta(milliseconds=wait),
+        retry_in_ms=wait,
+        kept=state.awaiting,
     )
-    return StepResult(corrected, (response,), generate_recovery_effects(corrected))
+    delayed = _recovering(state, error, counts=False)
+    return _told(delayed.model_copy(update={"has_waited": True}))
 
 
 def apply_error_correction(state: ChorusState, event: ErrorEvent) -> ChorusState:
@@ -123,13 +131,13 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
     return StepResult(failed, (response,), (CancelTimer(timer_id=retry_timer(state.id)),))
 
 
-def backoff_ms(failures: int, jitter: float) -> int:
+def backoff_ms(failures: int, jitter: float, base_ms: int = BACKOFF_BASE_MS) -> int:
     """Milliseconds until the next attempt after `failures` failed ones (from 1).
 
     Exponential with full jitter over the upper half: between half and the whole of
-    `BACKOFF_BASE_MS * 2 ** (failures - 1)`, at most `BACKOFF_CAP_MS`. `jitter` is in [0, 1).
+    `base_ms * 2 ** (failures - 1)`, at most `BACKOFF_CAP_MS`. `jitter` is in [0, 1).
     """
-    whole = min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** (min(failures, 16) - 1))
+    whole = min(BACKOFF_CAP_MS, base_ms * 2 ** (min(failures, 16) - 1))
     return int(whole * (0.5 + jitter / 2))
 
 
@@ -138,8 +146,23 @@ def retry_timer(run_id: RunId) -> TimerId:
     return TimerId(f"retry:{run_id}")
 
 
+def _told(recovering: ChorusState) -> StepResult:
+    """What the thread hears of a run that recovers, and the timer that ends the wait."""
+    error = recovering.error_state
+    assert error is not None  # noqa: S101 - every correction notes what it corrects
+    response = frames.StepRecovering(
+        **about(recovering),
+        code=error.code,
+        message=error.message,
+        retry_in_ms=error.retry_in_ms or 0,
+        partial=error.partial,
+    )
+    return StepResult(recovering, (response,), generate_recovery_effects(recovering))
+
+
 def _failure(state: ChorusState, event: AIFailed | NetworkFailed, failure: Failure) -> ErrorState:
-    wait = max(backoff_ms(state.failures + 1, event.jitter), event.retry_after_ms or 0)
+    backoff = backoff_ms(state.failures + 1, event.jitter, state.backoff_base_ms)
+    wait = max(backoff, event.retry_after_ms or 0)
     return ErrorState(
         failure=failure,
         code=event.code,
@@ -174,6 +197,7 @@ def _recovering(state: ChorusState, error: ErrorState, *, counts: bool) -> Choru
         update={
             "health": Health.RECOVERING,
             "failures": state.failures + (1 if counts else 0),
+            "has_waited": state.has_waited and not counts,
             "awaiting": Awaited(error.kept),
             "error_state": error,
         }

@@ -186,6 +186,7 @@ def _begin(state: ChorusState, step: StepEnum, *, awaiting: Awaited = Awaited.MO
             "current_step": step,
             "attempt": 1,
             "failures": 0,
+            "has_waited": False,
             "health": Health.STABLE,
             "awaiting": awaiting,
             "error_state": None,

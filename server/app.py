@@ -16,16 +16,18 @@ from datetime import timedelta
 from machines.models.commands import Policy
 from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError, StorageError
-from machines.models.ids import ThreadId
+from machines.models.ids import RunId, ThreadId, TimerId
 from machines.models.journal import Batch, TimerRow
+from server.breaker import SparedModel
 from server.broadcast import Broadcast
 from server.embeddings import EmbedderChoice, choose_embedder
 from server.limits import RateLimiter
 from server.llm_choice import OPENAI_URL, ModelChoice, Wanted, choose_model
 from server.llm_embeddings import OpenAIEmbeddings
 from server.metrics import Metrics
+from server.patience import Patience
 from server.people import People
-from server.recollection import Recollection
+from server.recollection import REBUILD, Recollection
 from server.requests import Requests
 from server.rooms import Rooms
 from server.run_metrics import RunMetrics
@@ -43,6 +45,7 @@ REMEMBER_REPLIES = timedelta(days=8)
 """PROTOCOL promises 7 days."""
 
 HOUSEKEEPING_SECONDS = 3_600.0
+WATCH_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,9 @@ async def open_stores(
         )
         stack.push_async_callback(embedder.embedder.close)
         memory = _memory(settings, world, embedder)
+        # Noted beforehand: a crash between making collections and filling them must show.
+        rebuild = await journal.noted(REBUILD)
+        await journal.note(REBUILD, "due")
         try:
             await memory.open(accept_other_fingerprint=accept_other_fingerprint)
         except StorageError as error:
@@ -103,28 +109,36 @@ async def open_stores(
                 raise
             log.warning("the memory is away: %s", error.message)
         stack.push_async_callback(memory.close)
+        if rebuild is None and not memory.made_anew:
+            await journal.note(REBUILD, None)
         yield Stores(journal, memory, embedder)
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, world: World) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, world: World, patience: Patience | None = None
+) -> AsyncIterator[Services]:
     """Open the stores, choose the model, and let unfinished runs go on.
 
     Raises as `open_stores`, and ModelNotChosen.
     """
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, world))
-        model = await choose_model(_wanted(settings), clock=world.now)
-        stack.push_async_callback(model.model.close)
+        patience = patience or Patience()
+        choice = await choose_model(_wanted(settings), clock=world.now, bounds=patience.bounds)
+        model = choice.model
+        if not choice.offline:
+            model = SparedModel(model, patience.breaker, world)
+        stack.push_async_callback(model.close)
         journal = stores.journal
         broadcast = Broadcast()
-        rooms = Rooms(journal, broadcast, _policy(settings), world.new_id)
+        rooms = Rooms(journal, broadcast, _policy(settings, patience), world.new_id)
         recollection = Recollection(journal, stores.memory, stores.embedder.embedder)
         chorus = Chorus(
             world=world,
             rooms=rooms,
             broadcast=broadcast,
-            model=model.model,
+            model=model,
             recollection=recollection,
         )
         metrics = Metrics()
@@ -159,11 +173,13 @@ async def open_services(settings: Settings, world: World) -> AsyncIterator[Servi
         rooms.then(aftermath)
         rooms.then(RunMetrics(metrics))
 
+        unfinished = await journal.live_runs()
         wakeups.timers.set(await journal.timers())
         background = [
             asyncio.create_task(wakeups.timers.run(), name="timers"),
             asyncio.create_task(recollection.run(), name="recollection"),
             asyncio.create_task(_keep_house(journal, world), name="housekeeping"),
+            asyncio.create_task(_watch_runs(journal, chorus), name="watch"),
         ]
         for task in background:
             task.add_done_callback(_report)
@@ -176,13 +192,13 @@ async def open_services(settings: Settings, world: World) -> AsyncIterator[Servi
             await asyncio.gather(*background, return_exceptions=True)
 
         stack.push_async_callback(stop)
-        await chorus.recover(await journal.live_runs())
+        await chorus.recover(unfinished)
         yield Services(
             settings=settings,
             world=world,
             journal=journal,
             memory=stores.memory,
-            model=model,
+            model=choice,
             embedder=stores.embedder,
             broadcast=broadcast,
             rooms=rooms,
@@ -195,8 +211,10 @@ async def open_services(settings: Settings, world: World) -> AsyncIterator[Servi
         )
 
 
-async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `announce` prints a line.
+async def serve(
+    settings: Settings, announce: Callable[[str], None], world: World | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT; `announce` prints a line. The world is the real one unless given.
 
     The port is bound first, so that a port in use is told before anything is opened.
 
@@ -206,7 +224,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     from server.web import serve_web
 
-    world = real_world()
+    world = world or real_world()
     with _bind(settings.host, settings.port) as listening:
         async with open_services(settings, world) as services:
             told = asyncio.Event()
@@ -233,6 +251,11 @@ class _Aftermath:
         assert self.wakeups is not None  # noqa: S101 - set by the composition root
         self.wakeups.timers.set(rows)
 
+    def cancel(self, timer_ids: tuple[TimerId, ...]) -> None:
+        """Timers of sessions that are over."""
+        assert self.wakeups is not None  # noqa: S101 - as above
+        self.wakeups.timers.cancel(timer_ids)
+
     def after_commit(
         self, batch: Batch, effects: tuple[RunEffect, ...], thread_id: ThreadId
     ) -> None:
@@ -254,6 +277,22 @@ async def _keep_house(journal: SqlJournal, world: World) -> None:
         except ChorusError as error:
             log.warning("old replies stay: %s", error.message)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def _watch_runs(journal: SqlJournal, chorus: Chorus) -> None:
+    """Take up runs that nobody works on, whatever became of who did."""
+    suspects: frozenset[RunId] = frozenset()
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            runs = await journal.live_runs()
+        except ChorusError as error:
+            log.warning("runs are not watched: %s", error.message)
+            continue
+        # Seen idle twice: a run between two of its effects is idle for a moment.
+        idle = tuple(run for run in runs if chorus.is_idle(run))
+        await chorus.recover(tuple(run for run in idle if run.id in suspects))
+        suspects = frozenset(run.id for run in idle)
 
 
 def _report(task: asyncio.Task[None]) -> None:
@@ -327,10 +366,11 @@ def _wanted(settings: Settings) -> Wanted:
     )
 
 
-def _policy(settings: Settings) -> Policy:
+def _policy(settings: Settings, patience: Patience) -> Policy:
     return Policy(
         max_iterations=settings.max_iterations,
         max_attempts=settings.max_attempts,
+        backoff_base_ms=patience.backoff_base_ms,
         thread_queue=settings.thread_queue,
         pending_per_user=settings.pending_per_user,
         pending_per_thread=settings.pending_per_thread,

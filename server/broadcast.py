@@ -17,6 +17,9 @@ from machines.models.ids import PublicKey, ThreadId
 from server.frames import encode_server_frame
 from server.presenter import LiveEntry
 
+MAX_COLLECTED = 5_000
+"""Entries that are collected for a follower that catches up; a thread is not that busy."""
+
 NOTICE_SECONDS = 1.0
 """At most one notice per connection and thread in so many seconds."""
 
@@ -46,6 +49,9 @@ class Follower(Protocol):
 
     def lose_thread(self, thread_id: ThreadId) -> None:
         """The thread may not be read any more: nothing more of it follows."""
+
+    def too_slow(self) -> None:
+        """It cannot be caught up: nothing more follows, and it must come again."""
 
 
 @dataclass(slots=True)
@@ -109,7 +115,8 @@ class Broadcast:
         for item in waiting:
             match item:
                 case Delta():
-                    follower.send_delta(item)
+                    if may_read(thread, follower.public_key):
+                        follower.send_delta(item)
                 case LiveEntry():
                     self._give(follower, following, item, thread)
         self._drop_strangers(thread)
@@ -121,6 +128,10 @@ class Broadcast:
             followers.pop(follower, None)
             if not followers:
                 del self._threads[thread_id]
+
+    def follows(self, thread_id: ThreadId, follower: Follower) -> bool:
+        """Whether this one listens."""
+        return follower in self._threads.get(thread_id, {})
 
     def has_followers(self, thread_id: ThreadId) -> bool:
         """Whether anybody listens."""
@@ -134,10 +145,10 @@ class Broadcast:
         for entry in entries:
             last = entry
             for follower, following in tuple(self._threads.get(thread.id, {}).items()):
-                if following.waiting is not None:
-                    following.waiting.append(entry)
-                else:
+                if following.waiting is None:
                     self._give(follower, following, entry, thread)
+                else:
+                    self._collect(follower, following, entry)
         if last is not None:
             self._drop_strangers(thread)
             self._notify(thread, last)
@@ -147,8 +158,15 @@ class Broadcast:
         for follower, following in self._threads.get(thread_id, {}).items():
             if following.waiting is None:
                 follower.send_delta(delta)
-            else:
+            elif len(following.waiting) < MAX_COLLECTED:
                 following.waiting.append(delta)
+
+    def _collect(self, follower: Follower, following: Following, entry: LiveEntry) -> None:
+        assert following.waiting is not None  # noqa: S101 - it is catching up
+        following.waiting.append(entry)
+        if len(following.waiting) > 2 * MAX_COLLECTED:
+            self.unfollow(entry.thread_id, follower)
+            follower.too_slow()
 
     def _give(
         self, follower: Follower, following: Following, entry: LiveEntry, thread: Thread

@@ -28,7 +28,7 @@ from server.metrics import CONTENT_TYPE, Metrics
 
 log = logging.getLogger(__name__)
 
-MACHINES: Final = ("chorus", "message", "connection", "thread")
+MACHINES: Final = ("chorus", "message", "connection", "thread", "breaker")
 """Those that are drawn, in the order of the page."""
 
 READY_SECONDS: Final = 2.0

@@ -53,6 +53,16 @@ class AttemptFailed(Exception):
         """What `on_text` was given until then, joined."""
 
 
+class AttemptDelayed(Exception):
+    """An attempt was not made, since the endpoint is spared: make it again after `wait_ms`."""
+
+    def __init__(self, error: NetworkError, wait_ms: int) -> None:
+        super().__init__(error.message)
+        self.error = error
+        """Why, for people."""
+        self.wait_ms = wait_ms
+
+
 class LanguageModel(Protocol):
     """Answers one attempt of one step at a time, any number of them at once."""
 
@@ -70,8 +80,9 @@ class LanguageModel(Protocol):
         """The model's answer to `call`; its text goes to `on_text` as it is generated.
 
         Structured steps stream what people will read of them as well; `ModelAnswer.text` is what
-        counts. Raises AttemptFailed, and nothing else for whatever the endpoint does. Cancelling
-        the task stops the endpoint too. Never retries: that is the chart's.
+        counts. Raises AttemptFailed, and nothing else for whatever the endpoint does; and
+        AttemptDelayed where it was not asked at all, which only a call that `may_be_delayed` meets.
+        Cancelling the task stops the endpoint too. Never retries: that is the chart's.
         """
         ...
 

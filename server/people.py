@@ -3,9 +3,11 @@
 What happens to a person outside any thread is in the journal too, in a stream of their own.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from machines.handlers import hash_token
 from machines.models.domain import Created, Deleted, Session, StateTransition, Updated, User
@@ -34,25 +36,33 @@ class SignedIn:
     token: str
 
 
-class SetsTimers(Protocol):
-    """Takes timers whose rows are durable."""
+class KeepsTimers(Protocol):
+    """Takes timers whose rows are durable, and forgets those whose rows are gone."""
 
     def set(self, rows: tuple[TimerRow, ...]) -> None: ...
+
+    def cancel(self, timer_ids: tuple[TimerId, ...]) -> None: ...
 
 
 class People:
     """Users and sessions, through the journal."""
 
     def __init__(
-        self, journal: Journal, world: World, timers: SetsTimers, *, session_hours: float
+        self, journal: Journal, world: World, timers: KeepsTimers, *, session_hours: float
     ) -> None:
         self._journal = journal
         self._world = world
         self._timers = timers
         self._session_hours = session_hours
+        self._locks: WeakValueDictionary[PublicKey, asyncio.Lock] = WeakValueDictionary()
+        """One writer at a time for each person's stream, or the many would starve."""
 
     async def sign_in(self, public_key: PublicKey) -> SignedIn:
         """Begin a session for a key whose signature was checked. Raises JournalError."""
+        async with self._alone(public_key):
+            return await self._sign_in(public_key)
+
+    async def _sign_in(self, public_key: PublicKey) -> SignedIn:
         now = self._world.now()
         token = self._world.secret(TOKEN_BYTES).hex()
         session = Session(
@@ -90,6 +100,10 @@ class People:
 
     async def set_name(self, public_key: PublicKey, name: str, reply: RememberedReply) -> User:
         """Give oneself a name. Raises JournalError, JournalConflict where `reply` was given."""
+        async with self._alone(public_key):
+            return await self._set_name(public_key, name, reply)
+
+    async def _set_name(self, public_key: PublicKey, name: str, reply: RememberedReply) -> User:
         for race in range(MAX_RACES):
             user = await self._journal.user(public_key)
             assert user is not None  # noqa: S101 - who is signed in has a row
@@ -114,6 +128,13 @@ class People:
 
     async def end_session(self, token_hash: str) -> Session | None:
         """Forget a session, if it is still there: its token is worth nothing from now on."""
+        session = await self._journal.session(token_hash)
+        if session is None:
+            return None
+        async with self._alone(session.public_key):
+            return await self._end_session(token_hash)
+
+    async def _end_session(self, token_hash: str) -> Session | None:
         for race in range(MAX_RACES):
             session = await self._journal.session(token_hash)
             if session is None:
@@ -130,8 +151,15 @@ class People:
                 if race + 1 == MAX_RACES:
                     raise
             else:
+                self._timers.cancel((session_timer(token_hash),))
                 return session
         raise AssertionError("the last race raises")
+
+    def _alone(self, public_key: PublicKey) -> asyncio.Lock:
+        lock = self._locks.get(public_key)
+        if lock is None:
+            lock = self._locks[public_key] = asyncio.Lock()
+        return lock
 
     async def _append(
         self,

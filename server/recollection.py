@@ -34,8 +34,14 @@ from storage.memory import Memory
 
 log = logging.getLogger(__name__)
 
+EMBED_BATCH = 64
+"""Texts embedded at once; their vectors are kept before the next ones are made."""
+
 BATCH = 32
 """Tasks carried out at once: a query waits behind one batch at most."""
+
+REBUILD = "memory_rebuild"
+"""Name of the journal's note that the memory must be filled from the beginning."""
 
 PATIENCE_SECONDS = 2.0
 """How long a search waits for the memory to hold what its thread holds."""
@@ -53,6 +59,8 @@ class Recollection:
         self._embedder = embedder
         self._asked = asyncio.Event()
         self._progress = asyncio.Condition()
+        self._anew: bool | None = None
+        """Whether the memory must be filled from the beginning; None where the journal knows."""
         self.lagging = False
         """Whether the last try to feed the memory failed."""
         self.waiting = 0
@@ -71,12 +79,14 @@ class Recollection:
             self._asked.clear()
             try:
                 worked = await self._carry_out_some()
-            except ChorusError as error:
-                worked = False
+            except Exception as error:
                 self.lagging = True
                 wait = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
                 failures += 1
-                log.warning("the memory lags behind: %s", error.message)
+                if isinstance(error, ChorusError):
+                    log.warning("the memory lags behind: %s", error.message)
+                else:
+                    log.exception("the memory could not be fed")
                 await asyncio.sleep(wait)
                 continue
             failures, self.lagging = 0, False
@@ -87,8 +97,7 @@ class Recollection:
 
     async def _carry_out_some(self) -> bool:
         """One batch; False where nothing waited."""
-        if self._memory.take_made_anew():
-            await self._begin_anew()
+        await self._begin_anew_if_due()
         tasks = await self._journal.queued_tasks(limit=BATCH)
         self.waiting = len(tasks)
         if not tasks:
@@ -122,8 +131,22 @@ class Recollection:
                     pass
         await self._journal.finish_tasks([task.position for task in tasks])
 
+    async def _begin_anew_if_due(self) -> None:
+        """Where collections were lost and made anew, ask for everything that the journal has.
+
+        The note outlives a crash in the middle; it goes once everything waits again.
+        """
+        if self._memory.take_made_anew():
+            self._anew = True
+        if self._anew is None:
+            self._anew = await self._journal.noted(REBUILD) is not None
+        if self._anew:
+            await self._journal.note(REBUILD, "due")
+            await self._begin_anew()
+            await self._journal.note(REBUILD, None)
+            self._anew = False
+
     async def _begin_anew(self) -> None:
-        """The memory is empty: ask for everything that the journal has."""
         tasks: list[MemoryTask] = [
             IndexMessage(thread_id=thread.id, message_id=message.id)
             async for message, thread, _ in self._journal.approved_messages()
@@ -211,9 +234,10 @@ class Recollection:
             [message.id for message in messages], fingerprint=fingerprint
         )
         missing = [message for message in messages if message.id not in kept]
-        if missing:
-            made = await self._embedder.embed([message.content for message in missing])
-            fresh = {message.id: vector for message, vector in zip(missing, made, strict=True)}
+        for begin in range(0, len(missing), EMBED_BATCH):
+            some = missing[begin : begin + EMBED_BATCH]
+            made = await self._embedder.embed([message.content for message in some])
+            fresh = {message.id: vector for message, vector in zip(some, made, strict=True)}
             await self._journal.keep_vectors(
                 [
                     StoredVector(message_id=message_id, fingerprint=fingerprint, vector=vector)

@@ -6,12 +6,18 @@ checked again before the answer; the same id with another type or data is `confl
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from machines.conversation import may_read, no_such_thread
 from machines.models import commands, protocol
 from machines.models import server_frames as frames
 from machines.models.domain import Decision, Thread
-from machines.models.errors import ErrorCode, JournalConflict, RequestRefused
+from machines.models.errors import (
+    ErrorCode,
+    InvalidTransition,
+    JournalConflict,
+    RequestRefused,
+)
 from machines.models.ids import PublicKey, RequestId, ThreadId, thread_stream
 from machines.models.journal import JournalEntry, RememberedReply, ThreadView
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
@@ -80,17 +86,20 @@ class Requests:
         key = (caller, message.id)
         while (first := self._under_way.get(key)) is not None:
             await asyncio.shield(first)
-        known = await self._journal.reply(caller, message.id)
-        if known is not None:
-            return await self._again(message, caller, known)
         done = self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
-            return await self._mutate(message, caller)
-        except JournalConflict:
             known = await self._journal.reply(caller, message.id)
-            if known is None:
-                raise
-            return await self._again(message, caller, known)
+            if known is not None:
+                return await self._again(message, caller, known)
+            try:
+                return await self._mutate(message, caller)
+            except (JournalConflict, InvalidTransition, RequestRefused):
+                # The first one may have been carried through after its client went away: then
+                # this is its echo, and no refusal.
+                known = await self._journal.reply(caller, message.id)
+                if known is None:
+                    raise
+                return await self._again(message, caller, known)
         finally:
             del self._under_way[key]
             done.set_result(None)
@@ -245,27 +254,32 @@ class Requests:
             data=frames.ThreadMessages(
                 thread=thread_view(thread),
                 names=await self._journal.names(people),
-                messages=tuple(present_message(each, caller, thread) for each in page.messages),
+                messages=await asyncio.to_thread(
+                    lambda: tuple(present_message(each, caller, thread) for each in page.messages)
+                ),
                 head_seq=view.head_seq,
                 has_more=page.has_more,
-                runs=tuple(run_view(run, self._chorus.text_so_far(run.id)) for run in view.runs),
+                runs=tuple(run_view(run, self._chorus.text_so_far(run)) for run in view.runs),
             )
         )
 
     async def catch_up(
-        self, thread: Thread, caller: PublicKey, *, after_seq: int, up_to: int
-    ) -> list[str]:
-        """The frames `after_seq + 1 .. up_to`, encoded for this person."""
-        if up_to <= after_seq:
-            return []
-        page = await self._journal.entries(
-            thread_stream(thread.id), after_seq=after_seq, limit=up_to - after_seq
-        )
-        return [_text(entry, caller, thread) for entry in page.entries]
+        self, thread_id: ThreadId, caller: PublicKey, *, after_seq: int, up_to: int
+    ) -> AsyncIterator[str]:
+        """The frames `after_seq + 1 .. up_to`, encoded for this person, read a page at a time."""
+        while after_seq < up_to:
+            page = await self._journal.entries(
+                thread_stream(thread_id),
+                after_seq=after_seq,
+                limit=up_to - after_seq,
+                max_bytes=MAX_EVENTS_PAGE_BYTES,
+            )
+            for text in await self._presented(thread_id, page.entries, caller):
+                yield text
+            after_seq = page.entries[-1].seq
 
     async def _events(self, message: protocol.GetEvents, caller: PublicKey) -> str:
         data = message.data
-        thread = await self._readable(data.thread_id, caller)
         page = await self._journal.entries(
             thread_stream(data.thread_id),
             after_seq=data.after_seq,
@@ -273,12 +287,21 @@ class Requests:
             max_bytes=MAX_EVENTS_PAGE_BYTES,
         )
         return encode_events_page(
-            [_text(entry, caller, thread) for entry in page.entries],
+            await self._presented(data.thread_id, page.entries, caller),
             re=message.id,
             thread_id=data.thread_id,
             head_seq=page.head_seq,
             has_more=page.has_more,
         )
+
+    async def _presented(
+        self, thread_id: ThreadId, entries: tuple[JournalEntry, ...], caller: PublicKey
+    ) -> list[str]:
+        """Entries as this person may see them. Rights are read last: they hold when it is sent."""
+        # In a thread: rendering a page of long answers would hold up everybody.
+        shown = await asyncio.to_thread(lambda: [live_entry(entry) for entry in entries])
+        thread = await self._readable(thread_id, caller)
+        return [each.text_for(caller, thread) for each in shown]
 
     async def _threads(
         self, message: protocol.ListThreads, caller: PublicKey
@@ -308,10 +331,6 @@ class Requests:
         if view is None or not may_read(view.thread, caller):
             raise no_such_thread()
         return view.thread
-
-
-def _text(entry: JournalEntry, caller: PublicKey, thread: Thread) -> str:
-    return live_entry(entry).text_for(caller, thread)
 
 
 def _accepted(outcome: Outcome | None) -> frames.AcceptedFrame:

@@ -11,7 +11,8 @@ performed, in this order, under the room's lock.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,8 +31,9 @@ from machines.models.commands import (
 )
 from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError, JournalConflict
-from machines.models.ids import MessageId, RunId, ThreadId
-from machines.models.journal import Batch, Committed, RememberedReply, ThreadView
+from machines.models.ids import MessageId, RunId, ThreadId, thread_stream
+from machines.models.journal import Batch, JournalEntry, RememberedReply, ThreadView
+from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from server.broadcast import Broadcast
 from server.presenter import live_entry
 from storage.journal import Journal
@@ -63,6 +65,10 @@ class _Room:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     facts: Facts | None = None
     """None where the journal must be read first."""
+    published: int | None = None
+    """Number of the last entry that followers were given; None where nothing was yet."""
+    users: int = 0
+    """Who is in it, or waits for its lock: a room in use is not forgotten."""
 
 
 class Afterwards(Protocol):
@@ -107,8 +113,7 @@ class Rooms:
 
         async def create() -> Outcome:
             decision = open_thread(command)
-            room = self._room(command.thread_id)
-            async with room.lock:
+            async with self._inside(command.thread_id) as room:
                 return await self._commit(room, command.thread_id, decision, reply)
 
         return await self._finish(create())
@@ -125,7 +130,16 @@ class Rooms:
             RequestRefused, InvalidTransition: nothing changed.
             JournalError: nothing is durable; JournalConflict where `reply` was given meanwhile.
         """
-        return await self._finish(self._perform(thread_id, make, reply))
+        return await self._finish(self._perform(thread_id, lambda ids, _: make(ids), reply))
+
+    async def perform_seeing(
+        self, thread_id: ThreadId, make: Callable[[tuple[str, ...], ThreadView], ThreadCommand]
+    ) -> Outcome:
+        """As `perform`, for a command that depends on the thread as it is at that very moment.
+
+        What `make` raises is raised here, and nothing changed.
+        """
+        return await self._finish(self._perform(thread_id, make, None))
 
     async def view(self, thread_id: ThreadId) -> ThreadView | None:
         """The thread as it is now, from the room or the journal."""
@@ -152,14 +166,16 @@ class Rooms:
             raise
 
     async def _perform(
-        self, thread_id: ThreadId, make: MakeCommand, reply: RememberedReply | None
+        self,
+        thread_id: ThreadId,
+        make: Callable[[tuple[str, ...], ThreadView], ThreadCommand],
+        reply: RememberedReply | None,
     ) -> Outcome:
-        room = self._room(thread_id)
-        async with room.lock:
+        async with self._inside(thread_id) as room:
             for race in range(MAX_RACES):
-                facts = room.facts or await self._read(thread_id)
+                facts = room.facts or await self._read(room, thread_id)
                 ids = tuple(self._new_id() for _ in range(2 * len(facts.view.pending) + 4))
-                command = make(ids)
+                command = make(ids, facts.view)
                 named = await self._named(facts, command)
                 decision = decide(named, command, self._policy)
                 try:
@@ -194,7 +210,11 @@ class Rooms:
             batch = decision.batch
         committed = await self._journal.commit(batch)
         room.facts = decision.facts
-        self._publish(decision, committed)
+        try:
+            self._publish(room, decision.facts.view, committed.entries)
+        except Exception:
+            # It is durable: what follows must follow, and followers notice a gap and come again.
+            log.exception("entries could not be published")
         for each in self._afterwards:
             each.after_commit(batch, decision.effects, thread_id)
         return Outcome(
@@ -205,18 +225,32 @@ class Rooms:
             refused=decision.refused,
         )
 
-    def _publish(self, decision: Decision, committed: Committed) -> None:
-        entries = [live_entry(entry) for entry in committed.entries]
-        self._broadcast.publish(decision.facts.view.thread, entries)
+    def _publish(self, room: _Room, view: ThreadView, entries: tuple[JournalEntry, ...]) -> None:
+        room.published = entries[-1].seq
+        self._broadcast.publish(view.thread, [live_entry(entry) for entry in entries])
 
-    async def _read(self, thread_id: ThreadId) -> Facts:
+    async def _read(self, room: _Room, thread_id: ThreadId) -> Facts:
         view = await self._journal.thread_view(thread_id)
         if view is None:
             raise no_such_thread()
+        await self._publish_missed(room, view)
         recent = await self._journal.recent_messages(
             thread_id, before_index=view.thread.message_count, limit=CONTEXT_MESSAGES
         )
-        return Facts(view=view, recent=recent)
+        room.facts = Facts(view=view, recent=recent)
+        return room.facts
+
+    async def _publish_missed(self, room: _Room, view: ThreadView) -> None:
+        """Entries that became durable without this room: another writer's, or a commit whose
+        outcome was not known. Followers get them before anything newer."""
+        while room.published is not None and room.published < view.head_seq:
+            page = await self._journal.entries(
+                thread_stream(view.thread.id),
+                after_seq=room.published,
+                limit=view.head_seq - room.published,
+                max_bytes=MAX_EVENTS_PAGE_BYTES,
+            )
+            self._publish(room, view, page.entries)
 
     async def _named(self, facts: Facts, command: ThreadCommand) -> Facts:
         """Add the message or run that the command names, where it is not in the view."""
@@ -246,18 +280,26 @@ class Rooms:
     async def _answered(self, reply: RememberedReply) -> bool:
         return await self._journal.reply(reply.public_key, reply.request_id) is not None
 
-    def _room(self, thread_id: ThreadId) -> _Room:
-        room = self._rooms.get(thread_id)
-        if room is None:
-            room = self._rooms[thread_id] = _Room()
-            self._forget_some()
+    @asynccontextmanager
+    async def _inside(self, thread_id: ThreadId) -> AsyncIterator[_Room]:
+        """The thread's one room, alone."""
+        room = self._rooms.setdefault(thread_id, _Room())
         self._rooms.move_to_end(thread_id)
-        return room
+        room.users += 1
+        try:
+            async with room.lock:
+                yield room
+        finally:
+            room.users -= 1
+            if room.users == 0 and room.facts is None and room.published is None:
+                # Nothing is known of such a thread; it must not push out one that is in use.
+                self._rooms.pop(thread_id, None)
+            self._forget_some()
 
     def _forget_some(self) -> None:
-        """Forget the rooms used longest ago; one whose lock is held stays."""
+        """Forget the rooms used longest ago that nobody is in."""
         for thread_id in tuple(self._rooms)[: max(0, len(self._rooms) - MAX_ROOMS)]:
-            if not self._rooms[thread_id].lock.locked():
+            if self._rooms[thread_id].users == 0:
                 del self._rooms[thread_id]
 
 

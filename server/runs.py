@@ -13,9 +13,11 @@ from typing import assert_never
 
 from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
+from machines.models import events
 from machines.models import server_frames as frames
 from machines.models.chorus import ChorusState, Health, RunStatus
 from machines.models.commands import AdvanceRun
+from machines.models.domain import Thread
 from machines.models.effects import (
     AICall,
     CancelTimer,
@@ -28,11 +30,13 @@ from machines.models.effects import (
 from machines.models.errors import (
     AIError,
     ChorusError,
+    ErrorCode,
     InvalidTransition,
     JournalConflict,
     JournalError,
     NetworkError,
     RequestRefused,
+    StateError,
 )
 from machines.models.events import (
     AIFailed,
@@ -43,11 +47,12 @@ from machines.models.events import (
     StateLost,
     StepCompleted,
 )
-from machines.models.ids import RunId, ThreadId
-from machines.models.journal import RetryTimer
+from machines.models.ids import PublicKey, RunId, ThreadId
+from machines.models.journal import RetryTimer, ThreadView
+from machines.models.outputs import Prior
 from server.broadcast import Broadcast, Delta
 from server.frames import encode_server_frame
-from server.llm import AttemptFailed, LanguageModel
+from server.llm import AttemptDelayed, AttemptFailed, LanguageModel
 from server.recollection import Recollection
 from server.rooms import Rooms
 from server.world import World
@@ -62,6 +67,10 @@ RECALLED = 32
 
 RECALL_SECONDS = 10.0
 """A search that takes longer counts as no search: the step says that memory is unavailable."""
+
+
+class _AudienceGrew(Exception):
+    """The thread has a co-author whom a search did not reckon with."""
 
 
 @dataclass(slots=True)
@@ -99,9 +108,9 @@ class Chorus:
         """Perform one effect; never blocks. Timers and memory tasks are others' to perform."""
         match effect:
             case AICall():
-                self._begin(effect.run_id, self._ask(effect))
+                self._begin(effect, self._ask(effect))
             case RecallPriors():
-                self._begin(effect.run_id, self._recall(effect))
+                self._begin(effect, self._recall(effect))
             case StopAttempt(run_id=run_id):
                 self._stop(run_id)
             case ScheduleTimer() | CancelTimer() | DBOperation():
@@ -109,23 +118,41 @@ class Chorus:
             case _:
                 assert_never(effect)
 
-    def text_so_far(self, run_id: RunId) -> str:
-        """What the attempt under way has streamed to the followers."""
-        stream = self._streams.get(run_id)
-        return stream.sent if stream is not None else ""
+    def text_so_far(self, run: ChorusState) -> str:
+        """What the attempt that `run` is in has streamed to the followers."""
+        stream = self._streams.get(run.id)
+        if stream is None:
+            return ""
+        call = stream.call
+        same = (call.step, call.iteration, call.attempt) == (
+            run.current_step,
+            run.iteration,
+            run.attempt,
+        )
+        return stream.sent if same else ""
+
+    def is_idle(self, run: ChorusState) -> bool:
+        """Whether the run waits for an effect that nobody performs."""
+        stable = run.status is RunStatus.RUNNING and run.health is Health.STABLE
+        return stable and run.id not in self._tasks
 
     async def recover(self, runs: tuple[ChorusState, ...]) -> None:
         """Let unfinished runs go on after a start: what was under way is nobody's any more."""
         for run in runs:
-            if run.status is RunStatus.RUNNING and run.health is Health.STABLE:
-                event = StateLost(
-                    run_id=run.id,
-                    step=run.current_step,
-                    iteration=run.iteration,
-                    attempt=run.attempt,
-                    at=self._world.now(),
-                )
+            if not self.is_idle(run):
+                continue
+            event = StateLost(
+                run_id=run.id,
+                step=run.current_step,
+                iteration=run.iteration,
+                attempt=run.attempt,
+                at=self._world.now(),
+            )
+            try:
                 await self._advance(run.thread_id, run.id, event)
+            except Exception:
+                # One damaged thread must not keep the others from going on.
+                log.exception("a run could not be taken up again")
 
     async def close(self) -> None:
         """Stop what is under way; the runs stay as they are and go on after the next start."""
@@ -137,14 +164,31 @@ class Chorus:
 
     # One effect at a time for each run
 
-    def _begin(self, run_id: RunId, work: Coroutine[object, object, None]) -> None:
+    def _begin(self, effect: AICall | RecallPriors, work: Coroutine[object, object, None]) -> None:
+        run_id = effect.run_id
         if self._closing.is_set():
             work.close()
             return
         self._stop(run_id)
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(self._guarded(effect, work))
         self._tasks[run_id] = task
         task.add_done_callback(lambda done: self._ended(run_id, done))
+
+    async def _guarded(
+        self, effect: AICall | RecallPriors, work: Coroutine[object, object, None]
+    ) -> None:
+        """A defect ends the run with an error that people see; it does not leave it hanging."""
+        try:
+            await work
+        except Exception:
+            log.exception("an effect of a run failed")
+            failed = AIError(
+                "The server failed in this step.", code=ErrorCode.INTERNAL, retryable=False
+            )
+            self._release(effect.run_id)
+            await self._advance(
+                effect.thread_id, effect.run_id, self._failure(effect, failed, None)
+            )
 
     def _stop(self, run_id: RunId) -> None:
         task = self._tasks.pop(run_id, None)
@@ -173,6 +217,17 @@ class Chorus:
         except AttemptFailed as failed:
             self._flush(stream)
             event = self._failure(call, failed.error, failed.partial or None)
+        except AttemptDelayed as delayed:
+            event = events.AttemptDelayed(
+                run_id=call.run_id,
+                step=call.step,
+                iteration=call.iteration,
+                attempt=call.attempt,
+                at=self._world.now(),
+                code=delayed.error.code,
+                message=delayed.error.message,
+                wait_ms=delayed.wait_ms,
+            )
         else:
             self._flush(stream)
             if answer.dropped:
@@ -189,26 +244,44 @@ class Chorus:
                 model=answer.model,
             )
         self._release(call.run_id)
-        await self._advance(call.thread_id, call.run_id, event)
+        try:
+            await self._advance(call.thread_id, call.run_id, event)
+        finally:
+            if self._streams.get(call.run_id) is stream:
+                self._forget_stream(call.run_id)
 
     async def _recall(self, effect: RecallPriors) -> None:
-        view = await self._rooms.view(effect.thread_id)
-        if view is None:
+        while True:
+            view = await self._rooms.view(effect.thread_id)
+            if view is None:
+                raise StateError("The thread of a run is gone.")
+            event = await self._priors_for(effect, view.thread)
+            audience = frozenset(view.thread.co_authors)
+            self._release(effect.run_id)
+            try:
+                await self._advance(effect.thread_id, effect.run_id, event, only_for=audience)
+            except _AudienceGrew:
+                # Somebody joined who may not see what was found: search again, for them too.
+                self._tasks[effect.run_id] = _current_task()
+                continue
             return
+
+    async def _priors_for(self, effect: RecallPriors, thread: Thread) -> PriorsRetrieved:
+        """What memory has for the run; where it cannot be searched, the run goes on without."""
+        priors: tuple[Prior, ...] = ()
         available = True
         try:
             async with asyncio.timeout(RECALL_SECONDS):
                 priors = await self._recollection.recall(
-                    view.thread,
-                    effect.query,
-                    exclude=effect.exclude,
-                    limit=RECALLED,
+                    thread, effect.query, exclude=effect.exclude, limit=RECALLED
                 )
         except (ChorusError, TimeoutError) as error:
             log.warning("memory is unavailable for a run: %s", type(error).__name__)
-            priors, available = (), False
-        self._release(effect.run_id)
-        event = PriorsRetrieved(
+            available = False
+        except Exception:
+            log.exception("memory failed for a run")
+            available = False
+        return PriorsRetrieved(
             run_id=effect.run_id,
             step=effect.step,
             iteration=effect.iteration,
@@ -217,10 +290,9 @@ class Chorus:
             priors=priors,
             available=available,
         )
-        await self._advance(effect.thread_id, effect.run_id, event)
 
     def _failure(
-        self, call: AICall, error: AIError | NetworkError, partial: str | None
+        self, call: AICall | RecallPriors, error: AIError | NetworkError, partial: str | None
     ) -> AIFailed | NetworkFailed:
         kind = AIFailed if isinstance(error, AIError) else NetworkFailed
         return kind(
@@ -248,11 +320,27 @@ class Chorus:
         )
         return await self._advance(timer.thread_id, timer.run_id, event)
 
-    async def _advance(self, thread_id: ThreadId, run_id: RunId, event: ChorusEvent) -> bool:
+    async def _advance(
+        self,
+        thread_id: ThreadId,
+        run_id: RunId,
+        event: ChorusEvent,
+        *,
+        only_for: frozenset[PublicKey] | None = None,
+    ) -> bool:
         """Bring an event to its run; a journal that is away is tried again until it is back.
 
-        Gives whether the run took it.
+        Gives whether the run took it. Raises _AudienceGrew where the thread has a co-author who is
+        not of `only_for`; the room's lock makes that certain.
         """
+
+        def command(ids: tuple[str, ...], view: ThreadView) -> AdvanceRun:
+            if only_for is not None and not only_for.issuperset(view.thread.co_authors):
+                raise _AudienceGrew
+            return AdvanceRun(
+                thread_id=thread_id, at=event.at, by=None, ids=ids, run_id=run_id, event=event
+            )
+
         patient = AsyncRetrying(
             retry=retry_if_exception(
                 lambda error: isinstance(error, JournalError | JournalConflict) and error.retryable
@@ -263,17 +351,7 @@ class Chorus:
         try:
             async for attempt in patient:
                 with attempt:
-                    await self._rooms.perform(
-                        thread_id,
-                        lambda ids: AdvanceRun(
-                            thread_id=thread_id,
-                            at=event.at,
-                            by=None,
-                            ids=ids,
-                            run_id=run_id,
-                            event=event,
-                        ),
-                    )
+                    await self._rooms.perform_seeing(thread_id, command)
         except (InvalidTransition, RequestRefused) as refusal:
             # Late or repeated: the run has moved on without it, and nothing changed.
             log.debug("%s of a run came too late: %s", event.event, refusal.code)
@@ -324,3 +402,9 @@ class Chorus:
         stream = self._streams.pop(run_id, None)
         if stream is not None and stream.timer is not None:
             stream.timer.cancel()
+
+
+def _current_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - called in a coroutine
+    return task

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, assert_never
 
-from machines.connection import CLOSE_SIGNED_OUT
+from machines.connection import CLOSE_NOT_AUTHENTICATED, CLOSE_SIGNED_OUT
 from machines.conversation import may_read
 from machines.handlers import (
     handle_client_message,
@@ -27,6 +27,7 @@ from machines.models import server_frames as frames
 from machines.models.connection import ConnectionState, ConnectionStatus
 from machines.models.effects import ConnectionEffect
 from machines.models.errors import (
+    AuthError,
     ChorusError,
     ErrorCode,
     InvalidTransition,
@@ -61,6 +62,7 @@ log = logging.getLogger(__name__)
 
 CHALLENGE_SECONDS = 60
 INIT_THREADS = 100
+CLOSE_TOO_SLOW = 4008
 CLOSE_REPLACED = 4009
 MAX_KEPT = 10_000
 """Interrupted connections that are kept for a resume; beyond it the journal's rows must do."""
@@ -119,6 +121,8 @@ class Sessions:
 
     def __init__(self, services: SessionServices) -> None:
         self.services = services
+        self.going_away = False
+        """Set when the server shuts down: nothing new is begun."""
         self._live: dict[str, Session] = {}
         self._kept: dict[str, ConnectionState] = {}
 
@@ -145,6 +149,10 @@ class Sessions:
         while len(self._kept) > MAX_KEPT:
             del self._kept[next(iter(self._kept))]
 
+    def holds(self, token_hash: str) -> bool:
+        """Whether a live connection of this process holds the token."""
+        return token_hash in self._live
+
     def take(self, token_hash: str) -> ConnectionState | None:
         """The interrupted connection of this token, if it is still here."""
         return self._kept.pop(token_hash, None)
@@ -170,6 +178,8 @@ class Session:
         self._outlet = outlet
         self._place = place
         self._token = ""
+        self._attached: PublicKey | None = None
+        """Whose connection this is to the broadcast; outlives the state's user by a sign-out."""
         self._closed = False
 
     @property
@@ -181,9 +191,9 @@ class Session:
 
     @property
     def public_key(self) -> PublicKey:
-        """Of the person who is signed in."""
-        assert self.state.user is not None, "only signed-in sessions follow"  # noqa: S101
-        return self.state.user.public_key
+        """Of the person who is signed in, or was until the connection ended."""
+        assert self._attached is not None, "only signed-in sessions follow"  # noqa: S101
+        return self._attached
 
     def send(self, text: str) -> None:
         self._outlet.send(text)
@@ -198,6 +208,10 @@ class Session:
                 self.state, ThreadError("The thread is not to be had any more.")
             )
 
+    def too_slow(self) -> None:
+        """It takes longer to catch up than the thread takes to go on."""
+        self._close(CLOSE_TOO_SLOW, "the consumer is too slow")
+
     # Frames
 
     async def handle(self, message: ClientMessage) -> None:
@@ -210,13 +224,12 @@ class Session:
             async for text in self.handle_effects(asked, message):
                 self._outlet.reply(text)
                 await self._outlet.room()
-        except StorageError as error:
-            self._restore(before)
-            self._refuse(error, message.id)
         except ChorusError as error:
+            self._restore(before, message)
             self._refuse(error, message.id)
         except Exception:
             log.exception("a %s failed", message.type)
+            self._restore(before, message)
             self._refuse(ChorusError("Something went wrong on the server."), message.id)
         if self.state.status is ConnectionStatus.CLOSED:
             self._close(CLOSE_SIGNED_OUT, "closed")
@@ -262,11 +275,7 @@ class Session:
 
     def disconnected(self) -> None:
         """The socket is gone."""
-        broadcast = self._services.broadcast
-        if self.state.user is not None:
-            broadcast.detach(self)
-        if self.state.thread_id is not None:
-            broadcast.unfollow(self.state.thread_id, self)
+        self._detach()
         self.state, _ = handle_disconnect(self.state)
         token_hash = self.state.token_hash
         if token_hash is not None:
@@ -280,7 +289,10 @@ class Session:
 
     def expired(self) -> None:
         """The session's time is over."""
-        self._end(4001, "session over")
+        if self.signed_in:
+            over = AuthError("The session is over; sign in again.")
+            self._outlet.reply(encode_server_frame(error_frame(over)))
+        self._end(CLOSE_NOT_AUTHENTICATED, "session over")
 
     # Inside
 
@@ -288,25 +300,38 @@ class Session:
         """The session is not this connection's any more."""
         if not self.signed_in:
             return
-        self._services.broadcast.detach(self)
-        if self.state.thread_id is not None:
-            self._services.broadcast.unfollow(self.state.thread_id, self)
+        self._detach()
         if self.state.token_hash is not None:
             self._sessions.gone(self.state.token_hash, self)
         self.state, _ = handle_event(self.state, SessionExpired())
         self._close(code, reason)
 
+    def _detach(self) -> None:
+        """Nobody sends to this connection any more."""
+        if self.state.thread_id is not None:
+            self._services.broadcast.unfollow(self.state.thread_id, self)
+        if self._attached is not None:
+            self._services.broadcast.detach(self)
+            self._attached = None
+
     def _admit(self, message: ClientMessage) -> None:
         """Limits on sign-ins, by address and by user."""
+        if self._sessions.going_away and not isinstance(message, protocol.Ping):
+            raise RequestRefused(
+                ErrorCode.SHUTTING_DOWN, "The server is going away; come again.", retryable=True
+            )
         if not isinstance(message, protocol.Connect | protocol.Resume):
             return
         wait = self._services.sign_ins.try_take(self._place.address)
         if wait is not None:
             raise _limited("Too many sign-ins from your address.", wait)
         if isinstance(message, protocol.Connect):
-            most = self._services.connections_per_user
-            if most and self._services.broadcast.connections(message.data.public_key) >= most:
-                raise _limited("Too many connections of this key.", 60_000)
+            self._require_place_for(message.data.public_key)
+
+    def _require_place_for(self, public_key: PublicKey) -> None:
+        most = self._services.connections_per_user
+        if most and self._services.broadcast.connections(public_key) >= most:
+            raise _limited("Too many connections of this key.", 60_000)
 
     def _adopted(self, message: ClientMessage) -> ConnectionState:
         """For a resume: the interrupted connection itself, where this process still has it."""
@@ -319,16 +344,25 @@ class Session:
                 return kept
         return self.state
 
-    def _restore(self, before: ConnectionState) -> None:
-        """The store failed half-way: as if the frame had not come, except that nothing follows."""
-        if self.state.thread_id is not None and self.state.thread_id != before.thread_id:
-            self._services.broadcast.unfollow(self.state.thread_id, self)
-        if self.state.user is None or before.user is not None:
-            self.state = before
-        if self.state.thread_id is not None:
-            # What was followed may have been left on the way: the client asks again.
-            self._services.broadcast.unfollow(self.state.thread_id, self)
-            self.lose_thread(self.state.thread_id)
+    def _restore(self, before: ConnectionState, message: ClientMessage) -> None:
+        """A frame failed half-way, in an effect: leave the connection where it can go on."""
+        if self.state is before:
+            return
+        match message:
+            case protocol.Connect() | protocol.Authenticate() | protocol.Resume():
+                # Half a sign-in is none, and its nonce is spent: begin again with connect.
+                self._detach()
+                fresh = new_connection(before.client_id)
+                self.state = fresh.model_copy(update={"failures": before.failures})
+            case protocol.SignOut():
+                self.state = before
+                if before.thread_id and not self._services.broadcast.follows(
+                    before.thread_id, self
+                ):
+                    self.lose_thread(before.thread_id)
+            case _:
+                # Requests change nothing here, and following puts right what it began.
+                pass
 
     def _refuse(self, error: ChorusError, re: RequestId) -> None:
         if error.detail:
@@ -358,6 +392,7 @@ class Session:
     async def _verify(self, effect: effects.VerifySignature) -> SignatureChecked:
         if not signatures.verify(effect.public_key, effect.statement, effect.signature):
             return SignatureChecked(valid=False)
+        self._require_place_for(effect.public_key)
         signed_in = await self._services.people.sign_in(effect.public_key)
         self._token = signed_in.token
         return SignatureChecked(valid=True, user=signed_in.user, session=signed_in.session)
@@ -368,6 +403,8 @@ class Session:
         user = await journal.user(session.public_key) if session is not None else None
         if isinstance(message, protocol.Resume):
             self._token = message.data.token
+        if session is not None and not self._sessions.holds(token_hash):
+            self._require_place_for(session.public_key)
         return SessionLookedUp(at=self._services.world.now(), session=session, user=user)
 
     async def _check_access(
@@ -407,6 +444,10 @@ class Session:
             state.user.public_key, after=None, limit=INIT_THREADS
         )
         session = await services.journal.session(state.token_hash)
+        if not self._sessions.holds(state.token_hash):
+            # Again, now that nothing awaits any more: many may have signed in at this moment.
+            self._require_place_for(state.user.public_key)
+        self._attached = state.user.public_key
         services.broadcast.attach(self)
         self._sessions.live(state.token_hash, self)
         init = frames.Init(
@@ -427,14 +468,14 @@ class Session:
             view, snapshot = await services.requests.snapshot(message, caller)
             yield encode_server_frame(snapshot, re=message.id)
             if message.data.after_seq is not None:
-                for text in await services.requests.catch_up(
-                    view.thread, caller, after_seq=message.data.after_seq, up_to=view.head_seq
+                async for text in services.requests.catch_up(
+                    thread_id, caller, after_seq=message.data.after_seq, up_to=view.head_seq
                 ):
                     yield text
             now = await services.rooms.view(thread_id)
             thread = now.thread if now is not None else view.thread
             services.broadcast.go_live(thread_id, self, thread, view.head_seq)
-        except ChorusError:
+        except Exception:
             services.broadcast.unfollow(thread_id, self)
             with suppress(InvalidTransition):
                 self.state, _ = handle_event(self.state, ThreadLost(thread_id=thread_id))

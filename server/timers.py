@@ -52,6 +52,12 @@ class Timers:
         """Whether no other timer has taken the place of this one."""
         return self._rows.get(row.id, row) == row
 
+    def retry(self, row: TimerRow, at: datetime) -> None:
+        """Fire a timer again at `at`; its row keeps the due time that is durable."""
+        self._rows[row.id] = row
+        heapq.heappush(self._heap, (at, row.id))
+        self._changed.set()
+
     async def run(self) -> None:
         """Fire what is due, until cancelled."""
         try:
@@ -72,7 +78,7 @@ class Timers:
         while self._heap and self._heap[0][0] <= now:
             due_at, timer_id = heapq.heappop(self._heap)
             row = self._rows.get(timer_id)
-            if row is None or row.due_at != due_at:
+            if row is None or row.due_at > due_at:
                 continue
             del self._rows[timer_id]
             task = asyncio.create_task(self._safely(row))

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from machines.models.commands import Expire
-from machines.models.errors import InvalidTransition, JournalError, RequestRefused
+from machines.models.errors import InvalidTransition, RequestRefused, StorageError
 from machines.models.journal import ApprovalTimer, RetryTimer, SessionTimer, TimerRow
 from server.rooms import Rooms
 from server.runs import Chorus
@@ -40,10 +40,11 @@ class Wakeups:
         """Perform a timer that is due."""
         try:
             if not await self._perform(row) and self.timers.is_set(row):
-                await self._journal.drop_timer(row.id)
-        except JournalError as error:
+                await self._journal.drop_timer(row)
+        except StorageError as error:
             log.warning("a timer is tried again: %s", error.message)
-            self.timers.set((row.model_copy(update={"due_at": self._world.now() + AGAIN}),))
+            if self.timers.is_set(row):
+                self.timers.retry(row, self._world.now() + AGAIN)
 
     async def _perform(self, row: TimerRow) -> bool:
         """Whether it changed anything; then its row went with the change."""
@@ -56,7 +57,8 @@ class Wakeups:
                         thread_id,
                         lambda ids: Expire(
                             thread_id=thread_id,
-                            at=self._world.now(),
+                            # The clock may have stepped back since the timer found it due.
+                            at=max(self._world.now(), row.due_at),
                             by=None,
                             ids=ids,
                             message_id=message_id,

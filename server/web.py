@@ -127,7 +127,7 @@ def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:
         now = services.world.monotonic()
         if known is None or now - known[0] > READY_SECONDS:
             try:
-                await services.journal.check_writable(services.world.now().isoformat())
+                await services.journal.note("write_check", services.world.now().isoformat())
             except StorageError:
                 known = (now, False)
             else:

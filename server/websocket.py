@@ -104,6 +104,7 @@ class Sockets:
     async def close_all(self) -> None:
         """The server goes away: everybody is told at once, and may resume elsewhere."""
         self._going_away = True
+        self._services.sessions.going_away = True
         sockets = tuple(self._open)
         for socket in sockets:
             socket.close(CLOSE_GOING_AWAY, "the server is going away")
@@ -158,9 +159,8 @@ class _Socket:
     async def serve(self) -> None:
         """From `hello` to the end of the socket."""
         loop = asyncio.get_running_loop()
-        self._outbox.reply(await self._services.hello())
         deadline = loop.call_later(INIT_SECONDS, self._demand_sign_in)
-        reader = asyncio.create_task(self._read())
+        reader = asyncio.create_task(self._greet_and_read())
         worker = asyncio.create_task(self._work())
         reader.add_done_callback(self._stopped)
         worker.add_done_callback(self._stopped)
@@ -178,6 +178,10 @@ class _Socket:
                 await self._outbox.close(code, reason)
             finally:
                 self.ended.set()
+
+    async def _greet_and_read(self) -> None:
+        self._outbox.reply(await self._services.hello())
+        await self._read()
 
     async def _read(self) -> None:
         async for message in self._ws:

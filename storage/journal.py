@@ -21,7 +21,6 @@ from machines.models.ids import (
     RunId,
     StreamId,
     ThreadId,
-    TimerId,
 )
 from machines.models.journal import (
     Batch,
@@ -100,12 +99,11 @@ class Journal(Protocol):
     async def new_epoch(self, epoch: str) -> None:
         """Declare that what clients remember of `seq` is void."""
 
-    async def check_writable(self, mark: str) -> None:
-        """Commit `mark`, any text that differs from the last, beside the journal.
+    async def note(self, name: str, value: str | None) -> None:
+        """Keep a text under a name beside the journal, durably; None forgets it."""
 
-        Raises:
-            JournalError: nothing can be made durable now.
-        """
+    async def noted(self, name: str) -> str | None:
+        """What was kept under a name."""
 
     async def commit(self, batch: Batch) -> Committed:
         """Make a batch durable: all of it, or nothing.
@@ -206,8 +204,9 @@ class Journal(Protocol):
     async def timers(self) -> tuple[TimerRow, ...]:
         """Every timer, soonest first."""
 
-    async def drop_timer(self, timer_id: TimerId) -> None:
-        """A timer fired and had nothing to change; unknown ids are fine."""
+    async def drop_timer(self, row: TimerRow) -> None:
+        """A timer fired and had nothing to change. One that was moved since stays; unknown ids are
+        fine."""
 
     # the memory's side
 

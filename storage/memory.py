@@ -92,6 +92,11 @@ class Memory:
         """What is known of the memory now."""
         return self._state
 
+    @property
+    def made_anew(self) -> bool:
+        """Whether `take_made_anew` has something to tell."""
+        return bool(self._made_anew)
+
     def take_made_anew(self) -> frozenset[Collection]:
         """Collections that were not there and are now, empty, since this was last asked.
 

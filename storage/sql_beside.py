@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, update
 
-from machines.models.ids import ThreadId, TimerId
+from machines.models.ids import ThreadId
+from machines.models.journal import TimerRow
 from storage.schema import meta, replies, sessions, timers
 from storage.sql_dialect import upsert
 from storage.sql_rows import micros
@@ -19,10 +20,12 @@ def set_epoch(connection: Connection, epoch: str) -> None:
     connection.execute(upsert(meta, connection.dialect.name), {"name": "epoch", "value": epoch})
 
 
-def note_writable(connection: Connection, mark: str) -> None:
-    """Write something, so that its commit shows whether the journal can be written."""
-    row = {"name": "last_write_check", "value": mark}
-    connection.execute(upsert(meta, connection.dialect.name), row)
+def note(connection: Connection, name: str, value: str | None) -> None:
+    """Keep a text under a name; None forgets it."""
+    if value is None:
+        connection.execute(delete(meta).where(meta.c.name == name))
+    else:
+        connection.execute(upsert(meta, connection.dialect.name), {"name": name, "value": value})
 
 
 def touch_session(connection: Connection, token_hash: str, thread_id: ThreadId | None) -> None:
@@ -32,9 +35,10 @@ def touch_session(connection: Connection, token_hash: str, thread_id: ThreadId |
     )
 
 
-def drop_timer(connection: Connection, timer_id: TimerId) -> None:
-    """Remove a timer, if it is there."""
-    connection.execute(delete(timers).where(timers.c.id == timer_id))
+def drop_timer(connection: Connection, row: TimerRow) -> None:
+    """Remove a timer, if it is there and still due at the same time."""
+    same = (timers.c.id == row.id) & (timers.c.due_at == micros(row.due_at))
+    connection.execute(delete(timers).where(same))
 
 
 def forget_replies(connection: Connection, before: datetime) -> int:

@@ -32,7 +32,6 @@ from machines.models.ids import (
     RunId,
     StreamId,
     ThreadId,
-    TimerId,
 )
 from machines.models.journal import (
     Batch,
@@ -146,8 +145,11 @@ class SqlJournal:
     async def new_epoch(self, epoch: str) -> None:
         await self._write(sql_beside.set_epoch, epoch)
 
-    async def check_writable(self, mark: str) -> None:
-        await self._write(sql_beside.note_writable, mark)
+    async def note(self, name: str, value: str | None) -> None:
+        await self._write(sql_beside.note, name, value)
+
+    async def noted(self, name: str) -> str | None:
+        return await self._read(sql_queries.noted, name)
 
     async def commit(self, batch: Batch) -> Committed:
         return await self._write(self._appender.append, batch)
@@ -238,8 +240,8 @@ class SqlJournal:
     async def timers(self) -> tuple[TimerRow, ...]:
         return await self._read(sql_queries.timer_rows)
 
-    async def drop_timer(self, timer_id: TimerId) -> None:
-        await self._write(sql_beside.drop_timer, timer_id)
+    async def drop_timer(self, row: TimerRow) -> None:
+        await self._write(sql_beside.drop_timer, row)
 
     # the memory's side
 

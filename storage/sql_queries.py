@@ -61,6 +61,14 @@ def epoch(connection: Connection) -> str | None:
     return connection.scalar(_EPOCH)
 
 
+_NOTED = select(meta.c.value).where(meta.c.name == bindparam("of_name"))
+
+
+def noted(connection: Connection, name: str) -> str | None:
+    """What was kept under a name."""
+    return connection.scalar(_NOTED, {"of_name": name})
+
+
 # --- Threads ------------------------------------------------------------------------------------
 
 _THREAD = select(threads.c.head_seq, threads.c.body).where(threads.c.id == bindparam("of_thread"))

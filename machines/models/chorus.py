@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from machines.models.effects import Effect
 
 
+BACKOFF_BASE_MS = 500
+"""Of a run that was given no other: how long the first wait after a failed attempt is at most."""
+
+
 class RunStatus(StrEnum):
     """Where a run stands as a whole."""
 
@@ -49,11 +53,14 @@ class Awaited(StrEnum):
 
 
 class Failure(StrEnum):
-    """Which error of the tree struck; each has its own edge and its own correction."""
+    """Why a run recovers: an error of the tree, each with its own edge and its own correction, or
+    an attempt that was not made yet."""
 
     AI = "ai"
     NETWORK = "network"
     STATE = "state"
+    DELAY = "delay"
+    """The endpoint is spared: the attempt waits, and costs the run nothing."""
 
 
 class ErrorState(Frozen):
@@ -114,13 +121,16 @@ class ChorusState(BaseState):
     awaiting: Awaited = Awaited.MODEL
     iteration: int = Field(default=1, ge=1)
     attempt: int = Field(default=1, ge=1)
-    """Attempt of this step and iteration, from 1; also grows when a restart repeats it."""
+    """Attempt of this step and iteration, from 1; also grows when a restart or a delay repeats it."""
     failures: int = Field(default=0, ge=0)
     """Failed attempts of this step and iteration that count against `max_attempts`."""
+    has_waited: bool = False
+    """Whether a spared endpoint delayed this attempt; then it is made, and delayed no second time."""
     rebuilds: int = Field(default=0, ge=0)
     """Times that this run was rebuilt from the journal, in all its steps."""
     max_iterations: int = Field(ge=1)
     max_attempts: int = Field(ge=1)
+    backoff_base_ms: int = Field(default=BACKOFF_BASE_MS, ge=1)
     query: str
     """What experience searches for: the prompt, then what update asks for."""
     priors: tuple[Prior, ...] = ()

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from pydantic import AwareDatetime
 
-from machines.models.chorus import ChorusState
+from machines.models.chorus import BACKOFF_BASE_MS, ChorusState
 from machines.models.domain import Decision, Frozen, Message, Visibility
 from machines.models.events import ChorusEvent
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
@@ -21,6 +21,8 @@ class Policy(Frozen):
 
     max_iterations: int = 3
     max_attempts: int = 4
+    backoff_base_ms: int = BACKOFF_BASE_MS
+    """No setting moves this one."""
     thread_queue: int = 16
     """Runs that may wait in one thread."""
     pending_per_user: int = 3

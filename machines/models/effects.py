@@ -46,6 +46,8 @@ class AICall(Frozen):
     priors: tuple[SuppliedPrior, ...] = ()
     may_loop: bool = False
     """For update: whether the bound allows another iteration."""
+    may_be_delayed: bool = True
+    """False once the attempt has waited for an endpoint that is spared: then it must be made."""
 
 
 class RecallPriors(Frozen):

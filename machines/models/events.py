@@ -79,6 +79,15 @@ class NetworkFailed(_AttemptFailed):
     event: Literal["network_failed"] = "network_failed"
 
 
+class AttemptDelayed(_OfAttempt):
+    """The endpoint keeps failing and is spared: the attempt was not made, and must wait."""
+
+    event: Literal["attempt_delayed"] = "attempt_delayed"
+    code: ErrorCode
+    message: str
+    wait_ms: int = Field(ge=0)
+
+
 class StateLost(_OfAttempt):
     """The process that performed the effect is gone (StateError): rebuild, and go on."""
 
@@ -86,7 +95,7 @@ class StateLost(_OfAttempt):
 
 
 class RetryDue(_OfAttempt):
-    """The wait after a failed attempt is over. `attempt` is the attempt that failed."""
+    """The wait is over. `attempt` is the attempt that failed, or was delayed."""
 
     event: Literal["retry_due"] = "retry_due"
 
@@ -105,6 +114,7 @@ ChorusEvent = Annotated[
     | StepCompleted
     | AIFailed
     | NetworkFailed
+    | AttemptDelayed
     | StateLost
     | RetryDue
     | RunCancelled,

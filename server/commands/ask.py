@@ -81,6 +81,10 @@ class Asker:
         del thread_id
         self._heard.put_nowait(None)
 
+    def too_slow(self) -> None:
+        """It cannot catch up any more; called by the broadcast."""
+        self._heard.put_nowait(None)
+
     async def frames(self) -> AsyncIterator[Live]:
         """What happens in the thread, in order; ends when the thread may not be read any more."""
         while (text := await self._heard.get()) is not None:

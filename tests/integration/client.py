@@ -13,7 +13,7 @@ import asyncio
 import json
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -411,9 +411,9 @@ def _attempt(data: Data) -> Attempt:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Client]:
+async def connected(url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Client]:
     """A connection to the server at `url` (`http://host:port`), greeted and not signed in."""
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession(headers=headers) as http:
         ws = await http.ws_connect(f"{url}/ws", protocols=["chorus.v1"], max_msg_size=0)
         client = Client(ws, url)
         try:

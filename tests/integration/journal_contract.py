@@ -496,9 +496,20 @@ class JournalContract:
             )
         )
         assert await journal.timers() == (moved, retry)
-        await journal.drop_timer(moved.id)
-        await journal.drop_timer(moved.id)
+        await journal.drop_timer(late)
+        assert await journal.timers() == (moved, retry), "a timer that was moved since stays"
+        await journal.drop_timer(moved)
+        await journal.drop_timer(moved)
         assert await journal.timers() == (retry,)
+
+    async def test_a_note_is_kept_replaced_and_forgotten(self, journal: Journal) -> None:
+        assert await journal.noted("rebuild") is None
+        await journal.note("rebuild", "due")
+        await journal.note("rebuild", "again")
+        assert await journal.noted("rebuild") == "again"
+        await journal.note("rebuild", None)
+        await journal.note("rebuild", None)
+        assert await journal.noted("rebuild") is None
 
     # the memory's side
 

@@ -13,7 +13,7 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,13 +28,21 @@ _ADDRESS = re.compile(r"^Chorus is at (http://\S+)$")
 class ServerProcess:
     """One server and its data folder; it may be ended and started again."""
 
-    def __init__(self, folder: Path, llm: str, settings: dict[str, object]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        llm: str,
+        settings: Mapping[str, object],
+        program: Sequence[str] = ("-m", "server.cli", "serve"),
+    ) -> None:
+        """Nothing is started yet; `program` is what Python runs."""
         self.url = ""
         """`http://host:port`, another one after each start."""
         self.data = folder / "data"
         self._log = folder / "server.log"
         self._llm = llm
         self._settings = settings
+        self._program = program
         self._process: Process | None = None
         self._draining: asyncio.Task[None] | None = None
 
@@ -42,8 +50,8 @@ class ServerProcess:
         """Start, and wait until it says where it is."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "server.cli", "serve", "--port", "0"),
-                *("--data", str(self.data), "--llm", self._llm),
+                *(sys.executable, *self._program),
+                *("--port", "0", "--data", str(self.data), "--llm", self._llm),
                 env=self.environment(),
                 stdout=PIPE,
                 stderr=log,
@@ -80,8 +88,12 @@ class ServerProcess:
             stdout=PIPE,
             stderr=PIPE,
         )
-        async with asyncio.timeout(START_SECONDS):
-            out, errors = await process.communicate()
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                out, errors = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            pytest.fail(f"chorus {' '.join(arguments)} did not end in time")
         assert process.returncode is not None
         return process.returncode, out.decode(), errors.decode()
 

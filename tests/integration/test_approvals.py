@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from tests.integration.client import Client, Data, Identity, new_id, signed_in
+from tests.integration.client import Client, Data, new_id, signed_in
 from tests.integration.obedient_model import ObedientModel, answer_to, obedient_model
 from tests.integration.served import ServerProcess, served
 

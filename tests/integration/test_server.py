@@ -202,9 +202,9 @@ async def test_a_name_is_shown_to_who_reads(server: ServerProcess) -> None:
 async def test_who_leaves_a_thread_hears_no_more_of_it_but_notices(server: ServerProcess) -> None:
     async with signed_in(server.url) as alice:
         thread_id = await alice.new_thread()
-        assert (await alice.ask("leave_thread", thread_id=thread_id))["thread_id"] == thread_id
-        refused = await alice.refusal("leave_thread", thread_id=thread_id)
-        assert refused.code == "invalid_transition"
+        for _ in range(2):  # leaving what is not followed changes nothing
+            left = await alice.ask("leave_thread", thread_id=thread_id)
+            assert left["thread_id"] == thread_id
         await alice.ask("rename_thread", thread_id=thread_id, name="Elsewhere")
         notice = await alice.notice(thread_id, "thread_renamed")
         assert notice["data"] == {

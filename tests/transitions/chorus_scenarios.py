@@ -14,6 +14,7 @@ from machines.models.domain import Role
 from machines.models.errors import ErrorCode
 from machines.models.events import (
     AIFailed,
+    AttemptDelayed,
     ChorusEvent,
     NetworkFailed,
     PriorsRetrieved,
@@ -110,6 +111,16 @@ def network_failed(run: ChorusState, *, retryable: bool = True, **changes: Any) 
     return NetworkFailed(**{**_attempt(run), **usual, **changes})
 
 
+def delayed(run: ChorusState, **changes: Any) -> AttemptDelayed:
+    """The endpoint is spared, and the current attempt was not made."""
+    usual = {
+        "code": ErrorCode.AI_UNAVAILABLE,
+        "message": "The model endpoint keeps failing.",
+        "wait_ms": 2_000,
+    }
+    return AttemptDelayed(**{**_attempt(run), **usual, **changes})
+
+
 def state_lost(run: ChorusState, **changes: Any) -> StateLost:
     """The process that performed the current attempt is gone."""
     return StateLost(**{**_attempt(run), **changes})
@@ -132,6 +143,7 @@ def events_at(run: ChorusState) -> Iterator[ChorusEvent]:
     yield answered(run)
     yield ai_failed(run)
     yield network_failed(run)
+    yield delayed(run)
     yield state_lost(run)
     yield retry_due(run)
     yield cancelled()
@@ -291,6 +303,7 @@ def _taken() -> Iterator[Taken]:
         yield Taken(f"edge_chorus_{name}_running_failed", run, fatal)
         yield Taken(f"edge_chorus_{name}_running_failed_2", worn, failure(worn))
 
+    yield Taken("edge_chorus_attempt_delayed_stable_recovering", run, delayed(run))
     yield Taken("edge_chorus_state_lost_stable_recovering", run, state_lost(run))
     rebuilt = running(StepEnum.ACTION, rebuilds=MAX_REBUILDS)
     yield Taken("edge_chorus_state_lost_running_failed", rebuilt, state_lost(rebuilt))
@@ -328,8 +341,13 @@ def _refused() -> Iterator[Refused]:
                     run,
                     failure(run, **wrong),
                 )
+            yield Refused((current,), run, delayed(run, **wrong))
             yield Refused((current, "not rebuilds_left"), run, state_lost(run, **wrong))
             yield Refused(("retry_is_current",), waiting, retry_due(waiting, **wrong))
+
+    # An attempt that has waited is made, whatever the endpoint's breaker says.
+    patient = running(StepEnum.INTENTION, has_waited=True)
+    yield Refused(("not attempt_has_waited",), patient, delayed(patient))
 
     # While a run waits for its next attempt, its last one can fail no second time.
     waiting = recovering(StepEnum.ACTION)

@@ -249,7 +249,7 @@ def _signing_in() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
 
     yield "resume_interrupted_interrupted", interrupted(), resume()
     yield "session_looked_up_interrupted_ready", interrupted(), found()
-    yield "session_looked_up_interrupted_closed", interrupted(), looked_up()
+    yield "session_looked_up_interrupted_connecting", interrupted(), looked_up()
 
 
 def _following() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
@@ -262,6 +262,8 @@ def _following() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
     unreadable = access(OTHER_THREAD, readable=False)
     yield "access_checked_in_thread_in_thread_2", asked_again, unreadable
     yield "leave_thread_in_thread_ready", in_thread(), leave()
+    yield "leave_thread_in_thread_in_thread", in_thread(), leave(OTHER_THREAD)
+    yield "leave_thread_ready_ready", ready(), leave()
     yield "thread_lost_in_thread_ready", in_thread(), lost()
     yield "request_ready_ready", ready(), request()
     yield "request_in_thread_in_thread", in_thread(), request()
@@ -287,5 +289,4 @@ def _refused() -> Iterator[Refused]:
     unreadable = access(OTHER_THREAD, readable=False)
     yield Refused((asked_for, "thread_is_readable"), ready(opened()), unreadable)
     yield Refused((asked_for, "not thread_is_readable"), in_thread(opened(OTHER_THREAD)), access())
-    yield Refused((followed,), in_thread(), leave(OTHER_THREAD))
     yield Refused((followed,), in_thread(), lost(OTHER_THREAD))

@@ -24,7 +24,9 @@ MOST_KEYS: Final = 2_000
 """More than any chart has by far: a counter without a bound is found by it."""
 
 _NOTHING: Final[frozenset[str]] = frozenset()
-_FROM_THE_MODEL: Final = frozenset({"step_completed", "ai_failed", "network_failed", "state_lost"})
+_FROM_THE_MODEL: Final = frozenset(
+    {"step_completed", "ai_failed", "network_failed", "attempt_delayed", "state_lost"}
+)
 ANSWERS: Final[Mapping[type, frozenset[str]]] = {
     effects.AICall: _FROM_THE_MODEL,
     effects.RecallPriors: frozenset({"priors_retrieved", "network_failed", "state_lost"}),

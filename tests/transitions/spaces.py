@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from machines.breaker import breaker_machine
 from machines.chorus import chorus_machine
 from machines.connection import connection_machine
 from machines.message import message_machine
+from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
 from machines.models.chorus import Awaited, ChorusState, Health, RunStatus
 from machines.models.connection import ConnectionState, ConnectionStatus
 from machines.models.domain import Message, Thread
@@ -29,6 +31,7 @@ from machines.models.operations import ThreadOperation
 from machines.models.outputs import StepEnum, StepOutput
 from machines.recovery import MAX_REBUILDS
 from machines.thread import thread_machine
+from tests.transitions import breaker_scenarios as breaker
 from tests.transitions import chorus_scenarios as run
 from tests.transitions import connection_scenarios as link
 from tests.transitions import message_scenarios as message
@@ -59,6 +62,7 @@ class RunKey:
     awaiting: Awaited
     iteration: int
     failures: int
+    has_waited: bool
     rebuilds: int
 
 
@@ -70,6 +74,7 @@ def run_key(state: ChorusState) -> RunKey:
         state.awaiting,
         state.iteration,
         state.failures,
+        state.has_waited,
         state.rebuilds,
     )
 
@@ -85,6 +90,7 @@ def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
     for failure in (run.ai_failed, run.network_failed):
         yield failure(state)
         yield failure(state, retryable=False)
+    yield run.delayed(state)
     yield run.state_lost(state)
     yield run.retry_due(state)
     yield run.cancelled()
@@ -95,6 +101,7 @@ def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
     yield run.recalled(state, **late)
     yield run.ai_failed(state, **late)
     yield run.network_failed(state, **late)
+    yield run.delayed(state, **late)
     yield run.state_lost(state, **late)
 
 
@@ -112,6 +119,7 @@ def likely_run_events(state: ChorusState) -> Iterator[ChorusEvent]:
         yield run.answered(state, loop=True)
         yield run.ai_failed(state)
         yield run.network_failed(state)
+        yield run.delayed(state)
     yield run.state_lost(state)
 
 
@@ -203,6 +211,22 @@ def thread_events(state: Thread) -> Iterator[ThreadOperation]:
         yield thread.debit(amount)
 
 
+def breaker_key(state: BreakerState) -> Key:
+    return (state.status, state.failures, state.probe)
+
+
+def breaker_events(state: BreakerState) -> Iterator[BreakerEvent]:
+    due = state.probe_at if state.probe_at is not None else breaker.PROBE_AT
+    for at in (due - 0.5, due):
+        for has_waited in (False, True):
+            yield breaker.asked(at, has_waited=has_waited)
+    for attempt in (breaker.PROBE, breaker.OTHER):
+        yield breaker.answered(attempt)
+        yield breaker.failed(attempt)
+        yield breaker.abandoned(attempt)
+    yield EndpointDropped()
+
+
 def likely_link_events(state: ConnectionState) -> Iterator[ConnectionEvent]:
     """What signs a person in and leads them through threads: a random choice of all rarely does."""
     match state.status:
@@ -250,9 +274,15 @@ def threads() -> Space:
     return Space(thread_machine(), (thread.thread(ALICE),), thread_key, thread_events)
 
 
+def breakers() -> Space:
+    """A breaker that two failures open."""
+    return Space(breaker_machine(), (breaker.closed(),), breaker_key, breaker_events)
+
+
 SPACES: Final[Mapping[str, Callable[[], Space]]] = {
     "chorus": chorus,
     "message": messages,
     "connection": connections,
     "thread": threads,
+    "breaker": breakers,
 }

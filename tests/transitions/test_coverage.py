@@ -16,6 +16,7 @@ from machines.chart import Chart
 from machines.runtime import Accepted, Refusal
 from tests.conftest import Tally
 from tests.transitions import (
+    breaker_scenarios,
     chorus_scenarios,
     connection_scenarios,
     message_scenarios,
@@ -30,6 +31,7 @@ CATALOGUES = {
     "message": message_scenarios.catalogue,
     "connection": connection_scenarios.catalogue,
     "thread": thread_scenarios.catalogue,
+    "breaker": breaker_scenarios.catalogue,
 }
 
 

@@ -12,6 +12,7 @@ from statemachine import State
 from statemachine.callbacks import CallbackSpecList
 from statemachine.transition import Transition
 
+from machines.breaker import BreakerChart
 from machines.chart import Chart
 from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
@@ -19,7 +20,13 @@ from machines.message import MessageChart
 from machines.thread import ThreadChart
 from machines.topology import NodeKind, topology
 
-CHARTS: tuple[type[Chart], ...] = (ChorusChart, MessageChart, ConnectionChart, ThreadChart)
+CHARTS: tuple[type[Chart], ...] = (
+    ChorusChart,
+    MessageChart,
+    ConnectionChart,
+    ThreadChart,
+    BreakerChart,
+)
 SHARED_HOOKS = frozenset({"before_transition"})
 """The one callback that is found by its name: `Chart` notes by it which edges are taken."""
 CONVENTIONAL = ("on_", "before_", "after_")

@@ -1,0 +1,107 @@
+// This connection's own machine, as its drawing names it: driven by what the client does, since a
+// connection's transitions are in no thread's journal.
+
+import { foldTransition, newTrace } from "./trace.js";
+
+const KEPT = 200; // transitions of the path; the counts go on
+
+export class ConnectionTracker {
+  trace = newTrace("connection", ["connecting"]);
+  #state = "connecting";
+
+  /** Take an event of the client. */
+  take(event) {
+    switch (event.kind) {
+      case "connection":
+        if (event.connection.phase === "connecting") this.#dialled();
+        return;
+      case "sent":
+        this.#sent(event.type);
+        return;
+      case "answered":
+        this.#answered(event);
+        return;
+      case "line_lost":
+        this.#lost();
+        return;
+      case "gone":
+        if (this.#state === "in_thread") this.#fire("thread_lost", "ready");
+        return;
+      default:
+    }
+  }
+
+  #dialled() {
+    // Once signed in, the server keeps the session of a lost line: it is interrupted, and resumes.
+    if (this.#state === "closed") this.#begin();
+  }
+
+  #begin() {
+    this.#state = "connecting";
+    this.trace = { ...this.trace, current: new Set(["connecting"]) };
+  }
+
+  #sent(type) {
+    switch (type) {
+      case "connect":
+        if (this.#state === "interrupted") this.#begin();
+        return this.#fire("connect", "authenticating");
+      case "resume":
+        return this.#fire("resume", this.#state);
+      case "authenticate":
+        return this.#fire("authenticate", "authenticating");
+      case "get_thread":
+        return this.#fire("open_thread", this.#state);
+      case "leave_thread":
+      case "sign_out":
+      case "ping":
+        return undefined;
+      default:
+        return this.#fire("request", this.#state);
+    }
+  }
+
+  #answered({ type, refused }) {
+    switch (type) {
+      case "connect":
+        if (refused) this.#begin();
+        else this.#fire("challenge_issued", "authenticating");
+        return;
+      case "authenticate":
+        this.#fire("signature_checked", refused ? "connecting" : "ready");
+        return;
+      case "resume":
+        if (!refused) this.#fire("session_looked_up", "ready");
+        else if (this.#state === "interrupted") this.#fire("session_looked_up", "closed");
+        else this.#fire("session_looked_up", "connecting");
+        if (this.#state === "closed") this.#begin();
+        return;
+      case "get_thread":
+        this.#fire("access_checked", refused ? this.#state : "in_thread");
+        return;
+      case "leave_thread":
+        if (this.#state === "in_thread" && !refused) this.#fire("leave_thread", "ready");
+        return;
+      case "sign_out":
+        this.#fire("sign_out", "closed");
+        return;
+      default:
+    }
+  }
+
+  #lost() {
+    const kept = this.#state === "ready" || this.#state === "in_thread";
+    if (this.#state === "closed" || this.#state === "interrupted") return;
+    this.#fire("network_lost", kept ? "interrupted" : "closed");
+  }
+
+  #fire(event, target) {
+    const source = this.#state;
+    const edge = `edge_connection_${event}_${source}_${target}`;
+    this.#state = target;
+    const next = foldTransition(this.trace, {
+      machine: "connection", instance: "this", event, source, target, edge, effects: [],
+    });
+    this.trace = { ...next, path: next.path.slice(-KEPT) };
+  }
+}

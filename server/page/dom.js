@@ -1,0 +1,117 @@
+// Making elements. User content only ever enters as text: nothing here parses markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * An element. `props`: `class`, `text`, `on: {event: handler}`, `data: {...}`; booleans set or
+ * leave out an attribute; null and undefined leave it out; everything else is an attribute.
+ */
+export function h(tag, props = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) give(element, name, value);
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+function give(element, name, value) {
+  if (value === null || value === undefined || value === false) return;
+  if (name === "text") element.textContent = value;
+  else if (name === "on") {
+    for (const [event, handler] of Object.entries(value)) element.addEventListener(event, handler);
+  } else if (name === "data") Object.assign(element.dataset, value);
+  else element.setAttribute(name, value === true ? "" : value);
+}
+
+/** A symbol of the page's own set; it says nothing to a screen reader. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("viewBox", "0 0 20 20");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** A button with a symbol, and words for those who do not see it. */
+export function iconButton(name, label, onClick, props = {}) {
+  return h(
+    "button",
+    { type: "button", class: "icon-button", "aria-label": label, title: label, on: { click: onClick }, ...props },
+    icon(name),
+  );
+}
+
+export function button(label, onClick, props = {}) {
+  return h("button", { type: "button", class: "button", on: { click: onClick }, ...props }, label);
+}
+
+/** Set text only where it differs, so that selections and screen readers are left alone. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Append to a growing text without touching what stands there already. */
+export function growText(element, text) {
+  const node = element.firstChild;
+  if (node && element.childNodes.length === 1 && text.startsWith(node.data)) {
+    if (text.length > node.data.length) node.appendData(text.slice(node.data.length));
+  } else {
+    element.textContent = text;
+  }
+}
+
+/** Children in this order, moving only what is out of place. */
+export function arrange(parent, children) {
+  let place = parent.firstChild;
+  for (const child of children) {
+    if (child === place) place = place.nextSibling;
+    else parent.insertBefore(child, place);
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
+}
+
+/**
+ * One view for each key, kept as long as the key is there.
+ *
+ * @param {Map} views by key; changed in place
+ * @param {Iterable} keys in their order
+ * @param {(key) => {element: Element}} make
+ */
+export function keyed(views, keys, make) {
+  const wanted = [...keys];
+  const known = new Set(wanted);
+  for (const key of views.keys()) if (!known.has(key)) views.delete(key);
+  return wanted.map((key) => {
+    if (!views.has(key)) views.set(key, make(key));
+    return views.get(key);
+  });
+}
+
+const ICONS = {
+  plus: "M10 4v12M4 10h12",
+  search: "M9 3.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11zM13 13l4 4",
+  send: "M10 16V4M5 9l5-5 5 5",
+  stop: "M6 6h8v8H6z",
+  retry: "M16 10a6 6 0 1 1-2-4.5M14 2v4h-4",
+  copy: "M7 7V4h9v9h-3M4 7h9v9H4z",
+  more: "M4.5 10h.01M10 10h.01M15.500 10h.01",
+  check: "M4 10.500l4 4 8-9",
+  cross: "M5 5l10 10M15 5L5 15",
+  play: "M6 4l10 6-10 6z",
+  pause: "M7 4v12M13 4v12",
+  back: "M13 4l-6 6 6 6",
+  forward: "M7 4l6 6-6 6",
+  lock: "M6 9V6.500a4 4 0 0 1 8 0V9M4.500 9h11v7.500h-11z",
+  globe: "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM3 10h14M10 3c2.600 2 2.600 12 0 14M10 3c-2.600 2-2.600 12 0 14",
+  people: "M7.500 9.500a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5zM3 16c0-6 9-6 9 0M13 9.500a2 2 0 1 0 0-4M13.500 11.500c2.500.2 3.500 2 3.500 4.500",
+  machine: "M4 3.500h5v4H4zM11 12.500h5v4h-5zM6.500 7.500v7H11",
+  down: "M5 8l5 5 5-5",
+  expand: "M4 8V4h4M16 12v4h-4M4 4l5 5M16 16l-5-5",
+  replay: "M4 10a6 6 0 1 0 2-4.500M6 2v4h4M9 8l4 2.500-4 2.500z",
+};

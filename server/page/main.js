@@ -1,0 +1,12 @@
+// The composition root of the page: who is built with what, and in which order.
+
+import { App } from "./app.js";
+import { showGate } from "./views/gate.js";
+import { buildShell } from "./views/shell.js";
+
+const app = new App();
+const root = document.getElementById("root");
+
+app.onSignedOut = (reason) => showGate(root, app, reason);
+app.onSignedIn = () => buildShell(root, app);
+app.begin();

@@ -1,0 +1,103 @@
+// The one door through which markup enters the document.
+//
+// The server renders and sanitises Markdown; here everything is taken over element by element by an
+// allow-list once more, so that a fault there is no fault here. Drawings come from the same server
+// and pass the same door with a list of their own.
+
+const policy = globalThis.trustedTypes?.createPolicy("chorus-markup", { createHTML: (text) => text });
+
+const HTML_ELEMENTS = new Set([
+  "a", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
+  "pre", "s", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+]);
+const HTML_ATTRIBUTES = { ol: ["start"], td: ["align"], th: ["align"], code: ["class"] };
+const SVG_ELEMENTS = new Set([
+  "svg", "g", "path", "polygon", "polyline", "ellipse", "circle", "rect", "line", "text", "tspan",
+  "title",
+]);
+const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
+const CITATION = /\[(P\d{1,3})\]/g;
+
+/**
+ * The nodes of a sanitised answer.
+ *
+ * @param {string} html
+ * @param {(label: string) => Node | null} cite the node for a citation label; null leaves its text
+ */
+export function fromHtml(html, cite) {
+  const parsed = parse(html, "text/html");
+  const target = document.createDocumentFragment();
+  takeHtml(parsed.body, target, cite);
+  return target;
+}
+
+/** The drawing of an SVG text, as an element of this document; null where it is none. */
+export function fromSvg(text) {
+  const { documentElement } = parse(text, "image/svg+xml");
+  return documentElement.localName === "svg" ? takeSvg(documentElement) : null;
+}
+
+function parse(text, type) {
+  return new DOMParser().parseFromString(policy ? policy.createHTML(text) : text, type);
+}
+
+function takeHtml(source, target, cite) {
+  for (const node of source.childNodes) {
+    if (node.nodeType === Node.TEXT_NODE) target.append(...withCitations(node.data, source, cite));
+    if (node.nodeType !== Node.ELEMENT_NODE) continue;
+    if (!HTML_ELEMENTS.has(node.localName)) {
+      takeHtml(node, target, cite);
+      continue;
+    }
+    const element = document.createElement(node.localName);
+    for (const name of HTML_ATTRIBUTES[node.localName] ?? []) {
+      if (node.hasAttribute(name)) element.setAttribute(name, node.getAttribute(name));
+    }
+    if (node.localName === "a") link(element, node.getAttribute("href") ?? "");
+    takeHtml(node, element, cite);
+    target.append(node.localName === "table" ? scrolling(element) : element);
+  }
+}
+
+function link(element, href) {
+  if (!/^(https?:\/\/|mailto:)/i.test(href)) return;
+  element.href = href;
+  element.target = "_blank";
+  element.rel = "noopener noreferrer nofollow";
+}
+
+/** A wide table scrolls by itself, by keyboard too, and never widens the page. */
+function scrolling(table) {
+  const frame = document.createElement("div");
+  frame.className = "scrolling";
+  frame.tabIndex = 0;
+  frame.setAttribute("role", "region");
+  frame.setAttribute("aria-label", "Table");
+  frame.append(table);
+  return frame;
+}
+
+function withCitations(text, parent, cite) {
+  if (parent.closest("code, pre, a")) return [text];
+  const parts = [];
+  let end = 0;
+  for (const match of text.matchAll(CITATION)) {
+    const node = cite(match[1]);
+    if (node === null) continue;
+    parts.push(text.slice(end, match.index), node);
+    end = match.index + match[0].length;
+  }
+  return [...parts, text.slice(end)];
+}
+
+function takeSvg(source) {
+  const element = document.createElementNS(SVG_NAMESPACE, source.localName);
+  for (const { name, value } of source.attributes) {
+    if (!/^(on|href$|xlink|xmlns|style$)/i.test(name)) element.setAttribute(name, value);
+  }
+  for (const node of source.childNodes) {
+    if (node.nodeType === Node.TEXT_NODE) element.append(node.data);
+    else if (SVG_ELEMENTS.has(node.localName)) element.append(takeSvg(node));
+  }
+  return element;
+}

@@ -1,0 +1,86 @@
+// What this browser remembers between visits, beside the key: drafts, prompts that were not
+// acknowledged, what was seen, the session's token. A browser that keeps nothing is lived with.
+
+export class Memory {
+  /** The token belongs to one tab: two tabs with one session would push each other out. */
+  token = {
+    get: () => read(sessionStorage, "chorus.token"),
+    set: (token) => write(sessionStorage, "chorus.token", token),
+  };
+
+  get signedOut() {
+    return read(localStorage, "chorus.signed-out") === "yes";
+  }
+
+  set signedOut(isOut) {
+    write(localStorage, "chorus.signed-out", isOut ? "yes" : null);
+  }
+
+  draft(person, threadId) {
+    return read(localStorage, `chorus.draft.${person}.${threadId}`) ?? "";
+  }
+
+  keepDraft(person, threadId, text) {
+    write(localStorage, `chorus.draft.${person}.${threadId}`, text || null);
+  }
+
+  /** A prompt that was refused becomes the draft again, before what was typed since. */
+  giveBack(person, { threadId, text }) {
+    const typed = this.draft(person, threadId);
+    this.keepDraft(person, threadId, typed ? `${text}\n\n${typed}` : text);
+  }
+
+  outgoing(person) {
+    return parse(read(localStorage, `chorus.outgoing.${person}`), []);
+  }
+
+  keepOutgoing(person, prompt) {
+    this.#writeOutgoing(person, [...this.outgoing(person), prompt]);
+  }
+
+  dropOutgoing(person, id) {
+    this.#writeOutgoing(person, this.outgoing(person).filter((prompt) => prompt.id !== id));
+  }
+
+  #writeOutgoing(person, prompts) {
+    write(
+      localStorage,
+      `chorus.outgoing.${person}`,
+      prompts.length > 0 ? JSON.stringify(prompts) : null,
+    );
+  }
+
+  /** Pairs of thread and seq. */
+  seen(person) {
+    return parse(read(localStorage, `chorus.seen.${person}`), []);
+  }
+
+  keepSeen(person, seen) {
+    write(localStorage, `chorus.seen.${person}`, JSON.stringify([...seen]));
+  }
+}
+
+function read(storage, name) {
+  try {
+    return storage.getItem(name);
+  } catch {
+    return null; // storage is off in this browser
+  }
+}
+
+function write(storage, name, value) {
+  try {
+    if (value === null) storage.removeItem(name);
+    else storage.setItem(name, value);
+  } catch {
+    // Full or off: then it is not remembered, and nothing else suffers.
+  }
+}
+
+function parse(text, otherwise) {
+  try {
+    return text === null ? otherwise : JSON.parse(text);
+  } catch {
+    return otherwise;
+  }
+}

@@ -1,0 +1,71 @@
+// Search over everything that the person may read; a result leads to its message.
+
+import { h, icon } from "../dom.js";
+import { nameOf, percent, whenShort } from "../words.js";
+import { advice } from "../words.js";
+
+export class SearchResults {
+  constructor(app) {
+    this.app = app;
+    this.isOpen = false;
+    this.input = h("input", {
+      id: "search", type: "search", placeholder: "Search all you may read", "aria-label": "Search messages",
+      maxlength: 2000, autocomplete: "off", "aria-keyshortcuts": "Control+K",
+      on: {
+        keydown: (event) => event.key === "Escape" && this.close(),
+        input: () => this.input.value === "" && this.close(),
+      },
+    });
+    this.form = h("form", {
+      class: "search", role: "search",
+      on: { submit: (event) => { event.preventDefault(); this.find(); } },
+    }, icon("search"), this.input);
+    this.count = h("p", { class: "muted small", role: "status" });
+    this.list = h("ol", { class: "results" });
+    this.element = h("section", { class: "search-results", "aria-label": "Search results", hidden: true },
+      h("div", { class: "row between" }, this.count,
+        h("button", { type: "button", class: "link small", on: { click: () => this.close() } }, "Close")),
+      this.list);
+  }
+
+  async find() {
+    const query = this.input.value.trim();
+    if (!query) return;
+    this.isOpen = true;
+    this.element.hidden = false;
+    this.count.textContent = "Searching…";
+    this.app.schedule();
+    try {
+      const { results } = await this.app.search(query);
+      this.show(results);
+    } catch (error) {
+      this.count.textContent = error.code ? advice(error) : "The search failed.";
+      this.list.replaceChildren();
+    }
+  }
+
+  show(results) {
+    const { state } = this.app;
+    const how = state.hello?.embedder.semantic ? "nearest in meaning first" : "by words";
+    this.count.textContent = results.length === 0 ? "Nothing was found." : `${results.length} found, ${how}`;
+    this.list.replaceChildren(...results.map((prior) => {
+      const thread = state.summaries.get(prior.thread_id);
+      return h("li", {}, h("button", {
+        type: "button", class: "result",
+        on: { click: () => this.app.openThread(prior.thread_id, prior.message_id) },
+      },
+        h("span", { class: "result-head" },
+          h("bdi", {}, nameOf(state, prior.author)),
+          thread && h("bdi", { class: "muted" }, ` in ${thread.name}`),
+          h("span", { class: "muted" }, ` · ${whenShort(prior.created_at)} · ${percent(prior.score)}`)),
+        h("span", { class: "result-text", dir: "auto" }, prior.content.slice(0, 240))));
+    }));
+  }
+
+  close() {
+    this.isOpen = false;
+    this.element.hidden = true;
+    this.input.value = "";
+    this.app.schedule();
+  }
+}

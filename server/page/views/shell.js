@@ -1,0 +1,60 @@
+// The three areas of the page and how they share it: threads, conversation, machines.
+
+import { h, icon } from "../dom.js";
+import { Conversation } from "./conversation.js";
+import { Machines } from "./machines.js";
+import { StatusBar } from "./status.js";
+import { Threads } from "./threads.js";
+
+const AREAS = [
+  ["threads", "Threads", "people"],
+  ["conversation", "Conversation", "send"],
+  ["machines", "Machines", "machine"],
+];
+
+/** Build the page for a person who signs in. */
+export function buildShell(root, app) {
+  const threads = new Threads(app);
+  const conversation = new Conversation(app);
+  const machines = new Machines(app);
+  const status = new StatusBar(app);
+  const areas = new AreaSwitch(app);
+  threads.element.append(status.element);
+  const shell = h("div", { class: "shell" },
+    h("a", { class: "skip", href: "#prompt", on: { click: (event) => skip(event) } }, "Skip to the prompt"),
+    threads.element, conversation.element, machines.element, areas.element);
+  root.replaceChildren(shell);
+  for (const view of [threads, conversation, machines, status, areas]) app.addView(view);
+  app.addView({ update: () => (shell.dataset.area = app.ui.area) });
+  shell.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      app.setUi({ area: "threads" });
+      requestAnimationFrame(() => document.getElementById("search")?.focus());
+    }
+  });
+}
+
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("prompt")?.focus();
+}
+
+/** On narrow screens one area fills the page; these buttons choose which. */
+class AreaSwitch {
+  constructor(app) {
+    this.app = app;
+    this.buttons = AREAS.map(([area, label, symbol]) => h("button", {
+      type: "button", data: { area }, on: { click: () => app.setUi({ area }) },
+    }, icon(symbol), h("span", {}, label)));
+    this.element = h("nav", { class: "areas", "aria-label": "Areas of the page" }, ...this.buttons);
+  }
+
+  update() {
+    for (const button of this.buttons) {
+      const isShown = button.dataset.area === this.app.ui.area;
+      if (isShown) button.setAttribute("aria-current", "true");
+      else button.removeAttribute("aria-current");
+    }
+  }
+}

@@ -1,0 +1,54 @@
+// Whether the page is connected, and who is signed in. Never in the way.
+
+import { h, iconButton, setText } from "../dom.js";
+import { nameOf } from "../words.js";
+import { avatar } from "./avatar.js";
+import { openPersonDialog } from "./dialogs.js";
+
+export class StatusBar {
+  constructor(app) {
+    this.app = app;
+    this.dot = h("span", { class: "dot", "aria-hidden": "true" });
+    this.words = h("span", { class: "connection-words" });
+    this.now = h("button", { type: "button", class: "link", hidden: true, on: { click: () => app.client.retryNow() } }, "Try now");
+    this.who = h("button", { type: "button", class: "who", on: { click: () => openPersonDialog(app) } });
+    this.element = h("footer", { class: "status" },
+      this.who, h("p", { class: "connection", id: "connection" }, this.dot, this.words, this.now),
+      iconButton("more", "You and your key", () => openPersonDialog(app), { class: "icon-button who-more" }));
+    setInterval(() => this.update(), 1000);
+  }
+
+  update() {
+    const { connection, user } = this.app.state;
+    this.element.dataset.phase = connection.phase;
+    setText(this.words, sentence(connection));
+    this.now.hidden = connection.phase !== "waiting";
+    if (user && (user !== this.user || this.app.state.names !== this.names)) {
+      this.user = user;
+      this.names = this.app.state.names;
+      const name = nameOf(this.app.state, user.public_key);
+      this.who.replaceChildren(avatar(user.public_key, name), h("bdi", { class: "who-name" }, name));
+      this.who.setAttribute("aria-label", `You are ${name}`);
+    }
+  }
+}
+
+function sentence({ phase, retryAt, reason }) {
+  switch (phase) {
+    case "connected":
+      return "Connected";
+    case "connecting":
+      return "Connecting…";
+    case "signing_in":
+      return "Signing in…";
+    case "waiting": {
+      const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+      const what = navigator.onLine ? "Reconnecting" : "Offline; trying again";
+      return `${what} in ${seconds} s`;
+    }
+    case "ended":
+      return reason;
+    default:
+      return "Offline";
+  }
+}

@@ -1,0 +1,120 @@
+// The list of threads, the search over everything, and the way to a new thread.
+
+import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
+import { isUnread } from "../store.js";
+import { whenLong, whenShort } from "../words.js";
+import { openNewThreadDialog } from "./dialogs.js";
+import { SearchResults } from "./search.js";
+
+export class Threads {
+  constructor(app) {
+    this.app = app;
+    this.scope = "mine";
+    this.rows = new Map();
+    this.tabs = ["mine", "public"].map((scope) => h("button", {
+      type: "button", role: "tab", id: `scope-${scope}`, "aria-controls": "thread-list",
+      on: { click: () => this.choose(scope), keydown: (event) => this.arrow(event) },
+    }, scope === "mine" ? "Mine" : "Public"));
+    this.list = h("ul", { class: "thread-list" });
+    this.empty = h("p", { class: "muted empty" });
+    this.more = button("More threads", () => this.readMore(), { class: "button quiet wide" });
+    this.panel = h("div", { id: "thread-list", role: "tabpanel", class: "thread-panel" }, this.list, this.empty, this.more);
+    this.results = new SearchResults(app);
+    this.element = h("nav", { class: "threads", "aria-label": "Threads" },
+      h("header", { class: "threads-head" },
+        h("h1", { class: "wordmark" }, "Chorus"),
+        iconButton("plus", "New thread", () => openNewThreadDialog(app), { class: "icon-button primary" })),
+      this.results.form,
+      h("div", { class: "tabs", role: "tablist", "aria-label": "Which threads" }, ...this.tabs),
+      this.results.element,
+      this.panel);
+  }
+
+  choose(scope) {
+    this.scope = scope;
+    this.app.listThreads(scope);
+    this.app.schedule();
+    this.drawn = null;
+    this.update();
+  }
+
+  arrow(event) {
+    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    this.choose(this.scope === "mine" ? "public" : "mine");
+    this.tabs[this.scope === "mine" ? 0 : 1].focus();
+  }
+
+  readMore() {
+    const { next } = this.app.state.lists[this.scope];
+    if (next) this.app.listThreads(this.scope, next);
+  }
+
+  update() {
+    const { state } = this.app;
+    const drawn = [state.summaries, state.lists, state.seen, state.thread?.id, this.scope, this.results.isOpen];
+    if (this.drawn && drawn.every((part, place) => part === this.drawn[place])) return;
+    this.drawn = drawn;
+    this.tabs.forEach((tab, place) => {
+      const isChosen = (place === 0) === (this.scope === "mine");
+      tab.setAttribute("aria-selected", String(isChosen));
+      tab.tabIndex = isChosen ? 0 : -1;
+    });
+    this.panel.setAttribute("aria-labelledby", `scope-${this.scope}`);
+    this.panel.hidden = this.results.isOpen;
+    const { ids, next } = state.lists[this.scope];
+    const rows = keyed(this.rows, ids, (id) => new ThreadRow(this.app, id));
+    for (const row of rows) row.update();
+    arrange(this.list, rows.map((row) => row.element));
+    this.empty.hidden = ids.length > 0;
+    setText(this.empty, this.scope === "mine"
+      ? "No thread yet. Write a prompt, and one is made for it."
+      : "Nobody has made a public thread yet.");
+    this.more.hidden = !next;
+  }
+}
+
+class ThreadRow {
+  constructor(app, id) {
+    this.app = app;
+    this.id = id;
+    this.name = h("bdi", { class: "thread-name" });
+    this.when = h("time", { class: "thread-when" });
+    this.facts = h("span", { class: "thread-facts" });
+    this.link = h("a", {
+      class: "thread-link", href: `#/t/${id}`,
+      on: {
+        click: (event) => {
+          if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+          event.preventDefault();
+          app.openThread(id);
+        },
+      },
+    }, this.name, this.when, this.facts);
+    this.element = h("li", {}, this.link);
+  }
+
+  update() {
+    const { state } = this.app;
+    const summary = state.summaries.get(this.id);
+    const unread = isUnread(state, summary);
+    const isOpen = state.thread?.id === this.id;
+    if (summary === this.summary && unread === this.unread && isOpen === this.isOpen) return;
+    Object.assign(this, { summary, unread, isOpen });
+    setText(this.name, summary.name);
+    setText(this.when, whenShort(summary.updated_at));
+    this.when.dateTime = summary.updated_at;
+    this.when.title = whenLong(summary.updated_at);
+    const people = summary.co_authors.length;
+    this.facts.replaceChildren(
+      icon(summary.visibility === "public" ? "globe" : "lock"),
+      h("span", {}, [
+        summary.visibility,
+        people > 1 ? `${people} people` : null,
+        summary.status === "archived" ? "archived" : null,
+      ].filter(Boolean).join(" · ")),
+      unread && h("span", { class: "unread" }, "new"));
+    this.link.classList.toggle("is-unread", unread);
+    if (isOpen) this.link.setAttribute("aria-current", "page");
+    else this.link.removeAttribute("aria-current");
+  }
+}

@@ -1,0 +1,104 @@
+// Words for people: names, times, counts and the machines' own names as sentences. Pure, but for
+// the language and zone of the browser.
+
+const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const COUNT = new Intl.NumberFormat();
+
+export const STEP_WORDS = {
+  action: { name: "Action", does: "a first answer, without memory" },
+  experience: { name: "Experience", does: "what memory adds" },
+  intention: { name: "Intention", does: "what is really asked" },
+  observation: { name: "Observation", does: "patterns and gaps" },
+  update: { name: "Update", does: "enough, or another loop?" },
+  yield: { name: "Yield", does: "the final answer" },
+};
+
+/** A public key as people can compare it: its first and last four characters. */
+export function shortKey(key) {
+  return `${key.slice(0, 4)}…${key.slice(-4)}`;
+}
+
+/** What a person is called: the name they gave, else their short key. */
+export function nameOf(state, key) {
+  if (key === null || key === undefined) return "Chorus";
+  return state.names.get(key) ?? shortKey(key);
+}
+
+export function clockTime(moment) {
+  return TIME.format(new Date(moment));
+}
+
+/** The time for today, the day for what is older. */
+export function whenShort(moment, now = new Date()) {
+  const date = new Date(moment);
+  return date.toDateString() === now.toDateString() ? TIME.format(date) : DAY.format(date);
+}
+
+export function whenLong(moment) {
+  return FULL.format(new Date(moment));
+}
+
+/** How long is left, in the largest unit that says something. */
+export function timeLeft(until, now = Date.now()) {
+  const minutes = Math.floor((Date.parse(until) - now) / 60_000);
+  if (minutes < 0) return "over";
+  if (minutes < 1) return "less than a minute";
+  if (minutes < 90) return counted(minutes, "minute");
+  if (minutes < 48 * 60) return counted(Math.round(minutes / 60), "hour");
+  return counted(Math.round(minutes / 1440), "day");
+}
+
+export function counted(count, noun) {
+  return `${COUNT.format(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+export function number(value) {
+  return COUNT.format(value);
+}
+
+export function percent(fraction) {
+  return `${Math.round(fraction * 100)}%`;
+}
+
+/** `step_completed` as it is read aloud. */
+export function spaced(identifier) {
+  return identifier.replaceAll("_", " ");
+}
+
+/** `AskModel` as it is read aloud: "ask model". */
+export function uncamel(identifier) {
+  return identifier.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+}
+
+/** The last attempt's trouble, in plain words. */
+export const TROUBLE = {
+  ai_unavailable: "the model could not be reached",
+  ai_rejected: "the model refused: its key, quota or name needs an operator",
+  ai_invalid_output: "the model gave nothing usable",
+  storage_unavailable: "the server could not write to its disk",
+  internal: "the server failed",
+};
+
+/** What a refusal means for the person, beyond the server's sentence. */
+export function advice(refused) {
+  const wait = refused.retryAfterMs ? ` Try again in ${Math.ceil(refused.retryAfterMs / 1000)} s.` : "";
+  switch (refused.code) {
+    case "storage_unavailable":
+      return "The server cannot write: its disk may be full. Nothing of yours is lost; it stays here.";
+    case "shutting_down":
+      return "The server is going down; the page goes on when it is back.";
+    case "rate_limited":
+    case "thread_busy":
+      return `${refused.message}${wait}`;
+    default:
+      return `${refused.message}${wait}`;
+  }
+}
+
+/** A file name out of a thread's name. */
+export function fileName(name, ending) {
+  const stem = name.normalize("NFKC").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "");
+  return `${stem.slice(0, 60) || "thread"}.${ending}`;
+}

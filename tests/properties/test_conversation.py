@@ -1,0 +1,461 @@
+"""Decisions about threads under random commands: the rules that hold after each of them.
+
+The commands are those that people, timers and the model can bring about in any order; `History`
+keeps what a journal would hold, and every rule is checked against that after each decision.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from machines.conversation import decide, open_thread
+from machines.draft import Decision
+from machines.models.chorus import ChorusState, Health, RunStatus
+from machines.models.commands import (
+    AdvanceRun,
+    Archive,
+    ChangeBalance,
+    Expire,
+    Facts,
+    Invite,
+    LeaveCoAuthorship,
+    OpenThread,
+    Policy,
+    Rename,
+    RetryRun,
+    StopRun,
+    SubmitMessage,
+    ThreadCommand,
+    Vote,
+    Withdraw,
+)
+from machines.models.domain import (
+    Created,
+    Deleted,
+    Message,
+    MessageStatus,
+    Thread,
+    ThreadStatus,
+    Updated,
+    Valid,
+    Visibility,
+)
+from machines.models.domain import Decision as Ballot
+from machines.models.effects import AICall, RecallPriors, RunEffect, StopAttempt
+from machines.models.errors import InvalidTransition, RequestRefused
+from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
+from machines.models.journal import Batch, IndexMessage, JournalEntry, ThreadFired
+from machines.replay import replay_run
+from machines.steps import effect_under_way
+from machines.thread import StateManager, Success
+from tests.transitions import chorus_scenarios as loop
+from tests.transitions.values import ALICE, BOB, CAROL, NOW, PEOPLE, THREAD, uuid
+
+POLICY: Final = Policy(
+    max_iterations=2,
+    max_attempts=2,
+    thread_queue=2,
+    pending_per_user=2,
+    pending_per_thread=3,
+    approval_days=1,
+)
+DAY: Final = timedelta(days=1)
+STREAM: Final = thread_stream(THREAD)
+NOBODY_ELSE: Final = MessageId(uuid(9_999))
+"""An id that no thread has."""
+
+
+@dataclass
+class History:
+    """What a journal would hold of one thread, and the facts of its room."""
+
+    facts: Facts
+    now: datetime = NOW
+    ids: int = 10_000
+    entries: list[JournalEntry] = field(default_factory=list)
+    thread: Thread | None = None
+    messages: dict[str, Message] = field(default_factory=dict)
+    runs: dict[str, ChorusState] = field(default_factory=dict)
+    timers: set[TimerId] = field(default_factory=set)
+    remembered: list[MessageId] = field(default_factory=list)
+    """Messages that the memory was asked to hold."""
+    under_way: dict[str, RunEffect] = field(default_factory=dict)
+    """The last effect that each run asked for and nobody stopped."""
+    versions: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def fresh(self) -> tuple[str, ...]:
+        """Enough ids for any command."""
+        self.ids += 20
+        return tuple(uuid(number) for number in range(self.ids, self.ids + 20))
+
+    def named(self, command: ThreadCommand) -> Facts:
+        """The facts, with the message and the run that the command names."""
+        message_id = getattr(command, "message_id", None)
+        run = None
+        if isinstance(command, StopRun | RetryRun):
+            run = self.runs.get(command.run_id)
+            message_id = run.message_id if run else None
+        message = self.messages.get(message_id) if message_id else None
+        return self.facts.model_copy(update={"message": message, "run": run})
+
+    def keep(self, decision: Decision) -> None:
+        """Make a decision part of the history, checking it as a journal would."""
+        batch = decision.batch
+        head = self.entries[-1].seq if self.entries else 0
+        assert batch.expected == {STREAM: head}
+        assert batch.entries, "a decision that changes nothing is a refusal"
+        for seq, draft in enumerate(batch.entries, head + 1):
+            assert draft.stream == STREAM
+            self._keep_changes(draft.changes)
+            self.entries.append(JournalEntry(seq=seq, **dict(draft)))
+        for context in batch.run_contexts:
+            run = self.runs[context.id]
+            self.runs[context.id] = run.model_copy(update={"messages": context.messages})
+        self._keep_rows(batch)
+        for effect in decision.effects:
+            match effect:
+                case StopAttempt(run_id=run_id):
+                    self.under_way.pop(run_id, None)
+                case AICall(run_id=run_id) | RecallPriors(run_id=run_id):
+                    self.under_way[run_id] = effect
+                case _:
+                    pytest.fail(f"{type(effect).__name__} belongs into the batch")
+        self.facts = decision.facts
+
+    def _keep_changes(self, changes: tuple[Created | Updated | Deleted, ...]) -> None:
+        for change in changes:
+            assert not isinstance(change, Deleted), "nothing of a thread is ever deleted"
+            known = self.versions.get((change.kind, change.id), 0)
+            assert isinstance(change, Created) == (known == 0)
+            assert change.version > known, f"the version of a {change.kind} strictly increases"
+            self.versions[change.kind, change.id] = change.version
+            match change.kind:
+                case "thread":
+                    self.thread = Thread.model_validate(change.value)
+                case "message":
+                    self.messages[change.id] = Message.model_validate(change.value)
+                case "run":
+                    before = self.runs.get(change.id)
+                    run = ChorusState.model_validate(change.value)
+                    messages = before.messages if before else ()
+                    self.runs[change.id] = run.model_copy(update={"messages": messages})
+                case kind:
+                    pytest.fail(f"a decision about a thread changes no {kind}")
+
+    def _keep_rows(self, batch: Batch) -> None:
+        self.timers -= set(batch.cancelled_timers)
+        self.timers |= {row.id for row in batch.timers}
+        self.remembered += [
+            task.message_id for task in batch.memory if isinstance(task, IndexMessage)
+        ]
+
+
+def opened(visibility: Visibility) -> History:
+    """The history of a thread that Alice has just opened."""
+    command = OpenThread(thread_id=THREAD, at=NOW, by=ALICE, name="T", visibility=visibility)
+    decision = open_thread(command)
+    history = History(decision.facts, thread=decision.facts.view.thread)
+    history.keep(decision)
+    return history
+
+
+# --- Commands ------------------------------------------------------------------------------------
+
+Draw = Callable[[st.SearchStrategy[object]], object]
+
+
+def draw_command(data: st.DataObject, history: History) -> ThreadCommand:
+    """Something that may happen next; about every other one is refused."""
+    history.now += data.draw(st.sampled_from([timedelta(seconds=1), timedelta(hours=9)]))
+    kind = data.draw(st.sampled_from(_KINDS))
+    by: PublicKey = data.draw(st.sampled_from(PEOPLE))
+    base = {"thread_id": THREAD, "at": history.now, "ids": history.fresh()}
+    messages = [*history.messages, NOBODY_ELSE]
+    pending = [each.id for each in history.facts.view.pending] or messages
+    live = list(history.facts.view.runs)
+    run_ids = [*history.runs, RunId(uuid(9_998))]
+    match kind:
+        case "submit":
+            return SubmitMessage(**base, by=by, content=f"Said {history.ids}")
+        case "vote":
+            return Vote(
+                **base,
+                by=by,
+                message_id=data.draw(st.sampled_from(pending)),
+                decision=data.draw(st.sampled_from([Ballot.APPROVE] * 3 + [Ballot.REJECT])),
+            )
+        case "withdraw":
+            return Withdraw(**base, by=by, message_id=data.draw(st.sampled_from(messages)))
+        case "expire":
+            return Expire(**base, by=None, message_id=data.draw(st.sampled_from(pending)))
+        case "stop":
+            return StopRun(**base, by=by, run_id=data.draw(st.sampled_from(run_ids)))
+        case "retry":
+            return RetryRun(**base, by=by, run_id=data.draw(st.sampled_from(run_ids)))
+        case "invite":
+            newcomer = data.draw(st.sampled_from(PEOPLE))
+            return Invite(**base, by=by, public_key=newcomer)
+        case "leave":
+            return LeaveCoAuthorship(**base, by=by)
+        case "rename":
+            return Rename(**base, by=by, name=f"Name {history.ids}")
+        case "archive":
+            return Archive(**base, by=by)
+        case "balance":
+            amount = data.draw(st.integers(-3, 3).filter(bool))
+            return ChangeBalance(**base, by=None, amount=amount, cause="a test")
+        case _:
+            run = data.draw(st.sampled_from(live)) if live else loop.queued()
+            event = data.draw(st.sampled_from(list(loop.events_at(run))))
+            return AdvanceRun(**base, by=None, run_id=run.id, event=event)
+
+
+_KINDS: Final = (
+    *(["submit"] * 4),
+    *(["vote"] * 5),
+    *(["advance"] * 8),
+    *("withdraw", "expire", "stop", "retry", "invite", "leave", "rename", "balance"),
+)
+
+
+# --- The rules -----------------------------------------------------------------------------------
+
+
+def check_rules(history: History) -> None:
+    """Everything that is true of a thread at any time."""
+    view = history.facts.view
+    assert view.head_seq == len(history.entries) == history.entries[-1].seq
+    assert view.thread == history.thread, "the room knows what the journal holds"
+    thread = view.thread
+    assert isinstance(thread.validate_state(), Valid)
+    assert thread.co_authors, "co-authors are never empty"
+    assert thread.token_balance >= 0
+    indices = sorted(message.index for message in history.messages.values())
+    assert indices == list(range(thread.message_count))
+    _check_messages(history)
+    _check_runs(history)
+
+
+def _check_messages(history: History) -> None:
+    view = history.facts.view
+    waiting = [each for each in history.messages.values() if each.status is MessageStatus.PENDING]
+    assert sorted(waiting, key=lambda each: each.index) == list(view.pending)
+    for message in history.messages.values():
+        assert isinstance(message.validate_state(), Valid), message.validate_state()
+        assert message.status is not MessageStatus.SUBMITTED
+    for message in waiting:
+        assert set(message.electors) <= set(view.thread.co_authors), "who left counts no more"
+    timers = {each for each in history.timers if each.startswith("approval:")}
+    assert timers == {f"approval:{each.id}" for each in waiting}
+    approved = [
+        each.id for each in history.messages.values() if each.status is MessageStatus.APPROVED
+    ]
+    assert sorted(history.remembered) == sorted(approved), "each is remembered, and once"
+    recent = history.facts.recent
+    assert [each.index for each in recent] == sorted({each.index for each in recent})
+    assert all(history.messages[each.id] == each for each in recent)
+    assert {each.id for each in recent} == set(approved[-len(recent) :] if recent else ())
+
+
+def _check_runs(history: History) -> None:
+    view = history.facts.view
+    unfinished = {each.id: each for each in history.runs.values() if not each.status.final}
+    assert {each.id: each for each in view.runs} == unfinished
+    running = [each for each in view.runs if each.status is RunStatus.RUNNING]
+    assert len(running) <= 1, "at most one run of a thread is under way"
+    if view.runs:
+        assert view.runs[0] in running, "a run waits only while another is under way"
+    recovering = [each for each in running if each.health is Health.RECOVERING]
+    timers = {each for each in history.timers if each.startswith("retry:")}
+    assert timers == {f"retry:{each.id}" for each in recovering}
+    for run in history.runs.values():
+        assert isinstance(run.validate_state(), Valid), run.validate_state()
+    for run in running:
+        if run.health is Health.STABLE:
+            assert history.under_way[run.id] == effect_under_way(run)
+    if view.thread.status is ThreadStatus.ARCHIVED:
+        assert (view.runs, view.pending) == ((), ())
+
+
+def check_entries(history: History) -> None:
+    """Everything that is true of a thread's journal as a whole."""
+    statuses: dict[str, list[str]] = {}
+    for entry in history.entries:
+        message = entry.data.get("message")
+        hidden = isinstance(message, dict) and message["status"] != "approved"
+        assert (entry.restricted_to is not None) == hidden, entry.kind
+        if entry.type == "chorus_response":
+            statuses.setdefault(str(entry.data["run_id"]), []).append(entry.kind)
+    assert statuses.keys() == history.runs.keys()
+    for run_id, told in statuses.items():
+        assert told[0] == "queued"
+        ends = [each for each in told if each in {"finished", "failed", "cancelled"}]
+        final = history.runs[run_id].status
+        assert ends == ([final.value] if final.final else [])
+        assert not ends or told[-1] == ends[0], "nothing follows the end of a run"
+        assert replay_run(RunId(run_id), history.entries) == history.runs[run_id]
+    assert _replayed_thread(history) == history.thread
+
+
+def _replayed_thread(history: History) -> Thread:
+    (created,) = history.entries[0].changes
+    assert isinstance(created, Created)
+    thread = Thread.model_validate(created.value)
+    for fired in (each for entry in history.entries for each in entry.fired):
+        if isinstance(fired, ThreadFired):
+            result = StateManager.transition(thread, fired.event)
+            assert isinstance(result, Success)
+            thread = result.new_state
+    return thread
+
+
+# --- Tests ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(data=st.data(), visibility=st.sampled_from(Visibility))
+def test_every_rule_holds_after_every_command(data: st.DataObject, visibility: Visibility) -> None:
+    history = opened(visibility)
+    for _ in range(data.draw(st.integers(5, 40))):
+        perform(history, draw_command(data, history))
+    check_entries(history)
+    if data.draw(st.booleans()):
+        by = history.facts.view.thread.co_authors[0]
+        command = Archive(thread_id=THREAD, at=history.now, by=by, ids=history.fresh())
+        assert perform(history, command) is not None
+        check_entries(history)
+        for _ in range(5):
+            command_after = draw_command(data, history)
+            assert perform(history, command_after) is None, "an archived thread is only read"
+
+
+def perform(history: History, command: ThreadCommand) -> Decision | None:
+    """Decide and keep; None where the command was refused."""
+    facts = history.named(command)
+    before = facts.model_dump_json()
+    try:
+        decision = decide(facts, command, POLICY)
+    except (RequestRefused, InvalidTransition):
+        assert facts.model_dump_json() == before
+        return None
+    again = decide(facts, command, POLICY)
+    assert (again.batch, again.facts, again.effects) == (
+        *(decision.batch, decision.facts, decision.effects),
+    ), "the same command on the same facts is the same decision"
+    assert facts.model_dump_json() == before
+    history.keep(decision)
+    check_rules(history)
+    return decision
+
+
+def test_random_histories_reach_what_they_are_for() -> None:
+    """Long runs of plausible commands end runs and decide votes; else the rules test nothing."""
+    history = opened(Visibility.PUBLIC)
+    for command in _plausible(history):
+        assert perform(history, command) is not None, command
+    ended = {each.status for each in history.runs.values()}
+    assert ended == {RunStatus.FINISHED, RunStatus.CANCELLED}
+    check_entries(history)
+
+
+def _plausible(history: History) -> Iterator[ThreadCommand]:
+    def base() -> dict[str, object]:
+        history.now += timedelta(seconds=1)
+        return {"thread_id": THREAD, "at": history.now, "ids": history.fresh()}
+
+    yield Invite(**base(), by=ALICE, public_key=BOB)
+    yield SubmitMessage(**base(), by=CAROL, content="From outside")
+    pending = history.facts.view.pending[0].id
+    yield SubmitMessage(**base(), by=ALICE, content="From inside")
+    yield Vote(**base(), by=ALICE, message_id=pending, decision=Ballot.APPROVE)
+    yield Vote(**base(), by=BOB, message_id=pending, decision=Ballot.APPROVE)
+    assert CAROL in history.facts.view.thread.co_authors
+    while len(history.facts.view.runs) > 1:
+        run = history.facts.view.runs[0]
+        recalls = isinstance(history.under_way[run.id], RecallPriors)
+        event = loop.recalled(run, ()) if recalls else loop.answered(run)
+        yield AdvanceRun(**base(), by=None, run_id=run.id, event=event)
+    yield StopRun(**base(), by=CAROL, run_id=history.facts.view.runs[0].id)
+
+
+def with_pending() -> tuple[History, MessageId]:
+    """A public thread of Alice and Bob, and a message of Carol that Alice approved."""
+    history = opened(Visibility.PUBLIC)
+    commands = (
+        Invite(thread_id=THREAD, at=NOW, by=ALICE, public_key=BOB),
+        SubmitMessage(
+            thread_id=THREAD, at=NOW, by=CAROL, ids=history.fresh(), content="May I come in?"
+        ),
+    )
+    for command in commands:
+        assert perform(history, command) is not None
+    message_id = history.facts.view.pending[0].id
+    vote = Vote(thread_id=THREAD, at=NOW, by=ALICE, message_id=message_id, decision=Ballot.APPROVE)
+    assert perform(history, vote) is not None
+    return history, message_id
+
+
+@pytest.mark.parametrize("ballot", Ballot)
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1)])
+def test_a_vote_at_or_after_the_deadline_expires_the_message_and_is_refused(
+    ballot: Ballot, late: timedelta
+) -> None:
+    history, message_id = with_pending()
+    vote = Vote(
+        thread_id=THREAD,
+        at=NOW + DAY + late,
+        by=BOB,
+        message_id=message_id,
+        decision=ballot,
+        ids=history.fresh(),
+    )
+    decision = perform(history, vote)
+    assert decision is not None
+    assert isinstance(decision.refused, InvalidTransition)
+    assert decision.refused.guards == ("deadline_is_ahead",)
+    (entry,) = decision.batch.entries
+    assert entry.kind == "message_expired"
+    assert entry.by is None
+    message = history.messages[message_id]
+    assert message.status is MessageStatus.EXPIRED
+    assert [each.co_author for each in message.approvals] == [ALICE], "it was not counted"
+    assert decision.run_id is None
+
+
+def test_the_deciding_vote_is_one_batch_with_all_that_follows_from_it() -> None:
+    history, message_id = with_pending()
+    vote = Vote(
+        thread_id=THREAD,
+        at=NOW + DAY - timedelta(microseconds=1),
+        by=BOB,
+        message_id=message_id,
+        decision=Ballot.APPROVE,
+        ids=history.fresh(),
+    )
+    decision = perform(history, vote)
+    assert decision is not None
+    assert [each.kind for each in decision.batch.entries] == [
+        *("vote_cast", "message_approved", "co_author_joined", "queued", "started"),
+    ]
+    assert decision.refused is None
+    assert decision.run_id == history.facts.view.runs[0].id
+    assert history.facts.view.thread.co_authors == (ALICE, BOB, CAROL)
+
+
+def test_an_empty_electorate_never_approves() -> None:
+    history, message_id = with_pending()
+    carol_in = Invite(thread_id=THREAD, at=NOW, by=ALICE, public_key=CAROL)
+    assert perform(history, carol_in) is not None
+    for leaver in (ALICE, BOB):
+        leave = LeaveCoAuthorship(thread_id=THREAD, at=NOW, by=leaver, ids=history.fresh())
+        assert perform(history, leave) is not None
+    message = history.messages[message_id]
+    assert (message.status, message.electors) == (MessageStatus.PENDING, ())
+    expire = Expire(thread_id=THREAD, at=NOW + DAY, by=None, message_id=message_id)
+    assert perform(history, expire) is not None
+    assert history.messages[message_id].status is MessageStatus.EXPIRED
