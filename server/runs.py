@@ -40,7 +40,7 @@ from machines.models.errors import (
 )
 from machines.models.events import (
     AIFailed,
-    ChorusEvent,
+    EffectResult,
     NetworkFailed,
     PriorsRetrieved,
     RetryDue,
@@ -211,7 +211,7 @@ class Chorus:
 
     async def _ask(self, call: AICall) -> None:
         stream = self._streams[call.run_id] = _Stream(call)
-        event: ChorusEvent
+        event: EffectResult
         try:
             answer = await self._model.answer(call, lambda text: self._gather(stream, text))
         except AttemptFailed as failed:
@@ -324,7 +324,7 @@ class Chorus:
         self,
         thread_id: ThreadId,
         run_id: RunId,
-        event: ChorusEvent,
+        event: EffectResult,
         *,
         only_for: frozenset[PublicKey] | None = None,
     ) -> bool:

@@ -58,6 +58,18 @@ class SocketServices:
     """Told the code of each error that is about a frame."""
 
 
+def new_websocket(
+    *, compress: bool, max_frame_bytes: int = MAX_FRAME_BYTES
+) -> web.WebSocketResponse:
+    """A websocket as every client meets it; to be prepared with its request."""
+    return web.WebSocketResponse(
+        protocols=(SUBPROTOCOL,),
+        heartbeat=HEARTBEAT_SECONDS,
+        max_msg_size=max_frame_bytes + 1,  # aiohttp's bound is exclusive, PROTOCOL's is not
+        compress=compress,
+    )
+
+
 class Sockets:
     """All open websockets of this process, and the handler that serves them."""
 
@@ -81,13 +93,7 @@ class Sockets:
         ]
         if offered and SUBPROTOCOL not in offered:
             raise web.HTTPBadRequest(text=f"The subprotocol is {SUBPROTOCOL}.\n")
-        ws = web.WebSocketResponse(
-            protocols=(SUBPROTOCOL,),
-            heartbeat=HEARTBEAT_SECONDS,
-            # aiohttp's bound is exclusive, PROTOCOL's is not.
-            max_msg_size=MAX_FRAME_BYTES + 1,
-            compress=self._services.compress,
-        )
+        ws = new_websocket(compress=self._services.compress)
         await ws.prepare(request)
         transport = request.transport
         if self._going_away or transport is None:
@@ -196,6 +202,7 @@ class _Socket:
     async def _take(self, raw: str) -> None:
         """Enqueue a frame, or refuse it; a flood waits here, and TCP slows who sends it."""
         self._services.on_frame()
+        wait = self._bucket.try_take()
         try:
             request = decode_client_frame(raw)
         except FrameError as error:
@@ -203,18 +210,17 @@ class _Socket:
             self._bad_frames += 1
             if self._bad_frames >= MAX_BAD_FRAMES:
                 self.close(CLOSE_ABUSE, "too many bad frames")
-            await self._outbox.room()
-            return
-        self._bad_frames = 0
-        wait = self._bucket.try_take()
-        if wait is None:
-            await self._requests.put(request)
-            return
-        limited = RequestRefused(
-            ErrorCode.RATE_LIMITED, "Too many frames.", retry_after_ms=wait, retryable=True
-        )
-        self._refuse(limited, request.id)
-        await asyncio.sleep(wait / 1000)
+        else:
+            self._bad_frames = 0
+            if wait is None:
+                await self._requests.put(request)
+                return
+            limited = RequestRefused(
+                ErrorCode.RATE_LIMITED, "Too many frames.", retry_after_ms=wait, retryable=True
+            )
+            self._refuse(limited, request.id)
+        await self._outbox.room()
+        await asyncio.sleep((wait or 0) / 1000)
 
     def _refuse(self, error: RequestRefused, re: str | None) -> None:
         self._services.on_refusal(error.code.value)

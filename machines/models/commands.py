@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 
 from machines.models.chorus import BACKOFF_BASE_MS, ChorusState
 from machines.models.domain import Decision, Frozen, Message, Visibility
-from machines.models.events import ChorusEvent
+from machines.models.events import EffectResult
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
 from machines.models.journal import ThreadView
 
@@ -138,7 +138,7 @@ class AdvanceRun(_Command):
     """An effect came back, or a timer fired: an event for one run."""
 
     run_id: RunId
-    event: ChorusEvent
+    event: EffectResult
 
 
 ThreadCommand = (

@@ -108,6 +108,18 @@ class RunCancelled(Frozen):
     by: PublicKey | None
 
 
+EffectResult = Annotated[
+    PriorsRetrieved
+    | StepCompleted
+    | AIFailed
+    | NetworkFailed
+    | AttemptDelayed
+    | StateLost
+    | RetryDue,
+    Field(discriminator="event"),
+]
+"""What the shell brings to a run. Starting and stopping one is for the thread to decide."""
+
 ChorusEvent = Annotated[
     RunStarted
     | PriorsRetrieved

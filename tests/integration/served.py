@@ -75,6 +75,17 @@ class ServerProcess:
         """SIGKILL: nothing is told, nothing is finished."""
         await self._end(signal.SIGKILL)
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs, or ran last."""
+        assert self._process is not None
+        return self._process.pid
+
+    async def ended(self) -> int:
+        """Wait for an end that nobody asked for; gives the exit code."""
+        assert self._process is not None
+        return await self._process.wait()
+
     def tell(self, what: signal.Signals) -> None:
         """Send a signal, and do not wait."""
         assert self._process is not None

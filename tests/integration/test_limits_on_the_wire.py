@@ -246,9 +246,8 @@ async def test_a_session_ends_when_its_time_is_over(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("short")
-    async with served(folder, session_hours=0.0003) as server:
+    async with served(folder, session_hours=0.0005) as server:
         async with signed_in(server.url) as alice:
-            await alice.new_thread()
             assert await alice.close_code() == 4001
         async with connected(server.url) as again:
             assert (await again.refusal("resume", token=alice.token)).code == "auth_failed"
