@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from machines.chorus import chorus_machine
 from machines.connection import MAX_SIGN_IN_FAILURES, connection_machine
 from machines.models import effects
-from machines.models.chorus import BACKOFF_BASE_MS, Health, RunStatus
+from machines.models.chorus import BACKOFF_BASE_MS, Awaited, Health, RunStatus
 from machines.models.connection import ConnectionState, ConnectionStatus
 from machines.models.domain import (
     Valid,
@@ -24,12 +24,14 @@ from machines.models.events import (
     SessionLookedUp,
     SignatureChecked,
 )
+from machines.models.outputs import StepEnum
 from machines.recovery import BACKOFF_CAP_MS, MAX_REBUILDS, backoff_ms
 from machines.runtime import Accepted, Refusal
 from machines.steps import is_complete
 from tests.transitions import chorus_scenarios as run
 from tests.transitions import connection_scenarios as link
 from tests.transitions.spaces import likely_link_events, likely_run_events, link_events, run_events
+from tests.transitions.values import prior
 from tests.transitions.walks import Walk, walks
 
 # --- Chorus --------------------------------------------------------------------------------------
@@ -123,6 +125,14 @@ def test_a_prior_keeps_its_place_once_it_was_supplied(walk: Walk) -> None:
     """Its label in citations is its place."""
     for each in walk.accepted:
         assert each.after.priors[: len(each.before.priors)] == each.before.priors
+
+
+def test_a_later_search_adds_new_priors_behind_those_that_have_their_labels() -> None:
+    searching = run.running(StepEnum.EXPERIENCE, iteration=2, awaiting=Awaited.PRIORS)
+    outcome = chorus_machine().fire(searching, run.recalled(searching))
+    assert isinstance(outcome, Accepted)
+    assert searching.priors == (prior(1), prior(2))
+    assert outcome.state.priors == (prior(1), prior(2), prior(3))
 
 
 @given(st.integers(1, 60), st.floats(0, 1, exclude_max=True))

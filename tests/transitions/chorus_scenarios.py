@@ -70,10 +70,14 @@ def started(*, busy: bool = False) -> RunStarted:
 
 
 def recalled(
-    run: ChorusState, priors: tuple[Prior, ...] = (prior(1), prior(2)), **changes: Any
+    run: ChorusState, priors: tuple[Prior, ...] | None = None, **changes: Any
 ) -> PriorsRetrieved:
-    """The memory's answer to the current attempt; `changes` make it late or foreign."""
-    return PriorsRetrieved(**{**_attempt(run), "priors": priors, "available": True, **changes})
+    """The memory's answer to the current attempt; `changes` make it late or foreign.
+
+    Where no priors are named, one is known from the iteration before and one is new.
+    """
+    usual = (prior(run.iteration), prior(run.iteration + 1)) if priors is None else priors
+    return PriorsRetrieved(**{**_attempt(run), "priors": usual, "available": True, **changes})
 
 
 def answered(run: ChorusState, *, loop: bool = False, **changes: Any) -> StepCompleted:

@@ -114,6 +114,7 @@ def likely_run_events(state: ChorusState) -> Iterator[ChorusEvent]:
     elif state.awaiting is Awaited.PRIORS:
         yield run.recalled(state)
         yield run.recalled(state, (), available=False)
+        yield run.network_failed(state)
     else:
         yield run.answered(state)
         yield run.answered(state, loop=True)
