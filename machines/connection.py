@@ -8,7 +8,9 @@ Guards read what effects brought back (`VerifySignature`, `CheckAccess`, `LookUp
 knows no cryptography and no storage. An error on one connection is a value in that connection.
 """
 
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import ClassVar
 
 from statemachine import State
@@ -28,6 +30,17 @@ from machines.runtime import Machine
 
 MAX_SIGN_IN_FAILURES = 3
 """The third failed sign-in closes the socket."""
+
+_NOTHING_ASKED: Mapping[str, bool | None] = MappingProxyType(
+    {
+        "claimed_key": None,
+        "challenge": None,
+        "checking": False,
+        "looked_up": None,
+        "wanted_thread": None,
+    }
+)
+"""Fields of a connection that waits for nothing."""
 
 CLOSE_SIGNED_OUT = 1000
 CLOSE_NOT_AUTHENTICATED = 4001
@@ -56,7 +69,9 @@ class ConnectionChart(Chart):
         closed = State(final=True)
 
         connect = connecting.to(authenticating, on="ask_for_challenge")
-        challenge_issued = authenticating.to(authenticating, on="send_challenge")
+        challenge_issued = authenticating.to(
+            authenticating, cond="challenge_is_awaited", on="send_challenge"
+        )
         authenticate = (
             authenticating.to(
                 authenticating,
@@ -77,38 +92,53 @@ class ConnectionChart(Chart):
             )
         )
         signature_checked = (
-            authenticating.to(ready, cond="signature_is_valid", on=["sign_in", "welcome"])
+            authenticating.to(
+                ready,
+                cond=["signature_is_being_checked", "signature_is_valid"],
+                on=["sign_in", "welcome"],
+            )
             | authenticating.to(
                 connecting,
-                cond="failures_left",
+                cond=["signature_is_being_checked", "failures_left"],
                 unless="signature_is_valid",
                 on=["count_failure", "refuse_sign_in"],
             )
             | authenticating.to(
                 closed,
+                cond="signature_is_being_checked",
                 unless=["signature_is_valid", "failures_left"],
                 on=["count_failure", "refuse_sign_in", "turn_away"],
             )
         )
         resume = connecting.to(connecting, on="look_up_session") | interrupted.to(
-            interrupted, on="look_up_session"
+            interrupted, cond="token_is_of_this_session", on="look_up_session"
         )
         session_looked_up = (
-            connecting.to(ready, cond="session_is_valid", on=["sign_in", "welcome_back"])
+            connecting.to(
+                ready,
+                cond=["session_is_the_one_looked_up", "session_is_valid"],
+                on=["sign_in", "welcome_back"],
+            )
             | connecting.to(
                 connecting,
-                cond="failures_left",
+                cond=["session_is_the_one_looked_up", "failures_left"],
                 unless="session_is_valid",
                 on=["count_failure", "refuse_sign_in"],
             )
             | connecting.to(
                 closed,
+                cond="session_is_the_one_looked_up",
                 unless=["session_is_valid", "failures_left"],
                 on=["count_failure", "refuse_sign_in", "turn_away"],
             )
-            | interrupted.to(ready, cond="session_is_valid", on=["sign_in", "welcome_back"])
+            | interrupted.to(
+                ready,
+                cond=["session_is_the_one_looked_up", "session_is_valid"],
+                on=["sign_in", "welcome_back"],
+            )
             | interrupted.to(
                 connecting,
+                cond="session_is_the_one_looked_up",
                 unless="session_is_valid",
                 on=["forget", "count_failure", "refuse_sign_in"],
             )
@@ -167,7 +197,19 @@ class ConnectionChart(Chart):
             | interrupted.to(closed, on="forget")
         )
 
-    # Guards
+    # Guards: results are of what was asked last, so that a late one signs nobody in
+
+    def challenge_is_awaited(self) -> bool:
+        return self.model.state.claimed_key is not None
+
+    def signature_is_being_checked(self) -> bool:
+        return bool(self.model.state.checking)
+
+    def token_is_of_this_session(self) -> bool:
+        return bool(self.model.event.token_hash == self.model.state.token_hash)
+
+    def session_is_the_one_looked_up(self) -> bool:
+        return bool(self.model.event.token_hash == self.model.state.looked_up)
 
     def challenge_is_open(self) -> bool:
         """A nonce serves once."""
@@ -188,6 +230,7 @@ class ConnectionChart(Chart):
         event = self.model.event
         return (
             event.session is not None
+            and event.session.id == event.token_hash
             and event.user is not None
             and event.user.public_key == event.session.public_key
             and event.at < event.session.expires_at
@@ -214,12 +257,13 @@ class ConnectionChart(Chart):
         state: ConnectionState = self.model.state
         assert state.claimed_key is not None  # noqa: S101 - authenticating begins with a key
         self._set(
+            claimed_key=None,
             challenge=Challenge(
                 public_key=state.claimed_key,
                 statement=event.statement,
                 nonce=event.nonce,
                 expires_at=event.expires_at,
-            )
+            ),
         )
         self._send(
             server_frames.ChallengeFrame(
@@ -231,7 +275,7 @@ class ConnectionChart(Chart):
 
     def verify_signature(self) -> None:
         challenge: Challenge = self.model.state.challenge
-        self._set(challenge=None)
+        self._set(challenge=None, checking=True)
         self._emit(
             effects.VerifySignature(
                 public_key=challenge.public_key,
@@ -245,8 +289,7 @@ class ConnectionChart(Chart):
         self._set(
             ConnectionStatus.CONNECTING,
             failures=state.failures + 1,
-            challenge=None,
-            claimed_key=None,
+            **_NOTHING_ASKED,
         )
 
     def refuse_sign_in(self) -> None:
@@ -266,11 +309,9 @@ class ConnectionChart(Chart):
             token_hash=session.id,
             session_expires_at=session.expires_at,
             failures=0,
-            claimed_key=None,
-            challenge=None,
             thread_id=None,
-            wanted_thread=None,
             error_state=None,
+            **_NOTHING_ASKED,
         )
 
     def welcome(self) -> None:
@@ -280,7 +321,9 @@ class ConnectionChart(Chart):
         self._emit(effects.Welcome(resumed=True))
 
     def look_up_session(self) -> None:
-        self._emit(effects.LookUpSession(token_hash=self.model.event.token_hash))
+        token_hash = self.model.event.token_hash
+        self._set(looked_up=token_hash)
+        self._emit(effects.LookUpSession(token_hash=token_hash))
 
     def check_access(self) -> None:
         state: ConnectionState = self.model.state
@@ -346,10 +389,8 @@ class ConnectionChart(Chart):
             user=None,
             token_hash=None,
             session_expires_at=None,
-            claimed_key=None,
-            challenge=None,
             thread_id=None,
-            wanted_thread=None,
+            **_NOTHING_ASKED,
         )
 
     def _set(self, status: ConnectionStatus | None = None, **changes: object) -> None:

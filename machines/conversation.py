@@ -52,6 +52,7 @@ from machines.models.events import (
 )
 from machines.models.ids import MessageId, PublicKey, RunId, thread_stream
 from machines.models.journal import Batch, EntryDraft, ThreadView
+from machines.models.limits import MAX_CO_AUTHORS
 from machines.models.operations import (
     AddMessage,
     ArchiveThread,
@@ -161,6 +162,7 @@ def _submit(draft: Draft, command: SubmitMessage, policy: Policy) -> Decision:
         _require_room_in_queue(draft, policy)
     elif draft.thread.status is ThreadStatus.ACTIVE:
         _require_room_for_pending(draft, author, policy)
+        _require_place_for_co_author(draft)
     grown = draft.change_thread(AddMessage(at=command.at, actor=author))
     message, submitted = draft.change_message(
         Message(
@@ -259,6 +261,7 @@ def _retry_run(draft: Draft, command: RetryRun, facts: Facts, policy: Policy) ->
 
 def _invite(draft: Draft, command: Invite) -> Decision:
     by = _co_author(draft.thread, command.by)
+    _require_place_for_co_author(draft)
     joined = draft.change_thread(
         JoinCoAuthor(at=command.at, actor=by, public_key=command.public_key)
     )
@@ -394,6 +397,14 @@ def _require_room_in_queue(draft: Draft, policy: Policy) -> None:
             "Too many prompts wait in this thread.",
             retry_after_ms=BUSY_RETRY_MS,
             retryable=True,
+        )
+
+
+def _require_place_for_co_author(draft: Draft) -> None:
+    """Entries name every co-author, so a thread without end of them would grow by their square."""
+    if len(draft.thread.co_authors) + len(draft.pending) >= MAX_CO_AUTHORS:
+        raise RequestRefused(
+            ErrorCode.TOO_LARGE, f"A thread has at most {MAX_CO_AUTHORS} co-authors."
         )
 
 

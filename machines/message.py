@@ -13,7 +13,7 @@ from typing import ClassVar
 from statemachine import State
 
 from machines.chart import Chart, EdgeKind
-from machines.models.domain import Approval, Decision, Message, MessageStatus
+from machines.models.domain import Approval, Decision, Message, MessageStatus, Role
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
 from machines.models.events import ElectorLeft, MessageEvent, MessageSubmitted, VoteCast
 from machines.models.ids import MessageId, PublicKey, TimerId
@@ -42,7 +42,7 @@ class MessageChart(Chart):
         submit = submitted.to(approved, cond="author_is_co_author", on="accept") | submitted.to(
             pending, unless="author_is_co_author", on="open_vote"
         )
-        answer = submitted.to(approved, on="accept")
+        answer = submitted.to(approved, cond="chorus_speaks", on="accept")
 
         approve = (
             pending.to(
@@ -76,13 +76,30 @@ class MessageChart(Chart):
         expire = pending.to(expired, unless="deadline_is_ahead", on="close_expired") | pending.to(
             expired, cond=["deadline_is_ahead", "thread_is_archived"], on="close_expired"
         )
-        elector_left = pending.to(
-            approved,
-            cond=["leaver_is_elector", "electors_remain", "every_remaining_elector_approved"],
-            on=["drop_elector", "accept"],
-        ) | pending.to(pending, cond="leaver_is_elector", on="drop_elector")
+        elector_left = (
+            pending.to(
+                approved,
+                cond=[
+                    "leaver_is_elector",
+                    "deadline_is_ahead",
+                    "electors_remain",
+                    "every_remaining_elector_approved",
+                ],
+                on=["drop_elector", "accept"],
+            )
+            | pending.to(
+                expired,
+                cond="leaver_is_elector",
+                unless="deadline_is_ahead",
+                on=["drop_elector", "close_expired"],
+            )
+            | pending.to(pending, cond="leaver_is_elector", on="drop_elector")
+        )
 
     # Guards
+
+    def chorus_speaks(self) -> bool:
+        return bool(self.model.state.role is Role.CHORUS)
 
     def author_is_co_author(self) -> bool:
         return bool(self.model.event.author_is_co_author)

@@ -54,7 +54,7 @@ class Refusal:
     """The innermost active states, joined by a space where there are two regions."""
     event: str
     guards: tuple[str, ...]
-    """Guards that were false; empty where no edge is declared for the event."""
+    """Guards that were false, of the edges that came nearest; empty where none is declared."""
     allowed: tuple[str, ...]
     """Events that the state declares."""
 
@@ -165,19 +165,24 @@ class Machine(Generic[S, E, R, F]):
 
     def _refusal(self, chart: Chart, state: S, event: E) -> Refusal:
         active = self.active(state)
-        false = dict.fromkeys(
-            guard.label
+        false = [
+            tuple(
+                guard.label
+                for guard in edge.guards
+                if bool(getattr(chart, guard.name)()) is not guard.expected
+            )
             for edge in self.topology.edges_from(active, event.event)
-            for guard in edge.guards
-            if bool(getattr(chart, guard.name)()) is not guard.expected
-        )
+        ]
+        # Of several edges the nearest says why: who is no elector is not told of deadlines.
+        nearest = min(map(len, false), default=0)
+        named = dict.fromkeys(name for names in false if len(names) == nearest for name in names)
         parents = {node.parent for node in self.topology.nodes if node.name in active}
         innermost = [name for name in self._configuration_of(state) if name not in parents]
         return Refusal(
             machine=self.name,
             state=" ".join(innermost),
             event=event.event,
-            guards=tuple(false),
+            guards=tuple(named),
             allowed=self.topology.allowed(active),
         )
 

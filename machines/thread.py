@@ -38,7 +38,12 @@ class ThreadChart(Chart):
         archived = State(final=True)
 
         add_message = active.to(active, on="apply")
-        join = active.to(active, unless="newcomer_is_co_author", on="apply")
+        join = active.to(
+            active,
+            cond="a_co_author_or_an_approval_invites",
+            unless="newcomer_is_co_author",
+            on="apply",
+        )
         leave = active.to(
             active, cond=["leaver_is_co_author", "another_co_author_stays"], on="apply"
         )
@@ -48,6 +53,11 @@ class ThreadChart(Chart):
         archive = active.to(archived, cond="actor_is_co_author", on="apply")
 
     # Guards
+
+    def a_co_author_or_an_approval_invites(self) -> bool:
+        """An approval has no actor: it is the electorate that lets the author in."""
+        actor = self.model.event.actor
+        return actor is None or actor in self.model.state.co_authors
 
     def newcomer_is_co_author(self) -> bool:
         return self.model.event.public_key in self.model.state.co_authors

@@ -49,6 +49,7 @@ from machines.models.limits import MAX_CATCH_UP
 from machines.models.protocol import ClientMessage
 from machines.views import thread_summary, user_view
 from server import signatures
+from server.allowances import Allowances
 from server.broadcast import Broadcast, Delta
 from server.frames import encode_server_frame, error_frame
 from server.limits import RateLimiter
@@ -110,6 +111,7 @@ class SessionServices:
     people: People
     requests: Requests
     sign_ins: RateLimiter[str]
+    allowances: Allowances
     connections_per_user: int
     """0 is no limit."""
     on_refusal: Callable[[str], None]
@@ -315,18 +317,21 @@ class Session:
             self._attached = None
 
     def _admit(self, message: ClientMessage) -> None:
-        """Limits on sign-ins, by address and by user."""
+        """Limits by address and by person. How many connections a key has is its owner's to know,
+        and so is told only once the key was proved."""
         if self._sessions.going_away and not isinstance(message, protocol.Ping):
             raise RequestRefused(
                 ErrorCode.SHUTTING_DOWN, "The server is going away; come again.", retryable=True
             )
-        if not isinstance(message, protocol.Connect | protocol.Resume):
-            return
-        wait = self._services.sign_ins.try_take(self._place.address)
-        if wait is not None:
-            raise _limited("Too many sign-ins from your address.", wait)
-        if isinstance(message, protocol.Connect):
-            self._require_place_for(message.data.public_key)
+        if isinstance(message, protocol.Connect | protocol.Resume):
+            wait = self._services.sign_ins.try_take(self._place.address)
+            if wait is not None:
+                raise _limited("Too many sign-ins from your address.", wait)
+        elif self._attached is not None:
+            address = self._place.address
+            wait = self._services.allowances.try_take(message, self._attached, address)
+            if wait is not None:
+                raise _limited("Too many requests; wait a moment.", wait)
 
     def _require_place_for(self, public_key: PublicKey) -> None:
         most = self._services.connections_per_user
@@ -405,7 +410,9 @@ class Session:
             self._token = message.data.token
         if session is not None and not self._sessions.holds(token_hash):
             self._require_place_for(session.public_key)
-        return SessionLookedUp(at=self._services.world.now(), session=session, user=user)
+        return SessionLookedUp(
+            token_hash=token_hash, at=self._services.world.now(), session=session, user=user
+        )
 
     async def _check_access(
         self, effect: effects.CheckAccess, message: ClientMessage

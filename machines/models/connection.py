@@ -49,6 +49,10 @@ class ConnectionState(Frozen):
     claimed_key: PublicKey | None = None
     """The key named by `connect`, until the challenge is made."""
     challenge: Challenge | None = None
+    checking: bool = False
+    """Whether a signature is being verified."""
+    looked_up: str | None = None
+    """Hash of the token whose session is being looked up."""
     token_hash: str | None = None
     """Names the session, once there is one."""
     session_expires_at: AwareDatetime | None = None

@@ -19,7 +19,8 @@ from machines.models.outputs import Citation, Usage
 class Frozen(BaseModel):
     """A value: it cannot be changed, and it takes no field that it does not declare."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # An error's text goes to the log, and an input may be somebody's words.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Valid(Frozen):

@@ -244,6 +244,7 @@ class SessionLookedUp(Frozen):
     """What `LookUpSession` found."""
 
     event: Literal["session_looked_up"] = "session_looked_up"
+    token_hash: str
     at: AwareDatetime
     session: Session | None
     user: User | None

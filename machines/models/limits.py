@@ -13,6 +13,9 @@ MAX_CONTENT_LENGTH = 32_000
 MAX_NAME_LENGTH = 80
 """Code points of a person's or a thread's name, once stripped."""
 
+MAX_CO_AUTHORS = 256
+"""Co-authors of one thread, with those who become one if what waits is approved."""
+
 MAX_REASON_LENGTH = 1_000
 """Code points of the reason that comes with a rejection."""
 
@@ -33,6 +36,9 @@ DEFAULT_PAGE = 50
 
 MAX_PAGE = 200
 """Messages or threads in one page."""
+
+MAX_PAGE_CHARACTERS = 1_048_576
+"""Code points after which a page of messages ends, full or not: older ones are paged back to."""
 
 DEFAULT_EVENTS_PAGE = 200
 """Journal entries in a page of `events`, where the client asks for no number."""

@@ -31,6 +31,7 @@ class Value(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="ignore",
+        hide_input_in_errors=True,  # an error's text goes to the log
         # What stands beneath an attribute is its description in the published schema.
         use_attribute_docstrings=True,
         # What is written is always there: a published schema says so, default or not.

@@ -121,7 +121,11 @@ class RequestData(BaseModel):
     """The `data` of a request."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="ignore", use_attribute_docstrings=True
+        frozen=True,
+        strict=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
     )
 
 
@@ -223,7 +227,11 @@ class Request(BaseModel):
     """A client frame. `type` stands in each subclass, `data` in its own shape."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="ignore", use_attribute_docstrings=True
+        frozen=True,
+        strict=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
     )
 
     reply: ClassVar[str] = "accepted"

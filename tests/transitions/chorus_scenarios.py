@@ -335,18 +335,13 @@ def _refused() -> Iterator[Refused]:
         run, waiting = running(step), recovering(step)
         yield Refused((current,), waiting, answered(waiting, loop=True))
         foreign = output_of(running(STEPS[STEPS.index(step) - 1]))
-        not_a_loop = ("another_loop_is_wanted",) if step is StepEnum.UPDATE else ()
-        yield Refused((current, *not_a_loop), run, answered(run, output=foreign))
+        yield Refused((current,), run, answered(run, output=foreign))
         for wrong in stale(run):
             yield Refused((current,), run, answered(run, loop=True, **wrong))
             for failure in (ai_failed, network_failed):
-                yield Refused(
-                    (current, "not failure_may_be_retried", "not attempts_left"),
-                    run,
-                    failure(run, **wrong),
-                )
+                yield Refused((current,), run, failure(run, **wrong))
             yield Refused((current,), run, delayed(run, **wrong))
-            yield Refused((current, "not rebuilds_left"), run, state_lost(run, **wrong))
+            yield Refused((current,), run, state_lost(run, **wrong))
             yield Refused(("retry_is_current",), waiting, retry_due(waiting, **wrong))
 
     # An attempt that has waited is made, whatever the endpoint's breaker says.
@@ -356,6 +351,6 @@ def _refused() -> Iterator[Refused]:
     # While a run waits for its next attempt, its last one can fail no second time.
     waiting = recovering(StepEnum.ACTION)
     assert waiting.health is Health.RECOVERING
-    yield Refused((current, "not failure_may_be_retried"), waiting, ai_failed(waiting))
+    yield Refused((current,), waiting, ai_failed(waiting))
     yield Refused((current,), waiting, network_failed(waiting, retryable=False))
     yield Refused((current, "not rebuilds_left"), waiting, state_lost(waiting))

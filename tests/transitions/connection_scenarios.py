@@ -37,6 +37,7 @@ from tests.transitions.catalogue import Catalogue, Refused, Taken
 from tests.transitions.values import ALICE, BOB, CLIENT, NOW, OTHER_THREAD, SOON, THREAD, USER
 
 TOKEN_HASH: Final = "ab" * 32
+OTHER_HASH: Final = "cd" * 32
 NONCE_EXPIRES: Final = NOW + timedelta(seconds=60)
 SESSION_EXPIRES: Final = NOW + timedelta(hours=24)
 
@@ -83,10 +84,13 @@ def checked(*, valid: bool = True, complete: bool = True) -> SignatureChecked:
 
 
 def looked_up(
-    found: Session | None = None, owner: User | None = None, at: datetime = SOON
+    found: Session | None = None,
+    owner: User | None = None,
+    at: datetime = SOON,
+    token_hash: str = TOKEN_HASH,
 ) -> SessionLookedUp:
     """The shell looked for the session."""
-    return SessionLookedUp(at=at, session=found, user=owner)
+    return SessionLookedUp(token_hash=token_hash, at=at, session=found, user=owner)
 
 
 def found() -> SessionLookedUp:
@@ -104,9 +108,9 @@ def access(thread_id: ThreadId = THREAD, *, readable: bool = True) -> AccessChec
     return AccessChecked(thread_id=thread_id, readable=readable)
 
 
-def resume() -> ResumeRequested:
+def resume(token_hash: str = TOKEN_HASH) -> ResumeRequested:
     """A session's token arrives."""
-    return ResumeRequested(token_hash=TOKEN_HASH)
+    return ResumeRequested(token_hash=token_hash)
 
 
 def leave(thread_id: ThreadId = THREAD) -> LeaveRequested:
@@ -167,9 +171,9 @@ def in_thread(*events: ConnectionEvent) -> ConnectionState:
     return ready(opened(), access(), *events)
 
 
-def interrupted() -> ConnectionState:
-    """Alice's socket is gone."""
-    return in_thread(NetworkLost())
+def interrupted(*events: ConnectionEvent) -> ConnectionState:
+    """Alice's socket is gone, and what follows."""
+    return in_thread(NetworkLost(), *events)
 
 
 def _step(state: ConnectionState, event: ConnectionEvent) -> ConnectionState:
@@ -211,9 +215,10 @@ def _signing_in() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
     worn = MAX_SIGN_IN_FAILURES - 1
     waiting, waiting_last = authenticating(), authenticating(failures=worn)
     signed, signed_last = (
-        authenticating(challenge=None),
-        authenticating(challenge=None, failures=worn),
+        connecting(connect(), challenge(), authenticate()),
+        connecting(connect(), challenge(), authenticate()).model_copy(update={"failures": worn}),
     )
+    asking, asking_last = connecting(resume()), connecting(resume(), failures=worn)
     last = connecting(failures=worn)
 
     yield "connect_connecting_authenticating", connecting(), connect()
@@ -235,8 +240,8 @@ def _signing_in() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
         yield "signature_checked_authenticating_closed", signed_last, bad
 
     yield "resume_connecting_connecting", connecting(), resume()
-    yield "session_looked_up_connecting_ready", connecting(), found()
-    yield "session_looked_up_connecting_ready", last, found()
+    yield "session_looked_up_connecting_ready", asking, found()
+    yield "session_looked_up_connecting_ready", asking_last, found()
     foreign = looked_up(session(public_key=BOB), user())
     for bad_look in (
         looked_up(),
@@ -244,12 +249,12 @@ def _signing_in() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
         foreign,
         looked_up(session(), user(), SESSION_EXPIRES),
     ):
-        yield "session_looked_up_connecting_connecting", connecting(), bad_look
-        yield "session_looked_up_connecting_closed", last, bad_look
+        yield "session_looked_up_connecting_connecting", asking, bad_look
+        yield "session_looked_up_connecting_closed", asking_last, bad_look
 
     yield "resume_interrupted_interrupted", interrupted(), resume()
-    yield "session_looked_up_interrupted_ready", interrupted(), found()
-    yield "session_looked_up_interrupted_connecting", interrupted(), looked_up()
+    yield "session_looked_up_interrupted_ready", interrupted(resume()), found()
+    yield "session_looked_up_interrupted_connecting", interrupted(resume()), looked_up()
 
 
 def _following() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
@@ -285,8 +290,24 @@ def _ending() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
 
 def _refused() -> Iterator[Refused]:
     asked_for, followed = "thread_is_the_one_asked_for", "thread_is_the_followed_one"
-    yield Refused((asked_for, "not thread_is_readable"), ready(), access())
     unreadable = access(OTHER_THREAD, readable=False)
-    yield Refused((asked_for, "thread_is_readable"), ready(opened()), unreadable)
-    yield Refused((asked_for, "not thread_is_readable"), in_thread(opened(OTHER_THREAD)), access())
+    yield Refused((asked_for,), ready(), access())
+    yield Refused((asked_for,), ready(opened()), unreadable)
+    yield Refused((asked_for,), in_thread(opened(OTHER_THREAD)), access())
+    yield from _late()
     yield Refused((followed,), in_thread(), lost(OTHER_THREAD))
+
+
+def _late() -> Iterator[Refused]:
+    """Results of what was not asked, or not asked last."""
+    worn = MAX_SIGN_IN_FAILURES - 1
+    awaited, looked = "challenge_is_awaited", "session_is_the_one_looked_up"
+    being_checked = "signature_is_being_checked"
+    yield Refused((awaited,), authenticating(), challenge("n2"))
+    for state in (authenticating(), authenticating(failures=worn)):
+        yield Refused((being_checked,), state, checked())
+        yield Refused((being_checked,), state, checked(valid=False))
+    for state in (connecting(), connecting(failures=worn), interrupted()):
+        yield Refused((looked,), state, found())
+        yield Refused((looked,), state, looked_up())
+    yield Refused(("token_is_of_this_session",), interrupted(), resume(OTHER_HASH))

@@ -16,7 +16,7 @@ from machines.message import message_machine
 from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
 from machines.models.chorus import Awaited, ChorusState, Health, RunStatus
 from machines.models.connection import ConnectionState, ConnectionStatus
-from machines.models.domain import Message, Thread
+from machines.models.domain import Message, Role, Thread
 from machines.models.events import (
     AnswerGiven,
     AuthFailed,
@@ -134,6 +134,7 @@ def message_key(state: Message) -> Key:
         state.status,
         frozenset(state.electors),
         frozenset((vote.co_author, vote.decision) for vote in state.approvals),
+        state.role,
     )
 
 
@@ -158,7 +159,10 @@ def link_key(state: ConnectionState) -> Key:
         state.user is not None,
         state.thread_id,
         state.wanted_thread,
+        state.claimed_key is not None,
         state.challenge is not None,
+        state.checking,
+        state.looked_up,
         state.failures,
     )
 
@@ -172,6 +176,8 @@ def link_events(_: ConnectionState) -> Iterator[ConnectionEvent]:
     yield link.checked(valid=False)
     yield link.checked(complete=False)
     yield link.resume()
+    yield link.resume(link.OTHER_HASH)
+    yield link.looked_up(token_hash=link.OTHER_HASH)
     yield link.found()
     yield link.looked_up()
     yield link.looked_up(link.session(public_key=BOB), link.user())
@@ -233,18 +239,21 @@ def likely_link_events(state: ConnectionState) -> Iterator[ConnectionEvent]:
     match state.status:
         case ConnectionStatus.CONNECTING:
             yield link.connect()
+            yield link.resume()
             yield link.found()
-        case ConnectionStatus.AUTHENTICATING if state.challenge is None:
-            yield link.challenge()
+        case ConnectionStatus.AUTHENTICATING if state.challenge is not None:
+            yield link.authenticate()
+        case ConnectionStatus.AUTHENTICATING if state.checking:
             yield link.checked()
         case ConnectionStatus.AUTHENTICATING:
-            yield link.authenticate()
+            yield link.challenge()
         case ConnectionStatus.READY | ConnectionStatus.IN_THREAD:
             for thread_id in (THREAD, OTHER_THREAD):
                 yield link.opened(thread_id)
                 yield link.access(thread_id)
             yield link.leave(state.thread_id or THREAD)
         case ConnectionStatus.INTERRUPTED:
+            yield link.resume()
             yield link.found()
         case ConnectionStatus.CLOSED:
             yield link.connect()
@@ -261,8 +270,9 @@ def chorus() -> Space:
 
 
 def messages() -> Space:
-    """A message before three electors."""
-    return Space(message_machine(), (message.submitted(),), message_key, message_events)
+    """A message before three electors, and an answer."""
+    answer = message.submitted(role=Role.CHORUS, author=None)
+    return Space(message_machine(), (message.submitted(), answer), message_key, message_events)
 
 
 def connections() -> Space:

@@ -112,6 +112,7 @@ def _taken() -> Iterator[Taken]:
 
 def _refused() -> Iterator[Refused]:
     yield Refused(("not newcomer_is_co_author",), thread(), join(BOB))
+    yield Refused(("a_co_author_or_an_approval_invites",), thread(), join(CAROL, actor=CAROL))
     yield Refused(("leaver_is_co_author",), thread(), leave(CAROL))
     yield Refused(("another_co_author_stays",), thread(ALICE), leave(ALICE))
     for outsider in (CAROL, None):
