@@ -278,20 +278,24 @@ def _invite(draft: Draft, command: Invite) -> Decision:
 def _leave(draft: Draft, command: LeaveCoAuthorship) -> Decision:
     leaver = _co_author(draft.thread, command.by)
     change = draft.change_thread(LeaveCoAuthor(at=command.at, actor=leaver, public_key=leaver))
-    approved: list[Message] = []
+    decided: list[Message] = []
     for message in tuple(draft.pending.values()):
         if leaver in message.electors:
             after, dropped = draft.change_message(
                 message, ElectorLeft(at=command.at, elector=leaver)
             )
             change += dropped
-            if after.status is MessageStatus.APPROVED:
-                approved.append(after)
+            if after.status is not MessageStatus.PENDING:
+                decided.append(after)
     draft.tell(
         ThreadEventKind.CO_AUTHOR_LEFT, change, public_key=leaver, thread=draft.thread, by=leaver
     )
-    for message in approved:
-        _admit(draft, message, None)
+    for message in decided:
+        if message.status is MessageStatus.APPROVED:
+            _admit(draft, message, None)
+        else:
+            # Its deadline had passed, and the timer was late.
+            draft.tell(ThreadEventKind.MESSAGE_EXPIRED, Change(), message=message, by=None)
     return draft.decision()
 
 
