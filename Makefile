@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+AXE := 4.14.1
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup format diagrams tools faults again
+.PHONY: help run test faults setup format diagrams dot chromium axe again
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +20,7 @@ run: setup ## Set up what is missing, and start the server on 127.0.0.1:8080.
 
 setup: $(INSTALLED) ## Install the server into .venv.
 
-test: tools $(INSTALLED_DEV) ## Check format, lint, types, imports and drawings, and run all tests.
+test: dot chromium axe $(INSTALLED_DEV) ## Check format, lint, types, imports and drawings, and run all tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -34,7 +35,7 @@ format: $(INSTALLED_DEV) ## Format the code, and mend what lint can mend.
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-diagrams: tools $(INSTALLED) ## Draw every state machine into diagrams/.
+diagrams: dot $(INSTALLED) ## Draw every state machine into diagrams/.
 	$(BIN)/chorus diagrams
 
 # An environment whose interpreter is gone is made again, stamps or not.
@@ -70,12 +71,32 @@ $(INSTALLED_DEV): $(INSTALLED)
 	@$(PIP_INSTALL) -e '.[dev]'
 	@touch $@
 
-# Graphviz' `dot`: installed where that is allowed, else an error that names the fix.
-tools:
-	@command -v dot >/dev/null && exit 0; \
-	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then sudo=; \
-	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then sudo="sudo -n"; \
-	else echo "chorus: Graphviz' dot is missing; install it: apt install graphviz (or: brew install graphviz)" >&2; exit 1; fi; \
-	echo "Installing graphviz"; \
-	$$sudo apt-get -qq update && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y graphviz >/dev/null || \
-	{ echo "chorus: graphviz could not be installed; install it yourself: apt install graphviz" >&2; exit 1; }
+# A command of the system, $(1): installed from its Debian package $(2) where that is allowed, else
+# an error that names the fix.
+define system_command
+@command -v $(1) >/dev/null && exit 0; \
+if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then sudo=; \
+elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then sudo="sudo -n"; \
+else echo "chorus: $(1) is missing; install it: apt install $(2) (or: brew install $(2))" >&2; exit 1; fi; \
+echo "Installing $(2)"; \
+$$sudo apt-get -qq update && \
+$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(2) >/dev/null || \
+{ echo "chorus: $(2) could not be installed; install it yourself: apt install $(2)" >&2; exit 1; }
+endef
+
+dot:
+	$(call system_command,dot,graphviz)
+
+chromium:
+	$(call system_command,chromium,chromium)
+
+# axe-core's rules, which the page is held against in tests; fetched by npm, never committed.
+axe: .axe/axe.min.js ## Fetch what the page's accessibility tests need.
+
+.axe/axe.min.js:
+	$(call system_command,npm,npm)
+	@echo "Fetching axe-core $(AXE)"
+	@mkdir -p .axe && cd .axe && npm pack --silent axe-core@$(AXE) >/dev/null && \
+	tar -xzf axe-core-$(AXE).tgz --strip-components=1 package/axe.min.js && \
+	rm -f axe-core-$(AXE).tgz || \
+	{ echo "chorus: axe-core $(AXE) could not be fetched by npm; see the message above" >&2; exit 1; }

@@ -32,7 +32,11 @@ _HIDDEN: Final = frozenset(
         range(0x202A, 0x202F),  # embeddings and overrides
         range(0x2066, 0x206A),  # isolates
         (0x200B, 0x2060, 0xFEFF),  # of no width; joiners stay, since emoji and scripts need them
+        (0x00AD, 0x115F, 0x1160, 0x180E, 0x3164, 0xFFA0),  # soft hyphens and fillers
+        range(0x2061, 0x2065),  # operators that nobody sees
+        range(0xFFF9, 0xFFFC),  # annotations between lines
         range(0xE0000, 0xE0080),  # tags: a whole alphabet that nobody sees
+        range(0xE0100, 0xE01F0),  # variants 17 to 256: a byte each; 1 to 16 stay, emoji need them
     )
     for code in codes
 )

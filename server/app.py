@@ -15,9 +15,10 @@ from datetime import timedelta
 
 from machines.models.commands import Policy
 from machines.models.effects import RunEffect
-from machines.models.errors import ChorusError, StorageError
+from machines.models.errors import ChorusError, JournalError, StorageError
 from machines.models.ids import RunId, ThreadId, TimerId
 from machines.models.journal import Batch, TimerRow
+from server.allowances import Allowances
 from server.breaker import SparedModel
 from server.broadcast import Broadcast
 from server.embeddings import EmbedderChoice, choose_embedder
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 
 REMEMBER_REPLIES = timedelta(days=8)
 """PROTOCOL promises 7 days."""
+
+MEMORY_FOLDER = "qdrant"
+"""Of the embedded memory, in the data folder."""
 
 HOUSEKEEPING_SECONDS = 3_600.0
 WATCH_SECONDS = 15.0
@@ -89,7 +93,7 @@ async def open_stores(
         AIError, NetworkError: the endpoint that is named for embeddings gives none.
     """
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(_make_folder, settings)
+        await asyncio.to_thread(_prepare_folder, settings)
         journal = SqlJournal(settings.data / JOURNAL_FILE)
         await journal.open()
         stack.push_async_callback(journal.close)
@@ -162,6 +166,7 @@ async def open_services(
                 people=people,
                 requests=requests,
                 sign_ins=_per_minute(settings.sign_ins_per_minute, world),
+                allowances=Allowances(settings.prompts_per_minute, world.monotonic),
                 connections_per_user=settings.connections_per_user,
                 on_refusal=metrics.refused,
             )
@@ -174,12 +179,12 @@ async def open_services(
         rooms.then(RunMetrics(metrics))
 
         unfinished = await journal.live_runs()
-        wakeups.timers.set(await journal.timers())
+        wakeups.restore(await journal.timers(), unfinished)
         background = [
             asyncio.create_task(wakeups.timers.run(), name="timers"),
             asyncio.create_task(recollection.run(), name="recollection"),
             asyncio.create_task(_keep_house(journal, world), name="housekeeping"),
-            asyncio.create_task(_watch_runs(journal, chorus), name="watch"),
+            asyncio.create_task(_watch_runs(journal, chorus, wakeups), name="watch"),
         ]
         for task in background:
             task.add_done_callback(_report)
@@ -279,7 +284,7 @@ async def _keep_house(journal: SqlJournal, world: World) -> None:
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
 
 
-async def _watch_runs(journal: SqlJournal, chorus: Chorus) -> None:
+async def _watch_runs(journal: SqlJournal, chorus: Chorus, wakeups: Wakeups) -> None:
     """Take up runs that nobody works on, whatever became of who did."""
     suspects: frozenset[RunId] = frozenset()
     while True:
@@ -289,6 +294,7 @@ async def _watch_runs(journal: SqlJournal, chorus: Chorus) -> None:
         except ChorusError as error:
             log.warning("runs are not watched: %s", error.message)
             continue
+        wakeups.take_up(runs)
         # Seen idle twice: a run between two of its effects is idle for a moment.
         idle = tuple(run for run in runs if chorus.is_idle(run))
         await chorus.recover(tuple(run for run in idle if run.id in suspects))
@@ -319,8 +325,17 @@ def _bind(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=1024)
 
 
-def _make_folder(settings: Settings) -> None:
+def _prepare_folder(settings: Settings) -> None:
+    """Make the data folder where it is missing. Raises JournalError where it lost its journal."""
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = settings.data / JOURNAL_FILE
+    # An empty file is a fresh database to SQLite. Beside a memory it is one that lost everything.
+    if file.is_file() and file.stat().st_size == 0 and (settings.data / MEMORY_FOLDER).exists():
+        raise JournalError(
+            "The journal file is damaged: it is empty. Restore the data folder from a backup, or "
+            "move it away to begin anew.",
+            retryable=False,
+        )
 
 
 def _memory(settings: Settings, world: World, embedder: EmbedderChoice) -> qdrant.DatabaseClient:
@@ -330,7 +345,7 @@ def _memory(settings: Settings, world: World, embedder: EmbedderChoice) -> qdran
             url=settings.qdrant_url, api_key=key.get_secret_value() if key else None
         )
         if settings.qdrant_url
-        else qdrant.EmbeddedMemory(settings.data / "qdrant")
+        else qdrant.EmbeddedMemory(settings.data / MEMORY_FOLDER)
     )
 
     async def embed(text: str) -> tuple[float, ...]:

@@ -19,6 +19,8 @@ from server.world import World
 
 log = logging.getLogger(__name__)
 
+OPEN = breaker.BreakerStatus.OPEN
+
 
 class SparedModel:
     """A model whose endpoint is spared while it keeps failing; a `LanguageModel`."""
@@ -108,7 +110,8 @@ class SparedModel:
             case Accepted(state=state, responses=responses):
                 self._state = state
                 if state.status is not before:
-                    log.warning("the breaker of %s: %s -> %s", self.name, before, state.status)
+                    worth = logging.WARNING if state.status is OPEN else logging.INFO
+                    log.log(worth, "the breaker of %s: %s -> %s", self.name, before, state.status)
                 return responses
             case outcome:
                 assert_never(outcome)

@@ -9,22 +9,20 @@ import asyncio
 import hmac
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from hashlib import sha256
-from html import escape
 from importlib import resources
-from string import Template
 from typing import Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from machines.models.errors import StorageError
-from server import __version__
 from server.asyncapi import asyncapi_document
 from server.hosts import HostPolicy, is_loopback_address, is_loopback_host
 from server.metrics import CONTENT_TYPE, Metrics
+from server.page_routes import page_routes
+from server.static_files import StaticFile
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +35,11 @@ READY_SECONDS: Final = 2.0
 OPERATORS_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Also served under a loopback name where a public address is configured: probes run beside us."""
 
-_PAGE_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_DRAWING_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
-)
+_DRAWING_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+    )
+}
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -56,38 +52,29 @@ _FORWARDING_HEADERS: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"
 
 
 @dataclass(frozen=True)
-class PageInfo:
+class SiteInfo:
     """What the routes tell, and what they ask."""
 
     address: str
     """The server's URL, to print and to publish."""
-    model: str
-    offline: bool
-    """Whether the model is the offline responder, which is no language model."""
-    embedder: str
-    semantic: bool
-    """False for keyword search."""
     ready: Callable[[], Awaitable[bool]]
     """Whether the journal can be written now; may raise StorageError."""
     metrics_token: str | None
     """Opens `/metrics` to others than loopback; None: to nobody else."""
 
 
-def http_routes(info: PageInfo, metrics: Metrics) -> list[web.RouteDef]:
-    """All routes but the websocket's. Reads the packaged files, some 200 KB, at once.
+def http_routes(info: SiteInfo, metrics: Metrics) -> list[web.RouteDef]:
+    """All routes but the websocket's. Reads the packaged files, some 300 KB, at once.
 
     Raises:
         FileNotFoundError: a drawing or the page is not in this installation.
     """
-    files = {
-        "/": _File(_page(info), "text/html", _PAGE_POLICY),
-        "/page.css": _File(_packaged("server", "page", "page.css"), "text/css"),
-        "/asyncapi.json": _File(_asyncapi(info.address), "application/json"),
-    }
+    files = {"/asyncapi.json": StaticFile(_asyncapi(info.address), "application/json")}
     for machine in MACHINES:
-        drawing = _packaged("diagrams", f"{machine}.svg")
-        files[f"/diagrams/{machine}.svg"] = _File(drawing, "image/svg+xml", _DRAWING_POLICY)
+        drawing = resources.files("diagrams").joinpath(f"{machine}.svg").read_bytes()
+        files[f"/diagrams/{machine}.svg"] = StaticFile(drawing, "image/svg+xml", _DRAWING_HEADERS)
     return [
+        *page_routes(),
         *(web.get(path, file.serve) for path, file in files.items()),
         web.get("/healthz", _healthz),
         web.get("/readyz", _readyz(info.ready)),
@@ -121,68 +108,11 @@ def _with_headers(response: web.StreamResponse) -> web.StreamResponse:
     return response
 
 
-# --- Files ---------------------------------------------------------------------------------------
-
-
-class _File:
-    """A small file in memory, that a browser asks for again only to hear that it is the same."""
-
-    def __init__(self, body: bytes, content_type: str, policy: str | None = None) -> None:
-        self._body = body
-        self._content_type = content_type
-        self._headers = {"Cache-Control": "no-cache"}
-        if policy is not None:
-            self._headers["Content-Security-Policy"] = policy
-        self._etag = sha256(body).hexdigest()[:32]
-
-    async def serve(self, request: web.Request) -> web.Response:
-        known = request.if_none_match or ()
-        if any(etag.value in {self._etag, "*"} for etag in known):
-            response = web.Response(status=304, headers=self._headers)
-        else:
-            response = web.Response(
-                body=self._body,
-                content_type=self._content_type,
-                charset="utf-8",
-                headers=self._headers,
-            )
-        response.etag = self._etag
-        return response
-
-
-def _packaged(package: str, *path: str) -> bytes:
-    """A file that lies in a package; the package's modules are not imported."""
-    return resources.files(package).joinpath(*path).read_bytes()
+# --- Documents -----------------------------------------------------------------------------------
 
 
 def _asyncapi(address: str) -> bytes:
     return json.dumps(asyncapi_document(address), ensure_ascii=False, indent=1).encode()
-
-
-def _page(info: PageInfo) -> bytes:
-    template = Template(_packaged("server", "page", "index.html").decode())
-    values = {
-        "version": __version__,
-        "address": info.address,
-        "model": info.model,
-        "model_note": (
-            "No language model is connected: answers are put together from sentences of the "
-            "thread and of what it recalls."
-            if info.offline
-            else "Answers are written by this language model."
-        ),
-        "embedder": info.embedder,
-        "embedder_note": (
-            "Memory is searched by meaning."
-            if info.semantic
-            else "Memory is searched by keywords: no embedding model is installed."
-        ),
-    }
-    return template.substitute(_escaped(values)).encode()
-
-
-def _escaped(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: escape(value) for name, value in values.items()}
 
 
 # --- Health and metrics --------------------------------------------------------------------------

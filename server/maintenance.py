@@ -4,8 +4,12 @@ The journal is the truth. Its snapshots are mended from its entries, the memory 
 repairing twice changes nothing more. Runs offline: the data folder is held while it works.
 """
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
+from machines.message import approval_timer
+from machines.models.chorus import Health
 from machines.models.consistency import (
     Inconsistency,
     JournalFacts,
@@ -15,7 +19,13 @@ from machines.models.consistency import (
 from machines.models.domain import Message, Thread
 from machines.models.errors import ChorusError
 from machines.models.ids import PointId, RunId
-from machines.models.journal import IndexMessage, RecordLinks
+from machines.models.journal import (
+    ApprovalTimer,
+    Batch,
+    IndexMessage,
+    RecordLinks,
+    TimerRow,
+)
 from machines.models.storage import (
     Collection,
     Failure,
@@ -25,9 +35,12 @@ from machines.models.storage import (
 )
 from machines.replay import replay_run, written_by_this_chart
 from server.app import Stores, open_stores
+from server.people import session_end
 from server.recollection import Recollection
 from server.settings import Settings
+from server.wakeups import retry_row
 from server.world import World
+from storage import salvage
 from storage.consistency import (
     collections_to_reset,
     expect,
@@ -36,6 +49,7 @@ from storage.consistency import (
     verify_consistency,
 )
 from storage.journal import Journal
+from storage.sql_journal import JOURNAL_FILE, SqlJournal
 
 Say = Callable[[str], None]
 
@@ -46,11 +60,67 @@ async def verify(settings: Settings, world: World, *, repair: bool, say: Say) ->
     Raises:
         ChorusError: a store cannot be opened, or not be read at all.
     """
+    left = await _verify_file(settings, world, repair=repair, say=say)
+    if left:
+        return left
     async with open_stores(settings, world, accept_other_fingerprint=True) as stores:
         left = await _verify_journal(stores.journal, repair=repair, say=say)
         left += await _verify_runs(stores.journal, say)
         left += await _verify_memory(stores, repair=repair, say=say)
         return left
+
+
+async def _verify_file(settings: Settings, world: World, *, repair: bool, say: Say) -> int:
+    """Whether the journal's file is whole; with `repair`, save what can be read of it.
+
+    Raises:
+        JournalError: the file cannot be opened, or nothing of it can be read.
+    """
+    file = settings.data / JOURNAL_FILE
+    damage = await asyncio.to_thread(salvage.damage, file)
+    if damage is None:
+        return 0
+    say(f"journal: {damage}")
+    if not repair:
+        say("A repair keeps the file aside and saves what is whole; a backup may hold more.")
+        return 1
+    aside = file.with_name(f"{file.name}.damaged-{world.now():%Y%m%dT%H%M%S%f}")
+    saved = await asyncio.to_thread(salvage.salvage, file, aside=aside, epoch=world.new_id())
+    await _set_timers(file, saved)
+    say(f"kept aside: the damaged file, as {aside.name}")
+    say(f"mended: saved {saved.saved} entries; {saved.left_out} that follow a gap were left out")
+    return 0
+
+
+async def _set_timers(file: Path, saved: salvage.Salvaged) -> None:
+    """Let what was saved end in its time, where the row that says so was lost."""
+    journal = SqlJournal(file)
+    await journal.open()
+    try:
+        known = {row.id for row in await journal.timers()}
+        wanted = [
+            *(_deadline(message) for message in saved.pending if message.expires_at is not None),
+            *(session_end(session) for session in saved.sessions),
+            *(
+                retry_row(run)
+                for run in await journal.live_runs()
+                if run.health is Health.RECOVERING
+            ),
+        ]
+        lost = tuple(row for row in wanted if row.id not in known)
+        if lost:
+            await journal.commit(Batch(expected={}, entries=(), timers=lost))
+    finally:
+        await journal.close()
+
+
+def _deadline(message: Message) -> TimerRow:
+    assert message.expires_at is not None  # noqa: S101 - a pending message has a deadline
+    return TimerRow(
+        id=approval_timer(message.id),
+        due_at=message.expires_at,
+        timer=ApprovalTimer(thread_id=message.thread_id, message_id=message.id),
+    )
 
 
 async def _verify_journal(journal: Journal, *, repair: bool, say: Say) -> int:

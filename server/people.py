@@ -72,11 +72,7 @@ class People:
             updated_at=now,
             expires_at=now + timedelta(hours=self._session_hours),
         )
-        timer = TimerRow(
-            id=session_timer(session.id),
-            due_at=session.expires_at,
-            timer=SessionTimer(token_hash=session.id, public_key=public_key),
-        )
+        timer = session_end(session)
         for race in range(MAX_RACES):
             known = await self._journal.user(public_key)
             user = known or User(
@@ -192,6 +188,15 @@ class People:
                 reply=reply,
             )
         )
+
+
+def session_end(session: Session) -> TimerRow:
+    """The timer of a session, as it is set."""
+    return TimerRow(
+        id=session_timer(session.id),
+        due_at=session.expires_at,
+        timer=SessionTimer(token_hash=session.id, public_key=session.public_key),
+    )
 
 
 def session_timer(token_hash: str) -> TimerId:

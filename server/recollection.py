@@ -11,6 +11,7 @@ import logging
 from collections.abc import Collection, Sequence
 from itertools import groupby
 
+from machines.models import errors
 from machines.models.domain import Message, Thread, Visibility
 from machines.models.errors import ChorusError
 from machines.models.ids import MessageId, PublicKey, ThreadId
@@ -45,6 +46,9 @@ REBUILD = "memory_rebuild"
 
 PATIENCE_SECONDS = 2.0
 """How long a search waits for the memory to hold what its thread holds."""
+
+SEARCH_SECONDS = 8.0
+"""How long a search waits for a memory that is there and does not answer."""
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Waits while the memory or the embedder is away; the last one repeats."""
@@ -279,7 +283,12 @@ class Recollection:
 
     async def _search(self, query: str, scope: SearchScope, limit: int) -> tuple[Prior, ...]:
         (vector,) = await self._embedder.embed([query])
-        match await self._memory.execute(Search(vector=vector, scope=scope, limit=limit)):
+        try:
+            async with asyncio.timeout(SEARCH_SECONDS):
+                result = await self._memory.execute(Search(vector=vector, scope=scope, limit=limit))
+        except TimeoutError:
+            raise errors.ConnectionError("The memory does not answer in time.") from None
+        match result:
             case Failure(error=error):
                 raise error
             case Success(found=found):

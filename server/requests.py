@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from machines.conversation import may_read, no_such_thread
 from machines.models import commands, protocol
 from machines.models import server_frames as frames
-from machines.models.domain import Decision, Thread
+from machines.models.domain import Decision, Message, Thread
 from machines.models.errors import (
     ErrorCode,
     InvalidTransition,
@@ -20,7 +20,7 @@ from machines.models.errors import (
 )
 from machines.models.ids import PublicKey, RequestId, ThreadId, thread_stream
 from machines.models.journal import JournalEntry, RememberedReply, ThreadView
-from machines.models.limits import MAX_EVENTS_PAGE_BYTES
+from machines.models.limits import MAX_EVENTS_PAGE_BYTES, MAX_PAGE_CHARACTERS
 from machines.models.protocol import ClientMessage
 from machines.views import run_view, thread_summary, thread_view
 from server.frames import encode_events_page, encode_server_frame
@@ -138,6 +138,7 @@ class Requests:
                 return _accepted(await self._create_thread(message, caller, reply))
             case _:
                 thread_id, make = self._command(message, caller)
+                await self._readable(thread_id, caller)
                 outcome = await self._rooms.perform(thread_id, make, reply)
         if outcome.refused is not None:
             raise outcome.refused
@@ -240,6 +241,8 @@ class Requests:
     ) -> tuple[ThreadView, frames.ThreadMessagesFrame]:
         """A thread and a page of its messages, at one head. Raises RequestRefused: not_found."""
         data = message.data
+        # First, so that a thread that is not the caller's costs no more than one that is not there.
+        await self._readable(data.thread_id, caller)
         found = await self._journal.snapshot(
             data.thread_id, limit=data.limit, before_index=data.before_index
         )
@@ -247,18 +250,19 @@ class Requests:
             raise no_such_thread()
         view, page = found
         thread = view.thread
+        messages = _fitting(page.messages)
         people = set(thread.co_authors) | {
-            each.author for each in page.messages if each.author is not None
+            each.author for each in messages if each.author is not None
         }
         return view, frames.ThreadMessagesFrame(
             data=frames.ThreadMessages(
                 thread=thread_view(thread),
                 names=await self._journal.names(people),
                 messages=await asyncio.to_thread(
-                    lambda: tuple(present_message(each, caller, thread) for each in page.messages)
+                    lambda: tuple(present_message(each, caller, thread) for each in messages)
                 ),
                 head_seq=view.head_seq,
-                has_more=page.has_more,
+                has_more=page.has_more or len(messages) < len(page.messages),
                 runs=tuple(run_view(run, self._chorus.text_so_far(run)) for run in view.runs),
             )
         )
@@ -280,6 +284,7 @@ class Requests:
 
     async def _events(self, message: protocol.GetEvents, caller: PublicKey) -> str:
         data = message.data
+        await self._readable(data.thread_id, caller)
         page = await self._journal.entries(
             thread_stream(data.thread_id),
             after_seq=data.after_seq,
@@ -327,10 +332,20 @@ class Requests:
         return frames.SearchResultsFrame(data=frames.SearchResults(results=results))
 
     async def _readable(self, thread_id: ThreadId, caller: PublicKey) -> Thread:
-        view = await self._rooms.view(thread_id)
-        if view is None or not may_read(view.thread, caller):
+        thread = await self._rooms.readable(thread_id, caller)
+        if thread is None:
             raise no_such_thread()
-        return view.thread
+        return thread
+
+
+def _fitting(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The newest of a page, as many as a frame should hold; at least one."""
+    room = MAX_PAGE_CHARACTERS
+    for place in reversed(range(len(messages))):
+        room -= len(messages[place].content)
+        if room < 0:
+            return messages[min(place + 1, len(messages) - 1) :]
+    return messages
 
 
 def _accepted(outcome: Outcome | None) -> frames.AcceptedFrame:

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from machines.conversation import decide, no_such_thread, open_thread
+from machines.conversation import decide, may_read, no_such_thread, open_thread
 from machines.draft import CONTEXT_MESSAGES, Decision
 from machines.models.commands import (
     Expire,
@@ -29,9 +29,10 @@ from machines.models.commands import (
     Vote,
     Withdraw,
 )
+from machines.models.domain import Thread
 from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError, JournalConflict
-from machines.models.ids import MessageId, RunId, ThreadId, thread_stream
+from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, thread_stream
 from machines.models.journal import Batch, JournalEntry, RememberedReply, ThreadView
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from server.broadcast import Broadcast
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 
 MAX_ROOMS = 1_000
 """Rooms whose facts are kept; the ones used longest ago are forgotten first."""
+
+MAX_KEPT_CHARACTERS = 50_000_000
+"""Code points of text in all kept facts: a hundred long messages may wait in one thread."""
 
 MAX_RACES = 8
 """Times that a command is decided again because another writer was first."""
@@ -69,6 +73,8 @@ class _Room:
     """Number of the last entry that followers were given; None where nothing was yet."""
     users: int = 0
     """Who is in it, or waits for its lock: a room in use is not forgotten."""
+    weight: int = 0
+    """Code points of text in its facts."""
 
 
 class Afterwards(Protocol):
@@ -99,6 +105,7 @@ class Rooms:
         self._policy = policy
         self._new_id = new_id
         self._rooms: OrderedDict[ThreadId, _Room] = OrderedDict()
+        self._weight = 0
         self._afterwards: list[Afterwards] = []
         self._under_way: set[asyncio.Task[Outcome]] = set()
 
@@ -147,6 +154,25 @@ class Rooms:
         if room is not None and room.facts is not None:
             return room.facts.view
         return await self._journal.thread_view(thread_id)
+
+    async def readable(self, thread_id: ThreadId, reader: PublicKey) -> Thread | None:
+        """The thread as it is now, if this person may know of it.
+
+        For a stranger the journal is asked, and nothing else is done, whether the thread is there,
+        open in a room, or not: how long the answer takes does not tell them which.
+        """
+        room = self._rooms.get(thread_id)
+        if room is not None and room.facts is not None:
+            thread = room.facts.view.thread
+            if may_read(thread, reader):
+                return thread
+        found = await self._journal.thread(thread_id)
+        return found if found is not None and may_read(found, reader) else None
+
+    @property
+    def kept_characters(self) -> int:
+        """Code points of text that are kept between commands."""
+        return self._weight
 
     async def drain(self) -> None:
         """Wait for what is under way; for an orderly end."""
@@ -291,6 +317,9 @@ class Rooms:
                 yield room
         finally:
             room.users -= 1
+            self._weight -= room.weight
+            room.weight = _weight(room.facts) if room.facts is not None else 0
+            self._weight += room.weight
             if room.users == 0 and room.facts is None and room.published is None:
                 # Nothing is known of such a thread; it must not push out one that is in use.
                 self._rooms.pop(thread_id, None)
@@ -298,9 +327,25 @@ class Rooms:
 
     def _forget_some(self) -> None:
         """Forget the rooms used longest ago that nobody is in."""
-        for thread_id in tuple(self._rooms)[: max(0, len(self._rooms) - MAX_ROOMS)]:
-            if self._rooms[thread_id].users == 0:
+        if len(self._rooms) <= MAX_ROOMS and self._weight <= MAX_KEPT_CHARACTERS:
+            return
+        for thread_id, room in tuple(self._rooms.items()):
+            if len(self._rooms) <= MAX_ROOMS and self._weight <= MAX_KEPT_CHARACTERS:
+                return
+            if room.users == 0:
                 del self._rooms[thread_id]
+                self._weight -= room.weight
+
+
+def _weight(facts: Facts) -> int:
+    """Code points of the text that facts hold."""
+    texts = [each.content for each in (*facts.view.pending, *facts.recent)]
+    for run in facts.view.runs:
+        texts.append(run.prompt)
+        texts.extend(each.content for each in run.messages)
+        texts.extend(each.content for each in run.priors)
+        texts.extend(each.text for each in run.steps)
+    return sum(map(len, texts))
 
 
 def _retrieve(task: asyncio.Task[Outcome]) -> None:

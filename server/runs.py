@@ -50,6 +50,7 @@ from machines.models.events import (
 from machines.models.ids import PublicKey, RunId, ThreadId
 from machines.models.journal import RetryTimer, ThreadView
 from machines.models.outputs import Prior
+from machines.quoting import clipped, fair_limit
 from server.broadcast import Broadcast, Delta
 from server.frames import encode_server_frame
 from server.llm import AttemptDelayed, AttemptFailed, LanguageModel
@@ -64,6 +65,10 @@ GATHER_SECONDS = 0.03
 
 RECALLED = 32
 """Priors that a search brings; a run takes the best that it does not have yet."""
+
+RECALLED_CHARACTERS = 64_000
+"""Code points of all priors of one search; the longest give way. A run's entries repeat them, and a
+prompt quotes less."""
 
 RECALL_SECONDS = 10.0
 """A search that takes longer counts as no search: the step says that memory is unavailable."""
@@ -287,7 +292,7 @@ class Chorus:
             iteration=effect.iteration,
             attempt=effect.attempt,
             at=self._world.now(),
-            priors=priors,
+            priors=_within_bounds(priors),
             available=available,
         )
 
@@ -345,7 +350,7 @@ class Chorus:
             retry=retry_if_exception(
                 lambda error: isinstance(error, JournalError | JournalConflict) and error.retryable
             ),
-            wait=wait_exponential_jitter(initial=0.2, max=5),
+            wait=wait_exponential_jitter(multiplier=0.2, max=5),
             reraise=True,
         )
         try:
@@ -408,3 +413,11 @@ def _current_task() -> asyncio.Task[None]:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - called in a coroutine
     return task
+
+
+def _within_bounds(priors: tuple[Prior, ...]) -> tuple[Prior, ...]:
+    """Priors that a run can carry along; who wants all of a long one has its message's id."""
+    limit = fair_limit([len(each.content) for each in priors], RECALLED_CHARACTERS)
+    return tuple(
+        each.model_copy(update={"content": clipped(each.content, limit)}) for each in priors
+    )

@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Protocol, assert_never
 
 from machines.connection import CLOSE_NOT_AUTHENTICATED, CLOSE_SIGNED_OUT
-from machines.conversation import may_read
 from machines.handlers import (
     handle_client_message,
     handle_connection_error,
@@ -417,11 +416,12 @@ class Session:
     async def _check_access(
         self, effect: effects.CheckAccess, message: ClientMessage
     ) -> AccessChecked:
-        view = await self._services.rooms.view(effect.thread_id)
-        readable = view is not None and may_read(view.thread, effect.public_key)
-        if view is not None and readable and isinstance(message, protocol.GetThread):
-            await self._check_catch_up(message.data, view.head_seq)
-        return AccessChecked(thread_id=effect.thread_id, readable=readable)
+        rooms = self._services.rooms
+        thread = await rooms.readable(effect.thread_id, effect.public_key)
+        if thread is not None and isinstance(message, protocol.GetThread):
+            view = await rooms.view(effect.thread_id)
+            await self._check_catch_up(message.data, view.head_seq if view is not None else 0)
+        return AccessChecked(thread_id=effect.thread_id, readable=thread is not None)
 
     async def _check_catch_up(self, data: protocol.GetThreadData, head_seq: int) -> None:
         if data.epoch is not None and data.epoch != await self._services.journal.epoch():

@@ -179,6 +179,8 @@ class Settings(BaseSettings):
     sign_ins_per_minute: _Count = 30
     """Of one address."""
     connections_per_user: _Count = 20
+    connections_per_address: _Count = 1_000
+    """Sockets, signed in or not."""
     thread_queue: _Count = 16
     """Runs that may wait in one thread."""
     pending_per_user: _Count = 3

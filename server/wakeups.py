@@ -5,12 +5,15 @@ could not be made durable is tried again.
 """
 
 import logging
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import assert_never
 
+from machines.models.chorus import ChorusState, Health
 from machines.models.commands import Expire
 from machines.models.errors import InvalidTransition, RequestRefused, StorageError
 from machines.models.journal import ApprovalTimer, RetryTimer, SessionTimer, TimerRow
+from machines.recovery import retry_timer
 from server.rooms import Rooms
 from server.runs import Chorus
 from server.session import Sessions
@@ -34,7 +37,30 @@ class Wakeups:
         self._rooms = rooms
         self._chorus = chorus
         self._sessions = sessions
-        self.timers = Timers(world.now, self.fire)
+        self.timers = Timers(world.now, self.fire, world.monotonic)
+
+    def restore(self, rows: Iterable[TimerRow], runs: Iterable[ChorusState]) -> None:
+        """Set the timers of a start.
+
+        A retry waits no longer than it had to, whatever the clock did while nobody looked.
+        """
+        waits = {
+            run.id: timedelta(milliseconds=run.error_state.retry_in_ms or 0)
+            for run in runs
+            if run.error_state is not None
+        }
+        now = self._world.now()
+        for row in rows:
+            at = row.due_at
+            if isinstance(row.timer, RetryTimer):
+                at = min(at, now + waits.get(row.timer.run_id, timedelta()))
+            self.timers.set_at(row, at)
+
+    def take_up(self, runs: Iterable[ChorusState]) -> None:
+        """Set the retries that nobody waits for: of a commit whose success was never told."""
+        for run in runs:
+            if run.health is Health.RECOVERING and not self.timers.knows(retry_timer(run.id)):
+                self.timers.set((retry_row(run),))
 
     async def fire(self, row: TimerRow) -> None:
         """Perform a timer that is due."""
@@ -44,7 +70,7 @@ class Wakeups:
         except StorageError as error:
             log.warning("a timer is tried again: %s", error.message)
             if self.timers.is_set(row):
-                self.timers.retry(row, self._world.now() + AGAIN)
+                self.timers.set_at(row, self._world.now() + AGAIN)
 
     async def _perform(self, row: TimerRow) -> bool:
         """Whether it changed anything; then its row went with the change."""
@@ -72,3 +98,19 @@ class Wakeups:
                 return False
             case _:
                 assert_never(row.timer)
+
+
+def retry_row(run: ChorusState) -> TimerRow:
+    """The timer of a run that waits for its next attempt, as it was set."""
+    error = run.error_state
+    return TimerRow(
+        id=retry_timer(run.id),
+        due_at=(error and error.retry_at) or run.updated_at,
+        timer=RetryTimer(
+            thread_id=run.thread_id,
+            run_id=run.id,
+            step=run.current_step,
+            iteration=run.iteration,
+            attempt=run.attempt,
+        ),
+    )

@@ -13,7 +13,7 @@ from machines.models.limits import MAX_CONTENT_LENGTH, MAX_FRAME_BYTES, MAX_NAME
 from server.app import Services
 from server.frames import encode_server_frame
 from server.hosts import HostPolicy, address_of, subscriber_of
-from server.http import PageInfo, guard, http_routes
+from server.http import SiteInfo, guard, http_routes
 from server.limits import TokenBucket
 from server.outbox import Flusher
 from server.session import Place
@@ -21,6 +21,9 @@ from server.websocket import HEARTBEAT_SECONDS, Sockets, SocketServices
 
 GRACE_SECONDS = 10.0
 """How long requests that are under way may take at the end."""
+
+HANDSHAKE_SECONDS = 30.0
+"""How long a connection may take to say what it wants, and stay open between requests."""
 
 READY_SECONDS = 1.0
 
@@ -42,6 +45,7 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
             hello=_hello(services),
             place=lambda request: _place(request, hosts, services),
             new_bucket=_frame_buckets(services),
+            connections_per_address=settings.connections_per_address,
             compress=settings.compression,
             on_frame=metrics.frame_received,
             on_refusal=metrics.refused,
@@ -52,9 +56,13 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
     metrics.watch_connections(lambda: len(sockets))
     metrics.watch_memory_lag(lambda: services.recollection.waiting)
     app.router.add_get("/ws", sockets.handle)
-    app.add_routes(http_routes(_page_info(services, address), metrics))
+    app.add_routes(http_routes(_site_info(services, address), metrics))
     runner = web.AppRunner(
-        app, handle_signals=False, access_log=None, shutdown_timeout=GRACE_SECONDS
+        app,
+        handle_signals=False,
+        access_log=None,
+        shutdown_timeout=GRACE_SECONDS,
+        keepalive_timeout=HANDSHAKE_SECONDS,
     )
     await runner.setup()
     try:
@@ -137,14 +145,10 @@ def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:
     return ready
 
 
-def _page_info(services: Services, address: str) -> PageInfo:
+def _site_info(services: Services, address: str) -> SiteInfo:
     token = services.settings.metrics_token
-    return PageInfo(
+    return SiteInfo(
         address=address,
-        model=services.model.name,
-        offline=services.model.offline,
-        embedder=services.embedder.embedder.name,
-        semantic=services.embedder.embedder.semantic,
         ready=_readiness(services),
         metrics_token=token.get_secret_value() if token else None,
     )

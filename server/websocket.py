@@ -7,6 +7,7 @@ through the connection's outbox.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class SocketServices:
     """Where a request comes from; None where its Host or Origin is not ours: 403."""
     new_bucket: Callable[[], TokenBucket]
     """Bounds the frames of one connection."""
+    connections_per_address: int
+    """0 is no limit."""
     compress: bool
     on_frame: Callable[[], None]
     """Told of each frame that comes."""
@@ -76,6 +79,7 @@ class Sockets:
     def __init__(self, services: SocketServices) -> None:
         self._services = services
         self._open: set[_Socket] = set()
+        self._by_address: Counter[str] = Counter()
         self._going_away = False
 
     def __len__(self) -> int:
@@ -93,6 +97,18 @@ class Sockets:
         ]
         if offered and SUBPROTOCOL not in offered:
             raise web.HTTPBadRequest(text=f"The subprotocol is {SUBPROTOCOL}.\n")
+        most = self._services.connections_per_address
+        if most and self._by_address[place.address] >= most:
+            raise web.HTTPTooManyRequests(text="Too many connections from your address.\n")
+        self._by_address[place.address] += 1
+        try:
+            return await self._serve(request, place)
+        finally:
+            self._by_address[place.address] -= 1
+            if not self._by_address[place.address]:
+                del self._by_address[place.address]
+
+    async def _serve(self, request: web.Request, place: Place) -> web.WebSocketResponse:
         ws = new_websocket(compress=self._services.compress)
         await ws.prepare(request)
         transport = request.transport

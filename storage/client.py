@@ -5,12 +5,15 @@ What an operation needs, and what to do about an error, is decided in `storage.o
 """
 
 import asyncio
+import logging
 import math
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar, assert_never, cast
 from urllib.parse import urlsplit
@@ -25,7 +28,6 @@ from machines.models.consistency import (
 from machines.models.domain import Visibility
 from machines.models.ids import PointId
 from machines.models.storage import (
-    REEMBED_COMMAND,
     Collection,
     CollectionState,
     FingerprintMismatch,
@@ -51,6 +53,8 @@ from storage.vectors import diagnose_vector
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient, models
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -135,6 +139,8 @@ def _with_our_errors(
         except errors.StorageError:
             raise
         except Exception as error:
+            if isinstance(error, sqlite3.Error | OSError):
+                self._let_go()
             raise _as_storage_error(error) from error
 
     return guarded
@@ -161,33 +167,9 @@ class QdrantStore:
         return self._client
 
     def _connect(self) -> "QdrantClient":
-        from qdrant_client import QdrantClient
-
         match self._location:
             case EmbeddedMemory(folder):
-                try:
-                    return QdrantClient(path=str(folder))
-                except RuntimeError as error:
-                    raise errors.ConnectionError(
-                        "The memory's folder is in use by another process: "
-                        "stop that one, or choose another data folder.",
-                        retryable=False,
-                        detail=str(folder),
-                    ) from error
-                except (OSError, sqlite3.OperationalError) as error:
-                    raise errors.ConnectionError(
-                        "The memory's folder cannot be read and written: check its permissions.",
-                        retryable=False,
-                        detail=f"{folder}: {error!r}",
-                    ) from error
-                except Exception as error:
-                    # Unpickling and parsing a damaged file can raise anything.
-                    raise errors.StorageError(
-                        "The memory's folder is damaged: move it away and run "
-                        f"`{REEMBED_COMMAND}`, which rebuilds it from the journal.",
-                        retryable=False,
-                        detail=f"{folder}: {error!r}",
-                    ) from error
+                return _open_embedded(folder)
             case MemoryServer():
                 return _connect_to(self._location, self._timeout_seconds)
             case _:
@@ -198,6 +180,14 @@ class QdrantStore:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+    def _let_go(self) -> None:
+        """Forget an embedded store whose files failed: what it has in memory may not be on disk."""
+        if isinstance(self._location, EmbeddedMemory):
+            client, self._client = self._client, None
+            with suppress(Exception):
+                if client is not None:
+                    client.close()
 
     # ------------------------------------------------------------------------------ collections
 
@@ -395,6 +385,44 @@ class QdrantStore:
             size=len(vector),
             fingerprint=payload.fingerprint if isinstance(payload, MessagePayload) else None,
         )
+
+
+def _open_embedded(folder: Path) -> "QdrantClient":
+    """The store in a folder. What cannot be understood is kept aside: the journal fills it again."""
+    from qdrant_client import QdrantClient
+
+    try:
+        try:
+            return QdrantClient(path=str(folder))
+        except (RuntimeError, OSError, sqlite3.OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - unpickling and parsing can raise anything
+            aside = _set_aside(folder)
+            log.warning(
+                "the memory's folder is damaged: it is kept as %s, and filled again from the "
+                "journal (%s)",
+                aside.name,
+                type(error).__name__,
+            )
+            return QdrantClient(path=str(folder))
+    except RuntimeError as error:
+        raise errors.ConnectionError(
+            "The memory's folder is in use by another process: "
+            "stop that one, or choose another data folder.",
+            detail=str(folder),
+        ) from error
+    except (OSError, sqlite3.OperationalError) as error:
+        raise errors.ConnectionError(
+            "The memory's folder cannot be read and written: check its permissions.",
+            detail=f"{folder}: {error!r}",
+        ) from error
+
+
+def _set_aside(folder: Path) -> Path:
+    """Rename the folder; gives its new name. Raises OSError."""
+    names = (folder.with_name(f"{folder.name}.damaged-{number}") for number in count(1))
+    aside = next(name for name in names if not name.exists())
+    return folder.rename(aside)
 
 
 def _connect_to(server: MemoryServer, timeout_seconds: float) -> "QdrantClient":

@@ -120,6 +120,9 @@ class Journal(Protocol):
 
     # threads
 
+    async def thread(self, thread_id: ThreadId) -> Thread | None:
+        """A thread alone: what says who may read it."""
+
     async def thread_view(self, thread_id: ThreadId) -> ThreadView | None:
         """A thread with its pending messages and live runs, at one head."""
 

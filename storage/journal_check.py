@@ -166,7 +166,9 @@ def repair(connection: Connection) -> tuple[str, ...]:
 def _page_finding(line: str) -> Finding:
     if "index" in line:
         return Finding(f"The database reports: {line}.", Reindex(), "Built the indices again.")
-    return Finding(f"The database reports: {line}. Restore the data folder from a backup.")
+    return Finding(
+        f"The database reports: {line}. Restore the data folder from a backup, or let a repair save what is whole."
+    )
 
 
 # --- The entries themselves ---------------------------------------------------------------------

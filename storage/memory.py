@@ -203,6 +203,9 @@ class Memory:
                 self._state = operation_performed(self._state, operation)
                 return None, result.model_copy(update={"found": found})
         except errors.StorageError as error:
+            if isinstance(error, errors.ConnectionError):
+                # Whatever comes back may be another store, or the same one without its points.
+                self._prepared = False
             state, recovery = handle_storage_error(state, error, self._perseverance.policy)
             result = Failure(error=error, recovery=recovery)
         self._state = self._state.model_copy(update={"error_state": state.error_state})

@@ -56,8 +56,8 @@ def writing_engine(url: URL, *, busy_timeout: float) -> Engine:
         busy_timeout: Seconds to wait for a lock that another connection holds.
     """
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
-    engine = create_engine(url, pool_size=1, max_overflow=0, connect_args={"timeout": busy_timeout})
+        return _create(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+    engine = _create(url, pool_size=1, max_overflow=0, connect_args={"timeout": busy_timeout})
     # A transaction that reads first and writes later could lose the race for the write lock in
     # the middle; IMMEDIATE takes it at the beginning.
     _begin_ourselves(engine, "BEGIN IMMEDIATE", pragmas=("journal_mode=WAL", "synchronous=FULL"))
@@ -67,16 +67,14 @@ def writing_engine(url: URL, *, busy_timeout: float) -> Engine:
 def reading_engine(url: URL, *, busy_timeout: float) -> Engine:
     """An engine of `READERS` connections; each of its transactions sees one moment."""
     if url.get_backend_name() != "sqlite":
-        return create_engine(
+        return _create(
             url,
             pool_size=READERS,
             max_overflow=0,
             pool_pre_ping=True,
             isolation_level="REPEATABLE READ",
         )
-    engine = create_engine(
-        url, pool_size=READERS, max_overflow=0, connect_args={"timeout": busy_timeout}
-    )
+    engine = _create(url, pool_size=READERS, max_overflow=0, connect_args={"timeout": busy_timeout})
     _begin_ourselves(engine, "BEGIN", pragmas=("query_only=ON",))
     return engine
 
@@ -84,12 +82,17 @@ def reading_engine(url: URL, *, busy_timeout: float) -> Engine:
 def scratch_engine() -> Engine:
     """A private database on disk that is gone when the engine is disposed of; for rebuilding."""
     # SQLite's empty name: a temporary file, deleted with its connection.
-    engine = create_engine(
+    engine = _create(
         "sqlite+pysqlite://",
         creator=lambda: sqlite3.connect("", check_same_thread=False),
     )
     _begin_ourselves(engine, "BEGIN", pragmas=("synchronous=OFF",))
     return engine
+
+
+def _create(url: URL | str, **options: Any) -> Engine:
+    """An engine whose errors, which go to the log, do not show the values of a statement."""
+    return create_engine(url, hide_parameters=True, **options)
 
 
 def _begin_ourselves(engine: Engine, begin: str, *, pragmas: Collection[str]) -> None:
@@ -160,14 +163,15 @@ _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 def journal_failure(error: BaseException) -> JournalError:
     """What a failed statement means to people; the database's own words go to the log alone."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    detail = f"{type(cause).__name__}: {cause}"
+    # The first line alone: PostgreSQL names the values of a row in those that follow.
+    detail = f"{type(cause).__name__}: {str(cause).partition(chr(10))[0]}"
     code = getattr(cause, "sqlite_errorcode", None)
     if isinstance(code, int):
         code &= 0xFF  # The primary code; the rest tells its varieties apart.
         if code in _DAMAGE:
             return JournalError(
-                "The journal file is damaged: restore the data folder from a backup, "
-                "or move it away to begin anew.",
+                "The journal file is damaged: restore the data folder from a backup, or run "
+                "`chorus verify --repair`, which keeps the file and saves what is whole of it.",
                 retryable=False,
                 detail=detail,
             )

@@ -156,6 +156,9 @@ class SqlJournal:
 
     # threads
 
+    async def thread(self, thread_id: ThreadId) -> Thread | None:
+        return await self._read(sql_queries.thread, thread_id)
+
     async def thread_view(self, thread_id: ThreadId) -> ThreadView | None:
         return await self._read(sql_queries.thread_view, thread_id)
 

@@ -86,6 +86,11 @@ _LIVE_RUNS = (
 _LIVE_RUNS_OF = _LIVE_RUNS.where(runs.c.thread_id == bindparam("of_thread"))
 
 
+def thread(connection: Connection, thread_id: ThreadId) -> Thread | None:
+    row = connection.execute(_THREAD, {"of_thread": thread_id}).one_or_none()
+    return None if row is None else Thread.model_validate_json(row.body)
+
+
 def thread_view(connection: Connection, thread_id: ThreadId) -> ThreadView | None:
     key = {"of_thread": thread_id}
     row = connection.execute(_THREAD, key).one_or_none()

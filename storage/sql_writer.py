@@ -151,7 +151,10 @@ def _attempt(connection: Connection, work: Callable[[Connection], Any]) -> _Outc
             return _Done(work(connection))
     except IntegrityError as error:
         return _Failed(
-            JournalConflict("Somebody else was first: try again.", detail=str(error.orig))
+            # PostgreSQL names the values in further lines, which are nobody's but the journal's.
+            JournalConflict(
+                "Somebody else was first: try again.", detail=str(error.orig).partition("\n")[0]
+            )
         )
     except (DataError, ProgrammingError) as error:
         return _refused(error)

@@ -6,15 +6,17 @@ import { exportJson, exportMarkdown } from "./export.js";
 import { ConnectionTracker } from "./connection.js";
 import { Journal } from "./journal.js";
 import { forgetIdentity, loadIdentity } from "./keys.js";
+import { download } from "./files.js";
 import { Memory } from "./memory.js";
+import { announceConnection, announceFrame, toast } from "./notices.js";
+import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, foldRun } from "./runs.js";
-import { fold, liveRuns, newState } from "./store.js";
-import { advice, fileName } from "./words.js";
+import { fold, isCoAuthor, liveRuns, newState } from "./store.js";
+import { advice, fileName, threadNameFor } from "./words.js";
 
 const PAGE_MESSAGES = 50;
 const SEEK_MESSAGES = 200;
-const NAME_FROM_PROMPT = 60;
 
 export class App {
   state = newState();
@@ -33,7 +35,8 @@ export class App {
 
   #views = new Set();
   #scheduled = false;
-  #sentOnce = new Set();
+  #opening = null; // the thread that was asked for and is not here yet
+  #met = new Set(); // keys that were asked for a name
 
   constructor() {
     this.memory = new Memory();
@@ -43,9 +46,15 @@ export class App {
       tell: (event) => this.#told(event),
       token: this.memory.token,
     });
+    this.prompts = new Prompts(this.client, this.memory, (event) => this.#fold(event));
     this.journal = new Journal((type, data) => this.client.request(type, data));
     addEventListener("online", () => this.client.retryNow());
     addEventListener("hashchange", () => this.#followAddress());
+    addEventListener("storage", (event) => {
+      // Signing out in one tab is meant for the browser.
+      const isSignOut = this.memory.isSignOut(event);
+      if (isSignOut && this.state.user) this.signOut();
+    });
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") {
         this.client.retryNow();
@@ -72,11 +81,14 @@ export class App {
   }
 
   async signOut({ forget = false } = {}) {
-    await this.client.signOut();
     this.memory.signedOut = true;
-    if (forget) await forgetIdentity();
+    await this.client.signOut();
+    if (forget) {
+      await forgetIdentity();
+      this.memory.forget(this.identity.publicKey);
+    }
     this.#views.clear();
-    this.#sentOnce.clear();
+    this.prompts.forget();
     this.state = fold(this.state, { kind: "signed_out" });
     this.connection = new ConnectionTracker();
     this.setUi({ selected: null, replay: null });
@@ -105,22 +117,6 @@ export class App {
     });
   }
 
-  /** Say something to a screen reader, once. */
-  announce(text) {
-    const announcer = document.getElementById("announcer");
-    announcer.textContent = "";
-    setTimeout(() => (announcer.textContent = text), 50);
-  }
-
-  /** A short message at the edge of the page. */
-  toast(text, kind = "info") {
-    const toast = document.createElement("p");
-    toast.className = `toast ${kind}`;
-    toast.textContent = text;
-    document.getElementById("toasts").append(toast);
-    setTimeout(() => toast.remove(), kind === "error" ? 9000 : 5000);
-  }
-
   // --- Threads -------------------------------------------------------------------------------
 
   async openThread(threadId, messageId = null) {
@@ -129,17 +125,25 @@ export class App {
     if (this.state.thread?.id !== threadId) {
       this.journal.open(threadId);
       this.refusal = null;
+      this.#opening = threadId;
       this.setUi({ selected: null, replay: null, area: "conversation" });
       try {
         await this.client.open(threadId, { limit: PAGE_MESSAGES });
       } catch (error) {
         this.explain(error, "That thread cannot be opened");
         return;
+      } finally {
+        if (this.#opening === threadId) this.#opening = null;
       }
     } else {
       this.setUi({ area: "conversation" });
     }
     if (messageId) await this.seek(messageId);
+  }
+
+  /** The thread that a prompt goes to now; null where one is to be made for it. */
+  target() {
+    return this.#opening ?? this.state.thread?.id ?? null;
   }
 
   closeThread() {
@@ -177,7 +181,7 @@ export class App {
     if (this.state.thread?.messages.has(messageId)) {
       this.setUi({ target: messageId, selected: messageId });
     } else {
-      this.toast("That message is not in this thread.");
+      toast("That message is not in this thread.");
     }
   }
 
@@ -192,7 +196,10 @@ export class App {
   }
 
   async createThread(name, visibility) {
-    const { thread_id: threadId } = await this.client.request("create_thread", { name, visibility });
+    const { thread_id: threadId } = await this.client.request("create_thread", {
+      name,
+      visibility,
+    });
     await this.listThreads("mine");
     await this.openThread(threadId);
     return threadId;
@@ -231,46 +238,34 @@ export class App {
 
   /** Submit a prompt; where no thread is open, a thread is made for it. */
   async submit(text) {
-    if (!this.state.thread) {
+    let threadId = this.target();
+    if (threadId === null) {
       try {
-        await this.createThread(threadNameFor(text), "private");
+        threadId = await this.createThread(threadNameFor(text), "private");
       } catch (error) {
         this.explain(error, "The thread was not made");
         return false;
       }
     }
-    const prompt = { id: crypto.randomUUID(), threadId: this.state.thread.id, text };
-    this.memory.keepOutgoing(this.identity.publicKey, prompt);
-    this.#fold({ kind: "outgoing", prompt });
     this.setUi({ selected: null });
-    return this.#sendPrompt(prompt);
+    return this.#send({ id: crypto.randomUUID(), threadId, text });
   }
 
-  async #sendPrompt(prompt) {
-    this.#sentOnce.add(prompt.id);
-    const data = { thread_id: prompt.threadId, prompt: prompt.text };
+  /** Gives whether the server took it. */
+  async #send(prompt) {
     try {
-      await this.client.request("submit_prompt", data, { id: prompt.id });
+      await this.prompts.send(this.identity.publicKey, prompt);
+      return true;
     } catch (error) {
-      if (error instanceof Refused && error.code === "signed_out") return false; // it stays kept
-      this.#acknowledged(prompt.id);
       this.#refused(error, prompt.threadId);
-      this.memory.giveBack(this.identity.publicKey, prompt);
       this.explain(error, "Your prompt was not taken; it is back in its box");
-      this.schedule();
       return false;
     }
-    this.#acknowledged(prompt.id);
-    return true;
-  }
-
-  #acknowledged(id) {
-    this.memory.dropOutgoing(this.identity.publicKey, id);
-    this.#fold({ kind: "acknowledged", id });
   }
 
   /** The run that Escape and the stop button end: the newest that is under way. */
   stoppableRun() {
+    if (!isCoAuthor(this.state)) return null;
     return liveRuns(this.state).at(-1) ?? null;
   }
 
@@ -285,10 +280,13 @@ export class App {
   /** Read a run's steps from the journal; gives the run, or null where that failed. */
   async readRun(message) {
     const threadId = this.state.thread.id;
-    const entries = await this.readEntries(message.run_id, message.index, "chorus_response");
+    const entries = await this.readEntries(message.run_id, message.index);
     const own = entries.filter(({ data }) => data.run_id === message.run_id);
     if (own.length === 0) return null;
-    const run = own.reduce((before, { data }) => (data.status ? foldRun(before, data) : before), null);
+    const run = own.reduce(
+      (before, { data }) => (data.status ? foldRun(before, data) : before),
+      null,
+    );
     if (run) this.#fold({ kind: "run_read", threadId, run });
     return run;
   }
@@ -297,7 +295,7 @@ export class App {
   async readEntries(id, index) {
     try {
       return await this.journal.load(id, index, (entries) =>
-        entries.some(({ data }) => data.run_id === id && FINAL.has(data.status)),
+        entries.some(({ data }) => endsRun(data, id) || endsVote(data, id)),
       );
     } catch (error) {
       this.explain(error, "The journal was not read");
@@ -312,17 +310,17 @@ export class App {
       if (this.state.thread.order.length === before) return;
     }
     const text = form === "md" ? exportMarkdown(this.state) : exportJson(this.state);
-    download(fileName(this.state.thread.view.name, form), text, form);
+    download(fileName(this.state.thread.view.name, form), text);
   }
 
   /** Say why something was refused. */
   explain(error, what) {
     if (error instanceof Refused) {
-      if (error.code !== "signed_out") this.toast(`${what}. ${advice(error)}`, "error");
+      if (error.code !== "signed_out") toast(`${what}. ${advice(error)}`, "error");
       return;
     }
     console.error(error);
-    this.toast(`${what}: the page itself failed. Reload it if this happens again.`, "error");
+    toast(`${what}: the page itself failed. Reload it if this happens again.`, "error");
   }
 
   // --- What is told --------------------------------------------------------------------------
@@ -337,7 +335,8 @@ export class App {
       case "live":
         this.journal.add(event.frame);
         this.#fold(event);
-        this.#noteworthy(event.frame);
+        announceFrame(event.frame);
+        this.#meet(event.frame.data);
         this.#markSeen();
         return;
       case "notice":
@@ -349,8 +348,20 @@ export class App {
         this.#fold(event);
         this.#markSeen();
         return;
+      case "unreadable":
+        if (this.state.unreadable === 0) {
+          toast(
+            "Something from the server could not be read; the page reads the thread anew and goes on.",
+            "error",
+          );
+        }
+        this.#fold(event);
+        return;
+      case "fault":
+        this.explain(event.error, "The server says that something failed");
+        return;
       case "gone":
-        this.toast(`The thread is closed to you now. ${event.message}`, "error");
+        toast(`The thread is closed to you now. ${event.message}`, "error");
         this.#fold(event);
         return;
       case "connection":
@@ -365,11 +376,7 @@ export class App {
   #welcomed(init) {
     this.#markSeenAtFirst(init.threads);
     if (!this.state.thread) this.#followAddress();
-    for (const prompt of this.memory.outgoing(this.identity.publicKey)) {
-      if (this.#sentOnce.has(prompt.id)) continue; // the client itself sends it again
-      this.#fold({ kind: "outgoing", prompt });
-      this.#sendPrompt(prompt);
-    }
+    for (const prompt of this.prompts.kept(this.identity.publicKey)) this.#send(prompt);
   }
 
   /** Threads that this browser sees for the first time are not all unread. */
@@ -400,24 +407,24 @@ export class App {
   }
 
   #connectionChanged(connection) {
-    const before = this.state.connection.phase;
-    if (connection.phase === "waiting" && before === "connected") {
-      this.announce("The connection is lost; trying again.");
-    } else if (connection.phase === "connected" && before !== "connected" && this.wasConnected) {
-      this.announce("Connected again.");
-    } else if (connection.phase === "ended") {
-      this.announce(connection.reason);
-    }
+    announceConnection(this.state.connection.phase, connection, this.wasConnected);
     this.wasConnected ||= connection.phase === "connected";
   }
 
-  /** What a person who does not look should hear. */
-  #noteworthy({ data }) {
-    if (data.status === "finished") this.announce("An answer is there.");
-    else if (data.status === "failed") this.announce(`The run failed. ${data.message}`);
-    else if (data.kind === "message_submitted" && data.message.status === "pending") {
-      this.announce("A message waits for approval.");
-    }
+  /** Somebody new in the thread: frames carry keys only, so ask what they are called. */
+  #meet({ message, public_key: joined }) {
+    const key = joined ?? message?.author;
+    if (!key || this.state.names.has(key) || this.#met.has(key)) return;
+    this.#met.add(key);
+    const data = {
+      thread_id: this.state.thread.id,
+      limit: 1,
+      before_index: (message?.index ?? 0) + 1,
+    };
+    this.client.request("get_thread", data).then(
+      ({ names }) => this.#fold({ kind: "names", names }),
+      () => this.#met.delete(key),
+    );
   }
 
   #refused(error, instance) {
@@ -433,22 +440,13 @@ export class App {
   }
 }
 
-/** The first words of a prompt, as the name of the thread that is made for it. */
-function threadNameFor(text) {
-  const line = text.trim().replace(/[\p{C}\s]+/gu, " ").trim();
-  const characters = [...line];
-  if (characters.length <= NAME_FROM_PROMPT) return line || "New thread";
-  const cut = characters.slice(0, NAME_FROM_PROMPT).join("");
-  return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), 20)).trim()}…`;
+function endsRun(data, id) {
+  return data.run_id === id && FINAL.has(data.status);
 }
 
-/** Save a text as a file of the person's. */
-export function download(name, text, form = "txt") {
-  const types = { md: "text/markdown", json: "application/json", txt: "text/plain" };
-  const address = URL.createObjectURL(new Blob([text], { type: types[form] }));
-  const anchor = document.createElement("a");
-  anchor.href = address;
-  anchor.download = name;
-  anchor.click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+function endsVote(data, id) {
+  return (data.transitions ?? []).some(
+    ({ machine, instance, target }) =>
+      machine === "message" && instance === id && target !== "pending",
+  );
 }

@@ -16,7 +16,7 @@ export class ConnectionTracker {
         if (event.connection.phase === "connecting") this.#dialled();
         return;
       case "sent":
-        this.#sent(event.type);
+        this.#sent(event);
         return;
       case "answered":
         this.#answered(event);
@@ -41,7 +41,7 @@ export class ConnectionTracker {
     this.trace = { ...this.trace, current: new Set(["connecting"]) };
   }
 
-  #sent(type) {
+  #sent({ type, follows }) {
     switch (type) {
       case "connect":
         if (this.#state === "interrupted") this.#begin();
@@ -51,7 +51,7 @@ export class ConnectionTracker {
       case "authenticate":
         return this.#fire("authenticate", "authenticating");
       case "get_thread":
-        return this.#fire("open_thread", this.#state);
+        return this.#fire(follows ? "open_thread" : "request", this.#state);
       case "leave_thread":
       case "sign_out":
       case "ping":
@@ -61,7 +61,7 @@ export class ConnectionTracker {
     }
   }
 
-  #answered({ type, refused }) {
+  #answered({ type, follows, refused }) {
     switch (type) {
       case "connect":
         if (refused) this.#begin();
@@ -77,7 +77,7 @@ export class ConnectionTracker {
         if (this.#state === "closed") this.#begin();
         return;
       case "get_thread":
-        this.#fire("access_checked", refused ? this.#state : "in_thread");
+        if (follows) this.#accessChecked(refused);
         return;
       case "leave_thread":
         if (this.#state === "in_thread" && !refused) this.#fire("leave_thread", "ready");
@@ -89,18 +89,30 @@ export class ConnectionTracker {
     }
   }
 
+  #accessChecked(refused) {
+    // Two edges lead back into in_thread; the drawing names the second one, of a refusal, by _2.
+    const isSecond = refused && this.#state === "in_thread";
+    this.#fire("access_checked", refused ? this.#state : "in_thread", isSecond ? "_2" : "");
+  }
+
   #lost() {
     const kept = this.#state === "ready" || this.#state === "in_thread";
     if (this.#state === "closed" || this.#state === "interrupted") return;
     this.#fire("network_lost", kept ? "interrupted" : "closed");
   }
 
-  #fire(event, target) {
+  #fire(event, target, suffix = "") {
     const source = this.#state;
-    const edge = `edge_connection_${event}_${source}_${target}`;
+    const edge = `edge_connection_${event}_${source}_${target}${suffix}`;
     this.#state = target;
     const next = foldTransition(this.trace, {
-      machine: "connection", instance: "this", event, source, target, edge, effects: [],
+      machine: "connection",
+      instance: "this",
+      event,
+      source,
+      target,
+      edge,
+      effects: [],
     });
     this.trace = { ...next, path: next.path.slice(-KEPT) };
   }

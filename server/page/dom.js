@@ -9,7 +9,9 @@ const SVG = "http://www.w3.org/2000/svg";
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) give(element, name, value);
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -38,7 +40,14 @@ export function icon(name) {
 export function iconButton(name, label, onClick, props = {}) {
   return h(
     "button",
-    { type: "button", class: "icon-button", "aria-label": label, title: label, on: { click: onClick }, ...props },
+    {
+      type: "button",
+      class: "icon-button",
+      "aria-label": label,
+      title: label,
+      on: { click: onClick },
+      ...props,
+    },
     icon(name),
   );
 }
@@ -100,18 +109,21 @@ const ICONS = {
   stop: "M6 6h8v8H6z",
   retry: "M16 10a6 6 0 1 1-2-4.5M14 2v4h-4",
   copy: "M7 7V4h9v9h-3M4 7h9v9H4z",
-  more: "M4.5 10h.01M10 10h.01M15.500 10h.01",
-  check: "M4 10.500l4 4 8-9",
+  more: "M4.5 10h.01M10 10h.01M15.5 10h.01",
+  check: "M4 10.5l4 4 8-9",
   cross: "M5 5l10 10M15 5L5 15",
   play: "M6 4l10 6-10 6z",
   pause: "M7 4v12M13 4v12",
   back: "M13 4l-6 6 6 6",
   forward: "M7 4l6 6-6 6",
-  lock: "M6 9V6.500a4 4 0 0 1 8 0V9M4.500 9h11v7.500h-11z",
-  globe: "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM3 10h14M10 3c2.600 2 2.600 12 0 14M10 3c-2.600 2-2.600 12 0 14",
-  people: "M7.500 9.500a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5zM3 16c0-6 9-6 9 0M13 9.500a2 2 0 1 0 0-4M13.500 11.500c2.500.2 3.500 2 3.500 4.500",
-  machine: "M4 3.500h5v4H4zM11 12.500h5v4h-5zM6.500 7.500v7H11",
+  lock: "M6 9V6.5a4 4 0 0 1 8 0V9M4.5 9h11v7.5h-11z",
+  globe:
+    "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM3 10h14M10 3c2.6 2 2.6 12 0 14M10 3c-2.6 2-2.6 12 0 14",
+  talk: "M4 4.5h12v8.5H9l-3.5 3v-3H4z",
+  people:
+    "M7.5 9.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM3 16c0-6 9-6 9 0M13 9.5a2 2 0 1 0 0-4M13.5 11.5c2.5.2 3.5 2 3.5 4.5",
+  machine: "M4 3.5h5v4H4zM11 12.5h5v4h-5zM6.5 7.5v7H11",
   down: "M5 8l5 5 5-5",
   expand: "M4 8V4h4M16 12v4h-4M4 4l5 5M16 16l-5-5",
-  replay: "M4 10a6 6 0 1 0 2-4.500M6 2v4h4M9 8l4 2.500-4 2.500z",
+  replay: "M4 10a6 6 0 1 0 2-4.5M6 2v4h4M9 8l4 2.5-4 2.5z",
 };

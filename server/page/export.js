@@ -12,12 +12,19 @@ export function exportMarkdown(state) {
 }
 
 function section(state, message) {
-  const by = message.author === null
-    ? `Chorus${message.model ? ` (${message.model})` : ""}`
-    : `${nameOf(state, message.author)} (${shortKey(message.author)})`;
+  const by =
+    message.author === null
+      ? `Chorus${message.model ? ` (${message.model})` : ""}`
+      : `${nameOf(state, message.author)} (${shortKey(message.author)})`;
   const status = message.status === "approved" ? "" : `, ${message.status}`;
-  const lines = [`## ${by}, ${message.created_at}${status}`, "", message.content ?? "(not shown to you)", ""];
-  for (const { label, message_id: cited } of message.citations) lines.push(`- [${label}] message ${cited}`);
+  const lines = [
+    `## ${by}, ${message.created_at}${status}`,
+    "",
+    message.content ?? "(not shown to you)",
+    "",
+  ];
+  for (const { label, message_id: cited } of message.citations)
+    lines.push(`- [${label}] message ${cited}`);
   if (message.citations.length > 0) lines.push("");
   return lines.join("\n");
 }

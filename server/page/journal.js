@@ -12,6 +12,8 @@ const KEPT_SUBJECTS = 200;
 export class Journal {
   #request;
   #threadId = null;
+  /** Counts what was opened: what was read before is not known any more. */
+  opening = 0;
   #subjects = new Map(); // run or message id -> {entries: Map<seq, frame>, whole: boolean}
 
   /** @param {(type: string, data: object) => Promise<object>} request asks the server */
@@ -23,6 +25,7 @@ export class Journal {
   open(threadId) {
     this.#threadId = threadId;
     this.#subjects.clear();
+    this.opening += 1;
   }
 
   /** Keep an entry that came live. */
@@ -119,7 +122,10 @@ function subjectsOf({ data }) {
 
 /** Whether a live entry is the first one of a run or a message. */
 function beginsWith({ data }, id) {
-  return (data.transitions ?? []).some(
-    ({ instance, source }) => instance === id && (source === "queued" || source === "submitted"),
-  ) || (data.status === "queued" && data.run_id === id);
+  return (
+    (data.transitions ?? []).some(
+      ({ instance, source }) => instance === id && (source === "queued" || source === "submitted"),
+    ) ||
+    (data.status === "queued" && data.run_id === id)
+  );
 }

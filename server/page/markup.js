@@ -4,15 +4,50 @@
 // allow-list once more, so that a fault there is no fault here. Drawings come from the same server
 // and pass the same door with a list of their own.
 
-const policy = globalThis.trustedTypes?.createPolicy("chorus-markup", { createHTML: (text) => text });
+const policy = globalThis.trustedTypes?.createPolicy("chorus-markup", {
+  createHTML: (text) => text,
+});
 
 const HTML_ELEMENTS = new Set([
-  "a", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
-  "pre", "s", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+  "a",
+  "blockquote",
+  "br",
+  "code",
+  "em",
+  "h1",
+  "h2",
+  "h3",
+  "h4",
+  "h5",
+  "h6",
+  "hr",
+  "li",
+  "ol",
+  "p",
+  "pre",
+  "s",
+  "strong",
+  "table",
+  "tbody",
+  "td",
+  "th",
+  "thead",
+  "tr",
+  "ul",
 ]);
 const HTML_ATTRIBUTES = { ol: ["start"], td: ["align"], th: ["align"], code: ["class"] };
 const SVG_ELEMENTS = new Set([
-  "svg", "g", "path", "polygon", "polyline", "ellipse", "circle", "rect", "line", "text", "tspan",
+  "svg",
+  "g",
+  "path",
+  "polygon",
+  "polyline",
+  "ellipse",
+  "circle",
+  "rect",
+  "line",
+  "text",
+  "tspan",
   "title",
 ]);
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";

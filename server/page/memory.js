@@ -16,6 +16,22 @@ export class Memory {
     write(localStorage, "chorus.signed-out", isOut ? "yes" : null);
   }
 
+  /** Whether a `storage` event says that another tab signed out. */
+  isSignOut({ key, newValue }) {
+    return key === "chorus.signed-out" && newValue === "yes";
+  }
+
+  /** Drop all that was kept for a person. */
+  forget(person) {
+    try {
+      for (const name of Object.keys(localStorage)) {
+        if (name.startsWith("chorus.") && name.includes(person)) localStorage.removeItem(name);
+      }
+    } catch {
+      // Storage is off: there is nothing to drop.
+    }
+  }
+
   draft(person, threadId) {
     return read(localStorage, `chorus.draft.${person}.${threadId}`) ?? "";
   }
@@ -39,7 +55,10 @@ export class Memory {
   }
 
   dropOutgoing(person, id) {
-    this.#writeOutgoing(person, this.outgoing(person).filter((prompt) => prompt.id !== id));
+    this.#writeOutgoing(
+      person,
+      this.outgoing(person).filter((prompt) => prompt.id !== id),
+    );
   }
 
   #writeOutgoing(person, prompts) {

@@ -14,18 +14,34 @@ const LONGEST_WAIT_MS = 15_000;
 const STEADY_MS = 5_000; // a socket that lived this long ends a row of failures
 const SIGN_IN_MS = 20_000;
 const SILENCE_MS = 10_000; // without an answer to a ping, the line is taken for dead
-const LONG_SLEEP_MS = 45_000;
+const PROBE_EACH_MS = 45_000;
+const REOPEN_MS = 5_000; // a thread that cannot be read is not asked for without end
 const CLOSE_REPLACED = 4009;
 
 const CHANGING = new Set([
-  "create_thread", "submit_prompt", "cancel_run", "retry_run", "approve_message",
-  "reject_message", "withdraw_message", "invite_co_author", "leave_co_authorship",
-  "rename_thread", "archive_thread", "set_name",
+  "create_thread",
+  "submit_prompt",
+  "cancel_run",
+  "retry_run",
+  "approve_message",
+  "reject_message",
+  "withdraw_message",
+  "invite_co_author",
+  "leave_co_authorship",
+  "rename_thread",
+  "archive_thread",
+  "set_name",
 ]);
 
 /** The server's refusal of a request; `message` is for people. */
 export class Refused extends Error {
-  constructor({ code, message, retryable = false, retry_after_ms: retryAfterMs = null, details = null }) {
+  constructor({
+    code,
+    message,
+    retryable = false,
+    retry_after_ms: retryAfterMs = null,
+    details = null,
+  }) {
     super(message);
     this.code = code;
     this.retryable = retryable;
@@ -46,6 +62,7 @@ export class ChorusClient {
   #openedAt = 0;
   #retry = 0;
   #watch = 0;
+  #reopenedAt = -Infinity;
   #ended = true;
 
   /**
@@ -101,7 +118,14 @@ export class ChorusClient {
     const data = { thread_id: threadId, limit };
     this.#following = null;
     return new Promise((resolve, reject) => {
-      this.#ask({ id: crypto.randomUUID(), type: "get_thread", data, resolve, reject, opening: true });
+      this.#ask({
+        id: crypto.randomUUID(),
+        type: "get_thread",
+        data,
+        resolve,
+        reject,
+        opening: true,
+      });
     });
   }
 
@@ -109,7 +133,8 @@ export class ChorusClient {
   unfollow() {
     const following = this.#following;
     this.#following = null;
-    if (following) this.request("leave_thread", { thread_id: following.threadId }).catch(() => null);
+    if (following)
+      this.request("leave_thread", { thread_id: following.threadId }).catch(() => null);
   }
 
   /** Try at once: the network came back, or the person asked. */
@@ -137,8 +162,7 @@ export class ChorusClient {
   }
 
   #hangUp() {
-    clearTimeout(this.#watch);
-    clearInterval(this.#watch);
+    clearTimeout(this.#watch); // an interval at times: both are cleared alike
     const socket = this.#socket;
     this.#socket = null;
     this.#open = false;
@@ -171,7 +195,10 @@ export class ChorusClient {
     const silence = setTimeout(() => {
       if (socket === this.#socket) this.#lost("the server fell silent");
     }, SILENCE_MS);
-    this.request("ping").then(() => clearTimeout(silence), () => clearTimeout(silence));
+    this.request("ping").then(
+      () => clearTimeout(silence),
+      () => clearTimeout(silence),
+    );
   }
 
   // --- What goes out -------------------------------------------------------------------------
@@ -193,7 +220,7 @@ export class ChorusClient {
 
   #write(pending, text = encode(pending)) {
     this.#socket.send(text);
-    this.#tell({ kind: "sent", type: pending.type });
+    this.#tell({ kind: "sent", type: pending.type, follows: follows(pending) });
   }
 
   /** Send something that belongs to this socket alone. */
@@ -253,7 +280,10 @@ export class ChorusClient {
   #unreadable(error = null) {
     if (error) console.warn("a frame was not understood", error);
     this.#tell({ kind: "unreadable" });
-    if (this.#following && this.#open) this.#reopen(this.#following.threadId);
+    const now = performance.now();
+    if (!this.#following || !this.#open || now - this.#reopenedAt < REOPEN_MS) return;
+    this.#reopenedAt = now;
+    this.#reopen(this.#following.threadId);
   }
 
   #read(frame) {
@@ -286,7 +316,7 @@ export class ChorusClient {
     if (!pending) return;
     this.#pending.delete(frame.re);
     const refused = frame.type === "error" ? new Refused(frame.data) : null;
-    this.#tell({ kind: "answered", type: pending.type, refused });
+    this.#tell({ kind: "answered", type: pending.type, follows: follows(pending), refused });
     if (pending.handshake) this.#shakeHands(pending, frame, refused);
     else if (pending.catchingUp) this.#catchingUp(pending, frame, refused);
     else {
@@ -329,7 +359,7 @@ export class ChorusClient {
     this.#open = true;
     this.#openedAt = performance.now();
     this.outside.token.set(init.session.token);
-    this.#watch = setInterval(() => this.#probe(), LONG_SLEEP_MS);
+    this.#watch = setInterval(() => this.#probe(), PROBE_EACH_MS);
     this.#tell({ kind: "init", init });
     this.#state("connected");
     this.#sendAgain();
@@ -395,6 +425,11 @@ export class ChorusClient {
 
 function encode({ type, id, data }) {
   return JSON.stringify({ type, id, data });
+}
+
+/** Whether a request is to follow a thread, and not only to read in it. */
+function follows(pending) {
+  return Boolean(pending.opening || pending.catchingUp);
 }
 
 function noticed(frame) {

@@ -36,9 +36,12 @@ export function fold(state, event) {
     case "init":
       return initialised(state, event.init);
     case "renamed_self":
-      return named({ ...state, user: { ...state.user, name: event.name } }, {
-        [state.user.public_key]: event.name,
-      });
+      return named(
+        { ...state, user: { ...state.user, name: event.name } },
+        {
+          [state.user.public_key]: event.name,
+        },
+      );
     case "signed_out":
       return { ...newState(), hello: state.hello };
     case "threads":
@@ -59,6 +62,8 @@ export function fold(state, event) {
       return gone(state, event.threadId);
     case "live":
       return live(state, event.frame);
+    case "names":
+      return named(state, event.names);
     case "run_read":
       return event.threadId === state.thread?.id ? withRun(state, event.run) : state;
     case "outgoing":
@@ -83,6 +88,19 @@ export function liveRuns(state) {
   return [...state.thread.runs.values()].filter((run) => !FINAL.has(run.status));
 }
 
+const answered = new WeakMap(); // messages of a thread -> ids of the runs that gave one of them
+
+/** Ids of the runs whose answers are among the messages that are here. */
+export function answeredRuns({ messages }) {
+  let runs = answered.get(messages);
+  if (!runs) {
+    runs = new Set();
+    for (const { role, run_id: id } of messages.values()) if (role === "chorus") runs.add(id);
+    answered.set(messages, runs);
+  }
+  return runs;
+}
+
 export function isCoAuthor(state) {
   return Boolean(state.thread?.view.co_authors.includes(state.user?.public_key));
 }
@@ -98,8 +116,8 @@ export function unsent(state) {
 /** The live frame may come before the acknowledgement: then the prompt is not shown twice. */
 function cameBack(state, text) {
   const last = state.thread.order.slice(-4).map((id) => state.thread.messages.get(id));
-  return last.some(({ author, content, fresh }) =>
-    fresh && author === state.user.public_key && content === text,
+  return last.some(
+    ({ author, content, fresh }) => fresh && author === state.user.public_key && content === text,
   );
 }
 
@@ -184,9 +202,11 @@ function live(state, frame) {
   const { data } = frame;
   if (frame.type === "chorus_response") thread = ran(thread, data);
   if (data.thread) thread = { ...thread, view: data.thread };
-  if (data.message) thread = withMessages(thread, [{ ...data.message, fresh: true }]);
+  // A failed run has a `message` too: a sentence for people, and none of the thread's messages.
+  const hasMessage = Boolean(data.message?.id);
+  if (hasMessage) thread = withMessages(thread, [{ ...data.message, fresh: true }]);
   const next = { ...state, thread };
-  return frame.type === "thread_event" || data.message ? summarised(next) : next;
+  return frame.type === "thread_event" || hasMessage ? summarised(next) : next;
 }
 
 function ran(thread, data) {
@@ -238,7 +258,14 @@ function summarised(state) {
   const { id, name, visibility, status, co_authors, message_count, updated_at } = view;
   const known = state.summaries.get(id);
   const summary = {
-    id, name, visibility, status, co_authors, message_count, updated_at, head_seq: headSeq,
+    id,
+    name,
+    visibility,
+    status,
+    co_authors,
+    message_count,
+    updated_at,
+    head_seq: headSeq,
   };
   const unchanged = known && known.updated_at === updated_at && known.head_seq === headSeq;
   return unchanged ? state : withSummaryInPlace(state, summary, known);

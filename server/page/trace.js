@@ -4,7 +4,12 @@
 
 /** Regions that run side by side in the chorus chart, and where each begins. */
 const STEP_STATES = new Set([
-  "action", "experience", "intention", "observation", "update", "yielding",
+  "action",
+  "experience",
+  "intention",
+  "observation",
+  "update",
+  "yielding",
 ]);
 const HEALTH_STATES = new Set(["stable", "recovering"]);
 
@@ -60,7 +65,7 @@ export function traceOf(machine, instance, entries) {
 export function statesOfRun({ status, step }) {
   if (status === "running" || status === "recovering") {
     const health = status === "recovering" ? "recovering" : "stable";
-    return ["running", "step", stateOfStep(step), "health", health];
+    return ["running", "step", "health", stateOfStep(step), health];
   }
   return [status];
 }
@@ -69,6 +74,9 @@ export function statesOfRun({ status, step }) {
 export function stateOfStep(step) {
   return step === "yield" ? "yielding" : step;
 }
+
+const isAround = (state) => !HEALTH_STATES.has(state);
+const isHealth = (state) => HEALTH_STATES.has(state);
 
 function entered(trace, { target }) {
   if (trace.machine !== "chorus") return new Set([target]);
@@ -79,5 +87,8 @@ function entered(trace, { target }) {
   const stays = trace.current.has("running")
     ? [...trace.current].filter((state) => !left.has(state))
     : ["running", "step", "health", inStep ? "stable" : "action"];
-  return new Set([...stays, target]);
+  // The step stands before the health, as people name them.
+  return new Set(
+    inStep ? [...stays.filter(isAround), target, ...stays.filter(isHealth)] : [...stays, target],
+  );
 }

@@ -6,6 +6,8 @@ const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" 
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const COUNT = new Intl.NumberFormat();
 
+const NAME_LENGTH = 60; // characters of a thread's name that is made out of a prompt
+
 export const STEP_WORDS = {
   action: { name: "Action", does: "a first answer, without memory" },
   experience: { name: "Experience", does: "what memory adds" },
@@ -64,12 +66,21 @@ export function percent(fraction) {
 
 /** `step_completed` as it is read aloud. */
 export function spaced(identifier) {
-  return identifier.replaceAll("_", " ");
+  return identifier.replaceAll("co_author", "co-author").replaceAll("_", " ");
 }
 
-/** `AskModel` as it is read aloud: "ask model". */
-export function uncamel(identifier) {
-  return identifier.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+const EFFECTS = {
+  AICall: "a call of the model",
+  CancelTimer: "an end of the timer",
+  DBOperation: "a write to memory",
+  RecallPriors: "a search of memory",
+  ScheduleTimer: "a timer",
+  StopAttempt: "an end of the model's call",
+};
+
+/** What an effect asks for: `AICall` is "a call of the model"; others as they are spelt. */
+export function effectWords(name) {
+  return EFFECTS[name] ?? name.replace(/([a-z])(?=[A-Z])/g, "$1 ").toLowerCase();
 }
 
 /** The last attempt's trouble, in plain words. */
@@ -83,22 +94,33 @@ export const TROUBLE = {
 
 /** What a refusal means for the person, beyond the server's sentence. */
 export function advice(refused) {
-  const wait = refused.retryAfterMs ? ` Try again in ${Math.ceil(refused.retryAfterMs / 1000)} s.` : "";
+  const wait = refused.retryAfterMs
+    ? ` Try again in ${Math.ceil(refused.retryAfterMs / 1000)} s.`
+    : "";
   switch (refused.code) {
     case "storage_unavailable":
       return "The server cannot write: its disk may be full. Nothing of yours is lost; it stays here.";
     case "shutting_down":
       return "The server is going down; the page goes on when it is back.";
-    case "rate_limited":
-    case "thread_busy":
-      return `${refused.message}${wait}`;
     default:
       return `${refused.message}${wait}`;
   }
 }
 
+/** The first words of a prompt, as the name of the thread that is made for it. */
+export function threadNameFor(text) {
+  const words = text.replace(/[\p{C}\s]+/gu, " ").trim();
+  const characters = [...words];
+  if (characters.length <= NAME_LENGTH) return words || "New thread";
+  const cut = characters.slice(0, NAME_LENGTH).join("");
+  return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), NAME_LENGTH / 3)).trim()}…`;
+}
+
 /** A file name out of a thread's name. */
 export function fileName(name, ending) {
-  const stem = name.normalize("NFKC").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "");
+  const stem = name
+    .normalize("NFKC")
+    .replace(/[^\p{L}\p{N}]+/gu, "-")
+    .replace(/^-+|-+$/g, "");
   return `${stem.slice(0, 60) || "thread"}.${ending}`;
 }

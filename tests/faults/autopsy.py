@@ -39,7 +39,7 @@ class Autopsy:
     _position: int = 0
     _entries: int = 0
     _carried_out: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    _requests: set[Key] = field(default_factory=set)
+    _requests: set[str] = field(default_factory=set)
     _prompts: dict[str, str] = field(default_factory=dict)
 
     def read(self, data: Path) -> None:
@@ -72,18 +72,21 @@ class Autopsy:
         """Hold replies that clients got against what is there: each is carried out once."""
         for key, reply in acknowledged.items():
             kept = self.replies.get(key)
-            if kept is None or key not in self._requests:
-                self._lose(f"the acknowledged request {key[1]} is gone")
+            if kept is None:
+                self._lose(f"the answer to the acknowledged request {key[1]} is gone: {reply}")
                 continue
+            if key[1] not in self._requests:
+                self._lose(f"the acknowledged request {key[1]} stands in no entry: {reply}")
             for name in ("thread_id", "message_id", "run_id", "seq"):
                 if name in reply and kept.get(name) != reply[name]:
                     self._lose(
                         f"request {key[1]} was told {name} {reply[name]}, now {kept.get(name)}"
                     )
         for what, times in self._carried_out.items():
-            if times > 1:
+            problem = f"carried out {times} times: {' '.join(what)}"
+            if times > 1 and problem not in self.problems:
                 self.duplicated += 1
-                self.problems.append(f"carried out {times} times: {' '.join(what)}")
+                self.problems.append(problem)
 
     def _take(self, stream: str, seq: int, entry: Mapping[str, Any]) -> None:
         if seq != self.heads[stream] + 1:
@@ -91,9 +94,10 @@ class Autopsy:
         self.heads[stream] = seq
         data = entry["data"]
         if entry.get("request_id") is not None:
-            self._requests.add((entry["by"], entry["request_id"]))
+            # Ids are unique; who asked is not in the entries that the system adds.
+            self._requests.add(entry["request_id"])
             about = (str(data.get(name)) for name in ("message_id", "run_id", "public_key"))
-            what = (entry["by"], entry["request_id"], entry["kind"], *about)
+            what = (entry["request_id"], entry["kind"], *about)
             self._carried_out[what] += 1
         if entry["kind"] == "message_submitted":
             self._prompts[data["message_id"]] = data["message"]["content"]
@@ -106,8 +110,9 @@ class Autopsy:
             steps.add(step)
 
     def _lose(self, what: str) -> None:
-        self.lost += 1
-        self.problems.append(what)
+        if what not in self.problems:
+            self.lost += 1
+            self.problems.append(what)
 
 
 @contextmanager

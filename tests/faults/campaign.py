@@ -34,6 +34,9 @@ import tests.faults
 
 Scenario = Callable[["Campaign"], Awaitable[None]]
 
+MOST_SHOWN: Final = 20
+"""Failures of one scenario that are printed."""
+
 HEADINGS: Final = ("fault", "times injected", "survived", "lost", "duplicated")
 
 
@@ -112,14 +115,21 @@ class Campaign:
 
 
 _SCENARIOS: dict[str, Scenario] = {}
+_PATIENT: set[str] = set()
 
 
-def scenario(name: str) -> Callable[[Scenario], Scenario]:
-    """Register a scenario under a name for `--only`."""
+def scenario(name: str, *, patient: bool = False) -> Callable[[Scenario], Scenario]:
+    """Register a scenario under a name for `--only`.
+
+    Args:
+        patient: It mostly waits, and minds no busy machine: it is carried out beside the others.
+    """
 
     def register(function: Scenario) -> Scenario:
         assert name not in _SCENARIOS, f"two scenarios are named {name}"
         _SCENARIOS[name] = function
+        if patient:
+            _PATIENT.add(name)
         return function
 
     return register
@@ -186,21 +196,35 @@ def reproduce(campaign: Campaign) -> str:
 
 async def run(names: Sequence[str], *, seed: int, short: bool) -> int:
     """Carry out scenarios, print what happens and the table; gives the exit code."""
-    done: list[Campaign] = []
     print(f"seed {seed}", flush=True)
-    for name in names:
-        with tempfile.TemporaryDirectory(prefix="chorus-faults-") as folder:
-            began = time.monotonic()
-            campaign = await perform(name, seed=seed, short=short, folder=Path(folder))
-        done.append(campaign)
-        outcome = "FAILED" if campaign.failures else "ok"
-        print(f"{name}: {outcome} in {time.monotonic() - began:.0f} s", flush=True)
-        for failure in campaign.failures:
-            print(f"  {failure}")
-        if campaign.failures:
-            print(f"  to see it again: {reproduce(campaign)}", flush=True)
-    print(f"\n{table([count for campaign in done for count in campaign.counts.values()])}")
-    return int(any(campaign.failures for campaign in done))
+    done: dict[str, Campaign] = {}
+
+    async def one_by_one(some: Sequence[str]) -> None:
+        for name in some:
+            with tempfile.TemporaryDirectory(prefix="chorus-faults-") as folder:
+                began = time.monotonic()
+                done[name] = await perform(name, seed=seed, short=short, folder=Path(folder))
+            tell(done[name], time.monotonic() - began)
+
+    await asyncio.gather(
+        one_by_one([name for name in names if name not in _PATIENT]),
+        one_by_one([name for name in names if name in _PATIENT]),
+    )
+    print(f"\n{table([count for name in names for count in done[name].counts.values()])}")
+    return int(any(campaign.failures for campaign in done.values()))
+
+
+def tell(campaign: Campaign, seconds: float) -> None:
+    """Print what became of a scenario, and how to see a failure again."""
+    outcome = "FAILED" if campaign.failures else "ok"
+    print(f"{campaign.name}: {outcome} in {seconds:.0f} s")
+    for failure in campaign.failures[:MOST_SHOWN]:
+        print(f"  {failure}")
+    if len(campaign.failures) > MOST_SHOWN:
+        print(f"  and {len(campaign.failures) - MOST_SHOWN} more")
+    if campaign.failures:
+        print(f"  to see it again: {reproduce(campaign)}")
+    sys.stdout.flush()
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -21,6 +21,7 @@ import pytest
 from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode
 from machines.models.outputs import StepEnum
+from machines.quoting import quotations
 from server.app import Services, open_services
 from server.broadcast import Delta
 from server.frames import FrameError, decode_client_frame, encode_server_frame, error_frame
@@ -50,6 +51,7 @@ class Line:
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.texts: list[str] = []
+        """The same, as it was sent."""
         self.closed: tuple[int, str] | None = None
         self._news = asyncio.Event()
 
@@ -76,6 +78,11 @@ class Line:
 
     def send_delta(self, delta: Delta) -> None:
         self.send(delta.encoded)
+
+    def clear(self) -> None:
+        """Forget what came."""
+        self.frames.clear()
+        self.texts.clear()
 
     async def room(self) -> None:
         """A line that takes everything has room."""
@@ -160,9 +167,14 @@ class Moody:
 
     def __init__(self, real: LanguageModel) -> None:
         self._real = real
+        self.calls: list[AICall] = []
+        """All that it was asked."""
 
     async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
-        asked = "\n".join(each.content for each in call.messages)
+        self.calls.append(call)
+        asked = next(
+            each.text for each in quotations(call.messages[-1].content) if each.tag == "request"
+        )
         if call.step is StepEnum.ACTION and "HOLD" in asked:
             on_text("I am thinking")
             await asyncio.Event().wait()

@@ -62,6 +62,8 @@ class TirelessModel:
         self.repeated: list[Step] = []
         """Steps that were asked for although they were completed, or twice in one life."""
         self.asked = 0
+        self.failing = ""
+        """A prompt that is refused once; see `fail_next`."""
         self._dice = dice
         self._completed: frozenset[Step] = frozenset()
         self._this_life: set[Step] = set()
@@ -76,6 +78,10 @@ class TirelessModel:
         self._completed = frozenset(each for each in self._completed if each.prompt != prompt)
         self._this_life -= {each for each in self._this_life if each.prompt == prompt}
 
+    def fail_next(self, prompt: str) -> None:
+        """Answer 503 once when this prompt is asked, which the server tries again."""
+        self.failing = prompt
+
     async def answer(self, _: ScriptedEndpoint, request: web.Request) -> web.StreamResponse:
         """The script of all requests."""
         body = await request.json()
@@ -85,6 +91,9 @@ class TirelessModel:
             )
         text = body["messages"][-1]["content"]
         prompt = next(each.text for each in quotations(text) if each.tag == "request")
+        if prompt == self.failing:
+            self.failing = ""
+            return web.json_response({"error": {"message": "not now"}}, status=503)
         kind = step_asked(text)
         asked = Step(prompt, kind.value, int(_PASS.findall(text)[-1]))
         self.asked += 1

@@ -51,7 +51,7 @@ class ServerProcess:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, *self._program),
-                *("--port", "0", "--data", str(self.data), "--llm", self._llm),
+                *("--data", str(self.data), "--llm", self._llm),
                 env=self.environment(),
                 stdout=PIPE,
                 stderr=log,
@@ -153,9 +153,14 @@ async def _drain(output: asyncio.StreamReader) -> None:
 async def served(
     folder: Path, llm: str = "offline", **settings: object
 ) -> AsyncIterator[ServerProcess]:
-    """A running server; rates are not limited unless `settings` say so."""
-    unlimited = {"prompts_per_minute": 0, "frames_per_second": 0, "sign_ins_per_minute": 0}
-    server = ServerProcess(folder, llm, {**unlimited, **settings})
+    """A running server on a free port; rates are not limited unless `settings` say so."""
+    unlimited = {
+        "prompts_per_minute": 0,
+        "frames_per_second": 0,
+        "sign_ins_per_minute": 0,
+        "connections_per_address": 0,
+    }
+    server = ServerProcess(folder, llm, {"port": 0, **unlimited, **settings})
     await server.start()
     try:
         yield server

@@ -119,7 +119,7 @@ async def test_every_module_of_the_page_imports_only_modules_that_are_served() -
             assert response.status == 200, path
             assert response.content_type == "text/javascript"
             imported = re.findall(
-                r'^(?:import|} from|export).*?"(\..+?)";$', await response.text(), re.M
+                r'^(?:import|} from|export).*?"(\..+?)";$', await response.text(), re.MULTILINE
             )
             found = {posixpath.normpath(f"{path}/../{name}") for name in imported}
             waiting.extend(found - known - set(waiting))

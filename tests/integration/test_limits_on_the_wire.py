@@ -5,12 +5,21 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.integration.client import Client, Identity, connected, new_id, signed_in
+from tests.integration.client import (
+    PATIENCE,
+    Client,
+    Identity,
+    Refused,
+    connected,
+    new_id,
+    signed_in,
+)
 from tests.integration.served import ServerProcess, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -204,12 +213,41 @@ async def test_a_person_has_so_many_connections(server: ServerProcess) -> None:
             from_elsewhere(server, identity=alice) as two,
             connected(server.url, {"X-Forwarded-For": "192.0.2.250"}) as third,
         ):
-            refused = await third.refusal("connect", public_key=alice.public_key)
-            assert refused.code == "rate_limited"
+            with pytest.raises(Refused) as refused:
+                await third.sign_in(alice)
+            assert refused.value.code == "rate_limited"
             await two.ask("sign_out")
             await two.close_code()
             await third.sign_in(alice)
         assert await one.ask("ping") == {}
+
+
+async def test_how_many_connections_a_key_has_is_told_to_its_owner_alone(
+    server: ServerProcess,
+) -> None:
+    alice = Identity()
+    async with (
+        from_elsewhere(server, identity=alice),
+        from_elsewhere(server, identity=alice),
+        connected(server.url, {"X-Forwarded-For": "192.0.2.251"}) as stranger,
+    ):
+        await stranger.ask("connect", public_key=alice.public_key)
+        refused = await stranger.refusal("authenticate", signature="1" * 64)
+        assert refused.code == "auth_failed"
+
+
+async def test_an_address_has_so_many_sockets_signed_in_or_not(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, connections_per_address=2, trusted_proxies="127.0.0.1") as server,
+        connected(server.url, {"X-Forwarded-For": "192.0.2.1"}),
+    ):
+        async with connected(server.url, {"X-Forwarded-For": "192.0.2.1"}):
+            assert await _status(server.url, {"X-Forwarded-For": "192.0.2.1"}) == 429
+            assert await _status(server.url, {"X-Forwarded-For": "192.0.2.2"}) == 101
+        async with asyncio.timeout(PATIENCE):
+            # Who hung up is let go as soon as the server has noticed.
+            while await _status(server.url, {"X-Forwarded-For": "192.0.2.1"}) != 101:
+                pass
 
 
 # --- Who may connect -----------------------------------------------------------------------------

@@ -380,23 +380,23 @@ async def test_a_folder_that_another_process_holds_is_one_clear_error(tmp_path: 
 
 
 @pytest.mark.parametrize("damage", ["meta", "points", "rows"])
-async def test_a_damaged_folder_is_one_clear_error(tmp_path: Path, damage: str) -> None:
-    async with memory_in(tmp_path) as client:
+async def test_a_damaged_folder_is_kept_aside_and_made_anew(tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "qdrant"
+    async with memory_in(folder) as client:
         await done(client, Store(points=(message(1),)))
-    rows = tmp_path / "collection" / "messages" / "storage.sqlite"
+    rows = folder / "collection" / "messages" / "storage.sqlite"
     if damage == "meta":
-        (tmp_path / "meta.json").write_text('{"collections": ')
+        (folder / "meta.json").write_text('{"collections": ')
     elif damage == "points":
         rows.write_bytes(b"no database at all " * 100)
     else:
         with sqlite3.connect(rows) as connection:
             connection.execute("UPDATE points SET point = ?", (b"no pickle",))
         connection.close()
-    with pytest.raises(errors.StorageError, match="damaged") as caught:
-        async with memory_in(tmp_path):
-            pytest.fail("it must not open")
-    assert str(tmp_path) not in caught.value.message
-    assert not caught.value.retryable
+    async with memory_in(folder) as client:
+        assert client.made_anew, "whoever feeds the memory must hear that it is empty"
+        await done(client, Store(points=(message(1),)))
+    assert (tmp_path / "qdrant.damaged-1" / "meta.json").exists()
 
 
 async def test_the_event_loop_goes_on_while_the_store_works(memory: DatabaseClient) -> None:

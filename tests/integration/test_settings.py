@@ -41,6 +41,7 @@ def test_defaults_are_those_of_the_protocol() -> None:
         "frames_per_second": 50,
         "sign_ins_per_minute": 30,
         "connections_per_user": 20,
+        "connections_per_address": 1_000,
         "thread_queue": 16,
         "pending_per_user": 3,
         "pending_per_thread": 100,

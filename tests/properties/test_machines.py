@@ -59,6 +59,18 @@ def test_a_run_keeps_its_bounds(walk: Walk) -> None:
 
 
 @given(run_walks)
+def test_a_delay_costs_a_run_no_attempt_and_an_attempt_is_delayed_once(walk: Walk) -> None:
+    waited = False
+    for each in walk.accepted:
+        if each.event.event == "attempt_delayed":
+            assert not waited, "the attempt had waited already"
+            assert each.after.failures == each.before.failures
+            waited = True
+        elif each.event.event in {"step_completed", "ai_failed", "network_failed"}:
+            waited = False
+
+
+@given(run_walks)
 def test_completed_steps_are_kept_and_only_a_completed_step_adds_one(walk: Walk) -> None:
     for each in walk.accepted:
         before, after = each.before.steps, each.after.steps

@@ -4,10 +4,18 @@ import { h } from "../dom.js";
 
 /** @param {string | null} key null for the chorus itself */
 export function avatar(key, name) {
-  const initial = key === null ? "" : [...name.replace(/[^\p{L}\p{N}]/gu, "")][0] ?? "?";
-  const disc = h("span", { class: key === null ? "avatar chorus" : "avatar", "aria-hidden": "true" }, initial.toUpperCase());
+  const disc = h("span", {
+    class: key === null ? "avatar chorus" : "avatar",
+    "aria-hidden": "true",
+  });
+  if (key !== null) disc.textContent = initialOf(name);
   if (key !== null) disc.style.setProperty("--hue", String(hueOf(key)));
   return disc;
+}
+
+/** The first letter or digit of a name, as it stands on the disc. */
+export function initialOf(name) {
+  return ([...name.replace(/[^\p{L}\p{N}]/gu, "")][0] ?? "?").toUpperCase();
 }
 
 function hueOf(key) {

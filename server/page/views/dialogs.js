@@ -2,6 +2,7 @@
 // focus inside and give it back.
 
 import { button, h, iconButton } from "../dom.js";
+import { toast } from "../notices.js";
 import { nameOf } from "../words.js";
 import { avatar } from "./avatar.js";
 
@@ -10,8 +11,14 @@ function show(title, build) {
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" });
   const close = () => dialog.close();
   dialog.append(
-    h("header", { class: "row between" }, h("h2", { id: "dialog-title" }, title), iconButton("cross", "Close", close)),
-    ...build(close));
+    h(
+      "header",
+      { class: "row between" },
+      h("h2", { id: "dialog-title" }, title),
+      iconButton("cross", "Close", close),
+    ),
+    ...build(close),
+  );
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   document.body.append(dialog);
@@ -21,17 +28,22 @@ function show(title, build) {
 
 function form(fields, label, submit) {
   const send = h("button", { type: "submit", class: "button primary" }, label);
-  return h("form", {
-    class: "stack",
-    on: {
-      submit: async (event) => {
-        event.preventDefault();
-        send.disabled = true;
-        await submit();
-        send.disabled = false;
+  return h(
+    "form",
+    {
+      class: "stack",
+      on: {
+        submit: async (event) => {
+          event.preventDefault();
+          send.disabled = true;
+          await submit();
+          send.disabled = false;
+        },
       },
     },
-  }, ...fields, h("div", { class: "row end" }, send));
+    ...fields,
+    h("div", { class: "row end" }, send),
+  );
 }
 
 function field(id, label, props = {}) {
@@ -42,30 +54,50 @@ function field(id, label, props = {}) {
 export function openNewThreadDialog(app) {
   show("New thread", (close) => {
     const [name, nameField] = field("new-name", "Name", { maxlength: 80 });
-    const choice = (value, label, words) => h("label", { class: "check" },
-      h("input", { type: "radio", name: "visibility", value, checked: value === "private" }),
-      h("span", {}, label, h("small", {}, words)));
-    const visibility = h("fieldset", { class: "stack" }, h("legend", {}, "Who may read it (fixed for good)"),
+    const choice = (value, label, words) =>
+      h(
+        "label",
+        { class: "check" },
+        h("input", { type: "radio", name: "visibility", value, checked: value === "private" }),
+        h("span", {}, label, h("small", {}, words)),
+      );
+    const visibility = h(
+      "fieldset",
+      { class: "stack" },
+      h("legend", {}, "Who may read it (fixed for good)"),
       choice("private", "Private", "Its co-authors alone know of it."),
-      choice("public", "Public", "Anyone signed in may read; what outsiders submit waits for approval."));
-    return [form([...nameField, visibility], "Create", async () => {
-      try {
-        await app.createThread(name.value, visibility.querySelector(":checked").value);
-        close();
-        document.getElementById("prompt")?.focus();
-      } catch (error) {
-        app.explain(error, "The thread was not made");
-      }
-    })];
+      choice(
+        "public",
+        "Public",
+        "Anyone signed in may read; what outsiders submit waits for approval.",
+      ),
+    );
+    return [
+      form([...nameField, visibility], "Create", async () => {
+        try {
+          await app.createThread(name.value, visibility.querySelector(":checked").value);
+          close();
+          document.getElementById("prompt")?.focus();
+        } catch (error) {
+          app.explain(error, "The thread was not made");
+        }
+      }),
+    ];
   });
 }
 
 export function openRenameDialog(app) {
   show("Rename this thread", (close) => {
-    const [name, fields] = field("rename", "Name", { maxlength: 80, value: app.state.thread.view.name });
-    return [form(fields, "Rename", async () => {
-      if (await app.act("rename_thread", { name: name.value }, "The thread keeps its name")) close();
-    })];
+    const [name, fields] = field("rename", "Name", {
+      maxlength: 80,
+      value: app.state.thread.view.name,
+    });
+    return [
+      form(fields, "Rename", async () => {
+        if (await app.act("rename_thread", { name: name.value }, "The thread keeps its name"))
+          close();
+      }),
+    ];
   });
 }
 
@@ -74,31 +106,57 @@ export function openPeopleDialog(app) {
   const { view } = state.thread;
   const isMine = view.co_authors.includes(state.user.public_key);
   show("Co-authors", (close) => {
-    const people = view.co_authors.map((key) => h("li", { class: "person" },
-      avatar(key, nameOf(state, key)),
-      h("span", {}, h("bdi", {}, nameOf(state, key)), key === state.user.public_key ? " (you)" : "",
-        h("code", { class: "key" }, key))));
+    const people = view.co_authors.map((key) =>
+      h(
+        "li",
+        { class: "person" },
+        avatar(key, nameOf(state, key)),
+        h(
+          "span",
+          {},
+          h("bdi", {}, nameOf(state, key)),
+          key === state.user.public_key ? " (you)" : "",
+          h("code", { class: "key" }, key),
+        ),
+      ),
+    );
     const parts = [h("ul", { class: "people" }, ...people)];
     if (!isMine || view.status !== "active") return parts;
     const [key, fields] = field("invite", "Invite by public key", {
-      placeholder: "base58, 43 or 44 characters", maxlength: 64, spellcheck: "false",
+      placeholder: "base58, 43 or 44 characters",
+      maxlength: 64,
+      spellcheck: "false",
     });
     parts.push(
       form(fields, "Invite", async () => {
         const data = { public_key: key.value.trim() };
         if (await app.act("invite_co_author", data, "Nobody was invited")) close();
       }),
-      h("p", { class: "muted small" }, "They join at once. Somebody finds their key under their name at the bottom of the list of threads."),
-      button("Leave this thread", async () => {
-        if (!confirm("Leave? Others go on; you come back only by an invitation.")) return;
-        if (await app.act("leave_co_authorship", {}, "You are still in")) close();
-      }, { class: "button danger" }));
+      h(
+        "p",
+        { class: "muted small" },
+        "They join at once. Somebody finds their key under their name at the bottom of the list of threads.",
+      ),
+      button(
+        "Leave this thread",
+        async () => {
+          if (!confirm("Leave? Others go on; you come back only by an invitation.")) return;
+          if (await app.act("leave_co_authorship", {}, "You are still in")) close();
+        },
+        { class: "button danger" },
+      ),
+    );
     return parts;
   });
 }
 
 export async function archiveThread(app) {
-  if (!confirm("Archive this thread? Its runs stop, what is pending expires, and from then on it is only read.")) return;
+  if (
+    !confirm(
+      "Archive this thread? Its runs stop, what is pending expires, and from then on it is only read.",
+    )
+  )
+    return;
   await app.act("archive_thread", {}, "The thread was not archived");
 }
 
@@ -106,34 +164,63 @@ export function openPersonDialog(app) {
   const { user } = app.state;
   if (!user) return;
   show("You", (close) => {
-    const [name, fields] = field("own-name", "Your name", { maxlength: 80, value: user.name ?? "" });
+    const [name, fields] = field("own-name", "Your name", {
+      maxlength: 80,
+      value: user.name ?? "",
+    });
     return [
       form(fields, "Save the name", async () => {
         if (await app.setName(name.value)) close();
       }),
-      h("div", { class: "stack" },
+      h(
+        "div",
+        { class: "stack" },
         h("h3", {}, "Your key"),
-        h("p", { class: "muted small" }, "It is your name everywhere. Give it to whom you want to be invited by."),
-        h("div", { class: "row" }, h("code", { class: "key", id: "own-key" }, user.public_key),
-          iconButton("copy", "Copy your key", () => copyText(app, user.public_key, "Your key is copied."))),
-        h("p", { class: "muted small" }, "The secret half is kept by this browser and cannot be read, not even by this page. A recovery file is made with the key, or not at all.")),
-      h("div", { class: "row" },
-        button("Sign out", () => { close(); app.signOut(); }),
-        button("Sign out and forget the key", () => {
-          if (!confirm("Without a recovery file this key is gone for good. Forget it?")) return;
+        h(
+          "p",
+          { class: "muted small" },
+          "It is your name everywhere. Give it to whom you want to be invited by.",
+        ),
+        h(
+          "div",
+          { class: "row" },
+          h("code", { class: "key", id: "own-key" }, user.public_key),
+          iconButton("copy", "Copy your key", () =>
+            copyText(user.public_key, "Your key is copied."),
+          ),
+        ),
+        h(
+          "p",
+          { class: "muted small" },
+          "The secret half is kept by this browser and cannot be read, not even by this page. A recovery file is made with the key, or not at all.",
+        ),
+      ),
+      h(
+        "div",
+        { class: "row" },
+        button("Sign out", () => {
           close();
-          app.signOut({ forget: true });
-        }, { class: "button danger" })),
+          app.signOut();
+        }),
+        button(
+          "Sign out and forget the key",
+          () => {
+            if (!confirm("Without a recovery file this key is gone for good. Forget it?")) return;
+            close();
+            app.signOut({ forget: true });
+          },
+          { class: "button danger" },
+        ),
+      ),
     ];
   });
 }
 
-export async function copyText(app, text, done) {
+export async function copyText(text, done) {
   try {
     await navigator.clipboard.writeText(text);
-    app.toast(done);
+    toast(done);
   } catch {
-    app.toast("The browser did not let the page copy.", "error");
+    toast("The browser did not let the page copy.", "error");
   }
 }
-

@@ -1,22 +1,41 @@
 // The door: making a key, bringing one, or coming back with the one that is here.
 
-import { download } from "../app.js";
 import { button, h } from "../dom.js";
+import { download } from "../files.js";
 import {
-  createIdentity, forgetIdentity, KeyProblem, loadIdentity, restoreIdentity, whyUnsupported,
+  createIdentity,
+  forgetIdentity,
+  KeyProblem,
+  loadIdentity,
+  restoreIdentity,
+  whyUnsupported,
 } from "../keys.js";
 import { shortKey } from "../words.js";
 
 /** Show the door in `root`; `reason` says why the person stands before it, if there is one. */
 export async function showGate(root, app, reason) {
-  const [problem, identity] = await Promise.all([whyUnsupported(), loadIdentity().catch(() => null)]);
-  const body = problem ? unsupported(problem) : identity ? comeBack(app, identity, root) : begin(app);
+  const [problem, identity] = await Promise.all([
+    whyUnsupported(),
+    loadIdentity().catch(() => null),
+  ]);
+  const body = problem
+    ? unsupported(problem)
+    : identity
+      ? comeBack(app, identity, root)
+      : begin(app);
   root.replaceChildren(
-    h("main", { class: "gate" },
-      h("div", { class: "gate-card" },
+    h(
+      "main",
+      { class: "gate" },
+      h(
+        "div",
+        { class: "gate-card" },
         h("h1", { class: "wordmark" }, "Chorus"),
-        h("p", { class: "lead" },
-          "Conversations with a language model, written together, with every step in the open."),
+        h(
+          "p",
+          { class: "lead" },
+          "Conversations with a language model, written together, with every step in the open.",
+        ),
         reason && h("p", { class: "note error", role: "alert" }, reason),
         ...body,
       ),
@@ -31,35 +50,62 @@ function unsupported(problem) {
 
 function begin(app) {
   const name = h("input", {
-    id: "gate-name", type: "text", maxlength: 80, autocomplete: "nickname", data: { first: "" },
+    id: "gate-name",
+    type: "text",
+    maxlength: 80,
+    autocomplete: "nickname",
+    data: { first: "" },
   });
   const save = h("input", { id: "gate-save", type: "checkbox" });
   const problem = h("p", { class: "note error", role: "alert", hidden: true });
   const start = h("button", { type: "submit", class: "button primary" }, "Start");
-  const form = h("form", {
-    class: "stack",
-    on: {
-      submit: (event) => {
-        event.preventDefault();
-        guarded(start, problem, async () => {
-          const { identity, recovery } = await createIdentity({ recoverable: save.checked });
-          if (recovery) download("chorus-recovery.key", recovery);
-          app.signIn(identity, name.value.trim() || null);
-        });
+  const form = h(
+    "form",
+    {
+      class: "stack",
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          guarded(start, problem, async () => {
+            const { identity, recovery } = await createIdentity({ recoverable: save.checked });
+            if (recovery) download("chorus-recovery.key", recovery);
+            app.signIn(identity, name.value.trim() || null);
+          });
+        },
       },
     },
-  },
-    h("label", { for: "gate-name" }, "What should others call you? ", h("span", { class: "muted" }, "(optional)")),
+    h(
+      "label",
+      { for: "gate-name" },
+      "What should others call you? ",
+      h("span", { class: "muted" }, "(optional)"),
+    ),
     name,
-    h("label", { class: "check", for: "gate-save" }, save,
-      h("span", {}, "Save a recovery file", h("small", {}, "With it you are the same person in another browser. Only now can it be made."))),
+    h(
+      "label",
+      { class: "check", for: "gate-save" },
+      save,
+      h(
+        "span",
+        {},
+        "Save a recovery file",
+        h(
+          "small",
+          {},
+          "With it you are the same person in another browser. Only now can it be made.",
+        ),
+      ),
+    ),
     start,
     problem,
   );
   return [
     form,
-    h("p", { class: "muted small" },
-      "No account: your browser makes a key, keeps it to itself, and signs with it."),
+    h(
+      "p",
+      { class: "muted small" },
+      "No account: your browser makes a key, keeps it to itself, and signs with it.",
+    ),
     recovery(app, problem),
   ];
 }
@@ -67,15 +113,31 @@ function begin(app) {
 function comeBack(app, identity, root) {
   const problem = h("p", { class: "note error", role: "alert", hidden: true });
   const enter = button("Sign in", () => app.signIn(identity), {
-    class: "button primary", data: { first: "" },
+    class: "button primary",
+    data: { first: "" },
   });
-  const forget = button("Forget this key", async () => {
-    if (!confirm("Without a recovery file this key is gone for good, and what you wrote stays under it. Forget it?")) return;
-    await forgetIdentity();
-    showGate(root, app, null);
-  }, { class: "button quiet" });
+  const forget = button(
+    "Forget this key",
+    async () => {
+      if (
+        !confirm(
+          "Without a recovery file this key is gone for good, and what you wrote stays under it. Forget it?",
+        )
+      )
+        return;
+      await forgetIdentity();
+      showGate(root, app, null);
+    },
+    { class: "button quiet" },
+  );
   return [
-    h("p", {}, "You are ", h("code", { title: identity.publicKey }, shortKey(identity.publicKey)), " in this browser."),
+    h(
+      "p",
+      {},
+      "You are ",
+      h("code", { title: identity.publicKey }, shortKey(identity.publicKey)),
+      " in this browser.",
+    ),
     h("div", { class: "row" }, enter, forget),
     problem,
     recovery(app, problem),
@@ -84,16 +146,24 @@ function comeBack(app, identity, root) {
 
 function recovery(app, problem) {
   const file = h("input", {
-    id: "gate-file", type: "file", class: "visually-hidden", accept: ".key,.txt,text/plain",
+    id: "gate-file",
+    type: "file",
+    class: "visually-hidden",
+    accept: ".key,.txt,text/plain",
     on: {
-      change: () => guarded(null, problem, async () => {
-        const [chosen] = file.files;
-        if (chosen) app.signIn(await restoreIdentity(await chosen.slice(0, 4096).text()));
-      }),
+      change: () =>
+        guarded(null, problem, async () => {
+          const [chosen] = file.files;
+          if (chosen) app.signIn(await restoreIdentity(await chosen.slice(0, 4096).text()));
+        }),
     },
   });
-  return h("p", { class: "small" }, file,
-    h("label", { class: "link", for: "gate-file" }, "Use a recovery file"));
+  return h(
+    "p",
+    { class: "small" },
+    file,
+    h("label", { class: "link", for: "gate-file" }, "Use a recovery file"),
+  );
 }
 
 /** Do something once; a problem with a key is told where the person looks. */
@@ -104,7 +174,8 @@ async function guarded(control, problem, work) {
     await work();
   } catch (error) {
     if (!(error instanceof KeyProblem)) console.error(error);
-    problem.textContent = error instanceof KeyProblem ? error.message : "The key could not be used in this browser.";
+    problem.textContent =
+      error instanceof KeyProblem ? error.message : "The key could not be used in this browser.";
     problem.hidden = false;
   } finally {
     if (control) control.disabled = false;

@@ -9,23 +9,50 @@ export class SearchResults {
     this.app = app;
     this.isOpen = false;
     this.input = h("input", {
-      id: "search", type: "search", placeholder: "Search all you may read", "aria-label": "Search messages",
-      maxlength: 2000, autocomplete: "off", "aria-keyshortcuts": "Control+K",
+      id: "search",
+      type: "search",
+      placeholder: "Search all you may read",
+      "aria-label": "Search messages",
+      maxlength: 2000,
+      autocomplete: "off",
+      "aria-keyshortcuts": "Control+K",
       on: {
         keydown: (event) => event.key === "Escape" && this.close(),
         input: () => this.input.value === "" && this.close(),
       },
     });
-    this.form = h("form", {
-      class: "search", role: "search",
-      on: { submit: (event) => { event.preventDefault(); this.find(); } },
-    }, icon("search"), this.input);
+    this.form = h(
+      "form",
+      {
+        class: "search",
+        role: "search",
+        on: {
+          submit: (event) => {
+            event.preventDefault();
+            this.find();
+          },
+        },
+      },
+      icon("search"),
+      this.input,
+    );
     this.count = h("p", { class: "muted small", role: "status" });
     this.list = h("ol", { class: "results" });
-    this.element = h("section", { class: "search-results", "aria-label": "Search results", hidden: true },
-      h("div", { class: "row between" }, this.count,
-        h("button", { type: "button", class: "link small", on: { click: () => this.close() } }, "Close")),
-      this.list);
+    this.element = h(
+      "section",
+      { class: "search-results", "aria-label": "Search results", hidden: true },
+      h(
+        "div",
+        { class: "row between" },
+        this.count,
+        h(
+          "button",
+          { type: "button", class: "link small", on: { click: () => this.close() } },
+          "Close",
+        ),
+      ),
+      this.list,
+    );
   }
 
   async find() {
@@ -47,19 +74,37 @@ export class SearchResults {
   show(results) {
     const { state } = this.app;
     const how = state.hello?.embedder.semantic ? "nearest in meaning first" : "by words";
-    this.count.textContent = results.length === 0 ? "Nothing was found." : `${results.length} found, ${how}`;
-    this.list.replaceChildren(...results.map((prior) => {
-      const thread = state.summaries.get(prior.thread_id);
-      return h("li", {}, h("button", {
-        type: "button", class: "result",
-        on: { click: () => this.app.openThread(prior.thread_id, prior.message_id) },
-      },
-        h("span", { class: "result-head" },
-          h("bdi", {}, nameOf(state, prior.author)),
-          thread && h("bdi", { class: "muted" }, ` in ${thread.name}`),
-          h("span", { class: "muted" }, ` · ${whenShort(prior.created_at)} · ${percent(prior.score)}`)),
-        h("span", { class: "result-text", dir: "auto" }, prior.content.slice(0, 240))));
-    }));
+    this.count.textContent =
+      results.length === 0 ? "Nothing was found." : `${results.length} found, ${how}`;
+    this.list.replaceChildren(
+      ...results.map((prior) => {
+        const thread = state.summaries.get(prior.thread_id);
+        return h(
+          "li",
+          {},
+          h(
+            "button",
+            {
+              type: "button",
+              class: "result",
+              on: { click: () => this.app.openThread(prior.thread_id, prior.message_id) },
+            },
+            h(
+              "span",
+              { class: "result-head" },
+              h("bdi", {}, nameOf(state, prior.author)),
+              thread && h("bdi", { class: "muted" }, ` in ${thread.name}`),
+              h(
+                "span",
+                { class: "muted" },
+                ` · ${whenShort(prior.created_at)} · ${percent(prior.score)}`,
+              ),
+            ),
+            h("span", { class: "result-text", dir: "auto" }, prior.content.slice(0, 240)),
+          ),
+        );
+      }),
+    );
   }
 
   close() {

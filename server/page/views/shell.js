@@ -8,7 +8,7 @@ import { Threads } from "./threads.js";
 
 const AREAS = [
   ["threads", "Threads", "people"],
-  ["conversation", "Conversation", "send"],
+  ["conversation", "Conversation", "talk"],
   ["machines", "Machines", "machine"],
 ];
 
@@ -20,9 +20,19 @@ export function buildShell(root, app) {
   const status = new StatusBar(app);
   const areas = new AreaSwitch(app);
   threads.element.append(status.element);
-  const shell = h("div", { class: "shell" },
-    h("a", { class: "skip", href: "#prompt", on: { click: (event) => skip(event) } }, "Skip to the prompt"),
-    threads.element, conversation.element, machines.element, areas.element);
+  const shell = h(
+    "div",
+    { class: "shell" },
+    h(
+      "a",
+      { class: "skip", href: "#prompt", on: { click: (event) => skip(event) } },
+      "Skip to the prompt",
+    ),
+    threads.element,
+    conversation.element,
+    machines.element,
+    areas.element,
+  );
   root.replaceChildren(shell);
   for (const view of [threads, conversation, machines, status, areas]) app.addView(view);
   app.addView({ update: () => (shell.dataset.area = app.ui.area) });
@@ -44,9 +54,18 @@ function skip(event) {
 class AreaSwitch {
   constructor(app) {
     this.app = app;
-    this.buttons = AREAS.map(([area, label, symbol]) => h("button", {
-      type: "button", data: { area }, on: { click: () => app.setUi({ area }) },
-    }, icon(symbol), h("span", {}, label)));
+    this.buttons = AREAS.map(([area, label, symbol]) =>
+      h(
+        "button",
+        {
+          type: "button",
+          data: { area },
+          on: { click: () => app.setUi({ area }) },
+        },
+        icon(symbol),
+        h("span", {}, label),
+      ),
+    );
     this.element = h("nav", { class: "areas", "aria-label": "Areas of the page" }, ...this.buttons);
   }
 

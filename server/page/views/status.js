@@ -10,12 +10,29 @@ export class StatusBar {
     this.app = app;
     this.dot = h("span", { class: "dot", "aria-hidden": "true" });
     this.words = h("span", { class: "connection-words" });
-    this.now = h("button", { type: "button", class: "link", hidden: true, on: { click: () => app.client.retryNow() } }, "Try now");
-    this.who = h("button", { type: "button", class: "who", on: { click: () => openPersonDialog(app) } });
-    this.element = h("footer", { class: "status" },
-      this.who, h("p", { class: "connection", id: "connection" }, this.dot, this.words, this.now),
-      iconButton("more", "You and your key", () => openPersonDialog(app), { class: "icon-button who-more" }));
-    setInterval(() => this.update(), 1000);
+    this.now = h(
+      "button",
+      { type: "button", class: "link", hidden: true, on: { click: () => app.client.retryNow() } },
+      "Try now",
+    );
+    this.who = h("button", {
+      type: "button",
+      class: "who",
+      on: { click: () => openPersonDialog(app) },
+    });
+    this.element = h(
+      "footer",
+      { class: "status" },
+      this.who,
+      h("p", { class: "connection", id: "connection" }, this.dot, this.words, this.now),
+      iconButton("more", "You and your key", () => openPersonDialog(app), {
+        class: "icon-button who-more",
+      }),
+    );
+    const clock = setInterval(() => {
+      if (this.element.isConnected) this.update();
+      else clearInterval(clock); // the person signed out
+    }, 1000);
   }
 
   update() {
@@ -27,8 +44,11 @@ export class StatusBar {
       this.user = user;
       this.names = this.app.state.names;
       const name = nameOf(this.app.state, user.public_key);
-      this.who.replaceChildren(avatar(user.public_key, name), h("bdi", { class: "who-name" }, name));
-      this.who.setAttribute("aria-label", `You are ${name}`);
+      this.who.replaceChildren(
+        avatar(user.public_key, name),
+        h("span", { class: "visually-hidden" }, "You are "),
+        h("bdi", { class: "who-name" }, name),
+      );
     }
   }
 }

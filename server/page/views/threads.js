@@ -11,23 +11,46 @@ export class Threads {
     this.app = app;
     this.scope = "mine";
     this.rows = new Map();
-    this.tabs = ["mine", "public"].map((scope) => h("button", {
-      type: "button", role: "tab", id: `scope-${scope}`, "aria-controls": "thread-list",
-      on: { click: () => this.choose(scope), keydown: (event) => this.arrow(event) },
-    }, scope === "mine" ? "Mine" : "Public"));
+    this.tabs = ["mine", "public"].map((scope) =>
+      h(
+        "button",
+        {
+          type: "button",
+          role: "tab",
+          id: `scope-${scope}`,
+          "aria-controls": "thread-list",
+          on: { click: () => this.choose(scope), keydown: (event) => this.arrow(event) },
+        },
+        scope === "mine" ? "Mine" : "Public",
+      ),
+    );
     this.list = h("ul", { class: "thread-list" });
     this.empty = h("p", { class: "muted empty" });
     this.more = button("More threads", () => this.readMore(), { class: "button quiet wide" });
-    this.panel = h("div", { id: "thread-list", role: "tabpanel", class: "thread-panel" }, this.list, this.empty, this.more);
+    this.panel = h(
+      "div",
+      { id: "thread-list", role: "tabpanel", class: "thread-panel" },
+      this.list,
+      this.empty,
+      this.more,
+    );
     this.results = new SearchResults(app);
-    this.element = h("nav", { class: "threads", "aria-label": "Threads" },
-      h("header", { class: "threads-head" },
+    this.element = h(
+      "nav",
+      { class: "threads", "aria-label": "Threads" },
+      h(
+        "header",
+        { class: "threads-head" },
         h("h1", { class: "wordmark" }, "Chorus"),
-        iconButton("plus", "New thread", () => openNewThreadDialog(app), { class: "icon-button primary" })),
+        iconButton("plus", "New thread", () => openNewThreadDialog(app), {
+          class: "icon-button primary",
+        }),
+      ),
       this.results.form,
       h("div", { class: "tabs", role: "tablist", "aria-label": "Which threads" }, ...this.tabs),
       this.results.element,
-      this.panel);
+      this.panel,
+    );
   }
 
   choose(scope) {
@@ -51,7 +74,14 @@ export class Threads {
 
   update() {
     const { state } = this.app;
-    const drawn = [state.summaries, state.lists, state.seen, state.thread?.id, this.scope, this.results.isOpen];
+    const drawn = [
+      state.summaries,
+      state.lists,
+      state.seen,
+      state.thread?.id,
+      this.scope,
+      this.results.isOpen,
+    ];
     if (this.drawn && drawn.every((part, place) => part === this.drawn[place])) return;
     this.drawn = drawn;
     this.tabs.forEach((tab, place) => {
@@ -64,11 +94,17 @@ export class Threads {
     const { ids, next } = state.lists[this.scope];
     const rows = keyed(this.rows, ids, (id) => new ThreadRow(this.app, id));
     for (const row of rows) row.update();
-    arrange(this.list, rows.map((row) => row.element));
+    arrange(
+      this.list,
+      rows.map((row) => row.element),
+    );
     this.empty.hidden = ids.length > 0;
-    setText(this.empty, this.scope === "mine"
-      ? "No thread yet. Write a prompt, and one is made for it."
-      : "Nobody has made a public thread yet.");
+    setText(
+      this.empty,
+      this.scope === "mine"
+        ? "No thread yet. Write a prompt, and one is made for it."
+        : "Nobody has made a public thread yet.",
+    );
     this.more.hidden = !next;
   }
 }
@@ -80,16 +116,23 @@ class ThreadRow {
     this.name = h("bdi", { class: "thread-name" });
     this.when = h("time", { class: "thread-when" });
     this.facts = h("span", { class: "thread-facts" });
-    this.link = h("a", {
-      class: "thread-link", href: `#/t/${id}`,
-      on: {
-        click: (event) => {
-          if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-          event.preventDefault();
-          app.openThread(id);
+    this.link = h(
+      "a",
+      {
+        class: "thread-link",
+        href: `#/t/${id}`,
+        on: {
+          click: (event) => {
+            if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+            event.preventDefault();
+            app.openThread(id);
+          },
         },
       },
-    }, this.name, this.when, this.facts);
+      this.name,
+      this.when,
+      this.facts,
+    );
     this.element = h("li", {}, this.link);
   }
 
@@ -107,12 +150,19 @@ class ThreadRow {
     const people = summary.co_authors.length;
     this.facts.replaceChildren(
       icon(summary.visibility === "public" ? "globe" : "lock"),
-      h("span", {}, [
-        summary.visibility,
-        people > 1 ? `${people} people` : null,
-        summary.status === "archived" ? "archived" : null,
-      ].filter(Boolean).join(" · ")),
-      unread && h("span", { class: "unread" }, "new"));
+      h(
+        "span",
+        {},
+        [
+          summary.visibility,
+          people > 1 ? `${people} people` : null,
+          summary.status === "archived" ? "archived" : null,
+        ]
+          .filter(Boolean)
+          .join(" · "),
+      ),
+      unread ? h("span", { class: "unread" }, "new") : "",
+    );
     this.link.classList.toggle("is-unread", unread);
     if (isOpen) this.link.setAttribute("aria-current", "page");
     else this.link.removeAttribute("aria-current");

@@ -1,0 +1,177 @@
+// A machine's committed drawing, lit from a trace. The page sets classes on the drawing's ids; the
+// counts of the edges lie above it, so that the drawing itself stays as it was committed.
+
+import { h } from "./dom.js";
+import { fromSvg } from "./markup.js";
+
+const READABLE = 0.8; // of the drawing's own size: letters are as large as small print
+const SMALLER = 0.75; // of that, where the whole width then fits
+const PIXELS = 4 / 3; // of a point
+const LIT = ["current", "taken", "last", "refused"];
+const LABEL = /^(?:↻\s*)?[a-z_]+(?:\s+\[([^\]]*)\])?(?:\s+\/\s+(.*))?$/u; // event [guards] / actions
+
+export class Drawing {
+  #svg = null;
+  #edges = new Map(); // id -> {element, guards, at: {x, y}}
+  #shown = null;
+  isFitted = false;
+  #size = null;
+
+  constructor(machine) {
+    this.machine = machine;
+    this.counts = h("div", { class: "edge-counts", "aria-hidden": "true" });
+    this.canvas = h("div", { class: "canvas" }, this.counts);
+    this.element = h(
+      "div",
+      {
+        class: "drawing",
+        tabindex: "0",
+        role: "region",
+        "aria-label": `Drawing of the ${machine} machine`,
+      },
+      this.canvas,
+    );
+    new ResizeObserver(() => {
+      if (this.element.clientWidth === 0)
+        this.canvas.style.width = ""; // its area is put away
+      else this.#resize();
+    }).observe(this.element);
+  }
+
+  /** Fetch the drawing; throws where the server has none. */
+  async load() {
+    const response = await fetch(`/diagrams/${this.machine}.svg`);
+    const svg = response.ok ? fromSvg(await response.text()) : null;
+    if (svg === null) throw new Error(`no drawing of ${this.machine}`);
+    this.#size = svg.getAttribute("viewBox").split(/\s+/).slice(2).map(Number);
+    svg.removeAttribute("width");
+    svg.removeAttribute("height");
+    const shift = /translate\(([-\d.]+) ([-\d.]+)\)/.exec(
+      svg.querySelector("g.graph").getAttribute("transform"),
+    );
+    this.offset = { x: Number(shift[1]), y: Number(shift[2]) };
+    for (const element of svg.querySelectorAll("g.edge")) {
+      this.#edges.set(element.id, { element, ...partsOf(element), at: this.#place(element) });
+    }
+    this.#svg = svg;
+    this.canvas.prepend(svg);
+    this.#resize();
+    if (this.#shown) this.show(this.#shown);
+  }
+
+  /** Show the whole drawing, or letters that can be read. */
+  toggleZoom() {
+    this.isFitted = !this.isFitted;
+    this.#resize();
+    this.reveal({ smoothly: false });
+  }
+
+  /** Light the drawing. */
+  show(trace) {
+    const before = this.#shown;
+    this.#shown = trace;
+    if (!this.#svg || (trace === before && this.drawn)) return;
+    this.drawn = true;
+    for (const element of this.#svg.querySelectorAll(LIT.map((name) => `.${name}`).join())) {
+      element.classList.remove(...LIT);
+    }
+    for (const state of trace.current) this.#state(state)?.classList.add("current");
+    for (const edge of trace.counts.keys()) this.#light(edge, "taken");
+    if (trace.last) this.#light(trace.last.edge, "last");
+    for (const edge of trace.refused?.edges ?? []) this.#light(edge, "refused");
+    this.#drawCounts(trace.counts);
+    if (trace.last !== before?.last || trace.refused !== before?.refused)
+      this.reveal({ smoothly: true });
+  }
+
+  /** Guards and actions of an edge, as its label spells them. */
+  edge(id) {
+    return this.#edges.get(id) ?? { guards: [], actions: [] };
+  }
+
+  /** Ids of the edges that an event could have taken from a state, past one of these guards. */
+  edgesFor(event, state, guards) {
+    const source = state.split(/[,. ]+/).at(-1);
+    const prefix = `edge_${this.machine}_${event}_${source}_`;
+    const from = [...this.#edges.keys()].filter((id) => id.startsWith(prefix));
+    const named = from.filter((id) => this.edge(id).guards.some((guard) => guards.includes(guard)));
+    return named.length > 0 ? named : from;
+  }
+
+  /** Bring what is lit into view. */
+  reveal({ smoothly }) {
+    const trace = this.#shown;
+    if (!trace || !this.#svg || !this.element.clientHeight) return;
+    const states = [...trace.current]
+      .map((state) => this.#state(state))
+      .filter((state) => state?.classList.contains("atomic"));
+    // Of states side by side, the one that was entered last is the one to look at.
+    const entered = states.find((state) => state.id.endsWith(`_${trace.last?.target}`));
+    const target =
+      trace.refused?.edges.length > 0
+        ? this.#edges.get(trace.refused.edges[0])?.element
+        : (entered ?? states[0]);
+    if (!target) return;
+    const at = this.#place(target);
+    const [width, height] = this.#size;
+    const still = !smoothly || matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.element.scrollTo({
+      left: (at.x / width) * this.canvas.clientWidth - this.element.clientWidth / 2,
+      top: (at.y / height) * this.canvas.clientHeight - this.element.clientHeight / 2,
+      behavior: still ? "instant" : "smooth",
+    });
+  }
+
+  #resize() {
+    const room = this.element.clientWidth;
+    if (!this.#size || room === 0) return;
+    const own = this.#size[0] * PIXELS * READABLE;
+    const wasHidden = this.canvas.style.width === "";
+    const [width, height] = this.#size;
+    const whole = Math.min(room, (this.element.clientHeight * width) / height);
+    const fits = room >= own * SMALLER && room <= own;
+    this.canvas.style.width = `${this.isFitted ? whole : fits ? room : own}px`;
+    if (wasHidden) this.reveal({ smoothly: false });
+  }
+
+  #state(name) {
+    return this.#svg.querySelector(`#state_${this.machine}_${CSS.escape(name)}`);
+  }
+
+  #light(edge, name) {
+    this.#edges.get(edge)?.element.classList.add(name);
+  }
+
+  #drawCounts(counts) {
+    const [width, height] = this.#size;
+    this.counts.replaceChildren(
+      ...[...counts].flatMap(([id, count]) => {
+        const at = this.#edges.get(id)?.at;
+        if (!at) return [];
+        const badge = h("span", { class: "edge-count" }, `×${count}`);
+        badge.style.left = `${(at.x / width) * 100}%`;
+        badge.style.top = `${(at.y / height) * 100}%`;
+        return [badge];
+      }),
+    );
+  }
+
+  /** Where the label of a state or an edge begins, in units of the drawing. */
+  #place(element) {
+    const texts = [...element.querySelectorAll("text")];
+    if (texts.length === 0) return null;
+    const least = (name) => Math.min(...texts.map((text) => Number(text.getAttribute(name))));
+    return { x: least("x") + this.offset.x, y: least("y") + this.offset.y };
+  }
+}
+
+function partsOf(element) {
+  const title = element.querySelector("title")?.textContent ?? "";
+  const [, guards = "", actions = ""] = LABEL.exec(title.trim()) ?? [];
+  const split = (text) =>
+    text
+      .split(",")
+      .map((part) => part.trim())
+      .filter(Boolean);
+  return { guards: split(guards), actions: split(actions) };
+}

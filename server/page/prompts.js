@@ -1,0 +1,57 @@
+// Prompts on their way: kept in this browser until the server acknowledges them, so that a reload
+// or a crash loses none, and sent again under their own id, so that none is carried out twice.
+
+import { Refused } from "./protocol.js";
+
+export class Prompts {
+  #client;
+  #memory;
+  #fold;
+  #sent = new Set(); // by this page; the client itself sends those again after a lost line
+
+  /**
+   * @param {import("./protocol.js").ChorusClient} client
+   * @param {import("./memory.js").Memory} memory
+   * @param {(event: object) => void} fold tells the store
+   */
+  constructor(client, memory, fold) {
+    this.#client = client;
+    this.#memory = memory;
+    this.#fold = fold;
+  }
+
+  /** Send a prompt. Throws Refused where it was not taken; its text is then the draft again. */
+  async send(person, { id, threadId, text }) {
+    const prompt = { id, threadId, text };
+    if (!this.#sent.has(id)) {
+      this.#sent.add(id);
+      this.#memory.keepOutgoing(person, prompt);
+      this.#fold({ kind: "outgoing", prompt });
+    }
+    try {
+      await this.#client.request("submit_prompt", { thread_id: threadId, prompt: text }, { id });
+    } catch (error) {
+      // Signed out: it stays kept, and is sent when the person comes back.
+      if (error instanceof Refused && error.code === "signed_out") throw error;
+      this.#memory.giveBack(person, prompt);
+      this.#done(person, id);
+      throw error;
+    }
+    this.#done(person, id);
+  }
+
+  /** Prompts that an earlier page left without an acknowledgement. */
+  kept(person) {
+    return this.#memory.outgoing(person).filter(({ id }) => !this.#sent.has(id));
+  }
+
+  /** The person signed out: what is kept is sent anew at the next sign-in. */
+  forget() {
+    this.#sent.clear();
+  }
+
+  #done(person, id) {
+    this.#memory.dropOutgoing(person, id);
+    this.#fold({ kind: "acknowledged", id });
+  }
+}

@@ -1,0 +1,108 @@
+// A message before the vote: who has voted, who has not, how long is left; and the vote itself.
+
+import { button, h, setText } from "../dom.js";
+import { nameOf, timeLeft, whenLong } from "../words.js";
+
+export class ApprovalView {
+  constructor(app) {
+    this.app = app;
+    this.deadline = h("p", { class: "small muted" });
+    this.votes = h("ul", { class: "votes" });
+    this.reason = h("input", {
+      type: "text",
+      maxlength: 1000,
+      placeholder: "Reason (optional)",
+      "aria-label": "Reason for rejecting",
+    });
+    this.approve = button("Approve", () => this.act("approve_message"), {
+      class: "button primary small",
+    });
+    this.reject = button("Reject", () => this.act("reject_message"), {
+      class: "button danger small",
+    });
+    this.withdraw = button("Withdraw", () => this.act("withdraw_message"), {
+      class: "button small",
+    });
+    this.voting = h("div", { class: "voting" }, this.approve, this.reason, this.reject);
+    this.element = h(
+      "section",
+      { class: "approval", "aria-label": "Approval" },
+      this.votes,
+      this.deadline,
+      this.voting,
+      this.withdraw,
+    );
+    this.timer = setInterval(() => {
+      if (!this.element.isConnected) clearInterval(this.timer);
+      else if (this.message?.status === "pending") this.drawDeadline();
+    }, 30_000);
+  }
+
+  update(message) {
+    const { state } = this.app;
+    if (message === this.message && state.names === this.names) return;
+    this.message = message;
+    this.names = state.names;
+    const me = state.user?.public_key;
+    const voted = new Map(message.approvals.map((vote) => [vote.co_author, vote]));
+    this.votes.replaceChildren(
+      ...message.electors.map((key) => this.vote(key, voted.get(key), message.status)),
+    );
+    const isPending = message.status === "pending";
+    this.voting.hidden = !(isPending && message.electors.includes(me) && !voted.has(me));
+    this.withdraw.hidden = !(isPending && message.author === me);
+    this.drawDeadline();
+  }
+
+  vote(key, vote, status) {
+    const words =
+      vote === undefined
+        ? status === "pending"
+          ? "has not voted"
+          : "did not vote"
+        : vote.decision === "approve"
+          ? "approved"
+          : "rejected";
+    return h(
+      "li",
+      { class: "vote", data: { decision: vote?.decision ?? "none" } },
+      h("bdi", {}, nameOf(this.app.state, key)),
+      ` ${words}`,
+      vote && h("time", { class: "muted", datetime: vote.at, title: whenLong(vote.at) }, ""),
+      vote?.reason && h("q", { dir: "auto" }, vote.reason),
+    );
+  }
+
+  drawDeadline() {
+    const { status, expires_at: until, approvals, electors } = this.message;
+    if (status !== "pending") {
+      setText(
+        this.deadline,
+        {
+          approved:
+            "Every elector approved: it became part of the thread, and its author a co-author.",
+          rejected: "One rejection is enough: it is not part of the thread.",
+          expired: "The vote ended without an approval of everyone.",
+          withdrawn: "Its author took it back.",
+        }[status] ?? "",
+      );
+      return;
+    }
+    const left = until ? `; ${timeLeft(until)} left` : "";
+    setText(
+      this.deadline,
+      `${approvals.length} of ${electors.length} voted${left}. Everyone must approve; one rejection ends it.`,
+    );
+    if (until) this.deadline.title = `Until ${whenLong(until)}`;
+  }
+
+  async act(type) {
+    const reason = this.reason.value.trim();
+    const data = { message_id: this.message.id };
+    if (type === "reject_message" && reason) data.reason = reason;
+    const controls = [this.approve, this.reject, this.withdraw];
+    for (const control of controls) control.disabled = true;
+    await this.app.act(type, data, "Your vote was not counted");
+    for (const control of controls) control.disabled = false;
+  }
+}

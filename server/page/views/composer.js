@@ -1,0 +1,143 @@
+// The prompt box: Enter sends, Shift+Enter breaks the line, Escape stops the run. What was typed is
+// kept for each thread until it is sent.
+
+import { h, icon, setText } from "../dom.js";
+import { codePoints } from "../runs.js";
+import { isCoAuthor } from "../store.js";
+import { number } from "../words.js";
+
+const WARN_FROM = 0.9; // of the limit
+
+export class Composer {
+  constructor(app) {
+    this.app = app;
+    this.place = "new";
+    this.box = h("textarea", {
+      id: "prompt",
+      rows: 1,
+      placeholder: "Write a prompt",
+      "aria-label": "Prompt",
+      "aria-describedby": "prompt-hint",
+      dir: "auto",
+      enterkeyhint: "send",
+      on: { keydown: (event) => this.pressed(event), input: () => this.typed() },
+    });
+    this.send = h(
+      "button",
+      { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)" },
+      icon("send"),
+    );
+    this.stop = h(
+      "button",
+      {
+        type: "button",
+        class: "send stop",
+        "aria-label": "Stop the run",
+        title: "Stop the run (Escape)",
+        hidden: true,
+        on: { click: () => this.stopRun() },
+      },
+      icon("stop"),
+    );
+    this.hint = h("p", { id: "prompt-hint", class: "hint" });
+    this.count = h("span", { class: "count" });
+    this.form = h(
+      "form",
+      {
+        class: "composer-box",
+        on: {
+          submit: (event) => {
+            event.preventDefault();
+            this.submit();
+          },
+        },
+      },
+      this.box,
+      this.stop,
+      this.send,
+    );
+    this.element = h(
+      "footer",
+      { class: "composer" },
+      this.form,
+      h("div", { class: "row between" }, this.hint, this.count),
+    );
+  }
+
+  /** Another thread is open: its own draft comes back. */
+  change(place) {
+    this.place = place;
+    this.restore();
+    if (matchMedia("(hover: hover)").matches) this.box.focus({ preventScroll: true });
+  }
+
+  restore() {
+    const kept = this.app.memory.draft(this.app.identity.publicKey, this.place);
+    if (this.box.value !== kept) this.box.value = kept;
+    this.counted();
+  }
+
+  pressed(event) {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      this.submit();
+    }
+  }
+
+  typed() {
+    this.app.memory.keepDraft(this.app.identity.publicKey, this.place, this.box.value);
+    this.counted();
+  }
+
+  async submit() {
+    const text = this.box.value;
+    if (text.trim() === "" || this.overLimit || this.box.disabled || this.sending) return;
+    const { memory, identity } = this.app;
+    const place = this.app.target() ?? "new";
+    const needsThread = place === "new";
+    this.box.value = "";
+    this.counted();
+    this.sending = needsThread; // while a thread is made, a second prompt would make another
+    if (!needsThread) memory.keepDraft(identity.publicKey, place, ""); // the app keeps it from here
+    const wasTaken = await this.app.submit(text);
+    this.sending = false;
+    if (wasTaken && needsThread) memory.keepDraft(identity.publicKey, place, "");
+    if (!wasTaken && this.box.value === "") this.restore();
+  }
+
+  stopRun() {
+    const run = this.app.stoppableRun();
+    if (run) this.app.stop(run.id);
+    this.box.focus();
+  }
+
+  update() {
+    const { state } = this.app;
+    const { thread } = state;
+    const isArchived = thread?.view.status === "archived";
+    const isOutside = Boolean(thread) && !isCoAuthor(state);
+    this.box.disabled = isArchived;
+    this.send.disabled = isArchived;
+    this.stop.hidden = !this.app.stoppableRun();
+    const others = thread ? thread.view.co_authors.length : 0;
+    this.hint.classList.toggle("keys", !isArchived && !isOutside);
+    setText(
+      this.hint,
+      isArchived
+        ? "This thread is archived: it is only read."
+        : isOutside
+          ? `You are no co-author here: what you send waits until ${others === 1 ? "its co-author approves" : `all ${others} co-authors approve`}.`
+          : "Enter sends · Shift+Enter breaks the line · Escape stops the run",
+    );
+  }
+
+  counted() {
+    const limit = this.app.state.hello?.limits.max_prompt_chars ?? 32_000;
+    const length = this.box.value.length < limit * WARN_FROM ? 0 : codePoints(this.box.value);
+    this.overLimit = length > limit;
+    const isNear = length > limit * WARN_FROM;
+    setText(this.count, isNear ? `${number(length)} of ${number(limit)} characters` : "");
+    this.count.classList.toggle("over", this.overLimit);
+    this.send.disabled = this.overLimit;
+  }
+}

@@ -1,0 +1,308 @@
+// The open thread: its head, its messages in their order, and the prompt box beneath.
+
+import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
+import { isCoAuthor, unsent } from "../store.js";
+import { counted } from "../words.js";
+import { Composer } from "./composer.js";
+import { archiveThread, copyText, openPeopleDialog, openRenameDialog } from "./dialogs.js";
+import { MessageView } from "./message.js";
+
+const NEAR_END = 120; // pixels from the end within which the list follows what comes
+
+export class Conversation {
+  constructor(app) {
+    this.app = app;
+    this.views = new Map();
+    this.outgoing = new Map();
+    this.head = new ThreadHead(app);
+    this.banner = h("p", { class: "banner", hidden: true });
+    this.older = button("Earlier messages", () => app.readOlder(), {
+      class: "button quiet wide",
+      hidden: true,
+    });
+    this.list = h("section", { class: "messages", "aria-label": "Messages" });
+    this.welcome = welcome(app);
+    this.end = h("div", { class: "list-end" });
+    this.scroller = h(
+      "div",
+      { class: "scroller", tabindex: "-1", on: { scroll: () => this.scrolled() } },
+      this.older,
+      this.welcome,
+      this.list,
+      this.end,
+    );
+    this.jump = h(
+      "button",
+      { type: "button", class: "jump", hidden: true, on: { click: () => this.toEnd() } },
+      icon("down"),
+      "Newest",
+    );
+    this.composer = new Composer(app);
+    this.element = h(
+      "main",
+      {
+        class: "conversation",
+        "aria-label": "Conversation",
+        on: { keydown: (event) => this.pressed(event) },
+      },
+      this.head.element,
+      this.banner,
+      h("div", { class: "stream" }, this.scroller, this.jump),
+      this.composer.element,
+    );
+    this.threadId = null; // of the thread that is shown; undefined where none is open
+    this.follows = true;
+    new IntersectionObserver(
+      ([entry]) => {
+        if (entry.isIntersecting && !this.older.hidden) app.readOlder();
+      },
+      { root: this.scroller, rootMargin: "400px 0px 0px" },
+    ).observe(this.older);
+    new ResizeObserver(() => this.follows && this.toEnd()).observe(this.list);
+  }
+
+  update() {
+    const { state } = this.app;
+    this.head.update();
+    this.composer.update();
+    this.showBanner(state.hello?.model);
+    const { thread } = state;
+    this.welcome.hidden = Boolean(thread && (thread.order.length > 0 || state.outgoing.length > 0));
+    if (thread?.id !== this.threadId) this.change(thread);
+    this.older.hidden = !thread?.hasMore;
+    if (!thread) {
+      this.list.replaceChildren();
+      return;
+    }
+    const order = thread.order;
+    const views = keyed(this.views, order, (id) => new MessageView(this.app, id));
+    for (const view of views) view.update();
+    const waiting = keyed(
+      this.outgoing,
+      unsent(state).map(({ id }) => id),
+      (id) => outgoing(state, id),
+    );
+    if (order !== this.order || waiting.length > 0 || this.hadWaiting) {
+      const grewUpwards = this.order !== null && order[0] !== this.order[0];
+      this.place(views, waiting, grewUpwards);
+      this.order = order;
+      this.hadWaiting = waiting.length > 0;
+    }
+    this.reach();
+  }
+
+  /** Put the messages in their order; what is read stays where it is on the screen. */
+  place(views, waiting, grewUpwards) {
+    // Browsers keep what is read in its place, but not at the very top; Safari does so nowhere.
+    if (grewUpwards && this.scroller.scrollTop === 0) this.scroller.scrollTop = 1;
+    const anchor =
+      this.follows || CSS.supports("overflow-anchor", "auto") ? null : this.firstVisible();
+    const before = anchor?.getBoundingClientRect().top;
+    arrange(
+      this.list,
+      [...views, ...waiting].map((view) => view.element),
+    );
+    if (anchor?.isConnected) this.scroller.scrollTop += anchor.getBoundingClientRect().top - before;
+    if (this.follows) this.toEnd();
+  }
+
+  firstVisible() {
+    const top = this.scroller.getBoundingClientRect().top;
+    for (const child of this.list.children) {
+      if (child.getBoundingClientRect().bottom > top) return child;
+    }
+    return null;
+  }
+
+  change(thread) {
+    this.threadId = thread?.id;
+    this.views.clear();
+    this.outgoing.clear();
+    this.order = null;
+    this.follows = true;
+    this.composer.change(thread?.id ?? "new");
+  }
+
+  /** Go once to the message that somebody asked for. */
+  reach() {
+    const { target } = this.app.ui;
+    const view = target && this.views.get(target);
+    if (!view || !view.element.isConnected) return;
+    this.app.ui = { ...this.app.ui, target: null };
+    this.follows = false;
+    view.element.scrollIntoView({ block: "center" });
+    view.element.focus({ preventScroll: true });
+    view.element.classList.add("reached");
+    setTimeout(() => view.element.classList.remove("reached"), 2500);
+  }
+
+  scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    this.follows = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    this.jump.hidden = this.follows;
+  }
+
+  toEnd() {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  pressed(event) {
+    if (event.key === "Escape" && !document.querySelector(":popover-open")) {
+      const run = this.app.stoppableRun();
+      if (run) this.app.stop(run.id);
+    }
+  }
+
+  showBanner(model) {
+    this.banner.hidden = !model?.offline;
+    setText(
+      this.banner,
+      model?.offline
+        ? "No language model is connected. Answers are sentences picked from this thread and from memory, not written by a model."
+        : "",
+    );
+  }
+}
+
+class ThreadHead {
+  constructor(app) {
+    this.app = app;
+    this.name = h("h2", { class: "thread-title", dir: "auto" });
+    this.facts = h("p", { class: "muted small thread-about" });
+    this.people = iconButton("people", "Co-authors", () => openPeopleDialog(app));
+    this.menu = menu(app);
+    this.element = h(
+      "header",
+      { class: "thread-head" },
+      h("div", { class: "thread-titles" }, this.name, this.facts),
+      this.people,
+      this.menu.element,
+    );
+  }
+
+  update() {
+    const { thread } = this.app.state;
+    if (thread?.view === this.view && this.drawn) return;
+    this.drawn = true;
+    this.view = thread?.view;
+    const view = this.view;
+    setText(this.name, view?.name ?? "A new conversation");
+    setText(
+      this.facts,
+      view
+        ? [
+            view.visibility,
+            counted(view.co_authors.length, "co-author"),
+            view.status === "archived" ? "archived" : null,
+            view.token_balance > 0 ? `balance ${view.token_balance}` : null,
+          ]
+            .filter(Boolean)
+            .join(" · ")
+        : "Write a prompt; a private thread is made for it.",
+    );
+    this.people.hidden = !view;
+    this.menu.element.hidden = !view;
+    this.menu.update(view && isCoAuthor(this.app.state) && view.status === "active");
+    document.title = view ? `${view.name} · Chorus` : "Chorus";
+  }
+}
+
+/** What can be done with a whole thread. */
+function menu(app) {
+  const list = h("div", { class: "menu", id: "thread-menu", popover: "auto" });
+  const item = (label, action) =>
+    h(
+      "button",
+      {
+        type: "button",
+        on: {
+          click: () => {
+            list.hidePopover();
+            action();
+          },
+        },
+      },
+      label,
+    );
+  const forCoAuthors = [
+    item("Rename", () => openRenameDialog(app)),
+    item("Archive", () => archiveThread(app)),
+  ];
+  list.append(
+    ...forCoAuthors,
+    item("Copy the link", () => copyText(location.href, "The link is copied.")),
+    item("Export as Markdown", () => app.exportThread("md")),
+    item("Export as JSON", () => app.exportThread("json")),
+    item("Close the thread", () => app.closeThread()),
+  );
+  const opener = iconButton("more", "More about this thread", null, {
+    class: "icon-button",
+    popovertarget: "thread-menu",
+    "aria-haspopup": "true",
+    on: {},
+  });
+  list.addEventListener("beforetoggle", () => {
+    const { bottom, right } = opener.getBoundingClientRect();
+    list.style.top = `${bottom + 4}px`;
+    list.style.right = `${innerWidth - right}px`;
+  });
+  return {
+    element: h("div", { class: "menu-holder" }, opener, list),
+    update: (isCoAuthorOfActive) => {
+      for (const button of forCoAuthors) button.hidden = !isCoAuthorOfActive;
+    },
+  };
+}
+
+/** A prompt that the server has not acknowledged yet. */
+function outgoing(state, id) {
+  const { text } = state.outgoing.find((prompt) => prompt.id === id);
+  return {
+    element: h(
+      "article",
+      { class: "message outgoing", "aria-label": "Your prompt, being sent" },
+      h(
+        "div",
+        { class: "message-main" },
+        h("header", { class: "message-head" }, h("span", { class: "muted" }, "Sending…")),
+        h("div", { class: "said", dir: "auto" }, text),
+      ),
+    ),
+  };
+}
+
+function welcome(app) {
+  const idea = (text) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "idea",
+        on: {
+          click: () => {
+            const prompt = document.getElementById("prompt");
+            prompt.value = text;
+            prompt.dispatchEvent(new Event("input"));
+            prompt.focus();
+          },
+        },
+      },
+      text,
+    );
+  return h(
+    "section",
+    { class: "welcome" },
+    h("h3", {}, "Ask something"),
+    h(
+      "p",
+      {},
+      "Each prompt runs through six steps that you can watch: a first answer, what memory adds, what is really asked, patterns and gaps, whether to go round again, and the final answer with its sources.",
+    ),
+    h(
+      "div",
+      { class: "ideas" },
+      idea("What does this server remember, and who may see it?"),
+      idea("Explain what a state machine is with one everyday example."),
+    ),
+  );
+}

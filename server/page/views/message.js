@@ -1,0 +1,179 @@
+// One message: who, when, what became of it, and for a prompt the run that answers it.
+
+import { h, iconButton, setText } from "../dom.js";
+import { fromHtml } from "../markup.js";
+import { FINAL } from "../runs.js";
+import { answeredRuns } from "../store.js";
+import { nameOf, number, shortKey, clockTime, whenLong } from "../words.js";
+import { ApprovalView } from "./approval.js";
+import { avatar, initialOf } from "./avatar.js";
+import { openCitation } from "./citation.js";
+import { copyText } from "./dialogs.js";
+import { RunView } from "./run.js";
+
+const STATUS_WORDS = {
+  submitted: "submitted",
+  pending: "waits for approval",
+  rejected: "rejected",
+  expired: "expired",
+  withdrawn: "withdrawn",
+};
+
+export class MessageView {
+  constructor(app, id) {
+    this.app = app;
+    this.id = id;
+    this.run = null;
+    this.approval = null;
+    this.author = h("span", { class: "author" });
+    this.time = h("time", {});
+    this.status = h("span", { class: "chip", hidden: true });
+    this.model = h("span", { class: "model" });
+    this.body = h("div", { class: "said", dir: "auto" });
+    this.beneath = h("div", { class: "beneath" });
+    this.actions = h(
+      "div",
+      { class: "message-actions" },
+      iconButton("copy", "Copy this message", () => this.copy()),
+      iconButton("machine", "Show its machines", () => this.select()),
+    );
+    this.main = h(
+      "div",
+      { class: "message-main" },
+      h(
+        "header",
+        { class: "message-head" },
+        this.author,
+        this.time,
+        this.model,
+        this.status,
+        this.actions,
+      ),
+      this.body,
+      this.beneath,
+    );
+    this.element = h(
+      "article",
+      { class: "message", id: `message-${id}`, tabindex: "-1" },
+      this.main,
+    );
+  }
+
+  update() {
+    const { state, ui } = this.app;
+    const message = state.thread.messages.get(this.id);
+    const run =
+      message.role === "user" && message.run_id
+        ? (state.thread.runs.get(message.run_id) ?? null)
+        : null;
+    const isSelected = ui.selected === this.id;
+    if (isSelected !== this.isSelected) this.element.classList.toggle("selected", isSelected);
+    this.isSelected = isSelected;
+    if (message !== this.message || state.names !== this.names) this.draw(message);
+    if (message.role === "user" && message.run_id) this.drawRun(message, run);
+    if (this.approval) this.approval.update(message);
+  }
+
+  draw(message) {
+    const { state } = this.app;
+    const isFirst = !this.message;
+    const contentChanged = message.content !== this.message?.content;
+    this.message = message;
+    this.names = state.names;
+    const name = nameOf(state, message.author);
+    if (isFirst) {
+      this.element.dataset.role = message.role;
+      this.avatar = avatar(message.author, name);
+      this.element.prepend(this.avatar);
+      this.time.dateTime = message.created_at;
+      this.time.title = whenLong(message.created_at);
+      setText(this.time, clockTime(message.created_at));
+    }
+    this.author.replaceChildren(
+      h("bdi", {}, name),
+      message.author && state.names.has(message.author)
+        ? h("code", { class: "short-key", title: message.author }, shortKey(message.author))
+        : "",
+    );
+    if (message.author !== null) setText(this.avatar, initialOf(name));
+    this.element.setAttribute("aria-label", `${name}, ${clockTime(message.created_at)}`);
+    this.element.dataset.status = message.status;
+    const words = STATUS_WORDS[message.status];
+    this.status.hidden = !words;
+    setText(this.status, words ?? "");
+    if (message.role === "chorus") this.drawAnswerFacts(message);
+    if (contentChanged || isFirst) this.drawContent(message);
+    if (!this.approval && (message.electors.length > 0 || message.status !== "approved")) {
+      this.approval = new ApprovalView(this.app);
+      this.beneath.prepend(this.approval.element);
+    }
+  }
+
+  drawContent(message) {
+    if (message.content === null) {
+      this.body.className = "said hidden-content";
+      this.body.textContent = "What this says is shown to the co-authors and its author alone.";
+    } else if (message.html !== null) {
+      this.body.className = "said prose";
+      this.body.replaceChildren(fromHtml(message.html, (label) => this.citation(label)));
+    } else {
+      this.body.className = "said plain";
+      this.body.textContent = message.content;
+    }
+  }
+
+  drawAnswerFacts({ model, usage }) {
+    const offline = model?.startsWith("offline") ? " (no language model)" : "";
+    const tokens = usage ? ` · ${number(usage.total_tokens)} tokens` : "";
+    setText(this.model, model ? `${model}${offline}${tokens}` : "");
+  }
+
+  /** A label like `[P1]` as a way to the prior; null where the answer names no such prior. */
+  citation(label) {
+    const citation = this.message.citations.find((each) => each.label === label);
+    if (!citation) return null;
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "citation",
+        "aria-haspopup": "dialog",
+        "aria-label": `Source ${label}`,
+        on: {
+          click: (event) => openCitation(this.app, event.currentTarget, citation, this.message),
+        },
+      },
+      label,
+    );
+  }
+
+  drawRun(message, run) {
+    if (!this.run) {
+      this.run = new RunView(this.app, message);
+      this.beneath.append(this.run.element);
+    }
+    const hasAnswer = answeredRuns(this.app.state.thread).has(message.run_id);
+    if (this.drawnRun === run && this.hadAnswer === hasAnswer && this.drawnMessage === message)
+      return;
+    Object.assign(this, { drawnRun: run, hadAnswer: hasAnswer, drawnMessage: message });
+    this.run.update(message, run, hasAnswer);
+    if (!run && !hasAnswer && !this.asked) {
+      this.asked = true; // it failed, was stopped, or its answer is on a later page: the journal knows
+      this.app.readRun(message);
+    }
+    if (run && FINAL.has(run.status)) this.element.dataset.run = run.status;
+  }
+
+  copy() {
+    copyText(this.message.content ?? "", "The message is copied.");
+  }
+
+  select() {
+    const { thread } = this.app.state;
+    const prompt = thread.order
+      .map((id) => thread.messages.get(id))
+      .find(({ role, run_id: id }) => role === "user" && id && id === this.message.run_id);
+    const drawing = this.message.run_id ? "chorus" : "message";
+    this.app.setUi({ selected: prompt?.id ?? this.id, drawing, area: "machines", replay: null });
+  }
+}

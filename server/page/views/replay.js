@@ -1,0 +1,141 @@
+// The timeline of a replay: scrub, play, step. The step texts follow beneath.
+
+import { h, icon, iconButton, setText } from "../dom.js";
+import { toast } from "../notices.js";
+import { Replay } from "../replay.js";
+import { nameOf, spaced } from "../words.js";
+import { StepList } from "./run.js";
+
+export class ReplayBar {
+  #replay = null;
+  #wanted = null;
+
+  /** @param {() => void} changed draws the panel anew when the position moved */
+  constructor(app, changed) {
+    this.app = app;
+    this.changed = changed;
+    this.slider = h("input", {
+      type: "range",
+      min: 0,
+      step: 1,
+      "aria-label": "Position in the journal",
+      on: { input: () => this.go(Number(this.slider.value)) },
+    });
+    this.play = h("button", {
+      type: "button",
+      class: "icon-button",
+      on: { click: () => this.flip() },
+    });
+    this.words = h("p", { class: "replay-words" });
+    this.steps = new StepList(app);
+    this.texts = h("div", { class: "replay-steps" }, this.steps.element);
+    this.element = h(
+      "section",
+      { class: "replay", "aria-label": "Replay", hidden: true },
+      h(
+        "div",
+        { class: "replay-bar" },
+        iconButton("back", "One step back", () => this.go(this.#replay.position - 1)),
+        this.play,
+        iconButton("forward", "One step on", () => this.go(this.#replay.position + 1)),
+        this.slider,
+        iconButton("cross", "End the replay", () => {
+          this.end();
+          app.setUi({ replay: null });
+        }),
+      ),
+      this.words,
+      this.texts,
+    );
+  }
+
+  get isOn() {
+    return this.#replay !== null;
+  }
+
+  trace() {
+    return this.#replay.trace();
+  }
+
+  /** Replay what `wanted` names; null ends it. */
+  follow(wanted, message) {
+    if (wanted === this.#wanted) return;
+    this.end();
+    this.#wanted = wanted;
+    if (wanted !== null) this.begin(wanted, message);
+  }
+
+  async begin(wanted, message) {
+    const index = message?.index ?? 0;
+    const what = {
+      machine: wanted.machine ?? "chorus",
+      id: wanted.id,
+      messageId: wanted.messageId,
+    };
+    const entries = await this.app.readEntries(wanted.id, index);
+    if (this.#wanted !== wanted) return;
+    const replay = new Replay(what, entries, () => this.draw());
+    if (replay.length === 0) {
+      toast("The journal holds nothing of it that you may read.");
+      this.app.setUi({ replay: null });
+      return;
+    }
+    this.#replay = replay;
+    this.steps = new StepList(this.app);
+    this.texts.replaceChildren(this.steps.element);
+    this.element.hidden = false;
+    this.slider.max = String(replay.length);
+    this.draw();
+    this.slider.focus();
+  }
+
+  end() {
+    this.#replay?.pause();
+    this.#replay = null;
+    this.#wanted = null;
+    this.element.hidden = true;
+  }
+
+  go(position) {
+    this.#replay.pause();
+    this.#replay.goTo(position);
+    this.draw();
+  }
+
+  flip() {
+    if (this.#replay.isPlaying) this.#replay.pause();
+    else this.#replay.play();
+    this.draw();
+  }
+
+  draw() {
+    const replay = this.#replay;
+    const label = replay.isPlaying ? "Pause" : "Play";
+    if (this.play.title !== label) {
+      this.play.replaceChildren(icon(replay.isPlaying ? "pause" : "play"));
+      this.play.title = label;
+      this.play.setAttribute("aria-label", label);
+    }
+    this.slider.value = String(replay.position);
+    const words = `${replay.position} of ${replay.length}: ${this.describe(replay.entry)}`;
+    setText(this.words, words);
+    this.slider.setAttribute("aria-valuetext", words);
+    const run = replay.run();
+    this.texts.hidden = replay.machine !== "chorus";
+    if (replay.machine === "chorus") {
+      this.steps.update(run ?? EMPTY, null);
+    }
+    this.changed();
+  }
+
+  describe(entry) {
+    if (!entry) return "before the beginning";
+    const { data } = entry;
+    if (data.kind)
+      return `${spaced(data.kind)}${data.by ? ` by ${nameOf(this.app.state, data.by)}` : ""}`;
+    const loop = data.iteration > 1 ? `, loop ${data.iteration}` : "";
+    return `${data.step} ${spaced(data.status)}${loop}`;
+  }
+}
+
+const EMPTY = { status: "queued", step: "action", records: [] };

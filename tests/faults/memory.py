@@ -1,0 +1,196 @@
+"""The memory fails: a Qdrant server that misbehaves, and a folder that is gone, damaged or locked.
+
+Meanwhile conversations go on and a search says that memory is unavailable; afterwards the index
+catches up by itself, and `chorus verify` finds nothing.
+"""
+
+import asyncio
+import random
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from qdrant_client import QdrantClient
+
+from storage.sql_journal import JOURNAL_FILE
+from tests.faults.campaign import Campaign, scenario
+from tests.faults.fake_qdrant import Failing, FakeQdrant, fake_qdrant
+from tests.faults.kill import Life
+
+PATIENCE: Final = 40.0
+
+Change = Callable[[], Awaitable[None]]
+
+
+@scenario("qdrant server", patient=True)
+async def server_fails(campaign: Campaign) -> None:
+    """A Qdrant server that refuses, stalls, answers 429 and 500, loses answers, disappears."""
+    outage, gone = (3.0, 5.0) if campaign.short else (8.0, 60.0)
+    dice = random.Random(campaign.random.random())
+    async with (
+        fake_qdrant() as qdrant,
+        Life.begun(campaign.folder / "life", dice, settings={"qdrant_url": qdrant.url}) as life,
+    ):
+        for failing in Failing:
+            await memory_away(
+                campaign,
+                life,
+                f"qdrant: {failing}",
+                _set(qdrant, failing),
+                _set(qdrant, None),
+                outage,
+                # What is carried out and not told is told at the second try.
+                searchable=failing is Failing.LOSES_THE_ANSWER,
+            )
+        await memory_away(
+            campaign, life, "qdrant: disappears", qdrant.disappear, qdrant.appear, gone
+        )
+
+        async def reappear_empty() -> None:
+            qdrant.lose_everything()
+            await qdrant.appear()
+
+        await memory_away(
+            campaign, life, "qdrant: comes back empty", qdrant.disappear, reappear_empty, outage
+        )
+        await close_clean(life, campaign)
+
+
+@scenario("qdrant folder", patient=True)
+async def folder_fails(campaign: Campaign) -> None:
+    """The folder of the embedded memory is deleted, damaged, locked."""
+    dice = random.Random(campaign.random.random())
+    async with Life.begun(campaign.folder / "life", dice) as life:
+        folder = life.server.data / "qdrant"
+
+        async def delete() -> None:
+            await asyncio.to_thread(shutil.rmtree, folder)
+
+        with campaign.fault("qdrant: folder deleted under a running server"):
+            await life.load.work(1)
+            await delete()
+            await life.load.work(2)
+            await until_caught_up(life)
+        for fault, damage in (
+            ("qdrant: folder deleted", delete),
+            ("qdrant: folder damaged", lambda: asyncio.to_thread(overwrite, folder, dice)),
+        ):
+            with campaign.fault(fault):
+                await life.load.work(1)
+                await life.server.kill()
+                await life.examine()
+                await damage()
+                await life.rise()
+                await life.load.work(1)
+                await until_caught_up(life)
+        with campaign.fault("qdrant: folder locked by another process"):
+            await life.server.kill()
+            await life.examine()
+            holder = await asyncio.to_thread(QdrantClient, path=str(folder))
+            life.load.stores_fail = True
+            await life.rise()
+            await life.load.work(1)
+            told = life.load.unavailable
+            await life.load.alice.search()
+            assert life.load.unavailable > told, "a search found something in a locked folder"
+            await asyncio.to_thread(holder.close)
+            await until_searchable(life)
+            life.load.stores_fail = False
+            await until_caught_up(life)
+        await close_clean(life, campaign)
+
+
+async def memory_away(
+    campaign: Campaign,
+    life: Life,
+    fault: str,
+    begin: Change,
+    end: Change,
+    seconds: float,
+    *,
+    searchable: bool = False,
+) -> None:
+    """Let the memory fail while everybody works, and look that it catches up."""
+    load = life.load
+    with campaign.fault(fault):
+        await load.work(0.5)
+        told, load.stores_fail = load.unavailable, True
+        await begin()
+        try:
+            prompt = await load.alice.ask(
+                "submit_prompt", thread_id=load.public, prompt=f"While it is away: {fault} {told}"
+            )
+            searching = asyncio.create_task(load.bob.search())
+            await load.work(seconds)
+            await searching
+            if prompt is not None:
+                end_of = await load.alice.line.end_of(prompt["run_id"])
+                assert end_of["status"] != "failed", f"a run failed: {end_of}"
+        finally:
+            await end()
+        assert searchable or load.unavailable > told, "nobody was told that memory is unavailable"
+        await until_searchable(life)
+        load.stores_fail = False
+        await until_caught_up(life)
+
+
+async def until_searchable(life: Life) -> None:
+    """Wait until a search is answered again."""
+    told = -1
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while told != life.load.unavailable:
+                told = life.load.unavailable
+                await life.load.alice.search()
+    except TimeoutError:
+        raise AssertionError(f"no search within {PATIENCE:.0f} s of the memory's return") from None
+
+
+async def until_caught_up(life: Life) -> None:
+    """Wait until nothing waits for the memory."""
+    waiting = -1
+    await life.load.rest()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while waiting := await asyncio.to_thread(_waiting, life.server.data):  # noqa: ASYNC110 - another process works
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(f"{waiting} tasks still wait for the memory") from None
+
+
+async def close_clean(life: Life, campaign: Campaign) -> None:
+    """Settle; before any repair, `verify` must find nothing."""
+    await life.load.rest()
+    await until_caught_up(life)
+    await life.load.compare()
+    assert await life.server.stop() == 0, life.server.log()
+    code, told, errors = await life.server.command("verify")
+    assert code == 0, f"the memory did not catch up by itself: {told}{errors}"
+    await life.server.start()
+    assert await life.load.come(), "the server ended by itself"
+    await life.close_into(campaign)
+
+
+def overwrite(folder: Path, dice: random.Random) -> None:
+    """Other bytes in the middle of what the memory keeps of messages."""
+    file = folder / "collection" / "messages" / "storage.sqlite"
+    with file.open("r+b") as opened:
+        for place in range(0, file.stat().st_size, 2_048):
+            opened.seek(place)
+            opened.write(dice.randbytes(64))
+
+
+def _waiting(data: Path) -> int:
+    with closing(sqlite3.connect(f"file:{data / JOURNAL_FILE}?mode=ro", uri=True)) as journal:
+        (waiting,) = journal.execute("SELECT count(*) FROM memory_tasks WHERE waiting").fetchone()
+    return int(waiting)
+
+
+def _set(qdrant: FakeQdrant, failing: Failing | None) -> Change:
+    async def change() -> None:
+        qdrant.failing = failing
+
+    return change

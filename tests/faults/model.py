@@ -1,0 +1,193 @@
+"""The house in a hundred lines: what the server must answer, and what its threads must hold then.
+
+A model of DESIGN's rules that knows no journal, no chart and no clock but "the deadline passed".
+`Model.answer(...)` says what a request must get; `Model.carry_out(...)` does what the request does.
+Runs are outside of it, except that some requests begin one.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+EVENTS_OF_MESSAGES: Final = frozenset(
+    {
+        "message_submitted",
+        "vote_cast",
+        "message_approved",
+        "message_rejected",
+        "message_expired",
+        "message_withdrawn",
+    }
+)
+
+
+@dataclass
+class Message:
+    """A prompt in a thread."""
+
+    id: str
+    author: str
+    content: str
+    status: str
+    electors: list[str] = field(default_factory=list)
+    approved_by: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Thread:
+    """A thread; people are their public keys."""
+
+    id: str
+    name: str
+    public: bool
+    co_authors: list[str]
+    archived: bool = False
+    messages: dict[str, Message] = field(default_factory=dict)
+    runs: set[str] = field(default_factory=set)
+    """Ids of the runs that were promised; the server says them in `accepted`, or live."""
+    kinds: list[str] = field(default_factory=lambda: ["thread_created"])
+    """The `thread_event`s that must be in the journal, in order."""
+    runs_begun: int = 0
+
+    def may_read(self, person: str) -> bool:
+        """Whether they may know of it."""
+        return self.public or person in self.co_authors
+
+    @property
+    def pending(self) -> list[Message]:
+        """What waits for approval."""
+        return [each for each in self.messages.values() if each.status == "pending"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request about a thread; `target` is a message, a name, a key or a prompt's text."""
+
+    type: str
+    thread_id: str
+    target: str = ""
+
+
+class Model:
+    """All threads."""
+
+    def __init__(self) -> None:
+        self.threads: dict[str, Thread] = {}
+
+    def answer(self, person: str, request: Request) -> str:
+        """What the server must answer: a reply's type, or an error's code."""
+        thread = self.threads.get(request.thread_id)
+        if thread is None or not thread.may_read(person):
+            return "not_found"
+        insider = person in thread.co_authors
+        match request.type:
+            case "submit_prompt":
+                return "invalid_transition" if thread.archived else "accepted"
+            case "get_thread":
+                return "thread_messages"
+            case "get_events":
+                return "events"
+            case "withdraw_message":
+                message = thread.messages.get(request.target)
+                if message is None:
+                    return "not_found"
+                own = message.author == person and message.status == "pending"
+                return "accepted" if own else "invalid_transition"
+        if not insider:
+            return "forbidden"
+        match request.type:
+            case "approve_message" | "reject_message":
+                return self._answer_to_vote(thread, person, request.target)
+            case "invite_co_author":
+                refused = thread.archived or request.target in thread.co_authors
+            case "leave_co_authorship":
+                refused = thread.archived or len(thread.co_authors) == 1
+            case "rename_thread" | "archive_thread":
+                refused = thread.archived
+            case _:
+                raise AssertionError(f"the model knows no {request.type}")
+        return "invalid_transition" if refused else "accepted"
+
+    def carry_out(self, person: str, request: Request, message_id: str | None = None) -> None:
+        """Do what an accepted request does; `message_id` is what the server named a new message."""
+        thread = self.threads[request.thread_id]
+        match request.type:
+            case "submit_prompt":
+                assert message_id is not None
+                self._submit(thread, person, message_id, request.target)
+            case "approve_message":
+                message = thread.messages[request.target]
+                message.approved_by.add(person)
+                thread.kinds.append("vote_cast")
+                self._look_again(thread, message)
+            case "reject_message":
+                thread.messages[request.target].status = "rejected"
+                thread.kinds += ["vote_cast", "message_rejected"]
+            case "withdraw_message":
+                thread.messages[request.target].status = "withdrawn"
+                thread.kinds.append("message_withdrawn")
+            case "invite_co_author":
+                thread.co_authors.append(request.target)
+                thread.kinds.append("co_author_joined")
+            case "leave_co_authorship":
+                self._leave(thread, person)
+            case "rename_thread":
+                thread.name = request.target
+                thread.kinds.append("thread_renamed")
+            case "archive_thread":
+                self._expire(thread)
+                thread.archived = True
+                thread.kinds.append("thread_archived")
+
+    def open_thread(self, thread_id: str, person: str, *, name: str, public: bool) -> None:
+        """Somebody's new thread."""
+        self.threads[thread_id] = Thread(thread_id, name, public, [person])
+
+    def let_deadlines_pass(self) -> None:
+        """More than the days of approval went by."""
+        for thread in self.threads.values():
+            self._expire(thread)
+
+    def _answer_to_vote(self, thread: Thread, person: str, message_id: str) -> str:
+        message = thread.messages.get(message_id)
+        if message is None:
+            return "not_found"
+        may_vote = (
+            message.status == "pending"
+            and person in message.electors
+            and person not in message.approved_by
+        )
+        return "accepted" if may_vote else "invalid_transition"
+
+    def _submit(self, thread: Thread, person: str, message_id: str, content: str) -> None:
+        thread.kinds.append("message_submitted")
+        insider = person in thread.co_authors
+        status = "approved" if insider else "pending"
+        electors = [] if insider else list(thread.co_authors)
+        thread.messages[message_id] = Message(message_id, person, content, status, electors)
+        thread.runs_begun += insider
+
+    def _leave(self, thread: Thread, person: str) -> None:
+        thread.co_authors.remove(person)
+        thread.kinds.append("co_author_left")
+        for message in thread.pending:
+            if person in message.electors:
+                message.electors.remove(person)
+                message.approved_by.discard(person)
+                self._look_again(thread, message)
+
+    def _look_again(self, thread: Thread, message: Message) -> None:
+        """Approved when every elector approved; an empty electorate never approves."""
+        if not message.electors or not set(message.electors) <= message.approved_by:
+            return
+        message.status = "approved"
+        thread.kinds.append("message_approved")
+        if message.author not in thread.co_authors:
+            thread.co_authors.append(message.author)
+            thread.kinds.append("co_author_joined")
+        thread.runs_begun += 1
+
+    @staticmethod
+    def _expire(thread: Thread) -> None:
+        for message in thread.pending:
+            message.status = "expired"
+            thread.kinds.append("message_expired")

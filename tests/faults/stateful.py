@@ -1,0 +1,440 @@
+"""A stateful test of the whole server against `model.Model`: people, requests, drops, restarts.
+
+Hypothesis chooses what happens next, and shrinks what fails to the shortest story. After each step
+the invariants of DESIGN are held against what the server shows its people:
+
+- every request got the answer of the model, and the same request sent again the same answer;
+- a thread's entries are numbered 1, 2, 3 ..., and its events are those of the model, in order;
+- its messages, their states, its co-authors and its name are those of the model;
+- of each run every step follows from the one before, it ends once, and one runs at a time;
+- a follower has every entry once, in order, over drops and restarts of the server;
+- nobody was sent a frame of a thread that they may not know of.
+"""
+
+import asyncio
+import logging
+import tempfile
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import hypothesis
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from server.app import Services
+from tests.faults.campaign import Campaign, scenario
+from tests.faults.fuzz import Complaints
+from tests.faults.in_process import Caller, Clock, open_house
+from tests.faults.model import Message, Model, Request, Thread
+from tests.integration.client import Frame, Identity, new_id
+
+PEOPLE: Final = 4
+STORIES: Final = 60
+STORIES_IN_SHORT: Final = 12
+STEPS: Final = 50
+STEPS_IN_SHORT: Final = 30
+
+PROMPTS: Final = ("HOLD this", "FAIL at this", "What is it?")
+DECISIONS: Final = (*["approve_message"] * 4, "reject_message", "withdraw_message")
+ARCHIVE: Final = "(archive)"
+LONGER_THAN_AN_APPROVAL: Final = timedelta(days=8)
+
+MOST_THREADS: Final = 5
+LIKELY: Final = 9
+ANYBODY: Final = st.integers(0, PEOPLE + 7)
+"""One of the people, or, more likely, one of a thread's co-authors."""
+ANY_THREAD: Final = st.integers(0, MOST_THREADS - 1)
+ANY_MESSAGE: Final = st.integers(0, LIKELY)
+
+
+@dataclass
+class Person:
+    """Somebody with one connection, or none."""
+
+    identity: Identity
+    caller: Caller
+    token: str
+    follows: str | None = None
+    seq: int = 0
+    """Of the last entry of the followed thread."""
+    seen: int = 0
+    """How many of the connection's frames were looked at."""
+    knew: set[str] = field(default_factory=set)
+    """Threads that they may read, or could before the last step."""
+
+    @property
+    def key(self) -> str:
+        return self.identity.public_key
+
+
+class House(RuleBasedStateMachine):
+    """The server and its model, side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory(prefix="chorus-model-")
+        self.clock = Clock()
+        self.model = Model()
+        self.complaints = Complaints()
+        logging.getLogger().addHandler(self.complaints)
+        self.last: tuple[Person, str, str, dict[str, Any], Frame] | None = None
+        self.services: Services
+        self.opened: AbstractAsyncContextManager[Services]
+        self.people: list[Person] = []
+        self.touched: set[str] = set()
+        self.lookers: dict[str, Caller] = {}
+        """Connections to look at threads with, by whose they are."""
+
+    # --- Rules -----------------------------------------------------------------------------------
+
+    @initialize()
+    def begin(self) -> None:
+        """The server starts, everybody signs in, and there are two threads to begin with."""
+        self._do(self._open())
+        for _ in range(PEOPLE):
+            identity = Identity()
+            caller = Caller(self.services)
+            self._do(caller.sign_in(identity))
+            self.people.append(Person(identity, caller, caller.token))
+        self.create(0, public=True)
+        self.come_or_go(0, 0, 1)
+        self.submit(3, 0, PROMPTS[0])
+        self.create(2, public=False)
+
+    @precondition(lambda self: len(self.model.threads) < MOST_THREADS)
+    @rule(who=st.integers(0, PEOPLE - 1), public=st.booleans())
+    def create(self, who: int, *, public: bool) -> None:
+        """A new thread."""
+        person = self.people[who]
+        visibility = "public" if public else "private"
+        reply = self._send(person, "create_thread", name="New", visibility=visibility)
+        assert reply["type"] == "accepted"
+        thread_id = str(reply["data"]["thread_id"])
+        self.model.open_thread(thread_id, person.key, name="New", public=public)
+        self.touched.add(thread_id)
+
+    @rule(who=ANYBODY, which=ANY_THREAD, prompt=st.sampled_from(PROMPTS))
+    def submit(self, who: int, which: int, prompt: str) -> None:
+        """A prompt; it runs, waits for approval, or is refused."""
+        thread = self._thread(which)
+        request = Request("submit_prompt", thread.id, prompt)
+        self._request(self._person(who, thread), request, prompt=prompt)
+
+    @rule(who=ANYBODY, which=ANY_MESSAGE, type_=st.sampled_from(DECISIONS))
+    def decide(self, who: int, which: int, type_: str) -> None:
+        """A vote of anybody, or that a message is taken back, mostly by who wrote it."""
+        found = self._message(which)
+        if found is None:
+            return
+        thread, message = found
+        person = self._person(who, thread)
+        if type_ == "withdraw_message" and who >= PEOPLE:
+            person = next(each for each in self.people if each.key == message.author)
+        self._request(person, Request(type_, thread.id, message.id), message_id=message.id)
+
+    @rule(who=ANYBODY, which=ANY_THREAD, guest=st.none() | st.integers(0, PEOPLE - 1))
+    def come_or_go(self, who: int, which: int, guest: int | None) -> None:
+        """Bring somebody in, or be a co-author no more."""
+        thread = self._thread(which)
+        person = self._person(who, thread)
+        if guest is None:
+            self._request(person, Request("leave_co_authorship", thread.id))
+        else:
+            key = self.people[guest].key
+            self._request(person, Request("invite_co_author", thread.id, key), public_key=key)
+
+    @rule(who=ANYBODY, which=ANY_THREAD, name=st.sampled_from(("A", "Bee", ARCHIVE)))
+    def rename_or_archive(self, who: int, which: int, name: str) -> None:
+        """Another name, or the end of the thread."""
+        thread = self._thread(which)
+        if name == ARCHIVE:
+            self._request(self._person(who, thread), Request("archive_thread", thread.id))
+        else:
+            request = Request("rename_thread", thread.id, name)
+            self._request(self._person(who, thread), request, name=name)
+
+    @rule(who=ANYBODY, which=ANY_THREAD)
+    def follow(self, who: int, which: int) -> None:
+        """Read a thread, and follow it if that is allowed."""
+        thread = self._thread(which)
+        self._follow(self._person(who, thread), thread.id, None)
+
+    @precondition(lambda self: self.last is not None)
+    @rule(late=st.booleans())
+    def send_again(self, *, late: bool) -> None:
+        """The last request once more, perhaps over a new connection."""
+        assert self.last is not None
+        person, request_id, type_, data, reply = self.last
+        if late:
+            self._drop_and_resume(person)
+        again = self._do(person.caller.ask(type_, request_id=request_id, **data))
+        thread = self.model.threads.get(data.get("thread_id", ""))
+        lost = thread is not None and not thread.may_read(person.key)
+        if lost and type_ != "leave_co_authorship":
+            assert answer_of(again) == "not_found"
+        else:
+            assert again == reply
+
+    @rule(what=st.sampled_from(("drop", "drop", "drop", "restart", "days pass")), who=ANYBODY)
+    def disturb(self, what: str, who: int) -> None:
+        """A connection is cut, the server ends and starts again, or it stands still for a week."""
+        match what:
+            case "drop":
+                self._drop_and_resume(self.people[who % PEOPLE])
+            case "restart":
+                self._restart()
+                for person in self.people:
+                    self._do(person.caller.resume(person.token))
+                    self._follow_again(person)
+            case _:
+                self._let_days_pass()
+
+    # --- Invariants ------------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_was_complained_of(self) -> None:
+        """What is caught and logged is a failure all the same."""
+        assert not self.complaints.said, self.complaints.said[0]
+
+    @invariant()
+    def threads_are_those_of_the_model(self) -> None:
+        """Those that the last step could have changed."""
+        for thread_id in self.touched:
+            self._check_thread(self.model.threads[thread_id])
+        self.touched.clear()
+
+    @invariant()
+    def everybody_was_sent_what_is_theirs(self) -> None:
+        """In order, without gap or repeat; nothing of what they may not know."""
+        for person in self.people:
+            readable = {
+                each.id for each in self.model.threads.values() if each.may_read(person.key)
+            }
+            for frame in person.caller.line.frames[person.seen :]:
+                self._check_frame(person, frame, readable | person.knew)
+            person.seen = len(person.caller.line.frames)
+            person.knew = readable
+
+    def teardown(self) -> None:
+        """Every thread is looked at once more, and everything is closed."""
+        try:
+            if self.people:
+                self.touched = set(self.model.threads)
+                self.threads_are_those_of_the_model()
+        finally:
+            logging.getLogger().removeHandler(self.complaints)
+            if self.people:
+                self._do(self.opened.__aexit__(None, None, None))
+            self.runner.close()
+            self.folder.cleanup()
+
+    # --- Inside ----------------------------------------------------------------------------------
+
+    def _thread(self, which: int) -> Thread:
+        threads = list(self.model.threads.values())
+        return threads[which % len(threads)]
+
+    def _person(self, who: int, thread: Thread) -> Person:
+        """One of all, or, past their number, a co-author of the thread."""
+        if who < PEOPLE:
+            return self.people[who]
+        key = thread.co_authors[who % len(thread.co_authors)]
+        return next(each for each in self.people if each.key == key)
+
+    def _message(self, which: int) -> tuple[Thread, Message] | None:
+        """A message with its thread, one that waits where there is one."""
+        found = [
+            (thread, message)
+            for thread in self.model.threads.values()
+            for message in thread.messages.values()
+        ]
+        pending = [each for each in found if each[1].status == "pending"]
+        among = pending if pending and which < LIKELY else found
+        return among[which % len(among)] if among else None
+
+    def _let_days_pass(self) -> None:
+        self.clock.ahead += LONGER_THAN_AN_APPROVAL
+        self._restart()
+        for person in self.people:
+            refused = self._do(person.caller.ask("resume", token=person.token))
+            assert answer_of(refused) == "auth_failed"
+            self._do(person.caller.sign_in(person.identity))
+            person.token = person.caller.token
+            person.follows = None
+        self.model.let_deadlines_pass()
+        self.touched |= set(self.model.threads)
+        self._do(self._until_expired())
+        self.last = None
+
+    def _do(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    async def _open(self) -> None:
+        self.opened = open_house(Path(self.folder.name), world=self.clock.world(), moody=True)
+        self.services = await self.opened.__aenter__()
+
+    def _restart(self) -> None:
+        for caller in (*self.lookers.values(), *(each.caller for each in self.people)):
+            caller.drop()
+        self.lookers.clear()
+        self.everybody_was_sent_what_is_theirs()
+        self._do(self.opened.__aexit__(None, None, None))
+        self._do(self._open())
+        for person in self.people:
+            self._connect(person)
+
+    def _connect(self, person: Person) -> None:
+        person.caller = Caller(self.services)
+        person.seen = 0
+
+    def _drop_and_resume(self, person: Person) -> None:
+        person.caller.drop()
+        self.everybody_was_sent_what_is_theirs()
+        self._connect(person)
+        self._do(person.caller.resume(person.token))
+        self._follow_again(person)
+
+    def _follow_again(self, person: Person) -> None:
+        if person.follows is not None:
+            self._follow(person, person.follows, person.seq)
+
+    def _follow(self, person: Person, thread_id: str, after_seq: int | None) -> None:
+        self.everybody_was_sent_what_is_theirs()
+        data: dict[str, Any] = {"thread_id": thread_id}
+        if after_seq is not None:
+            data["after_seq"] = after_seq
+        reply = self._do(person.caller.ask("get_thread", **data))
+        expected = self.model.answer(person.key, Request("get_thread", thread_id))
+        assert answer_of(reply) == expected
+        if reply["type"] == "thread_messages":
+            person.follows = thread_id
+            person.seq = reply["data"]["head_seq"] if after_seq is None else after_seq
+
+    def _send(self, person: Person, type_: str, **data: Any) -> Frame:
+        request_id = new_id()
+        reply: Frame = self._do(person.caller.ask(type_, request_id=request_id, **data))
+        self.last = (person, request_id, type_, data, reply)
+        return reply
+
+    def _request(self, person: Person, request: Request, **data: Any) -> Frame:
+        """Send what the model is asked as well; both must say the same."""
+        expected = self.model.answer(person.key, request)
+        reply = self._send(person, request.type, thread_id=request.thread_id, **data)
+        assert answer_of(reply) == expected, f"{request}: {reply['data']}"
+        if expected == "accepted":
+            self.model.carry_out(person.key, request, reply["data"]["message_id"])
+        self.touched.add(request.thread_id)
+        return reply
+
+    def _check_frame(self, person: Person, frame: Frame, known: set[str]) -> None:
+        thread_id = frame.get("thread_id") or frame["data"].get("thread_id")
+        if frame["re"] is not None:
+            return
+        assert thread_id in known, f"a frame of a thread that is none of theirs: {frame}"
+        if "seq" in frame:
+            assert thread_id == person.follows, f"a frame of a thread not followed: {frame}"
+            assert frame["seq"] == person.seq + 1, f"after entry {person.seq} came {frame}"
+            person.seq = frame["seq"]
+
+    def _check_thread(self, thread: Thread) -> None:
+        reader = next(each for each in self.people if each.key in thread.co_authors)
+        looker = self.lookers.get(reader.key)
+        if looker is None:
+            looker = self.lookers[reader.key] = Caller(self.services)
+            self._do(looker.sign_in(reader.identity))
+        data = {"thread_id": thread.id}
+        page = self._do(looker.get("get_events", after_seq=0, limit=1000, **data))
+        shown = self._do(looker.get("get_thread", limit=200, **data))
+        entries = page["entries"]
+        assert [each["seq"] for each in entries] == list(range(1, page["head_seq"] + 1))
+        kinds = [each["data"]["kind"] for each in entries if each["type"] == "thread_event"]
+        assert kinds == thread.kinds
+        assert shown["thread"]["co_authors"] == thread.co_authors
+        assert shown["thread"]["name"] == thread.name
+        assert (shown["thread"]["status"] == "archived") is thread.archived
+        assert [each["index"] for each in shown["messages"]] == list(range(len(shown["messages"])))
+        people = {each["id"]: each["status"] for each in shown["messages"] if each["author"]}
+        assert people == {each.id: each.status for each in thread.messages.values()}
+        check_runs(entries, thread)
+
+    async def _until_expired(self) -> None:
+        """Timers that are due fire by themselves after a start."""
+        for thread in self.model.threads.values():
+            caller = await Caller(self.services).sign_in(
+                next(each.identity for each in self.people if each.key in thread.co_authors)
+            )
+            async with asyncio.timeout(20):
+                while True:
+                    shown = await caller.get("get_thread", thread_id=thread.id, limit=200)
+                    if all(each["status"] != "pending" for each in shown["messages"]):
+                        break
+                    await asyncio.sleep(0.01)
+            caller.drop()
+
+
+def answer_of(reply: Frame) -> str:
+    """A reply in the model's words."""
+    return str(reply["data"]["code"] if reply["type"] == "error" else reply["type"])
+
+
+def check_runs(entries: list[Frame], thread: Thread) -> None:
+    """Each run is queued once, ends at most once, and no other runs before it ended."""
+    running: str | None = None
+    over: set[str] = set()
+    queued: set[str] = set()
+    for frame in entries:
+        if frame["type"] != "chorus_response":
+            continue
+        run_id, status = frame["data"]["run_id"], frame["data"]["status"]
+        assert run_id not in over, f"a run that had ended went on: {frame}"
+        if status == "queued":
+            assert run_id not in queued
+            queued.add(run_id)
+            continue
+        assert run_id in queued
+        if status == "cancelled" and running != run_id:
+            over.add(run_id)
+            continue
+        assert running in {None, run_id}, f"two runs of one thread at once: {frame}"
+        running = run_id
+        if status in {"finished", "failed", "cancelled"}:
+            over.add(run_id)
+            running = None
+    assert len(queued) == thread.runs_begun
+    assert not thread.archived or over == queued
+
+
+def tell_stories(*, stories: int, steps: int) -> None:
+    """Let hypothesis try so many stories of at most so many steps."""
+    run_state_machine_as_test(
+        House,
+        settings=hypothesis.settings(
+            max_examples=stories,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,  # a failure is told with its story, and with the campaign's seed
+            suppress_health_check=list(hypothesis.HealthCheck),
+            print_blob=False,
+        ),
+    )
+
+
+@scenario("model")
+async def stories(campaign: Campaign) -> None:
+    """The stateful test with the campaign's seed; in a thread, since it runs loops of its own."""
+    count = STORIES_IN_SHORT if campaign.short else STORIES
+    steps = STEPS_IN_SHORT if campaign.short else STEPS
+    hypothesis.seed(campaign.random.getrandbits(32))(House)
+    await asyncio.to_thread(tell_stories, stories=count, steps=steps)
+    campaign.injected("a story of drops and restarts, held against the model", count)

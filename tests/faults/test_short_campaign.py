@@ -1,0 +1,59 @@
+"""The short version of the fault campaign: a few deaths, crashes and failures of the journal.
+
+All of it is `make faults`; what fails here prints the command that makes it happen again.
+"""
+
+import asyncio
+from pathlib import Path
+
+from tests.conftest import Tally
+from tests.faults.campaign import Campaign, Count, perform, reproduce, table
+
+SEED = 1
+SCENARIOS = ("kill", "crash", "journal")
+
+
+async def test_whatever_is_killed_or_refused_nothing_is_lost_or_done_twice(
+    tmp_path: Path, tally: Tally
+) -> None:
+    folders = await asyncio.to_thread(_folders, tmp_path)
+    done = await asyncio.gather(
+        *(
+            perform(name, seed=SEED, short=True, folder=folder)
+            for name, folder in zip(SCENARIOS, folders, strict=True)
+        )
+    )
+    counts = [count for campaign in done for count in campaign.counts.values()]
+    for line in table(counts).splitlines():
+        tally(line)
+    assert not any(campaign.failures for campaign in done), "\n".join(map(_told, done))
+    assert all(count.clean and count.injected for count in counts)
+
+
+def test_the_table_adds_up_and_says_what_is_not_clean() -> None:
+    one = Count("a power cut", injected=3, survived=3)
+    other = Count("a spill", injected=2, survived=1, lost=4, duplicated=5)
+    assert one.clean
+    assert not other.clean
+    assert table([one, other]).splitlines() == [
+        "| fault       | times injected | survived | lost | duplicated |",
+        "| ----------- | -------------: | -------: | ---: | ---------: |",
+        "| a power cut |              3 |        3 |    0 |          0 |",
+        "| a spill     |              2 |        1 |    4 |          5 |",
+        "| all         |              5 |        4 |    4 |          5 |",
+    ]
+
+
+def _folders(parent: Path) -> list[Path]:
+    folders = [parent / name for name in SCENARIOS]
+    for folder in folders:
+        folder.mkdir()
+    return folders
+
+
+def _told(campaign: Campaign) -> str:
+    if not campaign.failures:
+        return f"{campaign.name}: ok"
+    return "\n".join(
+        [f"{campaign.name}: see it again by {reproduce(campaign)}", *campaign.failures]
+    )

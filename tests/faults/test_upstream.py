@@ -1,0 +1,53 @@
+"""Each fault of the catalogue takes its declared edge, and a breaker spares a dead endpoint.
+
+All faults are met at once, in one server, when the first test asks for them.
+"""
+
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.conftest import Tally
+from tests.faults.breaking import QUICK_BREAKER, breaking, delayed_over_a_restart
+from tests.faults.upstream import UNREACHABLE, meet_all, reach_in_vain
+from tests.faults.upstream_faults import FAULTS, Fault
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def wrong(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What went wrong, by the name of the fault."""
+    return await meet_all(tmp_path_factory.mktemp("upstream"))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_takes_its_declared_edge(fault: Fault, wrong: dict[str, str]) -> None:
+    assert fault.name not in wrong, wrong[fault.name]
+
+
+def test_the_catalogue_is_large_and_names_each_fault_once(tally: Tally) -> None:
+    names = [fault.name for fault in FAULTS] + list(UNREACHABLE)
+    assert len(set(names)) == len(names) >= 30
+    tally(f"upstream: {len(names)} faults of the model endpoint, each with its declared edge")
+
+
+@pytest.mark.parametrize("name", UNREACHABLE)
+async def test_an_endpoint_that_cannot_be_reached_fails_the_run_in_the_end(
+    name: str, tmp_path: Path
+) -> None:
+    await reach_in_vain(name, tmp_path)
+
+
+async def test_a_dead_endpoint_is_spared_and_costs_no_run_its_attempts(tmp_path: Path) -> None:
+    spared = await breaking(tmp_path)
+    assert spared.finished == 12, f"runs failed though attempts were left: {spared}"
+    assert spared.delayed >= 12, f"the breaker delayed nobody: {spared}"
+    assert spared.longest_delay_ms <= 1_000 * QUICK_BREAKER.longest_delay_seconds
+    assert spared.served_after_seconds <= 3 * QUICK_BREAKER.longest_delay_seconds, (
+        f"the endpoint was back, and waited for: {spared}"
+    )
+
+
+async def test_a_delayed_attempt_is_made_after_a_restart(tmp_path: Path) -> None:
+    ended = await delayed_over_a_restart(tmp_path)
+    assert ended["status"] == "finished", ended

@@ -1,0 +1,237 @@
+"""Runs that meet an endpoint which does something wrong, held against the catalogue.
+
+Each fault is met by real runs in a real server, over the real SDK and real HTTP: once by a prompt
+whose next attempt is answered, and for good by another. What followers were sent, what the journal
+keeps and what the model read must be as `tests.faults.upstream_faults` says.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from server.app import Services
+from tests.faults.campaign import Campaign, scenario
+from tests.faults.follower import MAX_ATTEMPTS, Follower, edges_of, house_before
+from tests.faults.upstream_faults import (
+    FAMILIES,
+    FAULTS,
+    HASTY,
+    UNAVAILABLE,
+    Fault,
+    hangs_up,
+)
+from tests.integration.client import Data
+from tests.integration.obedient_model import ObedientModel, answer_to, obedient_model
+
+
+async def meet(fault: Fault, services: Services, model: ObedientModel) -> None:
+    """Let runs meet the fault. AssertionError says what the run, its followers or the journal lack."""
+    if fault.edge is None:
+        await _is_not_minded(fault, services, model)
+    elif fault.retried:
+        await asyncio.gather(_passes(fault, services, model), _lasts(fault, services, model))
+    else:
+        await _ends_at_once(fault, services, model)
+
+
+async def _is_not_minded(fault: Fault, services: Services, model: ObedientModel) -> None:
+    prompt = f"What of {fault.name}?"
+    model.plan(prompt, fault.step, fault.does)
+    run = await Follower(services, prompt).ask()
+    ended = await run.end()
+    assert ended["status"] == "finished", ended
+    assert run.entries("recovering") == []
+    for completed in run.entries("completed"):
+        output = completed["output"]
+        assert not output.get("selected_priors"), "an id that the model invented was taken"
+        assert not output.get("citations"), "a label that the model invented was resolved"
+
+
+async def _passes(fault: Fault, services: Services, model: ObedientModel) -> None:
+    """The fault strikes once: the step is tried again, and the run ends well."""
+    prompt = f"What of {fault.name}, once?"
+    model.plan(prompt, fault.step, fault.does)
+    run = await Follower(services, prompt).ask()
+    ended = await run.end()
+    assert ended["status"] == "finished", ended
+    recovering = run.entries("recovering")
+    assert len(recovering) == 1, f"one failed attempt gave {recovering}"
+    _check_recovering(fault, recovering[0], attempt=1)
+    again = [each for each in run.entries("started") if each["attempt"] == 2]
+    assert [each["step"] for each in again][:1] == [fault.step]
+    assert await run.kept("recovering") == recovering, "the journal tells it otherwise"
+    reads = model.reads(prompt)
+    assert [each.step for each in reads].count(fault.step) == 2
+    _check_nothing_leaks(fault, [each.text for each in reads])
+    (_, answer) = await run.messages()
+    assert answer["content"] == answer_to(prompt)
+
+
+async def _lasts(fault: Fault, services: Services, model: ObedientModel) -> None:
+    """The fault strikes at every attempt: the run ends when they are used up, and says why."""
+    prompt = f"What of {fault.name}, for good?"
+    model.plan(prompt, fault.step, *[fault.does] * MAX_ATTEMPTS)
+    run = await Follower(services, prompt).ask()
+    ended = await run.end()
+    _check_end(fault, ended, f"edge_chorus_{fault.edge}_running_failed_2")
+    recovering = run.entries("recovering")
+    assert len(recovering) == MAX_ATTEMPTS - 1, f"attempts are bounded, and gave {recovering}"
+    for attempt, each in enumerate(recovering, start=1):
+        _check_recovering(fault, each, attempt=attempt)
+    assert await run.kept("failed") == [ended], "the journal tells it otherwise"
+    reads = model.reads(prompt)
+    assert [each.step for each in reads].count(fault.step) == MAX_ATTEMPTS
+    _check_nothing_leaks(fault, [each.text for each in reads])
+    assert len(await run.messages()) == 1, "a failure became a message"
+
+
+async def _ends_at_once(fault: Fault, services: Services, model: ObedientModel) -> None:
+    """No other attempt can help: the run ends with the first."""
+    prompt = f"What of {fault.name}?"
+    model.plan(prompt, fault.step, fault.does)
+    run = await Follower(services, prompt).ask()
+    ended = await run.end()
+    _check_end(fault, ended, f"edge_chorus_{fault.edge}_running_failed")
+    assert run.entries("recovering") == []
+    assert len(model.reads(prompt)) == 1, "the endpoint was asked again"
+    assert await run.kept("failed") == [ended]
+    assert len(await run.messages()) == 1, "a failure became a message"
+
+
+def _check_recovering(fault: Fault, data: Data, *, attempt: int) -> None:
+    assert (data["step"], data["attempt"], data["code"]) == (fault.step, attempt, fault.code), data
+    assert edges_of(data) == [f"edge_chorus_{fault.edge}_stable_recovering"]
+    assert fault.wait_ms <= data["retry_in_ms"] <= fault.longest_ms, data["retry_in_ms"]
+    _check_words(data)
+    _check_partial(fault, data)
+
+
+def _check_end(fault: Fault, data: Data, edge: str) -> None:
+    assert (data["status"], data["step"], data["code"]) == ("failed", fault.step, fault.code), data
+    assert edges_of(data) == [edge]
+    _check_words(data)
+    _check_partial(fault, data)
+
+
+def _check_words(data: Data) -> None:
+    message = data["message"]
+    assert message, "people are told nothing"
+    assert "SECRET" not in json.dumps(data), "what the upstream wrote reached people"
+
+
+def _check_partial(fault: Fault, data: Data) -> None:
+    partial = data.get("partial") or ""
+    assert partial.startswith(fault.partial), f"of {fault.partial!r} the journal has {partial!r}"
+    assert fault.partial or not partial, f"nobody read {partial!r}"
+
+
+def _check_nothing_leaks(fault: Fault, texts: Sequence[str]) -> None:
+    if fault.partial.strip():
+        leaks = [text for text in texts if fault.partial.strip() in text]
+        assert not leaks, f"the text of a failed attempt was read by the model: {leaks[0]}"
+
+
+async def meet_all(folder: Path, faults: Sequence[Fault] = FAULTS) -> dict[str, str]:
+    """Meet all faults at once; what went wrong, by the name of the fault. Empty is good."""
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(obedient_model())
+        houses: dict[int, Services] = {}
+        for patience in {id(each.patience): each.patience for each in faults}.values():
+            house = house_before(model.url, folder / f"house-{len(houses)}", patience)
+            houses[id(patience)] = await stack.enter_async_context(house)
+        outcomes = await asyncio.gather(
+            *(_outcome(fault, houses[id(fault.patience)], model) for fault in faults)
+        )
+    return {fault.name: outcome for fault, outcome in zip(faults, outcomes, strict=True) if outcome}
+
+
+async def _outcome(fault: Fault, services: Services, model: ObedientModel) -> str:
+    try:
+        await meet(fault, services, model)
+    except AssertionError as wrong:
+        return f"{wrong}"
+    return ""
+
+
+# --- Endpoints that cannot be reached ------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _deaf_port(answer: bytes) -> AsyncIterator[int]:
+    """A port that says these bytes to whoever connects, and hangs up."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def refused() -> AsyncIterator[str]:
+    """Nobody listens there."""
+    async with _deaf_port(b"") as port:
+        pass
+    yield f"http://127.0.0.1:{port}/v1"
+
+
+@asynccontextmanager
+async def unknown_name() -> AsyncIterator[str]:
+    """DNS has no such host; `.invalid` is reserved for that."""
+    yield "http://no-such-host.invalid/v1"
+
+
+@asynccontextmanager
+async def no_tls() -> AsyncIterator[str]:
+    """What listens there speaks no TLS."""
+    async with _deaf_port(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        yield f"https://127.0.0.1:{port}/v1"
+
+
+@asynccontextmanager
+async def handshake_cut() -> AsyncIterator[str]:
+    """The line is cut in the TLS handshake."""
+    async with _deaf_port(b"") as port:
+        yield f"https://127.0.0.1:{port}/v1"
+
+
+UNREACHABLE: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[str]]]] = {
+    "connection refused": refused,
+    "DNS": unknown_name,
+    "TLS: the other side speaks none": no_tls,
+    "TLS: cut in the handshake": handshake_cut,
+}
+
+
+async def reach_in_vain(name: str, folder: Path) -> None:
+    """A run whose endpoint cannot be reached at all. AssertionError says what is wrong."""
+    fault = Fault(name, hangs_up(), edge="network_failed", code=UNAVAILABLE)
+    async with UNREACHABLE[name]() as url, house_before(url, folder, HASTY) as services:
+        run = await Follower(services, f"What of {name}?").ask()
+        ended = await run.end()
+        _check_end(fault, ended, "edge_chorus_network_failed_running_failed_2")
+        (recovering,) = run.entries("recovering")
+        _check_recovering(fault, recovering, attempt=1)
+
+
+# --- The campaign --------------------------------------------------------------------------------
+
+
+@scenario("upstream")
+async def upstream_fails(campaign: Campaign) -> None:
+    """Every fault of the catalogue, met by real runs."""
+    wrong = await meet_all(campaign.folder)
+    for family, faults in FAMILIES.items():
+        problems = [fault.name for fault in faults if fault.name in wrong]
+        for name in problems:
+            campaign.failed(f"{name}: {wrong[name]}")
+        campaign.injected(family, len(faults), survived=len(faults) - len(problems))
+    for number, name in enumerate(UNREACHABLE):
+        with campaign.fault("upstream cannot be reached"):
+            await reach_in_vain(name, campaign.folder / f"unreachable-{number}")

@@ -1,0 +1,33 @@
+"""One browser, one model and one server for each module of page tests."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from tests.integration.obedient_model import ObedientModel, obedient_model
+from tests.integration.served import ServerProcess, served
+from tests.page.browser import chromium, free_port
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def model() -> AsyncIterator[ObedientModel]:
+    async with obedient_model() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(
+    model: ObedientModel, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ServerProcess]:
+    """A server with the obedient model; it keeps its port when it is started again."""
+    folder = tmp_path_factory.mktemp("page")
+    async with served(folder, model.url, port=free_port()) as running:
+        yield running

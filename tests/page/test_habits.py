@@ -1,0 +1,247 @@
+"""Habits of people: the keyboard alone, a screen reader, dark, narrow, long threads, still pictures."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.async_api import Browser, Page, WebSocketRoute, expect
+
+from tests.integration.obedient_model import ObedientModel, answer_to
+from tests.integration.served import ServerProcess
+from tests.page.browser import Person, someone
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+AXE: Final = Path(os.environ.get("CHORUS_AXE", Path(__file__).parents[2] / ".axe" / "axe.min.js"))
+SERIOUS: Final = {"serious", "critical"}
+LONG: Final = 2_000
+
+
+async def test_everything_is_done_by_the_keyboard_alone(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    held = model.hold("By keys?", "action")
+    async with someone(browser, server.url, "Ann", enters=False) as ann:
+        keys = ann.page.keyboard
+        await expect(ann.page.locator("#gate-name")).to_be_focused()
+        await keys.type("Ann")
+        await keys.press("Enter")
+        await ann.connected()
+        await expect(ann.page.locator("#prompt")).to_be_focused()
+        await keys.type("By keys?")
+        await keys.press("Shift+Enter")
+        await keys.press("Backspace")
+        await keys.press("Enter")
+        await expect(ann.step("By keys?", "action").locator(".step-text")).to_have_text("So far. ")
+        await keys.press("Escape")
+        await expect(ann.page.locator(".run-summary")).to_contain_text("Stopped")
+        held.opened.set()
+        await reach(ann, "Retry")
+        await keys.press("Enter")
+        await ann.answers(1)
+        await reach(ann, "Action")
+        await keys.press("Enter")
+        await expect(ann.step("By keys?", "action").locator(".step-text")).to_be_visible()
+        await keys.press("Control+k")
+        await expect(ann.page.locator("#search")).to_be_focused()
+        await keys.type("keys")
+        await keys.press("Enter")
+        await expect(ann.page.locator(".result").first).to_be_visible()
+        await reach(ann, "Run")
+        await keys.press("ArrowRight")
+        await expect(ann.page.locator("#machine-message")).to_have_attribute(
+            "aria-selected", "true"
+        )
+        await reach(ann, "Replay", within=".machines")
+        await keys.press("Enter")
+        await expect(ann.page.get_by_role("slider")).to_be_focused()
+        await keys.press("End")
+        await expect(ann.page.locator(".replay-words")).to_contain_text("message submitted")
+
+
+async def test_the_main_views_have_no_serious_finding_of_axe(
+    browser: Browser, server: ServerProcess
+) -> None:
+    for scheme in ("light", "dark"):
+        async with someone(
+            browser, server.url, "Ann", enters=False, color_scheme=scheme, reduced_motion="reduce"
+        ) as ann:
+            await assert_accessible(ann.page, f"the gate, {scheme}")
+            await ann.enter()
+            await assert_accessible(ann.page, f"the empty page, {scheme}")
+            await ann.ask(f"Is this readable in {scheme}?")
+            await ann.answers(1)
+            for step in ("experience", "intention", "update"):
+                row = ann.page.locator(f".run [data-step={step}] .step-toggle")
+                await row.click()
+            await ann.page.mouse.move(0, 0)
+            await ann.shoot(f"conversation-{scheme}")
+            await assert_accessible(ann.page, f"the conversation, {scheme}")
+            for machine in ("Message", "Thread", "Connection"):
+                await ann.choose_machine(machine)
+                await expect(ann.page.locator(f"svg.{machine.lower()}")).to_be_visible()
+                await assert_accessible(ann.page, f"the {machine} machine, {scheme}")
+            await ann.page.locator(".who").click()
+            await assert_accessible(ann.page, f"a dialog, {scheme}")
+
+
+async def test_at_360_pixels_each_area_fills_the_page_and_nothing_is_cut_off(
+    browser: Browser, server: ServerProcess
+) -> None:
+    async with someone(
+        browser, server.url, "Ann", viewport={"width": 360, "height": 740}, has_touch=True
+    ) as ann:
+        await ann.ask("Does this fit on a small screen, with all its words?")
+        await ann.answers(1)
+        for area in ("Threads", "Conversation", "Machines"):
+            await ann.page.get_by_role("navigation", name="Areas").get_by_text(area).click()
+            overflow = await ann.run("() => document.documentElement.scrollWidth - innerWidth")
+            assert overflow <= 0, f"{area} is {overflow} px too wide"
+            await expect(ann.page.locator(f".{area.lower()}")).to_be_visible()
+            await ann.shoot(f"narrow-{area.lower()}")
+            await assert_accessible(ann.page, f"{area} at 360 px")
+
+
+async def test_what_is_read_does_not_move_while_text_streams(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "Keep still?"
+    model.hold(prompt, "action", first="word " * 400, rest="end").opened.set()
+    held = model.hold(prompt, "yield", first="word " * 400)
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.new_thread("Still")
+        await ann.ask("Something before?")
+        await ann.answers(1)
+        await ann.run(
+            """() => {
+              window.shifts = 0;
+              new PerformanceObserver((list) => {
+                for (const entry of list.getEntries()) {
+                  if (!entry.hadRecentInput) window.shifts += entry.value;
+                }
+              }).observe({type: "layout-shift"});
+            }"""
+        )
+        await ann.ask(prompt)
+        await expect(ann.page.locator(".live-answer:visible")).to_contain_text("word")
+        await ann.page.locator(".scroller").evaluate("(scroller) => { scroller.scrollTop = 0; }")
+        await expect(ann.page.locator(".jump")).to_be_visible()
+        before = await ann.messages.first.bounding_box()
+        held.opened.set()
+        await ann.answers(2)
+        assert await ann.messages.first.bounding_box() == before
+        assert await ann.run("() => window.shifts") < 0.1
+
+
+async def test_two_thousand_messages_scroll_from_end_to_end(
+    browser: Browser, server: ServerProcess
+) -> None:
+    def relay(route: WebSocketRoute) -> None:
+        upstream = route.connect_to_server()
+
+        def to_page(payload: str | bytes) -> None:
+            frame = json.loads(payload)
+            if frame["type"] == "thread_messages":
+                data = frame["data"]
+                data["messages"] = [message(data["thread"], index) for index in range(LONG)]
+            route.send(json.dumps(frame))
+
+        route.on_message(upstream.send)
+        upstream.on_message(to_page)
+
+    async with someone(browser, server.url, "Ann", enters=False) as ann:
+        await ann.page.route_web_socket("**/ws", relay)
+        await ann.page.reload()
+        await ann.enter()
+        await ann.new_thread("Long")
+        await expect(ann.messages).to_have_count(LONG)
+        await expect(ann.page.locator(f"#message-{message_id(LONG - 1)}")).to_be_in_viewport()
+        frames = await ann.page.locator(".scroller").evaluate(
+            """async (scroller) => {
+              const took = [];
+              for (let step = 60; step >= 0; step -= 1) {
+                const began = performance.now();
+                scroller.scrollTop = scroller.scrollHeight * step / 60;
+                await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+                took.push(performance.now() - began);
+              }
+              return took.sort((one, other) => one - other);
+            }"""
+        )
+        typical = frames[len(frames) // 2]
+        assert typical < 100, f"a typical frame took {typical:.0f} ms while scrolling"
+        await expect(ann.page.locator(f"#message-{message_id(0)}")).to_be_in_viewport()
+
+
+async def test_motion_stops_where_the_person_asks_for_none(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    held = model.hold("Calm?", "action")
+    async with someone(browser, server.url, "Ann", reduced_motion="reduce") as ann:
+        await ann.ask("Calm?")
+        await expect(ann.step("Calm?", "action")).to_have_attribute("data-state", "running")
+        running = await ann.run("() => document.getAnimations().length")
+        assert running == 0
+        held.opened.set()
+        await ann.answers(1)
+        await expect(ann.answered.locator(".said")).to_have_text(answer_to("Calm?"))
+
+
+async def reach(person: Person, name: str, within: str = "body") -> None:
+    """Press Tab until the focus is on what is called `name`; fails where it never is."""
+    script = """(within) => {
+      const focused = document.activeElement;
+      const label = focused.getAttribute("aria-label") ?? focused.innerText;
+      return focused.closest(within) ? label.trim() : "";
+    }"""
+    for _ in range(80):
+        await person.page.keyboard.press("Tab")
+        if str(await person.run(script, within)).startswith(name):
+            return
+    pytest.fail(f"{name} cannot be reached by Tab")
+
+
+async def assert_accessible(page: Page, where: str) -> None:
+    if not AXE.exists():
+        pytest.fail(f"axe-core is not at {AXE}; fetch it with: make axe", pytrace=False)
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    serious = [each for each in found["violations"] if each["impact"] in SERIOUS]
+    told = [
+        f"{each['id']}: {each['help']}\n    "
+        + "\n    ".join(node["html"][:160] for node in each["nodes"][:4])
+        for each in serious
+    ]
+    assert not serious, f"{where}:\n" + "\n".join(told)
+
+
+def message_id(index: int) -> str:
+    return f"00000000-0000-4000-8000-{index:012d}"
+
+
+def message(thread: dict[str, Any], index: int) -> dict[str, Any]:
+    """One of many messages, in the shape of the wire."""
+    is_answer = index % 2 == 1
+    content = f"Message {index}. " + "Some words of it. " * (index % 17 + 1)
+    return {
+        "id": message_id(index),
+        "thread_id": thread["id"],
+        "index": index,
+        "role": "chorus" if is_answer else "user",
+        "author": None if is_answer else thread["co_authors"][0],
+        "content": content,
+        "html": f"<p>{content}</p>" if is_answer else None,
+        "status": "approved",
+        "approvals": [],
+        "electors": [],
+        "expires_at": None,
+        "run_id": None,
+        "model": "scripted-1" if is_answer else None,
+        "citations": [],
+        "usage": None,
+        "version": 1,
+        "created_at": thread["created_at"],
+        "updated_at": thread["created_at"],
+    }

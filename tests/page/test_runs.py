@@ -1,0 +1,197 @@
+"""Runs as people watch them: live, stopped, failed, over reloads and over the end of the server."""
+
+import json
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.integration.obedient_model import STEPS, ObedientModel, answer_to, update
+from tests.integration.scripted_endpoint import refuses
+from tests.integration.served import ServerProcess
+from tests.page.browser import Person, someone
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_the_six_steps_stream_and_the_drawing_moves_with_them(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "What moves here?"
+    first = model.hold(prompt, "action", first="Thinking aloud. ", rest="Done thinking.")
+    last = model.hold(prompt, "yield", first="The answer begins ", rest="and ends.")
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask(prompt)
+        await expect(ann.step(prompt, "action").locator(".step-text")).to_have_text(
+            "Thinking aloud. ", use_inner_text=False
+        )
+        await expect(ann.state("chorus", "action")).to_have_class("state atomic current")
+        await ann.shoot("streaming")
+        first.opened.set()
+        await expect(ann.page.locator(".live-answer")).to_have_text("The answer begins ")
+        await expect(ann.state("chorus", "yielding")).to_have_class("state atomic current")
+        taken = ann.page.locator("svg.chorus .edge.taken")
+        await expect(taken).to_have_count(7)
+        last.opened.set()
+        await ann.answers(1)
+        await expect(ann.answered.locator(".said")).to_have_text("The answer begins and ends.")
+        await expect(ann.state("chorus", "finished")).to_have_class("state atomic final current")
+        await expect(ann.page.locator(".machine-words")).to_contain_text(
+            "from yielding to finished"
+        )
+
+
+async def test_another_loop_is_counted_on_its_steps_and_on_its_edge(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "Round and round?"
+    model.plan(prompt, "update", update(loop=True))
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask(prompt)
+        await ann.answers(1)
+        await expect(ann.message(prompt).locator(".run-summary")).to_contain_text("2 loops")
+        await expect(ann.step(prompt, "update")).to_contain_text("loop 2")
+        await expect(
+            ann.page.locator(".edge-count", has_text="\N{MULTIPLICATION SIGN}2").first
+        ).to_be_attached()
+        loop = ann.page.locator("#edge_chorus_step_completed_update_action")
+        await expect(loop).to_have_class("edge normal taken")
+
+
+async def test_escape_stops_a_run_and_retry_answers_it(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "Stop me?"
+    held = model.hold(prompt, "action")
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask(prompt)
+        await expect(ann.step(prompt, "action").locator(".step-text")).to_have_text("So far. ")
+        await ann.page.press("#prompt", "Escape")
+        await expect(ann.message(prompt).locator(".run-summary")).to_contain_text("Stopped at")
+        await expect(ann.state("chorus", "cancelled")).to_have_class("state atomic final current")
+        held.opened.set()
+        await ann.message(prompt).get_by_role("button", name="Retry").click()
+        await ann.answers(1)
+        await expect(ann.answered.locator(".said")).to_have_text(answer_to(prompt))
+
+
+async def test_a_failed_attempt_is_told_and_a_failed_run_says_why(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    async with someone(browser, server.url, "Ann") as ann:
+        model.plan("Stumble?", "action", refuses(500))
+        await ann.ask("Stumble?")
+        await ann.answers(1)
+        await ann.step("Stumble?", "action").locator(".step-toggle").click()
+        await expect(ann.step("Stumble?", "action").locator(".note.warn")).to_contain_text(
+            "Attempt 1"
+        )
+        model.plan("Fall?", "action", refuses(401))
+        await ann.ask("Fall?")
+        await expect(ann.message("Fall?").locator(".run > .note.error")).to_contain_text(
+            "an operator"
+        )
+        await expect(ann.state("chorus", "failed")).to_have_class("state atomic final current")
+
+
+async def test_a_reload_in_the_middle_of_a_run_shows_it_as_far_as_it_is(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "Reload me?"
+    held = model.hold(prompt, "yield", first="The first half ", rest="and the second.")
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask(prompt)
+        await expect(ann.page.locator(".live-answer")).to_have_text("The first half ")
+        await ann.page.reload()
+        await expect(ann.page.locator(".live-answer")).to_have_text("The first half ")
+        for step in STEPS[:-1]:
+            row = ann.step(prompt, step)
+            await expect(row).to_have_attribute("data-state", "completed")
+        await expect(ann.page.locator("svg.chorus .edge.taken")).to_have_count(7)
+        held.opened.set()
+        await ann.answers(1)
+        await expect(ann.answered.locator(".said")).to_have_text("The first half and the second.")
+
+
+async def test_a_killed_server_loses_nothing_that_was_said_or_typed(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt, unsent = "Survive this?", "Sent while nobody listened?"
+    model.hold(prompt, "yield", first="Lost with the server ", rest="")
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask(prompt)
+        await expect(ann.page.locator(".live-answer")).to_contain_text("Lost with")
+        await server.kill()
+        await expect(ann.page.locator("#connection")).to_contain_text("econnect")
+        await ann.ask(unsent)
+        await expect(ann.page.locator(".outgoing")).to_contain_text(unsent)
+        await ann.page.fill("#prompt", "still being typed")
+        await ann.shoot("offline")
+        await server.start()
+        await ann.answers(2)
+        texts = await ann.answered.locator(".said").all_text_contents()
+        assert [text.strip() for text in texts] == [answer_to(prompt), answer_to(unsent)]
+        await expect(ann.page.locator(".outgoing")).to_have_count(0)
+        assert await ann.page.input_value("#prompt") == "still being typed"
+        interrupted = ann.page.locator("#edge_connection_network_lost_in_thread_interrupted")
+        await ann.choose_machine("Connection")
+        await expect(interrupted).to_have_class("edge failure taken")
+
+
+async def test_a_replay_shows_the_journal_entry_by_entry(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "Replay me?"
+    model.plan(prompt, "update", update(loop=True))
+    async with someone(browser, server.url, "Ann") as ann:
+        frames = record_frames(ann)
+        await ann.page.reload()
+        await ann.connected()
+        await ann.ask(prompt)
+        await ann.answers(1)
+        run = next(each["data"]["run_id"] for each in frames if each["type"] == "chorus_response")
+        journal = [each for each in frames if each.get("seq") and each["data"].get("run_id") == run]
+        journal = [each for each in journal if each["type"] == "chorus_response"]
+
+        await ann.page.reload()
+        await ann.message(prompt).get_by_role("button", name="Replay").click()
+        slider = ann.page.get_by_role("slider", name="Position in the journal")
+        await expect(slider).to_have_attribute("max", str(len(journal)))
+        edges: dict[str, int] = {}
+        for position, entry in enumerate(journal, start=1):
+            await slider.press("ArrowRight")
+            data = entry["data"]
+            words = ann.page.locator(".replay-words")
+            await expect(words).to_contain_text(f"{position} of {len(journal)}: {data['step']}")
+            for transition in data["transitions"]:
+                if transition["machine"] == "chorus":
+                    edges[transition["edge"]] = edges.get(transition["edge"], 0) + 1
+                    target = ann.state("chorus", transition["target"])
+                    await expect(target).to_have_class(
+                        "state parallel current"
+                        if transition["target"] == "running"
+                        else "state atomic final current"
+                        if transition["target"] == "finished"
+                        else "state atomic current"
+                    )
+            lit = ann.page.locator("svg.chorus .edge.taken")
+            assert {await each.get_attribute("id") for each in await lit.all()} == set(edges)
+            if data["status"] == "completed":
+                shown = ann.page.locator(f".replay [data-step={data['step']}]")
+                await expect(shown).to_have_attribute("data-state", "completed")
+        await ann.shoot("replay")
+        counts = await ann.page.locator(".edge-count").all_inner_texts()
+        assert sorted(counts) == sorted(
+            f"\N{MULTIPLICATION SIGN}{count}" for count in edges.values()
+        )
+
+
+def record_frames(person: Person) -> list[dict[str, Any]]:
+    """All frames that reach the page from now on."""
+    frames: list[dict[str, Any]] = []
+
+    def keep(payload: str | bytes) -> None:
+        frames.append(json.loads(payload))
+
+    person.page.on("websocket", lambda socket: socket.on("framereceived", keep))
+    return frames
