@@ -3,15 +3,15 @@
 Pure conversions. Rendering Markdown and encoding frames are the server's.
 """
 
-from machines.models import server_frames as frames
+from machines.models import shapes
 from machines.models.chorus import ChorusState, Health, RunStatus
 from machines.models.domain import Message, MessageStatus, Thread, User
 from machines.models.outputs import StepEnum
 
 
-def thread_view(thread: Thread) -> frames.ThreadView:
+def thread_view(thread: Thread) -> shapes.ThreadView:
     """A thread as `thread_messages` and `thread_event` show it."""
-    return frames.ThreadView(
+    return shapes.ThreadView(
         id=thread.id,
         name=thread.name,
         visibility=thread.visibility,
@@ -25,9 +25,9 @@ def thread_view(thread: Thread) -> frames.ThreadView:
     )
 
 
-def thread_summary(thread: Thread, head_seq: int) -> frames.ThreadSummary:
+def thread_summary(thread: Thread, head_seq: int) -> shapes.ThreadSummary:
     """A thread as a list of threads shows it."""
-    return frames.ThreadSummary(
+    return shapes.ThreadSummary(
         id=thread.id,
         name=thread.name,
         visibility=thread.visibility,
@@ -39,9 +39,9 @@ def thread_summary(thread: Thread, head_seq: int) -> frames.ThreadSummary:
     )
 
 
-def message_view(message: Message) -> frames.MessageView:
+def message_view(message: Message) -> shapes.MessageView:
     """A message with all its content, for those who may see it."""
-    return frames.MessageView(
+    return shapes.MessageView(
         id=message.id,
         thread_id=message.thread_id,
         index=message.index,
@@ -50,7 +50,7 @@ def message_view(message: Message) -> frames.MessageView:
         content=message.content,
         status=message.status,
         approvals=tuple(
-            frames.ApprovalView(
+            shapes.ApprovalView(
                 co_author=vote.co_author, decision=vote.decision, reason=vote.reason, at=vote.at
             )
             for vote in message.approvals
@@ -67,7 +67,7 @@ def message_view(message: Message) -> frames.MessageView:
     )
 
 
-def without_content(message: frames.MessageView) -> frames.MessageView:
+def without_content(message: shapes.MessageView) -> shapes.MessageView:
     """The same message for somebody who may know of it, and not what it says.
 
     Content that is not approved, and the reasons of its votes, are for the co-authors and its
@@ -79,20 +79,20 @@ def without_content(message: frames.MessageView) -> frames.MessageView:
     return message.model_copy(update={"content": None, "html": None, "approvals": votes})
 
 
-def user_view(user: User) -> frames.UserView:
+def user_view(user: User) -> shapes.UserView:
     """A person as `init` shows them."""
-    return frames.UserView(
+    return shapes.UserView(
         id=user.id, public_key=user.public_key, name=user.name, created_at=user.created_at
     )
 
 
-def run_view(run: ChorusState, text: str) -> frames.RunView:
+def run_view(run: ChorusState, text: str) -> shapes.RunView:
     """A live run; `text` is what the attempt under way has streamed so far."""
     if run.status is RunStatus.QUEUED:
         status = "queued"
     else:
         status = "recovering" if run.health is Health.RECOVERING else "running"
-    return frames.RunView.model_validate(
+    return shapes.RunView.model_validate(
         {
             "run_id": run.id,
             "message_id": run.message_id,
@@ -102,7 +102,7 @@ def run_view(run: ChorusState, text: str) -> frames.RunView:
             "attempt": run.attempt,
             "text": text,
             "outputs": tuple(
-                frames.StepView(
+                shapes.StepView(
                     step=record.step,
                     iteration=record.iteration,
                     attempt=record.attempt,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic_core import to_json
 
 from machines.models import server_frames as frames
+from machines.models import shapes
 from machines.models.domain import Message, Role, Thread
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.journal import JournalEntry
@@ -48,7 +49,7 @@ def live_entry(entry: JournalEntry) -> LiveEntry:
     message = data.get("message")
     redacted_data = data
     if isinstance(message, dict):
-        view = _with_html(frames.MessageView.model_validate(message))
+        view = _with_html(shapes.MessageView.model_validate(message))
         data = data | {"message": view}
         redacted_data = data | {"message": without_content(view)}
     full = _encode(entry, thread_id, data)
@@ -64,7 +65,7 @@ def live_entry(entry: JournalEntry) -> LiveEntry:
     )
 
 
-def present_message(message: Message, reader: PublicKey, thread: Thread) -> frames.MessageView:
+def present_message(message: Message, reader: PublicKey, thread: Thread) -> shapes.MessageView:
     """A message as this person may see it now."""
     view = _with_html(message_view(message))
     if reader in thread.co_authors or reader == message.author:
@@ -72,7 +73,7 @@ def present_message(message: Message, reader: PublicKey, thread: Thread) -> fram
     return without_content(view)
 
 
-def _with_html(view: frames.MessageView) -> frames.MessageView:
+def _with_html(view: shapes.MessageView) -> shapes.MessageView:
     if view.role is not Role.CHORUS or view.content is None:
         return view
     return view.model_copy(update={"html": render_markdown(view.content)})

@@ -21,7 +21,7 @@ from machines.handlers import (
     handle_event,
     new_connection,
 )
-from machines.models import effects, protocol
+from machines.models import effects, protocol, shapes
 from machines.models import server_frames as frames
 from machines.models.connection import ConnectionState, ConnectionStatus
 from machines.models.effects import ConnectionEffect
@@ -460,7 +460,7 @@ class Session:
         init = frames.Init(
             user=user_view(state.user),
             threads=tuple(thread_summary(row.thread, row.head_seq) for row in page.rows),
-            session=frames.SessionView(token=self._token, expires_at=state.session_expires_at),
+            session=shapes.SessionView(token=self._token, expires_at=state.session_expires_at),
             resumed=resumed,
             thread_id=session.thread_id if session is not None and resumed else None,
         )

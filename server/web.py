@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from machines.models import server_frames as frames
+from machines.models import shapes
 from machines.models.errors import StorageError
 from machines.models.limits import MAX_CONTENT_LENGTH, MAX_FRAME_BYTES, MAX_NAME_LENGTH
 from server.app import Services
@@ -75,15 +76,15 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
 
 def _hello(services: Services) -> Callable[[], Awaitable[str]]:
     settings = services.settings
-    limits = frames.Limits(
+    limits = shapes.Limits(
         max_frame_bytes=MAX_FRAME_BYTES,
         max_prompt_chars=MAX_CONTENT_LENGTH,
         max_name_chars=MAX_NAME_LENGTH,
         prompts_per_minute=settings.prompts_per_minute,
         frames_per_second=settings.frames_per_second,
     )
-    model = frames.ModelInfo(name=services.model.name, offline=services.model.offline)
-    embedder = frames.EmbedderInfo(
+    model = shapes.ModelInfo(name=services.model.name, offline=services.model.offline)
+    embedder = shapes.EmbedderInfo(
         name=services.embedder.embedder.name, semantic=services.embedder.embedder.semantic
     )
 

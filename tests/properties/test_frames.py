@@ -47,12 +47,10 @@ from machines.models.protocol import (
 from machines.models.server_frames import (
     Accepted,
     AcceptedFrame,
-    ApprovalView,
     ChorusResponseFrame,
     ErrorData,
     ErrorFrame,
     EventsFrame,
-    MessageView,
     PongFrame,
     RunCancelled,
     RunFailed,
@@ -65,6 +63,10 @@ from machines.models.server_frames import (
     ThreadEvent,
     ThreadEventFrame,
     ThreadEventKind,
+)
+from machines.models.shapes import (
+    ApprovalView,
+    MessageView,
     ThreadView,
     TransitionView,
 )
