@@ -16,6 +16,7 @@ scenario's name alone: `--only` does not change what a scenario does.
 import argparse
 import asyncio
 import importlib
+import logging
 import pkgutil
 import random
 import sys
@@ -235,6 +236,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, help="the dice; a new one unless given")
     parser.add_argument("--only", action="append", choices=sorted(known), metavar="NAME")
     options = parser.parse_args(arguments)
+    # A fake whose client was killed cannot answer it, and that is no news here.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
     return asyncio.run(run(options.only or list(known), seed=seed, short=options.short))
 

@@ -113,6 +113,8 @@ class Person:
         self.thread_id = ""
         self._around = around
         self._token = ""
+        self._signing_out = False
+        """Whether the session was asked to end, and may have ended without a word."""
         self._line: Line | None = None
 
     @property
@@ -129,11 +131,13 @@ class Person:
             try:
                 await line.resume(self._token)
             except Refused as refused:
-                self._around.lose(f"a session cannot be resumed any more: {refused}")
+                if not self._signing_out:
+                    self._around.lose(f"a session cannot be resumed any more: {refused}")
                 self._token = ""
         if not self._token:
             await line.sign_in(self.identity)
         self._token = line.token
+        self._signing_out = False
         line.watch = self._around.watch
         if self.thread_id:
             try:
@@ -188,7 +192,13 @@ class Person:
 
     async def sign_out(self) -> None:
         """End the session and begin another one. Raises Cut."""
-        await self.line.ask("sign_out")
+        self._signing_out = True
+        try:
+            await self.line.ask("sign_out")
+        except Refused as refused:
+            if not self._around.excuses(refused):
+                self._around.problems.append(f"a sign-out was refused: {refused}")
+            return
         self._token = ""
         await self.come()
 
