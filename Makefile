@@ -26,7 +26,7 @@ test: dot chromium axe $(INSTALLED_DEV) ## Check format, lint, types, imports an
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/chorus diagrams --check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 faults: $(INSTALLED_DEV) ## Break everything that can break, and print what became of it (15 minutes).
 	$(BIN)/python -m tests.faults.campaign

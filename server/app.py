@@ -33,7 +33,7 @@ from server.requests import Requests
 from server.rooms import Rooms
 from server.run_metrics import RunMetrics
 from server.runs import Chorus
-from server.session import Sessions, SessionServices
+from server.sessions import Sessions, SessionServices
 from server.settings import Settings
 from server.wakeups import Wakeups
 from server.world import World, real_world

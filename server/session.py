@@ -7,11 +7,10 @@ is an `error` frame on this connection and nothing else.
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from machines.connection import CLOSE_NOT_AUTHENTICATED, CLOSE_SIGNED_OUT
 from machines.handlers import (
@@ -48,15 +47,10 @@ from machines.models.limits import MAX_CATCH_UP
 from machines.models.protocol import ClientMessage
 from machines.views import thread_summary, user_view
 from server import signatures
-from server.allowances import Allowances
-from server.broadcast import Broadcast, Delta
+from server.broadcast import Delta
 from server.frames import encode_server_frame, error_frame
-from server.limits import RateLimiter
-from server.people import People
-from server.requests import Requests
-from server.rooms import Rooms
-from server.world import World
-from storage.journal import Journal
+from server.outlet import Outlet, Place
+from server.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -64,107 +58,6 @@ CHALLENGE_SECONDS = 60
 INIT_THREADS = 100
 CLOSE_TOO_SLOW = 4008
 CLOSE_REPLACED = 4009
-MAX_KEPT = 10_000
-"""Interrupted connections that are kept for a resume; beyond it the journal's rows must do."""
-
-
-class Outlet(Protocol):
-    """Where a connection's frames go; nothing here awaits."""
-
-    def send(self, text: str) -> None:
-        """A live frame: part of what the byte cap bounds."""
-
-    def reply(self, text: str) -> None:
-        """The answer to a request of this connection."""
-
-    def send_delta(self, delta: Delta) -> None:
-        """A passing frame."""
-
-    async def room(self) -> None:
-        """Return once the consumer has taken enough of what waits."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Close the socket once what waits is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a connection was made: what its statement names, and whose limits it counts against."""
-
-    host: str
-    """Host and port that the client dialled, as far as the server goes by that name."""
-    origin: str
-    """The server's own address, for the statement."""
-    address: str
-    """The peer's address."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionServices:
-    """What every session works with."""
-
-    world: World
-    journal: Journal
-    rooms: Rooms
-    broadcast: Broadcast
-    people: People
-    requests: Requests
-    sign_ins: RateLimiter[str]
-    allowances: Allowances
-    connections_per_user: int
-    """0 is no limit."""
-    on_refusal: Callable[[str], None]
-    """Told the code of each error that a request gets."""
-
-
-class Sessions:
-    """The sessions of this process: the live ones by token, and those that may resume."""
-
-    def __init__(self, services: SessionServices) -> None:
-        self.services = services
-        self.going_away = False
-        """Set when the server shuts down: nothing new is begun."""
-        self._live: dict[str, Session] = {}
-        self._kept: dict[str, ConnectionState] = {}
-
-    def begin(self, outlet: Outlet, place: Place) -> "Session":
-        """A session for a socket that was just opened."""
-        client_id = ClientId(self.services.world.new_id())
-        return Session(self, outlet, place, new_connection(client_id))
-
-    def live(self, token_hash: str, session: "Session") -> None:
-        """This session holds the token now; another one that did is replaced."""
-        former = self._live.get(token_hash)
-        self._live[token_hash] = session
-        if former is not None and former is not session:
-            former.replaced()
-
-    def gone(self, token_hash: str, session: "Session") -> None:
-        """The session holds the token no more."""
-        if self._live.get(token_hash) is session:
-            del self._live[token_hash]
-
-    def keep(self, token_hash: str, state: ConnectionState) -> None:
-        """An interrupted connection waits for its resume."""
-        self._kept[token_hash] = state
-        while len(self._kept) > MAX_KEPT:
-            del self._kept[next(iter(self._kept))]
-
-    def holds(self, token_hash: str) -> bool:
-        """Whether a live connection of this process holds the token."""
-        return token_hash in self._live
-
-    def take(self, token_hash: str) -> ConnectionState | None:
-        """The interrupted connection of this token, if it is still here."""
-        return self._kept.pop(token_hash, None)
-
-    async def expire(self, token_hash: str) -> None:
-        """A session's time is over. Raises JournalError."""
-        self._kept.pop(token_hash, None)
-        await self.services.people.end_session(token_hash)
-        live = self._live.get(token_hash)
-        if live is not None:
-            live.expired()
 
 
 class Session:
@@ -496,3 +389,9 @@ def _limited(message: str, retry_after_ms: int) -> RequestRefused:
     return RequestRefused(
         ErrorCode.RATE_LIMITED, message, retry_after_ms=retry_after_ms, retryable=True
     )
+
+
+def begin_session(sessions: Sessions, outlet: Outlet, place: Place) -> Session:
+    """A session for a socket that was just opened."""
+    client_id = ClientId(sessions.services.world.new_id())
+    return Session(sessions, outlet, place, new_connection(client_id))

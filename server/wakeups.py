@@ -16,7 +16,7 @@ from machines.models.journal import ApprovalTimer, RetryTimer, SessionTimer, Tim
 from machines.recovery import retry_timer
 from server.rooms import Rooms
 from server.runs import Chorus
-from server.session import Sessions
+from server.sessions import Sessions
 from server.timers import Timers
 from server.world import World
 from storage.journal import Journal

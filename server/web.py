@@ -17,7 +17,7 @@ from server.hosts import HostPolicy, address_of, subscriber_of
 from server.http import SiteInfo, guard, http_routes
 from server.limits import TokenBucket
 from server.outbox import Flusher
-from server.session import Place
+from server.outlet import Place
 from server.websocket import HEARTBEAT_SECONDS, Sockets, SocketServices
 
 GRACE_SECONDS = 10.0

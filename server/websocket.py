@@ -21,7 +21,9 @@ from server.broadcast import Delta
 from server.frames import FrameError, decode_client_frame, encode_server_frame, error_frame
 from server.limits import TokenBucket
 from server.outbox import Flusher, Outbox
-from server.session import Place, Session, Sessions
+from server.outlet import Place
+from server.session import Session, begin_session
+from server.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +153,7 @@ class _Socket:
             services.flusher,
             on_overflow=lambda: self.close(CLOSE_TOO_SLOW, "the consumer is too slow"),
         )
-        self._session: Session = services.sessions.begin(self, place)
+        self._session: Session = begin_session(services.sessions, self, place)
         self._requests: asyncio.Queue[ClientMessage] = asyncio.Queue(QUEUED_FRAMES)
         self._bucket = services.new_bucket()
         self._bad_frames = 0

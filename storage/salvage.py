@@ -41,8 +41,12 @@ from storage.sql_rows import Row, entry_columns
 LARGEST_GAP: Final = 1_000_000
 """Positions that are tried behind the last readable row; beyond it nothing is looked for."""
 
-_LONGEST_STEP: Final = 16
+_SURE_STEP: Final = 16
 """Rows are skipped so many at a time at most where a page is damaged: a page holds a few."""
+
+_BOLDER: Final = 8
+"""Behind a longer damage, an eighth of what was skipped already: else a lost end of the file would
+be tried for minutes."""
 
 _BUSY_SECONDS: Final = 5.0
 
@@ -156,11 +160,14 @@ def _readable(damaged: sqlite3.Connection, table: Table) -> Iterator[Row]:
     while skipped < LARGEST_GAP:
         try:
             for row in damaged.execute(query, (last + skipped,)):
+                if row[0] <= last:
+                    # A damaged page leads back to rows that were read: nothing is read twice.
+                    continue
                 last, step, skipped = row[0], 1, 0
                 yield dict(zip(names, row[1:], strict=True))
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             skipped += step
-            step = min(2 * step, _LONGEST_STEP)
+            step = min(2 * step, max(_SURE_STEP, skipped // _BOLDER))
         else:
             return
 

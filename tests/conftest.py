@@ -5,6 +5,7 @@ that use them.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -33,9 +34,28 @@ def tally(request: pytest.FixtureRequest) -> Tally:
     return request.config.stash[_COUNTS].append
 
 
+class _Gathering:
+    """Where tests run in several processes: takes over what each of them counted."""
+
+    def __init__(self, counts: list[str]) -> None:
+        self._counts = counts
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self._counts.extend(getattr(node, "workeroutput", {}).get("counts", ()))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with no counts."""
     config.stash[_COUNTS] = []
+    config.pluginmanager.register(_Gathering(config.stash[_COUNTS]), "gathering")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the counts of a worker process to the one that prints them."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["counts"] = session.config.stash[_COUNTS]
 
 
 def pytest_terminal_summary(

@@ -27,7 +27,8 @@ from server.broadcast import Delta
 from server.frames import FrameError, decode_client_frame, encode_server_frame, error_frame
 from server.llm import AttemptFailed, LanguageModel, ModelAnswer, OnText
 from server.llm_choice import ModelChoice, Wanted, choose_model
-from server.session import Place
+from server.outlet import Place
+from server.session import begin_session
 from server.settings import Settings
 from server.world import World, real_world
 from tests.integration.client import Data, Frame, Identity, new_id
@@ -99,8 +100,8 @@ class Caller:
         self.line = Line()
         self.public_key = ""
         self.token = ""
-        self.session = services.sessions.begin(
-            self.line, Place(host=host, origin=f"http://{host}", address=address)
+        self.session = begin_session(
+            services.sessions, self.line, Place(host=host, origin=f"http://{host}", address=address)
         )
 
     async def put(self, raw: str | bytes) -> Frame:
