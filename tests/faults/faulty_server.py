@@ -57,8 +57,11 @@ WRITE_POINTS: Final = (
 )
 """Where the journal writes: a statement's point is right behind it, inside its transaction."""
 
-AT_THE_EDGE: Final = frozenset({"insert meta", "delete meta", "delete replies"})
-"""Points that are passed while a server starts, or looks after its house: nobody waits for them."""
+AT_THE_EDGE: Final = frozenset(
+    {"insert meta", "delete meta", "delete replies", "delete memory_tasks"}
+)
+"""Points that are passed while a server starts, looks after its house, or fills a lost memory again:
+nobody waits for them."""
 
 UNNAMED: Final = "an unnamed write point"
 """What the log says of a statement that is in neither list."""

@@ -169,7 +169,7 @@ async def test_what_a_run_carries_of_long_memories_is_bounded(house: Services) -
 async def test_more_interrupted_sessions_than_are_kept_resume_all_the_same(
     house: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.session.MAX_KEPT", 3)
+    monkeypatch.setattr("server.sessions.MAX_KEPT", 3)
     callers = [await Caller(house).sign_in(Identity()) for _ in range(6)]
     for caller in callers:
         caller.drop()

@@ -231,6 +231,7 @@ async def test_what_happens_in_another_thread_is_marked_and_search_leads_to_it(
         other = await ann.page.context.new_page()
         await other.goto(server.url)
         await other.locator(".thread-link", has_text="Two").click()
+        await expect(other.locator(".thread-title")).to_have_text("Two")
         await other.fill("#prompt", "Somebody there?")
         await other.press("#prompt", "Enter")
         await expect(ann.page.locator(".thread-link.is-unread")).to_contain_text("Two")
