@@ -107,7 +107,7 @@ class Decision(StrEnum):
 
 
 class User(BaseState):
-    """A person, named by a public key; the row begins at the first sign-in or invitation."""
+    """A person, named by a public key; the row begins at the first sign-in."""
 
     id: UserId
     public_key: PublicKey
