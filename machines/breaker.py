@@ -120,7 +120,7 @@ BreakerMachine = Machine[BreakerState, BreakerEvent, BreakerResponse, object]
 
 @cache
 def breaker_machine() -> BreakerMachine:
-    """The chart's one bound instance."""
+    """The chart's one machine; its table is compiled at the first event."""
     return Machine(
         BreakerChart,
         instance_of=lambda state: state.endpoint,

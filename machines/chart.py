@@ -1,23 +1,20 @@
 """What every chart has in common: strictness, and the slot through which it sees one value.
 
-A chart is a class with states, events and guards; there is one bound instance of it
-(`machines.runtime`), loaded with a frozen state for one event. Its callbacks do no IO: they change
-the slot's value and append frozen effects. Guards and callbacks take no arguments; they read
-`self.model.state` and `self.model.event`.
+A chart is a class with states, events and guards. It is declared for python-statemachine, whose
+engine is the definition of what it means, and run from the table that `machines.table` compiles of
+it. Its callbacks do no IO: they change the slot's value and append frozen effects. Guards and
+callbacks take no arguments; they read `self.model.state` and `self.model.event`.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from statemachine import StateChart
-from statemachine.orderedset import OrderedSet
-from statemachine.transition import Transition
 
 S = TypeVar("S")
 """A frozen state."""
-E = TypeVar("E")
-"""The union of a chart's events."""
 R = TypeVar("R")
 """What a chart answers."""
 F = TypeVar("F")
@@ -33,41 +30,19 @@ class EdgeKind(StrEnum):
     CANCEL = "cancel"
 
 
-class Slot(Generic[S, E, R, F]):
-    """The model that a bound chart works on: one value, for the length of one event."""
+@dataclass(slots=True)
+class Slot(Generic[S, R, F]):
+    """The model that a chart works on: one value, for the length of one event."""
 
-    def __init__(self) -> None:
-        self.configuration: OrderedSet[str] | None = None
-        """Names of all active states; the engine reads and writes this."""
-        self.taken: list[Transition] = []
-        self.responses: list[R] = []
-        self.effects: list[F] = []
-        self._state: S | None = None
-        self._event: E | None = None
-
-    def load(self, state: S, event: E, configuration: OrderedSet[str]) -> None:
-        """Make ready for one event."""
-        self.configuration = configuration
-        self._state, self._event = state, event
-        self.taken, self.responses, self.effects = [], [], []
-
-    @property
-    def state(self) -> S:
-        """The value as the callbacks left it so far."""
-        assert self._state is not None, "a slot is loaded before it is read"  # noqa: S101
-        return self._state
-
-    @state.setter
-    def state(self, value: S) -> None:
-        self._state = value
-
-    @property
-    def event(self) -> Any:
-        """The event that is being taken; guards narrow it by the edge that they stand on."""
-        return self._event
+    state: S
+    """The value as the callbacks left it so far."""
+    event: Any
+    """The event that is being taken; guards narrow it by the edge that they stand on."""
+    responses: list[R] = field(default_factory=list)
+    effects: list[F] = field(default_factory=list)
 
 
-class Chart(StateChart[Slot[Any, Any, Any, Any]]):
+class Chart(StateChart[Slot[Any, Any, Any]]):
     """Base of the charts: strict where python-statemachine's `StateChart` is lenient."""
 
     allow_event_without_transition = False
@@ -79,6 +54,14 @@ class Chart(StateChart[Slot[Any, Any, Any, Any]]):
     edge_kinds: ClassVar[Mapping[str, EdgeKind]] = {}
     """Events whose edges are no ordinary ones."""
 
-    def before_transition(self, transition: Transition) -> None:
-        """Note which edges are taken. The engine calls this once for each."""
-        self.model.taken.append(transition)
+    @classmethod
+    def bind(cls, slot: Slot[Any, Any, Any]) -> Self:
+        """The chart's guards and callbacks on a slot, for one event.
+
+        The constructor is left out on purpose: it builds an engine, which takes as long as several
+        events and would stand in a state that means nothing. What a callback asks of an engine
+        (`send`, `configuration`) is an AttributeError here.
+        """
+        chart = cls.__new__(cls)
+        chart.model = slot
+        return chart

@@ -247,7 +247,7 @@ ChorusMachine = Machine[ChorusState, ChorusEvent, ChorusResponse, RunEffect]
 
 @cache
 def chorus_machine() -> ChorusMachine:
-    """The chart's one bound instance."""
+    """The chart's one machine; its table is compiled at the first event."""
     return Machine(
         ChorusChart,
         instance_of=lambda state: state.id,

@@ -396,7 +396,7 @@ class ConnectionChart(Chart):
     def _set(self, status: ConnectionStatus | None = None, **changes: object) -> None:
         if status is not None:
             changes["status"] = status
-        self.model.state = self.model.state.model_copy(update=changes)
+        self.model.state = self.model.state.changed(**changes)
 
     def _emit(self, effect: ConnectionEffect) -> None:
         self.model.effects.append(effect)
@@ -418,7 +418,7 @@ ConnectionMachine = Machine[ConnectionState, ConnectionEvent, object, Connection
 
 @cache
 def connection_machine() -> ConnectionMachine:
-    """The chart's one bound instance."""
+    """The chart's one machine; its table is compiled at the first event."""
     return Machine(
         ConnectionChart,
         instance_of=lambda state: state.client_id,

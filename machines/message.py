@@ -200,7 +200,7 @@ MessageMachine = Machine[Message, MessageEvent, object, RunEffect]
 
 @cache
 def message_machine() -> MessageMachine:
-    """The chart's one bound instance."""
+    """The chart's one machine; its table is compiled at the first event."""
     return Machine(
         MessageChart,
         instance_of=lambda message: message.id,

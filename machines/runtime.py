@@ -1,25 +1,21 @@
-"""One runtime for every chart: load a frozen state, fire one event, read the outcome back.
+"""One runtime for every chart: look up what an event leads to, call it, read the outcome back.
 
-Building a chart instance costs as much as several events and 11-106 KiB, so there is one bound
-instance per chart and a slot that is loaded for one event. Building is not thread-safe in
-python-statemachine (guards are parsed each time), and the slot holds one value at a time: both
-happen under a lock.
+A machine fires one event at one frozen state and keeps nothing of it: the table of its chart
+(`machines.table`) is shared and never changes, and each event has a slot of its own. So any thread may
+fire at any time, and an event that fails half-way has changed nothing.
 """
 
 import hashlib
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
-from statemachine.exceptions import TransitionNotAllowed
-from statemachine.orderedset import OrderedSet
-
 from machines.chart import Chart, Slot
 from machines.models.errors import InvalidTransition
 from machines.models.journal import MachineTransition
-from machines.topology import Edge, Topology, edges_by_transition, topology
+from machines.table import Configuration, Place, Row, Table, compile_table
+from machines.topology import Topology, topology
 
 
 class Event(Protocol):
@@ -77,25 +73,23 @@ class Refusal:
 
 
 class Machine(Generic[S, E, R, F]):
-    """A chart with the functions that fit it to its frozen state.
-
-    `configuration_of` gives the names of all active states (outer ones first); `settle` is called
-    once after an accepted event, to stamp the new value.
-    """
+    """A chart with the functions that fit it to its frozen state."""
 
     def __init__(
         self,
         chart: type[Chart],
         *,
         instance_of: Callable[[S], str],
-        configuration_of: Callable[[S], tuple[str, ...]],
+        configuration_of: Callable[[S], Configuration],
         settle: Callable[[S, E], S] = lambda state, _: state,
     ) -> None:
         self.chart = chart
-        self._instance_of = instance_of
-        self._configuration_of = configuration_of
-        self._settle = settle
-        self._lock = threading.Lock()
+        self.instance_of = instance_of
+        """The id of the value, for its transitions."""
+        self.configuration_of = configuration_of
+        """Names of all active states, in the order of the chart's declaration."""
+        self.settle = settle
+        """Called once after an accepted event, to stamp the new value."""
 
     @property
     def name(self) -> str:
@@ -113,80 +107,78 @@ class Machine(Generic[S, E, R, F]):
 
     def active(self, state: S) -> frozenset[str]:
         """Names of all states that hold."""
-        return frozenset(self._configuration_of(state))
+        return frozenset(self.configuration_of(state))
 
     def fire(self, state: S, event: E) -> Accepted[S, R, F] | Refusal:
         """Fire one event at a frozen state.
 
         Raises whatever a callback raises: that is a defect, and nothing has changed.
         """
-        with self._lock:
-            chart, edges = self._bound
-            slot: Slot[S, E, R, F] = chart.model
-            slot.load(state, event, OrderedSet(self._configuration_of(state)))
-            try:
-                chart.send(event.event)
-            except TransitionNotAllowed:
-                slot.load(state, event, OrderedSet(self._configuration_of(state)))
-                return self._refusal(chart, state, event)
-            settled = self._settle(slot.state, event)
-            reached = frozenset(slot.configuration or ())
-            if reached != self.active(settled):
-                raise AssertionError(
-                    f"{self.name}: the callbacks of {event.event} left {sorted(self.active(settled))}"
-                    f" where the chart is in {sorted(reached)}"
-                )
-            names = tuple(type(effect).__name__ for effect in slot.effects)
-            taken = dict.fromkeys(edges[id(each), event.event] for each in slot.taken)
-            return Accepted(
-                settled,
-                tuple(slot.responses),
-                tuple(slot.effects),
-                tuple(
+        place = self._place(state)
+        row = place.rows.get(event.event)
+        if row is None:
+            return self._refusal(place, event, ())
+        slot: Slot[S, R, F] = Slot(state, event)
+        chart = self.chart.bind(slot)
+        step = row.step(chart)
+        if step is None:
+            return self._refusal(place, event, _false_guards(row, chart))
+        for action in step.actions:
+            action(chart)
+        settled = self.settle(slot.state, event)
+        if self.configuration_of(settled) != step.reached:
+            raise AssertionError(
+                f"{self.name}: the callbacks of {event.event} left {sorted(self.active(settled))}"
+                f" where the chart is in {sorted(step.reached)}"
+            )
+        names = tuple([type(effect).__name__ for effect in slot.effects])
+        return Accepted(
+            settled,
+            tuple(slot.responses),
+            tuple(slot.effects),
+            tuple(
+                [
                     MachineTransition(
                         machine=self.name,
-                        instance=self._instance_of(settled),
+                        instance=self.instance_of(settled),
                         event=edge.event,
                         source=edge.source,
                         target=edge.target,
                         edge=edge.id,
                         effects=names,
                     )
-                    for edge in taken
-                ),
-            )
+                    for edge in step.edges
+                ]
+            ),
+        )
 
     def holds(self, state: S, event: E, guard: str) -> bool:
-        """Whether a guard is true of a state and an event; for refusals, tests and drawings."""
-        with self._lock:
-            chart, _ = self._bound
-            chart.model.load(state, event, OrderedSet(self._configuration_of(state)))
-            return bool(getattr(chart, guard)())
+        """Whether a guard is true of a state and an event."""
+        return bool(getattr(self.chart.bind(Slot(state, event)), guard)())
 
-    def _refusal(self, chart: Chart, state: S, event: E) -> Refusal:
-        active = self.active(state)
-        false = [
-            tuple(
-                guard.label
-                for guard in edge.guards
-                if bool(getattr(chart, guard.name)()) is not guard.expected
-            )
-            for edge in self.topology.edges_from(active, event.event)
-        ]
-        # Of several edges the nearest says why: who is no elector is not told of deadlines.
-        nearest = min(map(len, false), default=0)
-        named = dict.fromkeys(name for names in false if len(names) == nearest for name in names)
-        parents = {node.parent for node in self.topology.nodes if node.name in active}
-        innermost = [name for name in self._configuration_of(state) if name not in parents]
+    def _place(self, state: S) -> Place:
+        configuration = self.configuration_of(state)
+        place = self._table.get(configuration)
+        if place is None:
+            raise AssertionError(f"{self.name}: {configuration} is no configuration of the chart")
+        return place
+
+    def _refusal(self, place: Place, event: E, guards: tuple[str, ...]) -> Refusal:
         return Refusal(
             machine=self.name,
-            state=" ".join(innermost),
+            state=" ".join(place.innermost),
             event=event.event,
-            guards=tuple(named),
-            allowed=self.topology.allowed(active),
+            guards=guards,
+            allowed=place.allowed,
         )
 
     @cached_property
-    def _bound(self) -> tuple[Chart, dict[tuple[int, str], Edge]]:
-        slot: Slot[S, E, R, F] = Slot()
-        return self.chart(slot, state_field="configuration"), edges_by_transition(self.chart)
+    def _table(self) -> Table:
+        return compile_table(self.chart)
+
+
+def _false_guards(row: Row, chart: Chart) -> tuple[str, ...]:
+    false = [candidate.false_guards(chart) for candidate in row.candidates]
+    # Of several edges the nearest says why: who is no elector is not told of deadlines.
+    nearest = min(map(len, false))
+    return tuple(dict.fromkeys(name for names in false if len(names) == nearest for name in names))

@@ -85,7 +85,7 @@ ThreadMachine = Machine[Thread, ThreadOperation, object, RunEffect]
 
 @cache
 def thread_machine() -> ThreadMachine:
-    """The chart's one bound instance."""
+    """The chart's one machine; its table is compiled at the first event."""
     return Machine(
         ThreadChart,
         instance_of=lambda thread: thread.id,

@@ -115,70 +115,64 @@ class Topology:
 @cache
 def topology(chart: type[Chart]) -> Topology:
     """The plain values of a chart class."""
-    nodes: list[Node] = []
+    nodes = tuple(
+        Node(
+            id=f"state_{chart.machine}_{state.id}",
+            name=state.id,
+            parent=state.parent.id if state.parent else None,
+            kind=_kind_of(state),
+            initial=bool(state.initial),
+            final=bool(state.final),
+        )
+        for state in states_of(chart)
+    )
     edges: list[Edge] = []
     taken: Counter[str] = Counter()
-    for state, parent in _walk(chart):
-        nodes.append(
-            Node(
-                id=f"state_{chart.machine}_{state.id}",
-                name=state.id,
-                parent=parent,
-                kind=_kind_of(state),
-                initial=bool(state.initial),
-                final=bool(state.final),
-            )
-        )
-        for transition in _declared(state):
-            assert transition.target is not None  # noqa: S101 - _declared leaves the others out
-            for event in transition.events:
-                base = f"edge_{chart.machine}_{event.id}_{state.id}_{transition.target.id}"
-                taken[base] += 1
-                edges.append(
-                    Edge(
-                        id=base if taken[base] == 1 else f"{base}_{taken[base]}",
-                        machine=chart.machine,
-                        event=event.id,
-                        source=state.id,
-                        target=transition.target.id,
-                        guards=tuple(
-                            Guard(str(spec.func), bool(spec.expected_value))
-                            for spec in transition.cond
-                        ),
-                        actions=tuple(
-                            str(spec.func) for spec in transition.on if not spec.is_convention
-                        ),
-                        kind=chart.edge_kinds.get(event.id, EdgeKind.NORMAL),
-                    )
+    for transition in transitions_of(chart):
+        assert transition.target is not None, f"{transition} has no target"  # noqa: S101 - no chart may
+        source, target = transition.source.id, transition.target.id
+        for event in transition.events:
+            base = f"edge_{chart.machine}_{event.id}_{source}_{target}"
+            taken[base] += 1
+            edges.append(
+                Edge(
+                    id=base if taken[base] == 1 else f"{base}_{taken[base]}",
+                    machine=chart.machine,
+                    event=event.id,
+                    source=source,
+                    target=target,
+                    guards=tuple(
+                        Guard(str(spec.func), bool(spec.expected_value)) for spec in transition.cond
+                    ),
+                    actions=tuple(
+                        str(spec.func) for spec in transition.on if not spec.is_convention
+                    ),
+                    kind=chart.edge_kinds.get(event.id, EdgeKind.NORMAL),
                 )
+            )
     title = (chart.__doc__ or chart.machine).strip().splitlines()[0]
-    return Topology(chart.machine, title, tuple(nodes), tuple(edges))
+    return Topology(chart.machine, title, nodes, tuple(edges))
 
 
-def edges_by_transition(chart: type[Chart]) -> dict[tuple[int, str], Edge]:
-    """The edge of each (identity of the engine's transition, event)."""
-    declared = [
-        (id(transition), event.id)
-        for state, _ in _walk(chart)
-        for transition in _declared(state)
-        for event in transition.events
-    ]
-    return dict(zip(declared, topology(chart).edges, strict=True))
+def states_of(chart: type[Chart]) -> Iterator[State]:
+    """Every state of a chart class, outer ones before those within them."""
 
-
-def _declared(state: State) -> list[Transition]:
-    """The transitions that somebody wrote, without the engine's own initial ones."""
-    return [each for each in state.transitions if not each.initial and each.target is not None]
-
-
-def _walk(chart: type[Chart]) -> Iterator[tuple[State, str | None]]:
-    def below(state: State, parent: str | None) -> Iterator[tuple[State, str | None]]:
-        yield state, parent
+    def below(state: State) -> Iterator[State]:
+        yield state
         for child in state.states:
-            yield from below(child, state.id)
+            yield from below(child)
 
     for state in chart.states:
-        yield from below(state, None)
+        yield from below(state)
+
+
+def transitions_of(chart: type[Chart]) -> Iterator[Transition]:
+    """What somebody wrote, without the engine's own transitions into initial states.
+
+    In the order of `Topology.edges`, which has one edge for each event of a transition.
+    """
+    for state in states_of(chart):
+        yield from (each for each in state.transitions if not each.initial)
 
 
 def _kind_of(state: State) -> NodeKind:

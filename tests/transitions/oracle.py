@@ -1,6 +1,6 @@
 """What a chart must do, worked out from its declared nodes and edges alone.
 
-This is the statechart rule written a second time, without the engine and without the runtime: which
+This is the statechart rule written once more, without the engine and without the table: which
 edge is the first that is enabled, which states hold afterwards, and which combinations of states
 there are. The tests compare the two; nothing here fires a machine.
 """

@@ -1,7 +1,7 @@
 """Explicit-state search: every state of a chart that can be reached, and every event in each.
 
 A `Space` says how a frozen value is abstracted to a key that is small enough to enumerate, and what
-may happen. `explore` fires every event at every key and holds the engine against the oracle on the
+may happen. `explore` fires every event at every key and holds the machine against the oracle on the
 way. That the abstraction is sound is checked too: two values of one key must behave alike.
 """
 
@@ -113,7 +113,7 @@ class Reached:
 
 
 def explore(space: Space) -> Reached:
-    """Fire every event at every reachable key; AssertionError where engine and oracle differ."""
+    """Fire every event at every reachable key; AssertionError where machine and oracle differ."""
     reached = Reached()
     seen_twice: set[Key] = set()
     profiles: dict[Key, list[tuple[str, Key] | None]] = {}

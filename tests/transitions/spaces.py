@@ -38,7 +38,9 @@ from tests.transitions import message_scenarios as message
 from tests.transitions import thread_scenarios as thread
 from tests.transitions.search import (
     Key,
+    Reached,
     Space,
+    explore,
 )
 from tests.transitions.values import (
     ALICE,
@@ -297,3 +299,9 @@ SPACES: Final[Mapping[str, Callable[[], Space]]] = {
     "thread": threads,
     "breaker": breakers,
 }
+
+
+@cache
+def searched(name: str) -> Reached:
+    """Everything that can be reached in a space; each is searched once for all tests."""
+    return explore(SPACES[name]())

@@ -146,6 +146,8 @@ def _number(bound: object) -> int:
 
 
 def _floats(metadata: tuple[Any, ...]) -> Values:
+    if any(isinstance(each, annotated_types.Gt) for each in metadata):
+        return st.floats(0, 1e6, exclude_min=True)
     bounded = any(isinstance(each, annotated_types.Ge) for each in metadata)
     return st.floats(
         0 if bounded else None,

@@ -1,10 +1,9 @@
-"""The whole reachable space of each chart: the engine keeps to the metadata, and no state is a trap.
+"""The whole reachable space of each chart: the machine keeps to the metadata, and no state is a trap.
 
 What the search does stands in `tests.transitions.search`; the four spaces in
 `tests.transitions.spaces`; here stands what must hold of everything that is found in them.
 """
 
-from functools import cache
 from typing import get_args
 
 import pytest
@@ -20,18 +19,10 @@ from tests.transitions import chorus_scenarios as run
 from tests.transitions.search import (
     ANSWERS,
     Key,
-    Reached,
     cycle_free,
-    explore,
     unprompted_cycle_free,
 )
-from tests.transitions.spaces import SPACES, RunKey
-
-
-@cache
-def searched(name: str) -> Reached:
-    return explore(SPACES[name]())
-
+from tests.transitions.spaces import SPACES, RunKey, searched
 
 every_space = pytest.mark.parametrize("name", SPACES)
 
@@ -39,7 +30,7 @@ every_space = pytest.mark.parametrize("name", SPACES)
 
 
 @every_space
-def test_the_engine_takes_the_first_edge_that_is_enabled_in_every_reachable_state(
+def test_a_machine_takes_the_first_edge_that_is_enabled_in_every_reachable_state(
     name: str, tally: Tally
 ) -> None:
     reached = searched(name)  # every comparison is made on the way
@@ -47,7 +38,7 @@ def test_the_engine_takes_the_first_edge_that_is_enabled_in_every_reachable_stat
     assert {step.edge for step in reached.steps} == {edge.id for edge in chart.edges}
     tally(
         f"{name}: {len(reached.values)} reachable states, {reached.fired} events fired in them, "
-        f"{len(reached.steps)} steps; engine and metadata agree"
+        f"{len(reached.steps)} steps; machine and metadata agree"
     )
 
 

@@ -1,4 +1,4 @@
-"""The runtime: one bound instance for each chart, that no event leaves in a bad state."""
+"""The runtime: one machine for each chart, that no event and no thread leaves in a bad state."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -28,7 +28,7 @@ class Contrary(AddMessage):
 
 
 def fresh_machine() -> Machine[Thread, AddMessage, object, object]:
-    """A machine of its own, so that a test can watch its instance being built."""
+    """A machine of its own, so that a test can watch its table being compiled."""
     return Machine(
         ThreadChart,
         instance_of=lambda value: value.id,
@@ -70,7 +70,7 @@ def test_threads_that_fire_at_once_get_each_their_own_outcome() -> None:
 
     def fire(count: int) -> int:
         if count < together.parties:
-            together.wait(timeout=30)  # the instance is built while others want it
+            together.wait(timeout=30)  # the table is compiled while others want it
         outcome = machine.fire(thread(message_count=count), add_message())
         assert isinstance(outcome, Accepted)
         return outcome.state.message_count
