@@ -142,7 +142,7 @@ class Draft:
             case Refusal() as refusal:
                 raise refusal.as_error()
             case Accepted() as accepted:
-                self._take_run(accepted, event)
+                self._take_run(run, accepted, event)
 
     # What several commands do
 
@@ -174,7 +174,7 @@ class Draft:
             iteration=run.iteration,
             attempt=run.attempt,
         )
-        created = (_run_change(run, created=True), _updated("message", message))
+        created = (_run_change(None, run), _updated("message", message))
         self.tell_run(queued, Change(changes=created))
         self.start_next()
 
@@ -297,7 +297,10 @@ class Draft:
     # Inside
 
     def _take_run(
-        self, accepted: Accepted[ChorusState, ChorusResponse, RunEffect], event: ChorusEvent
+        self,
+        before: ChorusState,
+        accepted: Accepted[ChorusState, ChorusResponse, RunEffect],
+        event: ChorusEvent,
     ) -> None:
         """Keep a run's new state, and tell its responses: the first carries the transition."""
         run = accepted.state
@@ -308,7 +311,7 @@ class Draft:
         change = Change(
             (ChorusFired(instance=run.id, event=event),),
             accepted.transitions,
-            (_run_change(run),),
+            (_run_change(before, run),),
         )
         for response in accepted.responses:
             if isinstance(response, AnswerReady):
@@ -405,11 +408,24 @@ def _updated(kind: str, value: Thread | Message) -> Updated:
     )
 
 
-def _run_change(run: ChorusState, *, created: bool = False) -> StateTransition:
-    """A run without its context, which is written once, when it starts."""
-    value = run.model_dump(mode="json", exclude={"messages"})
-    change = Created if created else Updated
+def _run_change(before: ChorusState | None, run: ChorusState) -> StateTransition:
+    """A run without what earlier entries hold, and without its context, which its start holds.
+
+    Steps and priors are only ever added, behind those that are there.
+    """
+    added = run if before is None else _added(before, run)
+    value = added.model_dump(mode="json", exclude={"messages"})
+    change = Created if before is None else Updated
     return change(kind="run", id=run.id, version=run.version, value=value)
+
+
+def _added(before: ChorusState, run: ChorusState) -> ChorusState:
+    return run.model_copy(
+        update={
+            "steps": run.steps[len(before.steps) :],
+            "priors": run.priors[len(before.priors) :],
+        }
+    )
 
 
 def _fingerprint(machine: str) -> str:

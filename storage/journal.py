@@ -32,6 +32,7 @@ from machines.models.journal import (
     ThreadView,
     TimerRow,
 )
+from machines.models.storage import Collection as MemoryCollection
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,16 @@ class ThreadPage:
     rows: tuple[ThreadRow, ...]
     next: str | None
     """Cursor of the next page; None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """What the journal knows of whoever owns a key."""
+
+    user: User | None
+    """None before the first sign-in."""
+    head_seq: int
+    """Number of the last entry of the person's stream; 0 where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,11 @@ class Journal(Protocol):
             RequestRefused: `after` is no cursor of this store (INVALID_FIELD).
         """
 
+    async def threads_of_each(
+        self, public_keys: Collection[PublicKey], *, limit: int
+    ) -> dict[PublicKey, ThreadPage]:
+        """The first page of `threads_of` for each of them, in one read."""
+
     async def public_threads(self, *, after: str | None, limit: int) -> ThreadPage:
         """The public threads. Raises as `threads_of`."""
 
@@ -170,6 +186,9 @@ class Journal(Protocol):
         """Every run of every thread that is not final; for recovery after a start."""
 
     async def user(self, public_key: PublicKey) -> User | None: ...
+
+    async def people(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, KnownPerson]:
+        """Each of them, known or not, in one read."""
 
     async def names(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:
         """The names of those who gave themselves one."""
@@ -221,6 +240,10 @@ class Journal(Protocol):
 
     async def first_queued(self, thread_ids: Collection[ThreadId] | None) -> int | None:
         """Lowest waiting position of these threads (of all, for None); None where nothing waits."""
+
+    async def given_to_memory(self, *, fingerprint: str) -> dict[MemoryCollection, int]:
+        """How many points, at least, each collection must hold: those of tasks that were carried
+        out with this embedder, and wait no more."""
 
     async def vectors(
         self, message_ids: Collection[MessageId], *, fingerprint: str

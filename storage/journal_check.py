@@ -4,9 +4,10 @@ There is one rule for what the snapshots must be: what replaying all entries int
 gives. So that is done, in a private scratch database and with the code that writes new batches, and
 then the two are compared row by row. Repair writes the rows that differ, and nothing else.
 
-What the entries themselves have lost (a gap, a damaged page, an entry that cannot be read) cannot be
-mended from them: it is reported, and the snapshots are then left as they are, since a replay with
-holes would take good rows back to an older state. Such a store must come from a backup.
+What the entries themselves have lost (a gap, a damaged page, an entry that is not what was written)
+cannot be mended from them: it is reported, and the snapshots are then left as they are, since a
+replay with holes would take good rows back to an older state. Such a store must come from a backup,
+or be saved as far as it is whole (`storage.salvage`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,6 +48,7 @@ from storage.schema import (
     entries,
     memory_tasks,
     messages,
+    run_parts,
     runs,
     sessions,
     threads,
@@ -56,7 +58,7 @@ from storage.schema import (
 from storage.sql_append import BatchAppender
 from storage.sql_dialect import damaged_pages, scratch_engine
 from storage.sql_queries import CHUNK
-from storage.sql_rows import Row, entry_columns, task_of_row
+from storage.sql_rows import CONTEXT, Row, entry_columns, entry_of_row, task_of_row
 
 Key = tuple[Any, ...]
 """The values of a table's primary key."""
@@ -105,11 +107,16 @@ class _Snapshots:
     """Columns that may be newer than the entries."""
 
 
+_WAY_OUT: Final = (
+    "Restore the data folder from a backup, or let a repair save what is whole of its file."
+)
+
 _SNAPSHOTS: Final = (
     _Snapshots("thread", threads, Thread),
     _Snapshots("co-authorship", co_authors),
     _Snapshots("message", messages, Message),
     _Snapshots("run", runs, ChorusState),
+    _Snapshots("part of a run", run_parts),
     _Snapshots("user", users, User),
     _Snapshots("session", sessions, Session, beside=frozenset({"followed"})),
 )
@@ -166,9 +173,7 @@ def repair(connection: Connection) -> tuple[str, ...]:
 def _page_finding(line: str) -> Finding:
     if "index" in line:
         return Finding(f"The database reports: {line}.", Reindex(), "Built the indices again.")
-    return Finding(
-        f"The database reports: {line}. Restore the data folder from a backup, or let a repair save what is whole."
-    )
+    return Finding(f"The database reports: {line}. {_WAY_OUT}")
 
 
 # --- The entries themselves ---------------------------------------------------------------------
@@ -191,9 +196,10 @@ def _replay(
             stream, seq = row["stream"], row["seq"]
             damage += _gap(stream, heads.get(stream, 0), seq)
             heads[stream] = seq
-            entry = _readable(row)
-            if entry is None:
-                damage.append(Finding(f"Entry {seq} of {stream} cannot be read."))
+            try:
+                entry = entry_of_row(row)
+            except ValueError as error:
+                damage.append(Finding(f"The {error}. {_WAY_OUT}"))
                 continue
             readable.append(entry)
             columns = entry_columns(entry)
@@ -226,16 +232,8 @@ def _gap(stream: str, last: int, seq: int) -> Iterator[Finding]:
     if seq != last + 1:
         yield Finding(
             f"The stream {stream} has entry {seq} after entry {last}: entries are missing or out of "
-            "order. Restore the data folder from a backup."
+            f"order. {_WAY_OUT}"
         )
-
-
-def _readable(row: Row) -> JournalEntry | None:
-    try:
-        entry = JournalEntry.model_validate_json(row["body"])
-    except ValueError:
-        return None
-    return entry if (entry.stream, entry.seq) == (row["stream"], row["seq"]) else None
 
 
 # --- Snapshots against the replay ---------------------------------------------------------------
@@ -253,12 +251,17 @@ def _differences(connection: Connection, scratch: Connection) -> Iterator[Findin
             keys = [tuple(row) for row in rows]
             known = _rows(scratch, table, keys)
             for key in keys:
-                if key not in known:
+                if key not in known and not _may_stand_alone(table, key):
                     yield Finding(
                         f"The {kind.noun} {_name(key)} stands in no entry.",
                         Drop(table, key),
                         f"Removed the {kind.noun} {_name(key)}, which stands in no entry.",
                     )
+
+
+def _may_stand_alone(table: Table, key: Key) -> bool:
+    """A run's messages are kept even where no entry holds them: nothing else would."""
+    return table is run_parts and CONTEXT in key
 
 
 def _difference(kind: _Snapshots, key: Key, right: Row, actual: Row | None) -> Iterator[Finding]:
@@ -271,9 +274,8 @@ def _difference(kind: _Snapshots, key: Key, right: Row, actual: Row | None) -> I
     if actual is None:
         sentence = f"The snapshots lack {what}."
     else:
-        # Kept as it is: what may be newer, and a run's messages where no entry holds them.
-        kept = kind.beside | {name for name in ("context",) if right.get(name, "") is None}
-        right = {**right, **{name: actual[name] for name in kept}}
+        # What may be newer is kept as it is.
+        right = {**right, **{name: actual[name] for name in kind.beside}}
         if right == actual:
             return
         sentence = f"The snapshot of {what} contradicts the entries."

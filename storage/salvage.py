@@ -10,19 +10,21 @@ clients remember of the old one is void, and takes the old one's place only when
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from machines.models.domain import Message, MessageStatus, Session
 from machines.models.errors import ChorusError, JournalError
-from machines.models.journal import JournalEntry, RememberedReply
+from machines.models.journal import JournalEntry, RememberedReply, TimerRow
 from storage import migrations, sql_beside
+from storage.damaged_rows import DamagedJournal, open_damaged
 from storage.lock import FolderLock
 from storage.schema import (
     entries,
@@ -36,19 +38,22 @@ from storage.schema import (
 )
 from storage.sql_append import BatchAppender
 from storage.sql_dialect import journal_failure, journal_url, writing_engine
-from storage.sql_rows import Row, entry_columns
-
-LARGEST_GAP: Final = 1_000_000
-"""Positions that are tried behind the last readable row; beyond it nothing is looked for."""
-
-_SURE_STEP: Final = 16
-"""Rows are skipped so many at a time at most where a page is damaged: a page holds a few."""
-
-_BOLDER: Final = 8
-"""Behind a longer damage, an eighth of what was skipped already: else a lost end of the file would
-be tried for minutes."""
+from storage.sql_rows import (
+    Row,
+    entry_of_row,
+    entry_row,
+    task_of_row,
+    task_row,
+    vector_of_bytes,
+)
 
 _BUSY_SECONDS: Final = 5.0
+
+_ENTRY_COLUMNS: Final = ("stream", "seq", "body", "digest")
+"""What is checked of an entry; a journal of the first version has no digests."""
+
+_READ: Final = (entries, replies, memory_tasks, vectors, timers)
+"""The tables that are read of a damaged journal; all others follow from the entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +83,44 @@ def damage(file: Path) -> str | None:
     lock = FolderLock(file.absolute().parent)
     lock.acquire()
     try:
+        if file.exists() and not file.stat().st_size:
+            # SQLite would remove the log of an empty file, with all that it holds.
+            return f"{file.name} is damaged: it is empty."
         with closing(sqlite3.connect(file)) as connection:
-            found = connection.execute("PRAGMA integrity_check(20)").fetchall()
-            # An index that is wrong is built again from its table.
-            broken = [line for (line,) in found if line != "ok" and "index" not in line]
-            if broken:
-                return f"{file.name} is damaged: {broken[0].splitlines()[-1]}."
-            for stream, seq, body in connection.execute(
-                "SELECT stream, seq, body FROM entries ORDER BY position"
-            ):
-                if _entry({"stream": stream, "seq": seq, "body": body}) is None:
-                    return f"{file.name} is damaged: entry {seq} of {stream} cannot be read."
+            # A text that is no UTF-8 any more is an entry's damage, and must be named as that.
+            connection.text_factory = lambda text: text.decode(errors="surrogateescape")
+            problem = next(_problems(connection), None)
     except sqlite3.DatabaseError as error:
         failure = journal_failure(error)
         if failure.retryable and not _is_corrupt(error):
             raise failure from error
-        return f"{file.name} is damaged: {error}."
+        problem = str(error)
     finally:
         lock.release()
-    return None
+    return None if problem is None else f"{file.name} is damaged: {problem}."
+
+
+def _problems(connection: sqlite3.Connection) -> Iterator[str]:
+    for (line,) in connection.execute("PRAGMA integrity_check(20)"):
+        # An index that is wrong is built again from its table.
+        if line != "ok" and "index" not in line:
+            yield line.splitlines()[-1]
+    there = {row[1] for row in connection.execute("PRAGMA table_info(entries)")}
+    names = [name for name in _ENTRY_COLUMNS if name == "body" or name in there]
+    heads: dict[str, int] = {}
+    query = f"SELECT {', '.join(names)} FROM entries ORDER BY position"  # noqa: S608 - our own names
+    for values in connection.execute(query):
+        row = dict(zip(names, values, strict=True))
+        try:
+            entry = entry_of_row(row)
+        except ValueError as error:
+            yield str(error)
+            continue
+        last = heads.get(entry.stream, 0)
+        if entry.seq != last + 1:
+            # A tree that lost a leaf without a trace.
+            yield f"entry {entry.seq} of {entry.stream} follows entry {last}"
+        heads[entry.stream] = entry.seq
 
 
 def salvage(file: Path, *, aside: Path, epoch: str) -> Salvaged:
@@ -149,46 +173,6 @@ def _remove(file: Path) -> None:
         Path(f"{file}{suffix}").unlink(missing_ok=True)
 
 
-# --- Reading -------------------------------------------------------------------------------------
-
-
-def _readable(damaged: sqlite3.Connection, table: Table) -> Iterator[Row]:
-    """Every row that can be read, in the order of its row id; damaged pages are stepped over."""
-    names = [column.name for column in table.columns]
-    query = f"SELECT rowid, {', '.join(names)} FROM {table.name} WHERE rowid > ? ORDER BY rowid"  # noqa: S608 - our own names
-    last, step, skipped = 0, 1, 0
-    while skipped < LARGEST_GAP:
-        try:
-            for row in damaged.execute(query, (last + skipped,)):
-                if row[0] <= last:
-                    # A damaged page leads back to rows that were read: nothing is read twice.
-                    continue
-                last, step, skipped = row[0], 1, 0
-                yield dict(zip(names, row[1:], strict=True))
-        except (sqlite3.DatabaseError, UnicodeDecodeError):
-            skipped += step
-            step = min(2 * step, max(_SURE_STEP, skipped // _BOLDER))
-        else:
-            return
-
-
-def _rows(damaged: sqlite3.Connection, table: Table) -> Iterator[Row]:
-    """`_readable`; nothing where the table itself is not known any more."""
-    try:
-        damaged.execute(f"SELECT 1 FROM {table.name} LIMIT 0")  # noqa: S608 - our own name
-    except sqlite3.DatabaseError:
-        return
-    yield from _readable(damaged, table)
-
-
-def _entry(row: Row) -> JournalEntry | None:
-    try:
-        entry = JournalEntry.model_validate_json(row["body"])
-    except (ValueError, TypeError):
-        return None
-    return entry if (entry.stream, entry.seq) == (row["stream"], row["seq"]) else None
-
-
 def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
@@ -203,12 +187,10 @@ def _write(file: Path, fresh: Path, aside: Path, epoch: str) -> Salvaged:
     engine = writing_engine(journal_url(fresh), busy_timeout=_BUSY_SECONDS)
     try:
         with (
-            closing(sqlite3.connect(file)) as damaged,
+            open_damaged(file, aside, _READ) as damaged,
             engine.connect() as connection,
             connection.begin(),
         ):
-            # A file that is shorter than its header says is read as far as it goes.
-            damaged.execute("PRAGMA writable_schema=ON")
             migrations.upgrade(connection)
             sql_beside.set_epoch(connection, epoch)
             heads, left_out = _write_entries(damaged, connection)
@@ -240,23 +222,24 @@ def _write(file: Path, fresh: Path, aside: Path, epoch: str) -> Salvaged:
         engine.dispose()
 
 
-def _write_entries(
-    damaged: sqlite3.Connection, connection: Connection
-) -> tuple[dict[str, int], int]:
-    """Replay the streams up to their first gaps; gives their heads, and how much was left out."""
+def _write_entries(damaged: DamagedJournal, connection: Connection) -> tuple[dict[str, int], int]:
+    """Replay the streams up to their first gaps; gives their heads, and how much was left out.
+
+    The entries get new positions: an old one may be damaged, and no digest is about it.
+    """
     appender = BatchAppender(connection.dialect.name)
     heads: dict[str, int] = {}
     left_out = 0
-    for row in _rows(damaged, entries):
-        entry = _entry(row)
-        if entry is None:
-            continue
-        if entry.seq != heads.get(entry.stream, 0) + 1:
+    for entry, body in damaged.rows(entries, _entry):
+        head = heads.get(entry.stream, 0)
+        if entry.seq <= head:
+            continue  # the same one, at a damaged position
+        if entry.seq != head + 1:
             left_out += 1
             continue
         try:
             with connection.begin_nested():
-                connection.execute(insert(entries), {**row, **entry_columns(entry)})
+                connection.execute(insert(entries), entry_row(entry, body))
                 appender.replay(connection, (entry,))
         except (IntegrityError, ChorusError):
             # It builds on something that was lost in another stream; its stream ends here.
@@ -266,46 +249,91 @@ def _write_entries(
     return heads, left_out
 
 
-def _write_beside(
-    damaged: sqlite3.Connection, connection: Connection, heads: dict[str, int]
-) -> None:
+def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[str, int]) -> None:
     """Take over the rows beside the journal that are about something that was saved."""
     known = {
         id_
         for table in (messages, runs, sessions)
         for id_ in connection.scalars(select(table.c.id))
     }
-    _insert(connection, replies, (row for row in _rows(damaged, replies) if _holds(row, heads)))
-    for table, subject in ((memory_tasks, "subject"), (vectors, "message_id")):
-        rows = (row for row in _rows(damaged, table) if row[subject] in known)
-        _insert(connection, table, rows)
-    # A timer's id names what it is for: `kind:id`.
-    kept = (row for row in _rows(damaged, timers) if row["id"].partition(":")[2] in known)
-    _insert(connection, timers, kept)
+
+    def about_known(subject: str | None, row: Row) -> Row | None:
+        return row if subject in known else None
+
+    kept: dict[Table, Callable[[Row], Row | None]] = {
+        replies: lambda row: _reply(row, heads),
+        memory_tasks: lambda row: about_known(_task_subject(row), row),
+        vectors: lambda row: about_known(_vector_subject(row), row),
+        timers: lambda row: about_known(_timer_subject(row), row),
+    }
+    for table, whole in kept.items():
+        for row in damaged.rows(table, whole):
+            # Row by row: one whose key is damaged must not take the others with it.
+            with suppress(IntegrityError), connection.begin_nested():
+                connection.execute(insert(table), _typed(table, row))
 
 
-def _holds(row: Row, heads: dict[str, int]) -> bool:
-    """Whether the entry that a reply names was saved."""
+# --- Which rows are whole ------------------------------------------------------------------------
+
+
+def _entry(row: Row) -> tuple[JournalEntry, str] | None:
+    """An entry with the JSON that it was read from."""
+    try:
+        return entry_of_row(row), row["body"]
+    except ValueError:
+        return None
+
+
+def _reply(row: Row, heads: Mapping[str, int]) -> Row | None:
+    """A reply whose entry was saved."""
     try:
         reply = RememberedReply.model_validate_json(row["body"])
     except ValueError:
-        return False
+        return None
+    if (reply.public_key, reply.request_id) != (row["public_key"], row["request_id"]):
+        return None
     if reply.thread_id is None:
-        return f"user:{reply.public_key}" in heads
-    return (reply.seq or 0) <= heads.get(f"thread:{reply.thread_id}", 0)
+        return row if f"user:{reply.public_key}" in heads else None
+    return row if (reply.seq or 0) <= heads.get(f"thread:{reply.thread_id}", 0) else None
 
 
-def _insert(connection: Connection, table: Table, rows: Iterator[Row]) -> None:
-    """Insert row by row: one that is damaged must not take the others with it."""
-    for row in rows:
-        with suppress(SQLAlchemyError), connection.begin_nested():
-            connection.execute(insert(table), _typed(table, row))
+def _task_subject(row: Row) -> str | None:
+    """The message or run that a memory task is about; None where it cannot be read."""
+    try:
+        queued = task_of_row(row["position"], row["thread_id"], row["seq"], row["body"])
+    except ValueError:
+        return None
+    subject: str = task_row(queued.task, queued.seq)["subject"]
+    return subject
+
+
+def _vector_subject(row: Row) -> str | None:
+    """The message that a vector is of; None where it cannot be read."""
+    try:
+        vector_of_bytes(row["vector"])
+    except struct.error:
+        return None
+    subject: str = row["message_id"]
+    return subject
+
+
+def _timer_subject(row: Row) -> str | None:
+    """What a timer is for; None where it cannot be read."""
+    try:
+        timer = TimerRow.model_validate_json(row["body"])
+    except ValueError:
+        return None
+    # Its id names what it is for: `kind:id`.
+    return timer.id.partition(":")[2] if timer.id == row["id"] else None
 
 
 def _typed(table: Table, row: Row) -> Row:
-    """The row with the types that its table declares; SQLite keeps truth values as numbers."""
-    plain: Sequence[tuple[str, Any]] = [(column.name, row[column.name]) for column in table.columns]
+    """The row with the types that its table declares, without the number that the database gives.
+
+    SQLite keeps truth values as numbers.
+    """
     return {
-        name: bool(value) if table.c[name].type.python_type is bool else value
-        for name, value in plain
+        column.name: bool(row[column.name]) if column.type.python_type is bool else row[column.name]
+        for column in table.columns
+        if column is not table.autoincrement_column
     }

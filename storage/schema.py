@@ -26,7 +26,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0001"
+REVISION = "0003"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -52,12 +52,14 @@ entries = Table(
     Column("at", BigInteger, nullable=False),
     Column("run_id", Text),
     Column("body", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
     Index("entries_by_stream", "stream", "seq", unique=True),
     Index("entries_by_run", "run_id", "position"),
 )
 """`position` numbers the entries of all streams as they were written; `(stream, seq)` is the
 optimistic lock; `run_id` is the run that an entry is about, where there is one; `body` is the whole
-`JournalEntry` as JSON."""
+`JournalEntry` as JSON; `digest` is `sql_rows.entry_digest` of stream, number and body, by which a
+damaged entry is known that still is good JSON."""
 
 threads = Table(
     "threads",
@@ -106,12 +108,27 @@ runs = Table(
     Column("thread_id", Text, nullable=False),
     Column("live", Boolean, nullable=False),
     Column("created_seq", BigInteger, nullable=False),
-    Column("context", Text),
     Column("body", Text, nullable=False),
     Index("runs_by_life", "live", "thread_id", "created_seq", "id"),
 )
-"""`created_seq` is the number of the entry that requested it; `context` is the JSON of the run's
-`messages`, which `body` leaves out: it is large, and written once."""
+"""`created_seq` is the number of the entry that requested it; `body` leaves out what stands in
+`run_parts`."""
+
+run_parts = Table(
+    "run_parts",
+    METADATA,
+    Column("run_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("idx", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("run_id", "kind", "key"),
+)
+"""What a run gathers (`kind` is the field): its messages, all in one row when it starts, then each
+step and prior as it comes. It is large and written once, beside a body that is written at each
+transition. `seq` is the number of the entry that added it (0 for the messages), `idx` its place
+among what that entry added."""
 
 users = Table(
     "users",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
 from machines.models.chorus import ContextMessage
 from machines.models.domain import Deleted
@@ -31,23 +31,26 @@ from storage.schema import (
     memory_tasks,
     messages,
     replies,
+    run_parts,
     runs,
     sessions,
     threads,
     timers,
     users,
 )
-from storage.sql_dialect import upsert
+from storage.sql_dialect import insert_missing, upsert
 from storage.sql_rows import (
     Row,
-    context_json,
+    context_row,
     entry_row,
     micros,
     numbered,
+    run_part_rows,
     snapshot_row,
     task_row,
     timer_row,
 )
+from storage.sql_statements import Statement
 
 SNAPSHOTS: Final[Mapping[str, Table]] = {
     "thread": threads,
@@ -60,33 +63,39 @@ SNAPSHOTS: Final[Mapping[str, Table]] = {
 
 _THREAD_PREFIX: Final = "thread:"
 
-_APPROVED_AT = select(messages.c.approved_seq).where(messages.c.id == bindparam("of_message"))
-_HEAD = select(func.max(entries.c.seq)).where(entries.c.stream == bindparam("of_stream"))
+_APPROVED_AT = Statement(
+    select(messages.c.approved_seq).where(messages.c.id == bindparam("of_message"))
+)
+_HEAD = Statement(select(func.max(entries.c.seq)).where(entries.c.stream == bindparam("of_stream")))
 _POSITION = select(entries.c.position).where(
     entries.c.stream == bindparam("of_stream"), entries.c.seq == bindparam("new_head")
 )
-_MOVE_HEAD = (
+_MOVE_HEAD = Statement(
     update(threads)
     .where(threads.c.id == bindparam("of_thread"))
     .values(head_seq=bindparam("new_head"), last_position=_POSITION.scalar_subquery())
 )
-_SET_CONTEXT = (
-    update(runs).where(runs.c.id == bindparam("of_run")).values(context=bindparam("new_context"))
+_CO_AUTHORS = Statement(
+    select(co_authors.c.public_key).where(co_authors.c.thread_id == bindparam("of_thread"))
 )
-_CO_AUTHORS = select(co_authors.c.public_key).where(
-    co_authors.c.thread_id == bindparam("of_thread")
+_DROP_CO_AUTHOR = Statement(
+    delete(co_authors).where(
+        co_authors.c.thread_id == bindparam("of_thread"),
+        co_authors.c.public_key == bindparam("key"),
+    )
 )
-_DROP_CO_AUTHOR = delete(co_authors).where(
-    co_authors.c.thread_id == bindparam("of_thread"), co_authors.c.public_key == bindparam("key")
+_DROP_CO_AUTHORS = Statement(
+    delete(co_authors).where(co_authors.c.thread_id == bindparam("of_thread"))
 )
-_DROP_CO_AUTHORS = delete(co_authors).where(co_authors.c.thread_id == bindparam("of_thread"))
-_ADD_CO_AUTHOR = insert(co_authors)
-_ADD_ENTRY = insert(entries)
-_ADD_REPLY = insert(replies)
-_ADD_TASK = insert(memory_tasks)
-_DROP_TIMER = delete(timers).where(timers.c.id == bindparam("of_timer"))
+_DROP_PARTS = Statement(delete(run_parts).where(run_parts.c.run_id == bindparam("of_run")))
+_ADD_CO_AUTHOR = Statement.inserting_into(co_authors)
+_ADD_ENTRY = Statement.inserting_into(entries, without={"position"})
+_ADD_REPLY = Statement.inserting_into(replies)
+_ADD_TASK = Statement.inserting_into(memory_tasks, without={"position"})
+_DROP_TIMER = Statement(delete(timers).where(timers.c.id == bindparam("of_timer")))
 _DROP: Final = {
-    kind: delete(table).where(table.c.id == bindparam("of_id")) for kind, table in SNAPSHOTS.items()
+    kind: Statement(delete(table).where(table.c.id == bindparam("of_id")))
+    for kind, table in SNAPSHOTS.items()
 }
 
 
@@ -97,6 +106,8 @@ class _Changes:
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)
     """By kind, then by id."""
     deleted: dict[str, set[str]] = field(default_factory=dict)
+    parts: list[Row] = field(default_factory=list)
+    """What runs gathered."""
     members: dict[str, tuple[PublicKey, ...]] = field(default_factory=dict)
     """The co-authors of each changed thread."""
 
@@ -123,6 +134,8 @@ class _Changes:
                     _keep_firsts(row, earlier)
                 rows[change.id] = row
                 deleted.discard(change.id)
+                if change.kind == "run":
+                    changes.parts += run_part_rows(change, entry.seq)
                 if change.kind == "thread":
                     changes.members[change.id] = _co_authors_of(change.value)
         return changes
@@ -145,14 +158,19 @@ class BatchAppender:
     """Writes batches in the SQL of one dialect."""
 
     def __init__(self, dialect: str) -> None:
+        keep = {"thread": {"head_seq", "last_position"}, "run": {"created_seq"}}
+        first = {"message": {"approved_seq"}}
         self._put = {
-            "thread": upsert(threads, dialect, keep={"head_seq", "last_position"}),
-            "message": upsert(messages, dialect, first={"approved_seq"}),
-            "run": upsert(runs, dialect, keep={"created_seq", "context"}),
-            "user": upsert(users, dialect),
-            "session": upsert(sessions, dialect),
+            kind: Statement(
+                upsert(table, dialect, keep=keep.get(kind, ()), first=first.get(kind, ())),
+                columns=table.columns.keys(),
+            )
+            for kind, table in SNAPSHOTS.items()
         }
-        self._put_timer = upsert(timers, dialect)
+        self._add_part = Statement(
+            insert_missing(run_parts, dialect), columns=run_parts.columns.keys()
+        )
+        self._put_timer = Statement(upsert(timers, dialect), columns=timers.columns.keys())
 
     def append(self, connection: Connection, batch: Batch) -> Committed:
         """Write a batch.
@@ -165,27 +183,28 @@ class BatchAppender:
         numbers = _Numbers(batch.expected)
         new = tuple(numbered(draft, numbers.next(draft.stream)) for draft in batch.entries)
         for stream, head in batch.expected.items():
-            actual = connection.scalar(_HEAD, {"of_stream": stream}) or 0
+            actual = _HEAD.value(connection, {"of_stream": stream}) or 0
             if actual != head:
                 raise JournalConflict(
                     "Somebody else was first: try again.",
                     detail=f"{stream} is at {actual}, not at {head}",
                 )
         if new:
-            connection.execute(_ADD_ENTRY, [entry_row(entry) for entry in new])
+            _ADD_ENTRY.run(connection, *(entry_row(entry) for entry in new))
         self.apply(connection, new)
         if batch.run_contexts:
-            _write_contexts(connection, {run.id: run.messages for run in batch.run_contexts})
+            contexts = (context_row(run.id, run.messages) for run in batch.run_contexts)
+            self._add_part.run(connection, *contexts)
         if batch.cancelled_timers:
-            connection.execute(_DROP_TIMER, [{"of_timer": id_} for id_ in batch.cancelled_timers])
+            _DROP_TIMER.run(connection, *({"of_timer": id_} for id_ in batch.cancelled_timers))
         if batch.timers:
-            connection.execute(self._put_timer, [timer_row(timer) for timer in batch.timers])
+            self._put_timer.run(connection, *(timer_row(timer) for timer in batch.timers))
         if batch.memory:
             rows = [_task_row(connection, task, numbers) for task in batch.memory]
-            connection.execute(_ADD_TASK, rows)
+            _ADD_TASK.run(connection, *rows)
         reply = _with_seq(batch.reply, numbers)
         if reply is not None:
-            connection.execute(_ADD_REPLY, _reply_row(reply))
+            _ADD_REPLY.run(connection, _reply_row(reply))
         return Committed(entries=new, reply=reply)
 
     def apply(self, connection: Connection, new: tuple[JournalEntry, ...]) -> None:
@@ -193,12 +212,15 @@ class BatchAppender:
         changes = _Changes.of(new)
         for kind, deleted in changes.deleted.items():
             if deleted:
-                connection.execute(_DROP[kind], [{"of_id": id_} for id_ in deleted])
+                _DROP[kind].run(connection, *({"of_id": id_} for id_ in deleted))
+        for run_id in changes.deleted.get("run", ()):
+            _DROP_PARTS.run(connection, {"of_run": run_id})
         for thread_id in changes.deleted.get("thread", ()):
-            connection.execute(_DROP_CO_AUTHORS, {"of_thread": thread_id})
+            _DROP_CO_AUTHORS.run(connection, {"of_thread": thread_id})
         for kind, rows in changes.rows.items():
             if rows:
-                connection.execute(self._put[kind], list(rows.values()))
+                self._put[kind].run(connection, *rows.values())
+        self._add_part.run(connection, *changes.parts)
         for thread_id, members in changes.members.items():
             _write_members(connection, thread_id, members)
         heads = {entry.stream: entry.seq for entry in new}
@@ -212,7 +234,7 @@ class BatchAppender:
             if stream.startswith(_THREAD_PREFIX)
         ]
         if moved:
-            connection.execute(_MOVE_HEAD, moved)
+            _MOVE_HEAD.run(connection, *moved)
 
     def replay(self, connection: Connection, past: tuple[JournalEntry, ...]) -> None:
         """`apply` for old entries: a run's messages come from the event that started it."""
@@ -224,7 +246,8 @@ class BatchAppender:
             if isinstance(fired, ChorusFired) and isinstance(fired.event, RunStarted)
         }
         if started:
-            _write_contexts(connection, started)
+            contexts = (context_row(run_id, messages) for run_id, messages in started.items())
+            self._add_part.run(connection, *contexts)
 
 
 class _Numbers:
@@ -251,37 +274,28 @@ class _Numbers:
         return self._last[stream] if stream in self._grown else None
 
 
-def _write_contexts(
-    connection: Connection, contexts: Mapping[str, tuple[ContextMessage, ...]]
-) -> None:
-    connection.execute(
-        _SET_CONTEXT,
-        [{"of_run": id_, "new_context": context_json(of)} for id_, of in contexts.items()],
-    )
-
-
 def _write_members(connection: Connection, thread_id: str, members: tuple[PublicKey, ...]) -> None:
     """Let the membership rows be `members`; a thread changes often, its co-authors seldom."""
-    before = set(connection.scalars(_CO_AUTHORS, {"of_thread": thread_id}))
+    before = set(_CO_AUTHORS.column(connection, {"of_thread": thread_id}))
     after = set(members)
     if gone := before - after:
-        connection.execute(_DROP_CO_AUTHOR, [{"of_thread": thread_id, "key": key} for key in gone])
+        _DROP_CO_AUTHOR.run(connection, *({"of_thread": thread_id, "key": key} for key in gone))
     if come := after - before:
-        connection.execute(
-            _ADD_CO_AUTHOR, [{"thread_id": thread_id, "public_key": key} for key in come]
+        _ADD_CO_AUTHOR.run(
+            connection, *({"thread_id": thread_id, "public_key": key} for key in come)
         )
 
 
 def _task_row(connection: Connection, task: MemoryTask, numbers: _Numbers) -> Row:
     if isinstance(task, IndexMessage):
         # A point is of the entry that approved its message, also when it is indexed again.
-        approved = connection.scalar(_APPROVED_AT, {"of_message": task.message_id})
+        approved = _APPROVED_AT.value(connection, {"of_message": task.message_id})
         if approved is not None:
             return task_row(task, approved)
     stream = thread_stream(task.thread_id)
     seq = numbers.last(stream)
     if seq is None:
-        seq = connection.scalar(_HEAD, {"of_stream": stream}) or 0
+        seq = _HEAD.value(connection, {"of_stream": stream}) or 0
     return task_row(task, seq)
 
 

@@ -6,13 +6,18 @@ One function for each, on a connection whose transaction somebody else commits.
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, bindparam, delete, update
 
 from machines.models.ids import ThreadId
 from machines.models.journal import TimerRow
 from storage.schema import meta, replies, sessions, timers
 from storage.sql_dialect import upsert
 from storage.sql_rows import micros
+from storage.sql_statements import Statement
+
+_TOUCH = Statement(
+    update(sessions).where(sessions.c.id == bindparam("token")).values(followed=bindparam("now"))
+)
 
 
 def set_epoch(connection: Connection, epoch: str) -> None:
@@ -30,9 +35,7 @@ def note(connection: Connection, name: str, value: str | None) -> None:
 
 def touch_session(connection: Connection, token_hash: str, thread_id: ThreadId | None) -> None:
     """Remember the thread that a session follows; an unknown session is left unknown."""
-    connection.execute(
-        update(sessions).where(sessions.c.id == token_hash).values(followed=thread_id)
-    )
+    _TOUCH.run(connection, {"token": token_hash, "now": thread_id})
 
 
 def drop_timer(connection: Connection, row: TimerRow) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from machines.models.errors import JournalError
+from storage.sql_statements import Statement
 
 READERS: Final = 2
 """Connections that read at the same time."""
@@ -97,6 +98,7 @@ def _create(url: URL | str, **options: Any) -> Engine:
 
 def _begin_ourselves(engine: Engine, begin: str, *, pragmas: Collection[str]) -> None:
     """Let `begin` open each transaction: sqlite3 would begin one before the first write only."""
+    statement = Statement(text(begin))
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
@@ -106,7 +108,7 @@ def _begin_ourselves(engine: Engine, begin: str, *, pragmas: Collection[str]) ->
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        statement.run(connection, {})
 
 
 def upsert(
@@ -133,6 +135,15 @@ def upsert(
         )
     result: Insert = statement.on_conflict_do_update(
         index_elements=[column.name for column in table.primary_key.columns], set_=changed
+    )
+    return result
+
+
+def insert_missing(table: Table, dialect: str) -> Insert:
+    """Insert a row, unless there is one with the same primary key."""
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    result: Insert = insert(table).on_conflict_do_nothing(
+        index_elements=[column.name for column in table.primary_key.columns]
     )
     return result
 

@@ -43,8 +43,9 @@ from machines.models.journal import (
     ThreadView,
     TimerRow,
 )
-from storage import journal_check, migrations, sql_beside, sql_memory, sql_queries
-from storage.journal import EntryPage, MessagePage, StoredVector, ThreadPage
+from machines.models.storage import Collection as MemoryCollection
+from storage import journal_check, migrations, sql_beside, sql_memory, sql_people, sql_queries
+from storage.journal import EntryPage, KnownPerson, MessagePage, StoredVector, ThreadPage
 from storage.lock import FolderLock
 from storage.sql_append import BatchAppender
 from storage.sql_dialect import (
@@ -167,6 +168,11 @@ class SqlJournal:
     ) -> ThreadPage:
         return await self._read(sql_queries.threads_of, public_key, after=after, limit=limit)
 
+    async def threads_of_each(
+        self, public_keys: Collection[PublicKey], *, limit: int
+    ) -> dict[PublicKey, ThreadPage]:
+        return await self._read(sql_people.threads_of_each, public_keys, limit=limit)
+
     async def public_threads(self, *, after: str | None, limit: int) -> ThreadPage:
         return await self._read(sql_queries.public_threads, after=after, limit=limit)
 
@@ -207,6 +213,9 @@ class SqlJournal:
 
     async def user(self, public_key: PublicKey) -> User | None:
         return await self._read(sql_queries.user, public_key)
+
+    async def people(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, KnownPerson]:
+        return await self._read(sql_people.people, public_keys)
 
     async def names(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:
         return await self._read(sql_queries.names, public_keys)
@@ -257,6 +266,9 @@ class SqlJournal:
 
     async def first_queued(self, thread_ids: Collection[ThreadId] | None) -> int | None:
         return await self._read(sql_memory.first_queued, thread_ids)
+
+    async def given_to_memory(self, *, fingerprint: str) -> dict[MemoryCollection, int]:
+        return await self._read(sql_memory.given_to_memory, fingerprint=fingerprint)
 
     async def vectors(
         self, message_ids: Collection[MessageId], *, fingerprint: str

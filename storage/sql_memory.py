@@ -6,12 +6,14 @@ Reads and writes, one function for each, on a connection whose transaction someb
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, distinct, func, insert, select, update
+from sqlalchemy import false as sql_false
 from sqlalchemy import true as sql_true
 
 from machines.models.domain import Message, MessageStatus, Thread
 from machines.models.ids import MessageId, ThreadId
 from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, RecordLinks
+from machines.models.storage import Collection as MemoryCollection
 from storage.journal import StoredVector
 from storage.schema import memory_tasks, messages, threads, vectors
 from storage.sql_dialect import upsert
@@ -42,6 +44,15 @@ _VECTORS = (
     .where(vectors.c.message_id.in_(bindparam("ids", expanding=True)))
     .where(vectors.c.fingerprint == bindparam("of_embedder"))
 )
+_DONE = select(func.count(distinct(memory_tasks.c.subject))).where(
+    memory_tasks.c.waiting.is_(sql_false())
+)
+_GIVEN_MESSAGES = (
+    _DONE.where(memory_tasks.c.task == IndexMessage.model_fields["task"].default)
+    .where(vectors.c.message_id == memory_tasks.c.subject)
+    .where(vectors.c.fingerprint == bindparam("of_embedder"))
+)
+_GIVEN_LINKS = _DONE.where(memory_tasks.c.task == RecordLinks.model_fields["task"].default)
 _APPROVED = (
     select(
         messages.c.thread_id,
@@ -76,6 +87,19 @@ def first_queued(connection: Connection, thread_ids: Collection[ThreadId] | None
         connection.scalar(_FIRST_OF, {"threads": ids}) for ids in chunks(frozenset(thread_ids))
     ]
     return min((position for position in positions if position is not None), default=None)
+
+
+def given_to_memory(connection: Connection, *, fingerprint: str) -> dict[MemoryCollection, int]:
+    """How many points each collection was given, at least.
+
+    A message whose task was dropped has no vector: it is not counted. What several iterations of a
+    run linked may be the same, so a run counts as one.
+    """
+    messages_given = connection.scalar(_GIVEN_MESSAGES, {"of_embedder": fingerprint})
+    return {
+        MemoryCollection.MESSAGES: messages_given or 0,
+        MemoryCollection.LINKS: connection.scalar(_GIVEN_LINKS) or 0,
+    }
 
 
 def kept_vectors(

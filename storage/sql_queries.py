@@ -4,6 +4,7 @@ Reads only. No query's cost grows with the length of a thread: each is answered 
 at its limit. Statements are built once; SQLAlchemy caches their compiled form.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -28,6 +29,7 @@ from storage.schema import (
     messages,
     meta,
     replies,
+    run_parts,
     runs,
     sessions,
     threads,
@@ -37,6 +39,7 @@ from storage.schema import (
 from storage.sql_rows import (
     cursor,
     cursor_position,
+    entry_of_row,
     run_of_row,
     session_of_row,
 )
@@ -79,11 +82,16 @@ _PENDING = (
     .order_by(messages.c.idx)
 )
 _LIVE_RUNS = (
-    select(runs.c.body, runs.c.context)
+    select(runs.c.id, runs.c.body)
     .where(runs.c.live.is_(sql_true()))
     .order_by(runs.c.thread_id, runs.c.created_seq, runs.c.id)
 )
 _LIVE_RUNS_OF = _LIVE_RUNS.where(runs.c.thread_id == bindparam("of_thread"))
+_PARTS = select(
+    run_parts.c.run_id, run_parts.c.kind, run_parts.c.seq, run_parts.c.idx, run_parts.c.body
+)
+_LIVE_PARTS = _PARTS.join(runs, runs.c.id == run_parts.c.run_id).where(runs.c.live.is_(sql_true()))
+_LIVE_PARTS_OF = _LIVE_PARTS.where(runs.c.thread_id == bindparam("of_thread"))
 
 
 def thread(connection: Connection, thread_id: ThreadId) -> Thread | None:
@@ -100,12 +108,15 @@ def thread_view(connection: Connection, thread_id: ThreadId) -> ThreadView | Non
         head_seq=row.head_seq,
         thread=Thread.model_validate_json(row.body),
         pending=_messages(connection.scalars(_PENDING, key)),
-        runs=_runs(connection.execute(_LIVE_RUNS_OF, key).all()),
+        runs=_runs(
+            connection.execute(_LIVE_RUNS_OF, key).all(),
+            connection.execute(_LIVE_PARTS_OF, key).all(),
+        ),
     )
 
 
 def live_runs(connection: Connection) -> tuple[ChorusState, ...]:
-    return _runs(connection.execute(_LIVE_RUNS).all())
+    return _runs(connection.execute(_LIVE_RUNS).all(), connection.execute(_LIVE_PARTS).all())
 
 
 _THREAD_LIST = (
@@ -211,7 +222,8 @@ def snapshot(
 # --- Messages, runs, people ---------------------------------------------------------------------
 
 _MESSAGE = select(messages.c.body).where(messages.c.id == bindparam("of_message"))
-_RUN = select(runs.c.body, runs.c.context).where(runs.c.id == bindparam("of_run"))
+_RUN = select(runs.c.id, runs.c.body).where(runs.c.id == bindparam("of_run"))
+_PARTS_OF = _PARTS.where(run_parts.c.run_id == bindparam("of_run"))
 _USER = select(users.c.body).where(users.c.public_key == bindparam("key"))
 _NAMES = (
     select(users.c.public_key, users.c.name)
@@ -234,8 +246,9 @@ def recent_messages(
 
 
 def run(connection: Connection, run_id: RunId) -> ChorusState | None:
-    row = connection.execute(_RUN, {"of_run": run_id}).one_or_none()
-    return None if row is None else run_of_row(row.body, row.context)
+    key = {"of_run": run_id}
+    found = connection.execute(_RUN, key).all()
+    return next(iter(_runs(found, connection.execute(_PARTS_OF, key).all())), None)
 
 
 def user(connection: Connection, public_key: PublicKey) -> User | None:
@@ -259,17 +272,13 @@ def session(connection: Connection, token_hash: str) -> Session | None:
 # --- The journal itself -------------------------------------------------------------------------
 
 _HEAD = select(func.max(entries.c.seq)).where(entries.c.stream == bindparam("of_stream"))
+_ENTRY = select(entries.c.stream, entries.c.seq, entries.c.body, entries.c.digest)
 _ENTRIES = (
-    select(entries.c.body)
-    .where(entries.c.stream == bindparam("of_stream"), entries.c.seq > bindparam("after_seq"))
+    _ENTRY.where(entries.c.stream == bindparam("of_stream"), entries.c.seq > bindparam("after_seq"))
     .order_by(entries.c.seq)
     .limit(bindparam("at_most"))
 )
-_RUN_ENTRIES = (
-    select(entries.c.body)
-    .where(entries.c.run_id == bindparam("of_run"))
-    .order_by(entries.c.position)
-)
+_RUN_ENTRIES = _ENTRY.where(entries.c.run_id == bindparam("of_run")).order_by(entries.c.position)
 _REPLY = select(replies.c.body).where(
     replies.c.public_key == bindparam("key"), replies.c.request_id == bindparam("request")
 )
@@ -287,10 +296,10 @@ def entry_page(
     size = 0
     key = {"of_stream": stream, "after_seq": after_seq, "at_most": limit}
     # Rows are fetched one by one: those beyond `max_bytes` are never read.
-    with connection.scalars(_ENTRIES, key) as bodies:
-        for body in bodies:
-            found.append(JournalEntry.model_validate_json(body))
-            size += len(body.encode())
+    with connection.execute(_ENTRIES, key).mappings() as rows:
+        for row in rows:
+            found.append(entry_of_row(row))
+            size += len(row["body"].encode())
             if max_bytes is not None and size > max_bytes:
                 break
     head_seq = head(connection, stream)
@@ -299,8 +308,8 @@ def entry_page(
 
 
 def run_entries(connection: Connection, run_id: RunId) -> tuple[JournalEntry, ...]:
-    bodies = connection.scalars(_RUN_ENTRIES, {"of_run": run_id})
-    return tuple(map(JournalEntry.model_validate_json, bodies))
+    rows = connection.execute(_RUN_ENTRIES, {"of_run": run_id}).mappings()
+    return tuple(map(entry_of_row, rows))
 
 
 def reply(
@@ -321,5 +330,9 @@ def _messages(bodies: Iterable[str]) -> tuple[Message, ...]:
     return tuple(map(Message.model_validate_json, bodies))
 
 
-def _runs(rows: Sequence[Any]) -> tuple[ChorusState, ...]:
-    return tuple(run_of_row(row.body, row.context) for row in rows)
+def _runs(rows: Sequence[Any], parts: Sequence[Any]) -> tuple[ChorusState, ...]:
+    of_run: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    # A run has a few dozen: sorting them here costs less than an index would, at every write.
+    for part in sorted(parts, key=lambda part: (part.seq, part.idx)):
+        of_run[part.run_id].append((part.kind, part.body))
+    return tuple(run_of_row(row.body, of_run[row.id]) for row in rows)

@@ -7,14 +7,15 @@ again.
 
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from machines.models.chorus import ChorusState, ContextMessage, RunStatus
+from machines.models.chorus import ChorusState, ContextMessage, RunStatus, StepRecord
 from machines.models.domain import Created, MessageStatus, Session, Updated
 from machines.models.errors import ErrorCode, JournalError, RequestRefused, VectorError
 from machines.models.ids import ThreadId
@@ -29,9 +30,13 @@ from machines.models.journal import (
     TimerRow,
 )
 from machines.models.limits import MAX_SEQ
+from machines.models.outputs import Prior
 
 Row = dict[str, Any]
 """A row by column name."""
+
+DIGEST_BYTES: Final = 16
+"""Of an entry's digest."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -50,14 +55,52 @@ def numbered(draft: EntryDraft, seq: int) -> JournalEntry:
     return JournalEntry.model_validate({**dict(draft), "seq": seq})
 
 
-def entry_row(entry: JournalEntry) -> Row:
-    """The row of an entry; its position is the database's to give."""
+def entry_row(entry: JournalEntry, stored: str | None = None) -> Row:
+    """The row of an entry; its position is the database's to give.
+
+    Args:
+        stored: The JSON that the entry was read from, where it was stored before: it stays as it is.
+    """
+    body = entry.model_dump_json() if stored is None else stored
     return {
         "stream": entry.stream,
         "seq": entry.seq,
         **entry_columns(entry),
-        "body": entry.model_dump_json(),
+        "body": body,
+        "digest": entry_digest(entry.stream, entry.seq, body),
     }
+
+
+def entry_digest(stream: str, seq: int, body: str) -> bytes:
+    """By what an entry is known to be what was written: `DIGEST_BYTES` of BLAKE2b.
+
+    Against decay, not against people: who can write the file can write the digest too.
+
+    Args:
+        body: Where it is no UTF-8 any more, with the bytes that are not as `surrogateescape` has them.
+    """
+    content = f"{seq} {stream}\n{body}".encode(errors="surrogateescape")
+    return blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+
+def entry_of_row(row: Mapping[Any, Any]) -> JournalEntry:
+    """The entry of a row with `stream`, `seq`, `body` and `digest`.
+
+    A row of the first version, before its journal is migrated, has no digest.
+
+    Raises:
+        ValueError: the row is not what was written, in words that hold nothing of its content.
+    """
+    stream, seq, body = row["stream"], row["seq"], row["body"]
+    if "digest" in row and row["digest"] != entry_digest(stream, seq, body):
+        raise ValueError(f"entry {seq} of {stream} is not what was written")
+    try:
+        entry = JournalEntry.model_validate_json(body)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"entry {seq} of {stream} cannot be read") from error
+    if (entry.stream, entry.seq) != (stream, seq):
+        raise ValueError(f"entry {seq} of {stream} is another one")
+    return entry
 
 
 def entry_columns(entry: JournalEntry) -> Row:
@@ -101,12 +144,49 @@ def snapshot_row(change: Created | Updated, seq: int) -> Row:
             retryable=False,
             detail=f"the value of {change.kind} {change.id} lacks {error}",
         ) from error
+    value = change.value
+    if change.kind == "run":
+        value = {name: each for name, each in value.items() if name not in _RUN_PARTS}
     return {
         "id": change.id,
         "version": change.version,
         **derived,
-        "body": to_json(change.value).decode(),
+        "body": to_json(value).decode(),
     }
+
+
+def run_part_rows(change: Created | Updated, seq: int) -> list[Row]:
+    """The rows of the steps and priors that a change to a run holds.
+
+    It holds what it added. Entries of before revision 0003 hold all that the run had, each time: what
+    is there already is the same.
+    """
+    return [
+        {
+            "run_id": change.id,
+            "kind": kind,
+            "key": key_of(part),
+            "seq": seq,
+            "idx": idx,
+            "body": to_json(part).decode(),
+        }
+        for kind, key_of in _RUN_PARTS.items()
+        for idx, part in enumerate(_listed(change.value.get(kind)))
+    ]
+
+
+CONTEXT: Final = "messages"
+"""The kind of the part that holds a run's messages."""
+
+_RUN_PARTS: Final[Mapping[str, Callable[[Mapping[str, object]], str]]] = {
+    "steps": lambda step: f"{step['iteration']}/{step['step']}",
+    "priors": lambda prior: str(prior["message_id"]),
+}
+"""What a run gathers, by the name of its field, and what names one of it."""
+
+
+def _listed(value: object) -> Sequence[Mapping[str, object]]:
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _thread_columns(value: Mapping[str, Any], _seq: int) -> Row:
@@ -129,7 +209,6 @@ def _run_columns(value: Mapping[str, Any], seq: int) -> Row:
         "thread_id": value["thread_id"],
         "live": not RunStatus(value["status"]).final,
         "created_seq": seq,
-        "context": None,
     }
 
 
@@ -156,17 +235,35 @@ _DERIVED: Final[dict[str, _Derive]] = {
 _CONTEXT: Final = TypeAdapter(tuple[ContextMessage, ...], config={"defer_build": True})
 
 
-def context_json(messages: Sequence[ContextMessage]) -> str:
-    """A run's `messages`, as its row keeps them."""
-    return _CONTEXT.dump_json(tuple(messages)).decode()
+def context_row(run_id: str, messages: Sequence[ContextMessage]) -> Row:
+    """The row of a run's `messages`, which are all there when it starts."""
+    return {
+        "run_id": run_id,
+        "kind": CONTEXT,
+        "key": "",
+        "seq": 0,
+        "idx": 0,
+        "body": _CONTEXT.dump_json(tuple(messages)).decode(),
+    }
 
 
-def run_of_row(body: str, context: str | None) -> ChorusState:
-    """A run, joined with its messages."""
+_STEPS: Final = TypeAdapter(tuple[StepRecord, ...], config={"defer_build": True})
+_PRIORS: Final = TypeAdapter(tuple[Prior, ...], config={"defer_build": True})
+
+
+def run_of_row(body: str, parts: Iterable[tuple[str, str]] = ()) -> ChorusState:
+    """A run, joined with its parts: (kind, body) in their order."""
+    bodies: dict[str, list[str]] = {kind: [] for kind in (CONTEXT, *_RUN_PARTS)}
+    for kind, part in parts:
+        bodies[kind].append(part)
     run = ChorusState.model_validate_json(body)
-    if context is None:
-        return run
-    return run.model_copy(update={"messages": _CONTEXT.validate_json(context)})
+    return run.model_copy(
+        update={
+            "messages": _CONTEXT.validate_json(next(iter(bodies[CONTEXT]), "[]")),
+            "steps": _STEPS.validate_json(f"[{','.join(bodies['steps'])}]"),
+            "priors": _PRIORS.validate_json(f"[{','.join(bodies['priors'])}]"),
+        }
+    )
 
 
 def session_of_row(body: str, followed: str | None) -> Session:

@@ -1,8 +1,9 @@
 """Group commit: one thread that turns everything that waits into one durable transaction.
 
 A durable commit costs a wait for the disk, whatever it holds. So the thread takes all the work that
-has come in while it was busy, gives each piece a savepoint of its own, commits once, and only then
-answers. Nothing here knows what is written: work is a function of a connection.
+has come in while it was busy, gives each piece a savepoint of its own (a piece that is alone has the
+transaction to itself), commits once, and only then answers. Nothing here knows what is written: work
+is a function of a connection.
 
     submit --> queue --> [ savepoint | savepoint | savepoint ] --> commit --> answers
 
@@ -12,24 +13,33 @@ back the whole group, and nobody in it is told of success.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from machines.models.errors import ChorusError, JournalConflict, JournalError
 from storage.sql_dialect import journal_failure
+from storage.sql_statements import Statement
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+Work = Callable[[Connection], Any]
+"""A piece of work: writes, and returns what its caller waits for."""
+
 MAX_GROUP: Final = 256
 """Pieces of work in one transaction; bounds how long the first of them waits for the last."""
+
+_SAVE: Final = Statement(text("SAVEPOINT piece"))
+_KEEP: Final = Statement(text("RELEASE SAVEPOINT piece"))
+_TAKE_BACK: Final = Statement(text("ROLLBACK TO SAVEPOINT piece"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,8 @@ class GroupCommitWriter:
         self._engine = engine
         self._queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._connection: Connection | None = None
+        """The writer's own while it goes well; of the thread alone."""
         self._commits = 0
 
     @property
@@ -103,6 +115,7 @@ class GroupCommitWriter:
             if group:
                 self._answer(group, self._commit(group))
             if last:
+                self._let_go()
                 return
 
     def _gather(self) -> tuple[list[_Job[Any]], bool]:
@@ -121,15 +134,24 @@ class GroupCommitWriter:
 
     def _commit(self, group: list[_Job[Any]]) -> list[_Outcome]:
         try:
-            with self._engine.connect() as connection, connection.begin():
-                outcomes = [_attempt(connection, job.work) for job in group]
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            outcomes = carry_out(self._connection, [job.work for job in group])
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody may be told of success
+            self._let_go()
             failure = journal_failure(error)
             log.error("a commit of %d batches failed: %s", len(group), failure.detail)  # noqa: TRY400
             # One error object each: they travel up through different callers.
             return [_Failed(journal_failure(error)) for _ in group]
-        self._commits += 1
+        self._commits += any(isinstance(outcome, _Done) for outcome in outcomes)
         return outcomes
+
+    def _let_go(self) -> None:
+        """End the connection: what it was in the middle of is taken back, and the next is a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
 
     @staticmethod
     def _answer(group: list[_Job[Any]], outcomes: list[_Outcome]) -> None:
@@ -144,11 +166,35 @@ class GroupCommitWriter:
                 log.debug("%d answers of the journal came too late", len(answers))
 
 
-def _attempt(connection: Connection, work: Callable[[Connection], Any]) -> _Outcome:
-    """Run `work` in its own savepoint. Raises what concerns the whole transaction."""
+def carry_out(connection: Connection, group: Sequence[Work]) -> list[_Outcome]:
+    """All of the group in one transaction. Raises what concerns the whole of it."""
+    if len(group) == 1:
+        transaction = connection.begin()
+        outcome = _attempt(connection, group[0])
+        match outcome:
+            case _Done():
+                transaction.commit()
+            case _Failed():
+                transaction.rollback()
+        return [outcome]
+    with connection.begin():
+        return [_saved(connection, work) for work in group]
+
+
+def _saved(connection: Connection, work: Work) -> _Outcome:
+    """`_attempt` in a savepoint of its own."""
+    _SAVE.run(connection, {})
+    outcome = _attempt(connection, work)
+    if isinstance(outcome, _Failed):
+        _TAKE_BACK.run(connection, {})
+    _KEEP.run(connection, {})
+    return outcome
+
+
+def _attempt(connection: Connection, work: Work) -> _Outcome:
+    """Run `work`; where it failed, what it wrote is still there. Raises what concerns all."""
     try:
-        with connection.begin_nested():
-            return _Done(work(connection))
+        return _Done(work(connection))
     except IntegrityError as error:
         return _Failed(
             # PostgreSQL names the values in further lines, which are nobody's but the journal's.

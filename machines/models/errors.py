@@ -87,7 +87,10 @@ class AIError(ChorusError):
 
 
 class NetworkError(ChorusError):
-    """Refused, DNS, TLS, timeout or a cut line: the effect is kept and retried."""
+    """Refused, DNS, TLS, timeout or a cut line: the effect is kept and retried.
+
+    A certificate that is not trusted is AI_REJECTED and never retried: an operator must act.
+    """
 
     code = ErrorCode.AI_UNAVAILABLE
     retryable = True

@@ -151,7 +151,9 @@ class EntryDraft(Frozen):
     fired: tuple[Fired, ...] = ()
     transitions: tuple[MachineTransition, ...] = ()
     changes: tuple[StateTransition, ...] = ()
-    """The resulting values; the snapshot rows are written from these alone."""
+    """The resulting values; the snapshot rows are written from these alone. Of a run's steps and
+    priors a change holds those that it added: repeating all of them would make the journal grow with
+    the square of a run's length."""
     restricted_to: PublicKey | None = None
     """Set where `data.message` is not approved: its content is for the co-authors and this author."""
     fingerprint: str = ""

@@ -1,8 +1,8 @@
 """`chorus serve` with faults inside: `python -m tests.faults.faulty_server ORDERS --data ...`.
 
 The server is the real one, put together by its own composition root. Faults come from outside it:
-through the events that SQLAlchemy tells of each write of the journal, and through the clock that is
-passed in. ORDERS is a file that says which faults are wanted now; it may change while the server
+through the events that SQLAlchemy tells of each write of the journal, around the statements that
+are run on the driver's cursor, and through the clock that is passed in. ORDERS is a file that says which faults are wanted now; it may change while the server
 runs, and no file means no fault.
 """
 
@@ -16,6 +16,7 @@ import re
 import sqlite3
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,12 +24,13 @@ from typing import Any, Final, Literal
 
 import uvloop
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.pool import Pool
 
 from server.app import serve
 from server.commands.serve import announce
 from server.settings import load_settings
 from server.world import World, real_world
+from storage import sql_writer
+from storage.sql_statements import Parameters, Statement
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ WRITE_POINTS: Final = (
     "delete co_authors",
     "insert messages",
     "insert runs",
-    "update runs",
+    "insert run_parts",
     "insert timers",
     "delete timers",
     "insert replies",
@@ -132,7 +134,21 @@ class JournalFaults:
         event.listen(Engine, "begin", self._began)
         event.listen(Engine, "after_cursor_execute", self._executed)
         event.listen(Engine, "commit", self._commits)
-        event.listen(Pool, "checkin", self._given_back)
+        run, carry_out = Statement.run, sql_writer.carry_out
+
+        def run_and_tell(statement: Statement, connection: Connection, *rows: Parameters) -> None:
+            run(statement, connection, *rows)
+            if rows:
+                self._executed(connection, None, statement.sql_for(connection))
+
+        def carry_out_and_tell(connection: Connection, group: Sequence[sql_writer.Work]) -> Any:
+            outcomes = carry_out(connection, group)
+            self._committed()
+            return outcomes
+
+        # Both pass by SQLAlchemy's events.
+        Statement.run = run_and_tell  # type: ignore[assignment, method-assign]
+        sql_writer.carry_out = carry_out_and_tell
 
     def _began(self, _connection: Connection) -> None:
         self._pass("begin")
@@ -158,8 +174,8 @@ class JournalFaults:
         failure.sqlite_errorcode = sqlite3.SQLITE_IOERR
         raise failure
 
-    def _given_back(self, *_: object) -> None:
-        if self._committing and _is_the_writer():
+    def _committed(self) -> None:
+        if self._committing:
             self._committing = False
             self._pass("after commit")
 

@@ -8,15 +8,18 @@ Qdrant does wrong is in `tests.faults.memory`.
 import asyncio
 import os
 import random
+import re
 import resource
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Final
 
+from machines.models.journal import JournalEntry
 from storage.sql_journal import JOURNAL_FILE
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.faulty_server import Orders
@@ -32,7 +35,10 @@ OUTAGE_SECONDS: Final = 1.0
 """How long a fault goes on once the server has noticed it."""
 
 Change = Callable[[], Awaitable[None]]
-Entries = dict[tuple[str, int], str]
+Key = tuple[str, int]
+"""A stream, and the number of an entry in it."""
+
+Entries = dict[Key, str]
 
 
 async def until_ready(life: Life, ready: bool) -> None:
@@ -116,7 +122,8 @@ async def journal_fails(campaign: Campaign) -> None:
 
 # --- A damaged file ------------------------------------------------------------------------------
 
-Damage = Callable[[Path, random.Random], None]
+Damage = Callable[[Path, random.Random], Collection[Key] | None]
+"""Damages a file; gives the entries that may be lost by it, where that is known."""
 
 
 def cut_short(file: Path, dice: random.Random) -> None:
@@ -134,10 +141,34 @@ def overwritten(file: Path, dice: random.Random) -> None:
             opened.write(dice.randbytes(dice.randint(32, 256)))
 
 
-def without_header(file: Path, _: random.Random) -> None:
-    """Its first page is gone, and with it the knowledge of what lies where."""
+def without_header(file: Path, _: random.Random) -> Collection[Key]:
+    """Its first page is gone, and with it the knowledge of what lies where, but no entry."""
     with file.open("r+b") as opened:
         opened.write(bytes(4096))
+    return ()
+
+
+def altered(file: Path, dice: random.Random) -> Collection[Key]:
+    """One letter of one entry is another one, and all of it is still an entry."""
+    whole = stored_entries(file.parent)
+    stream, seq = dice.choice(sorted(whole))
+    body = other = whole[stream, seq]
+    while other == body or not _is_entry(other, stream, seq):
+        letter = dice.choice([found.start() for found in re.finditer("[a-z]", body)])
+        other = f"{body[:letter]}{dice.choice(ascii_lowercase)}{body[letter + 1 :]}"
+    with closing(sqlite3.connect(file)) as journal, journal:
+        journal.execute(
+            "UPDATE entries SET body = ? WHERE stream = ? AND seq = ?", (other, stream, seq)
+        )
+    return [key for key in whole if key[0] == stream and key[1] >= seq]
+
+
+def _is_entry(body: str, stream: str, seq: int) -> bool:
+    try:
+        entry = JournalEntry.model_validate_json(body)
+    except ValueError:
+        return False
+    return (entry.stream, entry.seq) == (stream, seq)
 
 
 def emptied(file: Path, _: random.Random) -> None:
@@ -148,9 +179,10 @@ def emptied(file: Path, _: random.Random) -> None:
 SAVED: Final[dict[str, Damage]] = {
     "journal: file cut short": cut_short,
     "journal: bytes overwritten": overwritten,
+    "journal: first page gone": without_header,
+    "journal: a letter altered": altered,
 }
 BEYOND_HELP: Final[dict[str, Damage]] = {
-    "journal: first page gone": without_header,
     "journal: file emptied": emptied,
 }
 
@@ -171,20 +203,23 @@ async def journal_damaged(campaign: Campaign) -> None:
                 await asyncio.to_thread(shutil.rmtree, life.server.data)
                 await asyncio.to_thread(shutil.copytree, master, life.server.data)
                 file = life.server.data / JOURNAL_FILE
-                await asyncio.to_thread(damage, file, campaign.random)
+                lost = await asyncio.to_thread(damage, file, campaign.random)
                 with campaign.fault(fault):
                     if fault in SAVED:
-                        await saved(life, file, whole)
+                        await saved(life, file, whole, lost)
                     else:
                         await refused(life, file)
 
 
-async def saved(life: Life, file: Path, whole: Entries) -> None:
+async def saved(
+    life: Life, file: Path, whole: Entries, may_be_lost: Collection[Key] | None
+) -> None:
     """The damage is named and mended, and what is served then was true before."""
     damaged = await asyncio.to_thread(file.read_bytes)
     code, told, errors = await life.server.command("verify")
     assert "Traceback" not in errors, errors
     if code == 0:
+        assert may_be_lost is None, "the damage was not noticed"
         return  # what was overwritten held nothing
     code, mended, errors = await life.server.command("verify", "--repair")
     assert code == 0, f"verify --repair said {mended}{errors}"
@@ -199,6 +234,9 @@ async def saved(life: Life, file: Path, whole: Entries) -> None:
     assert there, "nothing was saved"
     strange = [key for key, body in there.items() if whole.get(key) != body]
     assert not strange, f"entries that never were: {strange[:5]}"
+    if may_be_lost is not None:
+        lost = whole.keys() - there.keys() - set(may_be_lost)
+        assert not lost, f"whole entries that were not saved: {sorted(lost)[:5]}"
     await life.server.start()
     async with Load.on(life.server, life.model, life.dice) as newcomers:
         await newcomers.begin()

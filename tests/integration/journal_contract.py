@@ -32,7 +32,7 @@ from machines.models.journal import (
     TimerRow,
 )
 from machines.models.outputs import StepEnum
-from storage.journal import Journal, StoredVector, ThreadPage
+from storage.journal import Journal, KnownPerson, StoredVector, ThreadPage
 from tests.integration.journal_values import (
     ANN,
     BEN,
@@ -403,6 +403,23 @@ class JournalContract:
         assert await journal.names([]) == {}
         assert await journal.user(BEN) == user(BEN)
         assert await journal.user(CAY) is None
+
+    async def test_many_people_are_asked_about_at_once(self, journal: Journal) -> None:
+        await journal.commit(batch(0, entry(user_stream(ANN), user(ANN)), entry(user_stream(ANN))))
+        assert await journal.people([ANN, BEN]) == {
+            ANN: KnownPerson(user=user(ANN), head_seq=2),
+            BEN: KnownPerson(user=None, head_seq=0),
+        }
+        assert await journal.people([]) == {}
+
+    async def test_the_threads_of_many_people_are_each_one_s_own(self, journal: Journal) -> None:
+        for one in (thread("one"), thread("two"), thread("bens", BEN)):
+            await journal.commit(opening(one))
+        pages = await journal.threads_of_each([ANN, BEN, CAY], limit=1)
+        for key in (ANN, BEN, CAY):
+            assert pages[key] == await journal.threads_of(key, after=None, limit=1)
+        assert [row.thread.name for row in pages[ANN].rows] == ["two"]
+        assert pages[CAY].rows == ()
 
     async def test_a_person_has_one_row(self, journal: Journal) -> None:
         await journal.commit(batch(0, entry(user_stream(ANN), user(ANN))))

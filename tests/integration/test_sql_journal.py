@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -20,6 +21,8 @@ from storage import sql_memory, sql_queries
 from storage.schema import METADATA
 from storage.sql_dialect import journal_url, reading_engine
 from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from storage.sql_rows import entry_digest
+from tests.faults.keep_journal import KEPT, restore
 from tests.integration.journal_contract import JournalContract, index_of
 from tests.integration.journal_values import (
     ANN,
@@ -73,6 +76,14 @@ def edit(file: Path, *statements: str) -> None:
         for statement in statements:
             other.execute(statement)
     other.close()
+
+
+def rows_of(file: Path, query: str) -> list[tuple[Any, ...]]:
+    """What a journal holds that may be open."""
+    other = sqlite3.connect(file)
+    rows = other.execute(query).fetchall()
+    other.close()
+    return rows
 
 
 def page_of(file: Path, table: str) -> int:
@@ -291,6 +302,32 @@ class TestSchema:
         engine.dispose()
         assert differences == [], "write a migration: storage/schema.py has changed"
 
+    async def test_a_journal_of_the_first_version_is_given_digests_of_what_it_holds(
+        self, file: Path
+    ) -> None:
+        restore(KEPT / "0.1.0.sql", file.parent)
+        before = rows_of(file, "SELECT position, stream, seq, body FROM entries")
+        journal = SqlJournal(file)
+        await journal.open()
+        assert await journal.verify() == ()
+        await journal.close()
+        assert rows_of(file, "SELECT position, stream, seq, body FROM entries") == before
+        digests = rows_of(file, "SELECT digest FROM entries")
+        assert digests == [(entry_digest(*values),) for _, *values in before]
+
+    async def test_the_digest_of_an_entry_is_of_its_stream_its_number_and_its_body(
+        self, journal: SqlJournal, file: Path
+    ) -> None:
+        # Never another one: what is stored could not be read any more.
+        assert entry_digest("thread:a", 7, '{"é":1}').hex() == "2f8955ef60272d21fa1fa58bd8a0b76b"
+        others = [("thread:b", 7, "{}"), ("thread:a", 8, "{}"), ("thread:a", 7, "{ }")]
+        assert entry_digest("thread:a", 7, "{}") not in [entry_digest(*other) for other in others]
+        await journal.commit(opening(thread()))
+        for stream, seq, body, digest in rows_of(
+            file, "SELECT stream, seq, body, digest FROM entries"
+        ):
+            assert digest == entry_digest(stream, seq, body)
+
     async def test_no_question_about_a_thread_scans_a_table(
         self, journal: SqlJournal, file: Path
     ) -> None:
@@ -388,7 +425,7 @@ SEEDED = [
     "UPDATE messages SET approved_seq = NULL",
     "UPDATE messages SET author = 'Eve' WHERE idx = 1",
     "UPDATE runs SET live = 0",
-    "UPDATE runs SET context = NULL",
+    "DELETE FROM run_parts",
     "UPDATE runs SET created_seq = 1, thread_id = 'x'",
     "UPDATE users SET name = 'Eve', public_key = 'Eve'",
     "DELETE FROM sessions",
@@ -437,6 +474,9 @@ class TestVerifyAndRepair:
             "DELETE FROM entries WHERE seq = 2",
             "UPDATE entries SET body = '{' WHERE seq = 5",
             "UPDATE entries SET seq = 50 WHERE seq = 5",
+            "UPDATE entries SET digest = zeroblob(16) WHERE seq = 5",
+            # Still an entry, but not what was written.
+            """UPDATE entries SET body = replace(body, '"by":"Ann"', '"by":"Eve"') WHERE seq = 5""",
         ],
     )
     async def test_lost_entries_are_reported_and_no_good_snapshot_is_taken_back(
@@ -493,7 +533,22 @@ class TestVerifyAndRepair:
 
 async def test_a_conflict_is_no_failure_of_the_transaction(journal: SqlJournal) -> None:
     await journal.commit(opening(thread()))
+    first, taken, last = await asyncio.gather(
+        journal.commit(opening(thread("one"))),
+        journal.commit(opening(thread())),
+        journal.commit(opening(thread("two"))),
+        return_exceptions=True,
+    )
+    assert isinstance(taken, JournalConflict), "the thread was there already"
+    assert isinstance(first, Committed), "what waits beside a conflict is written"
+    assert isinstance(last, Committed), "what waits behind a conflict is written"
+    assert await journal.verify() == ()
+
+
+async def test_what_is_refused_alone_leaves_nothing_behind(journal: SqlJournal) -> None:
+    await journal.commit(opening(thread()))
     before = journal.commits
     with pytest.raises(JournalConflict):
         await journal.commit(opening(thread()))
-    assert journal.commits == before + 1
+    assert journal.commits == before, "nothing became durable"
+    assert await journal.verify() == ()

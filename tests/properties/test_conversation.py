@@ -148,8 +148,15 @@ class History:
                 case "run":
                     before = self.runs.get(RunId(change.id))
                     run = ChorusState.model_validate(change.value)
-                    messages = before.messages if before else ()
-                    self.runs[RunId(change.id)] = run.model_copy(update={"messages": messages})
+                    if before is not None:
+                        run = run.model_copy(
+                            update={
+                                "messages": before.messages,
+                                "steps": before.steps + run.steps,
+                                "priors": before.priors + run.priors,
+                            }
+                        )
+                    self.runs[RunId(change.id)] = run
                 case kind:
                     pytest.fail(f"a decision about a thread changes no {kind}")
 

@@ -17,6 +17,7 @@ from machines.models import journal
 from machines.models.chorus import ChorusResponse, ChorusState
 from machines.models.connection import ConnectionState
 from machines.models.domain import (
+    Frozen,
     Message,
     Session,
     StateTransition,
@@ -99,6 +100,20 @@ def test_a_state_survives_as_the_plain_value_of_a_snapshot(
 ) -> None:
     value = data.draw(values_of(model))
     assert model.model_validate(json.loads(json.dumps(value.model_dump(mode="json")))) == value
+
+
+@pytest.mark.parametrize("model", STATES, ids=lambda each: each.__name__)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_a_changed_state_is_what_a_copy_would_be(model: type[Frozen], data: st.DataObject) -> None:
+    value, other = data.draw(values_of(model)), data.draw(values_of(model))
+    before = value.model_dump_json()
+    name = data.draw(st.sampled_from(sorted(model.model_fields)))
+    changes = {name: getattr(other, name)}
+    changed = value.changed(**changes)
+    assert changed == value.model_copy(update=changes)
+    assert changed.model_dump_json() == value.model_copy(update=changes).model_dump_json()
+    assert value.model_dump_json() == before
 
 
 @pytest.mark.parametrize("name", UNIONS)

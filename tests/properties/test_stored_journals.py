@@ -15,7 +15,7 @@ import pytest
 from machines.models.ids import RunId, ThreadId, thread_stream
 from machines.models.journal import JournalEntry
 from machines.replay import replay_run
-from server.presenter import live_entry
+from server.presenter import LiveEntry
 from storage.sql_journal import JOURNAL_FILE, SqlJournal
 from tests.faults.in_process import PATIENCE, open_house
 from tests.faults.keep_journal import KEPT, restore
@@ -77,7 +77,7 @@ async def test_it_verifies_and_shows_what_it_showed_then(
         assert await journal.verify() == ()
         for thread_id, expected in told["threads"].items():
             entries = await entries_of(journal, thread_id)
-            shown = [json.loads(live_entry(entry).full) for entry in entries]
+            shown = [json.loads(LiveEntry(entry).full) for entry in entries]
             assert not lacks(shown, expected["entries"]), thread_id
     finally:
         await journal.close()
