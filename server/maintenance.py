@@ -34,10 +34,10 @@ from machines.models.storage import (
     message_point_id,
 )
 from machines.replay import replay_run, written_by_this_chart
-from server.app import Stores, open_stores
 from server.people import session_end
 from server.recollection import Recollection
 from server.settings import Settings
+from server.stores import Stores, open_stores
 from server.wakeups import retry_row
 from server.world import World
 from storage import salvage

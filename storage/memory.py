@@ -2,15 +2,16 @@
 
 Nothing is decided here: `storage.operations` verifies, says which effects carry an operation out,
 and names the recovery from an error; `storage.attempts` recovers. Nothing of a particular store is
-known here either: that is `storage.client`.
+known here either: that is `storage.client` and what it builds.
 
 An embedded store is not thread-safe and blocks for the whole of a call. So whatever the store, it
 lives in one worker thread, which makes one call at a time, and the event loop never waits on it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -43,12 +44,22 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a store is, connected and with all its collections."""
+
+    made: frozenset[Collection]
+    """Collections that are there empty and, as far as anybody was told, were not there before."""
+    collections: tuple[CollectionState, ...]
+    indices: tuple[PayloadIndex, ...]
+    points: Mapping[Collection, int]
+    """How many points each collection holds."""
+
+
 class VectorStore(Protocol):
     """A store. Every method blocks, is called from one thread, and raises `StorageError` alone."""
 
-    def prepare(
-        self, *, accept_other: bool
-    ) -> tuple[frozenset[Collection], tuple[CollectionState, ...], tuple[PayloadIndex, ...]]:
+    def prepare(self, *, accept_other: bool) -> Prepared:
         """Connect, make what is missing; tell what was made, and what is there now.
 
         Raises:
@@ -85,12 +96,20 @@ class Memory:
         self._prepared = False
         self._accept_other = False
         self._made_anew: frozenset[Collection] = frozenset()
+        self._points: Mapping[Collection, int] = {}
         self._state = StorageState()
 
     @property
     def state(self) -> StorageState:
         """What is known of the memory now."""
         return self._state
+
+    def lacks(self, given: Mapping[Collection, int]) -> bool:
+        """Whether a collection held fewer points than it was given, when it was last opened.
+
+        An older copy of a folder looks as healthy as any. False while nothing could be opened.
+        """
+        return any(held < given[name] for name, held in self._points.items())
 
     @property
     def made_anew(self) -> bool:
@@ -216,14 +235,23 @@ class Memory:
         return isinstance(result, Failure) and isinstance(result.error, errors.ConnectionError)
 
     async def _prepare(self) -> None:
-        made, collections, indices = await self._run(
-            self._store.prepare, accept_other=self._accept_other
-        )
-        self._made_anew |= made
+        loop = asyncio.get_running_loop()
+
+        def prepare() -> Prepared:
+            prepared = self._store.prepare(accept_other=self._accept_other)
+            # Noted although whoever asked may wait no more: it must be filled all the same.
+            loop.call_soon_threadsafe(self._note_made, prepared.made)
+            return prepared
+
+        prepared = await self._run(prepare)
+        self._points = prepared.points
         self._state = self._state.model_copy(
-            update={"collections": collections, "indices": indices}
+            update={"collections": prepared.collections, "indices": prepared.indices}
         )
         self._prepared = True
+
+    def _note_made(self, made: frozenset[Collection]) -> None:
+        self._made_anew |= made
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call in the worker thread. Raises `StorageError` and nothing else."""

@@ -10,7 +10,7 @@ holds the semantic links that Observation recorded, without vectors.
 
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Protocol
 from uuid import UUID, uuid5
 
 from pydantic import ConfigDict, Field
@@ -158,6 +158,17 @@ Point = Annotated[MessagePoint | LinkPoint, Field(discriminator="kind")]
 # ------------------------------------------------------------------------------------ operations
 
 
+class Placed(Protocol):
+    """All that a scope asks of a message."""
+
+    @property
+    def message_id(self) -> MessageId: ...
+    @property
+    def thread_id(self) -> ThreadId: ...
+    @property
+    def visibility(self) -> Visibility: ...
+
+
 class SearchScope(Frozen):
     """What a search may find. The default finds nothing."""
 
@@ -173,7 +184,7 @@ class SearchScope(Frozen):
         """Whether nothing can be in scope."""
         return not self.include_public and not self.private_thread_ids
 
-    def allows(self, message: MessagePayload) -> bool:
+    def allows(self, message: Placed) -> bool:
         """Whether a message is in scope: the one rule that every way of searching keeps."""
         readable = message.thread_id in self.private_thread_ids or (
             self.include_public and message.visibility is Visibility.PUBLIC

@@ -6,7 +6,6 @@ import os
 import sqlite3
 import sys
 import threading
-import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from qdrant_client import QdrantClient
 
 from machines.models import errors
 from machines.models.consistency import JournalFacts, MemoryFacts, VectorHealth
@@ -46,7 +46,7 @@ from machines.models.storage import (
     WritePoints,
 )
 from storage.attempts import Perseverance
-from storage.client import DatabaseClient, EmbeddedMemory, MemoryServer, QdrantStore
+from storage.client import DatabaseClient, EmbeddedMemory, MemoryServer
 from storage.consistency import (
     collections_to_reset,
     expect,
@@ -54,7 +54,10 @@ from storage.consistency import (
     repair_consistency,
     verify_consistency,
 )
+from storage.embedded import EmbeddedStore
 from storage.memory import Memory
+from storage.qdrant_server import ServerStore
+from storage.qdrant_store import QdrantStore
 
 DIMENSIONS = 8
 EMBEDDER = "test-8"
@@ -218,37 +221,91 @@ def some_scope(random: Random) -> SearchScope:
     )
 
 
+class FilteringStore(ServerStore):
+    """The server's way of searching, on the library's own evaluation of filters in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(MemoryServer("http://unused"), DIMENSIONS, EMBEDDER, 1.0)
+        self._folder = folder
+
+    def _connect(self) -> QdrantClient:
+        return QdrantClient(path=str(self._folder))
+
+
+async def changed_at_random(client: DatabaseClient, random: Random) -> list[MessagePoint]:
+    """Messages stored, stored again, updated and deleted; gives those that must be left."""
+    points = {point.id: point for point in mixed_messages(150, random)}
+    await done(client, Store(points=tuple(points.values())))
+    for _ in range(8):
+        some = random.sample(sorted(points.values(), key=lambda point: point.id), 6)
+        moved = [
+            point.model_copy(
+                update={
+                    "vector": vector(random.randrange(1_000, 2_000)),
+                    "payload": point.payload.model_copy(update={"seq": random.choice((1, 2))}),
+                }
+            )
+            for point in some
+        ]
+        kind = random.choice((Store, Update, None))
+        if kind is None:
+            gone = tuple(point.id for point in some)
+            await done(client, Delete(collection=Collection.MESSAGES, ids=gone))
+            points = {id_: point for id_, point in points.items() if id_ not in gone}
+        else:
+            await done(client, kind(points=tuple(moved)))
+            points |= {
+                point.id: point
+                for point in moved
+                if kind is Update or point.payload.seq > points[point.id].payload.seq
+            }
+    return list(points.values())
+
+
 async def test_a_search_finds_the_best_of_its_scope_and_never_anything_else(
     tmp_path: Path,
 ) -> None:
-    """Also with the store's own filter, which a server uses: both keep the one rule."""
+    """The same before and after a reopening, and as the library finds it with the store's filter."""
     random = Random(5)
-    points = mixed_messages(150, random)
+    searches: list[tuple[int, SearchScope, int, tuple[ScoredMessage, ...]]] = []
     async with memory_in(tmp_path) as client:
-        await done(client, Store(points=tuple(points)))
-        searches = []
+        points = await changed_at_random(client, random)
         for seed in range(40):
             scope = some_scope(random)
             limit = random.choice((1, 10, 80))
-            got = await found(client, seed, scope, limit)
+            got = await done(client, Search(vector=vector(seed), scope=scope, limit=limit))
             allowed = {p.payload.message_id for p in points if scope.allows(p.payload)}
-            everything = await found(client, seed, scope, 80)
-            assert set(got) <= allowed
+            assert {hit.message_id for hit in got} <= allowed
             assert len(got) == min(limit, len(allowed))
+            everything = await done(client, Search(vector=vector(seed), scope=scope, limit=80))
             assert got == everything[:limit]
             searches.append((seed, scope, limit, got))
-    store = QdrantStore(EmbeddedMemory(tmp_path), DIMENSIONS, EMBEDDER, 1.0)
-    store.store_filters = True
+    async with memory_in(tmp_path) as client:
+        for seed, scope, limit, got in searches:
+            again = await done(client, Search(vector=vector(seed), scope=scope, limit=limit))
+            assert_alike(again, got)
+    filtering = FilteringStore(tmp_path)
     for seed, scope, limit, got in searches:
         if scope.is_empty:
-            assert got == []
+            assert got == ()
             continue
-        hits = store.perform(QueryPoints(vector=vector(seed), scope=scope, limit=limit))
-        assert [hit.message_id for hit in hits] == got
-    store.close()
+        query = QueryPoints(vector=vector(seed), scope=scope, limit=limit)
+        assert_alike(filtering.perform(query), got)
+    filtering.close()
 
 
-async def test_a_search_widens_until_readable_results_are_found(memory: DatabaseClient) -> None:
+def assert_alike(one: Sequence[ScoredMessage], other: Sequence[ScoredMessage]) -> None:
+    """The same messages in the same order; scores to what float32 keeps."""
+    scores = [hit.score for hit in other]
+    assert [hit.score for hit in one] == pytest.approx(scores, abs=1e-6)
+    assert [hit.model_dump(exclude={"score"}) for hit in one] == [
+        hit.model_dump(exclude={"score"}) for hit in other
+    ]
+
+
+async def test_the_one_readable_message_is_found_behind_any_number_of_nearer_ones(
+    memory: DatabaseClient,
+) -> None:
     hidden = [message(n, thread="theirs", visibility=Visibility.PRIVATE) for n in range(250)]
     near = [point.model_copy(update={"vector": vector(0)}) for point in hidden]
     own = message(999, thread="mine", visibility=Visibility.PRIVATE)
@@ -399,28 +456,36 @@ async def test_a_damaged_folder_is_kept_aside_and_made_anew(tmp_path: Path, dama
     assert (tmp_path / "qdrant.damaged-1" / "meta.json").exists()
 
 
-async def test_the_event_loop_goes_on_while_the_store_works(memory: DatabaseClient) -> None:
-    longest = 0.0
-    working = asyncio.ensure_future(
-        done(memory, Store(points=tuple(message(number) for number in range(250))))
-    )
-    started = time.perf_counter()
-    turns = 0
-    while not working.done():
-        before = time.perf_counter()
-        await asyncio.sleep(0)
-        longest = max(longest, time.perf_counter() - before)
-        turns += 1
-    took = time.perf_counter() - started
-    assert turns > 10, "the loop did not turn while the store worked"
-    assert longest < took / 2, f"one turn of the loop took {longest:.3f} of {took:.3f} s"
+class BusyStore(EmbeddedStore):
+    """An embedded store that works until it is told to come to an end."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, DIMENSIONS, EMBEDDER)
+        self.begun, self.to_end = threading.Event(), threading.Event()
+
+    def perform(self, effect: StorageEffect) -> tuple[ScoredMessage, ...]:
+        self.begun.set()
+        assert self.to_end.wait(20), "the event loop waits for the store: nobody told it to end"
+        return super().perform(effect)
 
 
-class FlakyStore(QdrantStore):
+async def test_the_event_loop_goes_on_while_the_store_works(tmp_path: Path) -> None:
+    store = BusyStore(tmp_path)
+    memory = Memory(store, Perseverance(RecoveryPolicy(), no_wait, lambda: 0.0, EMBEDDER))
+    await memory.open()
+    working = asyncio.ensure_future(memory.execute(Store(points=(message(1),))))
+    assert await asyncio.to_thread(store.begun.wait, 20)
+    assert not working.done()
+    store.to_end.set()
+    assert isinstance(await working, Success)
+    await memory.close()
+
+
+class FlakyStore(EmbeddedStore):
     """An embedded store that cannot be reached while `away`, and notes what it carried out."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(EmbeddedMemory(folder), DIMENSIONS, EMBEDDER, 1.0)
+        super().__init__(folder, DIMENSIONS, EMBEDDER)
         self.away = False
         self.written: list[str] = []
 
@@ -445,6 +510,29 @@ async def test_what_waited_is_written_first_when_the_store_is_back(tmp_path: Pat
     assert store.written == [message(number).id for number in (1, 2, 3)]
     assert memory.state.cache == WaitingOperations()
     assert memory.state.error_state is None
+    await memory.close()
+
+
+class HalfWritingStore(EmbeddedStore):
+    """An embedded store whose library takes half of each batch, and fails."""
+
+    def _write(self, effect: WritePoints) -> None:
+        half = effect.model_copy(update={"points": effect.points[: len(effect.points) // 2]})
+        QdrantStore._write(self, half)
+        raise ValueError("the other half")
+
+
+async def test_a_search_knows_what_a_write_that_failed_has_left(tmp_path: Path) -> None:
+    memory = Memory(
+        HalfWritingStore(tmp_path, DIMENSIONS, EMBEDDER),
+        Perseverance(RecoveryPolicy(), no_wait, lambda: 0.0, EMBEDDER),
+    )
+    await memory.open()
+    result = await memory.execute(Store(points=tuple(message(number) for number in range(4))))
+    assert isinstance(result, Failure)
+    hits = await memory.execute(Search(vector=vector(0), scope=PUBLIC, limit=9))
+    assert isinstance(hits, Success)
+    assert {hit.message_id for hit in hits.found} == {"message-0", "message-1"}
     await memory.close()
 
 

@@ -1,0 +1,119 @@
+"""The composition root's lower half: both stores of a data folder, and the embedder between them.
+
+`open_stores` is what the server and the offline commands have in common. Nothing that runs in the
+background is begun here.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from machines.models.errors import JournalError, StorageError
+from server.embeddings import EmbedderChoice, choose_embedder
+from server.llm_choice import OPENAI_URL
+from server.llm_embeddings import OpenAIEmbeddings
+from server.recollection import REBUILD
+from server.settings import Settings
+from server.world import World
+from storage import client as qdrant
+from storage.sql_journal import JOURNAL_FILE, SqlJournal
+
+log = logging.getLogger(__name__)
+
+MEMORY_FOLDER = "qdrant"
+"""Of the embedded memory, in the data folder."""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Both stores, open, and the embedder between them."""
+
+    journal: SqlJournal
+    memory: qdrant.DatabaseClient
+    embedder: EmbedderChoice
+
+
+@asynccontextmanager
+async def open_stores(
+    settings: Settings, world: World, *, accept_other_fingerprint: bool = False
+) -> AsyncIterator[Stores]:
+    """The journal, the embedder and the memory.
+
+    Raises:
+        StorageError: a folder is held by another process or damaged, or another embedder made the
+            vectors that are stored; the message is one line for an operator.
+        AIError, NetworkError: the endpoint that is named for embeddings gives none.
+    """
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(_prepare_folder, settings)
+        journal = SqlJournal(settings.data / JOURNAL_FILE)
+        await journal.open()
+        stack.push_async_callback(journal.close)
+        embedder = await choose_embedder(
+            embedding_model=settings.embedding_model,
+            endpoint_factory=lambda: _embeddings(settings, world, stack),
+        )
+        stack.push_async_callback(embedder.embedder.close)
+        memory = _memory(settings, world, embedder)
+        # Noted beforehand: a crash between making collections and filling them must show.
+        rebuild = await journal.noted(REBUILD)
+        await journal.note(REBUILD, "due")
+        try:
+            await memory.open(accept_other_fingerprint=accept_other_fingerprint)
+        except StorageError as error:
+            if not error.retryable:
+                raise
+            log.warning("the memory is away: %s", error.message)
+        stack.push_async_callback(memory.close)
+        given = await journal.given_to_memory(fingerprint=embedder.embedder.fingerprint)
+        if rebuild is None and not memory.made_anew and not memory.lacks(given):
+            await journal.note(REBUILD, None)
+        yield Stores(journal, memory, embedder)
+
+
+def _prepare_folder(settings: Settings) -> None:
+    """Make the data folder where it is missing. Raises JournalError where it lost its journal."""
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = settings.data / JOURNAL_FILE
+    # An empty file is a fresh database to SQLite. Beside a memory it is one that lost everything.
+    if file.is_file() and file.stat().st_size == 0 and (settings.data / MEMORY_FOLDER).exists():
+        raise JournalError(
+            "The journal file is damaged: it is empty. Restore the data folder from a backup, or "
+            "move it away to begin anew.",
+            retryable=False,
+        )
+
+
+def _memory(settings: Settings, world: World, embedder: EmbedderChoice) -> qdrant.DatabaseClient:
+    key = settings.qdrant_api_key
+    location = (
+        qdrant.MemoryServer(
+            url=settings.qdrant_url, api_key=key.get_secret_value() if key else None
+        )
+        if settings.qdrant_url
+        else qdrant.EmbeddedMemory(settings.data / MEMORY_FOLDER)
+    )
+
+    async def embed(text: str) -> tuple[float, ...]:
+        (vector,) = await embedder.embedder.embed([text])
+        return vector
+
+    return qdrant.DatabaseClient(
+        location,
+        dimensions=embedder.embedder.dimensions,
+        fingerprint=embedder.embedder.fingerprint,
+        jitter=world.random,
+        embed=embed,
+    )
+
+
+def _embeddings(settings: Settings, world: World, stack: AsyncExitStack) -> OpenAIEmbeddings:
+    url = settings.openai_base_url or OPENAI_URL
+    if settings.llm not in {"auto", "offline"}:
+        url = settings.llm
+    key = settings.openai_api_key
+    endpoint = OpenAIEmbeddings(url, key.get_secret_value() if key else None, clock=world.now)
+    stack.push_async_callback(endpoint.close)
+    return endpoint
