@@ -12,6 +12,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 CHARACTERS_PER_TOKEN: Final = 3.5
@@ -93,6 +94,8 @@ def unescaped(text: str) -> str:
     return _ENTITY.sub(lambda found: "<" if found[1] == "lt" else "&", text)
 
 
+# Every step of a run quotes the same messages and priors again.
+@lru_cache(maxsize=512)
 def harmless(text: str) -> str:
     """`text` as it may stand between two tags."""
     return escaped(cleaned(text))
@@ -103,7 +106,7 @@ def quoted(tag: str, nonce: str, body: str, **attributes: str) -> str:
 
     `attributes` are our own words, never text of people.
     """
-    written = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    written = "".join([f' {name}="{value}"' for name, value in attributes.items()])
     return f"<{tag}_{nonce}{written}>\n{body}\n</{tag}_{nonce}>"
 
 

@@ -35,7 +35,8 @@ from machines.steps import about, effect_under_way
 ErrorEvent = AIFailed | NetworkFailed | StateLost
 
 BACKOFF_CAP_MS = 30_000
-"""The longest wait of our own; an endpoint that asks for a longer one is given it."""
+"""The longest wait of our own. An endpoint that asks for a longer one is given it; one that asks for
+more than a thread can wait for is no retryable failure (see the error's `retryable`)."""
 MAX_REBUILDS = 50
 """Restarts that one run survives: a run that kills its server must end at last."""
 

@@ -1,4 +1,4 @@
-"""The composition root: every concrete object is built here, and nowhere else.
+"""The composition root: every concrete object is built here, and in `server.stores`, nowhere else.
 
 `open_services` builds what runs without sockets (the server and `chorus ask` alike); `serve` puts
 the sockets in front of it.
@@ -15,38 +15,36 @@ from datetime import timedelta
 
 from machines.models.commands import Policy
 from machines.models.effects import RunEffect
-from machines.models.errors import ChorusError, JournalError, StorageError
+from machines.models.errors import ChorusError
 from machines.models.ids import RunId, ThreadId, TimerId
 from machines.models.journal import Batch, TimerRow
 from server.allowances import Allowances
 from server.breaker import SparedModel
 from server.broadcast import Broadcast
-from server.embeddings import EmbedderChoice, choose_embedder
+from server.collector import spare_what_there_is
+from server.embeddings import EmbedderChoice
 from server.limits import RateLimiter
-from server.llm_choice import OPENAI_URL, ModelChoice, Wanted, choose_model
-from server.llm_embeddings import OpenAIEmbeddings
+from server.llm_choice import ModelChoice, Wanted, choose_model
 from server.metrics import Metrics
 from server.patience import Patience
 from server.people import People
-from server.recollection import REBUILD, Recollection
+from server.recollection import Recollection
 from server.requests import Requests
 from server.rooms import Rooms
 from server.run_metrics import RunMetrics
 from server.runs import Chorus
 from server.sessions import Sessions, SessionServices
 from server.settings import Settings
+from server.stores import open_stores
 from server.wakeups import Wakeups
 from server.world import World, real_world
-from storage import client as qdrant
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from storage.client import DatabaseClient
+from storage.sql_journal import SqlJournal
 
 log = logging.getLogger(__name__)
 
 REMEMBER_REPLIES = timedelta(days=8)
 """PROTOCOL promises 7 days."""
-
-MEMORY_FOLDER = "qdrant"
-"""Of the embedded memory, in the data folder."""
 
 HOUSEKEEPING_SECONDS = 3_600.0
 WATCH_SECONDS = 15.0
@@ -59,7 +57,7 @@ class Services:
     settings: Settings
     world: World
     journal: SqlJournal
-    memory: qdrant.DatabaseClient
+    memory: DatabaseClient
     model: ModelChoice
     embedder: EmbedderChoice
     broadcast: Broadcast
@@ -70,52 +68,6 @@ class Services:
     requests: Requests
     sessions: Sessions
     metrics: Metrics
-
-
-@dataclass(frozen=True)
-class Stores:
-    """Both stores, open, and the embedder between them."""
-
-    journal: SqlJournal
-    memory: qdrant.DatabaseClient
-    embedder: EmbedderChoice
-
-
-@asynccontextmanager
-async def open_stores(
-    settings: Settings, world: World, *, accept_other_fingerprint: bool = False
-) -> AsyncIterator[Stores]:
-    """The journal, the embedder and the memory.
-
-    Raises:
-        StorageError: a folder is held by another process or damaged, or another embedder made the
-            vectors that are stored; the message is one line for an operator.
-        AIError, NetworkError: the endpoint that is named for embeddings gives none.
-    """
-    async with AsyncExitStack() as stack:
-        await asyncio.to_thread(_prepare_folder, settings)
-        journal = SqlJournal(settings.data / JOURNAL_FILE)
-        await journal.open()
-        stack.push_async_callback(journal.close)
-        embedder = await choose_embedder(
-            embedding_model=settings.embedding_model,
-            endpoint_factory=lambda: _embeddings(settings, world, stack),
-        )
-        stack.push_async_callback(embedder.embedder.close)
-        memory = _memory(settings, world, embedder)
-        # Noted beforehand: a crash between making collections and filling them must show.
-        rebuild = await journal.noted(REBUILD)
-        await journal.note(REBUILD, "due")
-        try:
-            await memory.open(accept_other_fingerprint=accept_other_fingerprint)
-        except StorageError as error:
-            if not error.retryable:
-                raise
-            log.warning("the memory is away: %s", error.message)
-        stack.push_async_callback(memory.close)
-        if rebuild is None and not memory.made_anew:
-            await journal.note(REBUILD, None)
-        yield Stores(journal, memory, embedder)
 
 
 @asynccontextmanager
@@ -130,14 +82,17 @@ async def open_services(
         stores = await stack.enter_async_context(open_stores(settings, world))
         patience = patience or Patience()
         choice = await choose_model(_wanted(settings), clock=world.now, bounds=patience.bounds)
+        metrics = Metrics()
         model = choice.model
         if not choice.offline:
-            model = SparedModel(model, patience.breaker, world)
+            model = spared = SparedModel(model, patience.breaker, world)
+            metrics.watch_breaker(lambda: spared.status)
         stack.push_async_callback(model.close)
         journal = stores.journal
         broadcast = Broadcast()
         rooms = Rooms(journal, broadcast, _policy(settings, patience), world.new_id)
         recollection = Recollection(journal, stores.memory, stores.embedder.embedder)
+        metrics.watch_memory_away(lambda: recollection.away)
         chorus = Chorus(
             world=world,
             rooms=rooms,
@@ -145,7 +100,6 @@ async def open_services(
             model=model,
             recollection=recollection,
         )
-        metrics = Metrics()
         aftermath = _Aftermath(recollection, chorus)
         people = People(journal, world, aftermath, session_hours=settings.session_hours)
         requests = Requests(
@@ -183,6 +137,7 @@ async def open_services(
         background = [
             asyncio.create_task(wakeups.timers.run(), name="timers"),
             asyncio.create_task(recollection.run(), name="recollection"),
+            asyncio.create_task(rooms.run(), name="rooms"),
             asyncio.create_task(_keep_house(journal, world), name="housekeeping"),
             asyncio.create_task(_watch_runs(journal, chorus, wakeups), name="watch"),
         ]
@@ -237,6 +192,7 @@ async def serve(
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, told.set)
             async with serve_web(services, listening) as address:
+                spare_what_there_is()
                 for line in _greeting(services, address):
                     announce(line)
                 await told.wait()
@@ -323,52 +279,6 @@ def _greeting(services: Services, address: str) -> list[str]:
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=1024)
-
-
-def _prepare_folder(settings: Settings) -> None:
-    """Make the data folder where it is missing. Raises JournalError where it lost its journal."""
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = settings.data / JOURNAL_FILE
-    # An empty file is a fresh database to SQLite. Beside a memory it is one that lost everything.
-    if file.is_file() and file.stat().st_size == 0 and (settings.data / MEMORY_FOLDER).exists():
-        raise JournalError(
-            "The journal file is damaged: it is empty. Restore the data folder from a backup, or "
-            "move it away to begin anew.",
-            retryable=False,
-        )
-
-
-def _memory(settings: Settings, world: World, embedder: EmbedderChoice) -> qdrant.DatabaseClient:
-    key = settings.qdrant_api_key
-    location = (
-        qdrant.MemoryServer(
-            url=settings.qdrant_url, api_key=key.get_secret_value() if key else None
-        )
-        if settings.qdrant_url
-        else qdrant.EmbeddedMemory(settings.data / MEMORY_FOLDER)
-    )
-
-    async def embed(text: str) -> tuple[float, ...]:
-        (vector,) = await embedder.embedder.embed([text])
-        return vector
-
-    return qdrant.DatabaseClient(
-        location,
-        dimensions=embedder.embedder.dimensions,
-        fingerprint=embedder.embedder.fingerprint,
-        jitter=world.random,
-        embed=embed,
-    )
-
-
-def _embeddings(settings: Settings, world: World, stack: AsyncExitStack) -> OpenAIEmbeddings:
-    url = settings.openai_base_url or OPENAI_URL
-    if settings.llm not in {"auto", "offline"}:
-        url = settings.llm
-    key = settings.openai_api_key
-    endpoint = OpenAIEmbeddings(url, key.get_secret_value() if key else None, clock=world.now)
-    stack.push_async_callback(endpoint.close)
-    return endpoint
 
 
 def _wanted(settings: Settings) -> Wanted:

@@ -6,16 +6,20 @@ labels of series stand here alone. No label ever holds what a user chose: a labe
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from machines.models.breaker import BreakerStatus
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """Of what `Metrics.text` gives."""
 
 _STEP_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _BATCH_ENTRIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_BREAKER_STATES: Final = (BreakerStatus.CLOSED, BreakerStatus.OPEN, BreakerStatus.HALF_OPEN)
 
 
 class Metrics:
@@ -59,6 +63,24 @@ class Metrics:
             "Tasks that the searched memory is behind the journal.",
             registry=self._registry,
         )
+        self._memory_away = Gauge(
+            "chorus_memory_away",
+            "1 while searches are refused, since the memory does not answer.",
+            registry=self._registry,
+        )
+        self._breaker = Gauge(
+            "chorus_breaker_state",
+            "1 for the state of the model endpoint's breaker, 0 for the others.",
+            ["state"],
+            registry=self._registry,
+        )
+        self._recoveries = Counter(
+            "chorus_run_recoveries",
+            "Waits of runs before their next attempt, by the event that caused them; "
+            "attempt_delayed is the breaker's.",
+            ["cause"],
+            registry=self._registry,
+        )
         self._tokens = Counter(
             "chorus_tokens",
             "Tokens that the model's endpoint reported.",
@@ -73,6 +95,15 @@ class Metrics:
     def watch_memory_lag(self, lag: Callable[[], int]) -> None:
         """Ask `lag` for the memory's waiting tasks whenever somebody reads."""
         self._memory_lag.set_function(lag)
+
+    def watch_memory_away(self, away: Callable[[], bool]) -> None:
+        """Ask whether the memory is away whenever somebody reads."""
+        self._memory_away.set_function(away)
+
+    def watch_breaker(self, status: Callable[[], BreakerStatus]) -> None:
+        """Ask where the breaker stands whenever somebody reads; without a breaker, do not call it."""
+        for state in _BREAKER_STATES:
+            self._breaker.labels(state.value).set_function(partial(_is, status, state))
 
     def frame_received(self) -> None:
         """A client sent a frame."""
@@ -91,6 +122,10 @@ class Metrics:
         """A run is finished, failed or cancelled."""
         self._runs.labels(status).inc()
 
+    def run_recovers(self, cause: str) -> None:
+        """A run waits for its next attempt, because of this event of its chart."""
+        self._recoveries.labels(cause).inc()
+
     def step_completed(self, step: str, seconds: float) -> None:
         """A step has its output, so long after it started."""
         self._step_seconds.labels(step).observe(seconds)
@@ -107,3 +142,7 @@ class Metrics:
     def text(self) -> bytes:
         """All series in Prometheus' text format, as `CONTENT_TYPE` names it."""
         return generate_latest(self._registry)
+
+
+def _is(status: Callable[[], BreakerStatus], state: BreakerStatus) -> bool:
+    return status() is state

@@ -4,6 +4,10 @@ Memory tasks are rows beside the journal, written with the entries that ask for 
 carried out here in order: embed (each text once, vectors are kept beside the journal), store, and
 only then is the row gone. While the memory or the embedder is away the rows wait; conversations go
 on. Searches never give an invented result: they raise where they could not search.
+
+A memory that stalls delays a step by `PATIENCE_SECONDS` and `SEARCH_SECONDS` at most, and once that is
+known by nothing: searches are refused at once until a probe is answered (`server.presence`). Whoever
+feeds also probes.
 """
 
 import asyncio
@@ -30,6 +34,7 @@ from machines.models.storage import (
     Success,
 )
 from server.embeddings import Embedder
+from server.presence import Presence
 from storage.journal import Journal, StoredVector
 from storage.memory import Memory
 
@@ -47,8 +52,12 @@ REBUILD = "memory_rebuild"
 PATIENCE_SECONDS = 2.0
 """How long a search waits for the memory to hold what its thread holds."""
 
-SEARCH_SECONDS = 8.0
-"""How long a search waits for a memory that is there and does not answer."""
+SEARCH_SECONDS = 5.0
+"""The longest that a search may take, embedding the query included; a memory that answers nobody in
+this time counts as away."""
+
+PROBE = "Is anybody there?"
+"""What is searched for, to see whether the memory and the embedder answer."""
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Waits while the memory or the embedder is away; the last one repeats."""
@@ -62,6 +71,7 @@ class Recollection:
         self._memory = memory
         self._embedder = embedder
         self._asked = asyncio.Event()
+        self._presence = Presence(on_loss=self._asked.set)
         self._progress = asyncio.Condition()
         self._anew: bool | None = None
         """Whether the memory must be filled from the beginning; None where the journal knows."""
@@ -69,6 +79,11 @@ class Recollection:
         """Whether the last try to feed the memory failed."""
         self.waiting = 0
         """Tasks seen waiting when it was last looked at, at most one batch."""
+
+    @property
+    def away(self) -> bool:
+        """Whether searches are refused, since the last one was not answered."""
+        return self._presence.away
 
     # Feeding
 
@@ -82,6 +97,8 @@ class Recollection:
         while True:
             self._asked.clear()
             try:
+                if failures or self.away:
+                    await self._probe()
                 worked = await self._carry_out_some()
             except Exception as error:
                 self.lagging = True
@@ -115,6 +132,16 @@ class Recollection:
                 await self._carry_out_or_drop(task)
         return True
 
+    async def _probe(self) -> None:
+        """Raises ChorusError where the memory does not answer, or the embedder does not embed."""
+        async with self._presence.probed(SEARCH_SECONDS):
+            try:
+                await self._search(PROBE, SearchScope(include_public=True), limit=1)
+            except errors.ConnectionError:
+                raise
+            except errors.StorageError as error:
+                log.info("the memory answers, and refuses a probe: %s", error.message)
+
     async def _carry_out_or_drop(self, task: QueuedTask) -> None:
         """One task that must not hold up the others where it can never succeed."""
         try:
@@ -122,6 +149,8 @@ class Recollection:
         except ChorusError as error:
             if error.retryable:
                 raise
+            # A key that is refused is not the task's fault: then the probe raises, and it waits.
+            await self._probe()
             log.error("a memory task was dropped (`chorus verify` names it): %s", error.message)  # noqa: TRY400 - the reason is the message; a trace would add paths
             await self._journal.finish_tasks((task.position,))
 
@@ -262,16 +291,17 @@ class Recollection:
         co-authors include all of this one's: its priors are shown to every co-author.
 
         Raises:
-            ChorusError: the memory or the embedder is away.
+            ChorusError: the memory or the embedder is away, or took too long.
         """
-        await self._catch_up(thread.id)
-        private: frozenset[ThreadId] = frozenset()
-        if thread.visibility is Visibility.PRIVATE:
-            private = await self._journal.private_threads_shared_by(thread.co_authors)
-        scope = SearchScope(
-            private_thread_ids=private, include_public=True, exclude=frozenset(exclude)
-        )
-        return await self._search(query, scope, limit)
+        async with self._presence.expected(PATIENCE_SECONDS + SEARCH_SECONDS):
+            await self._catch_up(thread.id)
+            private: frozenset[ThreadId] = frozenset()
+            if thread.visibility is Visibility.PRIVATE:
+                private = await self._journal.private_threads_shared_by(thread.co_authors)
+            scope = SearchScope(
+                private_thread_ids=private, include_public=True, exclude=frozenset(exclude)
+            )
+            return await self._search(query, scope, limit)
 
     async def search(
         self, reader: PublicKey, query: str, *, thread_id: ThreadId | None, limit: int
@@ -279,15 +309,14 @@ class Recollection:
         """What this person may read. Raises as `recall`."""
         private = await self._journal.private_threads_shared_by((reader,))
         scope = SearchScope(private_thread_ids=private, include_public=True, thread_id=thread_id)
-        return await self._search(query, scope, limit)
+        async with self._presence.expected(SEARCH_SECONDS):
+            return await self._search(query, scope, limit)
 
     async def _search(self, query: str, scope: SearchScope, limit: int) -> tuple[Prior, ...]:
         (vector,) = await self._embedder.embed([query])
-        try:
-            async with asyncio.timeout(SEARCH_SECONDS):
-                result = await self._memory.execute(Search(vector=vector, scope=scope, limit=limit))
-        except TimeoutError:
-            raise errors.ConnectionError("The memory does not answer in time.") from None
+        result = await self._memory.execute(Search(vector=vector, scope=scope, limit=limit))
+        if self._memory.made_anew:
+            self.wake()
         match result:
             case Failure(error=error):
                 raise error
@@ -295,7 +324,9 @@ class Recollection:
                 return tuple(Prior.model_validate(each.model_dump()) for each in found)
 
     async def _catch_up(self, thread_id: ThreadId) -> None:
-        """Wait until nothing of the thread waits, or until patience ends."""
+        """Wait until nothing of the thread waits, or until patience ends; not where it is in vain."""
+        if self.lagging:
+            return
         self.wake()
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):

@@ -5,6 +5,10 @@ Another server may have been first: then the journal says so, the room reads aga
 again; it never overwrites. Only once a batch is durable are its frames published and its effects
 performed, in this order, under the room's lock.
 
+A commit that raises may be durable all the same. Then its room is in doubt: it reads again, by itself
+as soon as the journal answers, and what turns out to be durable is published and followed up as if it
+had never been in doubt.
+
 `Rooms.perform` is not undone by a caller that goes away: what was begun is finished.
 """
 
@@ -12,9 +16,11 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from machines.conversation import decide, may_read, no_such_thread, open_thread
 from machines.draft import CONTEXT_MESSAGES, Decision
@@ -31,12 +37,12 @@ from machines.models.commands import (
 )
 from machines.models.domain import Thread
 from machines.models.effects import RunEffect
-from machines.models.errors import ChorusError, JournalConflict
+from machines.models.errors import ChorusError, JournalConflict, RequestRefused, StorageError
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, thread_stream
 from machines.models.journal import Batch, JournalEntry, RememberedReply, ThreadView
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from server.broadcast import Broadcast
-from server.presenter import live_entry
+from server.presenter import LiveEntry
 from storage.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -64,6 +70,25 @@ class Outcome:
     """What it came to is durable, and it is refused all the same (a vote that came too late)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A batch whose commit raised: only the journal knows whether it is durable."""
+
+    batch: Batch
+    effects: tuple[RunEffect, ...]
+
+    def is_cleared_by(self, entry: JournalEntry) -> bool:
+        """Whether this is the batch's first entry in its thread; then all of it is durable."""
+        for draft in self.batch.entries:
+            if draft.stream == entry.stream:
+                return (
+                    entry.seq == self.batch.expected[draft.stream] + 1
+                    and (entry.type, entry.kind, entry.at) == (draft.type, draft.kind, draft.at)
+                    and (entry.by, entry.request_id) == (draft.by, draft.request_id)
+                )
+        return False
+
+
 @dataclass(slots=True)
 class _Room:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -71,6 +96,8 @@ class _Room:
     """None where the journal must be read first."""
     published: int | None = None
     """Number of the last entry that followers were given; None where nothing was yet."""
+    doubt: _Doubt | None = None
+    """The last commit, where nobody knows yet what became of it."""
     users: int = 0
     """Who is in it, or waits for its lock: a room in use is not forgotten."""
     weight: int = 0
@@ -108,6 +135,7 @@ class Rooms:
         self._weight = 0
         self._afterwards: list[Afterwards] = []
         self._under_way: set[asyncio.Task[Outcome]] = set()
+        self._doubted: asyncio.Queue[ThreadId] = asyncio.Queue()
 
     def then(self, afterwards: Afterwards) -> None:
         """Be told of every durable batch, in order."""
@@ -137,12 +165,18 @@ class Rooms:
             RequestRefused, InvalidTransition: nothing changed.
             JournalError: nothing is durable; JournalConflict where `reply` was given meanwhile.
         """
-        return await self._finish(self._perform(thread_id, lambda ids, _: make(ids), reply))
+
+        def with_ids(view: ThreadView) -> ThreadCommand:
+            # An archiving or a leaving co-author may start a run for each message that waits.
+            return make(tuple(self._new_id() for _ in range(2 * len(view.pending) + 4)))
+
+        return await self._finish(self._perform(thread_id, with_ids, reply))
 
     async def perform_seeing(
-        self, thread_id: ThreadId, make: Callable[[tuple[str, ...], ThreadView], ThreadCommand]
+        self, thread_id: ThreadId, make: Callable[[ThreadView], ThreadCommand]
     ) -> Outcome:
-        """As `perform`, for a command that depends on the thread as it is at that very moment.
+        """As `perform`, for a command that depends on the thread as it is at that very moment, and
+        that creates nothing.
 
         What `make` raises is raised here, and nothing changed.
         """
@@ -174,6 +208,22 @@ class Rooms:
         """Code points of text that are kept between commands."""
         return self._weight
 
+    async def run(self) -> None:
+        """Read the rooms that are in doubt again once the journal answers, until cancelled."""
+        patient = AsyncRetrying(
+            retry=retry_if_exception(
+                lambda error: isinstance(error, StorageError) and error.retryable
+            ),
+            wait=wait_exponential_jitter(multiplier=0.2, max=5),
+            reraise=True,
+        )
+        while True:
+            thread_id = await self._doubted.get()
+            try:
+                await patient(self._clear_up, thread_id)
+            except Exception:
+                log.exception("what became of a commit will show at the next request")
+
     async def drain(self) -> None:
         """Wait for what is under way; for an orderly end."""
         while self._under_way:
@@ -194,14 +244,13 @@ class Rooms:
     async def _perform(
         self,
         thread_id: ThreadId,
-        make: Callable[[tuple[str, ...], ThreadView], ThreadCommand],
+        make: Callable[[ThreadView], ThreadCommand],
         reply: RememberedReply | None,
     ) -> Outcome:
         async with self._inside(thread_id) as room:
             for race in range(MAX_RACES):
                 facts = room.facts or await self._read(room, thread_id)
-                ids = tuple(self._new_id() for _ in range(2 * len(facts.view.pending) + 4))
-                command = make(ids, facts.view)
+                command = make(facts.view)
                 named = await self._named(facts, command)
                 decision = decide(named, command, self._policy)
                 try:
@@ -210,10 +259,6 @@ class Rooms:
                     room.facts = None
                     if race + 1 == MAX_RACES or (reply and await self._answered(reply)):
                         raise
-                except ChorusError:
-                    # Whether the batch was written is not known: the journal knows.
-                    room.facts = None
-                    raise
         raise AssertionError("the last race raises")
 
     async def _commit(
@@ -234,15 +279,23 @@ class Rooms:
             batch = decision.batch.model_copy(update={"reply": reply})
         else:
             batch = decision.batch
-        committed = await self._journal.commit(batch)
+        try:
+            committed = await self._journal.commit(batch)
+        except JournalConflict:
+            raise
+        except ChorusError:
+            room.facts = None
+            room.published = batch.expected[thread_stream(thread_id)]
+            room.doubt = _Doubt(batch, decision.effects)
+            self._doubted.put_nowait(thread_id)
+            raise
         room.facts = decision.facts
         try:
             self._publish(room, decision.facts.view, committed.entries)
         except Exception:
             # It is durable: what follows must follow, and followers notice a gap and come again.
             log.exception("entries could not be published")
-        for each in self._afterwards:
-            each.after_commit(batch, decision.effects, thread_id)
+        self._follow_up(thread_id, batch, decision.effects)
         return Outcome(
             thread_id=thread_id,
             seq=decision.facts.view.head_seq,
@@ -251,13 +304,25 @@ class Rooms:
             refused=decision.refused,
         )
 
+    def _follow_up(self, thread_id: ThreadId, batch: Batch, effects: tuple[RunEffect, ...]) -> None:
+        for each in self._afterwards:
+            each.after_commit(batch, effects, thread_id)
+
+    async def _clear_up(self, thread_id: ThreadId) -> None:
+        """Find out what became of a commit, unless a request has meanwhile. Raises JournalError."""
+        async with self._inside(thread_id) as room:
+            if room.doubt is not None:
+                with suppress(RequestRefused):
+                    await self._read(room, thread_id)
+
     def _publish(self, room: _Room, view: ThreadView, entries: tuple[JournalEntry, ...]) -> None:
         room.published = entries[-1].seq
-        self._broadcast.publish(view.thread, [live_entry(entry) for entry in entries])
+        self._broadcast.publish(view.thread, map(LiveEntry, entries))
 
     async def _read(self, room: _Room, thread_id: ThreadId) -> Facts:
         view = await self._journal.thread_view(thread_id)
         if view is None:
+            room.doubt = room.published = None
             raise no_such_thread()
         await self._publish_missed(room, view)
         recent = await self._journal.recent_messages(
@@ -267,8 +332,9 @@ class Rooms:
         return room.facts
 
     async def _publish_missed(self, room: _Room, view: ThreadView) -> None:
-        """Entries that became durable without this room: another writer's, or a commit whose
-        outcome was not known. Followers get them before anything newer."""
+        """Entries that became durable without this room: another writer's, or those of a commit that
+        is in doubt. Followers get them before anything newer, and what is ours is followed up."""
+        is_ours = False
         while room.published is not None and room.published < view.head_seq:
             page = await self._journal.entries(
                 thread_stream(view.thread.id),
@@ -276,7 +342,12 @@ class Rooms:
                 limit=view.head_seq - room.published,
                 max_bytes=MAX_EVENTS_PAGE_BYTES,
             )
+            if room.doubt is not None and room.doubt.is_cleared_by(page.entries[0]):
+                is_ours = True
             self._publish(room, view, page.entries)
+        doubt, room.doubt = room.doubt, None
+        if doubt is not None and is_ours:
+            self._follow_up(view.thread.id, doubt.batch, doubt.effects)
 
     async def _named(self, facts: Facts, command: ThreadCommand) -> Facts:
         """Add the message or run that the command names, where it is not in the view."""
@@ -332,7 +403,7 @@ class Rooms:
         for thread_id, room in tuple(self._rooms.items()):
             if len(self._rooms) <= MAX_ROOMS and self._weight <= MAX_KEPT_CHARACTERS:
                 return
-            if room.users == 0:
+            if room.users == 0 and room.doubt is None:
                 del self._rooms[thread_id]
                 self._weight -= room.weight
 

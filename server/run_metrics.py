@@ -38,6 +38,10 @@ class RunMetrics:
             seconds = max((entry.at - began).total_seconds(), 0.0)
             self._metrics.step_completed(str(entry.data["step"]), seconds)
             self._count_tokens(entry.data.get("usage"))
+        elif entry.kind == "recovering":
+            for taken in entry.transitions:
+                if taken.machine == "chorus":
+                    self._metrics.run_recovers(taken.event)
         elif entry.kind in _ENDS:
             self._started.pop(run_id, None)
             self._metrics.run_ended(entry.kind)

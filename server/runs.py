@@ -7,9 +7,11 @@ means, and refuses it if it comes too late.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import assert_never
+from datetime import datetime
+from functools import partial
+from typing import ParamSpec, TypedDict, TypeVar, assert_never
 
 from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
@@ -49,10 +51,11 @@ from machines.models.events import (
 )
 from machines.models.ids import PublicKey, RunId, ThreadId
 from machines.models.journal import RetryTimer, ThreadView
-from machines.models.outputs import Prior
+from machines.models.outputs import Prior, StepEnum
 from machines.quoting import clipped, fair_limit
 from server.broadcast import Broadcast, Delta
-from server.frames import encode_server_frame
+from server.frames import DeltaEncoder
+from server.gathering import Gathering
 from server.llm import AttemptDelayed, AttemptFailed, LanguageModel
 from server.recollection import Recollection
 from server.rooms import Rooms
@@ -60,8 +63,14 @@ from server.world import World
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 GATHER_SECONDS = 0.03
 """Text is gathered so long before it is sent: a frame for each token would cost more than it is."""
+
+RECOVERED = 64
+"""Runs that are taken up again at the same time: they share commits, and hold up nobody for long."""
 
 RECALLED = 32
 """Priors that a search brings; a run takes the best that it does not have yet."""
@@ -70,12 +79,17 @@ RECALLED_CHARACTERS = 64_000
 """Code points of all priors of one search; the longest give way. A run's entries repeat them, and a
 prompt quotes less."""
 
-RECALL_SECONDS = 10.0
-"""A search that takes longer counts as no search: the step says that memory is unavailable."""
-
 
 class _AudienceGrew(Exception):
     """The thread has a co-author whom a search did not reckon with."""
+
+
+class _AboutAttempt(TypedDict):
+    run_id: RunId
+    step: StepEnum
+    iteration: int
+    attempt: int
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -83,9 +97,18 @@ class _Stream:
     """The text of an attempt, as far as the followers have it."""
 
     call: AICall
-    sent: str = ""
+    encoder: DeltaEncoder | None = None
+    """Made for the first piece that somebody follows."""
+    sent: list[str] = field(default_factory=list)
+    length: int = 0
+    """Code points that were sent."""
     gathered: list[str] = field(default_factory=list)
-    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """Names the text: deltas of the same key are pieces of it."""
+        call = self.call
+        return (call.run_id, call.step.value, call.iteration, call.attempt)
 
 
 class Chorus:
@@ -107,6 +130,7 @@ class Chorus:
         self._recollection = recollection
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
         self._streams: dict[RunId, _Stream] = {}
+        self._gathering = Gathering(GATHER_SECONDS, self._flush)
         self._closing = asyncio.Event()
 
     def run(self, effect: RunEffect) -> None:
@@ -134,7 +158,7 @@ class Chorus:
             run.iteration,
             run.attempt,
         )
-        return stream.sent if same else ""
+        return "".join(stream.sent) if same else ""
 
     def is_idle(self, run: ChorusState) -> bool:
         """Whether the run waits for an effect that nobody performs."""
@@ -143,21 +167,23 @@ class Chorus:
 
     async def recover(self, runs: tuple[ChorusState, ...]) -> None:
         """Let unfinished runs go on after a start: what was under way is nobody's any more."""
-        for run in runs:
-            if not self.is_idle(run):
-                continue
-            event = StateLost(
-                run_id=run.id,
-                step=run.current_step,
-                iteration=run.iteration,
-                attempt=run.attempt,
-                at=self._world.now(),
-            )
-            try:
-                await self._advance(run.thread_id, run.id, event)
-            except Exception:
-                # One damaged thread must not keep the others from going on.
-                log.exception("a run could not be taken up again")
+        idle = [run for run in runs if self.is_idle(run)]
+        for some in (idle[begin : begin + RECOVERED] for begin in range(0, len(idle), RECOVERED)):
+            await asyncio.gather(*map(self._take_up, some))
+
+    async def _take_up(self, run: ChorusState) -> None:
+        event = StateLost(
+            run_id=run.id,
+            step=run.current_step,
+            iteration=run.iteration,
+            attempt=run.attempt,
+            at=self._world.now(),
+        )
+        try:
+            await self._advance(run.thread_id, run.id, event)
+        except Exception:
+            # One damaged thread must not keep the others from going on.
+            log.exception("a run could not be taken up again")
 
     async def close(self) -> None:
         """Stop what is under way; the runs stay as they are and go on after the next start."""
@@ -218,17 +244,13 @@ class Chorus:
         stream = self._streams[call.run_id] = _Stream(call)
         event: EffectResult
         try:
-            answer = await self._model.answer(call, lambda text: self._gather(stream, text))
+            answer = await self._model.answer(call, partial(self._gather, stream))
         except AttemptFailed as failed:
             self._flush(stream)
             event = self._failure(call, failed.error, failed.partial or None)
         except AttemptDelayed as delayed:
             event = events.AttemptDelayed(
-                run_id=call.run_id,
-                step=call.step,
-                iteration=call.iteration,
-                attempt=call.attempt,
-                at=self._world.now(),
+                **self._about(call),
                 code=delayed.error.code,
                 message=delayed.error.message,
                 wait_ms=delayed.wait_ms,
@@ -238,11 +260,7 @@ class Chorus:
             if answer.dropped:
                 log.info("the model invented %d labels; they were dropped", len(answer.dropped))
             event = StepCompleted(
-                run_id=call.run_id,
-                step=call.step,
-                iteration=call.iteration,
-                attempt=call.attempt,
-                at=self._world.now(),
+                **self._about(call),
                 text=answer.text,
                 output=answer.output,
                 usage=answer.usage,
@@ -257,7 +275,7 @@ class Chorus:
 
     async def _recall(self, effect: RecallPriors) -> None:
         while True:
-            view = await self._rooms.view(effect.thread_id)
+            view = await _patiently(self._rooms.view, effect.thread_id)
             if view is None:
                 raise StateError("The thread of a run is gone.")
             event = await self._priors_for(effect, view.thread)
@@ -276,24 +294,17 @@ class Chorus:
         priors: tuple[Prior, ...] = ()
         available = True
         try:
-            async with asyncio.timeout(RECALL_SECONDS):
-                priors = await self._recollection.recall(
-                    thread, effect.query, exclude=effect.exclude, limit=RECALLED
-                )
-        except (ChorusError, TimeoutError) as error:
+            priors = await self._recollection.recall(
+                thread, effect.query, exclude=effect.exclude, limit=RECALLED
+            )
+        except ChorusError as error:
             log.warning("memory is unavailable for a run: %s", type(error).__name__)
             available = False
         except Exception:
             log.exception("memory failed for a run")
             available = False
         return PriorsRetrieved(
-            run_id=effect.run_id,
-            step=effect.step,
-            iteration=effect.iteration,
-            attempt=effect.attempt,
-            at=self._world.now(),
-            priors=_within_bounds(priors),
-            available=available,
+            **self._about(effect), priors=_within_bounds(priors), available=available
         )
 
     def _failure(
@@ -301,11 +312,7 @@ class Chorus:
     ) -> AIFailed | NetworkFailed:
         kind = AIFailed if isinstance(error, AIError) else NetworkFailed
         return kind(
-            run_id=call.run_id,
-            step=call.step,
-            iteration=call.iteration,
-            attempt=call.attempt,
-            at=self._world.now(),
+            **self._about(call),
             code=error.code,
             message=error.message,
             retryable=error.retryable,
@@ -316,14 +323,18 @@ class Chorus:
 
     async def retry(self, timer: RetryTimer) -> bool:
         """The wait after a failed attempt is over; whether the run took notice."""
-        event = RetryDue(
-            run_id=timer.run_id,
-            step=timer.step,
-            iteration=timer.iteration,
-            attempt=timer.attempt,
-            at=self._world.now(),
-        )
+        event = RetryDue(**self._about(timer))
         return await self._advance(timer.thread_id, timer.run_id, event)
+
+    def _about(self, attempt: AICall | RecallPriors | RetryTimer) -> _AboutAttempt:
+        """What every event of an attempt begins with; it happens now."""
+        return {
+            "run_id": attempt.run_id,
+            "step": attempt.step,
+            "iteration": attempt.iteration,
+            "attempt": attempt.attempt,
+            "at": self._world.now(),
+        }
 
     async def _advance(
         self,
@@ -339,24 +350,13 @@ class Chorus:
         not of `only_for`; the room's lock makes that certain.
         """
 
-        def command(ids: tuple[str, ...], view: ThreadView) -> AdvanceRun:
+        def command(view: ThreadView) -> AdvanceRun:
             if only_for is not None and not only_for.issuperset(view.thread.co_authors):
                 raise _AudienceGrew
-            return AdvanceRun(
-                thread_id=thread_id, at=event.at, by=None, ids=ids, run_id=run_id, event=event
-            )
+            return AdvanceRun(thread_id=thread_id, at=event.at, by=None, run_id=run_id, event=event)
 
-        patient = AsyncRetrying(
-            retry=retry_if_exception(
-                lambda error: isinstance(error, JournalError | JournalConflict) and error.retryable
-            ),
-            wait=wait_exponential_jitter(multiplier=0.2, max=5),
-            reraise=True,
-        )
         try:
-            async for attempt in patient:
-                with attempt:
-                    await self._rooms.perform_seeing(thread_id, command)
+            await _patiently(self._rooms.perform_seeing, thread_id, command)
         except (InvalidTransition, RequestRefused) as refusal:
             # Late or repeated: the run has moved on without it, and nothing changed.
             log.debug("%s of a run came too late: %s", event.event, refusal.code)
@@ -366,47 +366,64 @@ class Chorus:
     # Streaming
 
     def _gather(self, stream: _Stream, text: str) -> None:
+        if not stream.gathered:
+            self._gathering.add(stream)
         stream.gathered.append(text)
-        if stream.timer is None:
-            loop = asyncio.get_running_loop()
-            stream.timer = loop.call_later(GATHER_SECONDS, self._flush, stream)
 
     def _flush(self, stream: _Stream) -> None:
-        if stream.timer is not None:
-            stream.timer.cancel()
-            stream.timer = None
+        """Send what was gathered, if it was neither sent nor given up before its time."""
         text = "".join(stream.gathered)
         stream.gathered.clear()
         if not text:
             return
-        call, offset = stream.call, len(stream.sent)
-        stream.sent += text
-        if not self._broadcast.has_followers(call.thread_id):
-            return
-        frame = frames.ChorusResponseFrame(
-            thread_id=call.thread_id,
-            data=frames.StepDelta(
-                run_id=call.run_id,
-                message_id=call.message_id,
-                step=call.step,
-                iteration=call.iteration,
-                attempt=call.attempt,
-                offset=offset,
-                text=text,
-            ),
-        )
-        delta = Delta(
-            key=(call.run_id, call.step.value, call.iteration, call.attempt),
-            offset=offset,
-            text=text,
-            encoded=encode_server_frame(frame),
-        )
-        self._broadcast.publish_delta(call.thread_id, delta)
+        call, offset = stream.call, stream.length
+        stream.sent.append(text)
+        stream.length += len(text)
+        if self._broadcast.has_followers(call.thread_id):
+            stream.encoder = stream.encoder or _encoder(call)
+            delta = Delta(stream.key, offset, text, stream.encoder.encode(offset, text))
+            self._broadcast.publish_delta(call.thread_id, delta)
 
     def _forget_stream(self, run_id: RunId) -> None:
         stream = self._streams.pop(run_id, None)
-        if stream is not None and stream.timer is not None:
-            stream.timer.cancel()
+        if stream is not None:
+            stream.gathered.clear()
+
+
+def _encoder(call: AICall) -> DeltaEncoder:
+    delta = frames.StepDelta(
+        run_id=call.run_id,
+        message_id=call.message_id,
+        step=call.step,
+        iteration=call.iteration,
+        attempt=call.attempt,
+        offset=0,
+        text="",
+    )
+    return DeltaEncoder(call.thread_id, delta)
+
+
+async def _patiently(
+    call: Callable[P, Coroutine[object, object, T]], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """What a call gives; it is made again while the journal is away."""
+    try:
+        return await call(*args, **kwargs)
+    except (JournalError, JournalConflict) as error:
+        if not _is_passing(error):
+            raise
+    # The retrying machinery costs more than a command: it is made when it is needed.
+    patient = AsyncRetrying(
+        retry=retry_if_exception(_is_passing),
+        wait=wait_exponential_jitter(multiplier=0.2, max=5),
+        reraise=True,
+    )
+    return await patient(call, *args, **kwargs)
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether the journal may take later what it did not take now."""
+    return isinstance(error, JournalError | JournalConflict) and error.retryable
 
 
 def _current_task() -> asyncio.Task[None]:

@@ -1,7 +1,7 @@
 """What a timer does when its time comes: an event for a run, a message or a session.
 
 A timer that finds nothing to change (the run was stopped meanwhile) is dropped; one whose event
-could not be made durable is tried again.
+could not be made durable, or that met a defect, is tried again.
 """
 
 import logging
@@ -24,6 +24,7 @@ from storage.journal import Journal
 log = logging.getLogger(__name__)
 
 AGAIN = timedelta(seconds=1)
+AFTER_A_DEFECT = timedelta(minutes=1)
 
 
 class Wakeups:
@@ -69,8 +70,15 @@ class Wakeups:
                 await self._journal.drop_timer(row)
         except StorageError as error:
             log.warning("a timer is tried again: %s", error.message)
-            if self.timers.is_set(row):
-                self.timers.set_at(row, self._world.now() + AGAIN)
+            self._set_again(row, AGAIN)
+        except Exception:
+            log.exception("the timer %s failed; it is tried again", row.timer.timer)
+            self._set_again(row, AFTER_A_DEFECT)
+
+    def _set_again(self, row: TimerRow, wait: timedelta) -> None:
+        """Unless it was moved or taken meanwhile."""
+        if self.timers.is_set(row):
+            self.timers.set_at(row, self._world.now() + wait)
 
     async def _perform(self, row: TimerRow) -> bool:
         """Whether it changed anything; then its row went with the change."""

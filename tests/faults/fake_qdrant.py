@@ -24,6 +24,9 @@ class Failing(StrEnum):
     """It takes the request, and never answers."""
     TOO_MANY_REQUESTS = "answers 429"
     SERVER_ERROR = "answers 500"
+    KEY_REFUSED = "answers 401"
+    READ_ONLY = "answers 500 to writes"
+    """As a server whose disk is full."""
     LOSES_THE_ANSWER = "carries out, and loses the answer"
     """Of every other request."""
 
@@ -99,6 +102,12 @@ class FakeQdrant:
                     return web.json_response(
                         {"status": {"error": "slow down"}}, status=429, headers={"Retry-After": "1"}
                     )
+                case Failing.KEY_REFUSED:
+                    self.failed += 1
+                    return web.json_response({"status": {"error": "who are you?"}}, status=401)
+                case Failing.READ_ONLY if not _is_reading(request):
+                    self.failed += 1
+                    return web.json_response({"status": {"error": "no space left"}}, status=500)
                 case Failing.SERVER_ERROR:
                     self.failed += 1
                     return web.json_response({"status": {"error": "sorry"}}, status=500)
@@ -171,6 +180,12 @@ class FakeQdrant:
 
     def _retrieve(self, name: str, body: Json) -> object:
         return self._store.retrieve(name, body["ids"], with_payload=True)
+
+
+def _is_reading(request: web.Request) -> bool:
+    if request.method == "POST":
+        return not request.path.endswith(("/points/batch", "/points/delete"))
+    return request.method == "GET"
 
 
 def _plain(value: object) -> object:

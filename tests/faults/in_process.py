@@ -10,7 +10,7 @@ the line itself is replaced, by one that keeps what it is given. Nothing here ch
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,6 +44,16 @@ UNLIMITED: dict[str, Any] = {
     "sign_ins_per_minute": 0,
     "connections_per_user": 0,
 }
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait for something that nobody is told of."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not await condition():  # noqa: ASYNC110 - so there is no event to wait for
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"it never came that {what}")
 
 
 class Line:

@@ -27,7 +27,7 @@ Change = Callable[[], Awaitable[None]]
 
 @scenario("qdrant server", patient=True)
 async def server_fails(campaign: Campaign) -> None:
-    """A Qdrant server that refuses, stalls, answers 429 and 500, loses answers, disappears."""
+    """A Qdrant server that refuses, stalls, answers errors, loses answers or all it has, disappears."""
     outage, gone = (3.0, 5.0) if campaign.short else (8.0, 60.0)
     dice = random.Random(campaign.random.random())
     async with (
@@ -43,7 +43,7 @@ async def server_fails(campaign: Campaign) -> None:
                 _set(qdrant, None),
                 outage,
                 # What is carried out and not told is told at the second try.
-                searchable=failing is Failing.LOSES_THE_ANSWER,
+                searchable=failing in {Failing.LOSES_THE_ANSWER, Failing.READ_ONLY},
             )
         await memory_away(
             campaign, life, "qdrant: disappears", qdrant.disappear, qdrant.appear, gone
@@ -56,6 +56,12 @@ async def server_fails(campaign: Campaign) -> None:
         await memory_away(
             campaign, life, "qdrant: comes back empty", qdrant.disappear, reappear_empty, outage
         )
+        with campaign.fault("qdrant: loses its collections while it runs"):
+            await life.load.work(1)
+            qdrant.lose_everything()
+            await life.load.alice.search()
+            await until_caught_up(life)
+            await life.load.work(1)
         await close_clean(life, campaign)
 
 

@@ -1,4 +1,5 @@
-"""A stateful test of the whole server against `model.Model`: people, requests, drops, restarts.
+"""A stateful test of the whole server against `model.Model`: people, requests, drops, restarts, and
+commits that are durable and raise.
 
 Hypothesis chooses what happens next, and tells the story of what failed. After each step the
 invariants of DESIGN are held against what the server shows its people:
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import hypothesis
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -35,6 +37,7 @@ from server.app import Services
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.fuzz import Complaints
 from tests.faults.in_process import Caller, Clock, open_house
+from tests.faults.lossy import Lossy
 from tests.faults.model import Message, Model, Request, Thread
 from tests.integration.client import Frame, Identity, new_id
 
@@ -46,6 +49,7 @@ STEPS_IN_SHORT: Final = 30
 
 PROMPTS: Final = ("HOLD this", "FAIL at this", "What is it?")
 DECISIONS: Final = (*["approve_message"] * 4, "reject_message", "withdraw_message")
+DISTURBANCES: Final = (*["drop"] * 3, *["lose an answer"] * 3, "restart", "days pass")
 ARCHIVE: Final = "(archive)"
 LONGER_THAN_AN_APPROVAL: Final = timedelta(days=8)
 
@@ -90,6 +94,7 @@ class House(RuleBasedStateMachine):
         logging.getLogger().addHandler(self.complaints)
         self.last: tuple[Person, str, str, dict[str, Any], Frame] | None = None
         self.services: Services
+        self.lossy: Lossy
         self.opened: AbstractAsyncContextManager[Services]
         self.people: list[Person] = []
         self.touched: set[str] = set()
@@ -189,10 +194,13 @@ class House(RuleBasedStateMachine):
         else:
             assert again == reply
 
-    @rule(what=st.sampled_from(("drop", "drop", "drop", "restart", "days pass")), who=ANYBODY)
+    @rule(what=st.sampled_from(DISTURBANCES), who=ANYBODY)
     def disturb(self, what: str, who: int) -> None:
-        """A connection is cut, the server ends and starts again, or it stands still for a week."""
+        """A connection is cut, the server ends and starts again, or it stands still for a week; or
+        of the next commit in a thread nobody is told that it is durable."""
         match what:
+            case "lose an answer":
+                self.lossy.silenced = 1
             case "drop":
                 self._drop_and_resume(self.people[who % PEOPLE])
             case "restart":
@@ -293,6 +301,7 @@ class House(RuleBasedStateMachine):
             pending_per_thread=0,
         )
         self.services = await self.opened.__aenter__()
+        self.lossy = Lossy(self.services.journal, pytest.MonkeyPatch())
 
     def _restart(self) -> None:
         for caller in (*self.lookers.values(), *(each.caller for each in self.people)):
@@ -334,8 +343,24 @@ class House(RuleBasedStateMachine):
     def _send(self, person: Person, type_: str, **data: Any) -> Frame:
         request_id = new_id()
         reply: Frame = self._do(person.caller.ask(type_, request_id=request_id, **data))
+        if answer_of(reply) == "storage_unavailable":
+            # It asks again, as PROTOCOL says, and everybody is shown what nobody was told of.
+            reply = self._do(person.caller.ask(type_, request_id=request_id, **data))
+            self._do(self._until_shown(reply["data"]))
         self.last = (person, request_id, type_, data, reply)
         return reply
+
+    async def _until_shown(self, accepted: dict[str, Any]) -> None:
+        """Wait until those who follow a thread were shown what a request came to."""
+        for person in self.people:
+            if person.follows is not None and person.follows == accepted.get("thread_id"):
+                await person.caller.line.until(
+                    lambda frame: (
+                        frame.get("seq") == accepted["seq"]
+                        and frame.get("thread_id") == accepted["thread_id"]
+                    ),
+                    f"entry {accepted['seq']} of the thread {accepted['thread_id']}",
+                )
 
     def _request(self, person: Person, request: Request, **data: Any) -> Frame:
         """Send what the model is asked as well; both must say the same."""

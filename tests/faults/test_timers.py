@@ -4,11 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from machines.models.ids import MessageId, RunId, ThreadId, TimerId
 from machines.models.journal import ApprovalTimer, RetryTimer, TimerRow
 from machines.models.outputs import StepEnum
+from server.rooms import MakeCommand, Outcome
 from server.timers import Timers
+from tests.faults.in_process import Caller, open_house
+from tests.integration.client import Identity
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -103,3 +110,29 @@ async def test_a_timer_that_was_moved_fires_at_its_last_place_alone() -> None:
         assert await clocks.look() == []
         clocks.pass_by(2 * HOUR)
         assert await clocks.look() == ["deadline"]
+
+
+async def test_a_deadline_that_meets_a_defect_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.wakeups.AFTER_A_DEFECT", timedelta(milliseconds=20))
+    async with open_house(tmp_path, approval_days=1e-5) as services:
+        failing = asyncio.Event()
+        perform = services.rooms.perform
+
+        async def perform_or_fail(thread_id: ThreadId, make: MakeCommand, *rest: Any) -> Outcome:
+            if not failing.is_set() and not rest:  # a timer's, which has no reply to remember
+                failing.set()
+                raise ZeroDivisionError
+            return await perform(thread_id, make, *rest)
+
+        monkeypatch.setattr(services.rooms, "perform", perform_or_fail)
+        alice = await Caller(services).sign_in(Identity())
+        thread = await alice.get("create_thread", name="Open", visibility="public")
+        await alice.get("get_thread", thread_id=thread["thread_id"])
+        outsider = await Caller(services).sign_in(Identity())
+        await outsider.get("submit_prompt", thread_id=thread["thread_id"], prompt="Let me in.")
+        await alice.line.until(
+            lambda each: each["data"].get("kind") == "message_expired", "the end of the deadline"
+        )
+        assert failing.is_set()

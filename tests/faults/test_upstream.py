@@ -8,10 +8,26 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from server.llm_openai import open_client
+from server.patience import Patience
 from tests.conftest import Tally
-from tests.faults.breaking import QUICK_BREAKER, breaking, delayed_over_a_restart
-from tests.faults.upstream import UNREACHABLE, meet_all, reach_in_vain
+from tests.faults.breaking import (
+    LONG_ENOUGH,
+    QUICK_BREAKER,
+    breaking,
+    delayed_over_a_restart,
+)
+from tests.faults.follower import Follower, house_before
+from tests.faults.upstream import (
+    UNREACHABLE,
+    certified,
+    for_this_machine,
+    meet_all,
+    reach_in_vain,
+)
 from tests.faults.upstream_faults import FAULTS, Fault
+from tests.integration.obedient_model import obedient_model
+from tests.integration.scripted_endpoint import refuses
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -38,6 +54,13 @@ async def test_an_endpoint_that_cannot_be_reached_fails_the_run_in_the_end(
     await reach_in_vain(name, tmp_path)
 
 
+async def test_an_authority_that_ssl_cert_file_names_is_trusted_on_this_machine_too() -> None:
+    async with certified(for_this_machine, known=True)() as url:
+        client = open_client(url, None)
+        assert await client.get("/models", cast_to=object) == {}
+        await client.close()
+
+
 async def test_a_dead_endpoint_is_spared_and_costs_no_run_its_attempts(tmp_path: Path) -> None:
     spared = await breaking(tmp_path)
     assert spared.finished == 12, f"runs failed though attempts were left: {spared}"
@@ -51,3 +74,23 @@ async def test_a_dead_endpoint_is_spared_and_costs_no_run_its_attempts(tmp_path:
 async def test_a_delayed_attempt_is_made_after_a_restart(tmp_path: Path) -> None:
     ended = await delayed_over_a_restart(tmp_path)
     assert ended["status"] == "finished", ended
+
+
+async def test_operators_see_a_dead_endpoint_and_the_runs_that_wait_for_it(tmp_path: Path) -> None:
+    patience = Patience(backoff_base_ms=20, breaker=LONG_ENOUGH)
+    async with obedient_model() as model, house_before(model.url, tmp_path, patience) as services:
+        assert b'chorus_breaker_state{state="closed"} 1.0' in services.metrics.text()
+        prompt = "Does anybody see this?"
+        model.plan(prompt, "action", refuses(503))
+        run = await Follower(services, prompt).ask()
+        await run.delayed()
+        told = services.metrics.text().decode().splitlines()
+        for line in (
+            'chorus_breaker_state{state="closed"} 0.0',
+            'chorus_breaker_state{state="open"} 1.0',
+            'chorus_run_recoveries_total{cause="ai_failed"} 1.0',
+            'chorus_run_recoveries_total{cause="attempt_delayed"} 1.0',
+        ):
+            assert line in told
+        await run.end()
+        assert b'chorus_breaker_state{state="closed"} 1.0' in services.metrics.text()

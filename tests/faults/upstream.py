@@ -7,10 +7,17 @@ keeps and what the model read must be as `tests.faults.upstream_faults` says.
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+
+import pytest
+import trustme
+from aiohttp import web
 
 from server.app import Services
 from tests.faults.campaign import Campaign, scenario
@@ -19,6 +26,7 @@ from tests.faults.upstream_faults import (
     FAMILIES,
     FAULTS,
     HASTY,
+    REJECTED,
     UNAVAILABLE,
     Fault,
     hangs_up,
@@ -112,6 +120,7 @@ def _check_recovering(fault: Fault, data: Data, *, attempt: int) -> None:
 def _check_end(fault: Fault, data: Data, edge: str) -> None:
     assert (data["status"], data["step"], data["code"]) == ("failed", fault.step, fault.code), data
     assert edges_of(data) == [edge]
+    assert fault.says in data["message"], data["message"]
     _check_words(data)
     _check_partial(fault, data)
 
@@ -158,6 +167,9 @@ async def _outcome(fault: Fault, services: Services, model: ObedientModel) -> st
 
 # --- Endpoints that cannot be reached ------------------------------------------------------------
 
+Endpoint = Callable[[], AbstractAsyncContextManager[str]]
+"""Something that listens, or does not, for a while; gives its address."""
+
 
 @asynccontextmanager
 async def _deaf_port(answer: bytes) -> AsyncIterator[int]:
@@ -201,23 +213,114 @@ async def handshake_cut() -> AsyncIterator[str]:
         yield f"https://127.0.0.1:{port}/v1"
 
 
-UNREACHABLE: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[str]]]] = {
-    "connection refused": refused,
-    "DNS": unknown_name,
-    "TLS: the other side speaks none": no_tls,
-    "TLS: cut in the handshake": handshake_cut,
+def certified(issue: Callable[[trustme.CA], trustme.LeafCert], *, known: bool) -> Endpoint:
+    """An endpoint that speaks TLS with this certificate; `known`: its authority is trusted here."""
+
+    @asynccontextmanager
+    async def listening() -> AsyncIterator[str]:
+        authority = await asyncio.to_thread(trustme.CA)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        (await asyncio.to_thread(issue, authority)).configure_cert(context)
+        async with AsyncExitStack() as stack:
+            trusted = stack.enter_context(authority.cert_pem.tempfile())
+            if known:
+                patch = stack.enter_context(pytest.MonkeyPatch.context())
+                patch.setenv("SSL_CERT_FILE", trusted)
+            yield await stack.enter_async_context(tls_endpoint(context))
+
+    return listening
+
+
+@asynccontextmanager
+async def tls_endpoint(context: ssl.SSLContext) -> AsyncIterator[str]:
+    """What answers `{}` to every request, over TLS."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        yield f"https://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+
+
+def for_this_machine(authority: trustme.CA) -> trustme.LeafCert:
+    """A certificate as it should be."""
+    return authority.issue_cert("127.0.0.1")
+
+
+def for_another_name(authority: trustme.CA) -> trustme.LeafCert:
+    """A certificate of somebody else."""
+    return authority.issue_cert("models.example.org")
+
+
+def for_the_past(authority: trustme.CA) -> trustme.LeafCert:
+    """A certificate that nobody renewed."""
+    begin = datetime(2001, 1, 1, tzinfo=UTC)
+    return authority.issue_cert("127.0.0.1", not_before=begin, not_after=begin + timedelta(days=90))
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """An endpoint that no request reaches, and what becomes of a run before it."""
+
+    at: Endpoint
+    says: str = "could not be reached"
+    """What people are told, in part."""
+    code: str = UNAVAILABLE
+    retried: bool = True
+
+
+def _untrusted(
+    issue: Callable[[trustme.CA], trustme.LeafCert], says: str, *, known: bool
+) -> Unreachable:
+    """An operator must act: no other attempt can help."""
+    return Unreachable(certified(issue, known=known), says, REJECTED, retried=False)
+
+
+UNREACHABLE: Final[Mapping[str, Unreachable]] = {
+    "connection refused": Unreachable(refused),
+    "DNS": Unreachable(unknown_name),
+    "TLS: the other side speaks none": Unreachable(no_tls),
+    "TLS: cut in the handshake": Unreachable(handshake_cut),
+    "TLS: certificate of an unknown authority": _untrusted(
+        for_this_machine, "SSL_CERT_FILE", known=False
+    ),
+    "TLS: certificate of another name": _untrusted(
+        for_another_name, "is for another name", known=True
+    ),
+    "TLS: certificate that has expired": _untrusted(for_the_past, "has expired", known=True),
 }
 
 
 async def reach_in_vain(name: str, folder: Path) -> None:
     """A run whose endpoint cannot be reached at all. AssertionError says what is wrong."""
-    fault = Fault(name, hangs_up(), edge="network_failed", code=UNAVAILABLE)
-    async with UNREACHABLE[name]() as url, house_before(url, folder, HASTY) as services:
+    there = UNREACHABLE[name]
+    fault = Fault(
+        name,
+        hangs_up(),
+        edge="network_failed",
+        code=there.code,
+        retried=there.retried,
+        says=there.says,
+    )
+    async with there.at() as url, house_before(url, folder, HASTY) as services:
         run = await Follower(services, f"What of {name}?").ask()
         ended = await run.end()
+        recovering = run.entries("recovering")
+        if not there.retried:
+            _check_end(fault, ended, "edge_chorus_network_failed_running_failed")
+            assert recovering == [], "no other attempt could help"
+            return
         _check_end(fault, ended, "edge_chorus_network_failed_running_failed_2")
-        (recovering,) = run.entries("recovering")
-        _check_recovering(fault, recovering, attempt=1)
+        assert len(recovering) == MAX_ATTEMPTS - 1
+        for attempt, each in enumerate(recovering, start=1):
+            _check_recovering(fault, each, attempt=attempt)
 
 
 # --- The campaign --------------------------------------------------------------------------------

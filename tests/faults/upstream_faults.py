@@ -66,6 +66,8 @@ class Fault:
     """What the endpoint asks to wait: the least that a run does."""
     longest_ms: int = LONGEST_WAIT_MS
     patience: Patience = USUAL
+    says: str = ""
+    """What people must be told, in part."""
 
 
 # --- Scripts that only faults need ---------------------------------------------------------------
@@ -198,6 +200,20 @@ def _statuses() -> Sequence[Fault]:
             refuses(429, headers={"retry-after-ms": "350"}),
             code=UNAVAILABLE,
             wait_ms=350,
+        ),
+        Fault(
+            "429 with retry-after of an hour and a half",
+            refuses(429, headers={"retry-after": "5400"}),
+            code=UNAVAILABLE,
+            retried=False,
+            says="try again in 90 minutes",
+        ),
+        Fault(
+            "503 with retry-after of some days",
+            refuses(503, headers={"retry-after": "999999"}),
+            code=UNAVAILABLE,
+            retried=False,
+            says="try again in a day or later",
         ),
         Fault(
             "503 with a retry-after that is no time",

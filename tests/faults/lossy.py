@@ -1,0 +1,49 @@
+"""A journal that loses answers: a commit is durable and raises, or fails, and threads cannot be read."""
+
+import pytest
+
+from machines.models.errors import JournalError
+from machines.models.ids import ThreadId
+from machines.models.journal import Batch, Committed, ThreadView
+from storage.sql_journal import SqlJournal
+
+
+class Lossy:
+    """What a journal does wrong with threads; nothing unless told."""
+
+    def __init__(self, journal: SqlJournal, patch: pytest.MonkeyPatch) -> None:
+        """It is the journal's way until `patch` is undone."""
+        self.silenced = 0
+        """Commits that are durable from now on, and whose success is not told."""
+        self.failing = 0
+        """Commits that fail from now on."""
+        self.unreadable = 0
+        """Reads of a thread that fail from now on."""
+        self.flaky = False
+        """Whether every other read of a thread fails."""
+        self._reads = 0
+        self._commit = journal.commit
+        self._thread_view = journal.thread_view
+        patch.setattr(journal, "commit", self.commit)
+        patch.setattr(journal, "thread_view", self.thread_view)
+
+    async def commit(self, batch: Batch) -> Committed:
+        if not any(stream.startswith("thread:") for stream in batch.expected):
+            return await self._commit(batch)
+        if self.failing:
+            self.failing -= 1
+            raise JournalError("The journal could not commit.")
+        committed = await self._commit(batch)
+        if self.silenced:
+            self.silenced -= 1
+            raise JournalError("The journal could not commit.")
+        return committed
+
+    async def thread_view(self, thread_id: ThreadId) -> ThreadView | None:
+        if self.unreadable:
+            self.unreadable -= 1
+            raise JournalError("The journal cannot be read.")
+        self._reads += 1
+        if self.flaky and self._reads % 2:
+            raise JournalError("The journal cannot be read.")
+        return await self._thread_view(thread_id)
