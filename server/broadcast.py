@@ -8,11 +8,11 @@ follower that is still catching up collects what comes, and drops what it was se
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from machines.conversation import may_read
 from machines.models import server_frames as frames
-from machines.models.domain import Thread
+from machines.models.domain import Thread, Visibility
 from machines.models.ids import PublicKey, ThreadId
 from server.frames import encode_server_frame
 from server.presenter import LiveEntry
@@ -24,8 +24,7 @@ NOTICE_SECONDS = 1.0
 """At most one notice per connection and thread in so many seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """A passing piece of a step's text."""
 
     key: tuple[str, str, int, int]
@@ -144,7 +143,11 @@ class Broadcast:
         last: LiveEntry | None = None
         for entry in entries:
             last = entry
-            for follower, following in tuple(self._threads.get(thread.id, {}).items()):
+            followers = self._threads.get(thread.id)
+            if followers and thread.visibility is Visibility.PUBLIC and entry.is_same_for_all:
+                self._give_all(followers, entry)
+                continue
+            for follower, following in tuple((followers or {}).items()):
                 if following.waiting is None:
                     self._give(follower, following, entry, thread)
                 else:
@@ -160,6 +163,19 @@ class Broadcast:
                 follower.send_delta(delta)
             elif len(following.waiting) < MAX_COLLECTED:
                 following.waiting.append(delta)
+
+    def _give_all(self, followers: dict[Follower, Following], entry: LiveEntry) -> None:
+        """As `_give`, where everybody may read and gets the same: nobody is asked who they are.
+
+        A thread may have thousands of followers: this loop is most of what an entry costs.
+        """
+        seq, text = entry.seq, entry.full
+        for follower, following in tuple(followers.items()):
+            if following.waiting is not None:
+                self._collect(follower, following, entry)
+            elif seq >= following.next_seq:
+                following.next_seq = seq + 1
+                follower.send(text)
 
     def _collect(self, follower: Follower, following: Following, entry: LiveEntry) -> None:
         assert following.waiting is not None  # noqa: S101 - it is catching up
@@ -180,6 +196,8 @@ class Broadcast:
 
     def _drop_strangers(self, thread: Thread) -> None:
         """Who may not read the thread any more has had its last frame."""
+        if thread.visibility is Visibility.PUBLIC:
+            return
         for follower, following in tuple(self._threads.get(thread.id, {}).items()):
             if following.waiting is None and not may_read(thread, follower.public_key):
                 self.unfollow(thread.id, follower)

@@ -163,9 +163,11 @@ def serve(
     if show_settings:
         _show_settings(settings)
         return DONE
-    from server.commands import serve as command
+    from server.collector import at_rest
 
-    with _folder_named(settings):
+    with at_rest(), _folder_named(settings):
+        from server.commands import serve as command
+
         return command.run(settings)
 
 

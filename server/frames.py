@@ -11,6 +11,7 @@ A frame is encoded in two parts, so that the costly one is made once for all who
     envelope(frame.type, data, re=request_id)            # for each request that it answers
 
 and a live frame, which answers nobody, is one text for all followers: `encode_server_frame(frame)`.
+Of the deltas of one attempt even that is done once, but for the text: `DeltaEncoder`.
 """
 
 import re as regex
@@ -19,12 +20,19 @@ from functools import cache
 from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import ErrorDetails, from_json, to_json
 
 from machines.models.errors import ChorusError, ErrorCode, InvalidTransition, RequestRefused
 from machines.models.ids import RequestId, ThreadId
 from machines.models.protocol import REQUEST_ID_PATTERN, REQUESTS, TOO_LARGE, ClientMessage
-from machines.models.server_frames import ErrorData, ErrorFrame, ServerFrame, ServerMessage
+from machines.models.server_frames import (
+    ChorusResponseFrame,
+    ErrorData,
+    ErrorFrame,
+    ServerFrame,
+    ServerMessage,
+    StepDelta,
+)
 
 
 class FrameError(RequestRefused):
@@ -215,6 +223,22 @@ def encode_server_frame(frame: ServerFrame, *, re: RequestId | None = None) -> s
         thread_id=frame.thread_id,
         seq=frame.seq,
     )
+
+
+class DeltaEncoder:
+    """The frames of one attempt's deltas: what is the same in all of them is encoded once."""
+
+    def __init__(self, thread_id: ThreadId, delta: StepDelta) -> None:
+        """`delta` is any of the attempt."""
+        blank = delta.model_copy(update={"offset": 0, "text": ""})
+        frame = encode_server_frame(ChorusResponseFrame(thread_id=thread_id, data=blank))
+        self._before, found, self._behind = frame.rpartition('0,"text":""')
+        if not found:
+            raise AssertionError("offset and text are no longer the last fields of a delta")
+
+    def encode(self, offset: int, text: str) -> str:
+        """As `encode_server_frame` would."""
+        return f'{self._before}{offset},"text":{to_json(text).decode()}{self._behind}'
 
 
 def encode_events_page(

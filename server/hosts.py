@@ -41,6 +41,11 @@ class Origin:
             return self.host
         return f"{self.host}:{self.port}"
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """What a Host header may say: with the port, and as `authority` has it."""
+        return f"{self.host}:{self.port}", self.authority
+
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}"
 
@@ -68,6 +73,7 @@ class HostPolicy:
         self._allowed = frozenset(
             _parse_origin(origin, "CHORUS_ALLOWED_ORIGINS") for origin in allowed_origins
         )
+        self._names = {name: origin for origin in self._own for name in origin.names}
 
     @property
     def url(self) -> str:
@@ -88,7 +94,8 @@ class HostPolicy:
 
     def is_local(self, host_header: str | None) -> bool:
         """Whether the header is a loopback name with the port that the server listens on."""
-        return any(_names(host_header, origin) for origin in self._loopback)
+        name = (host_header or "").lower()
+        return any(name in origin.names for origin in self._loopback)
 
     def host_for_statement(self, host_header: str | None) -> str:
         """`host[:port]` for a sign-in: the configured one, else the loopback name that was dialled.
@@ -108,15 +115,7 @@ class HostPolicy:
         return origin
 
     def _dialled(self, host_header: str | None) -> Origin | None:
-        return next((origin for origin in self._own if _names(host_header, origin)), None)
-
-
-def _names(host_header: str | None, origin: Origin) -> bool:
-    """Whether the header is this host, with its port or, where the scheme implies it, without."""
-    if host_header is None:
-        return False
-    name = host_header.lower()
-    return name in (origin.authority, f"{origin.host}:{origin.port}")
+        return None if host_header is None else self._names.get(host_header.lower())
 
 
 def _try_origin(text: str) -> Origin | None:

@@ -29,7 +29,11 @@ class Reply:
     max_characters: int
     model: str | None = None
     finish_reason: str | None = None
+    is_over: bool = False
+    """Whether all of the answer has come: nothing behind it can spoil it."""
     usage: Usage | None = None
+    _model_told: str | None = None
+    """The model as the endpoint names it in every chunk."""
     _told: list[str] = field(default_factory=list)
     _pieces: list[str] = field(default_factory=list)
     _length: int = 0
@@ -48,9 +52,11 @@ class Reply:
         """Read one chunk. Raises AIError where it is none, or the answer grows too long."""
         if not isinstance(chunk, dict):
             raise AIError("The model endpoint sent something that is no chunk of an answer.")
-        if isinstance(model := chunk.get("model"), str) and model:
+        if (model := chunk.get("model")) != self._model_told and isinstance(model, str) and model:
+            self._model_told = model
             self.model = _storable(model)[:_MODEL_CHARACTERS]
-        self.usage = _usage(chunk.get("usage")) or self.usage
+        if counted := chunk.get("usage"):
+            self.usage = _usage(counted) or self.usage
         for choice in chunk.get("choices") or ():
             if choice.get("index", 0) == 0:
                 self._take_choice(choice)
@@ -78,12 +84,15 @@ class Reply:
     def _take_choice(self, choice: dict[str, object]) -> None:
         delta = choice.get("delta")
         if isinstance(delta, dict):
-            self._refused = self._refused or bool(delta.get("refusal"))
-            self._called_tools = self._called_tools or bool(delta.get("tool_calls"))
-            if content := delta.get("content"):
-                self._take_text(_storable(content))
+            if delta.get("refusal"):
+                self._refused = True
+            if delta.get("tool_calls"):
+                self._called_tools = True
+            if (content := delta.get("content")) and (text := _storable(content)):
+                self._take_text(text)
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             self.finish_reason = reason
+            self.is_over = True
 
     def _take_text(self, text: str) -> None:
         self._length += len(text)
@@ -91,7 +100,8 @@ class Reply:
             raise AIError(f"The model's answer is longer than {self.max_characters} characters.")
         self._pieces.append(text)
         if not self._structured:
-            self._tell(text)
+            self._told.append(text)
+            self.on_text(text)
         elif self._length <= _PARTIAL_JSON_CHARACTERS:
             readable = partial_text(self.step, "".join(self._pieces))
             told = self.told
@@ -108,6 +118,8 @@ def _storable(content: object) -> str:
     """The text of a delta, without what neither UTF-8 nor every database can hold."""
     if not isinstance(content, str):
         raise AIError("The model endpoint sent content that is no text.")
+    if content.isascii() and "\0" not in content:
+        return content
     return content.replace("\0", "").encode(errors="ignore").decode()
 
 

@@ -23,7 +23,6 @@ Only bytes and their order are known here: nothing of sessions, threads or right
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
@@ -128,6 +127,24 @@ class Outbox:
         cap: bytes of frames nobody asked for, past which no further one is taken.
     """
 
+    __slots__ = (
+        "_cap",
+        "_closing",
+        "_compressed",
+        "_flusher",
+        "_on_overflow",
+        "_pause",
+        "_phase",
+        "_progress",
+        "_pump",
+        "_queue",
+        "_retry",
+        "_transport",
+        "_waiting",
+        "_waiting_replies",
+        "_ws",
+    )
+
     def __init__(
         self,
         ws: web.WebSocketResponse,
@@ -143,11 +160,14 @@ class Outbox:
         self._on_overflow = on_overflow
         self._cap = cap
         self._compressed = bool(ws.compress)
-        self._queue: deque[bytes | Reply | Pieces] = deque()
+        # A list, for most of them are empty at most times: an empty deque holds 600 bytes, and what
+        # may wait here is bounded, so that taking the first out of a list is cheap enough.
+        self._queue: list[bytes | Reply | Pieces] = []
         self._waiting = 0
         self._waiting_replies = 0
         self._phase = _Phase.EMPTY
-        self._progress = asyncio.Event()
+        self._progress: asyncio.Event | None = None
+        """Set when less waits; made by the first who waits for that."""
         self._pause = FIRST_RETRY_SECONDS
         self._retry: asyncio.TimerHandle | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -264,7 +284,7 @@ class Outbox:
             )
             self._retry = self._flusher.loop.call_later(self._pause, self.flush)
         if progress:
-            self._progress.set()
+            self._tell_progress()
 
     def _write(self) -> bool:
         """Write while the transport takes more; whether it took anything."""
@@ -286,7 +306,7 @@ class Outbox:
 
     def _next(self) -> bytes:
         """The frame that waits longest; it waits no more."""
-        item = self._queue.popleft()
+        item = self._queue.pop(0)
         if isinstance(item, Pieces):
             self._waiting -= item.size
             return self._framed(item.encoded())
@@ -303,7 +323,7 @@ class Outbox:
                 payload = self._next()
                 await self._ws.send_frame(payload, WSMsgType.TEXT)
                 self._flusher.count(1, len(payload))
-                self._progress.set()
+                self._tell_progress()
         except ConnectionError:
             self._end()
         except Exception:
@@ -361,6 +381,8 @@ class Outbox:
 
     async def _until_at_most(self, size: int) -> None:
         while self._waiting > size and self._phase is not _Phase.ENDED:
+            if self._progress is None:
+                self._progress = asyncio.Event()
             self._progress.clear()
             await self._progress.wait()
 
@@ -370,4 +392,8 @@ class Outbox:
         self._waiting = self._waiting_replies = 0
         if self._retry is not None:
             self._retry.cancel()
-        self._progress.set()
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.set()

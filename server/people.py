@@ -1,11 +1,13 @@
 """People and their sessions: user rows begin at the first sign-in, sessions live by a token's hash.
 
-What happens to a person outside any thread is in the journal too, in a stream of their own.
+What happens to a person outside any thread is in the journal too, in a stream of their own. When
+many sign in at the same moment, as they do after a restart, one read and one commit serve them all.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -21,10 +23,14 @@ from machines.models.journal import (
     TimerRow,
 )
 from server.rooms import MAX_RACES
+from server.together import Together
 from server.world import World
-from storage.journal import Journal
+from storage.journal import Journal, KnownPerson, ThreadPage
 
 TOKEN_BYTES = 32
+
+INIT_THREADS = 100
+"""Threads that a person is told of when they come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +62,58 @@ class People:
         self._session_hours = session_hours
         self._locks: WeakValueDictionary[PublicKey, asyncio.Lock] = WeakValueDictionary()
         """One writer at a time for each person's stream, or the many would starve."""
+        self._sign_ins: Together[PublicKey, SignedIn] = Together(self._sign_in_all)
+        """Never twice the same person in a group: each waits under their lock."""
+        self._arrivals: Together[PublicKey, ThreadPage] = Together(self._threads_of_all)
 
     async def sign_in(self, public_key: PublicKey) -> SignedIn:
         """Begin a session for a key whose signature was checked. Raises JournalError."""
         async with self._alone(public_key):
-            return await self._sign_in(public_key)
+            return await self._sign_ins.ask(public_key)
 
-    async def _sign_in(self, public_key: PublicKey) -> SignedIn:
-        now = self._world.now()
+    async def threads_of(self, public_key: PublicKey) -> ThreadPage:
+        """The threads that a person finds when they come. Raises JournalError."""
+        return await self._arrivals.ask(public_key)
+
+    async def _threads_of_all(self, public_keys: Sequence[PublicKey]) -> Sequence[ThreadPage]:
+        pages = await self._journal.threads_of_each(frozenset(public_keys), limit=INIT_THREADS)
+        return [pages[key] for key in public_keys]
+
+    async def _sign_in_all(self, public_keys: Sequence[PublicKey]) -> Sequence[SignedIn]:
+        """Begin a session for each of these, who are different people."""
+        for race in range(MAX_RACES):
+            known = await self._journal.people(public_keys)
+            now = self._world.now()
+            begun = [self._begun(key, known[key].user, now) for key in public_keys]
+            timers = tuple(session_end(each.session) for each in begun)
+            batch = Batch(
+                expected={user_stream(key): person.head_seq for key, person in known.items()},
+                entries=tuple(
+                    _entry(
+                        each.user.public_key,
+                        "signed_in",
+                        now,
+                        _signed_in(each, known[each.user.public_key]),
+                    )
+                    for each in begun
+                ),
+                timers=timers,
+            )
+            try:
+                await self._journal.commit(batch)
+            except JournalConflict:
+                if race + 1 == MAX_RACES:
+                    raise
+            else:
+                self._timers.set(timers)
+                return begun
+        raise AssertionError("the last race raises")
+
+    def _begun(self, public_key: PublicKey, known: User | None, now: datetime) -> SignedIn:
         token = self._world.secret(TOKEN_BYTES).hex()
+        user = known or User(
+            id=UserId(self._world.new_id()), public_key=public_key, created_at=now, updated_at=now
+        )
         session = Session(
             id=hash_token(token),
             public_key=public_key,
@@ -72,27 +121,7 @@ class People:
             updated_at=now,
             expires_at=now + timedelta(hours=self._session_hours),
         )
-        timer = session_end(session)
-        for race in range(MAX_RACES):
-            known = await self._journal.user(public_key)
-            user = known or User(
-                id=UserId(self._world.new_id()),
-                public_key=public_key,
-                created_at=now,
-                updated_at=now,
-            )
-            changes: list[StateTransition] = [_created("session", session)]
-            if known is None:
-                changes.insert(0, _created("user", user))
-            try:
-                await self._append(public_key, "signed_in", tuple(changes), timers=(timer,))
-            except JournalConflict:
-                if race + 1 == MAX_RACES:
-                    raise
-            else:
-                self._timers.set((timer,))
-                return SignedIn(user, session, token)
-        raise AssertionError("the last race raises")
+        return SignedIn(user, session, token)
 
     async def set_name(self, public_key: PublicKey, name: str, reply: RememberedReply) -> User:
         """Give oneself a name. Raises JournalError, JournalConflict where `reply` was given."""
@@ -163,27 +192,16 @@ class People:
         kind: str,
         changes: tuple[StateTransition, ...],
         *,
-        timers: tuple[TimerRow, ...] = (),
         cancelled: tuple[TimerId, ...] = (),
         reply: RememberedReply | None = None,
         request_id: RequestId | None = None,
     ) -> None:
         stream = user_stream(public_key)
-        entry = EntryDraft(
-            stream=stream,
-            type="user_event",
-            kind=kind,
-            at=self._world.now(),
-            by=public_key,
-            request_id=request_id,
-            data={},
-            changes=changes,
-        )
+        entry = _entry(public_key, kind, self._world.now(), changes, request_id)
         await self._journal.commit(
             Batch(
                 expected={stream: await self._journal.head(stream)},
                 entries=(entry,),
-                timers=timers,
                 cancelled_timers=cancelled,
                 reply=reply,
             )
@@ -202,6 +220,30 @@ def session_end(session: Session) -> TimerRow:
 def session_timer(token_hash: str) -> TimerId:
     """The timer that ends a session."""
     return TimerId(f"session:{token_hash}")
+
+
+def _entry(
+    public_key: PublicKey,
+    kind: str,
+    at: datetime,
+    changes: tuple[StateTransition, ...],
+    request_id: RequestId | None = None,
+) -> EntryDraft:
+    return EntryDraft(
+        stream=user_stream(public_key),
+        type="user_event",
+        kind=kind,
+        at=at,
+        by=public_key,
+        request_id=request_id,
+        data={},
+        changes=changes,
+    )
+
+
+def _signed_in(begun: SignedIn, known: KnownPerson) -> tuple[StateTransition, ...]:
+    session = _created("session", begun.session)
+    return (session,) if known.user is not None else (_created("user", begun.user), session)
 
 
 def _created(kind: str, value: User | Session) -> Created:

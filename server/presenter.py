@@ -5,6 +5,7 @@ without content that is not approved. Where nothing is hidden, both share one te
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic_core import to_json
 
@@ -17,21 +18,63 @@ from machines.views import message_view, without_content
 from server.markdown import render_markdown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LiveEntry:
-    """One journal entry of a thread, as frames."""
+    """One journal entry of a thread, as frames; encoded when the first follower wants one."""
 
-    thread_id: ThreadId
-    seq: int
-    kind: str
-    """PROTOCOL's `kind` of a thread_event, or `chorus_response`."""
-    full: str
-    redacted: str
-    """For those who may read the thread, and not what is not approved in it."""
-    author: PublicKey | None
-    """Of the hidden content: sees it, co-author or not."""
-    left: PublicKey | None = None
-    """Who left the thread by this entry."""
+    entry: JournalEntry
+
+    @property
+    def thread_id(self) -> ThreadId:
+        """The thread whose stream it stands in."""
+        return ThreadId(self.entry.stream.removeprefix("thread:"))
+
+    @property
+    def seq(self) -> int:
+        """Its number in the stream."""
+        return self.entry.seq
+
+    @property
+    def kind(self) -> str:
+        """PROTOCOL's `kind` of a thread_event, or `chorus_response`."""
+        return self.entry.kind if self.entry.type == "thread_event" else "chorus_response"
+
+    @property
+    def author(self) -> PublicKey | None:
+        """Of the hidden content: sees it, co-author or not."""
+        return self.entry.restricted_to
+
+    @cached_property
+    def left(self) -> PublicKey | None:
+        """Who left the thread by this entry."""
+        if self.entry.kind != frames.ThreadEventKind.CO_AUTHOR_LEFT.value:
+            return None
+        key = self.entry.data.get("public_key")
+        return PublicKey(key) if isinstance(key, str) else None
+
+    @property
+    def full(self) -> str:
+        """The frame with everything."""
+        return self._texts[0]
+
+    @property
+    def redacted(self) -> str:
+        """For those who may read the thread, and not what is not approved in it."""
+        return self._texts[1]
+
+    @cached_property
+    def _texts(self) -> tuple[str, str]:
+        return _encode_both(self.entry, self.thread_id)
+
+    @property
+    def is_same_for_all(self) -> bool:
+        """Whether all who may read the thread get the same frame."""
+        return self.full is self.redacted
+
+    def encode(self) -> "LiveEntry":
+        """Encode it now, in whatever thread this is: rendering long answers takes its time."""
+        self._texts  # noqa: B018 - it keeps them
+        return self
 
     def text_for(self, reader: PublicKey, thread: Thread) -> str:
         """The frame that this person may see now."""
@@ -40,9 +83,8 @@ class LiveEntry:
         return self.redacted
 
 
-def live_entry(entry: JournalEntry) -> LiveEntry:
-    """The frames of a journal entry of a thread."""
-    thread_id = ThreadId(entry.stream.removeprefix("thread:"))
+def _encode_both(entry: JournalEntry, thread_id: ThreadId) -> tuple[str, str]:
+    """The frame with everything, and the one without what is not approved."""
     data = entry.data | {
         "transitions": [each.model_dump(mode="json") for each in entry.transitions]
     }
@@ -53,16 +95,9 @@ def live_entry(entry: JournalEntry) -> LiveEntry:
         data = data | {"message": view}
         redacted_data = data | {"message": without_content(view)}
     full = _encode(entry, thread_id, data)
-    hides = entry.restricted_to is not None
-    return LiveEntry(
-        thread_id=thread_id,
-        seq=entry.seq,
-        kind=entry.kind if entry.type == "thread_event" else "chorus_response",
-        full=full,
-        redacted=_encode(entry, thread_id, redacted_data) if hides else full,
-        author=entry.restricted_to,
-        left=_left(entry),
-    )
+    if entry.restricted_to is None:
+        return full, full
+    return full, _encode(entry, thread_id, redacted_data)
 
 
 def present_message(message: Message, reader: PublicKey, thread: Thread) -> shapes.MessageView:
@@ -88,10 +123,3 @@ def _encode(entry: JournalEntry, thread_id: ThreadId, data: dict[str, object]) -
         "data": data,
     }
     return to_json(frame).decode()
-
-
-def _left(entry: JournalEntry) -> PublicKey | None:
-    if entry.kind != frames.ThreadEventKind.CO_AUTHOR_LEFT.value:
-        return None
-    key = entry.data.get("public_key")
-    return PublicKey(key) if isinstance(key, str) else None

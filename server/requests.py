@@ -26,7 +26,7 @@ from machines.views import run_view, thread_summary, thread_view
 from server.frames import encode_events_page, encode_server_frame
 from server.limits import RateLimiter
 from server.people import People
-from server.presenter import live_entry, present_message
+from server.presenter import LiveEntry, present_message
 from server.recollection import Recollection
 from server.rooms import MakeCommand, Outcome, Rooms
 from server.runs import Chorus
@@ -304,7 +304,7 @@ class Requests:
     ) -> list[str]:
         """Entries as this person may see them. Rights are read last: they hold when it is sent."""
         # In a thread: rendering a page of long answers would hold up everybody.
-        shown = await asyncio.to_thread(lambda: [live_entry(entry) for entry in entries])
+        shown = await asyncio.to_thread(lambda: [LiveEntry(entry).encode() for entry in entries])
         thread = await self._readable(thread_id, caller)
         return [each.text_for(caller, thread) for each in shown]
 

@@ -55,13 +55,23 @@ from server.sessions import Sessions
 log = logging.getLogger(__name__)
 
 CHALLENGE_SECONDS = 60
-INIT_THREADS = 100
 CLOSE_TOO_SLOW = 4008
 CLOSE_REPLACED = 4009
 
 
 class Session:
     """One connection; also a follower of threads."""
+
+    __slots__ = (
+        "_attached",
+        "_closed",
+        "_outlet",
+        "_place",
+        "_services",
+        "_sessions",
+        "_token",
+        "state",
+    )
 
     def __init__(
         self, sessions: Sessions, outlet: Outlet, place: Place, state: ConnectionState
@@ -340,10 +350,8 @@ class Session:
         assert state.user is not None  # noqa: S101 - the chart welcomes people who signed in
         assert state.token_hash is not None  # noqa: S101 - as above
         assert state.session_expires_at is not None  # noqa: S101 - as above
-        page = await services.journal.threads_of(
-            state.user.public_key, after=None, limit=INIT_THREADS
-        )
-        session = await services.journal.session(state.token_hash)
+        session = await services.journal.session(state.token_hash) if resumed else None
+        page = await services.people.threads_of(state.user.public_key)
         if not self._sessions.holds(state.token_hash):
             # Again, now that nothing awaits any more: many may have signed in at this moment.
             self._require_place_for(state.user.public_key)
@@ -355,7 +363,7 @@ class Session:
             threads=tuple(thread_summary(row.thread, row.head_seq) for row in page.rows),
             session=shapes.SessionView(token=self._token, expires_at=state.session_expires_at),
             resumed=resumed,
-            thread_id=session.thread_id if session is not None and resumed else None,
+            thread_id=session.thread_id if session is not None else None,
         )
         return encode_server_frame(frames.InitFrame(data=init), re=re)
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -28,6 +29,9 @@ HANDSHAKE_SECONDS = 30.0
 
 READY_SECONDS = 1.0
 
+EPOCH_SECONDS = 1.0
+"""How old the epoch may be that a connection is greeted with."""
+
 SOCKETS = web.AppKey("sockets", Sockets)
 
 
@@ -44,7 +48,7 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
             sessions=services.sessions,
             flusher=Flusher(asyncio.get_running_loop(), metrics.frames_written),
             hello=_hello(services),
-            place=lambda request: _place(request, hosts, services),
+            place=_places(hosts, services),
             new_bucket=_frame_buckets(services),
             connections_per_address=settings.connections_per_address,
             compress=settings.compression,
@@ -88,12 +92,21 @@ def _hello(services: Services) -> Callable[[], Awaitable[str]]:
         name=services.embedder.embedder.name, semantic=services.embedder.embedder.semantic
     )
 
+    known: tuple[float, str] | None = None
+
+    async def epoch() -> str:
+        nonlocal known
+        now = services.world.monotonic()
+        if known is None or now - known[0] > EPOCH_SECONDS:
+            known = (now, await services.journal.epoch())
+        return known[1]
+
     async def hello() -> str:
         return encode_server_frame(
             frames.HelloFrame(
                 data=frames.Hello(
                     server_time=services.world.now(),
-                    epoch=await services.journal.epoch(),
+                    epoch=await epoch(),
                     limits=limits,
                     model=model,
                     embedder=embedder,
@@ -110,21 +123,26 @@ def _frame_buckets(services: Services) -> Callable[[], TokenBucket]:
     return lambda: TokenBucket(rate, max(2 * rate, 1), services.world.monotonic)
 
 
-def _place(request: web.Request, hosts: HostPolicy, services: Services) -> Place | None:
-    host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
-    if not hosts.check(host, origin):
-        return None
-    return Place(
-        host=hosts.host_for_statement(host),
-        origin=hosts.url_for_statement(host),
-        address=subscriber_of(
-            address_of(
-                request.remote or "",
-                request.headers.getall("X-Forwarded-For", []),
-                services.settings.trusted_proxies,
-            )
-        ),
-    )
+def _places(hosts: HostPolicy, services: Services) -> Callable[[web.Request], Place | None]:
+    proxies = services.settings.trusted_proxies
+
+    # Many connections come from one place, and each keeps it as long as it lasts.
+    @lru_cache(maxsize=1_024)
+    def at(host: str, peer: str, forwarded_for: tuple[str, ...]) -> Place:
+        return Place(
+            host=hosts.host_for_statement(host),
+            origin=hosts.url_for_statement(host),
+            address=subscriber_of(address_of(peer, forwarded_for, proxies)),
+        )
+
+    def place(request: web.Request) -> Place | None:
+        host = request.headers.get("Host", "")
+        if not hosts.check(host, request.headers.get("Origin")):
+            return None
+        forwarded_for = tuple(request.headers.getall("X-Forwarded-For", []))
+        return at(host, request.remote or "", forwarded_for)
+
+    return place
 
 
 def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:

@@ -1,4 +1,4 @@
-"""The websocket: from sockets to sessions. Reads and enqueues; one worker a connection handles.
+"""The websocket: from sockets to sessions. A reader enqueues, and a worker handles.
 
 The reader never works, so that pings are answered in time; the worker takes one request after the
 other, so that requests of one connection take effect in the order of arrival. What is sent goes
@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import WSMsgType, web
@@ -83,12 +82,47 @@ class Sockets:
         self._open: set[_Socket] = set()
         self._by_address: Counter[str] = Counter()
         self._going_away = False
+        self._last_gone: asyncio.Future[None] | None = None
+        """What the end of the server waits for."""
 
     def __len__(self) -> int:
         return len(self._open)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve `GET /ws`."""
+        place = self._admitted(request)
+        self._by_address[place.address] += 1
+        try:
+            ws = new_websocket(compress=self._services.compress)
+            await ws.prepare(request)
+            transport = request.transport
+            if self._going_away or transport is None:
+                await ws.close(code=CLOSE_GOING_AWAY)
+                return ws
+            socket = _Socket(self._services, ws, transport, place)
+            self._open.add(socket)
+            try:
+                await socket.serve()
+            finally:
+                self._gone(socket)
+            return ws
+        finally:
+            self._by_address[place.address] -= 1
+            if not self._by_address[place.address]:
+                del self._by_address[place.address]
+
+    async def close_all(self) -> None:
+        """The server goes away: everybody is told at once, and may resume elsewhere."""
+        self._going_away = True
+        self._services.sessions.going_away = True
+        for socket in tuple(self._open):
+            socket.close(CLOSE_GOING_AWAY, "the server is going away")
+        if self._open:
+            self._last_gone = asyncio.get_running_loop().create_future()
+            await self._last_gone
+
+    def _admitted(self, request: web.Request) -> Place:
+        """Where a request comes from. Raises HTTPException where it is not served."""
         place = self._services.place(request)
         if place is None:
             raise web.HTTPForbidden(text="This host or origin is not served here.\n")
@@ -102,41 +136,36 @@ class Sockets:
         most = self._services.connections_per_address
         if most and self._by_address[place.address] >= most:
             raise web.HTTPTooManyRequests(text="Too many connections from your address.\n")
-        self._by_address[place.address] += 1
-        try:
-            return await self._serve(request, place)
-        finally:
-            self._by_address[place.address] -= 1
-            if not self._by_address[place.address]:
-                del self._by_address[place.address]
+        return place
 
-    async def _serve(self, request: web.Request, place: Place) -> web.WebSocketResponse:
-        ws = new_websocket(compress=self._services.compress)
-        await ws.prepare(request)
-        transport = request.transport
-        if self._going_away or transport is None:
-            await ws.close(code=CLOSE_GOING_AWAY)
-            return ws
-        socket = _Socket(self._services, ws, transport, place)
-        self._open.add(socket)
-        try:
-            await socket.serve()
-        finally:
-            self._open.discard(socket)
-        return ws
-
-    async def close_all(self) -> None:
-        """The server goes away: everybody is told at once, and may resume elsewhere."""
-        self._going_away = True
-        self._services.sessions.going_away = True
-        sockets = tuple(self._open)
-        for socket in sockets:
-            socket.close(CLOSE_GOING_AWAY, "the server is going away")
-        await asyncio.gather(*(socket.ended.wait() for socket in sockets))
+    def _gone(self, socket: "_Socket") -> None:
+        self._open.discard(socket)
+        if not self._open and self._last_gone is not None and not self._last_gone.done():
+            self._last_gone.set_result(None)
 
 
 class _Socket:
-    """One websocket; the outlet of its session."""
+    """One websocket; the outlet of its session.
+
+    Thousands of them are idle at most times, so an idle one is little: it has no task but aiohttp's
+    own, which reads. The worker is there only while there is work.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_bad_frames",
+        "_bucket",
+        "_deadline",
+        "_has_space",
+        "_outbox",
+        "_reading",
+        "_requests",
+        "_services",
+        "_session",
+        "_verdict",
+        "_worker",
+        "_ws",
+    )
 
     def __init__(
         self,
@@ -147,18 +176,21 @@ class _Socket:
     ) -> None:
         self._services = services
         self._ws = ws
-        self._outbox = Outbox(
-            ws,
-            transport,
-            services.flusher,
-            on_overflow=lambda: self.close(CLOSE_TOO_SLOW, "the consumer is too slow"),
-        )
+        self._outbox = Outbox(ws, transport, services.flusher, on_overflow=self._too_slow)
         self._session: Session = begin_session(services.sessions, self, place)
-        self._requests: asyncio.Queue[ClientMessage] = asyncio.Queue(QUEUED_FRAMES)
         self._bucket = services.new_bucket()
         self._bad_frames = 0
-        self._verdict: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
-        self.ended = asyncio.Event()
+        self._requests: list[ClientMessage] = []
+        """What waits for the worker, the oldest first; seldom more than one."""
+        self._worker: asyncio.Task[None] | None = None
+        self._has_space: asyncio.Future[None] | None = None
+        """What the reader waits for while too much waits."""
+        self._deadline: asyncio.TimerHandle | None = None
+        """Of the sign-in; None once it is kept."""
+        self._reading: asyncio.Timeout | None = None
+        """Ends the reading from outside, while there is any."""
+        self._verdict: tuple[int, str] | None = None
+        """With which code and reason the socket is to be closed, once that is known."""
 
     # The session's outlet
 
@@ -175,47 +207,52 @@ class _Socket:
         await self._outbox.room()
 
     def close(self, code: int, reason: str) -> None:
-        if not self._verdict.done():
-            self._verdict.set_result((code, reason))
+        if self._verdict is None:
+            self._verdict = code, reason
+            if self._reading is not None:
+                self._reading.reschedule(0.0)
 
     # Serving
 
     async def serve(self) -> None:
         """From `hello` to the end of the socket."""
         loop = asyncio.get_running_loop()
-        deadline = loop.call_later(INIT_SECONDS, self._demand_sign_in)
-        reader = asyncio.create_task(self._greet_and_read())
-        worker = asyncio.create_task(self._work())
-        reader.add_done_callback(self._stopped)
-        worker.add_done_callback(self._stopped)
+        self._deadline = loop.call_later(INIT_SECONDS, self._demand_sign_in)
         try:
-            await asyncio.shield(self._verdict)
+            # No time limit: a verdict that comes meanwhile makes it one.
+            async with asyncio.timeout(None) as self._reading:
+                try:
+                    self._outbox.reply(await self._services.hello())
+                    async for message in self._ws:
+                        if message.type is WSMsgType.TEXT:
+                            await self._take(message.data)
+                        elif message.type is WSMsgType.BINARY:
+                            self.close(CLOSE_BINARY, "text frames only")
+                            break
+                        elif message.type is WSMsgType.ERROR:
+                            break
+                finally:
+                    self._reading = None
+        except TimeoutError:
+            log.debug("a connection is closed: %s", self._verdict)
+        except Exception as error:  # noqa: BLE001 - it is logged, and ends this connection alone
+            self._fail(error)
+        else:
+            self.close(CLOSE_DONE, "good bye")
         finally:
-            deadline.cancel()
-            reader.cancel()
+            await self._end()
+
+    async def _end(self) -> None:
+        """Nothing is read any more: leave nothing behind, and close."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._worker is not None:
+            worker = self._worker
             worker.cancel()
-            await asyncio.gather(reader, worker, return_exceptions=True)
-            self._session.disconnected()
-            self.close(CLOSE_GOING_AWAY, "the server is going away")
-            code, reason = self._verdict.result()
-            try:
-                await self._outbox.close(code, reason)
-            finally:
-                self.ended.set()
-
-    async def _greet_and_read(self) -> None:
-        self._outbox.reply(await self._services.hello())
-        await self._read()
-
-    async def _read(self) -> None:
-        async for message in self._ws:
-            if message.type is WSMsgType.TEXT:
-                await self._take(message.data)
-            elif message.type is WSMsgType.BINARY:
-                self.close(CLOSE_BINARY, "text frames only")
-                return
-            elif message.type is WSMsgType.ERROR:
-                return
+            await asyncio.gather(worker, return_exceptions=True)
+        self._session.disconnected()
+        code, reason = self._verdict or (CLOSE_GOING_AWAY, "the server is going away")
+        await self._outbox.close(code, reason)
 
     async def _take(self, raw: str) -> None:
         """Enqueue a frame, or refuse it; a flood waits here, and TCP slows who sends it."""
@@ -231,7 +268,7 @@ class _Socket:
         else:
             self._bad_frames = 0
             if wait is None:
-                await self._requests.put(request)
+                await self._enqueue(request)
                 return
             limited = RequestRefused(
                 ErrorCode.RATE_LIMITED, "Too many frames.", retry_after_ms=wait, retryable=True
@@ -245,19 +282,38 @@ class _Socket:
         frame = error_frame(error).model_copy(update={"re": re})
         self._outbox.reply(encode_server_frame(frame))
 
+    async def _enqueue(self, request: ClientMessage) -> None:
+        while len(self._requests) >= QUEUED_FRAMES:
+            self._has_space = asyncio.get_running_loop().create_future()
+            await self._has_space
+        self._requests.append(request)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+
     async def _work(self) -> None:
-        with suppress(asyncio.QueueEmpty):
-            while not self._verdict.done():
-                request = await self._requests.get()
+        """Take what waits, one after the other, until nothing waits."""
+        try:
+            while self._requests and self._verdict is None:
+                request = self._requests.pop(0)
+                if self._has_space is not None and not self._has_space.done():
+                    self._has_space.set_result(None)
                 await self._outbox.room()
                 await self._session.handle(request)
+                if self._deadline is not None and self._session.signed_in:
+                    self._deadline.cancel()
+                    self._deadline = None
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+        finally:
+            self._worker = None
 
-    def _stopped(self, task: asyncio.Task[None]) -> None:
-        """The peer is gone, or a defect ended a task: the connection ends with it."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a connection failed", exc_info=error)
-            self.close(CLOSE_FAILED, "the server failed")
-        self.close(CLOSE_DONE, "good bye")
+    def _fail(self, error: Exception) -> None:
+        """A defect: the connection ends with it, and no other."""
+        log.error("a connection failed", exc_info=error)
+        self.close(CLOSE_FAILED, "the server failed")
+
+    def _too_slow(self) -> None:
+        self.close(CLOSE_TOO_SLOW, "the consumer is too slow")
 
     def _demand_sign_in(self) -> None:
         if not self._session.signed_in:

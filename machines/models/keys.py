@@ -6,6 +6,7 @@ import nothing but pydantic; and it is stricter than the usual ones, which strip
 so give one person several names.
 """
 
+from operator import mul
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -16,7 +17,13 @@ PUBLIC_KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_DIGITS: Final = {character: digit for digit, character in enumerate(_ALPHABET)}
+_NO_DIGIT: Final = 255
+_DIGITS: Final = bytes(
+    _ALPHABET.index(chr(code)) if chr(code) in _ALPHABET else _NO_DIGIT for code in range(256)
+)
+"""The value of each ASCII character, for `bytes.translate`."""
+_POWERS: Final = tuple(58**place for place in range(128))
+"""What each digit counts, the last one first; more of them than the longest text has."""
 
 
 def encode_base58(data: bytes) -> str:
@@ -39,14 +46,13 @@ def decode_base58(text: str, size: int) -> bytes:
         ValueError: a character is not of the alphabet, or the text spells another number of bytes.
     """
     # A byte needs at most 1.37 digits: longer text is refused before any arithmetic on it.
-    if not size <= len(text) <= size * 138 // 100 + 1:
+    if not size <= len(text) <= min(size * 138 // 100 + 1, len(_POWERS)):
         raise ValueError(f"must be base58 of {size} bytes")
-    number = 0
-    for character in text:
-        digit = _DIGITS.get(character)
-        if digit is None:
-            raise ValueError(f"must be base58 of {size} bytes")
-        number = number * 58 + digit
+    # What is not ASCII becomes a question mark, which is no digit either.
+    digits = text.encode("ascii", "replace").translate(_DIGITS)
+    if _NO_DIGIT in digits:
+        raise ValueError(f"must be base58 of {size} bytes")
+    number: int = sum(map(mul, reversed(digits), _POWERS))
     zeros = len(text) - len(text.lstrip(_ALPHABET[0]))
     length = (number.bit_length() + 7) // 8
     if zeros + length != size:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import pytest
 from aiohttp import ClientResponse, ClientSession, WSMsgType, web
 
+from machines.models.breaker import BreakerStatus
 from machines.models.errors import JournalError
 from server.hosts import HostPolicy
 from server.http import MACHINES, SiteInfo, guard, http_routes
@@ -240,6 +241,9 @@ async def test_what_was_counted_stands_in_the_metrics() -> None:
         metrics = site.metrics
         metrics.watch_connections(lambda: 7)
         metrics.watch_memory_lag(lambda: 3)
+        metrics.watch_memory_away(lambda: True)
+        metrics.watch_breaker(lambda: BreakerStatus.HALF_OPEN)
+        metrics.run_recovers("attempt_delayed")
         metrics.frame_received()
         metrics.frames_written(5, 1_000)
         metrics.refused("bad_json")
@@ -253,6 +257,11 @@ async def test_what_was_counted_stands_in_the_metrics() -> None:
         for line in (
             "chorus_connections 7.0",
             "chorus_memory_lag_tasks 3.0",
+            "chorus_memory_away 1.0",
+            'chorus_breaker_state{state="closed"} 0.0',
+            'chorus_breaker_state{state="open"} 0.0',
+            'chorus_breaker_state{state="half_open"} 1.0',
+            'chorus_run_recoveries_total{cause="attempt_delayed"} 1.0',
             "chorus_frames_received_total 1.0",
             "chorus_frames_sent_total 5.0",
             "chorus_bytes_sent_total 1000.0",

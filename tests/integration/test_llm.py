@@ -204,14 +204,21 @@ async def test_a_status_becomes_an_ai_error(
     assert failed.partial == ""
 
 
+def at(seconds: int) -> str:
+    """So many seconds from now, as HTTP writes it."""
+    return format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+
+
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
         ({"retry-after": "3"}, 3_000),
         ({"retry-after": "0.25"}, 250),
         ({"retry-after-ms": "1500", "retry-after": "9"}, 1_500),
-        ({"retry-after": format_datetime(NOW + timedelta(seconds=20), usegmt=True)}, 20_000),
-        ({"retry-after": format_datetime(NOW - timedelta(days=1), usegmt=True)}, 0),
+        ({"retry-after": at(20), "date": at(0)}, 20_000),
+        ({"retry-after": at(3_620), "date": at(3_600)}, 20_000),
+        ({"retry-after": at(20), "date": "today"}, 20_000),
+        ({"retry-after": at(-86_400), "date": at(0)}, 0),
         ({"retry-after": "99999999999"}, 86_400_000),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "soon"}, None),
@@ -223,6 +230,24 @@ async def test_the_wait_that_an_endpoint_asks_for_is_kept(
 ) -> None:
     failed = await failure_of(refuses(429, headers=headers))
     assert failed.error.retry_after_ms == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "retryable", "says"),
+    [
+        (300, True, "asks to wait (429)."),
+        (301, False, "asks to wait (429); try again in 6 minutes."),
+        (7_140, False, "try again in 119 minutes."),
+        (7_201, False, "try again in 3 hours."),
+        (10**9, False, "try again in a day or later."),
+    ],
+)
+async def test_an_endpoint_that_asks_to_wait_for_long_is_not_waited_for(
+    seconds: int, retryable: bool, says: str
+) -> None:
+    failed = await failure_of(refuses(429, headers={"retry-after": str(seconds)}))
+    assert failed.error.retryable is retryable
+    assert failed.error.message.endswith(says)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ from machines.models.shapes import (
     TransitionView,
 )
 from server.frames import (
+    DeltaEncoder,
     FrameError,
     decode_client_frame,
     decode_server_frame,
@@ -682,6 +683,23 @@ def test_encoding_in_parts_says_what_the_model_says(
     assert json.loads(encode_server_frame(live)) == whole
     in_parts = envelope(live.type, encode_data(live), thread_id=live.thread_id, seq=live.seq)
     assert json.loads(in_parts) == whole
+
+
+@given(st.text(st.characters(codec="utf-8")), st.integers(0, 200_000))
+@settings(max_examples=150, deadline=None)
+def test_a_delta_is_encoded_as_every_other_frame_whatever_its_text(text: str, offset: int) -> None:
+    delta = StepDelta(
+        run_id=RUN,
+        message_id=MESSAGE,
+        step=StepEnum.YIELD,
+        iteration=2,
+        attempt=3,
+        offset=offset,
+        text=text,
+    )
+    encoder = DeltaEncoder(THREAD, delta.model_copy(update={"offset": 7, "text": '0,"text":""'}))
+    frame = ChorusResponseFrame(thread_id=THREAD, data=delta)
+    assert encoder.encode(offset, text) == encode_server_frame(frame)
 
 
 @given(st.lists(live_frames, max_size=3))

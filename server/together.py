@@ -1,0 +1,66 @@
+"""Answering at once what many ask at the same moment, one by one.
+
+A read or a commit costs its way to another thread and back, whatever it is about. While one is under
+way, those who come wait together; the next one is for all of them. Nobody waits for company: who
+comes alone is served at once. What is done for a group is its owner's to say.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
+from typing import Final, Generic, TypeVar
+
+from machines.models.errors import StorageError
+
+MAX_GROUP: Final = 256
+"""Keys in one group; bounds how long the first of them waits for the last."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Together(Generic[K, V]):
+    """Answers keys in groups, one group after the other.
+
+    Args:
+        answer: gives for each key of a group its value, in the same order. What it raises, each
+            of the group gets.
+    """
+
+    def __init__(self, answer: Callable[[Sequence[K]], Awaitable[Sequence[V]]]) -> None:
+        self._answer = answer
+        self._waiting: list[tuple[K, asyncio.Future[V]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def ask(self, key: K) -> V:
+        """The value of a key. Who stops waiting does not stop the others, nor what is under way."""
+        future: asyncio.Future[V] = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._serve())
+        return await future
+
+    async def _serve(self) -> None:
+        try:
+            while group := self._waiting[:MAX_GROUP]:
+                del self._waiting[:MAX_GROUP]
+                await self._serve_group(group)
+        finally:
+            self._task = None
+
+    async def _serve_group(self, group: Sequence[tuple[K, asyncio.Future[V]]]) -> None:
+        try:
+            values = await self._answer([key for key, _ in group])
+        except Exception as error:  # noqa: BLE001 - it is raised again, in each who asked
+            for _, future in group:
+                if not future.done():
+                    # One object each where it is expected: they travel up through different callers.
+                    future.set_exception(copy(error) if isinstance(error, StorageError) else error)
+            return
+        except BaseException:
+            for _, future in group:
+                future.cancel()
+            raise
+        for (_, future), value in zip(group, values, strict=True):
+            if not future.done():  # who asked was cancelled
+                future.set_result(value)

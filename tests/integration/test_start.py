@@ -1,0 +1,46 @@
+"""What a start leaves for later: counted by what is imported, never timed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+DEADLINE: Final = 60.0
+"""Seconds; a busy machine is slow, and that is no defect."""
+
+LATER: Final = ("graphviz", "prompt_toolkit", "safetensors", "tokenizers")
+"""What draws, chats, or loads the embedder's weights: none of it serves a first request."""
+
+_START: Final = f"""
+import asyncio, sys
+from server.app import open_services
+from server.settings import load_settings
+from server.world import real_world
+
+async def main():
+    settings = load_settings({{"data": sys.argv[1], "llm": "offline"}})
+    async with open_services(settings, real_world()):
+        import server.web
+        print([name for name in {LATER!r} if name in sys.modules])
+
+asyncio.run(main())
+"""
+
+
+def test_a_server_is_ready_before_it_loads_what_only_some_requests_need(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CHORUS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", _START, str(tmp_path / "data")],
+        cwd=ROOT,
+        env=kept,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]", (
+        f"a start imports {done.stdout.strip()}: import it where it is used first"
+    )
