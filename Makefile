@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+PEERS := .venv-peers
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 AXE := 4.14.1
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults setup format diagrams dot chromium axe again
+.PHONY: help run test faults bench setup format diagrams dot chromium axe again
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,17 @@ test: dot chromium axe $(INSTALLED_DEV) ## Check format, lint, types, imports an
 
 faults: $(INSTALLED_DEV) ## Break everything that can break, and print what became of it (15 minutes).
 	$(BIN)/python -m tests.faults.campaign
+
+# What the benchmarks are held against lives in an environment of its own: none of it is Chorus'.
+bench: $(INSTALLED) $(PEERS)/.installed ## Measure against peers, and write benchmarks/RESULTS.md (half an hour; ONLY=step for one question).
+	$(BIN)/python -m benchmarks $(ONLY)
+
+$(PEERS)/.installed: benchmarks/peers.txt benchmarks/constraints.txt
+	@echo "Installing the benchmarks' peers into $(PEERS)"
+	@$(BIN)/python -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c benchmarks/constraints.txt -r benchmarks/peers.txt
+	@touch $@
 
 format: $(INSTALLED_DEV) ## Format the code, and mend what lint can mend.
 	$(BIN)/ruff check --fix-only .

@@ -1,0 +1,46 @@
+"""Ours: `Memory.execute(Search(...))` on an embedded memory, as the server's recollection does it.
+
+Each search is made of the query's vector and the scope of who searches, built anew as for every
+request, and ends with the 80 priors as the validated values that the server hands on. Rights are
+checked by the memory itself.
+
+    python -m benchmarks.contestants.search_ours COUNT SEARCHES
+"""
+
+import sys
+
+import uvloop
+
+from benchmarks.contestants.search_arena import Answer, Vector, compete
+from benchmarks.contestants.search_population import LIMIT, Population, memory_in
+from machines.models.storage import ScoredMessage, Search, SearchScope, Success
+
+
+async def main(count: int, searches: int) -> None:
+    """Open the memory, and compete."""
+    population = Population(count)
+    memory = memory_in(population.folder())
+    readable = population.scope()
+
+    async def search(vector: Vector) -> tuple[ScoredMessage, ...]:
+        scope = SearchScope(
+            private_thread_ids=readable.private_thread_ids, include_public=readable.include_public
+        )
+        result = await memory.execute(Search(vector=vector, scope=scope, limit=LIMIT))
+        if not isinstance(result, Success):
+            raise result.error
+        return result.found
+
+    await memory.open()
+    try:
+        await compete(population, search, _read, searches=searches)
+    finally:
+        await memory.close()
+
+
+def _read(found: tuple[ScoredMessage, ...]) -> Answer:
+    return Answer(tuple(each.message_id for each in found), tuple(each.score for each in found))
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,164 @@
+"""Chorus: one prompt after the other in one thread, each a run whose every transition is journalled.
+
+The house without sockets: rooms, runs, the machines and the SQL journal in a file. The model answers
+at once and the memory brings its priors at once; nobody follows. A run begins with its request
+(`SubmitMessage`) and ends when its answer is durable, which is more than a peer's run does: the
+message, the queue, the answer and the frames of each step are part of it.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import cast
+
+import uvloop
+from pydantic import TypeAdapter
+
+from benchmarks import work
+from benchmarks.measure import Spent, measured, tell
+from machines.models.commands import OpenThread, Policy, SubmitMessage
+from machines.models.domain import Thread, Visibility
+from machines.models.effects import AICall, RunEffect
+from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
+from machines.models.journal import Batch
+from machines.models.outputs import Prior, StepOutput, Usage
+from server.broadcast import Broadcast
+from server.llm import ModelAnswer, OnText
+from server.recollection import Recollection
+from server.rooms import Rooms
+from server.runs import Chorus
+from server.world import real_world
+from storage.sql_journal import JOURNAL_FILE, SqlJournal
+
+AUTHOR = PublicKey("4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi")
+POLICY = Policy(max_iterations=3)
+
+
+class Model:
+    """Answers at once, from the script."""
+
+    name = "script"
+    offline = False
+
+    def __init__(self, iterations: int) -> None:
+        outputs: TypeAdapter[StepOutput] = TypeAdapter(StepOutput)
+        self._answers = {
+            (step, iteration): ModelAnswer(
+                text=record["text"],
+                output=outputs.validate_python({"step": step, **record["output"]}),
+                usage=Usage.model_validate(record["usage"]),
+                model="script",
+            )
+            for (step, iteration), record in work.script(iterations).items()
+        }
+
+    async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
+        del on_text
+        return self._answers[call.step.value, call.iteration]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Memory:
+    """Brings the script's priors."""
+
+    def __init__(self) -> None:
+        self._priors = tuple(Prior.model_validate(each) for each in work.PRIORS)
+
+    async def recall(
+        self, thread: Thread, query: str, *, exclude: Collection[MessageId], limit: int
+    ) -> tuple[Prior, ...]:
+        del thread, query, exclude, limit
+        return self._priors
+
+
+class Performing:
+    """Performs effects, and tells when a run has ended."""
+
+    def __init__(self) -> None:
+        self.chorus: Chorus | None = None
+        self.ended: dict[RunId, asyncio.Event] = {}
+
+    def after_commit(
+        self, batch: Batch, effects: tuple[RunEffect, ...], thread_id: ThreadId
+    ) -> None:
+        del thread_id
+        assert self.chorus is not None
+        for effect in effects:
+            self.chorus.run(effect)
+        for entry in batch.entries:
+            if entry.type == "chorus_response" and entry.kind in {"finished", "failed"}:
+                if entry.kind == "failed":
+                    raise SystemExit(f"a run failed: {entry.data}")
+                self.ended.setdefault(RunId(str(entry.data["run_id"])), asyncio.Event()).set()
+
+
+async def go(journal: SqlJournal, iterations: int, runs: int) -> Spent:
+    """So many runs, one after the other."""
+    world = real_world()
+    broadcast = Broadcast()
+    rooms = Rooms(journal, broadcast, POLICY, world.new_id)
+    performing = Performing()
+    rooms.then(performing)
+    performing.chorus = Chorus(
+        world=world,
+        rooms=rooms,
+        broadcast=broadcast,
+        model=Model(iterations),
+        recollection=cast("Recollection", Memory()),
+    )
+    thread_id = ThreadId(world.new_id())
+    await rooms.open_thread(
+        OpenThread(
+            thread_id=thread_id,
+            at=world.now(),
+            by=AUTHOR,
+            name="Benchmark",
+            visibility=Visibility.PRIVATE,
+        )
+    )
+    with measured() as spent:
+        for _ in range(runs):
+            outcome = await rooms.perform(
+                thread_id,
+                lambda ids: SubmitMessage(
+                    thread_id=thread_id, at=world.now(), by=AUTHOR, ids=ids, content=work.PROMPT
+                ),
+            )
+            assert outcome.run_id is not None
+            ended = performing.ended.setdefault(outcome.run_id, asyncio.Event())
+            async with asyncio.timeout(10):
+                await ended.wait()
+            del performing.ended[outcome.run_id]
+    await performing.chorus.close()
+    await rooms.drain()
+    view = await journal.thread_view(thread_id)
+    assert view is not None
+    # Submitted, queued, started; a step's `completed` and the next `started`, twice for experience.
+    if view.runs or view.head_seq < 1 + runs * (2 + 2 * work.steps_of(iterations)):
+        raise SystemExit(f"Chorus kept {view.head_seq} entries only")
+    return spent
+
+
+async def main() -> None:
+    runs = int(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        journal = SqlJournal(Path(folder) / JOURNAL_FILE)
+        await journal.open()
+        await go(journal, 1, 5)
+        short = await go(journal, 1, runs)
+        long = await go(journal, 3, runs // 2)
+        await journal.close()
+    tell(
+        run_cpu=short.cpu / runs * 1e3,
+        step_cpu=long.cpu / (runs // 2) / work.steps_of(3) * 1e3,
+        run_wall=short.wall / runs * 1e3,
+        run_bytes=short.written / runs / 1e3,
+    )
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

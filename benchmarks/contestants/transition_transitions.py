@@ -1,0 +1,83 @@
+"""`transitions`: a machine for each value, with the topology, guards and actions of the chart.
+
+`Machine` where a chart is flat, `HierarchicalMachine` where it nests; the machine lives as long as
+its value. Automatic transitions are left out, and so is the outermost state, which the library does
+not need.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from transitions import Machine, MachineError
+from transitions.extensions import HierarchicalMachine
+
+from benchmarks.stories import Desk, Living, Story, body_of, compete
+from machines.topology import Node, NodeKind, Topology
+
+
+class _Driven:
+    def __init__(self, story: Story, kind: type[Machine], declared: dict[str, Any]) -> None:
+        self._desk = Desk(story.values[0])
+        self._body = body_of(story, self._desk)
+        self._machine = kind(model=self._body, auto_transitions=False, **declared)
+        self._stamp = story.machine.settle
+
+    @property
+    def value(self) -> Any:
+        return self._desk.state
+
+    def take(self, event: Any) -> bool:
+        desk = self._desk
+        desk.begin(event)
+        try:
+            accepted = getattr(self._body, event.event)()
+        except MachineError:
+            return False
+        if accepted:
+            desk.state = self._stamp(desk.state, event)
+        return bool(accepted)
+
+
+def build(story: Story) -> Callable[[], Living]:
+    topology = story.topology
+    (root,) = (node for node in topology.nodes if node.parent is None)
+    nested = any(node.kind is NodeKind.PARALLEL for node in topology.nodes)
+    kind = HierarchicalMachine if nested else Machine
+    inner = [node for node in topology.nodes if node.parent == root.name]
+    declared = {
+        "states": [_state(topology, node) if nested else node.name for node in inner],
+        "initial": next(node.name for node in inner if node.initial),
+        "transitions": [
+            {
+                "trigger": edge.event,
+                "source": _path(topology, edge.source),
+                "dest": _path(topology, edge.target),
+                "conditions": [guard.name for guard in edge.guards if guard.expected],
+                "unless": [guard.name for guard in edge.guards if not guard.expected],
+                "before": list(edge.actions),
+            }
+            for edge in topology.edges
+        ],
+    }
+    return lambda: _Driven(story, kind, declared)
+
+
+def _state(topology: Topology, node: Node) -> dict[str, Any] | str:
+    children = [each for each in topology.nodes if each.parent == node.name]
+    if not children:
+        return node.name
+    inner = [_state(topology, each) for each in children]
+    if node.kind is NodeKind.PARALLEL:
+        return {"name": node.name, "parallel": inner}
+    initial = next(each.name for each in children if each.initial)
+    return {"name": node.name, "children": inner, "initial": initial}
+
+
+def _path(topology: Topology, name: str) -> str:
+    """As the library names a nested state: the states around it first, without the outermost."""
+    around = [*topology.ancestors(name)][:-1]
+    return "_".join([*reversed(around), name])
+
+
+if __name__ == "__main__":
+    compete(build)

@@ -1,0 +1,26 @@
+"""The questions, in the order of the page. Each module declares some; nothing is run here."""
+
+from typing import Final
+
+from benchmarks.figures import Question
+from benchmarks.questions import (
+    connections,
+    fanout,
+    load,
+    search,
+    start,
+    steps,
+    streaming,
+    transitions,
+)
+
+QUESTIONS: Final[tuple[Question, ...]] = (
+    *steps.QUESTIONS,
+    *transitions.QUESTIONS,
+    *streaming.QUESTIONS,
+    *connections.QUESTIONS,
+    *fanout.QUESTIONS,
+    *search.QUESTIONS,
+    *load.QUESTIONS,
+    *start.QUESTIONS,
+)

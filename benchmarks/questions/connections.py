@@ -1,0 +1,61 @@
+"""How fast people sign in, and what a connection weighs while it is idle."""
+
+from typing import Final
+
+from benchmarks.figures import Contestant, Figure, Question, Target
+
+RATE_AT_LEAST: Final = 0.6
+"""Of the rate of bare sockets, which check no signature and remember nobody."""
+
+MEMORY_AT_MOST: Final = 1.5
+"""Times what a bare socket weighs."""
+
+
+def _question(count: int) -> Question:
+    ours, bare = "chorus", "bare aiohttp"
+    return Question(
+        name=f"connections-{count}",
+        title=f"{count:,} connections",
+        work=(
+            f"{count:,} people sign in, a hundred at a time, and then are idle; the client"
+            " is a process of its own. Bare aiohttp exchanges messages of the same number and size"
+            " and does nothing; Chorus checks each signature and makes each session durable."
+        ),
+        figures=(
+            Figure("rate", "sign-ins per second", "", better="more"),
+            Figure("per_cpu", "sign-ins per CPU second of the server", "", better="more"),
+            Figure("memory", "memory per idle connection", "KiB"),
+            Figure("client", "CPU of the client per sign-in", "ms"),
+        ),
+        contestants=(
+            Contestant(ours, "connections_chorus", (str(count),)),
+            Contestant(bare, "connections_bare", (str(count),)),
+        ),
+        targets=(
+            Target(
+                sentence="the connect rate is at least 0.6x, signature included",
+                figure="rate",
+                ours=ours,
+                against=(bare,),
+                at_least=RATE_AT_LEAST,
+            ),
+            Target(
+                sentence="sign-ins per CPU second are at least 0.6x",
+                figure="per_cpu",
+                ours=ours,
+                against=(bare,),
+                at_least=RATE_AT_LEAST,
+            ),
+            Target(
+                sentence="memory per connection is at most 1.5x",
+                figure="memory",
+                ours=ours,
+                against=(bare,),
+                at_most=MEMORY_AT_MOST,
+            ),
+        ),
+        rounds=5,
+    )
+
+
+QUESTIONS: Final = (_question(1_000), _question(5_000))

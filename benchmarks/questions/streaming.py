@@ -1,0 +1,82 @@
+"""What streaming costs: many runs at once, and one run that many follow, against a raw relay."""
+
+from typing import Final
+
+from benchmarks.figures import Contestant, Figure, Question, Target
+from server.runs import GATHER_SECONDS
+
+_ADDED_MS: Final = 2.0
+"""What may come on top of the gathering window."""
+
+_FIGURES: Final = (
+    Figure("rate", "tokens that followers got for a second of the server's CPU", "", "more"),
+    Figure("busy", "CPU of the server", "cores"),
+    Figure("delay", "from the endpoint's sending to the follower's receipt, p50", "ms"),
+    Figure("late", "the same, p99", "ms"),
+    Figure("frames", "frames a second", ""),
+    Figure("size", "bytes a token", ""),
+)
+
+_HOW: Final = (
+    " An endpoint in a process of its own sends 50 tokens a second on each stream, the followers are"
+    " in another; of the server between them the CPU of five seconds in which it streams and nothing"
+    " else happens is counted. Every token must arrive, once and in order. The relay is aiohttp on"
+    " uvloop: it sends each event's payload on as one frame, unread; ours reads it, keeps the text"
+    f" and gathers {GATHER_SECONDS * 1000:.0f} ms of it into a frame."
+)
+
+OWN = Question(
+    name="streaming",
+    title="Streaming: 200 runs at once",
+    work="200 runs stream their Action step, each to one follower." + _HOW,
+    figures=_FIGURES,
+    contestants=(
+        Contestant("chorus serve", "streaming_chorus", ("own",)),
+        Contestant("aiohttp relay", "streaming_relay", ("own",)),
+    ),
+    targets=(
+        Target(
+            sentence="at least 0.7 of the relay's tokens for the same CPU",
+            figure="rate",
+            ours="chorus serve",
+            against=("aiohttp relay",),
+            at_least=0.7,
+        ),
+        Target(
+            sentence=f"half of the tokens within the gathering window and {_ADDED_MS:g} ms",
+            figure="delay",
+            ours="chorus serve",
+            at_most=GATHER_SECONDS * 1000 + _ADDED_MS,
+        ),
+    ),
+    rounds=5,
+)
+
+SHARED = Question(
+    name="streaming_crowd",
+    title="Streaming: 1,000 followers of one run",
+    work="One run streams its Action step to 1,000 followers." + _HOW,
+    figures=_FIGURES,
+    contestants=(
+        Contestant("chorus serve", "streaming_chorus", ("shared",)),
+        Contestant("aiohttp relay", "streaming_relay", ("shared",)),
+    ),
+    targets=(
+        Target(
+            sentence="at least 0.7 of the relay's tokens for the same CPU",
+            figure="rate",
+            ours="chorus serve",
+            against=("aiohttp relay",),
+            at_least=0.7,
+        ),
+        Target(
+            sentence=f"half of the tokens within the gathering window and {_ADDED_MS:g} ms",
+            figure="delay",
+            ours="chorus serve",
+            at_most=GATHER_SECONDS * 1000 + _ADDED_MS,
+        ),
+    ),
+    rounds=5,
+)
+
+QUESTIONS: Final = (OWN, SHARED)

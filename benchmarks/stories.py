@@ -1,0 +1,258 @@
+"""One story of each chart: how a value comes from its beginning to its end, and what it refuses.
+
+What libraries of machines are held against each other with. Events, guards, actions and the frozen
+values that they make and stamp are the house's own for every contestant; what finds out which of them to call
+is the contestant's. Nothing but the machines is needed, so that it runs in either environment.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import isfunction
+from typing import Any, Final, Protocol
+
+from benchmarks.measure import tell
+from machines.breaker import breaker_machine
+from machines.chorus import chorus_machine, transform_state
+from machines.connection import connection_machine
+from machines.message import message_machine
+from machines.models.breaker import EndpointDropped
+from machines.models.chorus import Awaited, RunStatus
+from machines.models.events import ChorusEvent
+from machines.runtime import Accepted, Machine, Refusal
+from machines.thread import thread_machine
+from machines.topology import Topology
+from tests.transitions import breaker_scenarios as breaker
+from tests.transitions import chorus_scenarios as run
+from tests.transitions import connection_scenarios as link
+from tests.transitions import message_scenarios as message
+from tests.transitions import thread_scenarios as thread
+from tests.transitions.values import ALICE, BOB, CAROL, OTHER_THREAD
+
+SECONDS: Final = 0.1
+"""Of processor time that each case is repeated for."""
+
+REPEATS: Final = 50
+"""Of a refusal between two looks at the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A value's way through its chart."""
+
+    machine: Machine[Any, Any, Any, Any]
+    values: tuple[Any, ...]
+    """Before the first event, and after each."""
+    events: tuple[Any, ...]
+    """All of them are accepted."""
+    refused_at: int
+    """How many events come before the refused one."""
+    refused: Any
+
+    @property
+    def topology(self) -> Topology:
+        return self.machine.topology
+
+
+class Desk:
+    """What the guards and actions of a chart work on: one value that lives, and its event."""
+
+    def __init__(self, value: Any) -> None:
+        self.configuration: Any = None
+        """Where python-statemachine keeps the active states."""
+        self.state = value
+        self.event: Any = None
+        self.responses: list[Any] = []
+        self.effects: list[Any] = []
+
+    def begin(self, event: Any) -> None:
+        """Make ready for an event."""
+        self.event = event
+        self.responses = []
+        self.effects = []
+
+
+class Living(Protocol):
+    """A machine of some library that was built for one value, and keeps it."""
+
+    def take(self, event: Any) -> bool:
+        """Fire an event; whether it was accepted."""
+        ...
+
+    @property
+    def value(self) -> Any:
+        """The frozen value as it is now."""
+        ...
+
+
+def body_of(story: Story, desk: Desk) -> Any:
+    """The chart's own guards and actions on a desk, as a plain object without any machine."""
+    functions = {name: each for name, each in vars(story.machine.chart).items() if isfunction(each)}
+    body: Any = type("Body", (), functions)()
+    body.model = desk
+    return body
+
+
+# --- The stories ---------------------------------------------------------------------------------
+
+
+def stories() -> Mapping[str, Story]:
+    """Every chart's, by its name. Each is walked once by the house, which says what is right."""
+    told = (_run(), _message(), _connection(), _thread(), _breaker())
+    return {each.machine.name: each for each in told}
+
+
+def _run() -> Story:
+    """A run of one iteration, and an answer to an attempt before the current one."""
+    events: list[ChorusEvent] = [run.started()]
+    value = transform_state(run.queued(), events[0]).state
+    late = run.answered(value, attempt=value.attempt - 1)
+    while value.status is RunStatus.RUNNING:
+        recalls = value.awaiting is Awaited.PRIORS
+        events.append(run.recalled(value) if recalls else run.answered(value))
+        value = transform_state(value, events[-1]).state
+    return _story(chorus_machine(), run.queued(), events, 1, late)
+
+
+def _message() -> Story:
+    """A message from outside that both electors approve, and a vote of somebody who is none."""
+    events = [message.submit(), message.vote("approve", ALICE), message.vote("approve", BOB)]
+    foreign = message.vote("approve", CAROL)
+    return _story(message_machine(), message.submitted(), events, 2, foreign)
+
+
+def _connection() -> Story:
+    """A person signs in, follows a thread, asks and leaves; a check of what nobody asked."""
+    events = [
+        link.connect(),
+        link.challenge(),
+        link.authenticate(),
+        link.checked(),
+        link.opened(),
+        link.access(),
+        link.request(),
+        link.leave(),
+    ]
+    machine = connection_machine()
+    return _story(machine, link.connecting(), events, 6, link.access(OTHER_THREAD))
+
+
+def _thread() -> Story:
+    """Messages, a newcomer, a name and tokens, to the archive; a name by somebody else."""
+    events = [
+        thread.add_message(),
+        thread.join(CAROL),
+        thread.rename(),
+        thread.credit(3),
+        thread.debit(2),
+        thread.leave(BOB),
+        thread.archive(),
+    ]
+    machine, stranger = thread_machine(), thread.rename(CAROL)
+    return _story(machine, thread.thread(), events, 1, stranger)
+
+
+def _breaker() -> Story:
+    """Opened by two failures, probed, closed and dropped; a report that is not the probe's."""
+    events = [
+        breaker.asked(),
+        breaker.failed(breaker.OTHER),
+        breaker.failed(breaker.OTHER),
+        breaker.asked(),
+        breaker.asked(breaker.PROBE_AT),
+        breaker.answered(),
+        EndpointDropped(),
+    ]
+    machine, foreign = breaker_machine(), breaker.failed(breaker.OTHER)
+    return _story(machine, breaker.closed(), events, 5, foreign)
+
+
+def _story(
+    machine: Machine[Any, Any, Any, Any],
+    begin: Any,
+    events: Sequence[Any],
+    refused_at: int,
+    refused: Any,
+) -> Story:
+    values = [begin]
+    for event in events:
+        match machine.fire(values[-1], event):
+            case Accepted(state=value):
+                values.append(value)
+            case Refusal() as refusal:
+                raise AssertionError(f"a story cannot be told: {refusal}")
+    return Story(machine, tuple(values), tuple(events), refused_at, refused)
+
+
+# --- Measuring -----------------------------------------------------------------------------------
+
+
+def compete(build: Callable[[Story], Callable[[], Living]]) -> None:
+    """Measure a contestant and tell: microseconds of CPU for each chart, accepted and refused.
+
+    `build` prepares a story's chart once, and gives what makes a living machine at the story's
+    beginning. Only events are measured, never the making of a machine; the collector is off, as in
+    `timeit`.
+    """
+    figures: dict[str, float] = {}
+    for name, story in stories().items():
+        make = build(story)
+        _check(story, make)
+        figures[f"{name}_accepted"] = _accepted(story, make)
+        figures[f"{name}_refused"] = _refused(story, make)
+    tell(**figures)
+
+
+def _check(story: Story, make: Callable[[], Living]) -> None:
+    living = make()
+    for place, event in enumerate(story.events):
+        if place == story.refused_at and living.take(story.refused):
+            raise AssertionError(f"{story.machine.name}: {story.refused} was accepted")
+        if living.value != story.values[place]:
+            raise AssertionError(f"{story.machine.name}: {living.value} before {event}")
+        if not living.take(event):
+            raise AssertionError(f"{story.machine.name}: {event} was refused")
+    if living.value != story.values[-1]:
+        raise AssertionError(f"{story.machine.name}: {living.value} at the end")
+
+
+def _accepted(story: Story, make: Callable[[], Living]) -> float:
+    """Microseconds for each event of a story, many times told by a new machine."""
+
+    def told(living: Living) -> None:
+        for event in story.events:
+            living.take(event)
+
+    return _microseconds(make, told) / len(story.events)
+
+
+def _refused(story: Story, make: Callable[[], Living]) -> float:
+    """Microseconds for a refusal, many of them by one machine."""
+    living = make()
+    for event in story.events[: story.refused_at]:
+        living.take(event)
+
+    def repeated(living: Living) -> None:
+        for _ in range(REPEATS):
+            living.take(story.refused)
+
+    return _microseconds(lambda: living, repeated) / REPEATS
+
+
+def _microseconds(make: Callable[[], Living], work: Callable[[Living], None]) -> float:
+    for _ in range(3):
+        work(make())
+    spent, times = 0.0, 0
+    gc.collect()
+    gc.disable()
+    try:
+        while spent < SECONDS:
+            living = make()
+            before = time.process_time()
+            work(living)
+            spent += time.process_time() - before
+            times += 1
+    finally:
+        gc.enable()
+    return 1e6 * spent / times
