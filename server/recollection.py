@@ -321,7 +321,7 @@ class Recollection:
             case Failure(error=error):
                 raise error
             case Success(found=found):
-                return tuple(Prior.model_validate(each.model_dump()) for each in found)
+                return found
 
     async def _catch_up(self, thread_id: ThreadId) -> None:
         """Wait until nothing of the thread waits, or until patience ends; not where it is in vain."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from machines.models import errors
 from machines.models.ids import PointId
+from machines.models.outputs import Prior
 from machines.models.storage import (
     Collection,
     QueryPoints,
     RemovePoints,
-    ScoredMessage,
     WritePoints,
 )
 from storage.memory import Prepared
@@ -91,7 +91,7 @@ class EmbeddedStore(QdrantStore):
         if self._index is not None and effect.collection is Collection.MESSAGES:
             self._index.remove(effect.ids)
 
-    def _query(self, effect: QueryPoints) -> tuple[ScoredMessage, ...]:
+    def _query(self, effect: QueryPoints) -> tuple[Prior, ...]:
         return self._searchable().search(effect.vector, effect.scope, effect.limit)
 
     def _searchable(self) -> "ExactIndex":

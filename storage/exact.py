@@ -24,7 +24,11 @@ from numpy.typing import NDArray
 
 from machines.models.domain import Visibility
 from machines.models.ids import PointId, ThreadId
-from machines.models.storage import ScoredMessage, SearchScope, message_point_id
+from machines.models.outputs import Prior
+from machines.models.storage import (
+    SearchScope,
+    message_point_id,
+)
 from storage.readable import payload_of, sound_and_readable
 
 Float32s = NDArray[np.float32]
@@ -150,9 +154,7 @@ class ExactIndex:
 
     # ------------------------------------------------------------------------------------- search
 
-    def search(
-        self, vector: Sequence[float], scope: SearchScope, limit: int
-    ) -> tuple[ScoredMessage, ...]:
+    def search(self, vector: Sequence[float], scope: SearchScope, limit: int) -> tuple[Prior, ...]:
         """The best `limit` messages in scope by cosine, best first, then by id.
 
         `vector` is a sound one of the index's dimensions, of any length.

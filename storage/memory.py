@@ -18,6 +18,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from machines.models import errors
 from machines.models.consistency import CollectionFacts, PointFacts
 from machines.models.ids import PointId
+from machines.models.outputs import Prior
 from machines.models.storage import (
     Collection,
     CollectionState,
@@ -25,7 +26,6 @@ from machines.models.storage import (
     Operation,
     PayloadIndex,
     Result,
-    ScoredMessage,
     Search,
     StorageEffect,
     StorageErrorState,
@@ -66,7 +66,7 @@ class VectorStore(Protocol):
             FingerprintMismatch: another embedder's vectors are there, and not `accept_other`.
         """
 
-    def perform(self, effect: StorageEffect) -> tuple[ScoredMessage, ...]:
+    def perform(self, effect: StorageEffect) -> tuple[Prior, ...]:
         """Carry out an effect; what a query found, else nothing."""
 
     def facts_page(
@@ -216,7 +216,7 @@ class Memory:
                 state = self._state.model_copy(update={"error_state": errors_so_far})
             state, result = execute_operation(state, operation, self._perseverance.policy)
             if isinstance(result, Success):
-                found: tuple[ScoredMessage, ...] = ()
+                found: tuple[Prior, ...] = ()
                 for effect in result.effects:
                     found = await self._run(self._store.perform, effect)
                 self._state = operation_performed(self._state, operation)

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from machines.models import errors
 from machines.models.domain import Visibility
+from machines.models.outputs import Prior
 from machines.models.storage import (
     Collection,
     QueryPoints,
-    ScoredMessage,
     SearchScope,
     message_point_id,
 )
@@ -81,7 +81,7 @@ class ServerStore(QdrantStore):
                 detail=repr(error),
             ) from error
 
-    def _query(self, effect: QueryPoints) -> tuple[ScoredMessage, ...]:
+    def _query(self, effect: QueryPoints) -> tuple[Prior, ...]:
         hits = self._connected.query_points(
             Collection.MESSAGES,
             query=list(effect.vector),

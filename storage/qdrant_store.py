@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from machines.models import errors
 from machines.models.consistency import PointFacts
 from machines.models.ids import PointId
+from machines.models.outputs import Prior
 from machines.models.storage import (
     Collection,
     CollectionState,
@@ -34,7 +35,6 @@ from machines.models.storage import (
     PayloadIndex,
     QueryPoints,
     RemovePoints,
-    ScoredMessage,
     StorageEffect,
     WritePoints,
 )
@@ -99,7 +99,7 @@ class QdrantStore(ABC):
         """A client; a server is connected to with its first call."""
 
     @abstractmethod
-    def _query(self, effect: QueryPoints) -> tuple[ScoredMessage, ...]:
+    def _query(self, effect: QueryPoints) -> tuple[Prior, ...]:
         """The best of what the scope allows, best first, then by id."""
 
     @abstractmethod
@@ -191,7 +191,7 @@ class QdrantStore(ABC):
     # ---------------------------------------------------------------------------------- effects
 
     @with_our_errors
-    def perform(self, effect: StorageEffect) -> tuple[ScoredMessage, ...]:
+    def perform(self, effect: StorageEffect) -> tuple[Prior, ...]:
         """Carry out an effect; what a query found, else nothing."""
         match effect:
             case WritePoints():

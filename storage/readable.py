@@ -12,7 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from machines.models.domain import Visibility
 from machines.models.ids import MessageId, ThreadId
-from machines.models.storage import MessagePayload, ScoredMessage, SearchScope
+from machines.models.outputs import Prior
+from machines.models.storage import (
+    MessagePayload,
+    SearchScope,
+)
 
 
 def payload_of(stored: Mapping[str, Any] | None) -> MessagePayload | None:
@@ -29,7 +33,7 @@ class _Place(NamedTuple):
     visibility: Visibility
 
 
-_SHOWN: Final = TypeAdapter(tuple[ScoredMessage, ...])
+_SHOWN: Final = TypeAdapter(tuple[Prior, ...])
 """All hits of a search in one call: one for each costs half as much again."""
 
 
@@ -38,7 +42,7 @@ _VISIBILITIES: Final = {each.value: each for each in Visibility}
 
 def readable(
     hits: Iterable[tuple[float, Mapping[str, Any] | None]], scope: SearchScope, limit: int
-) -> tuple[ScoredMessage, ...]:
+) -> tuple[Prior, ...]:
     """The best `limit` of (score, stored payload) that are in scope, best first, then by id."""
     # Nobody can tell who may read a damaged payload. A damaged vector scores NaN, and would be
     # sorted first.
@@ -53,7 +57,7 @@ def readable(
 
 def sound_and_readable(
     hits: Iterable[tuple[float, Mapping[str, Any]]], scope: SearchScope
-) -> tuple[ScoredMessage, ...]:
+) -> tuple[Prior, ...]:
     """Those of (finite score, payload that is known to be sound) that are in scope, in order."""
     return _SHOWN.validate_python(
         [{**stored, "score": score} for score, stored in hits if scope.allows(_place_of(stored))]

@@ -51,8 +51,8 @@ def micros(moment: datetime) -> int:
 
 
 def numbered(draft: EntryDraft, seq: int) -> JournalEntry:
-    """The entry that a draft becomes."""
-    return JournalEntry.model_validate({**dict(draft), "seq": seq})
+    """The entry that a draft becomes; `seq` is from 1. A draft was checked when it was made."""
+    return JournalEntry.model_construct(**dict(draft), seq=seq)
 
 
 def entry_row(entry: JournalEntry, stored: str | None = None) -> Row:

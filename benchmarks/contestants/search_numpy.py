@@ -4,7 +4,7 @@ The mask of what may be read is made for each search, from the ids of the thread
 changes from one search to the next. Then the product, the best 80 by partition, and those in order.
 
 `values` (the one that we are held against) ends where ours ends: with the same validated
-`ScoredMessage` values, of payloads that wait in a list; and it runs in a worker thread, since
+`Prior` values, of payloads that wait in a list; and it runs in a worker thread, since
 100,000 rows take too long for an event loop. `rows` is the floor beneath that: no payloads, numbers
 of rows alone, called on the loop itself, which stands still meanwhile.
 
@@ -23,7 +23,11 @@ from numpy.typing import NDArray
 from benchmarks.contestants.search_arena import Answer, Vector, compete
 from benchmarks.contestants.search_population import LIMIT, Population, message_id
 from machines.models.domain import Visibility
-from machines.models.storage import MessagePayload, ScoredMessage, SearchScope
+from machines.models.outputs import Prior
+from machines.models.storage import (
+    MessagePayload,
+    SearchScope,
+)
 
 Rows = list[tuple[int, float]]
 
@@ -49,7 +53,7 @@ class Exact:
         best = best[np.argsort(-scores[best])]
         return list(zip(best.tolist(), scores[best].tolist(), strict=True))
 
-    def values(self, vector: Vector, scope: SearchScope) -> list[ScoredMessage]:
+    def values(self, vector: Vector, scope: SearchScope) -> list[Prior]:
         """The same as values."""
         return [_value(self._payloads[row], score) for row, score in self.rows(vector, scope)]
 
@@ -60,8 +64,8 @@ class Exact:
         return readable
 
 
-def _value(payload: MessagePayload, score: float) -> ScoredMessage:
-    return ScoredMessage(
+def _value(payload: MessagePayload, score: float) -> Prior:
+    return Prior(
         message_id=payload.message_id,
         thread_id=payload.thread_id,
         content=payload.content,
@@ -86,7 +90,7 @@ async def main(count: int, searches: int, gives: str) -> None:
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1) as worker:
 
-        async def values(vector: Vector) -> list[ScoredMessage]:
+        async def values(vector: Vector) -> list[Prior]:
             return await loop.run_in_executor(worker, exact.values, vector, scope)
 
         await compete(population, values, _read_values, searches=searches)
@@ -96,7 +100,7 @@ def _read_rows(found: Rows) -> Answer:
     return Answer(tuple(message_id(row) for row, _ in found), tuple(score for _, score in found))
 
 
-def _read_values(found: list[ScoredMessage]) -> Answer:
+def _read_values(found: list[Prior]) -> Answer:
     return Answer(tuple(each.message_id for each in found), tuple(each.score for each in found))
 
 

@@ -13,7 +13,12 @@ import uvloop
 
 from benchmarks.contestants.search_arena import Answer, Vector, compete
 from benchmarks.contestants.search_population import LIMIT, Population, memory_in
-from machines.models.storage import ScoredMessage, Search, SearchScope, Success
+from machines.models.outputs import Prior
+from machines.models.storage import (
+    Search,
+    SearchScope,
+    Success,
+)
 
 
 async def main(count: int, searches: int) -> None:
@@ -22,7 +27,7 @@ async def main(count: int, searches: int) -> None:
     memory = memory_in(population.folder())
     readable = population.scope()
 
-    async def search(vector: Vector) -> tuple[ScoredMessage, ...]:
+    async def search(vector: Vector) -> tuple[Prior, ...]:
         scope = SearchScope(
             private_thread_ids=readable.private_thread_ids, include_public=readable.include_public
         )
@@ -38,7 +43,7 @@ async def main(count: int, searches: int) -> None:
         await memory.close()
 
 
-def _read(found: tuple[ScoredMessage, ...]) -> Answer:
+def _read(found: tuple[Prior, ...]) -> Answer:
     return Answer(tuple(each.message_id for each in found), tuple(each.score for each in found))
 
 

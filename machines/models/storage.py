@@ -269,10 +269,6 @@ StorageEffect = Annotated[WritePoints | QueryPoints | RemovePoints, Field(discri
 # --------------------------------------------------------------------------------------- results
 
 
-class ScoredMessage(Prior):
-    """A message that a search found, in the shape in which it is shown."""
-
-
 class RetryWithBackoff(Frozen):
     """Wait, then do the same again: the store could not be reached."""
 
@@ -327,7 +323,7 @@ class Success(Frozen):
 
     effects: tuple[StorageEffect, ...]
     """What carries the operation out, in order."""
-    found: tuple[ScoredMessage, ...] = ()
+    found: tuple[Prior, ...] = ()
     """What a search found: best first, then by id; empty before the search was carried out."""
 
 

@@ -12,7 +12,12 @@ import pytest
 from machines.models.consistency import PointFacts
 from machines.models.errors import AIError, ErrorCode
 from machines.models.ids import PointId
-from machines.models.storage import Collection, RecoveryPolicy, ScoredMessage, StorageEffect
+from machines.models.outputs import Prior
+from machines.models.storage import (
+    Collection,
+    RecoveryPolicy,
+    StorageEffect,
+)
 from server.app import Services
 from server.embedders.hashed import HashedEmbedder
 from server.embeddings import EmbedderChoice
@@ -170,7 +175,7 @@ class Slow:
         self.may_end.wait(PATIENCE)
         return Prepared(made=frozenset(Collection), collections=(), indices=(), points={})
 
-    def perform(self, effect: StorageEffect) -> tuple[ScoredMessage, ...]:
+    def perform(self, effect: StorageEffect) -> tuple[Prior, ...]:
         raise AssertionError("nothing is asked of it")
 
     def facts_page(

@@ -21,6 +21,7 @@ from machines.models import errors
 from machines.models.consistency import JournalFacts, MemoryFacts, VectorHealth
 from machines.models.domain import Role, Visibility
 from machines.models.ids import MessageId, RunId, ThreadId
+from machines.models.outputs import Prior
 from machines.models.storage import (
     Collection,
     Delete,
@@ -35,7 +36,6 @@ from machines.models.storage import (
     QueryPoints,
     RecoveryPolicy,
     RetryWithBackoff,
-    ScoredMessage,
     Search,
     SearchScope,
     StorageEffect,
@@ -143,7 +143,7 @@ async def memory(tmp_path: Path) -> AsyncIterator[DatabaseClient]:
         yield client
 
 
-async def done(client: DatabaseClient, operation: Operation) -> tuple[ScoredMessage, ...]:
+async def done(client: DatabaseClient, operation: Operation) -> tuple[Prior, ...]:
     result = await client.execute(operation)
     assert isinstance(result, Success), f"{result.error.message} {result.error.detail}"
     return result.found
@@ -267,7 +267,7 @@ async def test_a_search_finds_the_best_of_its_scope_and_never_anything_else(
 ) -> None:
     """The same before and after a reopening, and as the library finds it with the store's filter."""
     random = Random(5)
-    searches: list[tuple[int, SearchScope, int, tuple[ScoredMessage, ...]]] = []
+    searches: list[tuple[int, SearchScope, int, tuple[Prior, ...]]] = []
     async with memory_in(tmp_path) as client:
         points = await changed_at_random(client, random)
         for seed in range(40):
@@ -294,7 +294,7 @@ async def test_a_search_finds_the_best_of_its_scope_and_never_anything_else(
     filtering.close()
 
 
-def assert_alike(one: Sequence[ScoredMessage], other: Sequence[ScoredMessage]) -> None:
+def assert_alike(one: Sequence[Prior], other: Sequence[Prior]) -> None:
     """The same messages in the same order; scores to what float32 keeps."""
     scores = [hit.score for hit in other]
     assert [hit.score for hit in one] == pytest.approx(scores, abs=1e-6)
@@ -463,7 +463,7 @@ class BusyStore(EmbeddedStore):
         super().__init__(folder, DIMENSIONS, EMBEDDER)
         self.begun, self.to_end = threading.Event(), threading.Event()
 
-    def perform(self, effect: StorageEffect) -> tuple[ScoredMessage, ...]:
+    def perform(self, effect: StorageEffect) -> tuple[Prior, ...]:
         self.begun.set()
         assert self.to_end.wait(20), "the event loop waits for the store: nobody told it to end"
         return super().perform(effect)
@@ -489,7 +489,7 @@ class FlakyStore(EmbeddedStore):
         self.away = False
         self.written: list[str] = []
 
-    def perform(self, effect: StorageEffect) -> tuple[ScoredMessage, ...]:
+    def perform(self, effect: StorageEffect) -> tuple[Prior, ...]:
         if self.away:
             raise errors.ConnectionError("away")
         if isinstance(effect, WritePoints):

@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from machines.models.domain import Visibility
 from machines.models.ids import MessageId, PointId, ThreadId
-from machines.models.storage import ScoredMessage, SearchScope, message_point_id
+from machines.models.outputs import Prior
+from machines.models.storage import (
+    SearchScope,
+    message_point_id,
+)
 from storage.exact import ExactIndex, StoredPoint
 
 DIMENSIONS = 5
@@ -71,7 +75,7 @@ def plainly(
     return sorted(scored, key=lambda item: (-round(item[1], 6), item[0]))[:limit]
 
 
-def assert_same(found: Sequence[ScoredMessage], expected: Sequence[tuple[str, float]]) -> None:
+def assert_same(found: Sequence[Prior], expected: Sequence[tuple[str, float]]) -> None:
     assert [each.message_id for each in found] == [id_ for id_, _ in expected]
     assert [each.score for each in found] == pytest.approx([c for _, c in expected], abs=1e-6)
 
