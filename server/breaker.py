@@ -60,12 +60,11 @@ class SparedModel:
 
         def hear(text: str) -> None:
             # The first word shows that the endpoint is back; an answer may take minutes.
-            if is_probe:
-                report(breaker.AttemptAnswered)
+            report(breaker.AttemptAnswered)
             on_text(text)
 
         try:
-            answer = await self._model.answer(call, hear)
+            answer = await self._model.answer(call, hear if is_probe else on_text)
         except AttemptFailed as failed:
             dead = _shows_a_dead_endpoint(failed.error)
             report(breaker.AttemptFailed if dead else breaker.AttemptAnswered)

@@ -204,6 +204,8 @@ class Chorus:
         task = asyncio.create_task(self._guarded(effect, work))
         self._tasks[run_id] = task
         task.add_done_callback(lambda done: self._ended(run_id, done))
+        # A task that was cancelled before its first step has not touched its work.
+        task.add_done_callback(lambda _: work.close())
 
     async def _guarded(
         self, effect: AICall | RecallPriors, work: Coroutine[object, object, None]

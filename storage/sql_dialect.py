@@ -174,8 +174,10 @@ _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 def journal_failure(error: BaseException) -> JournalError:
     """What a failed statement means to people; the database's own words go to the log alone."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    # The first line alone: PostgreSQL names the values of a row in those that follow.
-    detail = f"{type(cause).__name__}: {str(cause).partition(chr(10))[0]}"
+    # PostgreSQL names the values of a row in the lines behind the first, sqlite3 in its own when
+    # they are no UTF-8.
+    first_line = str(cause).partition("\n")[0].partition(" with text ")[0]
+    detail = f"{type(cause).__name__}: {first_line}"
     code = getattr(cause, "sqlite_errorcode", None)
     if isinstance(code, int):
         code &= 0xFF  # The primary code; the rest tells its varieties apart.

@@ -162,28 +162,56 @@ def _thread_page(
     )
 
 
+_SOME_OF = (
+    select(co_authors.c.thread_id)
+    .where(co_authors.c.public_key == bindparam("key"))
+    .limit(bindparam("at_most"))
+)
+_others = co_authors.alias("others")
 # EXISTS instead of a join: a planner that knows too little would begin with all private threads.
 _SHARED = (
     select(co_authors.c.thread_id)
-    .where(co_authors.c.public_key.in_(bindparam("keys", expanding=True)))
+    .where(co_authors.c.public_key == bindparam("first"))
     .where(
         exists()
         .where(threads.c.id == co_authors.c.thread_id)
         .where(threads.c.visibility == Visibility.PRIVATE.value)
     )
-    .group_by(co_authors.c.thread_id)
-    .having(func.count() == bindparam("how_many"))
+    .where(
+        select(func.count())
+        .select_from(_others)
+        .where(_others.c.thread_id == co_authors.c.thread_id)
+        .where(_others.c.public_key.in_(bindparam("rest", expanding=True)))
+        .scalar_subquery()
+        == bindparam("how_many")
+    )
 )
 
 
 def private_threads_shared_by(
     connection: Connection, public_keys: Collection[PublicKey]
 ) -> frozenset[ThreadId]:
+    first = _with_fewest_threads(connection, public_keys)
     shared: set[str] | None = None
-    for keys in chunks(frozenset(public_keys)):
-        found = set(connection.scalars(_SHARED, {"keys": keys, "how_many": len(keys)}))
+    for rest in chunks(frozenset(public_keys) - {first} or {first}):
+        found = set(
+            connection.scalars(_SHARED, {"first": first, "rest": rest, "how_many": len(rest)})
+        )
         shared = found if shared is None else shared & found
     return frozenset(map(ThreadId, shared or ()))
+
+
+def _with_fewest_threads(connection: Connection, public_keys: Collection[PublicKey]) -> PublicKey:
+    """Whose threads are looked through: one may have a hundred where another has ten thousands."""
+    chosen = next(iter(public_keys))
+    if len(public_keys) == 1:
+        return chosen
+    fewest = CHUNK  # Whoever has more is as good as another.
+    for key in public_keys:
+        count = len(connection.scalars(_SOME_OF, {"key": key, "at_most": fewest}).all())
+        if count < fewest:
+            fewest, chosen = count, key
+    return chosen
 
 
 _SUBMITTED_TO = select(messages.c.thread_id).distinct().where(messages.c.author == bindparam("key"))
