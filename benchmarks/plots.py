@@ -35,17 +35,19 @@ def draw(file: Path) -> Path:
         if any(figure["key"] in told for told in rounds[0].values())
     ]
     heights = [sum(figure["key"] in told for told in rounds[0].values()) for figure in figures]
+    inches = 0.32 * sum(heights) + 0.7 * len(figures) + 0.5
     picture, panels = plt.subplots(
         len(figures),
         1,
-        figsize=(8, 0.42 * sum(heights) + 0.85 * len(figures) + 0.6),
+        figsize=(8, inches),
         squeeze=False,
         gridspec_kw={"height_ratios": [height + 1 for height in heights]},
     )
     for (panel,), figure in zip(panels, figures, strict=True):
         _bars(panel, figure, rounds)
-    picture.suptitle(asked["title"], x=0.01, ha="left", fontsize=13, fontweight="bold")
-    picture.tight_layout()
+    top = 1 - 0.4 / inches
+    picture.text(0.01, top, asked["title"], fontsize=13, fontweight="bold", va="bottom")
+    picture.tight_layout(rect=(0, 0, 1, top))
     target = file.with_suffix(".png")
     picture.savefig(target, dpi=110, metadata={"Software": None})
     plt.close(picture)

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks.figures import Figure, Outcome, Question, Round, Spread, outcome, spread_of
+from benchmarks.figures import Outcome, Question, Round, Spread, outcome, spread_of
 
 RESULTS: Final = Path(__file__).parent / "results"
 PAGE: Final = Path(__file__).parent / "RESULTS.md"
@@ -47,7 +47,7 @@ def keep(
         ],
         "rounds": list(rounds),
     }
-    text = json.dumps(asked, indent=1, sort_keys=True)
+    text = json.dumps(asked, indent=1)
     (RESULTS / f"{question.name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -95,7 +95,7 @@ def _section(question: Question, asked: Asked) -> Iterator[str]:
     yield f"| | {' | '.join(names)} |"
     yield f"|---|{'---:|' * len(names)}"
     for figure in question.figures:
-        cells = [_cell(figure, spread_of(asked.rounds, name, figure.key)) for name in names]
+        cells = [_cell(spread_of(asked.rounds, name, figure.key)) for name in names]
         if any(cells):
             unit = f", {figure.unit}" if figure.unit else ""
             yield f"| {figure.label}{unit} | {' | '.join(cells)} |"
@@ -115,11 +115,10 @@ def _section(question: Question, asked: Asked) -> Iterator[str]:
     yield ""
 
 
-def _cell(figure: Figure, found: Spread | None) -> str:
+def _cell(found: Spread | None) -> str:
     if found is None:
         return ""
     least, middle, most = (_number(value) for value in found)
-    del figure
     return f"{middle} ({least} to {most})"
 
 

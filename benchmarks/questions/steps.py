@@ -25,7 +25,7 @@ STEP = Question(
         Figure("run_bytes", "written for a run of six steps", "KB"),
     ),
     contestants=(
-        Contestant("Chorus", "step_chorus", (_RUNS,)),
+        Contestant("chorus", "step_chorus", (_RUNS,)),
         Contestant("LangGraph", "step_langgraph", (_RUNS,), peer=True),
         Contestant("Burr", "step_burr", (_RUNS,), peer=True),
     ),
@@ -33,14 +33,14 @@ STEP = Question(
         Target(
             sentence="a run costs less than half of the better peer's",
             figure="run_cpu",
-            ours="Chorus",
+            ours="chorus",
             against=_PEERS,
             at_most=0.5,
         ),
         Target(
             sentence="a step costs less than half of the better peer's",
             figure="step_cpu",
-            ours="Chorus",
+            ours="chorus",
             against=_PEERS,
             at_most=0.5,
         ),
