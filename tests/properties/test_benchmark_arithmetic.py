@@ -1,0 +1,76 @@
+"""The arithmetic of the benchmarks: what a ratio is, when a target is reached. Nothing is timed here."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.figures import Contestant, Figure, Question, Target, outcome, spread, spread_of
+from benchmarks.questions import QUESTIONS
+from benchmarks.rounds import ContestantFailed, run
+
+FIGURES = st.floats(min_value=0.001, max_value=1e6)
+
+
+def question(target: Target, *, better: str = "less") -> Question:
+    return Question(
+        name="q",
+        title="Q",
+        work="Works.",
+        figures=(Figure("cpu", "CPU", "s", "less" if better == "less" else "more"),),
+        contestants=tuple(Contestant(name, "none") for name in ("ours", "one", "two")),
+        targets=(target,),
+    )
+
+
+@given(st.lists(st.tuples(FIGURES, FIGURES, FIGURES), min_size=1, max_size=9))
+def test_a_ratio_is_taken_to_the_best_of_the_others_in_the_same_round(
+    rounds: list[tuple[float, float, float]],
+) -> None:
+    target = Target("half", "cpu", "ours", ("one", "two"), at_most=0.5)
+    told = [
+        {"ours": {"cpu": ours}, "one": {"cpu": one}, "two": {"cpu": two}}
+        for ours, one, two in rounds
+    ]
+    found = outcome(question(target), target, told)
+    ratios = [ours / min(one, two) for ours, one, two in rounds]
+    assert found.spread == spread(ratios)
+    assert found.reached == (found.spread.middle <= 0.5)
+
+
+def test_where_more_is_better_the_best_is_the_most() -> None:
+    target = Target("most of it", "cpu", "ours", ("one", "two"), at_least=0.7)
+    told = [{"ours": {"cpu": 7.0}, "one": {"cpu": 1.0}, "two": {"cpu": 10.0}}]
+    found = outcome(question(target, better="more"), target, told)
+    assert found.spread.middle == pytest.approx(0.7)
+    assert found.reached
+
+
+def test_a_target_without_others_is_a_plain_value() -> None:
+    target = Target("under 0.3 s", "cpu", "ours", at_most=0.3)
+    told = [{"ours": {"cpu": value}, "one": {}, "two": {}} for value in (0.1, 0.2, 0.9)]
+    found = outcome(question(target), target, told)
+    assert (found.spread.least, found.spread.middle, found.spread.most) == (0.1, 0.2, 0.9)
+    assert found.reached
+    assert spread_of(told, "one", "cpu") is None
+
+
+def test_a_contestant_that_fails_leaves_no_round() -> None:
+    target = Target("none", "cpu", "ours", at_most=1.0)
+    with pytest.raises(ContestantFailed, match="ours"):
+        list(run(question(target), 1))
+
+
+def test_every_target_names_what_its_question_measures() -> None:
+    assert [
+        name for name, count in Counter(each.name for each in QUESTIONS).items() if count > 1
+    ] == []
+    for each in QUESTIONS:
+        names = {contestant.name for contestant in each.contestants}
+        assert len(names) == len(each.contestants), f"{each.name} has two contestants of one name"
+        for target in each.targets:
+            each.figure(target.figure)
+            unknown = {target.ours, *target.against} - names
+            assert not unknown, f"{each.name}: a target names {unknown}"
+            assert (target.at_most, target.at_least) != (None, None), f"{target.sentence}: no bound"
