@@ -214,7 +214,7 @@ def _moment(date: str | None) -> datetime | None:
     """An HTTP date; None where it is none."""
     try:
         moment = parsedate_to_datetime(date or "")
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return moment if moment.tzinfo is not None else None
 

@@ -163,7 +163,8 @@ class Rooms:
 
         Raises:
             RequestRefused, InvalidTransition: nothing changed.
-            JournalError: nothing is durable; JournalConflict where `reply` was given meanwhile.
+            JournalConflict: nothing changed; `reply` was given meanwhile.
+            JournalError: it may be durable or not; what is, is followed up.
         """
 
         def with_ids(view: ThreadView) -> ThreadCommand:
@@ -290,11 +291,7 @@ class Rooms:
             self._doubted.put_nowait(thread_id)
             raise
         room.facts = decision.facts
-        try:
-            self._publish(room, decision.facts.view, committed.entries)
-        except Exception:
-            # It is durable: what follows must follow, and followers notice a gap and come again.
-            log.exception("entries could not be published")
+        self._publish(room, decision.facts.view, committed.entries)
         self._follow_up(thread_id, batch, decision.effects)
         return Outcome(
             thread_id=thread_id,
@@ -317,7 +314,11 @@ class Rooms:
 
     def _publish(self, room: _Room, view: ThreadView, entries: tuple[JournalEntry, ...]) -> None:
         room.published = entries[-1].seq
-        self._broadcast.publish(view.thread, map(LiveEntry, entries))
+        try:
+            self._broadcast.publish(view.thread, map(LiveEntry, entries))
+        except Exception:
+            # They are durable: what follows must follow, and followers notice a gap and come again.
+            log.exception("entries could not be published")
 
     async def _read(self, room: _Room, thread_id: ThreadId) -> Facts:
         view = await self._journal.thread_view(thread_id)
@@ -334,20 +335,23 @@ class Rooms:
     async def _publish_missed(self, room: _Room, view: ThreadView) -> None:
         """Entries that became durable without this room: another writer's, or those of a commit that
         is in doubt. Followers get them before anything newer, and what is ours is followed up."""
-        is_ours = False
-        while room.published is not None and room.published < view.head_seq:
+        missed: list[JournalEntry] = []
+        after = room.published
+        while after is not None and after < view.head_seq:
             page = await self._journal.entries(
                 thread_stream(view.thread.id),
-                after_seq=room.published,
-                limit=view.head_seq - room.published,
+                after_seq=after,
+                limit=view.head_seq - after,
                 max_bytes=MAX_EVENTS_PAGE_BYTES,
             )
-            if room.doubt is not None and room.doubt.is_cleared_by(page.entries[0]):
-                is_ours = True
-            self._publish(room, view, page.entries)
+            missed.extend(page.entries)
+            after = page.entries[-1].seq
+        # Nothing fails from here on: what is published is followed up too.
         doubt, room.doubt = room.doubt, None
-        if doubt is not None and is_ours:
-            self._follow_up(view.thread.id, doubt.batch, doubt.effects)
+        if missed:
+            self._publish(room, view, tuple(missed))
+            if doubt is not None and doubt.is_cleared_by(missed[0]):
+                self._follow_up(view.thread.id, doubt.batch, doubt.effects)
 
     async def _named(self, facts: Facts, command: ThreadCommand) -> Facts:
         """Add the message or run that the command names, where it is not in the view."""

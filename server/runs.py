@@ -167,11 +167,12 @@ class Chorus:
 
     async def recover(self, runs: tuple[ChorusState, ...]) -> None:
         """Let unfinished runs go on after a start: what was under way is nobody's any more."""
-        idle = [run for run in runs if self.is_idle(run)]
-        for some in (idle[begin : begin + RECOVERED] for begin in range(0, len(idle), RECOVERED)):
+        for some in (runs[begin : begin + RECOVERED] for begin in range(0, len(runs), RECOVERED)):
             await asyncio.gather(*map(self._take_up, some))
 
     async def _take_up(self, run: ChorusState) -> None:
+        if not self.is_idle(run):
+            return
         event = StateLost(
             run_id=run.id,
             step=run.current_step,

@@ -23,8 +23,8 @@ class Together(Generic[K, V]):
     """Answers keys in groups, one group after the other.
 
     Args:
-        answer: gives for each key of a group its value, in the same order. What it raises, each
-            of the group gets.
+        answer: gives for each key of a group its value, in the same order. A fault that lasts may
+            be in one of them alone: then each is answered, or fails, by itself.
     """
 
     def __init__(self, answer: Callable[[Sequence[K]], Awaitable[Sequence[V]]]) -> None:
@@ -42,9 +42,12 @@ class Together(Generic[K, V]):
 
     async def _serve(self) -> None:
         try:
-            while group := self._waiting[:MAX_GROUP]:
+            while self._waiting:
+                # Who stopped waiting is gone, and may be back under the same key already.
+                group = [each for each in self._waiting[:MAX_GROUP] if not each[1].done()]
                 del self._waiting[:MAX_GROUP]
-                await self._serve_group(group)
+                if group:
+                    await self._serve_group(group)
         finally:
             self._task = None
 
@@ -52,6 +55,10 @@ class Together(Generic[K, V]):
         try:
             values = await self._answer([key for key, _ in group])
         except Exception as error:  # noqa: BLE001 - it is raised again, in each who asked
+            if len(group) > 1 and isinstance(error, StorageError) and not error.retryable:
+                for one in group:
+                    await self._serve_group((one,))
+                return
             for _, future in group:
                 if not future.done():
                     # One object each where it is expected: they travel up through different callers.

@@ -70,7 +70,7 @@ class Wakeups:
                 await self._journal.drop_timer(row)
         except StorageError as error:
             log.warning("a timer is tried again: %s", error.message)
-            self._set_again(row, AGAIN)
+            self._set_again(row, AGAIN if error.retryable else AFTER_A_DEFECT)
         except Exception:
             log.exception("the timer %s failed; it is tried again", row.timer.timer)
             self._set_again(row, AFTER_A_DEFECT)

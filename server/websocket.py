@@ -152,7 +152,6 @@ class _Socket:
     """
 
     __slots__ = (
-        "__weakref__",
         "_bad_frames",
         "_bucket",
         "_deadline",
@@ -233,8 +232,11 @@ class _Socket:
                             break
                 finally:
                     self._reading = None
-        except TimeoutError:
-            log.debug("a connection is closed: %s", self._verdict)
+        except TimeoutError as error:
+            if self._verdict is None:
+                self._fail(error)
+            else:
+                log.debug("a connection is closed: %s", self._verdict)
         except Exception as error:  # noqa: BLE001 - it is logged, and ends this connection alone
             self._fail(error)
         else:

@@ -91,7 +91,8 @@ class GroupCommitWriter:
 
         Raises:
             JournalConflict: `work` raised it, or wrote a row whose key is taken.
-            JournalError: nothing that `work` wrote is durable.
+            JournalError: nobody may rely on what `work` wrote; where the commit itself failed, it may
+                be durable all the same.
         """
         if self._thread is None:
             raise JournalError("The journal is closed.", retryable=False)

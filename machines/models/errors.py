@@ -178,7 +178,7 @@ class VectorError(StorageError):
 
 
 class JournalError(StorageError):
-    """The journal could not commit; nothing of the batch is durable."""
+    """The journal could not commit; where it failed in the commit itself, the batch may be durable."""
 
 
 class JournalConflict(StorageError):

@@ -3,8 +3,9 @@
 import pytest
 
 from machines.models.errors import JournalError
-from machines.models.ids import ThreadId
+from machines.models.ids import StreamId, ThreadId
 from machines.models.journal import Batch, Committed, ThreadView
+from storage.journal import EntryPage
 from storage.sql_journal import SqlJournal
 
 
@@ -19,13 +20,17 @@ class Lossy:
         """Commits that fail from now on."""
         self.unreadable = 0
         """Reads of a thread that fail from now on."""
+        self.torn = 0
+        """Reads of entries from now on until one fails."""
         self.flaky = False
         """Whether every other read of a thread fails."""
         self._reads = 0
         self._commit = journal.commit
         self._thread_view = journal.thread_view
+        self._entries = journal.entries
         patch.setattr(journal, "commit", self.commit)
         patch.setattr(journal, "thread_view", self.thread_view)
+        patch.setattr(journal, "entries", self.entries)
 
     async def commit(self, batch: Batch) -> Committed:
         if not any(stream.startswith("thread:") for stream in batch.expected):
@@ -38,6 +43,16 @@ class Lossy:
             self.silenced -= 1
             raise JournalError("The journal could not commit.")
         return committed
+
+    async def entries(
+        self, stream: StreamId, *, after_seq: int, limit: int, max_bytes: int | None = None
+    ) -> EntryPage:
+        if self.torn:
+            self.torn -= 1
+            if not self.torn:
+                raise JournalError("The journal cannot be read.")
+            max_bytes = 1
+        return await self._entries(stream, after_seq=after_seq, limit=limit, max_bytes=max_bytes)
 
     async def thread_view(self, thread_id: ThreadId) -> ThreadView | None:
         if self.unreadable:

@@ -95,6 +95,13 @@ async def test_a_run_of_a_commit_in_doubt_begins_at_once_and_is_remembered(house
     assert again["message_id"], "what was durable is carried out again"
 
 
+async def test_a_commit_in_doubt_is_followed_up_though_it_is_read_in_pieces(house: House) -> None:
+    house.journal.silenced, house.journal.torn = 1, 2
+    await refused_submit(house, house.founder)
+    assert (await house.end_of_the_run())["status"] == "finished"
+    assert house.asked == 6, "a step was taken again, or only when somebody looked after the runs"
+
+
 async def test_a_run_all_of_whose_commits_are_in_doubt_takes_each_step_once(house: House) -> None:
     house.journal.silenced = 1_000
     await refused_submit(house, house.founder, prompt="STUMBLE once.")

@@ -222,6 +222,7 @@ def at(seconds: int) -> str:
         ({"retry-after": "99999999999"}, 86_400_000),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
         ({}, None),
     ],
 )

@@ -81,6 +81,35 @@ async def test_who_goes_away_takes_nobody_along() -> None:
     assert await staying == 4
 
 
+async def test_who_went_away_may_come_back_while_others_wait() -> None:
+    answers = Answers()
+    together = Together(answers.answer)
+    answers.gate.clear()
+    first = asyncio.create_task(together.ask(1))
+    await answers.asked.wait()
+    gone, other = (asyncio.create_task(together.ask(key)) for key in (2, 3))
+    await asyncio.sleep(0)
+    gone.cancel()
+    back = asyncio.create_task(together.ask(2))
+    await asyncio.sleep(0)
+    answers.gate.set()
+    assert await asyncio.gather(first, other, back) == [2, 6, 4]
+    assert answers.groups == [[1], [3, 2]], "a group names everybody once"
+
+
+async def test_a_fault_that_lasts_is_that_of_one_alone() -> None:
+    async def answer(keys: Sequence[int]) -> Sequence[int]:
+        if 13 in keys:
+            raise JournalError("The journal holds a damaged value.", retryable=False)
+        return [2 * key for key in keys]
+
+    together = Together(answer)
+    found = await asyncio.gather(*map(together.ask, (12, 13, 14)), return_exceptions=True)
+    assert found[0] == 24
+    assert isinstance(found[1], JournalError)
+    assert found[2] == 28
+
+
 async def test_people_who_sign_in_at_the_same_moment_share_their_commits(tmp_path: Path) -> None:
     async with open_house(tmp_path) as services:
         people = [(Caller(services), Identity()) for _ in range(CROWD)]

@@ -23,10 +23,9 @@ def streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
         between = draw(st.lists(noise, max_size=2))
         spelt = [draw(st.sampled_from([b"data: ", b"data:"])) + line for line in lines]
         stream += b"".join(each + end for each in [*between, *spelt]) + end
-        if lines:
-            payloads.append(
-                b"\n".join(each.removeprefix(b"data:").removeprefix(b" ") for each in spelt)
-            )
+        payload = b"\n".join(each.removeprefix(b"data:").removeprefix(b" ") for each in spelt)
+        if payload:
+            payloads.append(payload)
     return stream, payloads
 
 
@@ -48,6 +47,15 @@ def test_an_event_that_did_not_end_is_none() -> None:
     assert reader.feed(b'data: {"half":') == []
     assert reader.feed(b" 1}\n") == []
     assert reader.feed(b"\n") == [b'{"half": 1}']
+
+
+def test_an_event_without_data_is_none() -> None:
+    assert EventReader().feed(b"data:\n\ndata: \n\ndata: 1\n\n") == [b"1"]
+    assert EventReader().feed(b"data: \n\n") == []
+
+
+def test_a_byte_order_mark_hides_nothing() -> None:
+    assert EventReader().feed(b"\xef\xbb\xbfdata: 1\n\n") == [b"1"]
 
 
 def test_an_event_that_never_ends_is_refused_before_it_fills_the_memory() -> None:
