@@ -21,6 +21,9 @@ CHARACTERS_PER_TOKEN: Final = 3.5
 NONCE_LENGTH: Final = 12
 """Hex digits of a nonce: 48 bits."""
 
+_MOST_KEPT: Final = 4_000
+"""Characters of a text that is kept for the next prompt; bounds what is kept to some megabytes."""
+
 CLIPPED: Final = " [...]"
 """Stands where text was cut off."""
 
@@ -94,10 +97,14 @@ def unescaped(text: str) -> str:
     return _ENTITY.sub(lambda found: "<" if found[1] == "lt" else "&", text)
 
 
-# Every step of a run quotes the same messages and priors again.
-@lru_cache(maxsize=512)
 def harmless(text: str) -> str:
     """`text` as it may stand between two tags."""
+    return _kept_harmless(text) if len(text) <= _MOST_KEPT else escaped(cleaned(text))
+
+
+# Every step of a run quotes the same messages and priors again.
+@lru_cache(maxsize=512)
+def _kept_harmless(text: str) -> str:
     return escaped(cleaned(text))
 
 

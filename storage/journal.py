@@ -126,7 +126,8 @@ class Journal(Protocol):
         Raises:
             JournalConflict: a stream's head is not what `batch.expected` says, or the batch's
                 request was answered by somebody else meanwhile: read again and decide again.
-            JournalError: nothing of the batch is durable.
+            JournalError: the batch is not known to be durable; where the commit itself failed, it may
+                be so all the same.
         """
 
     # threads

@@ -251,7 +251,7 @@ def _differences(connection: Connection, scratch: Connection) -> Iterator[Findin
             keys = [tuple(row) for row in rows]
             known = _rows(scratch, table, keys)
             for key in keys:
-                if key not in known and not _may_stand_alone(table, key):
+                if key not in known and not _may_stand_alone(scratch, table, key):
                     yield Finding(
                         f"The {kind.noun} {_name(key)} stands in no entry.",
                         Drop(table, key),
@@ -259,9 +259,12 @@ def _differences(connection: Connection, scratch: Connection) -> Iterator[Findin
                     )
 
 
-def _may_stand_alone(table: Table, key: Key) -> bool:
+def _may_stand_alone(truth: Connection, table: Table, key: Key) -> bool:
     """A run's messages are kept even where no entry holds them: nothing else would."""
-    return table is run_parts and CONTEXT in key
+    if table is not run_parts:
+        return False
+    run_id, kind, _ = key
+    return bool(kind == CONTEXT and _exists(truth, runs, runs.c.id == run_id))
 
 
 def _difference(kind: _Snapshots, key: Key, right: Row, actual: Row | None) -> Iterator[Finding]:
@@ -384,4 +387,4 @@ def _by_key(table: Table, rows: Iterable[RowMapping]) -> dict[Key, Row]:
 
 
 def _name(key: Key) -> str:
-    return " of ".join(map(str, reversed(key)))
+    return " of ".join(str(each) for each in reversed(key) if each != "")

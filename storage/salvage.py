@@ -47,6 +47,9 @@ from storage.sql_rows import (
     vector_of_bytes,
 )
 
+_MOST_PASSES: Final = 8
+"""Over the entries: one whose position is damaged comes too late for those that follow it."""
+
 _BUSY_SECONDS: Final = 5.0
 
 _ENTRY_COLUMNS: Final = ("stream", "seq", "body", "digest")
@@ -141,6 +144,7 @@ def salvage(file: Path, *, aside: Path, epoch: str) -> Salvaged:
         for suffix in ("", "-wal"):
             with suppress(FileNotFoundError):
                 shutil.copy2(f"{file}{suffix}", f"{aside}{suffix}")
+                _sync(Path(f"{aside}{suffix}"))
         _remove(fresh)
         salvaged = _write(file, fresh, aside, epoch)
         _replace(file, fresh)
@@ -155,17 +159,18 @@ def _replace(file: Path, fresh: Path) -> None:
     # The log of the damaged file would be taken for the new one's.
     for suffix in ("-wal", "-shm"):
         Path(f"{file}{suffix}").unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_RDONLY)
+    _sync(fresh)
+    fresh.replace(file)
+    _sync(file.absolute().parent)
+
+
+def _sync(path: Path) -> None:
+    """Let a file, or what a folder lists, outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    fresh.replace(file)
-    folder = os.open(file.absolute().parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _remove(file: Path) -> None:
@@ -230,6 +235,19 @@ def _write_entries(damaged: DamagedJournal, connection: Connection) -> tuple[dic
     appender = BatchAppender(connection.dialect.name)
     heads: dict[str, int] = {}
     left_out = 0
+    for _ in range(_MOST_PASSES):
+        before = sum(heads.values())
+        left_out = _write_following(damaged, connection, appender, heads)
+        if not left_out or sum(heads.values()) == before:
+            break
+    return heads, left_out
+
+
+def _write_following(
+    damaged: DamagedJournal, connection: Connection, appender: BatchAppender, heads: dict[str, int]
+) -> int:
+    """One pass over the entries: those that follow the heads are written; gives how many did not."""
+    left_out = 0
     for entry, body in damaged.rows(entries, _entry):
         head = heads.get(entry.stream, 0)
         if entry.seq <= head:
@@ -246,7 +264,7 @@ def _write_entries(damaged: DamagedJournal, connection: Connection) -> tuple[dic
             left_out += 1
             continue
         heads[entry.stream] = entry.seq
-    return heads, left_out
+    return left_out
 
 
 def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[str, int]) -> None:

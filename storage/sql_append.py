@@ -127,6 +127,12 @@ class _Changes:
                 if isinstance(change, Deleted):
                     rows.pop(change.id, None)
                     deleted.add(change.id)
+                    if change.kind == "thread":
+                        changes.members.pop(change.id, None)
+                    if change.kind == "run":
+                        changes.parts = [
+                            part for part in changes.parts if part["run_id"] != change.id
+                        ]
                     continue
                 row = snapshot_row(change, entry.seq)
                 earlier = rows.get(change.id)

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from machines.models.chorus import ChorusState
 from machines.models.domain import Message, Session, Thread, User
+from machines.models.errors import JournalError
 from machines.models.ids import (
     MessageId,
     PublicKey,
@@ -89,7 +90,7 @@ class SqlJournal:
         self._writing = writing_engine(self._url, busy_timeout=busy_timeout)
         self._reading = reading_engine(self._url, busy_timeout=busy_timeout)
         self._appender = BatchAppender(self._writing.dialect.name)
-        self._writer = GroupCommitWriter(self._writing)
+        self._writer = GroupCommitWriter(self._writing, keeps_connection=file is not None)
         self._reader = SnapshotReader(self._reading)
 
     @property
@@ -113,6 +114,13 @@ class SqlJournal:
         except SQLAlchemyError as error:
             self._release()
             raise journal_failure(error) from error
+        except (ValueError, LookupError, TypeError) as error:
+            self._release()
+            raise JournalError(
+                "The journal holds a damaged value: run `chorus verify --repair`.",
+                retryable=False,
+                detail=type(error).__name__,
+            ) from error
         except BaseException:
             self._release()
             raise

@@ -92,7 +92,7 @@ def first_queued(connection: Connection, thread_ids: Collection[ThreadId] | None
 def given_to_memory(connection: Connection, *, fingerprint: str) -> dict[MemoryCollection, int]:
     """How many points each collection was given, at least.
 
-    A message whose task was dropped has no vector: it is not counted. What several iterations of a
+    A message whose task was dropped because it could not be embedded is not counted. What several iterations of a
     run linked may be the same, so a run counts as one.
     """
     messages_given = connection.scalar(_GIVEN_MESSAGES, {"of_embedder": fingerprint})

@@ -138,12 +138,8 @@ def snapshot_row(change: Created | Updated, seq: int) -> Row:
     """
     try:
         derived = _DERIVED[change.kind](change.value, seq)
-    except KeyError as error:
-        raise JournalError(
-            "The journal cannot store this.",
-            retryable=False,
-            detail=f"the value of {change.kind} {change.id} lacks {error}",
-        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unfit(change) from error
     value = change.value
     if change.kind == "run":
         value = {name: each for name, each in value.items() if name not in _RUN_PARTS}
@@ -160,19 +156,33 @@ def run_part_rows(change: Created | Updated, seq: int) -> list[Row]:
 
     It holds what it added. Entries of before revision 0003 hold all that the run had, each time: what
     is there already is the same.
+
+    Raises:
+        JournalError: a part lacks what it is known by.
     """
-    return [
-        {
-            "run_id": change.id,
-            "kind": kind,
-            "key": key_of(part),
-            "seq": seq,
-            "idx": idx,
-            "body": to_json(part).decode(),
-        }
-        for kind, key_of in _RUN_PARTS.items()
-        for idx, part in enumerate(_listed(change.value.get(kind)))
-    ]
+    try:
+        return [
+            {
+                "run_id": change.id,
+                "kind": kind,
+                "key": key_of(part),
+                "seq": seq,
+                "idx": idx,
+                "body": to_json(part).decode(),
+            }
+            for kind, key_of in _RUN_PARTS.items()
+            for idx, part in enumerate(_listed(change.value.get(kind)))
+        ]
+    except (KeyError, TypeError) as error:
+        raise _unfit(change) from error
+
+
+def _unfit(change: Created | Updated) -> JournalError:
+    return JournalError(
+        "The journal cannot store this.",
+        retryable=False,
+        detail=f"the value of {change.kind} {change.id} lacks what its rows are made of",
+    )
 
 
 CONTEXT: Final = "messages"

@@ -66,8 +66,14 @@ _Answers = list[tuple[asyncio.Future[Any], _Outcome]]
 class GroupCommitWriter:
     """Runs work on the one connection that writes. Call `start`, then `submit`, then `close`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, keeps_connection: bool) -> None:
+        """
+        Args:
+            keeps_connection: Whether one connection serves all groups. A database server may end
+                one that lies idle: there the pool is asked for each group, and looks first.
+        """
         self._engine = engine
+        self._keeps_connection = keeps_connection
         self._queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._connection: Connection | None = None
@@ -115,8 +121,9 @@ class GroupCommitWriter:
             group, last = self._gather()
             if group:
                 self._answer(group, self._commit(group))
-            if last:
+            if last or not self._keeps_connection:
                 self._let_go()
+            if last:
                 return
 
     def _gather(self) -> tuple[list[_Job[Any]], bool]:
@@ -148,7 +155,7 @@ class GroupCommitWriter:
         return outcomes
 
     def _let_go(self) -> None:
-        """End the connection: what it was in the middle of is taken back, and the next is a new one."""
+        """Give the connection back to the pool: what it was in the middle of is taken back."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(Exception):
@@ -170,12 +177,9 @@ class GroupCommitWriter:
 def carry_out(connection: Connection, group: Sequence[Work]) -> list[_Outcome]:
     """All of the group in one transaction. Raises what concerns the whole of it."""
     if len(group) == 1:
-        transaction = connection.begin()
-        outcome = _attempt(connection, group[0])
-        match outcome:
-            case _Done():
-                transaction.commit()
-            case _Failed():
+        with connection.begin() as transaction:
+            outcome = _attempt(connection, group[0])
+            if isinstance(outcome, _Failed):
                 transaction.rollback()
         return [outcome]
     with connection.begin():

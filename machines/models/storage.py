@@ -1,7 +1,7 @@
 """Values of the vector memory: points, operations, effects, results, recoveries, state.
 
 Only values live here, and the derivation of their ids. What makes an operation valid is in
-`storage.operations` and `storage.vectors`; what carries it out is in `storage.client`; what the
+`storage.operations` and `storage.vectors`; what carries it out is in `storage.memory`; what the
 memory and the journal may disagree on is in `machines.models.consistency`.
 
 Two collections: `messages` holds one point for each approved message, with its vector; `links`

@@ -311,6 +311,21 @@ async def test_of_a_damaged_log_what_was_committed_before_the_damage_is_saved(
     assert any(0 < heads[stream] < head for stream, head in whole.heads(()).items())
 
 
+# --- Positions -----------------------------------------------------------------------------------
+
+
+async def test_an_entry_at_a_damaged_position_does_not_hold_up_those_that_follow_it(
+    tmp_path: Path,
+) -> None:
+    restore(KEPT / "0.1.0.sql", tmp_path)
+    file = tmp_path / JOURNAL_FILE
+    with closing(sqlite3.connect(file)) as database, database:
+        (count,) = database.execute("SELECT count(*) FROM entries").fetchone()
+        database.execute("UPDATE entries SET position = position + 1000000 WHERE position = 3")
+    salvaged = salvage(file, aside=file.with_name("aside"), epoch="new")
+    assert (salvaged.saved, salvaged.left_out) == (count, 0)
+
+
 # --- Earlier versions ----------------------------------------------------------------------------
 
 

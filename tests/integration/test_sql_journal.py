@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from machines.models.errors import JournalConflict, JournalError
 from machines.models.ids import StreamId, ThreadId, thread_stream, user_stream
@@ -315,6 +315,18 @@ class TestSchema:
         digests = rows_of(file, "SELECT digest FROM entries")
         assert digests == [(entry_digest(*values),) for _, *values in before]
 
+    async def test_a_damaged_snapshot_of_the_first_version_is_repaired_all_the_same(
+        self, file: Path
+    ) -> None:
+        restore(KEPT / "0.1.0.sql", file.parent)
+        edit(file, "UPDATE runs SET body = substr(body, 1, 40) WHERE rowid = 1")
+        journal = SqlJournal(file)
+        await journal.open()
+        assert await journal.verify()
+        await journal.repair()
+        assert await journal.verify() == ()
+        await journal.close()
+
     async def test_the_digest_of_an_entry_is_of_its_stream_its_number_and_its_body(
         self, journal: SqlJournal, file: Path
     ) -> None:
@@ -542,6 +554,30 @@ async def test_a_conflict_is_no_failure_of_the_transaction(journal: SqlJournal) 
     assert isinstance(taken, JournalConflict), "the thread was there already"
     assert isinstance(first, Committed), "what waits beside a conflict is written"
     assert isinstance(last, Committed), "what waits behind a conflict is written"
+    assert await journal.verify() == ()
+
+
+async def test_after_a_commit_that_failed_half_way_the_next_one_is_written(
+    journal: SqlJournal,
+) -> None:
+    refused = 0
+
+    def refuse_once(action: int, what: str | None, *_: object) -> int:
+        nonlocal refused
+        if action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT" and not refused:
+            refused += 1
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK
+
+    def watch(connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.set_authorizer(refuse_once)
+
+    with pytest.raises(JournalError):
+        await journal._write(watch)
+    await journal.commit(opening(thread()))
+    assert refused == 1
     assert await journal.verify() == ()
 
 

@@ -93,7 +93,7 @@ async def test_who_went_away_may_come_back_while_others_wait() -> None:
     back = asyncio.create_task(together.ask(2))
     await asyncio.sleep(0)
     answers.gate.set()
-    assert await asyncio.gather(first, other, back) == [2, 6, 4]
+    assert list(await asyncio.gather(first, other, back)) == [2, 6, 4]
     assert answers.groups == [[1], [3, 2]], "a group names everybody once"
 
 

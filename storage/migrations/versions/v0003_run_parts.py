@@ -1,10 +1,12 @@
 """What a run gathers becomes rows of their own, written once: its messages, steps and priors.
 
 The entries stay as they were written: theirs hold all that the run had each time, so the first entry
-that holds a part is the one that added it.
+that holds a part is the one that added it. What is damaged stays as it is: `verify` names it, and a
+repair makes the rows anew from the entries.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,6 +19,9 @@ branch_labels = None
 depends_on = None
 
 _KINDS: Final = ("steps", "priors")
+
+_DAMAGED: Final = (ValueError, LookupError, TypeError, AttributeError)
+"""What reading a value raises that is not what was written."""
 
 _ENTRIES: Final = sa.table(
     "entries",
@@ -55,8 +60,11 @@ def upgrade() -> None:
             rows.append(_row(run_id, "messages", "", 0, 0, run.context))
         if rows:
             connection.execute(sa.insert(parts), rows)
-        kept = {name: value for name, value in from_json(run.body).items() if name not in _KINDS}
-        connection.execute(strip, {"of_run": run_id, "new_body": to_json(kept).decode()})
+        with suppress(*_DAMAGED):
+            kept = {
+                name: value for name, value in from_json(run.body).items() if name not in _KINDS
+            }
+            connection.execute(strip, {"of_run": run_id, "new_body": to_json(kept).decode()})
     op.drop_column("runs", "context")
 
 
@@ -68,16 +76,22 @@ def _parts_of(connection: sa.Connection, run_id: str) -> Iterator[dict[str, Any]
     )
     known: set[tuple[str, str]] = set()
     for seq, body in connection.execute(bodies):
-        for change in from_json(body).get("changes", ()):
-            if (change["kind"], change["id"]) != ("run", run_id):
-                continue
-            for kind in _KINDS:
-                for idx, part in enumerate(change["value"].get(kind, ())):
-                    key = _key(kind, part)
-                    if (kind, key) in known:
-                        continue
-                    known.add((kind, key))
-                    yield _row(run_id, kind, key, seq, idx, to_json(part).decode())
+        with suppress(*_DAMAGED):
+            for row in _parts_in(from_json(body), run_id, seq):
+                named = (row["kind"], row["key"])
+                if named not in known:
+                    known.add(named)
+                    yield row
+
+
+def _parts_in(entry: dict[str, Any], run_id: str, seq: int) -> list[dict[str, Any]]:
+    return [
+        _row(run_id, kind, _key(kind, part), seq, idx, to_json(part).decode())
+        for change in entry.get("changes", ())
+        if (change["kind"], change["id"]) == ("run", run_id)
+        for kind in _KINDS
+        for idx, part in enumerate(change["value"].get(kind, ()))
+    ]
 
 
 def _row(run_id: str, kind: str, key: str, seq: int, idx: int, body: str) -> dict[str, Any]:
