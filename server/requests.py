@@ -88,14 +88,12 @@ class Requests:
             await asyncio.shield(first)
         done = self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
-            known = await self._journal.reply(caller, message.id)
-            if known is not None:
-                return await self._again(message, caller, known)
             try:
                 return await self._mutate(message, caller)
             except (JournalConflict, InvalidTransition, RequestRefused):
-                # The first one may have been carried through after its client went away: then
-                # this is its echo, and no refusal.
+                # A request that was carried out once is refused, at the latest by the key of its
+                # remembered reply: then this is its echo, and no refusal. Most are new, so nobody
+                # asks beforehand.
                 known = await self._journal.reply(caller, message.id)
                 if known is None:
                     raise

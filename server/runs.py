@@ -66,7 +66,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-GATHER_SECONDS = 0.03
+GATHER_SECONDS = 0.04
 """Text is gathered so long before it is sent: a frame for each token would cost more than it is."""
 
 RECOVERED = 64
