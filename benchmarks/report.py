@@ -52,11 +52,13 @@ def keep(
 
 
 def kept(question: Question) -> Asked | None:
-    """What was kept of a question; None where it was never asked."""
+    """What was kept of a question; None where it was never asked, or of other contestants."""
     file = RESULTS / f"{question.name}.json"
     if not file.exists():
         return None
     read = json.loads(file.read_text(encoding="utf-8"))
+    if list(read["rounds"][0]) != [each.name for each in question.contestants]:
+        return None
     return Asked(tuple(read["rounds"]), read["date"], read["machine"], read["versions"])
 
 
