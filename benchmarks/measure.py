@@ -5,7 +5,6 @@ Peers run in an environment without the house's libraries, so nothing else may b
 
 import gc
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -64,11 +63,6 @@ def memory_of(pid: int) -> int:
         if name == "Pss":
             return int(value.split()[0]) * 1024
     raise OSError(f"the memory of process {pid} is not told")
-
-
-def peak_memory() -> int:
-    """Bytes of memory that this process held at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def percentile(values: Sequence[float], share: float) -> float:

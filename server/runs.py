@@ -76,8 +76,8 @@ RECALLED = 32
 """Priors that a search brings; a run takes the best that it does not have yet."""
 
 RECALLED_CHARACTERS = 64_000
-"""Code points of all priors of one search; the longest give way. A run's entries repeat them, and a
-prompt quotes less."""
+"""Code points of all priors of one search; the longest give way. Followers are shown all of them, and
+a prompt quotes less."""
 
 
 class _AudienceGrew(Exception):

@@ -25,58 +25,48 @@ _HOW: Final = (
     f" and gathers {GATHER_SECONDS * 1000:.0f} ms of it into a frame."
 )
 
-OWN = Question(
-    name="streaming",
-    title="Streaming: 200 runs at once",
-    work="200 runs stream their Action step, each to one follower." + _HOW,
-    figures=_FIGURES,
-    contestants=(
-        Contestant("chorus serve", "streaming_chorus", ("own",)),
-        Contestant("aiohttp relay", "streaming_relay", ("own",)),
-    ),
-    targets=(
-        Target(
-            sentence="at least 0.7 of the relay's tokens for the same CPU",
-            figure="rate",
-            ours="chorus serve",
-            against=("aiohttp relay",),
-            at_least=0.7,
-        ),
-        Target(
-            sentence=f"half of the tokens within the gathering window and {_ADDED_MS:g} ms",
-            figure="delay",
-            ours="chorus serve",
-            at_most=GATHER_SECONDS * 1000 + _ADDED_MS,
-        ),
-    ),
-    rounds=5,
-)
 
-SHARED = Question(
-    name="streaming_crowd",
-    title="Streaming: 1,000 followers of one run",
-    work="One run streams its Action step to 1,000 followers." + _HOW,
-    figures=_FIGURES,
-    contestants=(
-        Contestant("chorus serve", "streaming_chorus", ("shared",)),
-        Contestant("aiohttp relay", "streaming_relay", ("shared",)),
-    ),
-    targets=(
-        Target(
-            sentence="at least 0.7 of the relay's tokens for the same CPU",
-            figure="rate",
-            ours="chorus serve",
-            against=("aiohttp relay",),
-            at_least=0.7,
+def _question(name: str, way: str, title: str, work: str) -> Question:
+    ours, relay = "chorus serve", "aiohttp relay"
+    return Question(
+        name=name,
+        title=title,
+        work=work + _HOW,
+        figures=_FIGURES,
+        contestants=(
+            Contestant(ours, "streaming_chorus", (way,)),
+            Contestant(relay, "streaming_relay", (way,)),
         ),
-        Target(
-            sentence=f"half of the tokens within the gathering window and {_ADDED_MS:g} ms",
-            figure="delay",
-            ours="chorus serve",
-            at_most=GATHER_SECONDS * 1000 + _ADDED_MS,
+        targets=(
+            Target(
+                sentence="at least 0.7 of the relay's tokens for the same CPU",
+                figure="rate",
+                ours=ours,
+                against=(relay,),
+                at_least=0.7,
+            ),
+            Target(
+                sentence=f"half of the tokens within the gathering window and {_ADDED_MS:g} ms",
+                figure="delay",
+                ours=ours,
+                at_most=GATHER_SECONDS * 1000 + _ADDED_MS,
+            ),
         ),
-    ),
-    rounds=5,
-)
+        rounds=5,
+    )
 
-QUESTIONS: Final = (OWN, SHARED)
+
+QUESTIONS: Final = (
+    _question(
+        "streaming",
+        "own",
+        "Streaming: 200 runs at once",
+        "200 runs stream their Action step, each to one follower.",
+    ),
+    _question(
+        "streaming_crowd",
+        "shared",
+        "Streaming: 1,000 followers of one run",
+        "One run streams its Action step to 1,000 followers.",
+    ),
+)
