@@ -164,9 +164,6 @@ class Journal(Protocol):
             ValueError: `public_keys` is empty: that would name every private thread.
         """
 
-    async def submitted_to(self, public_key: PublicKey) -> frozenset[ThreadId]:
-        """Threads in which this person has a message, co-author or not."""
-
     async def snapshot(
         self, thread_id: ThreadId, *, limit: int, before_index: int | None
     ) -> tuple[ThreadView, MessagePage] | None:

@@ -191,9 +191,6 @@ class SqlJournal:
             raise ValueError("threads are shared by somebody: public_keys is empty")
         return await self._read(sql_queries.private_threads_shared_by, public_keys)
 
-    async def submitted_to(self, public_key: PublicKey) -> frozenset[ThreadId]:
-        return await self._read(sql_queries.submitted_to, public_key)
-
     async def snapshot(
         self, thread_id: ThreadId, *, limit: int, before_index: int | None
     ) -> tuple[ThreadView, MessagePage] | None:

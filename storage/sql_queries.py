@@ -214,13 +214,6 @@ def _with_fewest_threads(connection: Connection, public_keys: Collection[PublicK
     return chosen
 
 
-_SUBMITTED_TO = select(messages.c.thread_id).distinct().where(messages.c.author == bindparam("key"))
-
-
-def submitted_to(connection: Connection, public_key: PublicKey) -> frozenset[ThreadId]:
-    return frozenset(map(ThreadId, connection.scalars(_SUBMITTED_TO, {"key": public_key})))
-
-
 _PAGE = (
     select(messages.c.body)
     .where(messages.c.thread_id == bindparam("of_thread"))

@@ -350,17 +350,6 @@ class JournalContract:
         with pytest.raises(ValueError, match="empty"):
             await journal.private_threads_shared_by([])
 
-    async def test_submitted_to_names_threads_with_a_message_of_the_person(
-        self, journal: Journal
-    ) -> None:
-        one, other = thread("one"), thread("other")
-        await journal.commit(
-            opening(one, message(one, 0, author=BEN, status=MessageStatus.REJECTED))
-        )
-        await journal.commit(opening(other, message(other, 0)))
-        assert await journal.submitted_to(BEN) == {one.id}
-        assert await journal.submitted_to(CAY) == frozenset()
-
     async def test_a_snapshot_pages_back_through_the_messages(self, journal: Journal) -> None:
         one = thread()
         messages = [message(one, n) for n in range(5)]

@@ -364,7 +364,6 @@ class TestSchema:
             sql_queries.public_threads(connection, after=None, limit=5)
             sql_queries.threads_of(connection, ANN, after=None, limit=5)
             sql_queries.private_threads_shared_by(connection, [ANN, BEN])
-            sql_queries.submitted_to(connection, ANN)
             sql_queries.user(connection, ANN)
             sql_queries.names(connection, [ANN])
             sql_queries.live_runs(connection)
@@ -415,7 +414,6 @@ async def contents(journal: SqlJournal) -> list[object]:
         await journal.names([ANN]),
         await journal.session(session().id),
         await journal.recent_messages(one.id, before_index=9, limit=9),
-        await journal.submitted_to(ANN),
         [found async for found in journal.approved_messages()],
         await journal.run_entries(run(message(one, 0)).id),
     ]
