@@ -150,6 +150,8 @@ async def test_a_guard_that_was_false_is_named_and_the_edges_not_taken_are_lit(
             "because it was false that deadline is ahead"
         )
         refused = ann.page.locator("svg.message .edge.refused")
+        # The words may be there before the drawing is.
+        await expect(refused).not_to_have_count(0)
         ids = {await each.get_attribute("id") for each in await refused.all()}
         assert "edge_message_approve_pending_approved" in ids
         await ann.shoot("refused")
