@@ -44,7 +44,7 @@ from machines.models.domain import Decision as Verdict
 from machines.models.domain import Visibility
 from machines.models.events import EffectResult, StepCompleted
 from machines.models.ids import MessageId, PublicKey, ThreadId
-from machines.models.journal import Batch, EntryDraft, MemoryTask, TimerRow
+from machines.models.journal import Batch, JournalEntry, MemoryTask, TimerRow
 from machines.models.keys import encode_public_key
 from machines.models.outputs import StepEnum
 from server.recollection import Recollection
@@ -87,8 +87,7 @@ class Lived:
             OpenThread(**self._basis(self.alice), name="Tides", visibility=Visibility.PUBLIC)
         )
         self.facts: Facts = begun.facts
-        self.entries: list[EntryDraft] = list(begun.batch.entries)
-        self._contexts: list[ChorusState] = []
+        self.entries: list[JournalEntry] = list(begun.batch.entries)
         self._timers: dict[str, TimerRow] = {}
         self._memory: list[MemoryTask] = []
 
@@ -96,9 +95,7 @@ class Lived:
     def batch(self) -> Batch:
         """Everything that happened, as if it had been decided at once."""
         return Batch(
-            expected={self.entries[0].stream: 0},
             entries=tuple(self.entries),
-            run_contexts=tuple(self._contexts),
             timers=tuple(self._timers.values()),
             memory=tuple(self._memory),
         )
@@ -108,7 +105,6 @@ class Lived:
         decision = decide(self.facts, command, _POLICY)
         self.facts = decision.facts
         self.entries.extend(decision.batch.entries)
-        self._contexts.extend(decision.batch.run_contexts)
         self._memory.extend(decision.batch.memory)
         for timer_id in decision.batch.cancelled_timers:
             self._timers.pop(timer_id, None)

@@ -33,7 +33,6 @@ from machines.models.commands import (
     Withdraw,
 )
 from machines.models.domain import (
-    Created,
     Message,
     MessageStatus,
     Role,
@@ -51,7 +50,7 @@ from machines.models.events import (
     VoteCast,
 )
 from machines.models.ids import MessageId, PublicKey, RunId, thread_stream
-from machines.models.journal import Batch, EntryDraft, ThreadView
+from machines.models.journal import Batch, JournalEntry, ThreadView, creation_of, fields_of
 from machines.models.limits import MAX_CO_AUTHORS
 from machines.models.operations import (
     AddMessage,
@@ -87,26 +86,19 @@ def open_thread(command: OpenThread) -> Decision:
         by=command.by,
         thread=thread_view(thread),
     )
-    stream = thread_stream(thread.id)
-    entry = EntryDraft(
-        stream=stream,
+    entry = JournalEntry(
+        stream=thread_stream(thread.id),
         type="thread_event",
         kind=ThreadEventKind.THREAD_CREATED.value,
         at=command.at,
         by=command.by,
         request_id=command.request_id,
-        data=data.model_dump(mode="json", exclude={"transitions"}),
-        changes=(
-            Created(
-                kind="thread",
-                id=thread.id,
-                version=thread.version,
-                value=thread.model_dump(mode="json"),
-            ),
-        ),
+        data=fields_of(data, "transitions"),
+        changes=(creation_of("thread", thread),),
+        seq=1,
     )
     facts = Facts(view=ThreadView(head_seq=1, thread=thread))
-    return Decision(Batch(expected={stream: 0}, entries=(entry,)), facts, ())
+    return Decision(Batch(entries=(entry,)), facts, ())
 
 
 def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decision:

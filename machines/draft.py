@@ -18,13 +18,11 @@ from machines.models.chorus import (
 )
 from machines.models.commands import Facts, Policy, ThreadCommand
 from machines.models.domain import (
-    Created,
     Message,
     MessageStatus,
     Role,
     StateTransition,
     Thread,
-    Updated,
 )
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
 from machines.models.errors import ChorusError
@@ -33,14 +31,17 @@ from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_str
 from machines.models.journal import (
     Batch,
     ChorusFired,
-    EntryDraft,
     Fired,
+    JournalEntry,
     MachineTransition,
     MemoryTask,
     MessageFired,
     ThreadFired,
     ThreadView,
     TimerRow,
+    creation_of,
+    fields_of,
+    update_of,
 )
 from machines.models.operations import AddMessage, JoinCoAuthor, ThreadOperation
 from machines.models.outputs import YieldOutput
@@ -92,12 +93,12 @@ class Draft:
         self._command = command
         self._policy = policy
         self._ids = iter(command.ids)
+        self._stream = thread_stream(facts.view.thread.id)
         self.thread: Thread = facts.view.thread
         self.pending: dict[str, Message] = {each.id: each for each in facts.view.pending}
         self.runs: dict[str, ChorusState] = {each.id: each for each in facts.view.runs}
         self.recent: list[Message] = list(facts.recent)
-        self._entries: list[EntryDraft] = []
-        self._contexts: dict[str, ChorusState] = {}
+        self._entries: list[JournalEntry] = []
         self._effects: list[RunEffect] = []
 
     # Machines
@@ -110,7 +111,7 @@ class Draft:
             case Success(new_state=thread, transitions=transitions):
                 self.thread = thread
                 fired = ThreadFired(instance=thread.id, event=operation)
-                return Change((fired,), transitions, (_updated("thread", thread),))
+                return Change((fired,), transitions, (update_of("thread", thread),))
 
     def change_message(
         self, message: Message, event: MessageEvent, *, created: bool = False
@@ -123,8 +124,8 @@ class Draft:
                 self._effects.extend(effects)
                 self.place(after)
                 fired = MessageFired(instance=after.id, event=event)
-                change = _created("message", after) if created else _updated("message", after)
-                return after, Change((fired,), transitions, (change,))
+                make = creation_of if created else update_of
+                return after, Change((fired,), transitions, (make("message", after),))
 
     def place(self, message: Message) -> None:
         """Let the draft's picture of the thread hold this version of a message."""
@@ -174,8 +175,8 @@ class Draft:
             iteration=run.iteration,
             attempt=run.attempt,
         )
-        created = (_run_change(None, run), _updated("message", message))
-        self.tell_run(queued, Change(changes=created))
+        made = (_run_change(None, run), update_of("message", message))
+        self.tell_run(queued, Change(changes=made))
         self.start_next()
 
     def start_next(self) -> None:
@@ -232,7 +233,7 @@ class Draft:
             "thread_event",
             kind.value,
             by,
-            data.model_dump(mode="json", exclude={"transitions"}),
+            data,
             change,
             restricted_to=message.author if hidden and message else None,
         )
@@ -246,7 +247,7 @@ class Draft:
             "chorus_response",
             response.status,
             by,
-            response.model_dump(mode="json", exclude={"transitions"}),
+            response,
             change or Change(),
         )
 
@@ -258,8 +259,6 @@ class Draft:
         refused: ChorusError | None = None,
     ) -> Decision:
         """The finished decision."""
-        stream = thread_stream(self.thread.id)
-        head = self._facts.view.head_seq
         timers: dict[TimerId, TimerRow] = {}
         cancelled: dict[TimerId, None] = {}
         memory: list[MemoryTask] = []
@@ -277,16 +276,14 @@ class Draft:
                 case _:
                     rest.append(effect)
         batch = Batch(
-            expected={stream: head},
             entries=tuple(self._entries),
-            run_contexts=tuple(self._contexts.values()),
             timers=tuple(timers.values()),
             cancelled_timers=tuple(cancelled),
             memory=tuple(memory),
         )
         live = tuple(run for run in self.runs.values() if not run.status.final)
         view = ThreadView(
-            head_seq=head + len(self._entries),
+            head_seq=self._facts.view.head_seq + len(self._entries),
             thread=self.thread,
             pending=tuple(self.pending.values()),
             runs=live,
@@ -306,8 +303,6 @@ class Draft:
         run = accepted.state
         self.runs[run.id] = run
         self._effects.extend(accepted.effects)
-        if isinstance(event, RunStarted):
-            self._contexts[run.id] = run
         change = Change(
             (ChorusFired(instance=run.id, event=event),),
             accepted.transitions,
@@ -371,61 +366,41 @@ class Draft:
         type_: str,
         kind: str,
         by: PublicKey | None,
-        data: dict[str, object],
+        data: frames.ThreadEvent | ChorusResponse | frames.RunFinished,
         change: Change,
         restricted_to: PublicKey | None = None,
     ) -> None:
         charts = sorted({each.machine for each in change.transitions})
         self._entries.append(
-            EntryDraft.model_validate(
-                {
-                    "stream": thread_stream(self.thread.id),
-                    "type": type_,
-                    "kind": kind,
-                    "at": self._command.at,
-                    "by": by,
-                    "request_id": self._command.request_id,
-                    "data": data,
-                    "fired": change.fired,
-                    "transitions": change.transitions,
-                    "changes": change.changes,
-                    "restricted_to": restricted_to,
-                    "fingerprint": " ".join(_fingerprint(name) for name in charts),
-                }
+            JournalEntry.unchecked(
+                stream=self._stream,
+                type=type_,
+                kind=kind,
+                at=self._command.at,
+                by=by,
+                request_id=self._command.request_id,
+                data=fields_of(data, "transitions"),
+                fired=change.fired,
+                transitions=change.transitions,
+                changes=change.changes,
+                restricted_to=restricted_to,
+                fingerprint=" ".join([_fingerprint(name) for name in charts]),
+                seq=self._facts.view.head_seq + len(self._entries) + 1,
             )
         )
 
 
-def _created(kind: str, value: Thread | Message) -> Created:
-    return Created(
-        kind=kind, id=value.id, version=value.version, value=value.model_dump(mode="json")
-    )
-
-
-def _updated(kind: str, value: Thread | Message) -> Updated:
-    return Updated(
-        kind=kind, id=value.id, version=value.version, value=value.model_dump(mode="json")
-    )
-
-
 def _run_change(before: ChorusState | None, run: ChorusState) -> StateTransition:
-    """A run without what earlier entries hold, and without its context, which its start holds.
+    """A run without what earlier entries hold, and without its messages, which its start holds.
 
     Steps and priors are only ever added, behind those that are there.
     """
-    added = run if before is None else _added(before, run)
-    value = added.model_dump(mode="json", exclude={"messages"})
-    change = Created if before is None else Updated
-    return change(kind="run", id=run.id, version=run.version, value=value)
-
-
-def _added(before: ChorusState, run: ChorusState) -> ChorusState:
-    return run.model_copy(
-        update={
-            "steps": run.steps[len(before.steps) :],
-            "priors": run.priors[len(before.priors) :],
-        }
+    if before is None:
+        return creation_of("run", run, "messages")
+    added = run.changed(
+        steps=run.steps[len(before.steps) :], priors=run.priors[len(before.priors) :]
     )
+    return update_of("run", added, "messages")
 
 
 def _fingerprint(machine: str) -> str:

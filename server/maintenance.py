@@ -109,7 +109,7 @@ async def _set_timers(file: Path, saved: salvage.Salvaged) -> None:
         ]
         lost = tuple(row for row in wanted if row.id not in known)
         if lost:
-            await journal.commit(Batch(expected={}, entries=(), timers=lost))
+            await journal.commit(Batch(entries=(), timers=lost))
     finally:
         await journal.close()
 

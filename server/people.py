@@ -12,15 +12,17 @@ from typing import Protocol
 from weakref import WeakValueDictionary
 
 from machines.handlers import hash_token
-from machines.models.domain import Created, Deleted, Session, StateTransition, Updated, User
+from machines.models.domain import Deleted, Session, StateTransition, User
 from machines.models.errors import JournalConflict
 from machines.models.ids import PublicKey, RequestId, TimerId, UserId, user_stream
 from machines.models.journal import (
     Batch,
-    EntryDraft,
+    JournalEntry,
     RememberedReply,
     SessionTimer,
     TimerRow,
+    creation_of,
+    update_of,
 )
 from server.rooms import MAX_RACES
 from server.together import Together
@@ -87,16 +89,7 @@ class People:
             begun = [self._begun(key, known[key].user, now) for key in public_keys]
             timers = tuple(session_end(each.session) for each in begun)
             batch = Batch(
-                expected={user_stream(key): person.head_seq for key, person in known.items()},
-                entries=tuple(
-                    _entry(
-                        each.user.public_key,
-                        "signed_in",
-                        now,
-                        _signed_in(each, known[each.user.public_key]),
-                    )
-                    for each in begun
-                ),
+                entries=tuple(_signed_in(each, known[each.user.public_key]) for each in begun),
                 timers=timers,
             )
             try:
@@ -133,12 +126,7 @@ class People:
             user = await self._journal.user(public_key)
             assert user is not None  # noqa: S101 - who is signed in has a row
             named = user.transition_to(self._world.now(), name=name)
-            change = Updated(
-                kind="user",
-                id=named.id,
-                version=named.version,
-                value=named.model_dump(mode="json"),
-            )
+            change = update_of("user", named)
             try:
                 await self._append(
                     public_key, "renamed", (change,), reply=reply, request_id=reply.request_id
@@ -196,11 +184,10 @@ class People:
         reply: RememberedReply | None = None,
         request_id: RequestId | None = None,
     ) -> None:
-        stream = user_stream(public_key)
-        entry = _entry(public_key, kind, self._world.now(), changes, request_id)
+        head = await self._journal.head(user_stream(public_key))
+        entry = _entry(public_key, kind, self._world.now(), changes, head + 1, request_id)
         await self._journal.commit(
             Batch(
-                expected={stream: await self._journal.head(stream)},
                 entries=(entry,),
                 cancelled_timers=cancelled,
                 reply=reply,
@@ -227,9 +214,10 @@ def _entry(
     kind: str,
     at: datetime,
     changes: tuple[StateTransition, ...],
+    seq: int,
     request_id: RequestId | None = None,
-) -> EntryDraft:
-    return EntryDraft(
+) -> JournalEntry:
+    return JournalEntry(
         stream=user_stream(public_key),
         type="user_event",
         kind=kind,
@@ -238,15 +226,14 @@ def _entry(
         request_id=request_id,
         data={},
         changes=changes,
+        seq=seq,
     )
 
 
-def _signed_in(begun: SignedIn, known: KnownPerson) -> tuple[StateTransition, ...]:
-    session = _created("session", begun.session)
-    return (session,) if known.user is not None else (_created("user", begun.user), session)
-
-
-def _created(kind: str, value: User | Session) -> Created:
-    return Created(
-        kind=kind, id=value.id, version=value.version, value=value.model_dump(mode="json")
+def _signed_in(begun: SignedIn, known: KnownPerson) -> JournalEntry:
+    user, session = begun.user, begun.session
+    session_begun = creation_of("session", session)
+    changes = (
+        (session_begun,) if known.user is not None else (creation_of("user", user), session_begun)
     )
+    return _entry(user.public_key, "signed_in", session.created_at, changes, known.head_seq + 1)

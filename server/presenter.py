@@ -90,7 +90,8 @@ def _encode_both(entry: JournalEntry, thread_id: ThreadId) -> tuple[str, str]:
     }
     message = data.get("message")
     redacted_data = data
-    if isinstance(message, dict):
+    # The `message` of a failed run is a sentence; every other one is a message of the thread.
+    if message is not None and not isinstance(message, str):
         view = _with_html(shapes.MessageView.model_validate(message))
         data = data | {"message": view}
         redacted_data = data | {"message": without_content(view)}

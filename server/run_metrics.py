@@ -4,7 +4,7 @@ from datetime import datetime
 
 from machines.models.effects import RunEffect
 from machines.models.ids import ThreadId
-from machines.models.journal import Batch, EntryDraft
+from machines.models.journal import Batch, JournalEntry
 from machines.models.outputs import Usage
 from server.metrics import Metrics
 
@@ -29,7 +29,7 @@ class RunMetrics:
             if entry.type == "chorus_response":
                 self._count(entry)
 
-    def _count(self, entry: EntryDraft) -> None:
+    def _count(self, entry: JournalEntry) -> None:
         run_id = str(entry.data["run_id"])
         if entry.kind == "started":
             self._started.setdefault(run_id, entry.at)

@@ -48,7 +48,6 @@ from storage.schema import (
     entries,
     memory_tasks,
     messages,
-    run_parts,
     runs,
     sessions,
     threads,
@@ -58,7 +57,7 @@ from storage.schema import (
 from storage.sql_append import BatchAppender
 from storage.sql_dialect import damaged_pages, scratch_engine
 from storage.sql_queries import CHUNK
-from storage.sql_rows import CONTEXT, Row, entry_columns, entry_of_row, task_of_row
+from storage.sql_rows import Row, entry_columns, entry_of_row, task_of_row
 
 Key = tuple[Any, ...]
 """The values of a table's primary key."""
@@ -116,7 +115,6 @@ _SNAPSHOTS: Final = (
     _Snapshots("co-authorship", co_authors),
     _Snapshots("message", messages, Message),
     _Snapshots("run", runs, ChorusState),
-    _Snapshots("part of a run", run_parts),
     _Snapshots("user", users, User),
     _Snapshots("session", sessions, Session, beside=frozenset({"followed"})),
 )
@@ -216,7 +214,7 @@ def _replay(
         scratch.execute(insert(entries), [{**row, "body": ""} for row in rows])
         try:
             with scratch.begin_nested():
-                appender.replay(scratch, tuple(readable))
+                appender.apply(scratch, tuple(readable))
         except (IntegrityError, JournalError) as error:
             reason = error.detail if isinstance(error, JournalError) else str(error.orig)
             damage.append(
@@ -251,20 +249,12 @@ def _differences(connection: Connection, scratch: Connection) -> Iterator[Findin
             keys = [tuple(row) for row in rows]
             known = _rows(scratch, table, keys)
             for key in keys:
-                if key not in known and not _may_stand_alone(scratch, table, key):
+                if key not in known:
                     yield Finding(
                         f"The {kind.noun} {_name(key)} stands in no entry.",
                         Drop(table, key),
                         f"Removed the {kind.noun} {_name(key)}, which stands in no entry.",
                     )
-
-
-def _may_stand_alone(truth: Connection, table: Table, key: Key) -> bool:
-    """A run's messages are kept even where no entry holds them: nothing else would."""
-    if table is not run_parts:
-        return False
-    run_id, kind, _ = key
-    return bool(kind == CONTEXT and _exists(truth, runs, runs.c.id == run_id))
 
 
 def _difference(kind: _Snapshots, key: Key, right: Row, actual: Row | None) -> Iterator[Finding]:

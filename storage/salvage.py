@@ -258,7 +258,7 @@ def _write_following(
         try:
             with connection.begin_nested():
                 connection.execute(insert(entries), entry_row(entry, body))
-                appender.replay(connection, (entry,))
+                appender.apply(connection, (entry,))
         except (IntegrityError, ChorusError):
             # It builds on something that was lost in another stream; its stream ends here.
             left_out += 1

@@ -26,7 +26,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -96,7 +96,6 @@ messages = Table(
     Column("body", Text, nullable=False),
     Index("messages_by_index", "thread_id", "idx", unique=True),
     Index("messages_by_status", "thread_id", "status", "idx"),
-    Index("messages_by_author", "author", "thread_id"),
 )
 """`approved_seq` is the number of the entry that approved it."""
 
@@ -111,24 +110,8 @@ runs = Table(
     Column("body", Text, nullable=False),
     Index("runs_by_life", "live", "thread_id", "created_seq", "id"),
 )
-"""`created_seq` is the number of the entry that requested it; `body` leaves out what stands in
-`run_parts`."""
-
-run_parts = Table(
-    "run_parts",
-    METADATA,
-    Column("run_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("seq", BigInteger, nullable=False),
-    Column("idx", BigInteger, nullable=False),
-    Column("body", Text, nullable=False),
-    PrimaryKeyConstraint("run_id", "kind", "key"),
-)
-"""What a run gathers (`kind` is the field): its messages, all in one row when it starts, then each
-step and prior as it comes. It is large and written once, beside a body that is written at each
-transition. `seq` is the number of the entry that added it (0 for the messages), `idx` its place
-among what that entry added."""
+"""`created_seq` is the number of the entry that requested it; `body` leaves out what the run
+gathered, which its entries hold (`storage.sql_runs`)."""
 
 users = Table(
     "users",

@@ -11,14 +11,11 @@ from typing import Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
-from machines.models.chorus import ContextMessage
 from machines.models.domain import Deleted
 from machines.models.errors import JournalConflict, JournalError
-from machines.models.events import RunStarted
 from machines.models.ids import PublicKey, StreamId, ThreadId, thread_stream
 from machines.models.journal import (
     Batch,
-    ChorusFired,
     Committed,
     IndexMessage,
     JournalEntry,
@@ -31,21 +28,17 @@ from storage.schema import (
     memory_tasks,
     messages,
     replies,
-    run_parts,
     runs,
     sessions,
     threads,
     timers,
     users,
 )
-from storage.sql_dialect import insert_missing, upsert
+from storage.sql_dialect import upsert
 from storage.sql_rows import (
     Row,
-    context_row,
     entry_row,
     micros,
-    numbered,
-    run_part_rows,
     snapshot_row,
     task_row,
     timer_row,
@@ -87,7 +80,6 @@ _DROP_CO_AUTHOR = Statement(
 _DROP_CO_AUTHORS = Statement(
     delete(co_authors).where(co_authors.c.thread_id == bindparam("of_thread"))
 )
-_DROP_PARTS = Statement(delete(run_parts).where(run_parts.c.run_id == bindparam("of_run")))
 _ADD_CO_AUTHOR = Statement.inserting_into(co_authors)
 _ADD_ENTRY = Statement.inserting_into(entries, without={"position"})
 _ADD_REPLY = Statement.inserting_into(replies)
@@ -106,8 +98,6 @@ class _Changes:
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)
     """By kind, then by id."""
     deleted: dict[str, set[str]] = field(default_factory=dict)
-    parts: list[Row] = field(default_factory=list)
-    """What runs gathered."""
     members: dict[str, tuple[PublicKey, ...]] = field(default_factory=dict)
     """The co-authors of each changed thread."""
 
@@ -129,10 +119,6 @@ class _Changes:
                     deleted.add(change.id)
                     if change.kind == "thread":
                         changes.members.pop(change.id, None)
-                    if change.kind == "run":
-                        changes.parts = [
-                            part for part in changes.parts if part["run_id"] != change.id
-                        ]
                     continue
                 row = snapshot_row(change, entry.seq)
                 earlier = rows.get(change.id)
@@ -140,8 +126,6 @@ class _Changes:
                     _keep_firsts(row, earlier)
                 rows[change.id] = row
                 deleted.discard(change.id)
-                if change.kind == "run":
-                    changes.parts += run_part_rows(change, entry.seq)
                 if change.kind == "thread":
                     changes.members[change.id] = _co_authors_of(change.value)
         return changes
@@ -173,9 +157,6 @@ class BatchAppender:
             )
             for kind, table in SNAPSHOTS.items()
         }
-        self._add_part = Statement(
-            insert_missing(run_parts, dialect), columns=run_parts.columns.keys()
-        )
         self._put_timer = Statement(upsert(timers, dialect), columns=timers.columns.keys())
 
     def append(self, connection: Connection, batch: Batch) -> Committed:
@@ -186,32 +167,28 @@ class BatchAppender:
             JournalError: the batch contradicts itself.
             IntegrityError: an entry's number, or the reply's request, is taken.
         """
-        numbers = _Numbers(batch.expected)
-        new = tuple(numbered(draft, numbers.next(draft.stream)) for draft in batch.entries)
+        heads = _heads(batch.entries)
         for stream, head in batch.expected.items():
-            actual = _HEAD.value(connection, {"of_stream": stream}) or 0
+            # What is new has no head yet, and its first entry's key is the lock.
+            actual = _HEAD.value(connection, {"of_stream": stream}) if head else 0
             if actual != head:
                 raise JournalConflict(
                     "Somebody else was first: try again.",
-                    detail=f"{stream} is at {actual}, not at {head}",
+                    detail=f"{stream} is at {actual or 0}, not at {head}",
                 )
-        if new:
-            _ADD_ENTRY.run(connection, *(entry_row(entry) for entry in new))
-        self.apply(connection, new)
-        if batch.run_contexts:
-            contexts = (context_row(run.id, run.messages) for run in batch.run_contexts)
-            self._add_part.run(connection, *contexts)
+        _ADD_ENTRY.run(connection, *map(entry_row, batch.entries))
+        self.apply(connection, batch.entries)
         if batch.cancelled_timers:
             _DROP_TIMER.run(connection, *({"of_timer": id_} for id_ in batch.cancelled_timers))
         if batch.timers:
             self._put_timer.run(connection, *(timer_row(timer) for timer in batch.timers))
         if batch.memory:
-            rows = [_task_row(connection, task, numbers) for task in batch.memory]
+            rows = [_task_row(connection, task, heads) for task in batch.memory]
             _ADD_TASK.run(connection, *rows)
-        reply = _with_seq(batch.reply, numbers)
+        reply = _with_seq(batch.reply, heads)
         if reply is not None:
             _ADD_REPLY.run(connection, _reply_row(reply))
-        return Committed(entries=new, reply=reply)
+        return Committed(entries=batch.entries, reply=reply)
 
     def apply(self, connection: Connection, new: tuple[JournalEntry, ...]) -> None:
         """Write the snapshots of what entries changed; their own rows stand already."""
@@ -219,14 +196,11 @@ class BatchAppender:
         for kind, deleted in changes.deleted.items():
             if deleted:
                 _DROP[kind].run(connection, *({"of_id": id_} for id_ in deleted))
-        for run_id in changes.deleted.get("run", ()):
-            _DROP_PARTS.run(connection, {"of_run": run_id})
         for thread_id in changes.deleted.get("thread", ()):
             _DROP_CO_AUTHORS.run(connection, {"of_thread": thread_id})
         for kind, rows in changes.rows.items():
             if rows:
                 self._put[kind].run(connection, *rows.values())
-        self._add_part.run(connection, *changes.parts)
         for thread_id, members in changes.members.items():
             _write_members(connection, thread_id, members)
         heads = {entry.stream: entry.seq for entry in new}
@@ -242,42 +216,19 @@ class BatchAppender:
         if moved:
             _MOVE_HEAD.run(connection, *moved)
 
-    def replay(self, connection: Connection, past: tuple[JournalEntry, ...]) -> None:
-        """`apply` for old entries: a run's messages come from the event that started it."""
-        self.apply(connection, past)
-        started: dict[str, tuple[ContextMessage, ...]] = {
-            fired.instance: fired.event.messages
-            for entry in past
-            for fired in entry.fired
-            if isinstance(fired, ChorusFired) and isinstance(fired.event, RunStarted)
-        }
-        if started:
-            contexts = (context_row(run_id, messages) for run_id, messages in started.items())
-            self._add_part.run(connection, *contexts)
 
-
-class _Numbers:
-    """The next number of each stream of a batch."""
-
-    def __init__(self, expected: Mapping[StreamId, int]) -> None:
-        self._last = dict(expected)
-        self._grown: set[StreamId] = set()
-
-    def next(self, stream: StreamId) -> int:
-        last = self._last.get(stream)
-        if last is None:
+def _heads(new: Iterable[JournalEntry]) -> dict[StreamId, int]:
+    """The number of the last entry in each stream. Raises JournalError where they leave a gap."""
+    heads: dict[StreamId, int] = {}
+    for entry in new:
+        if entry.seq != heads.get(entry.stream, entry.seq - 1) + 1:
             raise JournalError(
                 "The journal cannot store this.",
                 retryable=False,
-                detail=f"the batch has an entry of {stream} and does not say its head",
+                detail=f"the batch has entry {entry.seq} of {entry.stream} out of its turn",
             )
-        self._last[stream] = last + 1
-        self._grown.add(stream)
-        return last + 1
-
-    def last(self, stream: StreamId) -> int | None:
-        """The number of the batch's last entry in `stream`; None where it has none."""
-        return self._last[stream] if stream in self._grown else None
+        heads[entry.stream] = entry.seq
+    return heads
 
 
 def _write_members(connection: Connection, thread_id: str, members: tuple[PublicKey, ...]) -> None:
@@ -292,23 +243,25 @@ def _write_members(connection: Connection, thread_id: str, members: tuple[Public
         )
 
 
-def _task_row(connection: Connection, task: MemoryTask, numbers: _Numbers) -> Row:
+def _task_row(connection: Connection, task: MemoryTask, heads: Mapping[StreamId, int]) -> Row:
     if isinstance(task, IndexMessage):
         # A point is of the entry that approved its message, also when it is indexed again.
         approved = _APPROVED_AT.value(connection, {"of_message": task.message_id})
         if approved is not None:
             return task_row(task, approved)
     stream = thread_stream(task.thread_id)
-    seq = numbers.last(stream)
+    seq = heads.get(stream)
     if seq is None:
         seq = _HEAD.value(connection, {"of_stream": stream}) or 0
     return task_row(task, seq)
 
 
-def _with_seq(reply: RememberedReply | None, numbers: _Numbers) -> RememberedReply | None:
+def _with_seq(
+    reply: RememberedReply | None, heads: Mapping[StreamId, int]
+) -> RememberedReply | None:
     if reply is None or reply.thread_id is None:
         return reply
-    seq = numbers.last(thread_stream(ThreadId(reply.thread_id)))
+    seq = heads.get(thread_stream(ThreadId(reply.thread_id)))
     return reply if seq is None else reply.model_copy(update={"seq": seq})
 
 

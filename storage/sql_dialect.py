@@ -139,15 +139,6 @@ def upsert(
     return result
 
 
-def insert_missing(table: Table, dialect: str) -> Insert:
-    """Insert a row, unless there is one with the same primary key."""
-    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    result: Insert = insert(table).on_conflict_do_nothing(
-        index_elements=[column.name for column in table.primary_key.columns]
-    )
-    return result
-
-
 def damaged_pages(connection: Connection) -> tuple[str, ...]:
     """What the database itself finds wrong with its files, in its own words."""
     if connection.dialect.name != "sqlite":

@@ -1,7 +1,7 @@
 """The journal on an SQL database: SQLite in one file by default, a database server by URL.
 
 The adapter of `storage.journal.Journal`. It only puts the parts together: `sql_append` writes a
-batch, `sql_queries` reads, `sql_beside` and `sql_memory` serve the rows beside the journal,
+batch, `sql_queries`, `sql_people` and `sql_runs` read, `sql_beside` and `sql_memory` serve the rows beside the journal,
 `sql_writer` makes many writes one durable commit on its thread, and `sql_reader` runs reads on
 theirs. The event loop waits for futures, never for a disk.
 
@@ -45,7 +45,15 @@ from machines.models.journal import (
     TimerRow,
 )
 from machines.models.storage import Collection as MemoryCollection
-from storage import journal_check, migrations, sql_beside, sql_memory, sql_people, sql_queries
+from storage import (
+    journal_check,
+    migrations,
+    sql_beside,
+    sql_memory,
+    sql_people,
+    sql_queries,
+    sql_runs,
+)
 from storage.journal import EntryPage, KnownPerson, MessagePage, StoredVector, ThreadPage
 from storage.lock import FolderLock
 from storage.sql_append import BatchAppender
@@ -211,10 +219,10 @@ class SqlJournal:
         )
 
     async def run(self, run_id: RunId) -> ChorusState | None:
-        return await self._read(sql_queries.run, run_id)
+        return await self._read(sql_runs.run, run_id)
 
     async def live_runs(self) -> tuple[ChorusState, ...]:
-        return await self._read(sql_queries.live_runs)
+        return await self._read(sql_runs.live_runs)
 
     async def user(self, public_key: PublicKey) -> User | None:
         return await self._read(sql_queries.user, public_key)

@@ -4,15 +4,12 @@ Reads only. No query's cost grows with the length of a thread: each is answered 
 at its limit. Statements are built once; SQLAlchemy caches their compiled form.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Select, bindparam, exists, func, select
-from sqlalchemy import true as sql_true
 
-from machines.models.chorus import ChorusState
 from machines.models.domain import Message, MessageStatus, Session, Thread, User, Visibility
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, StreamId, ThreadId
 from machines.models.journal import (
@@ -29,8 +26,6 @@ from storage.schema import (
     messages,
     meta,
     replies,
-    run_parts,
-    runs,
     sessions,
     threads,
     timers,
@@ -40,9 +35,9 @@ from storage.sql_rows import (
     cursor,
     cursor_position,
     entry_of_row,
-    run_of_row,
     session_of_row,
 )
+from storage.sql_runs import live_runs_of
 
 K = TypeVar("K")
 
@@ -81,17 +76,6 @@ _PENDING = (
     .where(messages.c.status == MessageStatus.PENDING.value)
     .order_by(messages.c.idx)
 )
-_LIVE_RUNS = (
-    select(runs.c.id, runs.c.body)
-    .where(runs.c.live.is_(sql_true()))
-    .order_by(runs.c.thread_id, runs.c.created_seq, runs.c.id)
-)
-_LIVE_RUNS_OF = _LIVE_RUNS.where(runs.c.thread_id == bindparam("of_thread"))
-_PARTS = select(
-    run_parts.c.run_id, run_parts.c.kind, run_parts.c.seq, run_parts.c.idx, run_parts.c.body
-)
-_LIVE_PARTS = _PARTS.join(runs, runs.c.id == run_parts.c.run_id).where(runs.c.live.is_(sql_true()))
-_LIVE_PARTS_OF = _LIVE_PARTS.where(runs.c.thread_id == bindparam("of_thread"))
 
 
 def thread(connection: Connection, thread_id: ThreadId) -> Thread | None:
@@ -108,15 +92,8 @@ def thread_view(connection: Connection, thread_id: ThreadId) -> ThreadView | Non
         head_seq=row.head_seq,
         thread=Thread.model_validate_json(row.body),
         pending=_messages(connection.scalars(_PENDING, key)),
-        runs=_runs(
-            connection.execute(_LIVE_RUNS_OF, key).all(),
-            connection.execute(_LIVE_PARTS_OF, key).all(),
-        ),
+        runs=live_runs_of(connection, thread_id),
     )
-
-
-def live_runs(connection: Connection) -> tuple[ChorusState, ...]:
-    return _runs(connection.execute(_LIVE_RUNS).all(), connection.execute(_LIVE_PARTS).all())
 
 
 _THREAD_LIST = (
@@ -240,11 +217,9 @@ def snapshot(
     return view, page
 
 
-# --- Messages, runs, people ---------------------------------------------------------------------
+# --- Messages and people ---------------------------------------------------------------------
 
 _MESSAGE = select(messages.c.body).where(messages.c.id == bindparam("of_message"))
-_RUN = select(runs.c.id, runs.c.body).where(runs.c.id == bindparam("of_run"))
-_PARTS_OF = _PARTS.where(run_parts.c.run_id == bindparam("of_run"))
 _USER = select(users.c.body).where(users.c.public_key == bindparam("key"))
 _NAMES = (
     select(users.c.public_key, users.c.name)
@@ -264,12 +239,6 @@ def recent_messages(
 ) -> tuple[Message, ...]:
     key = {"of_thread": thread_id, "before_index": before_index, "at_most": limit}
     return _messages(reversed(connection.scalars(_RECENT, key).all()))
-
-
-def run(connection: Connection, run_id: RunId) -> ChorusState | None:
-    key = {"of_run": run_id}
-    found = connection.execute(_RUN, key).all()
-    return next(iter(_runs(found, connection.execute(_PARTS_OF, key).all())), None)
 
 
 def user(connection: Connection, public_key: PublicKey) -> User | None:
@@ -349,11 +318,3 @@ def timer_rows(connection: Connection) -> tuple[TimerRow, ...]:
 
 def _messages(bodies: Iterable[str]) -> tuple[Message, ...]:
     return tuple(map(Message.model_validate_json, bodies))
-
-
-def _runs(rows: Sequence[Any], parts: Sequence[Any]) -> tuple[ChorusState, ...]:
-    of_run: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-    # A run has a few dozen: sorting them here costs less than an index would, at every write.
-    for part in sorted(parts, key=lambda part: (part.seq, part.idx)):
-        of_run[part.run_id].append((part.kind, part.body))
-    return tuple(run_of_row(row.body, of_run[row.id]) for row in rows)

@@ -7,7 +7,7 @@ again.
 
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final, Protocol
@@ -15,13 +15,12 @@ from typing import Any, Final, Protocol
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from machines.models.chorus import ChorusState, ContextMessage, RunStatus, StepRecord
+from machines.models.chorus import RunStatus
 from machines.models.domain import Created, MessageStatus, Session, Updated
 from machines.models.errors import ErrorCode, JournalError, RequestRefused, VectorError
 from machines.models.ids import ThreadId
 from machines.models.journal import (
     ChorusFired,
-    EntryDraft,
     IndexMessage,
     JournalEntry,
     MemoryTask,
@@ -30,7 +29,6 @@ from machines.models.journal import (
     TimerRow,
 )
 from machines.models.limits import MAX_SEQ
-from machines.models.outputs import Prior
 
 Row = dict[str, Any]
 """A row by column name."""
@@ -48,11 +46,6 @@ def micros(moment: datetime) -> int:
 
 
 # --- Entries ------------------------------------------------------------------------------------
-
-
-def numbered(draft: EntryDraft, seq: int) -> JournalEntry:
-    """The entry that a draft becomes; `seq` is from 1. A draft was checked when it was made."""
-    return JournalEntry.model_construct(**dict(draft), seq=seq)
 
 
 def entry_row(entry: JournalEntry, stored: str | None = None) -> Row:
@@ -93,7 +86,7 @@ def entry_of_row(row: Mapping[Any, Any]) -> JournalEntry:
     """
     stream, seq, body = row["stream"], row["seq"], row["body"]
     if "digest" in row and row["digest"] != entry_digest(stream, seq, body):
-        raise ValueError(f"entry {seq} of {stream} is not what was written")
+        raise _altered(stream, seq)
     try:
         entry = JournalEntry.model_validate_json(body)
     except (ValueError, TypeError) as error:
@@ -101,6 +94,21 @@ def entry_of_row(row: Mapping[Any, Any]) -> JournalEntry:
     if (entry.stream, entry.seq) != (stream, seq):
         raise ValueError(f"entry {seq} of {stream} is another one")
     return entry
+
+
+def check_digest(row: Any) -> str:
+    """The body of a row with `stream`, `seq`, `body` and `digest`, as it was written.
+
+    Raises:
+        ValueError: it is not what was written.
+    """
+    if row.digest != entry_digest(row.stream, row.seq, row.body):
+        raise _altered(row.stream, row.seq)
+    return str(row.body)
+
+
+def _altered(stream: str, seq: int) -> ValueError:
+    return ValueError(f"entry {seq} of {stream} is not what was written")
 
 
 def entry_columns(entry: JournalEntry) -> Row:
@@ -113,7 +121,7 @@ def entry_columns(entry: JournalEntry) -> Row:
     }
 
 
-def _run_of(entry: EntryDraft) -> str | None:
+def _run_of(entry: JournalEntry) -> str | None:
     """The run that an entry is about: the one that fired, was queued, or is answered for."""
     for fired in entry.fired:
         if isinstance(fired, ChorusFired):
@@ -142,7 +150,7 @@ def snapshot_row(change: Created | Updated, seq: int) -> Row:
         raise _unfit(change) from error
     value = change.value
     if change.kind == "run":
-        value = {name: each for name, each in value.items() if name not in _RUN_PARTS}
+        value = {name: each for name, each in value.items() if name not in _GATHERED}
     return {
         "id": change.id,
         "version": change.version,
@@ -151,30 +159,8 @@ def snapshot_row(change: Created | Updated, seq: int) -> Row:
     }
 
 
-def run_part_rows(change: Created | Updated, seq: int) -> list[Row]:
-    """The rows of the steps and priors that a change to a run holds.
-
-    It holds what it added. Entries of before revision 0003 hold all that the run had, each time: what
-    is there already is the same.
-
-    Raises:
-        JournalError: a part lacks what it is known by.
-    """
-    try:
-        return [
-            {
-                "run_id": change.id,
-                "kind": kind,
-                "key": key_of(part),
-                "seq": seq,
-                "idx": idx,
-                "body": to_json(part).decode(),
-            }
-            for kind, key_of in _RUN_PARTS.items()
-            for idx, part in enumerate(_listed(change.value.get(kind)))
-        ]
-    except (KeyError, TypeError) as error:
-        raise _unfit(change) from error
+_GATHERED: Final = frozenset({"messages", "steps", "priors"})
+"""Fields of a run that stand in its entries alone (`storage.sql_runs`)."""
 
 
 def _unfit(change: Created | Updated) -> JournalError:
@@ -183,20 +169,6 @@ def _unfit(change: Created | Updated) -> JournalError:
         retryable=False,
         detail=f"the value of {change.kind} {change.id} lacks what its rows are made of",
     )
-
-
-CONTEXT: Final = "messages"
-"""The kind of the part that holds a run's messages."""
-
-_RUN_PARTS: Final[Mapping[str, Callable[[Mapping[str, object]], str]]] = {
-    "steps": lambda step: f"{step['iteration']}/{step['step']}",
-    "priors": lambda prior: str(prior["message_id"]),
-}
-"""What a run gathers, by the name of its field, and what names one of it."""
-
-
-def _listed(value: object) -> Sequence[Mapping[str, object]]:
-    return value if isinstance(value, list | tuple) else ()
 
 
 def _thread_columns(value: Mapping[str, Any], _seq: int) -> Row:
@@ -241,39 +213,6 @@ _DERIVED: Final[dict[str, _Derive]] = {
     "user": _user_columns,
     "session": _session_columns,
 }
-
-_CONTEXT: Final = TypeAdapter(tuple[ContextMessage, ...], config={"defer_build": True})
-
-
-def context_row(run_id: str, messages: Sequence[ContextMessage]) -> Row:
-    """The row of a run's `messages`, which are all there when it starts."""
-    return {
-        "run_id": run_id,
-        "kind": CONTEXT,
-        "key": "",
-        "seq": 0,
-        "idx": 0,
-        "body": _CONTEXT.dump_json(tuple(messages)).decode(),
-    }
-
-
-_STEPS: Final = TypeAdapter(tuple[StepRecord, ...], config={"defer_build": True})
-_PRIORS: Final = TypeAdapter(tuple[Prior, ...], config={"defer_build": True})
-
-
-def run_of_row(body: str, parts: Iterable[tuple[str, str]] = ()) -> ChorusState:
-    """A run, joined with its parts: (kind, body) in their order."""
-    bodies: dict[str, list[str]] = {kind: [] for kind in (CONTEXT, *_RUN_PARTS)}
-    for kind, part in parts:
-        bodies[kind].append(part)
-    run = ChorusState.model_validate_json(body)
-    return run.model_copy(
-        update={
-            "messages": _CONTEXT.validate_json(next(iter(bodies[CONTEXT]), "[]")),
-            "steps": _STEPS.validate_json(f"[{','.join(bodies['steps'])}]"),
-            "priors": _PRIORS.validate_json(f"[{','.join(bodies['priors'])}]"),
-        }
-    )
 
 
 def session_of_row(body: str, followed: str | None) -> Session:

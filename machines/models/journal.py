@@ -4,12 +4,21 @@ A batch is one decision: all its entries, snapshots, timers, memory tasks and th
 become durable in one transaction, or none of them does.
 """
 
+from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from machines.models.chorus import ChorusState
-from machines.models.domain import Frozen, Message, StateTransition, Thread
+from machines.models.domain import (
+    BaseState,
+    Created,
+    Frozen,
+    Message,
+    StateTransition,
+    Thread,
+    Updated,
+)
 from machines.models.events import ChorusEvent, MessageEvent
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, StreamId, ThreadId, TimerId
 from machines.models.operations import ThreadOperation
@@ -134,8 +143,8 @@ class QueuedTask(Frozen):
 # --- Entries and batches ------------------------------------------------------------------------
 
 
-class EntryDraft(Frozen):
-    """An entry that has no number yet."""
+class JournalEntry(Frozen):
+    """One accepted transition, numbered 1, 2, 3 ... in its stream."""
 
     stream: StreamId
     type: Literal["chorus_response", "thread_event", "user_event"]
@@ -147,7 +156,8 @@ class EntryDraft(Frozen):
     request_id: RequestId | None = None
     """The cause, where it was a client's request."""
     data: dict[str, object]
-    """The live frame's `data` as JSON, without `transitions`."""
+    """The live frame's `data` without `transitions`: as JSON where it was read, and what JSON says of
+    it where it was just decided."""
     fired: tuple[Fired, ...] = ()
     transitions: tuple[MachineTransition, ...] = ()
     changes: tuple[StateTransition, ...] = ()
@@ -158,12 +168,51 @@ class EntryDraft(Frozen):
     """Set where `data.message` is not approved: its content is for the co-authors and this author."""
     fingerprint: str = ""
     """Of the charts that accepted it."""
-
-
-class JournalEntry(EntryDraft):
-    """One accepted transition, numbered 1, 2, 3 ... in its stream."""
-
     seq: int = Field(ge=1)
+
+
+@cache
+def _omitted_where_none(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(
+        name for name, field in model.model_fields.items() if field.exclude_if is not None
+    )
+
+
+def creation_of(kind: str, value: BaseState, *without: str) -> Created:
+    """The change that `value` came to be."""
+    return Created.unchecked(
+        change="created",
+        kind=kind,
+        id=value.id,
+        version=value.version,
+        value=fields_of(value, *without),
+    )
+
+
+def update_of(kind: str, value: BaseState, *without: str) -> Updated:
+    """The change that left `value`."""
+    return Updated.unchecked(
+        change="updated",
+        kind=kind,
+        id=value.id,
+        version=value.version,
+        value=fields_of(value, *without),
+    )
+
+
+def fields_of(value: BaseModel, *without: str) -> dict[str, object]:
+    """The fields of a value as an entry keeps them: they become JSON once, with the whole entry.
+
+    Args:
+        without: Names of fields that it does not keep.
+    """
+    fields = vars(value).copy()
+    for name in without:
+        del fields[name]
+    for name in _omitted_where_none(type(value)):
+        if fields[name] is None:
+            del fields[name]
+    return fields
 
 
 class RememberedReply(Frozen):
@@ -184,16 +233,22 @@ class RememberedReply(Frozen):
 class Batch(Frozen):
     """What one decision makes durable."""
 
-    expected: dict[StreamId, int]
-    """For every stream of `entries`: the head (last seq, 0 for a new stream) that was decided on."""
-    entries: tuple[EntryDraft, ...]
-    run_contexts: tuple[ChorusState, ...] = ()
-    """Runs whose `messages` are written with this batch (they started); others keep what they had."""
+    entries: tuple[JournalEntry, ...]
+    """Those of one stream are in order; where the first of them stands tells the head (last seq, 0 for
+    a new stream) that was decided on."""
     timers: tuple[TimerRow, ...] = ()
     """Set or moved."""
     cancelled_timers: tuple[TimerId, ...] = ()
     memory: tuple[MemoryTask, ...] = ()
     reply: RememberedReply | None = None
+
+    @property
+    def expected(self) -> dict[StreamId, int]:
+        """For every stream of `entries`: the head that was decided on."""
+        heads: dict[StreamId, int] = {}
+        for entry in self.entries:
+            heads.setdefault(entry.stream, entry.seq - 1)
+        return heads
 
 
 class Committed(Frozen):

@@ -47,7 +47,6 @@ WRITE_POINTS: Final = (
     "delete co_authors",
     "insert messages",
     "insert runs",
-    "insert run_parts",
     "insert timers",
     "delete timers",
     "insert replies",

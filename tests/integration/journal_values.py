@@ -1,7 +1,9 @@
 """Small well-formed values for tests of the journal; the time is counted, never read."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from uuid import UUID, uuid5
 
 from machines.models.chorus import ChorusState, ContextMessage, RunStatus
@@ -33,7 +35,7 @@ from machines.models.ids import (
 from machines.models.journal import (
     Batch,
     ChorusFired,
-    EntryDraft,
+    JournalEntry,
     MachineTransition,
     RememberedReply,
 )
@@ -145,8 +147,8 @@ def entry(
     *values: BaseState,
     kind: str = "thread_renamed",
     **fields: object,
-) -> EntryDraft:
-    base = EntryDraft(
+) -> JournalEntry:
+    base = JournalEntry(
         stream=stream,
         type="thread_event" if stream.startswith("thread:") else "user_event",
         kind=kind,
@@ -154,11 +156,12 @@ def entry(
         by=ANN,
         data={"kind": kind, "text": "é\u0000", "number": 1.5, "list": [1, None, {"a": True}]},
         changes=tuple(map(change, values)),
+        seq=1,
     )
     return base.model_copy(update=fields)
 
 
-def run_entry(of: ChorusState, status: str, *values: BaseState) -> EntryDraft:
+def run_entry(of: ChorusState, status: str, *values: BaseState) -> JournalEntry:
     """A `chorus_response` of a run; a `started` one carries the event with its messages."""
     fired: tuple[ChorusFired, ...] = ()
     if status == "started":
@@ -186,10 +189,11 @@ def run_entry(of: ChorusState, status: str, *values: BaseState) -> EntryDraft:
     )
 
 
-def batch(head: int, *entries: EntryDraft, **fields: object) -> Batch:
-    """A batch of one stream that was decided on at `head`."""
-    base = Batch(expected={one.stream: head for one in entries}, entries=entries)
-    return base.model_copy(update=fields)
+def batch(head: int, *entries: JournalEntry, **fields: object) -> Batch:
+    """A batch that was decided on at `head`: the entries of each stream are numbered from there."""
+    next_of: defaultdict[StreamId, count[int]] = defaultdict(lambda: count(head + 1))
+    numbered = tuple(one.changed(seq=next(next_of[one.stream])) for one in entries)
+    return Batch(entries=numbered).model_copy(update=fields)
 
 
 def opening(of: Thread, *messages: Message) -> Batch:

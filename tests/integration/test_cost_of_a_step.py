@@ -17,9 +17,9 @@ from machines.models.ids import thread_stream
 from machines.models.journal import JournalEntry
 from storage.sql_journal import JOURNAL_FILE, SqlJournal
 
-STATEMENTS = 7
-"""That write, of a step that neither begins nor ends a run: two entries, the run, its new part, the
-thread's head, commit; and observation's links."""
+STATEMENTS = 6
+"""That write, of a step that neither begins nor ends a run: two entries, the run, the thread's head,
+commit; and observation's links."""
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def test_a_step_takes_few_statements(tmp_path: Path, written: list[str]) -
         [each for each in one if each.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT"))]
         for one in transactions
     ]
-    steps = [one for one in changing if sum("run_parts" in each for each in one) == 1]
+    steps = [one for one in changing if sum("INTO runs" in each for each in one) == 1]
     between = steps[1:-1]
     assert len(between) >= 13, "a run of three iterations has sixteen steps"
     for one in between:

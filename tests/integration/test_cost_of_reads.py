@@ -107,12 +107,13 @@ async def _live(journal: SqlJournal, of: Thread, *, ends: bool) -> None:
     messages = [message(seen, index) for index in range(MESSAGES)]
     await journal.commit(opening(seen, *messages))
     stream = thread_stream(seen.id)
-    begun = started(run(messages[-1]), *messages)
-    entries = [run_entry(begun, "started", begun)]
+    queued = run(messages[-1])
+    begun = started(queued, *messages)
+    entries = [run_entry(queued, "queued", queued), run_entry(begun, "started", begun)]
     if ends:
         entries.append(run_entry(begun, "cancelled", finished(begun)))
     head = await journal.head(stream)
-    await journal.commit(batch(head, *entries, run_contexts=(begun,)))
+    await journal.commit(batch(head, *entries))
 
 
 async def cost(journal: SqlJournal, read: Read, steps: Steps) -> int:

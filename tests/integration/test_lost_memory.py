@@ -11,7 +11,7 @@ import pytest
 
 from machines.models.domain import Message, Visibility
 from machines.models.ids import thread_stream
-from machines.models.journal import Batch, IndexMessage, RecordLinks
+from machines.models.journal import IndexMessage, RecordLinks
 from machines.models.storage import Collection
 from server.embedders.hashed import HashedEmbedder
 from server.embeddings import EmbedderChoice
@@ -20,7 +20,16 @@ from server.settings import Settings
 from server.stores import MEMORY_FOLDER, Stores, open_stores
 from server.world import real_world
 from storage.journal import StoredVector
-from tests.integration.journal_values import ANN, entry, message, opening, run, run_entry, thread
+from tests.integration.journal_values import (
+    ANN,
+    batch,
+    entry,
+    message,
+    opening,
+    run,
+    run_entry,
+    thread,
+)
 
 ROOM = thread("room", visibility=Visibility.PUBLIC)
 MESSAGES = tuple(
@@ -83,20 +92,21 @@ async def filled(folder: Path) -> None:
     """A journal with messages and a link, and a memory that holds them."""
     async with stores_in(folder) as stores:
         begun = opening(ROOM, *MESSAGES)
-        entries = (*begun.entries, run_entry(RUN, "queued", RUN))
-        await stores.journal.commit(begun.model_copy(update={"entries": entries, "memory": TASKS}))
+        queued = run_entry(RUN, "queued", RUN)
+        await stores.journal.commit(batch(0, *begun.entries, queued, memory=TASKS))
         await feed(stores)
 
 
 async def submit(stores: Stores, *messages: Message) -> None:
     """More approved messages of the room; the memory is to hold them."""
     stream = thread_stream(ROOM.id)
-    batch = Batch(
-        expected={stream: await stores.journal.head(stream)},
-        entries=tuple(entry(stream, each, kind="message_submitted") for each in messages),
-        memory=tuple(IndexMessage(thread_id=ROOM.id, message_id=each.id) for each in messages),
+    await stores.journal.commit(
+        batch(
+            await stores.journal.head(stream),
+            *(entry(stream, each, kind="message_submitted") for each in messages),
+            memory=tuple(IndexMessage(thread_id=ROOM.id, message_id=each.id) for each in messages),
+        )
     )
-    await stores.journal.commit(batch)
 
 
 def points_file(folder: Path, collection: Collection) -> Path:

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, event
 from machines.models.errors import JournalConflict, JournalError
 from machines.models.ids import StreamId, ThreadId, thread_stream, user_stream
 from machines.models.journal import Committed
-from storage import sql_memory, sql_queries
+from storage import sql_memory, sql_queries, sql_runs
 from storage.schema import METADATA
 from storage.sql_dialect import journal_url, reading_engine
 from storage.sql_journal import JOURNAL_FILE, SqlJournal
@@ -366,7 +366,7 @@ class TestSchema:
             sql_queries.private_threads_shared_by(connection, [ANN, BEN])
             sql_queries.user(connection, ANN)
             sql_queries.names(connection, [ANN])
-            sql_queries.live_runs(connection)
+            sql_runs.live_runs(connection)
             sql_memory.queued_tasks(connection, after=0, limit=5)
             sql_memory.first_queued(connection, [one.id])
             sql_memory.first_queued(connection, None)
@@ -399,7 +399,7 @@ async def furnish(journal: SqlJournal) -> None:
         opening(one, prompt, message(one, 1)).model_copy(update={"memory": (index_of(prompt),)})
     )
     await journal.commit(batch(3, run_entry(queued, "queued", queued)))
-    await journal.commit(batch(4, run_entry(running, "started", running), run_contexts=(running,)))
+    await journal.commit(batch(4, run_entry(running, "started", running)))
     await journal.commit(batch(0, entry(user_stream(ANN), user(ANN, "Ann"), session())))
 
 
@@ -435,7 +435,6 @@ SEEDED = [
     "UPDATE messages SET approved_seq = NULL",
     "UPDATE messages SET author = 'Eve' WHERE idx = 1",
     "UPDATE runs SET live = 0",
-    "DELETE FROM run_parts",
     "UPDATE runs SET created_seq = 1, thread_id = 'x'",
     "UPDATE users SET name = 'Eve', public_key = 'Eve'",
     "DELETE FROM sessions",
@@ -501,10 +500,34 @@ class TestVerifyAndRepair:
         assert problems
         assert await journal.repair() == ()
         assert await journal.verify() == problems
-        view = await journal.thread_view(thread("one").id)
-        assert view is not None
-        assert view.thread.version == 2
-        assert view.runs[0].messages
+        kept = await journal.thread(thread("one").id)
+        assert kept is not None
+        assert kept.version == 2
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "DELETE FROM entries WHERE seq = 4",
+            "DELETE FROM entries WHERE seq = 5",
+            "UPDATE entries SET run_id = NULL WHERE seq = 5",
+            """UPDATE entries SET body = replace(body, '"by":"Ann"', '"by":"Eve"') WHERE seq = 5""",
+            "UPDATE runs SET body = replace(body, '\"version\":2', '\"version\":3')",
+        ],
+    )
+    async def test_a_run_whose_entries_are_lost_is_no_run_with_less_in_it(
+        self, journal: SqlJournal, file: Path, statement: str
+    ) -> None:
+        await furnish(journal)
+        (whole,) = await journal.live_runs()
+        edit(file, statement)
+        asked: list[Awaitable[object]] = [
+            journal.run(whole.id),
+            journal.live_runs(),
+            journal.thread_view(whole.thread_id),
+        ]
+        for each in asked:
+            with pytest.raises(JournalError, match="damaged"):
+                await each
 
     async def test_a_thread_that_counts_wrong_is_reported(self, journal: SqlJournal) -> None:
         one = thread()

@@ -51,7 +51,7 @@ from machines.models.effects import AICall, RecallPriors, RunEffect, StopAttempt
 from machines.models.errors import InvalidTransition, RequestRefused
 from machines.models.events import RunCancelled, RunStarted
 from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
-from machines.models.journal import Batch, IndexMessage, JournalEntry, ThreadFired
+from machines.models.journal import Batch, ChorusFired, IndexMessage, JournalEntry, ThreadFired
 from machines.replay import replay_run
 from machines.steps import effect_under_way
 from machines.thread import StateManager, Success
@@ -113,15 +113,17 @@ class History:
         """Make a decision part of the history, checking it as a journal would."""
         batch = decision.batch
         head = self.entries[-1].seq if self.entries else 0
-        assert batch.expected == {STREAM: head}
         assert batch.entries, "a decision that changes nothing is a refusal"
-        for seq, draft in enumerate(batch.entries, head + 1):
-            assert draft.stream == STREAM
-            self._keep_changes(draft.changes)
-            self.entries.append(JournalEntry(seq=seq, **dict(draft)))
-        for context in batch.run_contexts:
-            run = self.runs[context.id]
-            self.runs[context.id] = run.model_copy(update={"messages": context.messages})
+        assert batch.expected == {STREAM: head}
+        for seq, decided in enumerate(batch.entries, head + 1):
+            entry = JournalEntry.model_validate_json(decided.model_dump_json())
+            assert entry.model_dump_json() == decided.model_dump_json(), (
+                "it reads as it was decided"
+            )
+            assert (entry.stream, entry.seq) == (STREAM, seq)
+            self._keep_changes(entry.changes)
+            self._keep_messages(entry)
+            self.entries.append(entry)
         self._keep_rows(batch)
         for effect in decision.effects:
             match effect:
@@ -159,6 +161,13 @@ class History:
                     self.runs[RunId(change.id)] = run
                 case kind:
                     pytest.fail(f"a decision about a thread changes no {kind}")
+
+    def _keep_messages(self, entry: JournalEntry) -> None:
+        for fired in entry.fired:
+            if isinstance(fired, ChorusFired) and isinstance(fired.event, RunStarted):
+                run = self.runs[fired.instance]
+                update = {"messages": fired.event.messages}
+                self.runs[fired.instance] = run.model_copy(update=update)
 
     def _keep_rows(self, batch: Batch) -> None:
         self.timers -= set(batch.cancelled_timers)

@@ -17,7 +17,7 @@ from machines.models.chorus import ChorusState, RunStatus
 from machines.models.domain import Message, MessageStatus, Thread
 from machines.models.errors import JournalConflict
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId, thread_stream
-from machines.models.journal import Batch, EntryDraft, IndexMessage, JournalEntry, MemoryTask
+from machines.models.journal import Batch, IndexMessage, JournalEntry, MemoryTask
 from storage.journal import Journal
 from storage.sql_journal import JOURNAL_FILE, SqlJournal
 from tests.integration.journal_values import (
@@ -70,7 +70,7 @@ class Model:
     messages: dict[ThreadId, list[Message]] = field(default_factory=dict)
     approved_at: dict[MessageId, int] = field(default_factory=dict)
     runs: dict[RunId, ChorusState] = field(default_factory=dict)
-    entries: dict[ThreadId, list[EntryDraft]] = field(default_factory=dict)
+    entries: dict[ThreadId, list[JournalEntry]] = field(default_factory=dict)
     replies: dict[RequestId, int] = field(default_factory=dict)
     tasks: list[tuple[int, MemoryTask]] = field(default_factory=list)
 
@@ -98,7 +98,7 @@ class Model:
             made = made.model_copy(update={"reply": reply(request, base)})
         accepted = not plan.stale and request not in self.replies
         if accepted:
-            self.entries.setdefault(id_, []).extend(drafts)
+            self.entries.setdefault(id_, []).extend(made.entries)
             self._accept(values, head + 1)
             self.changed = [other for other in self.changed if other != id_] + [id_]
             self.tasks += [(head + len(drafts), task) for task in tasks]
@@ -160,10 +160,7 @@ async def check(journal: Journal, model: Model) -> None:
             r for r in model.runs.values() if r.thread_id == id_ and r.status is RunStatus.QUEUED
         ]
         entries = await journal.entries(thread_stream(id_), after_seq=0, limit=1000)
-        assert list(entries.entries) == [
-            JournalEntry(**dict(draft), seq=seq)
-            for seq, draft in enumerate(model.entries[id_], start=1)
-        ]
+        assert list(entries.entries) == model.entries[id_]
     for person in PEOPLE:
         listed = await journal.threads_of(person, after=None, limit=100)
         assert [row.thread.id for row in listed.rows] == [
