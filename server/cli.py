@@ -249,6 +249,13 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what is found; embed again where needed.")
     ] = False,
+    restored: Annotated[
+        bool,
+        typer.Option(
+            "--restored",
+            help="The folder was put back from a backup: let clients read anew what they remember.",
+        ),
+    ] = False,
     data: _Data = None,
 ) -> int:
     """Check that journal, memory and runs agree; exit code 1 where they do not."""
@@ -256,7 +263,8 @@ def verify(
     from server.commands import verify as command
     from server.world import real_world
 
-    return _perform(settings, command.run(settings, real_world(), repair=repair, say=typer.echo))
+    verified = command.run(settings, real_world(), repair=repair, restored=restored, say=typer.echo)
+    return _perform(settings, verified)
 
 
 @app.command()

@@ -54,8 +54,14 @@ from storage.sql_journal import JOURNAL_FILE, SqlJournal
 Say = Callable[[str], None]
 
 
-async def verify(settings: Settings, world: World, *, repair: bool, say: Say) -> int:
+async def verify(
+    settings: Settings, world: World, *, repair: bool, restored: bool, say: Say
+) -> int:
     """Say each problem and, with `repair`, what was mended; gives the number of problems left.
+
+    Args:
+        restored: The folder was put back from a backup: name the store anew, since what clients
+            saw after the backup was made is gone, and other entries will take those numbers.
 
     Raises:
         ChorusError: a store cannot be opened, or not be read at all.
@@ -64,6 +70,9 @@ async def verify(settings: Settings, world: World, *, repair: bool, say: Say) ->
     if left:
         return left
     async with open_stores(settings, world, accept_other_fingerprint=True) as stores:
+        if restored:
+            await stores.journal.new_epoch(world.new_id())
+            say("The store has a new epoch: clients read anew what they remember of it.")
         left = await _verify_journal(stores.journal, repair=repair, say=say)
         left += await _verify_runs(stores.journal, say)
         left += await _verify_memory(stores, repair=repair, say=say)

@@ -1,4 +1,7 @@
-"""`chorus verify`: whether journal, memory and runs agree, and with `--repair` that they do."""
+"""`chorus verify`: whether journal, memory and runs agree, and with `--repair` that they do.
+
+With `--restored` it is also what ends the putting back of a backup.
+"""
 
 from collections.abc import Callable
 
@@ -8,10 +11,17 @@ from server.settings import Settings
 from server.world import World
 
 
-async def run(settings: Settings, world: World, *, repair: bool, say: Callable[[str], None]) -> int:
+async def run(
+    settings: Settings,
+    world: World,
+    *,
+    repair: bool,
+    restored: bool,
+    say: Callable[[str], None],
+) -> int:
     """Tell each problem, and what was mended; gives the exit code, 0 where none is left."""
     existing_journal(settings)
-    left = await verify(settings, world, repair=repair, say=say)
+    left = await verify(settings, world, repair=repair, restored=restored, say=say)
     if left == 0:
         say("Everything agrees.")
         return 0

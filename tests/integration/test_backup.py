@@ -1,0 +1,76 @@
+"""A data folder that is put back from a backup: its clients are told, and read anew."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from storage.sql_journal import JOURNAL_FILE
+from tests.integration.client import connected, signed_in
+from tests.integration.served import ServerProcess, served
+
+
+def back_up(server: ServerProcess, backup: Path) -> None:
+    """Copy the journal of a running server, as `sqlite3 FILE .backup` does."""
+    with (
+        closing(sqlite3.connect(server.data / JOURNAL_FILE)) as journal,
+        closing(sqlite3.connect(backup)) as copy,
+    ):
+        journal.backup(copy)
+
+
+def put_back(server: ServerProcess, backup: Path) -> None:
+    """A data folder of the backup alone, as the README has it."""
+    shutil.rmtree(server.data)
+    server.data.mkdir(mode=0o700)
+    shutil.copy(backup, server.data / JOURNAL_FILE)
+
+
+async def test_a_restored_store_voids_what_its_clients_remember(tmp_path: Path) -> None:
+    backup = tmp_path / "backup.sqlite3"
+    async with served(tmp_path) as server:
+        async with signed_in(server.url) as alice:
+            thread_id = await alice.new_thread(name="Kept")
+            back_up(server, backup)
+            await alice.ask("rename_thread", thread_id=thread_id, name="Lost")
+            await alice.event(thread_id, "thread_renamed")
+            assert alice.followed is not None
+            seen = alice.followed.seq
+            old_epoch = alice.frames[0]["data"]["epoch"]
+
+            code, said, errors = await server.command("verify", "--restored")
+            assert (code, said) == (1, ""), "a running server's epoch must not change under it"
+            assert errors.count("\n") == 1
+            assert "in use by another chorus process" in errors
+
+        assert await server.stop() == 0
+        put_back(server, backup)
+        code, said, errors = await server.command("verify", "--repair", "--restored")
+        assert (code, errors) == (0, ""), said
+        assert "new epoch" in said
+        await server.start()
+
+        async with connected(server.url) as again:
+            await again.resume(alice.token)
+            epoch = again.frames[0]["data"]["epoch"]
+            assert epoch != old_epoch, "hello must tell that the store is another one"
+            # The numbers alone would fit again: another entry takes the one that was lost.
+            await again.ask("rename_thread", thread_id=thread_id, name="Another")
+            stale = await again.refusal(
+                "get_thread", thread_id=thread_id, after_seq=seen, epoch=old_epoch
+            )
+            assert stale.code == "conflict"
+            snapshot = await again.follow(thread_id, after_seq=0, epoch=epoch)
+            assert (snapshot["thread"]["name"], snapshot["head_seq"]) == ("Another", seen)
+
+
+async def test_a_check_alone_leaves_the_epoch_as_it_is(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        async with connected(server.url) as before:
+            epoch = before.frames[0]["data"]["epoch"]
+        assert await server.stop() == 0
+        code, said, errors = await server.command("verify", "--repair")
+        assert (code, errors) == (0, ""), said
+        await server.start()
+        async with connected(server.url) as after:
+            assert after.frames[0]["data"]["epoch"] == epoch
