@@ -55,7 +55,7 @@ class DatabaseClient(Memory):
             jitter: from 0 to 1, a new number each time.
             embed: embeds a message's content again where its vector is no use; raises
                 `ChorusError` alone.
-            timeout_seconds: of one call of a server; whole seconds, rounded up.
+            timeout_seconds: the longest silence of a server; whole seconds, rounded up.
         """
         store: QdrantStore
         match location:

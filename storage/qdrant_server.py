@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
-from urllib.parse import urlsplit
 
 from machines.models import errors
 from machines.models.domain import Visibility
@@ -33,6 +32,9 @@ class MemoryServer:
     api_key: str | None = None
     max_connections: int = 8
     keepalive_seconds: float = 60.0
+    request_seconds: float = 30.0
+    """The longest that one request may take, however steadily bytes of its answer come. A page of
+    points is some 20 MB."""
 
 
 class ServerStore(QdrantStore):
@@ -46,7 +48,7 @@ class ServerStore(QdrantStore):
     def __init__(
         self, server: MemoryServer, dimensions: int, fingerprint: str, timeout_seconds: float
     ) -> None:
-        """`timeout_seconds` is that of one call; whole seconds, rounded up."""
+        """`timeout_seconds` is the longest silence of the server; whole seconds, rounded up."""
         super().__init__(dimensions, fingerprint)
         self._server = server
         self._timeout_seconds = timeout_seconds
@@ -58,23 +60,30 @@ class ServerStore(QdrantStore):
         import httpx
         from qdrant_client import QdrantClient
 
+        from storage.bounded_http import BoundedTransport, proxy_for
+
         server = self._server
         try:
+            url = httpx.URL(server.url)
             return QdrantClient(
                 url=server.url,
                 api_key=server.api_key,
                 timeout=math.ceil(self._timeout_seconds),
                 check_compatibility=False,
-                # Without limits the library keeps no connection to localhost alive.
-                limits=httpx.Limits(
-                    max_connections=server.max_connections,
-                    max_keepalive_connections=server.max_connections,
-                    keepalive_expiry=server.keepalive_seconds,
+                # The library's own keeps no connection to localhost alive, and waits for ever for an
+                # answer that never ends.
+                transport=BoundedTransport(
+                    seconds=server.request_seconds,
+                    limits=httpx.Limits(
+                        max_connections=server.max_connections,
+                        max_keepalive_connections=server.max_connections,
+                        keepalive_expiry=server.keepalive_seconds,
+                    ),
+                    # A proxy for the outside must not be asked for this machine.
+                    proxy=None if url.host in _LOOPBACK else proxy_for(url),
                 ),
-                # A proxy for the outside must not be asked for this machine.
-                trust_env=urlsplit(server.url).hostname not in _LOOPBACK,
             )
-        except ValueError as error:
+        except (ValueError, httpx.InvalidURL) as error:
             raise errors.ConnectionError(
                 "The vector store's address is not a URL: check CHORUS_QDRANT_URL.",
                 retryable=False,

@@ -16,12 +16,16 @@ from qdrant_client import QdrantClient, models
 
 Json = Any
 
+_DRIP_SECONDS = 0.01
+
 
 class Failing(StrEnum):
     """What it does instead of its work."""
 
     STALLS = "stalls"
     """It takes the request, and never answers."""
+    DRIPS = "sends an answer that never ends"
+    """A byte now and then, so that it is never silent for long."""
     TOO_MANY_REQUESTS = "answers 429"
     SERVER_ERROR = "answers 500"
     KEY_REFUSED = "answers 401"
@@ -97,6 +101,9 @@ class FakeQdrant:
                 case Failing.STALLS:
                     self.failed += 1
                     await asyncio.Event().wait()
+                case Failing.DRIPS:
+                    self.failed += 1
+                    return await _drip(request)
                 case Failing.TOO_MANY_REQUESTS:
                     self.failed += 1
                     return web.json_response(
@@ -180,6 +187,15 @@ class FakeQdrant:
 
     def _retrieve(self, name: str, body: Json) -> object:
         return self._store.retrieve(name, body["ids"], with_payload=True)
+
+
+async def _drip(request: web.Request) -> web.StreamResponse:
+    """Answer as if it were well, and go on until the caller is gone."""
+    response = web.StreamResponse(headers={"content-type": "application/json"})
+    await response.prepare(request)
+    while True:
+        await response.write(b" ")  # white space, which JSON may begin with
+        await asyncio.sleep(_DRIP_SECONDS)
 
 
 def _is_reading(request: web.Request) -> bool:
