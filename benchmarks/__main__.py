@@ -50,14 +50,20 @@ def main() -> int:
 def _ask(question: Question, count: int) -> bool:
     print(f"\n{question.title} ({count} rounds)", flush=True)
     rounds: list[Round] = []
+    dropped: list[str] = []
+
+    def drop(why: str) -> None:
+        dropped.append(why)
+        print(f"  a round is run again: {why}", flush=True)
+
     try:
-        for each in run(question, count):
+        for each in run(question, count, on_dropped=drop):
             rounds.append(each)
             print(f"  round {len(rounds)} done", flush=True)
     except ContestantFailed as error:
         print(f"  {error}", file=sys.stderr)
         return False
-    keep(question, rounds, _peers(), datetime.now(UTC))
+    keep(question, rounds, _peers(), datetime.now(UTC), dropped=len(dropped))
     for result in outcomes(question, rounds):
         mark = "reached" if result.reached else "NOT REACHED"
         print(f"  {mark}: {result.target.sentence}: {result.spread.middle:.3g}")

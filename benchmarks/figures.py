@@ -52,6 +52,16 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """What must be so for everybody, or a round was not about its question."""
+
+    sentence: str
+    """Of the round that is dropped: "somebody ..."."""
+    figure: str
+    at_least: float
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A claim about speed, and how it is settled."""
 
@@ -63,6 +73,8 @@ class Question:
     figures: tuple[Figure, ...]
     contestants: tuple[Contestant, ...]
     targets: tuple[Target, ...]
+    conditions: tuple[Condition, ...] = ()
+    """A round in which one of them is not met is dropped, and run again."""
     rounds: int = 7
     seconds: float = 180.0
     """The longest that one contestant may take."""
@@ -101,6 +113,20 @@ def spread_of(rounds: Sequence[Round], contestant: str, figure: str) -> Spread |
     """What the rounds gave for a figure; None where this contestant does not measure it."""
     values = [each[contestant][figure] for each in rounds if figure in each[contestant]]
     return spread(values) if values else None
+
+
+def unmet(question: Question, told: Round) -> str | None:
+    """Why a round is not about its question; None where every condition is met."""
+    for condition in question.conditions:
+        for name, figures in told.items():
+            value = figures[condition.figure]
+            if value < condition.at_least:
+                label = question.figure(condition.figure).label
+                return (
+                    f"{condition.sentence} ({name}: {label} {value:.2g}, "
+                    f"and {condition.at_least:g} is the least)"
+                )
+    return None
 
 
 def outcome(question: Question, target: Target, rounds: Sequence[Round]) -> Outcome:

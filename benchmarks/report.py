@@ -26,15 +26,22 @@ class Asked:
     """A question's rounds, and where and when they were run."""
 
     rounds: tuple[Round, ...]
+    dropped: int
+    """Rounds that were run again, since they were not about the question."""
     date: str
     machine: str
     versions: str
 
 
 def keep(
-    question: Question, rounds: Sequence[Round], peers: Mapping[str, str], at: datetime
+    question: Question,
+    rounds: Sequence[Round],
+    peers: Mapping[str, str],
+    at: datetime,
+    *,
+    dropped: int,
 ) -> None:
-    """Write a question's file."""
+    """Write a question's file; `dropped` rounds were run again."""
     RESULTS.mkdir(exist_ok=True)
     versions = {name: version(name) for name in _OURS} | dict(peers)
     asked = {
@@ -45,6 +52,7 @@ def keep(
         "figures": [
             {"key": each.key, "label": each.label, "unit": each.unit} for each in question.figures
         ],
+        "dropped": dropped,
         "rounds": list(rounds),
     }
     text = json.dumps(asked, indent=1)
@@ -59,7 +67,13 @@ def kept(question: Question) -> Asked | None:
     read = json.loads(file.read_text(encoding="utf-8"))
     if list(read["rounds"][0]) != [each.name for each in question.contestants]:
         return None
-    return Asked(tuple(read["rounds"]), read["date"], read["machine"], read["versions"])
+    return Asked(
+        rounds=tuple(read["rounds"]),
+        dropped=read.get("dropped", 0),
+        date=read["date"],
+        machine=read["machine"],
+        versions=read["versions"],
+    )
 
 
 def write_page(questions: Sequence[Question]) -> None:
@@ -79,7 +93,8 @@ def _page(questions: Sequence[Question]) -> Iterator[str]:
         "Made by `make bench`; do not edit. Every contestant is a process of its own, and all of"
         " them take turns, round after round. Each cell is the median of the rounds with the least"
         " and the most in brackets; a ratio is taken within a round, and its median is what counts."
-        " Absolute figures hold for this machine at that hour alone."
+        " Absolute figures hold for this machine at that hour alone. A round in which somebody could not"
+        " keep up with what was to be measured is dropped and run again; how many were, is said."
     )
     yield ""
     for question in questions:
@@ -113,7 +128,8 @@ def _section(question: Question, asked: Asked) -> Iterator[str]:
     yield ""
     yield f"![{question.title}](results/{question.name}.png)"
     yield ""
-    yield f"{len(asked.rounds)} rounds on {asked.date}; {asked.machine}; {asked.versions}."
+    dropped = f", {asked.dropped} more dropped" if asked.dropped else ""
+    yield f"{len(asked.rounds)} rounds{dropped} on {asked.date}; {asked.machine}; {asked.versions}."
     yield ""
 
 

@@ -1,14 +1,29 @@
 """The arithmetic of the benchmarks: what a ratio is, when a target is reached. Nothing is timed here."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.figures import Contestant, Figure, Question, Target, outcome, spread, spread_of
+from benchmarks import report
+from benchmarks.figures import (
+    Condition,
+    Contestant,
+    Figure,
+    Question,
+    Target,
+    outcome,
+    spread,
+    spread_of,
+)
 from benchmarks.questions import QUESTIONS
-from benchmarks.rounds import ContestantFailed, run
+from benchmarks.rounds import Ask, ContestantFailed, run
 
 FIGURES = st.floats(min_value=0.001, max_value=1e6)
 
@@ -59,7 +74,58 @@ def test_a_target_without_others_is_a_plain_value() -> None:
 def test_a_contestant_that_fails_leaves_no_round() -> None:
     target = Target("none", "cpu", "ours", at_most=1.0)
     with pytest.raises(ContestantFailed, match="ours"):
-        list(run(question(target), 1))
+        list(run(question(target), 1, on_dropped=pytest.fail))
+
+
+# --- Rounds that do not count ---------------------------------------------------------------------
+
+KEPT_UP = replace(
+    question(Target("none", "cpu", "ours", at_most=1.0)),
+    conditions=(Condition("somebody fell behind", "cpu", 0.9),),
+)
+
+
+def telling(shares: Sequence[float]) -> Ask:
+    """In its n-th round everybody keeps up, but for the first contestant, whose share is given."""
+    asked = count()
+
+    def ask(contestant: Contestant, asking: Question) -> Mapping[str, float]:
+        number = next(asked) // len(asking.contestants)
+        return {"cpu": shares[number] if contestant.name == "ours" else 1.0}
+
+    return ask
+
+
+def test_a_round_in_which_somebody_fell_behind_is_run_again() -> None:
+    dropped: list[str] = []
+    ask = telling([0.95, 0.3, 0.91, 0.89, 1.0])
+    rounds = list(run(KEPT_UP, 3, on_dropped=dropped.append, ask=ask))
+    assert [each["ours"]["cpu"] for each in rounds] == [0.95, 0.91, 1.0]
+    assert [list(each) for each in rounds] == [["ours", "one", "two"]] * 3
+    assert len(dropped) == 2
+    assert "somebody fell behind (ours: CPU 0.3, and 0.9 is the least)" in dropped[0]
+
+
+def test_more_dropped_rounds_than_wanted_ones_fail_the_question() -> None:
+    dropped: list[str] = []
+    rounds = run(KEPT_UP, 2, on_dropped=dropped.append, ask=telling([0.1, 1.0, 0.2, 0.3, 1.0]))
+    with pytest.raises(ContestantFailed, match=r"3 rounds do not count.*CPU 0\.3"):
+        list(rounds)
+    assert len(dropped) == 2
+
+
+def test_the_page_says_how_many_rounds_were_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(report, "PAGE", tmp_path / "RESULTS.md")
+    rounds = list(run(KEPT_UP, 1, on_dropped=lambda _: None, ask=telling([1.0])))
+    report.keep(KEPT_UP, rounds, {}, datetime(2026, 1, 1, tzinfo=UTC), dropped=2)
+    report.write_page([KEPT_UP])
+    assert "1 rounds, 2 more dropped on 2026-01-01" in report.PAGE.read_text()
+
+
+# --- The questions --------------------------------------------------------------------------------
 
 
 def test_every_target_names_what_its_question_measures() -> None:
@@ -74,3 +140,5 @@ def test_every_target_names_what_its_question_measures() -> None:
             unknown = {target.ours, *target.against} - names
             assert not unknown, f"{each.name}: a target names {unknown}"
             assert (target.at_most, target.at_least) != (None, None), f"{target.sentence}: no bound"
+        for condition in each.conditions:
+            each.figure(condition.figure)
