@@ -5,6 +5,7 @@ same for both, and the median of them is what is reported: absolute figures do n
 that is shared.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -36,6 +37,8 @@ class Contestant:
     arguments: tuple[str, ...] = ()
     peer: bool = False
     """Whether it runs in the peers' environment."""
+    size: int = 1
+    """How much it works on, in units of the question; see `Target.above`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,9 @@ class Target:
     ours: str
     against: tuple[str, ...] = ()
     """The best of these in each round is the measure; none: the figure itself is."""
+    above: str | None = None
+    """A contestant that works on nothing. What it takes is taken from everybody, and the rest divided
+    by the size of who took it: so what grows with the size is not hidden behind what is fixed."""
     at_most: float | None = None
     at_least: float | None = None
 
@@ -85,6 +91,13 @@ class Question:
             if figure.key == key:
                 return figure
         raise KeyError(key)
+
+    def contestant(self, name: str) -> Contestant:
+        """The contestant of that name; KeyError where there is none."""
+        for contestant in self.contestants:
+            if contestant.name == name:
+                return contestant
+        raise KeyError(name)
 
 
 class Spread(NamedTuple):
@@ -133,8 +146,12 @@ def outcome(question: Question, target: Target, rounds: Sequence[Round]) -> Outc
     """Hold the rounds against a target."""
     best = min if question.figure(target.figure).better == "less" else max
     values = [
-        each[target.ours][target.figure]
-        / (best(each[name][target.figure] for name in target.against) if target.against else 1.0)
+        _ratio(
+            _value(question, target, each, target.ours),
+            best(_value(question, target, each, name) for name in target.against),
+        )
+        if target.against
+        else _value(question, target, each, target.ours)
         for each in rounds
     ]
     found = spread(values)
@@ -142,3 +159,16 @@ def outcome(question: Question, target: Target, rounds: Sequence[Round]) -> Outc
         target.at_least is None or found.middle >= target.at_least
     )
     return Outcome(target, found, reached)
+
+
+def _ratio(ours: float, theirs: float) -> float:
+    # What noise made of a growth that is too small to be seen must not pass for a proof.
+    return ours / theirs if theirs > 0 else math.inf
+
+
+def _value(question: Question, target: Target, told: Round, name: str) -> float:
+    """What counts of a contestant's figure."""
+    value = told[name][target.figure]
+    if target.above is None:
+        return value
+    return (value - told[target.above][target.figure]) / question.contestant(name).size

@@ -5,10 +5,12 @@
 The folder is a copy of one that was made once (`benchmarks.threads` says of what), so its pages are
 in the system's cache; the server's own memory is cold. It starts with the offline responder, the
 embedder that is installed and the embedded memory. Once it is ready its unfinished runs must go on
-and finish by themselves; when it has come to rest, with the weights of the embedder loaded by what
-the runs recalled, its memory is read. Then a stranger signs in and opens public threads that nobody has touched
-since the start, one after the other, over one websocket; a few others come first, so that what is
-compiled at the first request of all is not counted. Every answer is checked to be the whole thread.
+and finish by themselves; when it has come to rest a stranger signs in and searches once, so that the
+weights of the embedder are loaded whether or not a run recalled anything, and its memory is read.
+Then the stranger opens public threads that nobody has touched since the start, one after the other,
+over one websocket; a few others come first, so that what is compiled at the first request of all is
+not counted. Every answer is checked to be the whole thread. Of a folder without threads only the
+start and the memory are told.
 """
 
 import asyncio
@@ -70,16 +72,8 @@ def main() -> None:
             _wait_for_runs(port, unfinished_among(threads))
             recovered = time.perf_counter() - began
             _wait_until_idle(port, pid)
-            memory = memory_of(pid)
-            opening, opening_cpu = asyncio.run(_open_threads(port, pid, threads))
-    tell(
-        ready=ready,
-        cpu=cpu,
-        memory=memory / 2**20,
-        recovered=recovered,
-        opening=1e3 * opening,
-        opening_cpu=1e3 * opening_cpu,
-    )
+            visited = asyncio.run(_visit(port, pid, threads))
+    tell(ready=ready, cpu=cpu, recovered=recovered, **visited)
 
 
 @contextmanager
@@ -145,19 +139,24 @@ def _series(port: int, name: str) -> dict[str, float]:
 # --- Opening ------------------------------------------------------------------------------------
 
 
-async def _open_threads(port: int, pid: int, threads: int) -> tuple[float, float]:
-    """Median seconds until a cold thread is there, and mean seconds of the server's CPU for it."""
-    finished = [number for number in range(threads) if is_finished(number)]
-    numbers = finished[:: len(finished) // OPENED][:OPENED]
+async def _visit(port: int, pid: int, threads: int) -> dict[str, float]:
+    """The memory, and where there are threads what opening one takes; figures by their keys."""
     url = f"http://127.0.0.1:{port}/ws"
     async with aiohttp.ClientSession() as http, http.ws_connect(url, protocols=["chorus.v1"]) as ws:
         line = _Line(ws)
         await line.sign_in()
+        await line.search()
+        memory = memory_of(pid) / 2**20
+        if not threads:
+            return {"memory": memory}
+        finished = [number for number in range(threads) if is_finished(number)]
+        numbers = finished[:: len(finished) // OPENED][:OPENED]
         for number in numbers[:FIRST]:
             await line.open(number)
         before = cpu_of(pid)
         taken = [await line.open(number) for number in numbers[FIRST:]]
-        return median(taken), (cpu_of(pid) - before) / len(taken)
+        cpu = (cpu_of(pid) - before) / len(taken)
+        return {"memory": memory, "opening": 1e3 * median(taken), "opening_cpu": 1e3 * cpu}
 
 
 class _Line:
@@ -174,6 +173,11 @@ class _Line:
         init = await self.ask("authenticate", signature=encode_base58(signed.signature))
         if init["type"] != "init":
             raise AssertionError(f"signing in was answered {init}")
+
+    async def search(self) -> None:
+        reply = await self.ask("search", query="What of the tides?")
+        if reply["type"] != "search_results":
+            raise AssertionError(f"a search was answered {reply}")
 
     async def open(self, number: int) -> float:
         """Seconds until the thread is there, whole."""

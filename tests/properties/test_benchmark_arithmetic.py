@@ -71,6 +71,30 @@ def test_a_target_without_others_is_a_plain_value() -> None:
     assert spread_of(told, "one", "cpu") is None
 
 
+GROWTH = Target("linear", "cpu", "ours", ("one",), above="two", at_most=1.5)
+SIZED = replace(
+    question(GROWTH),
+    contestants=(
+        Contestant("ours", "none", size=100),
+        Contestant("one", "none", size=10),
+        Contestant("two", "none"),
+    ),
+)
+
+
+def test_growth_is_counted_for_each_above_who_works_on_nothing() -> None:
+    """A fixed second hides nothing: ten times as many take three times as much each."""
+    told = [{"ours": {"cpu": 1.0 + 30.0}, "one": {"cpu": 1.0 + 1.0}, "two": {"cpu": 1.0}}]
+    found = outcome(SIZED, GROWTH, told)
+    assert found.spread.middle == pytest.approx(3.0)
+    assert not found.reached
+
+
+def test_a_growth_that_is_lost_in_noise_proves_nothing() -> None:
+    told = [{"ours": {"cpu": 31.0}, "one": {"cpu": 0.9}, "two": {"cpu": 1.0}}]
+    assert not outcome(SIZED, GROWTH, told).reached
+
+
 def test_a_contestant_that_fails_leaves_no_round() -> None:
     target = Target("none", "cpu", "ours", at_most=1.0)
     with pytest.raises(ContestantFailed, match="ours"):
@@ -137,8 +161,9 @@ def test_every_target_names_what_its_question_measures() -> None:
         assert len(names) == len(each.contestants), f"{each.name} has two contestants of one name"
         for target in each.targets:
             each.figure(target.figure)
-            unknown = {target.ours, *target.against} - names
+            unknown = {target.ours, *target.against, target.above or target.ours} - names
             assert not unknown, f"{each.name}: a target names {unknown}"
             assert (target.at_most, target.at_least) != (None, None), f"{target.sentence}: no bound"
+            assert not target.above or target.at_most, f"{target.sentence}: growth has a most"
         for condition in each.conditions:
             each.figure(condition.figure)
