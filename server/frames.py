@@ -23,8 +23,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from machines.models.errors import ChorusError, ErrorCode, InvalidTransition, RequestRefused
+from machines.models.fields import REQUEST_ID_PATTERN, TOO_LARGE
 from machines.models.ids import RequestId, ThreadId
-from machines.models.protocol import REQUEST_ID_PATTERN, REQUESTS, TOO_LARGE, ClientMessage
+from machines.models.protocol import REQUESTS, ClientMessage
 from machines.models.server_frames import (
     ChorusResponseFrame,
     ErrorData,

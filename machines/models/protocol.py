@@ -7,112 +7,42 @@ is their closed union, told apart by `type`:
         case SubmitPrompt(id=request_id, data=data):
             ...data.thread_id, data.prompt
 
-Only shapes and the rules of single fields live here. Whether a request is allowed is decided by
-the machines, and bytes become messages in `server.frames`. Fields may be added to the protocol, so
-unknown ones are ignored; wrong and missing ones are refused, and nothing is coerced ("7" is no 7).
+Only shapes live here; what a single field may hold is in `machines.models.fields`. Whether a request
+is allowed is decided by the machines, and bytes become messages in `server.frames`. Fields may be
+added to the protocol, so unknown ones are ignored; wrong and missing ones are refused, and nothing is
+coerced ("7" is no 7).
 """
 
-import unicodedata
 from hashlib import sha256
 from typing import Annotated, ClassVar, Final, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
 from machines.models.domain import Visibility
-from machines.models.ids import UUID_PATTERN, MessageId, RequestId, RunId, ThreadId, UserId
+from machines.models.fields import (
+    Cursor,
+    Epoch,
+    MessageIdText,
+    Name,
+    Prompt,
+    Query,
+    Reason,
+    RequestIdText,
+    RunIdText,
+    Seq,
+    ThreadIdText,
+    Token,
+    UserIdText,
+)
 from machines.models.keys import PublicKeyText, SignatureText
 from machines.models.limits import (
     DEFAULT_EVENTS_PAGE,
     DEFAULT_PAGE,
     DEFAULT_SEARCH_RESULTS,
-    MAX_CONTENT_LENGTH,
-    MAX_CURSOR_LENGTH,
     MAX_EVENTS_PAGE,
-    MAX_NAME_LENGTH,
     MAX_PAGE,
-    MAX_QUERY_LENGTH,
-    MAX_REASON_LENGTH,
-    MAX_REQUEST_ID_LENGTH,
     MAX_SEARCH_RESULTS,
-    MAX_SEQ,
-    MAX_TOKEN_LENGTH,
 )
-
-# --- Fields --------------------------------------------------------------------------------------
-
-REQUEST_ID_PATTERN: Final = rf"^[A-Za-z0-9_\-.:]{{1,{MAX_REQUEST_ID_LENGTH}}}$"
-
-TOO_LARGE: Final = "too_large"
-"""Type of the validation error that is PROTOCOL's `too_large` instead of `invalid_field`."""
-
-_UNPRINTABLE_IN_NAMES: Final = frozenset({"Cc", "Zl", "Zp"})
-_INVISIBLE: Final = frozenset({"Cf", "Zs"})
-_DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def _not_blank(text: str) -> str:
-    if not text or text.isspace():
-        raise ValueError("must not be blank")
-    # Not every store can hold U+0000 in a text, and no person types it.
-    if "\0" in text:
-        raise ValueError("must not contain the character U+0000")
-    return text
-
-
-def _bounded_content(text: str) -> str:
-    if len(text) > MAX_CONTENT_LENGTH:
-        raise PydanticCustomError(
-            TOO_LARGE, "must have at most {limit} characters", {"limit": MAX_CONTENT_LENGTH}
-        )
-    return text
-
-
-def _clean_name(text: str) -> str:
-    """`text` without white space around it, if it can stand in one line of other people's screens.
-
-    Characters that turn the reading direction are refused with the control characters: they would
-    let a name rearrange what stands beside it. Joiners stay, since emoji and scripts need them.
-    """
-    name = text.strip()
-    if not name:
-        raise ValueError("must not be blank")
-    if len(name) > MAX_NAME_LENGTH:
-        raise ValueError(f"must have at most {MAX_NAME_LENGTH} characters")
-    if not name.isprintable():
-        categories = {unicodedata.category(character) for character in name}
-        if categories & _UNPRINTABLE_IN_NAMES or not _DIRECTION_MARKS.isdisjoint(name):
-            raise ValueError("must hold no control characters")
-        if categories <= _INVISIBLE:
-            raise ValueError("must not be blank")
-    return name
-
-
-RequestIdText = Annotated[RequestId, StringConstraints(pattern=REQUEST_ID_PATTERN)]
-ThreadIdText = Annotated[ThreadId, StringConstraints(pattern=UUID_PATTERN)]
-MessageIdText = Annotated[MessageId, StringConstraints(pattern=UUID_PATTERN)]
-RunIdText = Annotated[RunId, StringConstraints(pattern=UUID_PATTERN)]
-UserIdText = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]
-
-Name = Annotated[
-    str,
-    AfterValidator(_clean_name),
-    Field(description=f"1 to {MAX_NAME_LENGTH} characters once stripped, none a control character"),
-]
-Prompt = Annotated[
-    str,
-    AfterValidator(_bounded_content),
-    AfterValidator(_not_blank),
-    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_CONTENT_LENGTH}),
-]
-"""Kept as it was typed. Too long is judged first: then it is `too_large`, whatever else it is."""
-
-Reason = Annotated[str, StringConstraints(max_length=MAX_REASON_LENGTH), AfterValidator(_not_blank)]
-Query = Annotated[str, StringConstraints(max_length=MAX_QUERY_LENGTH), AfterValidator(_not_blank)]
-Cursor = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR_LENGTH)]
-Token = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN_LENGTH)]
-Epoch = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR_LENGTH)]
-Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
 
 # --- Data ----------------------------------------------------------------------------------------
 
