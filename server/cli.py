@@ -1,9 +1,9 @@
-"""The console entry `chorus`: what may be typed, and what a person reads when it does not work.
+"""The console entry `chorus`: what may be typed.
 
 Nothing is done here: each command is a module of `server.commands`, imported when it is called, so
 that `chorus --help` costs the command line alone. Exit codes: 0 done, 1 not done, 2 wrong options
-or environment, 130 interrupted. A failure is one line on standard error (three at most where
-several settings are wrong), never a traceback; `python -X dev -m server.cli` shows that one.
+or environment, 130 interrupted. What a person reads of a failure is in `server.failures`;
+`python -X dev -m server.cli` shows the traceback.
 """
 
 import asyncio
@@ -11,25 +11,17 @@ import io
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import typer
 
+from server.failures import DONE, INTERRUPTED, WRONG_USE, explained, refuse
+
 if TYPE_CHECKING:
     from server.settings import Settings
-
-DONE: Final = 0
-NOT_DONE: Final = 1
-WRONG_USE: Final = 2
-INTERRUPTED: Final = 130
-
-_MAX_LINES: Final = 3
-"""Of what a failure says."""
 
 _LOG_COLUMNS: Final = 100
 """Of what `ask` tells on its way, where no terminal says how wide it is."""
@@ -63,13 +55,13 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), prog_name="chorus", standalone_mode=False)
     except typer.TyperException as error:
-        return _refuse(f"{error.format_message().rstrip('.')}; see chorus --help", WRONG_USE)
+        return refuse(f"{error.format_message().rstrip('.')}; see chorus --help", WRONG_USE)
     except typer.Abort:
         return INTERRUPTED
     except Exception as error:
         if sys.flags.dev_mode:
             raise
-        return _refuse(*_explained(error))
+        return refuse(*explained(error))
     return code if isinstance(code, int) else DONE
 
 
@@ -286,24 +278,9 @@ def diagrams(
     ] = False,
 ) -> int:
     """Draw every state machine into diagrams/, or check the drawings there."""
-    import diagrams as package
-    from diagrams import generator
+    from server.commands import diagrams as command
 
-    folder = Path(package.__file__).parent
-    if not check:
-        try:
-            written = generator.generate(folder)
-        except generator.DrawingFailed as error:
-            return _refuse(str(error), WRONG_USE)
-        for path in written:
-            typer.echo(path)
-        return DONE
-    problems = generator.check(folder)
-    for problem in problems:
-        typer.echo(problem)
-    if problems:
-        return _refuse("The drawings are not those of the machines; run chorus diagrams.", NOT_DONE)
-    typer.echo("The drawings are those of the machines.")
+    command.run(check=check, say=typer.echo)
     return DONE
 
 
@@ -381,39 +358,6 @@ def _folder_named(settings: "Settings") -> Iterator[None]:
         yield
     except JournalError as error:
         raise CommandFailed(f"{settings.data}: {error.message}") from error
-
-
-# --- What goes wrong -----------------------------------------------------------------------------
-
-
-def _explained(error: Exception) -> tuple[str, int]:
-    """What a person reads, and the exit code."""
-    from machines.models.errors import ChorusError
-    from server.chat.errors import ChatError
-    from server.commands import CommandFailed
-    from server.settings import InvalidSettings
-
-    match error:
-        case InvalidSettings():
-            return str(error), WRONG_USE
-        case CommandFailed():
-            return str(error), error.exit_code
-        case ChorusError() | ChatError():
-            return str(error), NOT_DONE
-        case OSError(strerror=str() as reason):
-            return reason if error.filename is None else f"{error.filename}: {reason}", NOT_DONE
-        case ModuleNotFoundError(name=str() as name):
-            return f"The module {name} is not installed; install Chorus again.", WRONG_USE
-        case _:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{Path(frame.filename).name}:{frame.lineno}"
-            return f"internal error: {type(error).__name__} at {where}; please report it", NOT_DONE
-
-
-def _refuse(message: str, code: int) -> int:
-    for line in message.splitlines()[:_MAX_LINES]:
-        typer.echo(f"chorus: {line}", err=True)
-    return code
 
 
 if __name__ == "__main__":
