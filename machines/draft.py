@@ -5,6 +5,7 @@ shared, and what it is made from and what it becomes are frozen values.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from machines.chorus import chorus_machine, create_initial_state
 from machines.message import message_machine
@@ -363,7 +364,7 @@ class Draft:
 
     def _append(
         self,
-        type_: str,
+        type_: Literal["chorus_response", "thread_event"],
         kind: str,
         by: PublicKey | None,
         data: frames.ThreadEvent | ChorusResponse | frames.RunFinished,
@@ -372,7 +373,7 @@ class Draft:
     ) -> None:
         charts = sorted({each.machine for each in change.transitions})
         self._entries.append(
-            JournalEntry.unchecked(
+            JournalEntry(
                 stream=self._stream,
                 type=type_,
                 kind=kind,

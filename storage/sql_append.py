@@ -1,27 +1,25 @@
-"""What a batch writes: its entries, the snapshots of what they changed, and the rows beside them.
+"""Writes a batch's rows: its entries, the snapshots of what they changed, and the rows beside them.
 
 `BatchAppender.append` runs inside a transaction that somebody else opens and commits; it decides
-nothing, and knows nothing of threads, queues or disks. `apply` alone is what turns changes into
-snapshot rows, for new batches and for a rebuild from the entries alike.
+nothing, and knows nothing of threads, queues or disks. New batches and a rebuild from the entries
+write the same snapshot rows by the same statements.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
-from machines.models.domain import Deleted
-from machines.models.errors import JournalConflict, JournalError
-from machines.models.ids import PublicKey, StreamId, ThreadId, thread_stream
+from machines.models.errors import JournalConflict
+from machines.models.ids import PublicKey, StreamId, thread_stream
 from machines.models.journal import (
     Batch,
     Committed,
     IndexMessage,
     JournalEntry,
     MemoryTask,
-    RememberedReply,
 )
+from storage.batch_rows import Snapshots, rows_of
 from storage.schema import (
     co_authors,
     entries,
@@ -35,14 +33,7 @@ from storage.schema import (
     users,
 )
 from storage.sql_dialect import upsert
-from storage.sql_rows import (
-    Row,
-    entry_row,
-    micros,
-    snapshot_row,
-    task_row,
-    timer_row,
-)
+from storage.sql_rows import Row, task_row
 from storage.sql_statements import Statement
 
 SNAPSHOTS: Final[Mapping[str, Table]] = {
@@ -53,6 +44,15 @@ SNAPSHOTS: Final[Mapping[str, Table]] = {
     "session": sessions,
 }
 """The table of each kind of stored value."""
+
+_FIXED: Final[Mapping[str, frozenset[str]]] = {
+    "thread": frozenset({"visibility", "head_seq", "last_position"}),
+    "message": frozenset({"thread_id", "idx", "author"}),
+    "run": frozenset({"thread_id", "created_seq"}),
+}
+"""Columns that stay as they are while a value changes, or that have a statement of their own. An
+index is written anew for each of its columns that an update names, whatever its value; that a live run
+lives is no news either."""
 
 _THREAD_PREFIX: Final = "thread:"
 
@@ -91,72 +91,21 @@ _DROP: Final = {
 }
 
 
-@dataclass(slots=True)
-class _Changes:
-    """What remains of a series of changes: the last of each value."""
-
-    rows: dict[str, dict[str, Row]] = field(default_factory=dict)
-    """By kind, then by id."""
-    deleted: dict[str, set[str]] = field(default_factory=dict)
-    members: dict[str, tuple[PublicKey, ...]] = field(default_factory=dict)
-    """The co-authors of each changed thread."""
-
-    @classmethod
-    def of(cls, numbered_entries: Iterable[JournalEntry]) -> "_Changes":
-        changes = cls()
-        for entry in numbered_entries:
-            for change in entry.changes:
-                if change.kind not in SNAPSHOTS:
-                    raise JournalError(
-                        "The journal cannot store this.",
-                        retryable=False,
-                        detail=f"no snapshot table for the kind {change.kind!r}",
-                    )
-                rows = changes.rows.setdefault(change.kind, {})
-                deleted = changes.deleted.setdefault(change.kind, set())
-                if isinstance(change, Deleted):
-                    rows.pop(change.id, None)
-                    deleted.add(change.id)
-                    if change.kind == "thread":
-                        changes.members.pop(change.id, None)
-                    continue
-                row = snapshot_row(change, entry.seq)
-                earlier = rows.get(change.id)
-                if earlier is not None:
-                    _keep_firsts(row, earlier)
-                rows[change.id] = row
-                deleted.discard(change.id)
-                if change.kind == "thread":
-                    changes.members[change.id] = _co_authors_of(change.value)
-        return changes
-
-
-def _keep_firsts(row: Row, earlier: Row) -> None:
-    """A value that changed twice was created, and approved, at the first of the two."""
-    if "created_seq" in row:
-        row["created_seq"] = earlier["created_seq"]
-    if earlier.get("approved_seq") is not None:
-        row["approved_seq"] = earlier["approved_seq"]
-
-
-def _co_authors_of(value: Mapping[str, object]) -> tuple[PublicKey, ...]:
-    listed = value.get("co_authors")
-    return tuple(PublicKey(str(key)) for key in listed) if isinstance(listed, list | tuple) else ()
-
-
 class BatchAppender:
     """Writes batches in the SQL of one dialect."""
 
     def __init__(self, dialect: str) -> None:
-        keep = {"thread": {"head_seq", "last_position"}, "run": {"created_seq"}}
         first = {"message": {"approved_seq"}}
         self._put = {
             kind: Statement(
-                upsert(table, dialect, keep=keep.get(kind, ()), first=first.get(kind, ())),
+                upsert(table, dialect, keep=_FIXED.get(kind, ()), first=first.get(kind, ())),
                 columns=table.columns.keys(),
             )
             for kind, table in SNAPSHOTS.items()
         }
+        self._put_live_run = Statement(
+            upsert(runs, dialect, keep=_FIXED["run"] | {"live"}), columns=runs.columns.keys()
+        )
         self._put_timer = Statement(upsert(timers, dialect), columns=timers.columns.keys())
 
     def append(self, connection: Connection, batch: Batch) -> Committed:
@@ -164,11 +113,11 @@ class BatchAppender:
 
         Raises:
             JournalConflict: the head of a stream is not the expected one.
-            JournalError: the batch contradicts itself.
+            JournalError: the batch contradicts itself, or holds what cannot be stored.
             IntegrityError: an entry's number, or the reply's request, is taken.
         """
-        heads = _heads(batch.entries)
-        for stream, head in batch.expected.items():
+        rows = rows_of(batch)
+        for stream, head in rows.expected.items():
             # What is new has no head yet, and its first entry's key is the lock.
             actual = _HEAD.value(connection, {"of_stream": stream}) if head else 0
             if actual != head:
@@ -176,34 +125,38 @@ class BatchAppender:
                     "Somebody else was first: try again.",
                     detail=f"{stream} is at {actual or 0}, not at {head}",
                 )
-        _ADD_ENTRY.run(connection, *map(entry_row, batch.entries))
-        self.apply(connection, batch.entries)
+        _ADD_ENTRY.run(connection, *rows.entries)
+        self._write(connection, rows.snapshots, rows.heads)
         if batch.cancelled_timers:
             _DROP_TIMER.run(connection, *({"of_timer": id_} for id_ in batch.cancelled_timers))
-        if batch.timers:
-            self._put_timer.run(connection, *(timer_row(timer) for timer in batch.timers))
-        if batch.memory:
-            rows = [_task_row(connection, task, heads) for task in batch.memory]
-            _ADD_TASK.run(connection, *rows)
-        reply = _with_seq(batch.reply, heads)
-        if reply is not None:
-            _ADD_REPLY.run(connection, _reply_row(reply))
-        return Committed(entries=batch.entries, reply=reply)
+        self._put_timer.run(connection, *rows.timers)
+        tasks = [_task_row(connection, task, rows.heads) for task in batch.memory]
+        _ADD_TASK.run(connection, *tasks)
+        if rows.reply is not None:
+            _ADD_REPLY.run(connection, rows.reply)
+        return Committed(entries=batch.entries, reply=rows.remembered)
 
     def apply(self, connection: Connection, new: tuple[JournalEntry, ...]) -> None:
-        """Write the snapshots of what entries changed; their own rows stand already."""
-        changes = _Changes.of(new)
-        for kind, deleted in changes.deleted.items():
+        """Write the snapshots of what entries changed; their own rows stand already.
+
+        Raises JournalError where a change cannot be stored.
+        """
+        self._write(connection, Snapshots.of(new), {entry.stream: entry.seq for entry in new})
+
+    def _write(
+        self, connection: Connection, snapshots: Snapshots, heads: Mapping[StreamId, int]
+    ) -> None:
+        for kind, deleted in snapshots.deleted.items():
             if deleted:
                 _DROP[kind].run(connection, *({"of_id": id_} for id_ in deleted))
-        for thread_id in changes.deleted.get("thread", ()):
+        for thread_id in snapshots.deleted.get("thread", ()):
             _DROP_CO_AUTHORS.run(connection, {"of_thread": thread_id})
-        for kind, rows in changes.rows.items():
-            if rows:
-                self._put[kind].run(connection, *rows.values())
-        for thread_id, members in changes.members.items():
+        for kind, rows in snapshots.rows.items():
+            for row in rows.values():
+                put = self._put_live_run if row.get("live") else self._put[kind]
+                put.run(connection, row)
+        for thread_id, members in snapshots.members.items():
             _write_members(connection, thread_id, members)
-        heads = {entry.stream: entry.seq for entry in new}
         moved = [
             {
                 "of_thread": stream.removeprefix(_THREAD_PREFIX),
@@ -213,22 +166,7 @@ class BatchAppender:
             for stream, head in heads.items()
             if stream.startswith(_THREAD_PREFIX)
         ]
-        if moved:
-            _MOVE_HEAD.run(connection, *moved)
-
-
-def _heads(new: Iterable[JournalEntry]) -> dict[StreamId, int]:
-    """The number of the last entry in each stream. Raises JournalError where they leave a gap."""
-    heads: dict[StreamId, int] = {}
-    for entry in new:
-        if entry.seq != heads.get(entry.stream, entry.seq - 1) + 1:
-            raise JournalError(
-                "The journal cannot store this.",
-                retryable=False,
-                detail=f"the batch has entry {entry.seq} of {entry.stream} out of its turn",
-            )
-        heads[entry.stream] = entry.seq
-    return heads
+        _MOVE_HEAD.run(connection, *moved)
 
 
 def _write_members(connection: Connection, thread_id: str, members: tuple[PublicKey, ...]) -> None:
@@ -254,21 +192,3 @@ def _task_row(connection: Connection, task: MemoryTask, heads: Mapping[StreamId,
     if seq is None:
         seq = _HEAD.value(connection, {"of_stream": stream}) or 0
     return task_row(task, seq)
-
-
-def _with_seq(
-    reply: RememberedReply | None, heads: Mapping[StreamId, int]
-) -> RememberedReply | None:
-    if reply is None or reply.thread_id is None:
-        return reply
-    seq = heads.get(thread_stream(ThreadId(reply.thread_id)))
-    return reply if seq is None else reply.model_copy(update={"seq": seq})
-
-
-def _reply_row(reply: RememberedReply) -> Row:
-    return {
-        "public_key": reply.public_key,
-        "request_id": reply.request_id,
-        "at": micros(reply.at),
-        "body": reply.model_dump_json(),
-    }

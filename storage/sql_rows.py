@@ -26,6 +26,7 @@ from machines.models.journal import (
     MemoryTask,
     QueuedTask,
     RecordLinks,
+    RememberedReply,
     TimerRow,
 )
 from machines.models.limits import MAX_SEQ
@@ -215,6 +216,10 @@ _DERIVED: Final[dict[str, _Derive]] = {
 }
 
 
+SNAPSHOT_KINDS: Final = frozenset(_DERIVED)
+"""Kinds of values that have a table."""
+
+
 def session_of_row(body: str, followed: str | None) -> Session:
     """A session with the thread that it followed last."""
     session = Session.model_validate_json(body)
@@ -228,6 +233,16 @@ def session_of_row(body: str, followed: str | None) -> Session:
 def timer_row(timer: TimerRow) -> Row:
     """The row of a timer."""
     return {"id": timer.id, "due_at": micros(timer.due_at), "body": timer.model_dump_json()}
+
+
+def reply_row(reply: RememberedReply) -> Row:
+    """The row of an answer that is remembered."""
+    return {
+        "public_key": reply.public_key,
+        "request_id": reply.request_id,
+        "at": micros(reply.at),
+        "body": reply.model_dump_json(),
+    }
 
 
 _TASK: Final[TypeAdapter[MemoryTask]] = TypeAdapter(MemoryTask)

@@ -180,24 +180,14 @@ def _omitted_where_none(model: type[BaseModel]) -> frozenset[str]:
 
 def creation_of(kind: str, value: BaseState, *without: str) -> Created:
     """The change that `value` came to be."""
-    return Created.unchecked(
-        change="created",
-        kind=kind,
-        id=value.id,
-        version=value.version,
-        value=fields_of(value, *without),
-    )
+    fields = fields_of(value, *without)
+    return Created(kind=kind, id=value.id, version=value.version, value=fields)
 
 
 def update_of(kind: str, value: BaseState, *without: str) -> Updated:
     """The change that left `value`."""
-    return Updated.unchecked(
-        change="updated",
-        kind=kind,
-        id=value.id,
-        version=value.version,
-        value=fields_of(value, *without),
-    )
+    fields = fields_of(value, *without)
+    return Updated(kind=kind, id=value.id, version=value.version, value=fields)
 
 
 def fields_of(value: BaseModel, *without: str) -> dict[str, object]:
