@@ -79,18 +79,29 @@ CONTEXT: Final[list[dict[str, Any]]] = [
 ]
 """Recent messages of the thread: prompts and answers in turn, as long as this script's."""
 
+RECALLED: Final = 32
+"""Priors that a search brings: as many as a run of Chorus takes."""
+
+QUOTED: Final = 12
+"""Of the priors, those that stand in one prompt."""
+
 PRIORS: Final[list[dict[str, Any]]] = [
     {
         "message_id": uuid(f"prior{n}"),
         "thread_id": uuid("elsewhere"),
         "content": prose(f"prior{n}", 300),
         "author": None,
-        "score": round(0.9 - n / 100, 2),
+        "score": round(0.9 - n / 200, 3),
         "created_at": "2026-01-01T00:00:00Z",
     }
-    for n in range(12)
+    for n in range(3 * RECALLED)
 ]
-"""What the memory brings to experience, once in a run."""
+"""What the memory brings to experience: each iteration finds others."""
+
+
+def priors_of(iteration: int) -> list[dict[str, Any]]:
+    """What the search of an iteration, from 1, brings."""
+    return PRIORS[(iteration - 1) * RECALLED : iteration * RECALLED]
 
 
 def text_of(step: str, iteration: int) -> str:
@@ -169,7 +180,7 @@ def prompt_of(state: Mapping[str, Any], step: str) -> str:
     parts = [f"<thread>{each['content']}</thread>" for each in state["messages"]]
     parts.append(f"<request>{state['prompt']}</request>")
     if step != "action":
-        parts.extend(f"<prior>{each['content']}</prior>" for each in state["priors"])
+        parts.extend(f"<prior>{each['content']}</prior>" for each in state["priors"][-QUOTED:])
         parts.extend(
             f"<record step={each['step']}>{each['text']}\n{json.dumps(each['output'])}</record>"
             for each in state["steps"]

@@ -439,5 +439,8 @@ def _within_bounds(priors: tuple[Prior, ...]) -> tuple[Prior, ...]:
     """Priors that a run can carry along; who wants all of a long one has its message's id."""
     limit = fair_limit([len(each.content) for each in priors], RECALLED_CHARACTERS)
     return tuple(
-        each.model_copy(update={"content": clipped(each.content, limit)}) for each in priors
+        each
+        if len(each.content) <= limit
+        else each.model_copy(update={"content": clipped(each.content, limit)})
+        for each in priors
     )

@@ -25,6 +25,7 @@ from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.journal import Batch
 from machines.models.outputs import Prior, StepOutput, Usage
 from server.broadcast import Broadcast
+from server.collector import spare_what_there_is
 from server.llm import ModelAnswer, OnText
 from server.recollection import Recollection
 from server.rooms import Rooms
@@ -63,7 +64,7 @@ class Model:
 
 
 class Memory:
-    """Brings the script's priors."""
+    """Brings the script's priors: to each search of a run those that it does not have yet."""
 
     def __init__(self) -> None:
         self._priors = tuple(Prior.model_validate(each) for each in work.PRIORS)
@@ -71,8 +72,8 @@ class Memory:
     async def recall(
         self, thread: Thread, query: str, *, exclude: Collection[MessageId], limit: int
     ) -> tuple[Prior, ...]:
-        del thread, query, exclude, limit
-        return self._priors
+        del thread, query
+        return tuple(each for each in self._priors if each.message_id not in exclude)[:limit]
 
 
 class Performing:
@@ -149,6 +150,7 @@ async def main() -> None:
         journal = SqlJournal(Path(folder) / JOURNAL_FILE)
         await journal.open()
         await go(journal, 1, 5)
+        spare_what_there_is()
         short = await go(journal, 1, runs)
         long = await go(journal, 3, runs // 2)
         await journal.close()

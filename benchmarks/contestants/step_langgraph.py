@@ -38,8 +38,8 @@ def node_of(script: dict[tuple[str, int], dict[str, Any]], step: str) -> Any:
         iteration = state["iteration"]
         record = work.ask(work.prompt_of(state, step), script[step, iteration])
         changed: RunState = {"steps": [*state["steps"], record]}
-        if step == "experience" and not state["priors"]:
-            changed["priors"] = work.PRIORS
+        if step == "experience":
+            changed["priors"] = [*state["priors"], *work.priors_of(iteration)]
         if step == "update":
             changed["loop"] = record["output"]["loop"]
             if record["output"]["loop"]:
