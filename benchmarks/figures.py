@@ -81,6 +81,8 @@ class Question:
     targets: tuple[Target, ...]
     conditions: tuple[Condition, ...] = ()
     """A round in which one of them is not met is dropped, and run again."""
+    in_the_way: str = ""
+    """Why a target is not reached, in sentences; they stand on the page only while one is not."""
     rounds: int = 7
     seconds: float = 180.0
     """The longest that one contestant may take."""

@@ -119,13 +119,17 @@ def _section(question: Question, asked: Asked) -> Iterator[str]:
     yield ""
     yield "| to reach | measured | reached |"
     yield "|---|---:|---|"
-    for each in outcomes(question, asked.rounds):
+    found = outcomes(question, asked.rounds)
+    for each in found:
         suffix = "" if not each.target.against else "x"
         measured = (
             f"{each.spread.middle:.3g}{suffix} ({each.spread.least:.3g} to {each.spread.most:.3g})"
         )
         yield f"| {each.target.sentence} | {measured} | {'yes' if each.reached else '**no**'} |"
     yield ""
+    if not all(each.reached for each in found):
+        yield f"What stands in the way: {question.in_the_way}"
+        yield ""
     yield f"![{question.title}](results/{question.name}.png)"
     yield ""
     dropped = f", {asked.dropped} more dropped" if asked.dropped else ""

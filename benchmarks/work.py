@@ -79,8 +79,9 @@ CONTEXT: Final[list[dict[str, Any]]] = [
 ]
 """Recent messages of the thread: prompts and answers in turn, as long as this script's."""
 
-RECALLED: Final = 32
-"""Priors that a search brings: as many as a run of Chorus takes."""
+RECALLED: Final = (12, 9, 9)
+"""Priors that the search of each iteration brings: as many as a run of Chorus takes, three of which
+were selected by then."""
 
 QUOTED: Final = 12
 """Of the priors, those that stand in one prompt."""
@@ -91,17 +92,18 @@ PRIORS: Final[list[dict[str, Any]]] = [
         "thread_id": uuid("elsewhere"),
         "content": prose(f"prior{n}", 300),
         "author": None,
-        "score": round(0.9 - n / 200, 3),
+        "score": round(0.9 - n / 100, 2),
         "created_at": "2026-01-01T00:00:00Z",
     }
-    for n in range(3 * RECALLED)
+    for n in range(sum(RECALLED))
 ]
 """What the memory brings to experience: each iteration finds others."""
 
 
 def priors_of(iteration: int) -> list[dict[str, Any]]:
     """What the search of an iteration, from 1, brings."""
-    return PRIORS[(iteration - 1) * RECALLED : iteration * RECALLED]
+    before = sum(RECALLED[: iteration - 1])
+    return PRIORS[before : before + RECALLED[iteration - 1]]
 
 
 def text_of(step: str, iteration: int) -> str:

@@ -52,6 +52,7 @@ from machines.models.events import (
 from machines.models.ids import PublicKey, RunId, ThreadId
 from machines.models.journal import RetryTimer, ThreadView
 from machines.models.outputs import Prior, StepEnum
+from machines.prompts import PRIORS_SENT
 from machines.quoting import clipped, fair_limit
 from server.broadcast import Broadcast, Delta
 from server.frames import DeltaEncoder
@@ -71,9 +72,6 @@ GATHER_SECONDS = 0.04
 
 RECOVERED = 64
 """Runs that are taken up again at the same time: they share commits, and hold up nobody for long."""
-
-RECALLED = 32
-"""Priors that a search brings; a run takes the best that it does not have yet."""
 
 RECALLED_CHARACTERS = 64_000
 """Code points of all priors of one search; the longest give way. Followers are shown all of them, and
@@ -298,7 +296,7 @@ class Chorus:
         available = True
         try:
             priors = await self._recollection.recall(
-                thread, effect.query, exclude=effect.exclude, limit=RECALLED
+                thread, effect.query, exclude=effect.exclude, limit=PRIORS_SENT
             )
         except ChorusError as error:
             log.warning("memory is unavailable for a run: %s", type(error).__name__)

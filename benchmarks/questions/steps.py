@@ -11,9 +11,9 @@ STEP = Question(
     name="step",
     title="The cost of a step",
     work=(
-        "Runs of the six-step loop, one after the other: the model answers at once, each search"
-        " brings 32 priors, as many as a run of Chorus takes, of which a prompt quotes twelve, and"
-        " every step is on disk before the next begins (SQLite in WAL mode,"
+        "Runs of the six-step loop, one after the other: the model answers at once, the first search"
+        " brings twelve priors and each later one nine, as many as a run of Chorus takes, and every"
+        " step is on disk before the next begins (SQLite in WAL mode,"
         " `synchronous=FULL`, for everyone). The peers keep the same state and put the same material"
         " into their prompts. Chorus also takes the request, numbers and journals each transition"
         " with what caused it, and makes the answer a message of the thread. A long run has three"
@@ -27,6 +27,7 @@ STEP = Question(
     ),
     contestants=(
         Contestant("chorus", "step_chorus", (_RUNS,)),
+        Contestant("its transactions alone", "step_floor", (_RUNS,)),
         Contestant("LangGraph", "step_langgraph", (_RUNS,), peer=True),
         Contestant("Burr", "step_burr", (_RUNS,), peer=True),
     ),

@@ -1,8 +1,8 @@
 """What a step may cost, counted instead of timed: commits, statements, and the length of entries.
 
 The runs are those of the benchmark that measures the same (`benchmarks.contestants.step_chorus`): a
-model that answers at once, and a memory that brings 32 priors to each
-search.
+model that answers at once, and a memory that brings as many priors to
+each search as the run takes.
 """
 
 import sqlite3

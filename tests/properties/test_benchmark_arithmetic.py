@@ -138,6 +138,20 @@ def test_more_dropped_rounds_than_wanted_ones_fail_the_question() -> None:
     assert len(dropped) == 2
 
 
+def test_the_page_says_what_stands_in_the_way_only_of_a_target_that_is_not_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(report, "PAGE", tmp_path / "RESULTS.md")
+    for at_most, said in ((2.0, False), (0.5, True)):
+        target = Target("as fast", "cpu", "ours", ("one", "two"), at_most=at_most)
+        asked = replace(question(target), in_the_way="the disk.")
+        rounds = [{"ours": {"cpu": 1.0}, "one": {"cpu": 1.0}, "two": {"cpu": 1.0}}]
+        report.keep(asked, rounds, {}, datetime(2026, 1, 1, tzinfo=UTC), dropped=0)
+        report.write_page([asked])
+        assert ("What stands in the way: the disk." in report.PAGE.read_text()) is said
+
+
 def test_the_page_says_how_many_rounds_were_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,3 +181,14 @@ def test_every_target_names_what_its_question_measures() -> None:
             assert not target.above or target.at_most, f"{target.sentence}: growth has a most"
         for condition in each.conditions:
             each.figure(condition.figure)
+
+
+def test_what_stands_in_the_way_is_said_of_each_question_whose_target_is_not_reached() -> None:
+    silent = [
+        each.name
+        for each in QUESTIONS
+        if (asked := report.kept(each)) is not None
+        and not all(found.reached for found in report.outcomes(each, asked.rounds))
+        and not each.in_the_way
+    ]
+    assert silent == [], f"say in benchmarks/questions what stands in the way of {silent}"
