@@ -152,9 +152,8 @@ class BatchAppender:
         for thread_id in snapshots.deleted.get("thread", ()):
             _DROP_CO_AUTHORS.run(connection, {"of_thread": thread_id})
         for kind, rows in snapshots.rows.items():
-            for row in rows.values():
-                put = self._put_live_run if row.get("live") else self._put[kind]
-                put.run(connection, row)
+            self._put_live_run.run(connection, *(row for row in rows.values() if row.get("live")))
+            self._put[kind].run(connection, *(row for row in rows.values() if not row.get("live")))
         for thread_id, members in snapshots.members.items():
             _write_members(connection, thread_id, members)
         moved = [
