@@ -5,6 +5,7 @@ Each scenario runs on asyncio's loop and on uvloop, since transports differ betw
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -209,7 +210,7 @@ def test_frames_arrive_whole_and_in_the_order_in_which_they_were_sent(
     run(scenario)
 
 
-def test_one_tick_is_one_write_however_many_frames_it_sends(
+def test_a_tick_is_two_writes_however_many_frames_it_sends(
     run: Callable[[Scenario], None],
 ) -> None:
     async def scenario() -> None:
@@ -219,9 +220,43 @@ def test_one_tick_is_one_write_however_many_frames_it_sends(
             outbox = Outbox(peer.ws, transport, server.flusher, on_overflow=lambda: None)
             for number in range(50):
                 outbox.send(str(number))
-            assert transport.writes == 0, "sending must not write by itself"
+            assert transport.writes == 1, "the first is written at once, and the others gather"
             assert await texts(client, 50) == [str(number) for number in range(50)]
-            assert transport.writes == 1
+            assert transport.writes == 2
+            outbox.reply("in a later tick")
+            assert transport.writes == 3, "in each tick the first is written at once"
+            assert await texts(client, 1) == ["in a later tick"]
+
+    run(scenario)
+
+
+def test_no_frame_overtakes_another_whatever_waits_and_whenever_it_is_sent(
+    run: Callable[[Scenario], None],
+) -> None:
+    async def scenario() -> None:
+        chance = random.Random(7)
+        async with serving() as server:
+            peer, client = await server.connect()
+            sent = [f"{number} " + "x" * chance.choice((0, 100, 90_000)) for number in range(600)]
+            reading: asyncio.Task[list[str]] | None = None
+            straight = gathered = stalled = 0
+            for text in sent:
+                chance.choice((peer.outbox.send, peer.outbox.reply))(text)
+                if not peer.outbox.waiting:
+                    straight += 1
+                elif peer.transport.get_write_buffer_size() < HIGH_WATER:
+                    gathered += 1
+                else:
+                    stalled += 1
+                if reading is None and stalled > 10:
+                    reading = asyncio.create_task(texts(client, len(sent)))
+                if chance.random() < 0.4:
+                    await asyncio.sleep(0)
+                await peer.outbox.room()
+            assert reading is not None, "the transport was to be full for a while"
+            assert await reading == sent
+            assert min(straight, gathered) > 10, "each way out was to be taken"
+            assert peer.overflows == 0
 
     run(scenario)
 
