@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from machines.conversation import may_read
-from machines.models import server_frames as frames
 from machines.models.domain import Thread, Visibility
 from machines.models.ids import PublicKey, ThreadId
-from server.frames import encode_server_frame
 from server.presenter import LiveEntry
 
 MAX_COLLECTED = 5_000
@@ -41,7 +39,7 @@ class Follower(Protocol):
     def public_key(self) -> PublicKey: ...
 
     def send(self, text: str) -> None:
-        """Take an encoded frame; never blocks."""
+        """Take an encoded frame; never blocks, and nobody begins or ends to follow meanwhile."""
 
     def send_delta(self, delta: Delta) -> None:
         """Take a passing frame, which may be merged with the next."""
@@ -62,11 +60,17 @@ class Following:
     waiting: list[LiveEntry | Delta] | None = field(default_factory=list)
     """What came while it was catching up; None once it is live."""
 
+    def collect(self, entry: LiveEntry) -> bool:
+        """Keep an entry while catching up; False where that is too much."""
+        assert self.waiting is not None  # noqa: S101 - it is catching up
+        self.waiting.append(entry)
+        return len(self.waiting) <= 2 * MAX_COLLECTED
+
 
 @dataclass(slots=True)
 class _Notices:
     timer: asyncio.TimerHandle
-    latest: str | None = None
+    latest: LiveEntry | None = None
 
 
 class Broadcast:
@@ -150,8 +154,8 @@ class Broadcast:
             for follower, following in tuple((followers or {}).items()):
                 if following.waiting is None:
                     self._give(follower, following, entry, thread)
-                else:
-                    self._collect(follower, following, entry)
+                elif not following.collect(entry):
+                    self._give_up(thread.id, follower)
         if last is not None:
             self._drop_strangers(thread)
             self._notify(thread, last)
@@ -167,22 +171,25 @@ class Broadcast:
     def _give_all(self, followers: dict[Follower, Following], entry: LiveEntry) -> None:
         """As `_give`, where everybody may read and gets the same: nobody is asked who they are.
 
-        A thread may have thousands of followers: this loop is most of what an entry costs.
+        A thread may have thousands of followers: this loop is most of what an entry costs. A copy
+        of them all, made for each entry, would keep the garbage collector busy.
         """
         seq, text = entry.seq, entry.full
-        for follower, following in tuple(followers.items()):
-            if following.waiting is not None:
-                self._collect(follower, following, entry)
-            elif seq >= following.next_seq:
-                following.next_seq = seq + 1
-                follower.send(text)
+        too_slow: list[Follower] = []
+        for follower, following in followers.items():
+            if following.waiting is None:
+                if seq >= following.next_seq:
+                    following.next_seq = seq + 1
+                    follower.send(text)
+            elif not following.collect(entry):
+                too_slow.append(follower)
+        for follower in too_slow:
+            self._give_up(entry.thread_id, follower)
 
-    def _collect(self, follower: Follower, following: Following, entry: LiveEntry) -> None:
-        assert following.waiting is not None  # noqa: S101 - it is catching up
-        following.waiting.append(entry)
-        if len(following.waiting) > 2 * MAX_COLLECTED:
-            self.unfollow(entry.thread_id, follower)
-            follower.too_slow()
+    def _give_up(self, thread_id: ThreadId, follower: Follower) -> None:
+        """The thread goes on faster than this one catches up."""
+        self.unfollow(thread_id, follower)
+        follower.too_slow()
 
     def _give(
         self, follower: Follower, following: Following, entry: LiveEntry, thread: Thread
@@ -205,28 +212,21 @@ class Broadcast:
 
     def _notify(self, thread: Thread, entry: LiveEntry) -> None:
         following = self._threads.get(thread.id, {})
-        text: str | None = None
         for public_key in thread.co_authors:
             for follower, notices in self._people.get(public_key, {}).items():
-                if follower in following:
-                    continue
-                text = text or _notice(entry)
-                self._notice(follower, notices, thread.id, text)
+                if follower not in following:
+                    self._notice(follower, notices, entry)
 
     def _notice(
-        self,
-        follower: Follower,
-        notices: dict[ThreadId, _Notices],
-        thread_id: ThreadId,
-        text: str,
+        self, follower: Follower, notices: dict[ThreadId, _Notices], entry: LiveEntry
     ) -> None:
         """Send now, or with the next one when the last was less than a second ago."""
-        gathered = notices.get(thread_id)
+        gathered = notices.get(entry.thread_id)
         if gathered is not None:
-            gathered.latest = text
+            gathered.latest = entry
             return
-        follower.send(text)
-        self._rest(follower, notices, thread_id)
+        follower.send(entry.notice)
+        self._rest(follower, notices, entry.thread_id)
 
     def _rest(
         self, follower: Follower, notices: dict[ThreadId, _Notices], thread_id: ThreadId
@@ -234,15 +234,8 @@ class Broadcast:
         def over() -> None:
             gathered = notices.pop(thread_id)
             if gathered.latest is not None:
-                follower.send(gathered.latest)
+                follower.send(gathered.latest.notice)
                 self._rest(follower, notices, thread_id)
 
         timer = asyncio.get_running_loop().call_later(NOTICE_SECONDS, over)
         notices[thread_id] = _Notices(timer)
-
-
-def _notice(entry: LiveEntry) -> str:
-    notice = frames.Notice.model_validate(
-        {"thread_id": entry.thread_id, "head_seq": entry.seq, "kind": entry.kind}
-    )
-    return encode_server_frame(frames.NoticeFrame(data=notice))

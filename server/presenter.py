@@ -15,6 +15,7 @@ from machines.models.domain import Message, Role, Thread
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.journal import JournalEntry
 from machines.views import message_view, without_content
+from server.frames import encode_server_frame
 from server.markdown import render_markdown
 
 
@@ -51,6 +52,14 @@ class LiveEntry:
             return None
         key = self.entry.data.get("public_key")
         return PublicKey(key) if isinstance(key, str) else None
+
+    @cached_property
+    def notice(self) -> str:
+        """The frame for co-authors who do not follow the thread; of a busy one few are sent."""
+        data = frames.Notice.model_validate(
+            {"thread_id": self.thread_id, "head_seq": self.seq, "kind": self.kind}
+        )
+        return encode_server_frame(frames.NoticeFrame(data=data))
 
     @property
     def full(self) -> str:

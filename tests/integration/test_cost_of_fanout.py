@@ -12,7 +12,10 @@ from aiohttp import web
 
 from machines.models.domain import Thread, Visibility
 from machines.models.ids import PublicKey, ThreadId, thread_stream
+from machines.models.server_frames import ServerFrame
+from server import broadcast, presenter
 from server.broadcast import Broadcast, Delta
+from server.frames import encode_server_frame
 from server.outbox import HIGH_WATER, Flusher, Outbox
 from server.outgoing import text_frame
 from server.presenter import LiveEntry
@@ -28,11 +31,12 @@ class Kept(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.written: list[object] = []
+        self.written: list[bytes] = []
         self.buffered = 0
         self.closing = False
 
     def write(self, data: "bytes | bytearray | memoryview[int]") -> None:
+        assert isinstance(data, bytes)
         self.written.append(data)
 
     def get_write_buffer_size(self) -> int:
@@ -53,6 +57,7 @@ class Follower:
         self.transport = Kept()
         ws = web.WebSocketResponse(compress=False)
         self.outbox = Outbox(ws, self.transport, flusher, on_overflow=self.too_slow)
+        self.given_up = False
 
     def send(self, text: str) -> None:
         self.outbox.send(text)
@@ -64,7 +69,7 @@ class Follower:
         raise AssertionError("the thread is public")
 
     def too_slow(self) -> None:
-        raise AssertionError("nobody is to be too slow here")
+        self.given_up = True
 
 
 class Hall:
@@ -128,6 +133,49 @@ async def test_entries_of_one_commit_are_two_writes_to_each_follower() -> None:
     frames = [text_frame(each.full.encode()) for each in published]
     for each in hall.followers:
         assert each.transport.written == [frames[0], frames[1] + frames[2]]
+
+
+async def test_a_notice_is_encoded_when_it_is_sent_and_once_for_all_who_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hall = Hall(0)
+    author = PublicKey(THREAD.co_authors[0])
+    flusher = Flusher(asyncio.get_running_loop())
+    lines = [Follower(author, flusher) for _ in range(3)]
+    for each in lines:
+        hall.broadcast.attach(each)
+    encoded: list[ServerFrame] = []
+
+    def counting(frame: ServerFrame) -> str:
+        encoded.append(frame)
+        return encode_server_frame(frame)
+
+    monkeypatch.setattr(presenter, "encode_server_frame", counting)
+    hall.publish(1)
+    assert len(encoded) == 1, "all lines get the text that was encoded for the first"
+    hall.publish(2)
+    hall.publish(3)
+    assert len(encoded) == 1, "what is gathered into a later notice is not encoded for nothing"
+    assert all(len(each.transport.written) == 1 for each in lines)
+    for each in lines:
+        hall.broadcast.detach(each)
+
+
+async def test_who_is_given_up_while_catching_up_takes_nobody_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(broadcast, "MAX_COLLECTED", 1)
+    hall = Hall(2)
+    late = Follower("late", Flusher(asyncio.get_running_loop()))
+    hall.broadcast.follow(THREAD.id, late)
+    hall.publish(1, 2, 3, 4)
+    await asyncio.sleep(0)
+    assert late.given_up
+    assert not hall.broadcast.follows(THREAD.id, late)
+    assert late.transport.written == []
+    for each in hall.followers:
+        assert b"".join(each.transport.written).count(b'"type"') == 4
+        assert not each.given_up
 
 
 async def test_a_frame_waits_where_the_transport_is_full_and_nobody_else_waits_with_it() -> None:
