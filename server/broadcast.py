@@ -59,6 +59,8 @@ class Following:
     """Number of the next entry that it needs."""
     waiting: list[LiveEntry | Delta] | None = field(default_factory=list)
     """What came while it was catching up; None once it is live."""
+    muted: bool = False
+    """Whether it may be a stranger's by now: it gets no passing frames."""
 
     def collect(self, entry: LiveEntry) -> bool:
         """Keep an entry while catching up; False where that is too much."""
@@ -160,9 +162,21 @@ class Broadcast:
             self._drop_strangers(thread)
             self._notify(thread, last)
 
+    def mute_strangers(self, thread: Thread) -> None:
+        """Send passing frames to those alone who may read the thread as it is in `thread`.
+
+        Who left it by a commit that is in doubt may be a stranger already. Called again with the
+        thread as it turned out to be, it lets the others hear again; what they missed stands in the
+        entries.
+        """
+        for follower, following in self._threads.get(thread.id, {}).items():
+            following.muted = not may_read(thread, follower.public_key)
+
     def publish_delta(self, thread_id: ThreadId, delta: Delta) -> None:
         """A passing frame."""
         for follower, following in self._threads.get(thread_id, {}).items():
+            if following.muted:
+                continue
             if following.waiting is None:
                 follower.send_delta(delta)
             elif len(following.waiting) < MAX_COLLECTED:

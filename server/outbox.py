@@ -32,7 +32,8 @@ from typing import Final
 
 from aiohttp import WSMsgType, web
 
-from server.outgoing import Delta, Pieces, Reply, text_frame
+from server.flusher import Flusher
+from server.outgoing import Delta, Pieces, Reply
 
 log = logging.getLogger(__name__)
 
@@ -56,68 +57,6 @@ MAX_CLOSE_REASON_BYTES: Final = 123
 """A close frame holds 125 bytes, two of them the code."""
 
 _CUT: Final = "a connection is cut: its frames could not be written"
-
-
-class Flusher:
-    """The ticks of one event loop: what gathers in its outboxes is written when a tick ends.
-
-    Args:
-        loop: the loop that everything runs on.
-        on_written: told after each tick what went out, (frames, bytes); for the metrics.
-    """
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_written: Callable[[int, int], None] | None = None,
-    ) -> None:
-        self.loop = loop
-        self.tick = 0
-        """The number of this tick; one in which nothing is sent has none."""
-        self._on_written = on_written
-        self._ends = False
-        """Whether the end of this tick is arranged."""
-        self._due: list[Outbox] = []
-        self._text: str | None = None
-        """What was framed last in this tick."""
-        self._frame = b""
-        self._frames = 0
-        self._bytes = 0
-
-    def framed(self, text: str) -> bytes:
-        """The websocket frame of `text`; built once where many get the same text in a row."""
-        if text is not self._text:
-            self._frame = text_frame(text.encode())
-            self._text = text
-            self._arrange_end()
-        return self._frame
-
-    def add(self, outbox: "Outbox") -> None:
-        """Write this outbox when the tick ends."""
-        self._due.append(outbox)
-        self._arrange_end()
-
-    def count(self, frames: int, size: int) -> None:
-        """So much was given to a transport."""
-        self._frames += frames
-        self._bytes += size
-
-    def _arrange_end(self) -> None:
-        if not self._ends:
-            self._ends = True
-            self.loop.call_soon(self._end)
-
-    def _end(self) -> None:
-        due, self._due = self._due, []
-        for outbox in due:
-            outbox.flush()
-        # A text may be large; what this tick's frames said is not kept for the next.
-        self._text, self._frame = None, b""
-        self.tick += 1
-        self._ends = False
-        if self._on_written is not None and self._frames:
-            self._on_written(self._frames, self._bytes)
-            self._frames = self._bytes = 0
 
 
 class _Phase(Enum):
@@ -263,7 +202,7 @@ class Outbox:
             self._pump = self._flusher.loop.create_task(self._send_compressed())
         else:
             self._phase = _Phase.DUE
-            self._flusher.add(self)
+            self._flusher.add(self.flush)
 
     def _leave_out_deltas(self) -> None:
         """Only merged and waiting ones; the journal entry that follows says what they held."""

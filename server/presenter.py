@@ -107,6 +107,8 @@ def _encode_both(entry: JournalEntry, thread_id: ThreadId) -> tuple[str, str]:
     full = _encode(entry, thread_id, data)
     if entry.restricted_to is None:
         return full, full
+    if redacted_data is data:
+        raise AssertionError(f"entry {entry.seq} of {entry.stream} hides a message that it lacks")
     return full, _encode(entry, thread_id, redacted_data)
 
 

@@ -288,6 +288,7 @@ class Rooms:
             room.facts = None
             room.published = batch.expected[thread_stream(thread_id)]
             room.doubt = _Doubt(batch, decision.effects)
+            self._broadcast.mute_strangers(decision.facts.view.thread)
             self._doubted.put_nowait(thread_id)
             raise
         room.facts = decision.facts
@@ -348,6 +349,7 @@ class Rooms:
             after = page.entries[-1].seq
         # Nothing fails from here on: what is published is followed up too.
         doubt, room.doubt = room.doubt, None
+        self._broadcast.mute_strangers(view.thread)
         if missed:
             self._publish(room, view, tuple(missed))
             if doubt is not None and doubt.is_cleared_by(missed[0]):

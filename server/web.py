@@ -13,11 +13,11 @@ from machines.models import shapes
 from machines.models.errors import StorageError
 from machines.models.limits import MAX_CONTENT_LENGTH, MAX_FRAME_BYTES, MAX_NAME_LENGTH
 from server.app import Services
+from server.flusher import Flusher
 from server.frames import encode_server_frame
 from server.hosts import HostPolicy, address_of, subscriber_of
 from server.http import SiteInfo, guard, http_routes
 from server.limits import TokenBucket
-from server.outbox import Flusher
 from server.outlet import Place
 from server.websocket import HEARTBEAT_SECONDS, Sockets, SocketServices
 

@@ -17,9 +17,12 @@ from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.limits import MAX_FRAME_BYTES, SUBPROTOCOL
 from machines.models.protocol import ClientMessage
 from server.broadcast import Delta
+from server.flusher import Flusher
 from server.frames import FrameError, decode_client_frame, encode_server_frame, error_frame
 from server.limits import TokenBucket
-from server.outbox import Flusher, Outbox
+from server.outbox import (
+    Outbox,
+)
 from server.outlet import Place
 from server.session import Session, begin_session
 from server.sessions import Sessions

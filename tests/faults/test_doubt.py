@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from machines.models.ids import ThreadId
 from server.app import Services
+from server.broadcast import Delta
 from tests.faults.in_process import Caller, Moody, open_house, until
 from tests.faults.lossy import Lossy
 from tests.integration.client import Data, Frame, Identity, new_id
@@ -156,3 +158,44 @@ async def test_a_run_goes_on_however_often_a_thread_cannot_be_read(
 
     await until(accepted, "the prompt was accepted")
     assert (await house.end_of_the_run())["status"] == "finished"
+
+
+async def test_who_may_have_left_hears_passing_words_only_once_it_is_certain_that_they_have_not(
+    tmp_path: Path,
+) -> None:
+    async with open_house(tmp_path) as services:
+        with pytest.MonkeyPatch.context() as patch:
+            founder = await Caller(services).sign_in(Identity())
+            leaver = await Caller(services).sign_in(Identity())
+            private = ThreadId((await founder.get("create_thread", name="Doubts"))["thread_id"])
+            await founder.get("invite_co_author", thread_id=private, public_key=leaver.public_key)
+            for each in (founder, leaver):
+                await each.get("get_thread", thread_id=private)
+            journal = Lossy(services.journal, patch)
+
+            def heard() -> tuple[bool, bool]:
+                """Whether the founder, and the one who leaves, hear what is said now."""
+                for each in (founder, leaver):
+                    each.line.clear()
+                text = '{"type": "chorus_response", "data": {"status": "delta"}}'
+                delta = Delta(("run", "action", 1, 1), 0, "so", text)
+                services.broadcast.publish_delta(private, delta)
+                return bool(founder.line.frames), bool(leaver.line.frames)
+
+            async def all_hear() -> bool:
+                return heard() == (True, True)
+
+            assert heard() == (True, True)
+            # It may have been durable, and nobody can say so yet.
+            journal.failing, journal.unreadable = 1, 1_000
+            assert (await leaver.ask("leave_co_authorship", thread_id=private))["type"] == "error"
+            assert heard() == (True, False)
+            journal.unreadable = 0
+            await until(all_hear, "who has not left hears again")
+            journal.silenced = 1
+            assert (await leaver.ask("leave_co_authorship", thread_id=private))["type"] == "error"
+            assert heard() == (True, False)
+            await founder.line.until(
+                lambda each: each["data"].get("kind") == "co_author_left", "that somebody left"
+            )
+            assert heard() == (True, False)

@@ -15,8 +15,12 @@ from machines.models.ids import PublicKey, ThreadId, thread_stream
 from machines.models.server_frames import ServerFrame
 from server import broadcast, presenter
 from server.broadcast import Broadcast, Delta
+from server.flusher import Flusher
 from server.frames import encode_server_frame
-from server.outbox import HIGH_WATER, Flusher, Outbox
+from server.outbox import (
+    HIGH_WATER,
+    Outbox,
+)
 from server.outgoing import text_frame
 from server.presenter import LiveEntry
 from tests.integration.journal_values import ANN, entry, thread

@@ -17,8 +17,13 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import StepEnum
 from machines.models.server_frames import ChorusResponseFrame, StepDelta
+from server.flusher import Flusher
 from server.frames import encode_server_frame
-from server.outbox import HIGH_WATER, OUTBOX_CAP, Flusher, Outbox
+from server.outbox import (
+    HIGH_WATER,
+    OUTBOX_CAP,
+    Outbox,
+)
 from server.outgoing import text_frame
 
 Scenario = Callable[[], Awaitable[None]]
