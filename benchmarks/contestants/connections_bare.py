@@ -12,6 +12,7 @@ uvloop, a heartbeat of 25 s, no compression, the same limit on frames and the sa
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import uvloop
@@ -20,6 +21,8 @@ from aiohttp import WSMsgType, web
 from benchmarks.contestants import connections_load as load
 from benchmarks.contestants.connections_signed_in import measure
 from benchmarks.measure import tell
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _KEY: Final = "J" * 44
 _STATEMENT: Final = (
@@ -70,12 +73,18 @@ INIT: Final = _frame(
 )
 
 
-async def handle(request: web.Request) -> web.WebSocketResponse:
-    """Say the three texts, and stay until the client goes."""
+async def prepared(request: web.Request) -> web.WebSocketResponse:
+    """A websocket with the limits of Chorus' own."""
     ws = web.WebSocketResponse(
         protocols=("chorus.v1",), heartbeat=25.0, max_msg_size=65_537, compress=False
     )
     await ws.prepare(request)
+    return ws
+
+
+async def handle(request: web.Request) -> web.WebSocketResponse:
+    """Say the three texts, and stay until the client goes."""
+    ws = await prepared(request)
     await ws.send_str(HELLO)
     answers = iter((CHALLENGE, INIT))
     async for message in ws:
@@ -84,9 +93,8 @@ async def handle(request: web.Request) -> web.WebSocketResponse:
     return ws
 
 
-async def serve() -> None:
-    """Serve until the process is ended."""
-    app = web.Application()
+async def serve(app: web.Application, handle: Handler) -> None:
+    """Print the address, and serve until the process is ended."""
     app.router.add_get("/ws", handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -101,7 +109,7 @@ def main() -> None:
     """Be the server, or measure it."""
     if sys.argv[1] == "serve":
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve())
+            runner.run(serve(web.Application(), handle))
     else:
         server = load.bare("benchmarks.contestants.connections_bare")
         tell(**measure(server, int(sys.argv[1])))
