@@ -10,7 +10,6 @@ Pure functions of strings. Which text stands in which prompt is the matter of `m
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -27,22 +26,20 @@ _MOST_KEPT: Final = 4_000
 CLIPPED: Final = " [...]"
 """Stands where text was cut off."""
 
-_KEPT_CONTROLS: Final = frozenset("\n\t")
-
-_HIDDEN: Final = frozenset(
-    chr(code)
-    for codes in (
-        (0x061C, 0x200E, 0x200F),  # marks of direction
-        range(0x202A, 0x202F),  # embeddings and overrides
-        range(0x2066, 0x206A),  # isolates
-        (0x200B, 0x2060, 0xFEFF),  # of no width; joiners stay, since emoji and scripts need them
-        (0x00AD, 0x115F, 0x1160, 0x180E, 0x3164, 0xFFA0),  # soft hyphens and fillers
-        range(0x2061, 0x2065),  # operators that nobody sees
-        range(0xFFF9, 0xFFFC),  # annotations between lines
-        range(0xE0000, 0xE0080),  # tags: a whole alphabet that nobody sees
-        range(0xE0100, 0xE01F0),  # variants 17 to 256: a byte each; 1 to 16 stay, emoji need them
-    )
-    for code in codes
+_UNSEEN: Final = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for the tab and the line's end
+    "\ud800-\udfff"  # surrogates: one that stands alone can be in no request
+    "\u061c\u200e\u200f"  # marks of direction
+    "\u202a-\u202e"  # embeddings and overrides
+    "\u2066-\u2069"  # isolates
+    "\u200b\u2060\ufeff"  # of no width; joiners stay, since emoji and scripts need them
+    "\u00ad\u115f\u1160\u180e\u3164\uffa0"  # soft hyphens and fillers
+    "\u2061-\u2064"  # operators that nobody sees
+    "\ufff9-\ufffb"  # annotations between lines
+    "\U000e0000-\U000e007f"  # tags: a whole alphabet that nobody sees
+    "\U000e0100-\U000e01ef"  # variants 17 to 256: a byte each; 1 to 16 stay, emoji need them
+    "]"
 )
 
 _AMBIGUOUS: Final = re.compile(r"&(?=(?:amp|lt);)")
@@ -78,13 +75,7 @@ def cleaned(text: str) -> str:
     unified = text.replace("\r\n", "\n").replace("\r", "\n")
     if unified.isascii() and unified.replace("\n", "").replace("\t", "").isprintable():
         return unified
-    return "".join(character for character in unified if _is_kept(character))
-
-
-def _is_kept(character: str) -> bool:
-    if character in _KEPT_CONTROLS:
-        return True
-    return character not in _HIDDEN and unicodedata.category(character) not in {"Cc", "Cs"}
+    return _UNSEEN.sub("", unified)
 
 
 def escaped(text: str) -> str:

@@ -1,6 +1,8 @@
 """Prompts: what a hostile text cannot do, which priors are shown under which label, and the budget."""
 
 import re
+import sys
+import unicodedata
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -189,6 +191,11 @@ def test_cleaning_twice_changes_nothing_more(text: str) -> None:
 )
 def test_what_people_cannot_see_is_taken_out(text: str, expected: str) -> None:
     assert cleaned(text) == expected
+
+
+def test_of_all_controls_and_surrogates_the_tab_and_the_line_end_alone_are_kept() -> None:
+    kept = cleaned("".join(map(chr, range(sys.maxunicode + 1))))
+    assert {each for each in kept if unicodedata.category(each) in {"Cc", "Cs"}} == {"\n", "\t"}
 
 
 @given(st.lists(st.integers(0, 100), max_size=12), st.integers(0, 300))
