@@ -7,60 +7,26 @@ every request; thread and request, the same for a run; priors; records of comple
 step's own instruction last. Each part keeps its own share of the tokens, so that a part which grows
 never moves what stands before it.
 
-Everything that a person or a model wrote stands under a tag of `machines.quoting`. Tags of thread
-and request carry the nonce of the run, all others the nonce of the request. Both are derived from
-ids that the server made after those texts were written. What the model answers is read in
+Everything that a person or a model wrote is quoted by `machines.material`, under tags. Tags of
+thread and request carry the nonce of the run, all others the nonce of the request. Both are derived
+from ids that the server made after those texts were written. What the model answers is read in
 `machines.answers`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
-from typing import Final, assert_never
+from typing import Final
 
-from machines.models.chorus import ChorusState, ContextMessage, StepRecord
-from machines.models.domain import Role
-from machines.models.effects import AICall, PromptMessage, SuppliedPrior
-from machines.models.ids import MessageId, PublicKey
-from machines.models.limits import MAX_QUERY_LENGTH
-from machines.models.outputs import (
-    ActionOutput,
-    ExperienceOutput,
-    IntentionOutput,
-    ObservationOutput,
-    StepEnum,
-    UpdateOutput,
-    YieldOutput,
-)
-from machines.quoting import (
-    characters,
-    clipped,
-    derive_nonce,
-    fair_limit,
-    harmless,
-    quoted,
-)
-
-PRIORS_SENT: Final = 12
-"""Priors in one request, at most; more of them cost more than they add."""
-
-FRESH_PRIORS: Final = 4
-"""Places of `PRIORS_SENT` that the newest search has for itself, however many were selected."""
+from machines.material import focus, opening, recollection
+from machines.models.chorus import ChorusState
+from machines.models.effects import AICall, PromptMessage
+from machines.models.outputs import StepEnum
+from machines.quoting import SLOT, derive_nonce
 
 PROMPT_TOKENS: Final = 32_000
-"""Estimated tokens of a whole request, at most; the shares below keep it."""
-
-HISTORY_TOKENS: Final = 5_500
-REQUEST_TOKENS: Final = 11_000
-PRIOR_TOKENS: Final = 6_000
-RECORD_TOKENS: Final = 7_500
-
-_LEAST_WORTH_QUOTING: Final = 200
-"""Characters: a message of the thread that would be clipped to less is left out."""
-
-_TAG_CHARACTERS: Final = 120
-"""Characters, at most, that the two tags of a quotation take."""
+"""Estimated tokens of a whole request, at most; the shares of `machines.material` keep it."""
 
 SYSTEM_TEXT: Final = """\
 You are Chorus, a voice in a conversation that several people write together. You answer a request \
@@ -154,13 +120,11 @@ def build_ai_call(state: ChorusState) -> AICall:
         str(state.iteration),
         str(state.attempt),
     )
-    priors = _priors_for(state)
+    recalled = recollection(state)
     parts = [
-        *_thread(state, run_nonce),
-        quoted("request", run_nonce, clipped(harmless(state.prompt), characters(REQUEST_TOKENS))),
-        *_quoted_priors(priors, nonce),
-        *_records(state, nonce),
-        *_focus(state, nonce),
+        opening(state, run_nonce),
+        recalled.text.replace(SLOT, nonce),
+        focus(state, nonce),
         _instruction(state, run_nonce, nonce),
     ]
     return AICall(
@@ -171,18 +135,13 @@ def build_ai_call(state: ChorusState) -> AICall:
         iteration=state.iteration,
         attempt=state.attempt,
         messages=(
-            PromptMessage(role="system", content=SYSTEM_TEXT),
-            PromptMessage(role="user", content="\n\n".join(parts)),
+            _system_message(),
+            PromptMessage(role="user", content="\n\n".join(filter(None, parts))),
         ),
-        priors=priors,
+        priors=recalled.supplied,
         may_loop=state.current_step is StepEnum.UPDATE and state.iteration < state.max_iterations,
         may_be_delayed=not state.has_waited,
     )
-
-
-def label_of(place: int) -> str:
-    """The label of the prior at `place` of `ChorusState.priors`, counted from 0."""
-    return f"P{place + 1}"
 
 
 def step_asked(prompt: str) -> StepEnum:
@@ -196,176 +155,15 @@ def step_asked(prompt: str) -> StepEnum:
     return StepEnum(asked[-1])
 
 
-# --- Which priors ----------------------------------------------------------------------------
-
-
-def _priors_for(state: ChorusState) -> tuple[SuppliedPrior, ...]:
-    """The priors of the current step, by label; `PRIORS_SENT` at most."""
-    match state.current_step:
-        case StepEnum.ACTION:
-            return ()
-        case StepEnum.YIELD:
-            sent = set(islice(_selected(state.steps), PRIORS_SENT))
-        case StepEnum.EXPERIENCE | StepEnum.INTENTION | StepEnum.OBSERVATION | StepEnum.UPDATE:
-            sent = _worth_showing(state)
-        case step:
-            assert_never(step)
-    return tuple(
-        SuppliedPrior(label=label_of(place), prior=prior)
-        for place, prior in enumerate(state.priors)
-        if prior.message_id in sent
-    )
-
-
-def _worth_showing(state: ChorusState) -> set[MessageId]:
-    """What earlier iterations selected, and of the rest the newest: searches add at the end.
-
-    The same for every step of an iteration, so that their requests begin alike.
-    """
-    earlier = (record for record in state.steps if record.iteration < state.iteration)
-    selected = list(islice(_selected(earlier), PRIORS_SENT - FRESH_PRIORS))
-    others = [prior.message_id for prior in state.priors if prior.message_id not in set(selected)]
-    return {*selected, *others[-(PRIORS_SENT - len(selected)) :]}
-
-
-def _selected(records: Iterable[StepRecord]) -> Iterable[MessageId]:
-    """Priors that intention selected, each once, the latest iteration first."""
-    newest_first = sorted(records, key=lambda record: -record.iteration)
-    return dict.fromkeys(
-        chosen.message_id
-        for record in newest_first
-        if isinstance(record.output, IntentionOutput)
-        for chosen in record.output.selected_priors
-    )
-
-
-# --- The parts of a request ------------------------------------------------------------------
-
-
-def _thread(state: ChorusState, nonce: str) -> list[str]:
-    """The recent messages, oldest first; where they are too long, the oldest give way."""
-    names = _speakers(state.messages)
-    room = characters(HISTORY_TOKENS)
-    parts: list[str] = []
-    for message in reversed(state.messages):
-        room -= _TAG_CHARACTERS
-        body = harmless(message.content)
-        if len(body) > room and room < _LEAST_WORTH_QUOTING:
-            break
-        body = clipped(body, room)
-        room -= len(body)
-        parts.append(quoted("thread", nonce, body, by=names[message.message_id]))
-    return parts[::-1]
-
-
-def _speakers(messages: Iterable[ContextMessage]) -> dict[MessageId, str]:
-    """A short name for who wrote each message; keys would cost 44 characters and say no more."""
-    people: dict[PublicKey | None, str] = {}
-    names: dict[MessageId, str] = {}
-    for message in messages:
-        if message.role is Role.CHORUS:
-            names[message.message_id] = "chorus"
-        else:
-            names[message.message_id] = people.setdefault(
-                message.author, f"person {len(people) + 1}"
-            )
-    return names
-
-
-def _quoted_priors(priors: tuple[SuppliedPrior, ...], nonce: str) -> list[str]:
-    """Each prior under its label; where they are too long, the longest give way."""
-    bodies = [harmless(supplied.prior.content) for supplied in priors]
-    room = characters(PRIOR_TOKENS) - _TAG_CHARACTERS * len(bodies)
-    limit = fair_limit([len(body) for body in bodies], room)
-    return [
-        quoted(
-            "prior",
-            nonce,
-            clipped(body, limit),
-            label=supplied.label,
-            by="a person" if supplied.prior.author else "chorus",
-            score=f"{supplied.prior.score:.2f}",
-        )
-        for supplied, body in zip(priors, bodies, strict=True)
-    ]
-
-
-def _records(state: ChorusState, nonce: str) -> list[str]:
-    """What the completed steps gave, oldest first. Action starts afresh in every iteration."""
-    if state.current_step is StepEnum.ACTION:
-        return []
-    labels = {prior.message_id: label_of(place) for place, prior in enumerate(state.priors)}
-    bodies = [harmless(_as_text(record, labels)) for record in state.steps]
-    room = characters(RECORD_TOKENS) - _TAG_CHARACTERS * len(bodies)
-    limit = fair_limit([len(body) for body in bodies], max(room, 0))
-    return [
-        quoted(
-            "record",
-            nonce,
-            clipped(body, limit),
-            step=record.step.value,
-            iteration=str(record.iteration),
-        )
-        for record, body in zip(state.steps, bodies, strict=True)
-        if limit
-    ]
-
-
-def _focus(state: ChorusState, nonce: str) -> list[str]:
-    """For action in a later pass: what the pass is for."""
-    if state.current_step is not StepEnum.ACTION or state.iteration == 1:
-        return []
-    return [quoted("focus", nonce, clipped(harmless(state.query), MAX_QUERY_LENGTH))]
-
-
-def _as_text(record: StepRecord, labels: Mapping[MessageId, str]) -> str:
-    """A record as the model reads it, priors named by their labels."""
-    match record.output:
-        case ActionOutput() | YieldOutput():
-            lines: list[str] = []
-        case ExperienceOutput(key_insights=insights, used=used):
-            lines = [
-                *_listed("Insight", insights),
-                *_listed("Used", (labels[each] for each in used if each in labels)),
-            ]
-        case IntentionOutput() as intention:
-            lines = [
-                f"Beneath that: {intention.implicit_intent}",
-                f"Confidence: {intention.confidence:.2f}",
-                *_listed(
-                    "Selected",
-                    (
-                        f"{labels[chosen.message_id]}, because {chosen.why}"
-                        for chosen in intention.selected_priors
-                        if chosen.message_id in labels
-                    ),
-                ),
-            ]
-        case ObservationOutput(patterns=patterns, gaps=gaps, confidence=confidence):
-            lines = [
-                *_listed("Pattern", patterns),
-                *_listed("Gap", gaps),
-                f"Confidence: {confidence:.2f}",
-            ]
-        case UpdateOutput() as update:
-            lines = [
-                *_listed("Insight", update.key_insights),
-                *_listed("Next search", filter(None, [update.next_query])),
-                f"Confidence: {update.confidence:.2f}",
-            ]
-        case output:
-            assert_never(output)
-    return "\n".join([record.text, *lines])
-
-
-def _listed(name: str, items: Iterable[str]) -> list[str]:
-    return [f"{name}: {item}" for item in items]
+@cache
+def _system_message() -> PromptMessage:
+    return PromptMessage(role="system", content=SYSTEM_TEXT)
 
 
 def _instruction(state: ChorusState, run_nonce: str, nonce: str) -> str:
     """The last words of the request, all of them ours."""
     lines = [
-        f"Valid nonces: {run_nonce} and {nonce}. Step: {state.current_step.value}, "
+        f"Valid nonces: {run_nonce} and {nonce}. Step: {state.current_step}, "
         f"pass {state.iteration} of at most {state.max_iterations}."
     ]
     if state.current_step is not StepEnum.ACTION and not state.memory_available:

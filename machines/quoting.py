@@ -20,6 +20,10 @@ CHARACTERS_PER_TOKEN: Final = 3.5
 NONCE_LENGTH: Final = 12
 """Hex digits of a nonce: 48 bits."""
 
+SLOT: Final = "\x00"
+"""Stands for a nonce in a text that is kept for several requests. No `harmless` text has it, since
+controls are taken out."""
+
 _MOST_KEPT: Final = 4_000
 """Characters of a text that is kept for the next prompt; bounds what is kept to some megabytes."""
 
@@ -41,6 +45,9 @@ _UNSEEN: Final = re.compile(
     "\U000e0100-\U000e01ef"  # variants 17 to 256: a byte each; 1 to 16 stay, emoji need them
     "]"
 )
+
+_PLAIN: Final = bytes({*range(0x20, 0x7F), *b"\t\n"} - {*b"&<"})
+"""ASCII that is neither taken out nor escaped."""
 
 _AMBIGUOUS: Final = re.compile(r"&(?=(?:amp|lt);)")
 _ENTITY: Final = re.compile(r"&(amp|lt);")
@@ -80,7 +87,8 @@ def cleaned(text: str) -> str:
 
 def escaped(text: str) -> str:
     """`text` without any `<`; `unescaped` gives it back."""
-    return _AMBIGUOUS.sub("&amp;", text).replace("<", "&lt;")
+    distinct = _AMBIGUOUS.sub("&amp;", text) if "&" in text else text
+    return distinct.replace("<", "&lt;")
 
 
 def unescaped(text: str) -> str:
@@ -89,23 +97,31 @@ def unescaped(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """`text` as it may stand between two tags."""
-    return _kept_harmless(text) if len(text) <= _MOST_KEPT else escaped(cleaned(text))
+    """`text` as it may stand between two tags; kept, since the next run may quote it again."""
+    return _kept_harmless(text) if len(text) <= _MOST_KEPT else harmless_once(text)
 
 
-# Every step of a run quotes the same messages and priors again.
 @lru_cache(maxsize=512)
 def _kept_harmless(text: str) -> str:
+    return harmless_once(text)
+
+
+def harmless_once(text: str) -> str:
+    """`text` as it may stand between two tags; for what is quoted nowhere else."""
+    # Most texts need no change, and that is seen in one look.
+    if text.isascii() and not text.encode("ascii").translate(None, _PLAIN):
+        return text
     return escaped(cleaned(text))
 
 
-def quoted(tag: str, nonce: str, body: str, **attributes: str) -> str:
+def quoted(tag: str, nonce: str, body: str, attributes: str = "") -> str:
     """`body`, which is `harmless` already, between its tags.
 
-    `attributes` are our own words, never text of people.
+    `attributes` stand in the tag as they are given, `label="P1" by="chorus"`: they are our own
+    words, never text of people.
     """
-    written = "".join([f' {name}="{value}"' for name, value in attributes.items()])
-    return f"<{tag}_{nonce}{written}>\n{body}\n</{tag}_{nonce}>"
+    space = " " if attributes else ""
+    return f"<{tag}_{nonce}{space}{attributes}>\n{body}\n</{tag}_{nonce}>"
 
 
 def quotations(prompt: str) -> list[Quotation]:
@@ -146,6 +162,8 @@ def fair_limit(lengths: Sequence[int], total: int) -> int:
 
     Long texts give way first: a short one stays whole while a longer one is there to be clipped.
     """
+    if sum(lengths) <= total:
+        return total
     remaining = total
     for place, length in enumerate(ordered := sorted(lengths)):
         share = remaining // (len(ordered) - place)

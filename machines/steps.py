@@ -7,6 +7,7 @@ prompt, the recent messages, the supplied priors and the records of completed st
 
 from typing import TypedDict
 
+from machines.material import FRESH_PRIORS, PRIORS_SENT
 from machines.models import server_frames as frames
 from machines.models.chorus import (
     AnswerReady,
@@ -22,7 +23,7 @@ from machines.models.events import PriorsRetrieved, RunStarted, StepCompleted
 from machines.models.ids import MessageId, RunId
 from machines.models.journal import RecordLinks
 from machines.models.outputs import IntentionOutput, Prior, StepEnum, UpdateOutput
-from machines.prompts import FRESH_PRIORS, PRIORS_SENT, build_ai_call
+from machines.prompts import build_ai_call
 
 
 def run_action(state: ChorusState) -> StepResult:

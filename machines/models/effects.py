@@ -3,9 +3,13 @@
 One closed union for the whole system. A chart's callbacks emit them; the interpreters of the server
 perform them, and what they bring back returns as an event. Nothing is performed before the
 transition that emitted it is durable.
+
+No effect is ever written down. What each step of a run emits is a plain frozen class, made of values
+that were checked before: checking them again would take longer than making it.
 """
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime
 
@@ -26,14 +30,15 @@ class PromptMessage(Frozen):
     content: str
 
 
-class SuppliedPrior(Frozen):
+class SuppliedPrior(NamedTuple):
     """A prior under the label that the model sees; labels outside these are dropped."""
 
     label: str
     prior: Prior
 
 
-class AICall(Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AICall:
     """Ask the model for one attempt of one step."""
 
     run_id: RunId
@@ -50,7 +55,8 @@ class AICall(Frozen):
     """False once the attempt has waited for an endpoint that is spared: then it must be made."""
 
 
-class RecallPriors(Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallPriors:
     """Search the memory for what the run may recall."""
 
     run_id: RunId
