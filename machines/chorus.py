@@ -27,7 +27,7 @@ from machines.models.chorus import (
     StepResult,
 )
 from machines.models.effects import CancelTimer, RunEffect, StopAttempt
-from machines.models.events import ChorusEvent
+from machines.models.events import ChorusEvent, StepCompleted
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import StepEnum, UpdateOutput
 from machines.runtime import Accepted, Machine, Refusal
@@ -143,11 +143,10 @@ class ChorusChart(Chart):
         """A late or repeated result changes nothing."""
         state: ChorusState = self.model.state
         event = self.model.event
-        output = getattr(event, "output", None)
         return (
             state.health is Health.STABLE
             and _names_attempt(event, state)
-            and (output is None or output.step == state.current_step)
+            and (not isinstance(event, StepCompleted) or event.output.step == event.step)
         )
 
     def priors_are_in(self) -> bool:
@@ -228,7 +227,7 @@ class ChorusChart(Chart):
 
     def stop(self) -> None:
         state: ChorusState = self.model.state
-        cancelled = state.model_copy(update={"status": RunStatus.CANCELLED})
+        cancelled = state.changed(status=RunStatus.CANCELLED)
         response = frames.RunCancelled(**steps.about(state), by=self.model.event.by)
         effects = (
             StopAttempt(run_id=state.id),
@@ -258,10 +257,16 @@ def chorus_machine() -> ChorusMachine:
 
 def configuration_of(state: ChorusState) -> tuple[str, ...]:
     """Names of all active states of the chart, outer ones first."""
-    if state.status is not RunStatus.RUNNING:
-        return ("run", state.status.value)
-    step = _STATE_OF_STEP[state.current_step]
-    return ("run", "running", "step", step, "health", state.health.value)
+    return _configuration(state.status, state.current_step, state.health)
+
+
+# There are as many as the chart has; each event asks for three, and reading the name of an enum's
+# member takes as long as finding the whole tuple.
+@cache
+def _configuration(status: RunStatus, step: StepEnum, health: Health) -> tuple[str, ...]:
+    if status is not RunStatus.RUNNING:
+        return ("run", status.value)
+    return ("run", "running", "step", _STATE_OF_STEP[step], "health", health.value)
 
 
 def create_initial_state(

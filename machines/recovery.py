@@ -59,7 +59,7 @@ def delay_attempt(state: ChorusState, event: AttemptDelayed) -> StepResult:
         kept=state.awaiting,
     )
     delayed = _recovering(state, error, counts=False)
-    return _told(delayed.model_copy(update={"has_waited": True}))
+    return _told(delayed.changed(has_waited=True))
 
 
 def apply_error_correction(state: ChorusState, event: ErrorEvent) -> ChorusState:
@@ -103,13 +103,7 @@ def generate_recovery_effects(state: ChorusState) -> tuple[RunEffect, ...]:
 def repeat_effect(state: ChorusState) -> StepResult:
     """The wait is over: the next attempt, with the effect that was kept."""
     awaiting = state.error_state.kept if state.error_state else state.awaiting
-    again = state.model_copy(
-        update={
-            "attempt": state.attempt + 1,
-            "health": Health.STABLE,
-            "awaiting": awaiting,
-        }
-    )
+    again = state.changed(attempt=state.attempt + 1, health=Health.STABLE, awaiting=awaiting)
     effects = (CancelTimer(timer_id=retry_timer(state.id)), effect_under_way(again))
     return StepResult(again, (frames.StepStarted(**about(again)),), effects)
 
@@ -124,8 +118,8 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
             error = _state_failure(state, event)
         case _:
             assert_never(event)
-    error = error.model_copy(update={"retry_at": None, "retry_in_ms": None})
-    failed = state.model_copy(update={"status": RunStatus.FAILED, "error_state": error})
+    error = error.changed(retry_at=None, retry_in_ms=None)
+    failed = state.changed(status=RunStatus.FAILED, error_state=error)
     response = frames.RunFailed(
         **about(state), code=error.code, message=error.message, partial=error.partial
     )
@@ -189,17 +183,15 @@ def _state_failure(state: ChorusState, event: StateLost) -> ErrorState:
 
 
 def _rebuilt(state: ChorusState, event: StateLost) -> ChorusState:
-    rebuilt = state.model_copy(update={"rebuilds": state.rebuilds + 1})
+    rebuilt = state.changed(rebuilds=state.rebuilds + 1)
     return _recovering(rebuilt, _state_failure(state, event), counts=False)
 
 
 def _recovering(state: ChorusState, error: ErrorState, *, counts: bool) -> ChorusState:
-    return state.model_copy(
-        update={
-            "health": Health.RECOVERING,
-            "failures": state.failures + (1 if counts else 0),
-            "has_waited": state.has_waited and not counts,
-            "awaiting": Awaited(error.kept),
-            "error_state": error,
-        }
+    return state.changed(
+        health=Health.RECOVERING,
+        failures=state.failures + (1 if counts else 0),
+        has_waited=state.has_waited and not counts,
+        awaiting=Awaited(error.kept),
+        error_state=error,
     )

@@ -58,7 +58,7 @@ def run_yield(state: ChorusState) -> StepResult:
 
 def take_context(state: ChorusState, event: RunStarted) -> ChorusState:
     """Keep the recent messages as they are now that the run leaves the queue."""
-    return state.model_copy(update={"messages": event.messages, "status": RunStatus.RUNNING})
+    return state.changed(messages=event.messages, status=RunStatus.RUNNING)
 
 
 def take_priors(state: ChorusState, event: PriorsRetrieved) -> ChorusState:
@@ -73,12 +73,10 @@ def take_priors(state: ChorusState, event: PriorsRetrieved) -> ChorusState:
         if prior.message_id not in known and len(fresh) < room:
             known.add(prior.message_id)
             fresh.append(prior)
-    return state.model_copy(
-        update={
-            "priors": (*state.priors, *fresh),
-            "memory_available": event.available,
-            "awaiting": Awaited.MODEL,
-        }
+    return state.changed(
+        priors=(*state.priors, *fresh),
+        memory_available=event.available,
+        awaiting=Awaited.MODEL,
     )
 
 
@@ -121,7 +119,7 @@ def advance_step(state: ChorusState, event: StepCompleted) -> StepResult:
         priors=state.priors if experienced else None,
         memory_available=state.memory_available if experienced else None,
     )
-    advanced = state.model_copy(update={"steps": (*state.steps, record), "model": event.model})
+    advanced = state.changed(steps=(*state.steps, record), model=event.model)
     effects = _links(advanced) if event.step is StepEnum.OBSERVATION else ()
     return StepResult(advanced, (response,), effects)
 
@@ -130,12 +128,12 @@ def next_iteration(state: ChorusState, event: StepCompleted) -> ChorusState:
     """Go round again, searching for what update asks for."""
     assert isinstance(event.output, UpdateOutput)  # noqa: S101 - guarded by the edge
     query = event.output.next_query or state.query
-    return state.model_copy(update={"iteration": state.iteration + 1, "query": query})
+    return state.changed(iteration=state.iteration + 1, query=query)
 
 
 def finish(state: ChorusState) -> StepResult:
     """The run has its answer."""
-    done = state.model_copy(update={"status": RunStatus.FINISHED})
+    done = state.changed(status=RunStatus.FINISHED)
     response = AnswerReady(**about(state), message_id_of_answer=state.answer_id)
     return StepResult(done, (response,), ())
 
@@ -182,16 +180,14 @@ def about(state: ChorusState) -> About:
 
 
 def _begin(state: ChorusState, step: StepEnum, *, awaiting: Awaited = Awaited.MODEL) -> StepResult:
-    begun = state.model_copy(
-        update={
-            "current_step": step,
-            "attempt": 1,
-            "failures": 0,
-            "has_waited": False,
-            "health": Health.STABLE,
-            "awaiting": awaiting,
-            "error_state": None,
-        }
+    begun = state.changed(
+        current_step=step,
+        attempt=1,
+        failures=0,
+        has_waited=False,
+        health=Health.STABLE,
+        awaiting=awaiting,
+        error_state=None,
     )
     return StepResult(begun, (frames.StepStarted(**about(begun)),), (effect_under_way(begun),))
 
