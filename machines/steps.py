@@ -148,7 +148,7 @@ def effect_under_way(state: ChorusState) -> AICall | RecallPriors:
             iteration=state.iteration,
             attempt=state.attempt,
             query=state.query,
-            exclude=(state.message_id,),
+            exclude=(state.message_id, *(prior.message_id for prior in state.priors)),
         )
     return build_ai_call(state)
 

@@ -15,6 +15,7 @@ from typing import ParamSpec, TypedDict, TypeVar, assert_never
 
 from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
+from machines.material import PRIORS_SENT
 from machines.models import events
 from machines.models import server_frames as frames
 from machines.models.chorus import ChorusState, Health, RunStatus
@@ -52,7 +53,6 @@ from machines.models.events import (
 from machines.models.ids import PublicKey, RunId, ThreadId
 from machines.models.journal import RetryTimer, ThreadView
 from machines.models.outputs import Prior, StepEnum
-from machines.prompts import PRIORS_SENT
 from machines.quoting import clipped, fair_limit
 from server.broadcast import Broadcast, Delta
 from server.frames import DeltaEncoder

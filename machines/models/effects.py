@@ -66,7 +66,8 @@ class RecallPriors:
     attempt: int
     query: str
     exclude: tuple[MessageId, ...] = ()
-    """The prompt itself. Recent messages may be recalled: what is a prior can be cited."""
+    """The prompt itself, and the priors that the run has. Recent messages may be recalled: what is a
+    prior can be cited."""
 
 
 class StopAttempt(Frozen):
