@@ -63,5 +63,6 @@ class Chart(StateChart[Slot[Any, Any, Any]]):
         (`send`, `configuration`) is an AttributeError here.
         """
         chart = cls.__new__(cls)
-        chart.model = slot
+        # An assignment would ask whether `model` is one of the chart's states, at each event again.
+        vars(chart)["model"] = slot
         return chart

@@ -27,6 +27,7 @@ from machines.models.effects import ConnectionEffect
 from machines.models.errors import ErrorCode
 from machines.models.events import ConnectionEvent
 from machines.runtime import Machine
+from machines.table import Configuration
 
 MAX_SIGN_IN_FAILURES = 3
 """The third failed sign-in closes the socket."""
@@ -415,6 +416,10 @@ class ConnectionChart(Chart):
 
 ConnectionMachine = Machine[ConnectionState, ConnectionEvent, object, ConnectionEffect]
 
+_CONFIGURATIONS: Mapping[ConnectionStatus, Configuration] = MappingProxyType(
+    {status: ("connection", status.value) for status in ConnectionStatus}
+)
+
 
 @cache
 def connection_machine() -> ConnectionMachine:
@@ -422,5 +427,5 @@ def connection_machine() -> ConnectionMachine:
     return Machine(
         ConnectionChart,
         instance_of=lambda state: state.client_id,
-        configuration_of=lambda state: ("connection", state.status.value),
+        configuration_of=lambda state: _CONFIGURATIONS[state.status],
     )

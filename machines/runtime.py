@@ -15,7 +15,7 @@ from machines.chart import Chart, Slot
 from machines.models.errors import InvalidTransition
 from machines.models.journal import MachineTransition
 from machines.table import Configuration, Place, Row, Table, compile_table
-from machines.topology import Topology, topology
+from machines.topology import Edge, Topology, topology
 
 
 class Event(Protocol):
@@ -38,7 +38,31 @@ class Accepted(Generic[S, R, F]):
     state: S
     responses: tuple[R, ...]
     effects: tuple[F, ...]
-    transitions: tuple[MachineTransition, ...]
+    machine: str
+    instance: str
+    """The id of the value."""
+    edges: tuple[Edge, ...]
+    """Those that were taken, in the order of their callbacks."""
+
+    @property
+    def transitions(self) -> tuple[MachineTransition, ...]:
+        """What an entry of the journal says of it; made when it is asked for, since a connection's
+        events come and go without an entry."""
+        effects = tuple([type(effect).__name__ for effect in self.effects])
+        return tuple(
+            [
+                MachineTransition(
+                    machine=self.machine,
+                    instance=self.instance,
+                    event=edge.event,
+                    source=edge.source,
+                    target=edge.target,
+                    edge=edge.id,
+                    effects=effects,
+                )
+                for edge in self.edges
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +155,13 @@ class Machine(Generic[S, E, R, F]):
                 f"{self.name}: the callbacks of {event.event} left {sorted(self.active(settled))}"
                 f" where the chart is in {sorted(step.reached)}"
             )
-        names = tuple([type(effect).__name__ for effect in slot.effects])
         return Accepted(
             settled,
             tuple(slot.responses),
             tuple(slot.effects),
-            tuple(
-                [
-                    MachineTransition(
-                        machine=self.name,
-                        instance=self.instance_of(settled),
-                        event=edge.event,
-                        source=edge.source,
-                        target=edge.target,
-                        edge=edge.id,
-                        effects=names,
-                    )
-                    for edge in step.edges
-                ]
-            ),
+            self.name,
+            self.instance_of(settled),
+            step.edges,
         )
 
     def holds(self, state: S, event: E, guard: str) -> bool:

@@ -16,7 +16,6 @@ from statemachine.orderedset import OrderedSet
 from statemachine.transition import Transition
 
 from machines.chart import Chart, Slot
-from machines.models.journal import MachineTransition
 from machines.runtime import Accepted, Machine, Refusal
 from machines.table import Configuration
 from machines.topology import Edge, topology, transitions_of
@@ -97,18 +96,9 @@ class EngineMachine:
             settled,
             tuple(moved.slot.responses),
             tuple(moved.slot.effects),
-            tuple(
-                MachineTransition(
-                    machine=machine.name,
-                    instance=machine.instance_of(settled),
-                    event=edge.event,
-                    source=edge.source,
-                    target=edge.target,
-                    edge=edge.id,
-                    effects=tuple(type(effect).__name__ for effect in moved.slot.effects),
-                )
-                for edge in moved.edges
-            ),
+            machine.name,
+            machine.instance_of(settled),
+            moved.edges,
         )
 
     def _refusal(self, state: Any, event: Any) -> Refusal:
