@@ -34,6 +34,11 @@ TOKEN_BYTES = 32
 INIT_THREADS = 100
 """Threads that a person is told of when they come."""
 
+SIGN_INS_PAUSE = 0.02
+"""Seconds between two commits of sign-ins, while many come. Each costs three hops to other threads and
+a wait for the disk; at a thousand sign-ins a second it was made for six of them, and is now for
+twenty, who notice nothing of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
@@ -64,7 +69,9 @@ class People:
         self._session_hours = session_hours
         self._locks: WeakValueDictionary[PublicKey, asyncio.Lock] = WeakValueDictionary()
         """One writer at a time for each person's stream, or the many would starve."""
-        self._sign_ins: Together[PublicKey, SignedIn] = Together(self._sign_in_all)
+        self._sign_ins: Together[PublicKey, SignedIn] = Together(
+            self._sign_in_all, pause=SIGN_INS_PAUSE
+        )
         """Never twice the same person in a group: each waits under their lock."""
         self._arrivals: Together[PublicKey, ThreadPage] = Together(self._threads_of_all)
 

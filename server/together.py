@@ -1,8 +1,9 @@
 """Answering at once what many ask at the same moment, one by one.
 
 A read or a commit costs its way to another thread and back, whatever it is about. While one is under
-way, those who come wait together; the next one is for all of them. Nobody waits for company: who
-comes alone is served at once. What is done for a group is its owner's to say.
+way, those who come wait together; the next one is for all of them. Who comes alone is served at once;
+where many keep coming, a pause lets groups gather that are worth their way. What is done for a group
+is its owner's to say.
 """
 
 import asyncio
@@ -25,10 +26,16 @@ class Together(Generic[K, V]):
     Args:
         answer: gives for each key of a group its value, in the same order. A fault that lasts may
             be in one of them alone: then each is answered, or fails, by itself.
+        pause: seconds between the beginnings of two groups, at least.
     """
 
-    def __init__(self, answer: Callable[[Sequence[K]], Awaitable[Sequence[V]]]) -> None:
+    def __init__(
+        self, answer: Callable[[Sequence[K]], Awaitable[Sequence[V]]], *, pause: float = 0.0
+    ) -> None:
         self._answer = answer
+        self._pause = pause
+        self._next_at = 0.0
+        """When the next group may begin, by the loop's clock."""
         self._waiting: list[tuple[K, asyncio.Future[V]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -41,8 +48,12 @@ class Together(Generic[K, V]):
         return await future
 
     async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
+                # Without a pause still one tick, for those whose frames came in with the first.
+                await asyncio.sleep(max(0.0, self._next_at - loop.time()))
+                self._next_at = loop.time() + self._pause
                 # Who stopped waiting is gone, and may be back under the same key already.
                 group = [each for each in self._waiting[:MAX_GROUP] if not each[1].done()]
                 del self._waiting[:MAX_GROUP]

@@ -51,6 +51,19 @@ async def test_who_comes_while_one_group_is_answered_is_in_the_next() -> None:
     assert answers.groups == [[1], [2, 3, 4]]
 
 
+async def test_who_keeps_coming_one_by_one_is_gathered_once_a_group_was_served() -> None:
+    answers = Answers()
+    together = Together(answers.answer, pause=0.5)
+    assert await together.ask(1) == 2, "who comes alone is served at once"
+    others = []
+    for key in (2, 3, 4):
+        others.append(asyncio.create_task(together.ask(key)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert await asyncio.gather(*others) == [4, 6, 8]
+    assert answers.groups == [[1], [2, 3, 4]]
+
+
 async def test_a_group_has_a_bound() -> None:
     answers = Answers()
     together = Together(answers.answer)
