@@ -93,7 +93,11 @@ class People:
         for race in range(MAX_RACES):
             known = await self._journal.people(public_keys)
             now = self._world.now()
-            begun = [self._begun(key, known[key].user, now) for key in public_keys]
+            tokens = self._tokens(len(public_keys))
+            begun = [
+                self._begun(key, known[key].user, token, now)
+                for key, token in zip(public_keys, tokens, strict=True)
+            ]
             timers = tuple(session_end(each.session) for each in begun)
             batch = Batch(
                 entries=tuple(_signed_in(each, known[each.user.public_key]) for each in begun),
@@ -109,8 +113,14 @@ class People:
                 return begun
         raise AssertionError("the last race raises")
 
-    def _begun(self, public_key: PublicKey, known: User | None, now: datetime) -> SignedIn:
-        token = self._world.secret(TOKEN_BYTES).hex()
+    def _tokens(self, count: int) -> list[str]:
+        """So many fresh tokens, in one call to the system."""
+        drawn = self._world.secret(TOKEN_BYTES * count)
+        return [drawn[at : at + TOKEN_BYTES].hex() for at in range(0, len(drawn), TOKEN_BYTES)]
+
+    def _begun(
+        self, public_key: PublicKey, known: User | None, token: str, now: datetime
+    ) -> SignedIn:
         user = known or User(
             id=UserId(self._world.new_id()), public_key=public_key, created_at=now, updated_at=now
         )

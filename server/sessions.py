@@ -14,6 +14,7 @@ from server.limits import RateLimiter
 from server.people import People
 from server.requests import Requests
 from server.rooms import Rooms
+from server.signatures import Nonces
 from server.world import World
 from storage.journal import Journal
 
@@ -54,6 +55,7 @@ class Sessions:
 
     def __init__(self, services: SessionServices) -> None:
         self.services = services
+        self.nonces = Nonces(services.world.secret)
         self.going_away = False
         """Set when the server shuts down: nothing new is begun."""
         self._live: dict[str, LiveSession] = {}

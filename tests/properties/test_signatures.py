@@ -6,6 +6,7 @@ keys of small order is proved and not copied.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -16,10 +17,11 @@ from machines.models.ids import PublicKey
 from machines.models.keys import encode_base58, encode_public_key
 from server.chat.signin import check_statement, parse_url
 from server.signatures import (
+    NONCES_AT_ONCE,
+    Nonces,
     hash_token,
     is_usable_key,
     make_statement,
-    new_nonce,
     new_token,
     verify,
 )
@@ -216,10 +218,25 @@ def test_nonces_and_tokens_are_made_of_secret_bytes_alone() -> None:
         asked.append(size)
         return bytes([0xFB, 0xFF] * (size // 2))
 
-    assert new_nonce(secret) == "fbff" * 8
+    assert Nonces(secret).new() == "fbff" * 8
     token = new_token(secret)
     assert token == "-_" + token[2:]
-    assert (len(token), asked) == (43, [16, 32])
+    assert (len(token), asked) == (43, [16 * NONCES_AT_ONCE, 32])
+
+
+def test_no_nonce_is_given_twice_and_many_come_of_one_call() -> None:
+    counter = count()
+    calls = 0
+
+    def secret(size: int) -> bytes:
+        nonlocal calls
+        calls += 1
+        return b"".join(next(counter).to_bytes(16, "big") for _ in range(size // 16))
+
+    nonces = Nonces(secret)
+    given = [nonces.new() for _ in range(3 * NONCES_AT_ONCE)]
+    assert len(set(given)) == len(given)
+    assert calls == 3, f"{len(given)} nonces took {calls} calls to the system: draw many at once"
 
 
 def test_a_token_is_stored_as_its_sha256() -> None:
