@@ -4,9 +4,11 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import lru_cache
 
 from aiohttp import web
+from pydantic_core import to_json
 
 from machines.models import server_frames as frames
 from machines.models import shapes
@@ -30,7 +32,7 @@ HANDSHAKE_SECONDS = 30.0
 READY_SECONDS = 1.0
 
 EPOCH_SECONDS = 1.0
-"""How old the epoch may be that a connection is greeted with."""
+"""How old the epoch may be that a connection is greeted with; the frame is encoded as often."""
 
 SOCKETS = web.AppKey("sockets", Sockets)
 
@@ -92,21 +94,12 @@ def _hello(services: Services) -> Callable[[], Awaitable[str]]:
         name=services.embedder.embedder.name, semantic=services.embedder.embedder.semantic
     )
 
-    known: tuple[float, str] | None = None
-
-    async def epoch() -> str:
-        nonlocal known
-        now = services.world.monotonic()
-        if known is None or now - known[0] > EPOCH_SECONDS:
-            known = (now, await services.journal.epoch())
-        return known[1]
-
-    async def hello() -> str:
+    def encoded(epoch: str, server_time: datetime) -> str:
         return encode_server_frame(
             frames.HelloFrame(
                 data=frames.Hello(
-                    server_time=services.world.now(),
-                    epoch=await epoch(),
+                    server_time=server_time,
+                    epoch=epoch,
                     limits=limits,
                     model=model,
                     embedder=embedder,
@@ -115,7 +108,26 @@ def _hello(services: Services) -> Callable[[], Awaitable[str]]:
             )
         )
 
+    known: tuple[float, str, str] | None = None
+    """When the epoch was asked for, and the frame before and behind its time."""
+
+    async def hello() -> str:
+        nonlocal known
+        monotonic = services.world.monotonic()
+        if known is None or monotonic - known[0] > EPOCH_SECONDS:
+            now = services.world.now()
+            frame = encoded(await services.journal.epoch(), now)
+            before, behind = frame.split(_json(now), 1)
+            known = (monotonic, before, behind)
+        _, before, behind = known
+        return f"{before}{_json(services.world.now())}{behind}"
+
     return hello
+
+
+def _json(moment: datetime) -> str:
+    """As frames spell a moment in UTC."""
+    return to_json(moment).decode()
 
 
 def _frame_buckets(services: Services) -> Callable[[], TokenBucket]:
