@@ -6,6 +6,7 @@ import nothing but pydantic; and it is stricter than the usual ones, which strip
 so give one person several names.
 """
 
+from functools import lru_cache
 from operator import mul
 from typing import Annotated, Final
 
@@ -24,6 +25,9 @@ _DIGITS: Final = bytes(
 """The value of each ASCII character, for `bytes.translate`."""
 _POWERS: Final = tuple(58**place for place in range(128))
 """What each digit counts, the last one first; more of them than the longest text has."""
+_REMEMBERED: Final = 512
+"""Texts whose bytes are remembered, 0.1 MB: each is decoded once where its frame is checked, and once
+where it is used."""
 
 
 def encode_base58(data: bytes) -> str:
@@ -37,6 +41,7 @@ def encode_base58(data: bytes) -> str:
     return _ALPHABET[0] * zeros + "".join(reversed(digits))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def decode_base58(text: str, size: int) -> bytes:
     """The `size` bytes that `text` spells.
 
