@@ -59,8 +59,9 @@ class Timers:
 
     def set(self, rows: Iterable[TimerRow]) -> None:
         """Set or move timers whose rows are durable."""
+        self._notice_steps()
         for row in rows:
-            self.set_at(row, row.due_at)
+            self._place(row, row.due_at)
         self._sweep()
 
     def set_at(self, row: TimerRow, at: datetime) -> None:
