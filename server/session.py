@@ -122,21 +122,37 @@ class Session:
         """Take one frame, and reply to it."""
         before = self.state
         try:
-            self._admit(message)
-            now = self._services.world.now()
-            self.state, asked = handle_client_message(self._adopted(message), message, now)
-            async for text in self.handle_effects(asked, message):
+            async for text in self.handle_effects(self._asked(message), message):
                 self._outlet.reply(text)
                 await self._outlet.room()
-        except ChorusError as error:
-            self._restore(before, message)
-            self._refuse(error, message.id)
-        except Exception:
-            log.exception("a %s failed", message.type)
-            self._restore(before, message)
-            self._refuse(ChorusError("Something went wrong on the server."), message.id)
+        except Exception as error:  # noqa: BLE001 - it is told to the client, and logged
+            self._failed(error, before, message)
         if self.state.status is ConnectionStatus.CLOSED:
             self._close(CLOSE_SIGNED_OUT, "closed")
+
+    def handle_at_once(self, message: ClientMessage) -> bool:
+        """As `handle`, for the one frame whose effects nothing is waited for: a `connect`. False where
+        it is another one, and nothing was done."""
+        if not isinstance(message, protocol.Connect):
+            return False
+        before = self.state
+        try:
+            self._perform_at_once(self._asked(message), message.id)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error, before, message)
+        return True
+
+    def _perform_at_once(self, asked: tuple[ConnectionEffect, ...], re: RequestId) -> None:
+        """What a `connect` asks for: a challenge, and the frame that brings it."""
+        for effect in asked:
+            match effect:
+                case effects.IssueChallenge(public_key=key):
+                    self.state, more = handle_event(self.state, self._issue_challenge(key))
+                    self._perform_at_once(more, re)
+                case effects.WebSocketEvent(frame=frame):
+                    self._outlet.reply(encode_server_frame(frame, re=re))
+                case _:
+                    raise AssertionError(f"a connect asks for {type(effect).__name__}")
 
     async def handle_effects(
         self, asked: tuple[ConnectionEffect, ...], message: ClientMessage
@@ -199,6 +215,22 @@ class Session:
         self._end(CLOSE_NOT_AUTHENTICATED, "session over")
 
     # Inside
+
+    def _asked(self, message: ClientMessage) -> tuple[ConnectionEffect, ...]:
+        """The effects that a frame asks for, once the chart has taken it."""
+        self._admit(message)
+        self.state, asked = handle_client_message(
+            self._adopted(message), message, self._services.world.now()
+        )
+        return asked
+
+    def _failed(self, error: Exception, before: ConnectionState, message: ClientMessage) -> None:
+        """A frame is refused, or could not be handled: say so, and nothing else has happened."""
+        if not isinstance(error, ChorusError):
+            log.error("a %s failed", message.type, exc_info=error)
+            error = ChorusError("Something went wrong on the server.")
+        self._restore(before, message)
+        self._refuse(error, message.id)
 
     def _end(self, code: int, reason: str) -> None:
         """The session is not this connection's any more."""
@@ -285,7 +317,7 @@ class Session:
     def _issue_challenge(self, public_key: PublicKey) -> ChallengeIssued:
         now = self._services.world.now()
         expires_at = now + timedelta(seconds=CHALLENGE_SECONDS)
-        nonce = signatures.new_nonce(self._services.world.secret)
+        nonce = self._sessions.nonces.new()
         statement = signatures.make_statement(
             host=self._place.host,
             public_url=self._place.origin,

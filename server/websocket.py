@@ -159,6 +159,7 @@ class _Socket:
         "_bucket",
         "_deadline",
         "_has_space",
+        "_is_new",
         "_outbox",
         "_reading",
         "_requests",
@@ -182,6 +183,8 @@ class _Socket:
         self._session: Session = begin_session(services.sessions, self, place)
         self._bucket = services.new_bucket()
         self._bad_frames = 0
+        self._is_new = True
+        """Whether no request has come yet."""
         self._requests: list[ClientMessage] = []
         """What waits for the worker, the oldest first; seldom more than one."""
         self._worker: asyncio.Task[None] | None = None
@@ -218,7 +221,7 @@ class _Socket:
 
     async def serve(self) -> None:
         """From `hello` to the end of the socket."""
-        loop = asyncio.get_running_loop()
+        loop = self._services.flusher.loop
         self._deadline = loop.call_later(INIT_SECONDS, self._demand_sign_in)
         try:
             # No time limit: a verdict that comes meanwhile makes it one.
@@ -272,8 +275,11 @@ class _Socket:
                 self.close(CLOSE_ABUSE, "too many bad frames")
         else:
             self._bad_frames = 0
+            is_first, self._is_new = self._is_new, False
             if wait is None:
-                await self._enqueue(request)
+                # A `connect` costs less than a task for it. Once: many in a row wait their turn.
+                if not (is_first and self._session.handle_at_once(request)):
+                    await self._enqueue(request)
                 return
             limited = RequestRefused(
                 ErrorCode.RATE_LIMITED, "Too many frames.", retry_after_ms=wait, retryable=True
