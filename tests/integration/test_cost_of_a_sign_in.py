@@ -1,0 +1,143 @@
+"""What a sign-in costs: tasks, calls to the system, reads and values; counted, and never timed."""
+
+import asyncio
+import json
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import RFC_4122, UUID
+
+import pytest
+
+from machines.connection import connection_machine
+from machines.handlers import new_connection
+from machines.models.events import ConnectRequested
+from machines.models.ids import ClientId, PublicKey
+from machines.models.journal import MachineTransition
+from machines.models.server_frames import HelloFrame
+from machines.runtime import Accepted
+from server.app import Services
+from server.frames import decode_server_frame, encode_server_frame
+from server.signatures import NONCES_AT_ONCE
+from server.web import serve_web
+from server.world import World, real_world
+from tests.faults.in_process import Caller, open_house
+from tests.integration.client import Identity, connected, signed_in
+
+PEOPLE = 5
+CROWD = 40
+
+
+@asynccontextmanager
+async def served(folder: Path, world: World) -> AsyncIterator[tuple[Services, str]]:
+    """The server in this process behind a real port, and its address."""
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(open_house(folder, world=world))
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        yield services, await stack.enter_async_context(serve_web(services, listening))
+
+
+async def test_a_sign_in_takes_one_task_besides_those_of_aiohttp(tmp_path: Path) -> None:
+    started: Counter[str] = Counter()
+
+    def noting(loop: asyncio.AbstractEventLoop, work: Any, **rest: Any) -> asyncio.Task[Any]:
+        started[getattr(work, "__qualname__", "")] += 1
+        return asyncio.Task(work, loop=loop, **rest)
+
+    async with served(tmp_path, real_world()) as (_, url), AsyncExitStack() as stack:
+        asyncio.get_running_loop().set_task_factory(noting)
+        for _ in range(PEOPLE):
+            await stack.enter_async_context(signed_in(url))
+        asyncio.get_running_loop().set_task_factory(None)
+    assert started["_Socket._work"] == PEOPLE, (
+        f"{PEOPLE} sign-ins started {dict(started)}: a first `connect` waits for nothing, so let it"
+        " be handled where it is read"
+    )
+
+
+async def test_many_sign_ins_share_their_calls_for_secrets(tmp_path: Path) -> None:
+    asked: list[int] = []
+    world = real_world()
+
+    def secret(size: int) -> bytes:
+        asked.append(size)
+        return world.secret(size)
+
+    async with open_house(tmp_path, world=replace(world, secret=secret)) as services:
+        people = [(Caller(services), Identity()) for _ in range(CROWD)]
+        challenges = [
+            await caller.get("connect", public_key=identity.public_key)
+            for caller, identity in people
+        ]
+        await asyncio.gather(
+            *(
+                caller.get("authenticate", signature=identity.sign(challenge["statement"]))
+                for (caller, identity), challenge in zip(people, challenges, strict=True)
+            )
+        )
+    assert len({challenge["nonce"] for challenge in challenges}) == CROWD
+    most = 1 + CROWD // NONCES_AT_ONCE + CROWD // 8
+    assert len(asked) <= most, f"{CROWD} sign-ins asked {len(asked)} times for random bytes"
+
+
+async def test_many_who_come_share_a_greeting_but_for_its_time(tmp_path: Path) -> None:
+    world, asked = real_world(), 0
+    start, seconds = world.now(), 0
+
+    def now() -> Any:
+        nonlocal seconds
+        seconds += 1
+        return start + timedelta(seconds=seconds)
+
+    # A clock of its own: the moment is another each time, and an epoch never gets old.
+    stopped = replace(world, now=now, monotonic=lambda: 0.0)
+    async with served(tmp_path, stopped) as (services, url), AsyncExitStack() as stack:
+        epoch = services.journal.epoch
+
+        async def counted() -> str:
+            nonlocal asked
+            asked += 1
+            return await epoch()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(services.journal, "epoch", counted)
+            clients = [await stack.enter_async_context(connected(url)) for _ in range(PEOPLE)]
+            greetings = [client.frames[0] for client in clients]
+    hellos = [decode_server_frame(json.dumps(each)) for each in greetings]
+    assert [json.loads(encode_server_frame(each)) for each in hellos] == greetings
+    times = [each.data.server_time for each in hellos if isinstance(each, HelloFrame)]
+    assert len(set(times)) == PEOPLE, "each is told the time at which they came"
+    assert asked == 1, f"{PEOPLE} greetings asked {asked} times for the epoch: remember it"
+
+
+def test_what_no_entry_tells_of_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = 0
+
+    def counted(**fields: Any) -> MachineTransition:
+        nonlocal built
+        built += 1
+        return MachineTransition(**fields)
+
+    monkeypatch.setattr("machines.runtime.MachineTransition", counted)
+    event = ConnectRequested(public_key=PublicKey("a key"))
+    outcome = connection_machine().fire(new_connection(ClientId("c")), event)
+    assert isinstance(outcome, Accepted)
+    assert built == 0, "a connection's events have no entry: let their transitions wait for readers"
+    (taken,) = outcome.transitions
+    assert (taken.instance, taken.event, taken.effects) == ("c", "connect", ("IssueChallenge",))
+
+
+def test_ids_are_random_uuids_each_given_once_on_any_thread() -> None:
+    new_id = real_world().new_id
+    with ThreadPoolExecutor(4) as threads:
+        given = list(threads.map(lambda _: new_id(), range(4_000)))
+    assert len(set(given)) == len(given)
+    for each in given[:500]:
+        parsed = UUID(each)
+        assert (str(parsed), parsed.version, parsed.variant) == (each, 4, RFC_4122)
