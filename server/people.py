@@ -24,8 +24,8 @@ from machines.models.journal import (
     creation_of,
     update_of,
 )
+from server.batcher import Batcher
 from server.rooms import MAX_RACES
-from server.together import Together
 from server.world import World
 from storage.journal import Journal, KnownPerson, ThreadPage
 
@@ -69,11 +69,11 @@ class People:
         self._session_hours = session_hours
         self._locks: WeakValueDictionary[PublicKey, asyncio.Lock] = WeakValueDictionary()
         """One writer at a time for each person's stream, or the many would starve."""
-        self._sign_ins: Together[PublicKey, SignedIn] = Together(
+        self._sign_ins: Batcher[PublicKey, SignedIn] = Batcher(
             self._sign_in_all, pause=SIGN_INS_PAUSE
         )
         """Never twice the same person in a group: each waits under their lock."""
-        self._arrivals: Together[PublicKey, ThreadPage] = Together(self._threads_of_all)
+        self._arrivals: Batcher[PublicKey, ThreadPage] = Batcher(self._threads_of_all)
 
     async def sign_in(self, public_key: PublicKey) -> SignedIn:
         """Begin a session for a key whose signature was checked. Raises JournalError."""

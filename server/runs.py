@@ -55,8 +55,8 @@ from machines.models.journal import RetryTimer, ThreadView
 from machines.models.outputs import Prior, StepEnum
 from machines.quoting import clipped, fair_limit
 from server.broadcast import Broadcast, Delta
+from server.delay_queue import DelayQueue
 from server.frames import DeltaEncoder
-from server.gathering import Gathering
 from server.llm import AttemptDelayed, AttemptFailed, LanguageModel
 from server.recollection import Recollection
 from server.rooms import Rooms
@@ -128,7 +128,7 @@ class Chorus:
         self._recollection = recollection
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
         self._streams: dict[RunId, _Stream] = {}
-        self._gathering = Gathering(GATHER_SECONDS, self._flush)
+        self._due = DelayQueue(GATHER_SECONDS, self._flush)
         self._closing = asyncio.Event()
 
     def run(self, effect: RunEffect) -> None:
@@ -368,7 +368,7 @@ class Chorus:
 
     def _gather(self, stream: _Stream, text: str) -> None:
         if not stream.gathered:
-            self._gathering.add(stream)
+            self._due.add(stream)
         stream.gathered.append(text)
 
     def _flush(self, stream: _Stream) -> None:

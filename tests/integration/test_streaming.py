@@ -13,7 +13,7 @@ import pytest
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.outputs import StepEnum
 from server.broadcast import Delta
-from server.gathering import TOGETHER_SECONDS, Gathering
+from server.delay_queue import COMPANY_SECONDS, DelayQueue
 from server.patience import Patience
 from server.runs import GATHER_SECONDS
 from tests.faults.follower import house_before
@@ -71,7 +71,7 @@ async def test_a_stream_is_a_frame_for_each_window_encoded_once_for_all_follower
         began = loop.time()
         await caller.get("submit_prompt", thread_id=thread_id, prompt="Stream.")
         completed = await caller.line.until(is_completed_action, "the end of action")
-        windows = (loop.time() - began) / (GATHER_SECONDS - TOGETHER_SECONDS)
+        windows = (loop.time() - began) / (GATHER_SECONDS - COMPANY_SECONDS)
         await caller.line.until(is_finished, "the end of the run")
 
     first, *others = listeners
@@ -121,22 +121,22 @@ async def test_all_that_wait_equally_long_share_a_timer(monkeypatch: pytest.Monk
             done.set()
 
     loop.set_exception_handler(lambda *_: None)
-    gathering: Gathering[int] = Gathering(0.02, give)
+    queue: DelayQueue[int] = DelayQueue(0.02, give)
     timers = counted(monkeypatch, "call_at")
     added = loop.time()
     for thing in range(100):
-        gathering.add(thing)
+        queue.add(thing)
     assert len(timers) == 1
     async with asyncio.timeout(10):
         await done.wait()
     done.clear()
-    gathering.add(99)
+    queue.add(99)
     async with asyncio.timeout(10):
         await done.wait()
     monkeypatch.undo()
     assert [thing for thing, _ in given] == [*range(100), 99]
     # A loop's clock may go by milliseconds.
-    least = 0.02 - TOGETHER_SECONDS - 0.001
+    least = 0.02 - COMPANY_SECONDS - 0.001
     assert min(at for _, at in given) >= added + least, "nothing is given long before its time"
 
 

@@ -1,4 +1,4 @@
-"""What many ask at once is answered at once: `server.together`, and the sign-ins that stand on it."""
+"""What many ask at once is answered at once: `server.batcher`, and the sign-ins that stand on it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from machines.models.errors import JournalError
-from server.together import MAX_GROUP, Together
+from server.batcher import MAX_GROUP, Batcher
 from tests.faults.in_process import Caller, open_house
 from tests.integration.client import Identity
 
@@ -34,13 +34,13 @@ class Answers:
 
 async def test_who_comes_alone_is_answered_alone() -> None:
     answers = Answers()
-    assert await Together(answers.answer).ask(1) == 2
+    assert await Batcher(answers.answer).ask(1) == 2
     assert answers.groups == [[1]]
 
 
 async def test_who_comes_while_one_group_is_answered_is_in_the_next() -> None:
     answers = Answers()
-    together = Together(answers.answer)
+    together = Batcher(answers.answer)
     answers.gate.clear()
     first = asyncio.create_task(together.ask(1))
     await answers.asked.wait()
@@ -53,7 +53,7 @@ async def test_who_comes_while_one_group_is_answered_is_in_the_next() -> None:
 
 async def test_who_keeps_coming_one_by_one_is_gathered_once_a_group_was_served() -> None:
     answers = Answers()
-    together = Together(answers.answer, pause=0.5)
+    together = Batcher(answers.answer, pause=0.5)
     assert await together.ask(1) == 2, "who comes alone is served at once"
     others = []
     for key in (2, 3, 4):
@@ -66,7 +66,7 @@ async def test_who_keeps_coming_one_by_one_is_gathered_once_a_group_was_served()
 
 async def test_a_group_has_a_bound() -> None:
     answers = Answers()
-    together = Together(answers.answer)
+    together = Batcher(answers.answer)
     keys = range(1_000, 1_000 + MAX_GROUP + 1)
     assert await asyncio.gather(*map(together.ask, keys)) == [2 * key for key in keys]
     assert [len(group) for group in answers.groups] == [MAX_GROUP, 1]
@@ -74,7 +74,7 @@ async def test_a_group_has_a_bound() -> None:
 
 async def test_what_fails_fails_for_its_group_alone_and_with_an_error_for_each() -> None:
     answers = Answers()
-    together = Together(answers.answer)
+    together = Batcher(answers.answer)
     failed = await asyncio.gather(*map(together.ask, (12, 13)), return_exceptions=True)
     assert [type(each) for each in failed] == [JournalError, JournalError]
     assert failed[0] is not failed[1]
@@ -83,7 +83,7 @@ async def test_what_fails_fails_for_its_group_alone_and_with_an_error_for_each()
 
 async def test_who_goes_away_takes_nobody_along() -> None:
     answers = Answers()
-    together = Together(answers.answer)
+    together = Batcher(answers.answer)
     answers.gate.clear()
     going, staying = (asyncio.create_task(together.ask(key)) for key in (1, 2))
     await answers.asked.wait()
@@ -96,7 +96,7 @@ async def test_who_goes_away_takes_nobody_along() -> None:
 
 async def test_who_went_away_may_come_back_while_others_wait() -> None:
     answers = Answers()
-    together = Together(answers.answer)
+    together = Batcher(answers.answer)
     answers.gate.clear()
     first = asyncio.create_task(together.ask(1))
     await answers.asked.wait()
@@ -116,7 +116,7 @@ async def test_a_fault_that_lasts_is_that_of_one_alone() -> None:
             raise JournalError("The journal holds a damaged value.", retryable=False)
         return [2 * key for key in keys]
 
-    together = Together(answer)
+    together = Batcher(answer)
     found = await asyncio.gather(*map(together.ask, (12, 13, 14)), return_exceptions=True)
     assert found[0] == 24
     assert isinstance(found[1], JournalError)

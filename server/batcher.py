@@ -20,7 +20,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Together(Generic[K, V]):
+class Batcher(Generic[K, V]):
     """Answers keys in groups, one group after the other.
 
     Args:

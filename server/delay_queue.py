@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-TOGETHER_SECONDS: Final = 0.005
+COMPANY_SECONDS: Final = 0.005
 """How much sooner a thing may be given, for the company of one that is due."""
 
 T = TypeVar("T")
 
 
-class Gathering(Generic[T]):
+class DelayQueue(Generic[T]):
     """Gives each thing to `due`, `seconds` after it was added or a little sooner."""
 
     def __init__(self, seconds: float, due: Callable[[T], None]) -> None:
@@ -36,7 +36,7 @@ class Gathering(Generic[T]):
             self._loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
-        soon = self._loop.time() + TOGETHER_SECONDS
+        soon = self._loop.time() + COMPANY_SECONDS
         try:
             while self._waiting and self._waiting[0][0] <= soon:
                 self._give(self._waiting.popleft()[1])
