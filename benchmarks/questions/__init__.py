@@ -6,6 +6,7 @@ from benchmarks.figures import Question
 from benchmarks.questions import (
     connections,
     fanout,
+    growth,
     load,
     search,
     start,
@@ -21,6 +22,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     *connections.QUESTIONS,
     *fanout.QUESTIONS,
     *search.QUESTIONS,
+    *growth.QUESTIONS,
     *load.QUESTIONS,
     *start.QUESTIONS,
 )

@@ -14,13 +14,15 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, event
 
-from machines.models.domain import Thread, Visibility
+from machines.models.domain import MessageStatus, Thread, Visibility
 from machines.models.ids import thread_stream, user_stream
+from machines.models.journal import IndexMessage
 from storage.sql_journal import JOURNAL_FILE, SqlJournal
 from tests.integration.journal_values import (
     ANN,
     BEN,
     CAY,
+    NOW,
     batch,
     entry,
     finished,
@@ -41,6 +43,7 @@ MESSAGES: Final = 5
 
 ASKED: Final = thread("asked about", ANN)
 PROMPT: Final = message(ASKED, MESSAGES - 1)
+STREAM: Final = thread_stream(ASKED.id)
 
 Read = Callable[[SqlJournal], Awaitable[Any]]
 
@@ -142,3 +145,55 @@ async def test_what_is_asked_of_the_journal_costs_the_same_among_many_threads(
         f"{grown}: a query reads rows that it was not asked for; let an index answer it "
         "(`storage.schema`)"
     )
+
+
+SHORT: Final = 20
+LONG: Final = 400
+SOME: Final = 10
+"""Of what is asked for: fewer than the short thread has."""
+
+
+async def costs_in_a_thread_of(length: int, folder: Path, steps: Steps) -> dict[str, int]:
+    """Steps of what happens in a thread that has so many messages, the last of which waits."""
+    journal = SqlJournal(folder / str(length) / JOURNAL_FILE)
+    await journal.open()
+    try:
+        messages = [message(ASKED, index) for index in range(length - 1)]
+        waits = message(ASKED, length - 1, status=MessageStatus.PENDING)
+        await journal.commit(opening(ASKED, *messages, waits))
+        head = await journal.head(STREAM)
+        reads: dict[str, Read] = {
+            "the thread as decisions see it": lambda journal: journal.thread_view(ASKED.id),
+            "its newest page": lambda journal: journal.snapshot(
+                ASKED.id, limit=SOME, before_index=None
+            ),
+            "what a prompt quotes": lambda journal: journal.recent_messages(
+                ASKED.id, before_index=length, limit=SOME
+            ),
+            "its newest entries": lambda journal: journal.entries(
+                STREAM, after_seq=head - SOME, limit=SOME
+            ),
+            "what waits for the memory of it": lambda journal: journal.first_queued([ASKED.id]),
+        }
+        costs = {what: await cost(journal, read, steps) for what, read in reads.items()}
+        task = IndexMessage(thread_id=ASKED.id, message_id=waits.id)
+        approved = waits.transition_to(NOW, status=MessageStatus.APPROVED)
+        steps.taken = 0
+        await journal.commit(batch(head, entry(STREAM, approved), memory=(task,)))
+        return {**costs, "a deciding vote": steps.taken}
+    finally:
+        await journal.close()
+
+
+async def test_what_happens_in_a_thread_costs_the_same_however_long_it_is(
+    tmp_path: Path, steps: Steps
+) -> None:
+    in_short = await costs_in_a_thread_of(SHORT, tmp_path, steps)
+    in_long = await costs_in_a_thread_of(LONG, tmp_path, steps)
+    assert all(in_short.values()), "no step was counted: does the journal still use SQLite?"
+    grown = {
+        what: f"{in_short[what]} steps in a thread of {SHORT} messages, {taken} in one of {LONG}"
+        for what, taken in in_long.items()
+        if taken > in_short[what] + EDGE
+    }
+    assert not grown, f"{grown}: a statement looks through the thread (`storage.schema`)"
