@@ -165,7 +165,7 @@ def outcome(question: Question, target: Target, rounds: Sequence[Round]) -> Outc
 
 def _ratio(ours: float, theirs: float) -> float:
     # What noise made of a growth that is too small to be seen must not pass for a proof.
-    return ours / theirs if theirs > 0 else math.inf
+    return ours / theirs if ours > 0 and theirs > 0 else math.inf
 
 
 def _value(question: Question, target: Target, told: Round, name: str) -> float:

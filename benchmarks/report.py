@@ -127,7 +127,7 @@ def _section(question: Question, asked: Asked) -> Iterator[str]:
         )
         yield f"| {each.target.sentence} | {measured} | {'yes' if each.reached else '**no**'} |"
     yield ""
-    if not all(each.reached for each in found):
+    if question.in_the_way and not all(each.reached for each in found):
         yield f"What stands in the way: {question.in_the_way}"
         yield ""
     yield f"![{question.title}](results/{question.name}.png)"

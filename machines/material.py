@@ -8,7 +8,8 @@ A run quotes the same texts in every step, and only ever more of them: priors an
 behind those that are there. So each part is made once and kept for the steps that follow, with
 `SLOT` for the nonce where every request has another. A part is found again by the values that it
 was made of, all of them, so that no run is ever given what is another's; and of each kind only the
-latest are kept (`OPENINGS_KEPT`, `ACCOUNTS_KEPT`). What is kept no more is made again, to the same text.
+latest are kept (`OPENINGS_KEPT`, `ACCOUNTS_KEPT`). What is kept no more is made again, to the same
+text.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sized
@@ -43,7 +44,8 @@ and 16 messages of the greatest length, they keep 80 million characters alive.""
 ACCOUNTS_KEPT: Final = 2 * OPENINGS_KEPT
 """Steps whose priors and records are kept: a run needs that of its newest step, to make the next one
 of it. Some 2 MB of usual ones. The shares bound what each holds of its own, 20 million characters
-for all of them, and each keeps its run's records and priors alive."""
+for all of them; and each keeps its run's records and priors alive, some 50 million more at the very
+worst."""
 
 _LEAST_WORTH_QUOTING: Final = 200
 """Characters: a message of the thread that would be clipped to less is left out."""

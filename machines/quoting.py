@@ -5,7 +5,7 @@ neither end its own tag nor begin another one: every `<` of it is written `&lt;`
 second bolt: ids that it is derived from are made after the text was written, so its author could
 not have known it. What is written here can be read back here (`quotations`), to the letter.
 
-Pure functions of strings. Which text stands in which prompt is the matter of `machines.prompts`.
+Pure functions of strings. Which text stands in which prompt is the matter of `machines.material`.
 """
 
 import hashlib

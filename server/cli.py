@@ -245,7 +245,8 @@ def verify(
         bool,
         typer.Option(
             "--restored",
-            help="The folder was put back from a backup: let clients read anew what they remember.",
+            help="The folder was put back from a backup: end its sessions, and let clients read"
+            " anew what they remember.",
         ),
     ] = False,
     data: _Data = None,

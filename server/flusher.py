@@ -54,6 +54,7 @@ class Flusher:
         """So much was given to a transport."""
         self._frames += frames
         self._bytes += size
+        self._arrange_end()
 
     def _arrange_end(self) -> None:
         if not self._ends:
@@ -62,12 +63,14 @@ class Flusher:
 
     def _end(self) -> None:
         due, self._due = self._due, []
-        for flush in due:
-            flush()
-        # A text may be large; what this tick's frames said is not kept for the next.
-        self._text, self._frame = None, b""
-        self.tick += 1
-        self._ends = False
+        try:
+            for flush in due:
+                flush()
+        finally:
+            # A text may be large; what this tick's frames said is not kept for the next.
+            self._text, self._frame = None, b""
+            self.tick += 1
+            self._ends = False
         if self._on_written is not None and self._frames:
             self._on_written(self._frames, self._bytes)
             self._frames = self._bytes = 0

@@ -7,6 +7,7 @@ repairing twice changes nothing more. Runs offline: the data folder is held whil
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from machines.message import approval_timer
 from machines.models.chorus import Health
@@ -18,7 +19,7 @@ from machines.models.consistency import (
 )
 from machines.models.domain import Message, Thread
 from machines.models.errors import ChorusError
-from machines.models.ids import PointId, RunId
+from machines.models.ids import PointId, RunId, TimerId
 from machines.models.journal import (
     ApprovalTimer,
     Batch,
@@ -34,7 +35,7 @@ from machines.models.storage import (
     message_point_id,
 )
 from machines.replay import replay_run, written_by_this_chart
-from server.people import session_end
+from server.people import People, session_end
 from server.recollection import Recollection
 from server.settings import Settings
 from server.stores import Stores, open_stores
@@ -61,7 +62,8 @@ async def verify(
 
     Args:
         restored: The folder was put back from a backup: name the store anew, since what clients
-            saw after the backup was made is gone, and other entries will take those numbers.
+            saw after the backup was made is gone, and other entries will take those numbers; and end
+            every session, since those that were signed out meanwhile came back too.
 
     Raises:
         ChorusError: a store cannot be opened, or not be read at all.
@@ -74,9 +76,36 @@ async def verify(
             await stores.journal.new_epoch(world.new_id())
             say("The store has a new epoch: clients read anew what they remember of it.")
         left = await _verify_journal(stores.journal, repair=repair, say=say)
+        if restored and left:
+            say("Its sessions were not ended: they may be damaged too.")
+        elif restored:
+            await _end_sessions(stores.journal, world)
+            say("Its sessions are ended: people sign in again with their keys.")
         left += await _verify_runs(stores.journal, say)
         left += await _verify_memory(stores, repair=repair, say=say)
         return left
+
+
+_AT_ONCE: Final = 200
+"""Sessions that are ended together."""
+
+
+class _NoServer:
+    """Timers of a server that does not run: their rows are all there is of them."""
+
+    def set(self, rows: tuple[TimerRow, ...]) -> None:
+        """Nothing to set."""
+
+    def cancel(self, timer_ids: tuple[TimerId, ...]) -> None:
+        """Nothing to cancel."""
+
+
+async def _end_sessions(journal: Journal, world: World) -> None:
+    """End every session; those of many are written with few commits."""
+    people = People(journal, world, _NoServer(), session_hours=0.0)
+    hashes = await journal.sessions()
+    for some in (hashes[begin : begin + _AT_ONCE] for begin in range(0, len(hashes), _AT_ONCE)):
+        await asyncio.gather(*map(people.end_session, some))
 
 
 async def _verify_file(settings: Settings, world: World, *, repair: bool, say: Say) -> int:
@@ -157,11 +186,12 @@ async def _verify_runs(journal: Journal, say: Say) -> int:
             continue
         try:
             replayed = replay_run(run_id, entries)
+            kept = await journal.run(run_id)
         except ChorusError as error:
             problems += 1
             say(f"run {run_id}: {error.message}")
             continue
-        if replayed != await journal.run(run_id):
+        if replayed != kept:
             problems += 1
             say(f"run {run_id}: its snapshot is not what its entries give")
     return problems

@@ -204,9 +204,9 @@ class Recollection:
         for task in tasks:
             assert isinstance(task.task, IndexMessage)  # noqa: S101 - grouped by kind
             message = await self._journal.message(task.task.message_id)
-            view = await self._journal.thread_view(task.thread_id)
-            if message is not None and view is not None:
-                found.append((message, view.thread, task.seq))
+            thread = await self._journal.thread(task.thread_id)
+            if message is not None and thread is not None:
+                found.append((message, thread, task.seq))
         vectors = await self.vectors_of([message for message, _, _ in found])
         return [
             self.message_point(message, thread, seq, vectors[message.id])

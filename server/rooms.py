@@ -79,12 +79,12 @@ class _Doubt:
 
     def is_cleared_by(self, entry: JournalEntry) -> bool:
         """Whether this is the batch's first entry in its thread; then all of it is durable."""
-        for draft in self.batch.entries:
-            if draft.stream == entry.stream:
+        for own in self.batch.entries:
+            if own.stream == entry.stream:
                 return (
-                    entry.seq == self.batch.expected[draft.stream] + 1
-                    and (entry.type, entry.kind, entry.at) == (draft.type, draft.kind, draft.at)
-                    and (entry.by, entry.request_id) == (draft.by, draft.request_id)
+                    (entry.seq, entry.type, entry.kind) == (own.seq, own.type, own.kind)
+                    and (entry.at, entry.by) == (own.at, own.by)
+                    and entry.request_id == own.request_id
                 )
         return False
 

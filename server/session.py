@@ -131,7 +131,7 @@ class Session:
             self._close(CLOSE_SIGNED_OUT, "closed")
 
     def handle_at_once(self, message: ClientMessage) -> bool:
-        """As `handle`, for the one frame whose effects nothing is waited for: a `connect`. False where
+        """As `handle`, for the one frame whose effects wait for nothing: a `connect`. False where
         it is another one, and nothing was done."""
         if not isinstance(message, protocol.Connect):
             return False

@@ -14,7 +14,6 @@ library's build options, so the three rules stand here too (RFC 8032, 5.1.7; lib
   signature out of a first.
 """
 
-import base64
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -28,7 +27,6 @@ from machines.models.keys import decode_public_key, decode_signature
 
 NONCE_BYTES: Final = 16
 NONCES_AT_ONCE: Final = 64
-TOKEN_BYTES: Final = 32
 
 STATEMENT_VERSION: Final = 1
 
@@ -123,11 +121,6 @@ class Nonces:
                 drawn[at : at + NONCE_BYTES].hex() for at in range(0, len(drawn), NONCE_BYTES)
             ]
         return self._drawn.pop()
-
-
-def new_token(secret: Callable[[int], bytes]) -> str:
-    """A session token of 43 characters that stand in any URL, out of `World.secret`."""
-    return base64.urlsafe_b64encode(secret(TOKEN_BYTES)).rstrip(b"=").decode()
 
 
 def hash_token(token: str) -> str:

@@ -20,9 +20,7 @@ from server.broadcast import Delta
 from server.flusher import Flusher
 from server.frames import FrameError, decode_client_frame, encode_server_frame, error_frame
 from server.limits import TokenBucket
-from server.outbox import (
-    Outbox,
-)
+from server.outbox import Outbox
 from server.outlet import Place
 from server.session import Session, begin_session
 from server.sessions import Sessions

@@ -90,7 +90,7 @@ def rows_of(batch: Batch) -> BatchRows:
     Raises:
         JournalError: the batch contradicts itself, or holds what cannot be stored.
     """
-    heads = heads_after(batch.entries)
+    heads = _heads_after(batch.entries)
     reply = _with_seq(batch.reply, heads)
     try:
         return BatchRows(
@@ -107,7 +107,7 @@ def rows_of(batch: Batch) -> BatchRows:
         raise _unfit(type(error).__name__) from error
 
 
-def heads_after(entries: Iterable[JournalEntry]) -> dict[StreamId, int]:
+def _heads_after(entries: Iterable[JournalEntry]) -> dict[StreamId, int]:
     """The number of the last entry in each stream. Raises JournalError where they leave a gap."""
     heads: dict[StreamId, int] = {}
     for entry in entries:

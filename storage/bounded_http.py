@@ -3,7 +3,8 @@
 A timeout of httpx bounds each silence, and starts anew with each byte: a server that sends one now and
 then would hold a request, and the one thread that makes them, for ever. Here each wait on the
 network is cut to what is left for the whole request, from the first connect to the last byte of the
-answer. Imported by whoever connects: httpx is heavy.
+answer. Looking up a name is the system's to bound, each address of a name may take all that is left,
+and so may TLS within TLS, which an https proxy makes of an https server. Imported by whoever connects: httpx is heavy.
 """
 
 import math
@@ -16,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 import httpx
 
-_SLICE: Final = 65_536
+_SLICE: Final = 16_384
 """Bytes that are handed to the network at once; what is left is looked at before each."""
 
 
@@ -92,11 +93,13 @@ class BoundedTransport(httpx.BaseTransport):
 
 def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
     """The proxy that the environment names for an address (`HTTPS_PROXY`, `NO_PROXY` and so on)."""
-    if proxy_bypass(url.host):
+    if proxy_bypass(url.netloc.decode()):
         return None
     named = getproxies()
     proxy = named.get(url.scheme) or named.get("all")
-    return httpx.Proxy(proxy) if proxy else None
+    if not proxy:
+        return None
+    return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
 
 
 class _Deadline:

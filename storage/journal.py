@@ -181,7 +181,8 @@ class Journal(Protocol):
     async def run(self, run_id: RunId) -> ChorusState | None: ...
 
     async def live_runs(self) -> tuple[ChorusState, ...]:
-        """Every run of every thread that is not final; for recovery after a start."""
+        """Every run of every thread that is not final, without what it gathered: messages, steps and
+        priors are those of `run` and `thread_view`. One damaged run does not hide the others."""
 
     async def user(self, public_key: PublicKey) -> User | None: ...
 
@@ -192,6 +193,9 @@ class Journal(Protocol):
         """The names of those who gave themselves one."""
 
     async def session(self, token_hash: str) -> Session | None: ...
+
+    async def sessions(self) -> tuple[str, ...]:
+        """The token hashes of all sessions."""
 
     async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:
         """Remember which thread a session follows; a convenience, lost without harm."""

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from machines.models.chorus import ChorusState
-from machines.models.domain import Message, MessageStatus, Session, Thread, User
+from machines.models.domain import Deleted, Message, MessageStatus, Session, Thread, User
 from machines.models.errors import JournalError
 from machines.models.journal import (
     ApprovalTimer,
@@ -185,6 +185,7 @@ def _replay(
     """Fill `scratch` from the entries; returns what they have lost, and what else is wrong there."""
     appender = BatchAppender(scratch.dialect.name)
     heads: dict[str, int] = {}
+    versions: dict[str, int] = {}
     damage: list[Finding] = []
     stale: list[Finding] = []
     for part in connection.execute(_ENTRIES).mappings().partitions(CHUNK):
@@ -200,6 +201,7 @@ def _replay(
                 damage.append(Finding(f"The {error}. {_WAY_OUT}"))
                 continue
             readable.append(entry)
+            damage += _run_gaps(versions, entry)
             columns = entry_columns(entry)
             if any(row[name] != value for name, value in columns.items()):
                 stale.append(
@@ -232,6 +234,16 @@ def _gap(stream: str, last: int, seq: int) -> Iterator[Finding]:
             f"The stream {stream} has entry {seq} after entry {last}: entries are missing or out of "
             f"order. {_WAY_OUT}"
         )
+
+
+def _run_gaps(versions: dict[str, int], entry: JournalEntry) -> Iterator[Finding]:
+    """A run is put together of its entries, so they must tell of each of its versions."""
+    for change in entry.changes:
+        if change.kind == "run" and not isinstance(change, Deleted):
+            wanted = versions.get(change.id, 0) + 1
+            if change.version != wanted:
+                yield Finding(f"The run {change.id} lacks its version {wanted}. {_WAY_OUT}")
+            versions[change.id] = change.version
 
 
 # --- Snapshots against the replay ---------------------------------------------------------------

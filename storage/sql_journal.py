@@ -1,9 +1,9 @@
 """The journal on an SQL database: SQLite in one file by default, a database server by URL.
 
 The adapter of `storage.journal.Journal`. It only puts the parts together: `sql_append` writes a
-batch, `sql_queries`, `sql_people` and `sql_runs` read, `sql_beside` and `sql_memory` serve the rows beside the journal,
-`sql_writer` makes many writes one durable commit on its thread, and `sql_reader` runs reads on
-theirs. The event loop waits for futures, never for a disk.
+batch, `sql_queries`, `sql_people` and `sql_runs` read, `sql_beside` and `sql_memory` serve the rows
+beside the journal, `sql_writer` makes many writes one durable commit on its thread, and `sql_reader`
+runs reads on theirs. The event loop waits for futures, never for a disk.
 
     journal = SqlJournal(data / JOURNAL_FILE)
     await journal.open()
@@ -235,6 +235,9 @@ class SqlJournal:
 
     async def session(self, token_hash: str) -> Session | None:
         return await self._read(sql_queries.session, token_hash)
+
+    async def sessions(self) -> tuple[str, ...]:
+        return await self._read(sql_queries.session_hashes)
 
     async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:
         await self._write(sql_beside.touch_session, token_hash, thread_id)

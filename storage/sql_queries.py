@@ -1,7 +1,7 @@
 """What the journal is asked: one function for each question, on a connection that sees one moment.
 
 Reads only. No query's cost grows with the length of a thread: each is answered by an index and ends
-at its limit. Statements are built once; SQLAlchemy caches their compiled form.
+at its limit, or with the entries of the thread's live runs, which are bounded. Statements are built once; SQLAlchemy caches their compiled form.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -257,6 +257,10 @@ def names(connection: Connection, public_keys: Collection[PublicKey]) -> dict[Pu
 def session(connection: Connection, token_hash: str) -> Session | None:
     row = connection.execute(_SESSION, {"token": token_hash}).one_or_none()
     return None if row is None else session_of_row(row.body, row.followed)
+
+
+def session_hashes(connection: Connection) -> tuple[str, ...]:
+    return tuple(connection.scalars(select(sessions.c.id).order_by(sessions.c.id)))
 
 
 # --- The journal itself -------------------------------------------------------------------------

@@ -33,15 +33,14 @@ _ENTRIES_OF_RUN = _ENTRIES.where(entries.c.run_id == bindparam("of_run")).order_
 _LIVE = _ROWS.where(runs.c.live.is_(sql_true())).order_by(
     runs.c.thread_id, runs.c.created_seq, runs.c.id
 )
-_LIVE_ENTRIES = (
-    _ENTRIES.join(runs, runs.c.id == entries.c.run_id)
-    .where(runs.c.live.is_(sql_true()))
-    .order_by(runs.c.thread_id, runs.c.created_seq, runs.c.id, entries.c.position)
-)
-
 _IN_THREAD = runs.c.thread_id == bindparam("of_thread")
 _LIVE_OF_THREAD = _LIVE.where(_IN_THREAD)
-_LIVE_ENTRIES_OF_THREAD = _LIVE_ENTRIES.where(_IN_THREAD)
+_LIVE_ENTRIES_OF_THREAD = (
+    _ENTRIES.join(runs, runs.c.id == entries.c.run_id)
+    .where(runs.c.live.is_(sql_true()))
+    .where(_IN_THREAD)
+    .order_by(runs.c.thread_id, runs.c.created_seq, runs.c.id, entries.c.position)
+)
 
 
 def run(connection: Connection, run_id: RunId) -> ChorusState | None:
@@ -50,8 +49,10 @@ def run(connection: Connection, run_id: RunId) -> ChorusState | None:
 
 
 def live_runs(connection: Connection) -> tuple[ChorusState, ...]:
-    """The runs of all threads that are not final, those of one thread in the order of requests."""
-    return tuple(_runs(connection, _LIVE, _LIVE_ENTRIES, {}))
+    """The runs of all threads that are not final, those of one thread in the order of requests;
+    without what they gathered."""
+    rows = connection.execute(_LIVE)
+    return tuple(ChorusState.model_validate_json(row.body) for row in rows)
 
 
 def live_runs_of(connection: Connection, thread_id: ThreadId) -> tuple[ChorusState, ...]:

@@ -48,7 +48,7 @@ HELLO: Final = _frame(
         "limits": {
             "max_frame_bytes": 65536,
             "max_prompt_chars": 32000,
-            "max_name_chars": 100,
+            "max_name_chars": 80,
             "prompts_per_minute": 0,
             "frames_per_second": 0,
         },

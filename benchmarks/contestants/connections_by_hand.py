@@ -1,11 +1,12 @@
-"""A sign-in by hand on bare aiohttp: the least that a server does which means it.
+"""A sign-in by hand on bare aiohttp: what it is to mean it, plainly written.
 
-As `connections_bare`, and beyond it what nobody can leave out: the two frames of the client are
+As `connections_bare`, and beyond it what a server that means it does: the two frames of the client are
 decoded, the challenge holds the person's key and a fresh nonce, libsodium checks the signature over
 the statement that was sent, and a row for the person and one for the session, with its token hashed,
 are durable in SQLite (WAL, `synchronous=FULL`) before `init` is sent. Those who come while a commit is
 under way share the next one. Nothing else: no limits, no rights, no machine, no journal, no timers,
-no list of threads, no check of what a frame's fields hold, no metrics, and no way out but the socket's.
+no list of threads, no check of what a frame's fields hold, no metrics, and no way out but the socket's;
+and none of the care for speed that could be taken: it is what one writes first.
 
     python -m benchmarks.contestants.connections_by_hand 1000     the contestant
     python -m benchmarks.contestants.connections_by_hand serve    its server

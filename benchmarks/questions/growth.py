@@ -22,8 +22,8 @@ GROWTH = Question(
         "One public thread of so many approved messages, served by `chorus serve` from a journal on"
         " disk, over websockets. A co-author opens it 200 times and gets the newest fifty messages"
         " (ten of ten); the other rejects sixty messages of a stranger; then fifteen prompts are"
-        " asked, each a run of the offline responder until its answer, followed live. What counts is"
-        " the CPU of the server for one of each. The memory is away, since how its search grows is"
+        " asked, each a run of the offline responder until its answer, followed live. Five of each"
+        " come first and do not count. What counts is the CPU of the server for one of each. The memory is away, since how its search grows is"
         " asked above: experience says so, and the run goes on."
     ),
     figures=tuple(Figure(key, f"CPU of {label}", "ms") for key, label in _COSTS),

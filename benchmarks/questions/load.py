@@ -12,7 +12,11 @@ _TIMES: Final = 1.5
 """What a thread may take among the most of them, of what it takes among fewer: the same, if what
 it costs does not depend on the others, and some noise."""
 
-_GROWING: Final = (("ready", "ready"), ("cpu", "CPU until ready"), ("memory", "memory"))
+_WHOLE: Final = (("ready", "ready"), ("cpu", "CPU until ready"))
+"""What is there at some moment of a start. Unfinished runs are taken up beside the opening of the
+memory, which takes longer among many threads: so more of the runs' work comes before that moment."""
+_GROWING: Final = (("recovered", "until the last run has finished"), ("memory", "memory"))
+"""What a start comes to as a whole."""
 
 LOAD = Question(
     name="load",
@@ -42,6 +46,16 @@ LOAD = Question(
         ),
     ),
     targets=(
+        *(
+            Target(
+                sentence=f"{what}: {_MOST} take at most ten times what {_MANY} take",
+                figure=figure,
+                ours=_MOST,
+                against=(_MANY,),
+                at_most=10,
+            )
+            for figure, what in _WHOLE
+        ),
         *(
             Target(
                 sentence=f"{what}: each of {_MOST} adds at most {_TIMES:g} times what each of {_MANY} does",

@@ -20,9 +20,7 @@ from typing import Final
 from aiohttp import WSMsgType, web
 
 from server.flusher import Flusher
-from server.outbox import (
-    Outbox,
-)
+from server.outbox import Outbox
 from server.websocket import new_websocket
 from tests.faults.campaign import Campaign, scenario
 

@@ -135,3 +135,18 @@ async def test_a_memory_that_drips_is_away_and_is_used_again_when_it_is_well() -
         qdrant.failing = None
         assert isinstance(await client.execute(search), Success)
         await client.close()
+
+
+def test_a_proxy_is_named_with_or_without_its_scheme_and_passed_by_for_what_needs_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outside, inside = httpx.URL("https://qdrant.example:6333"), httpx.URL("https://near:6333")
+    monkeypatch.setenv("no_proxy", "near:6333")
+    for named in ("proxy.example:3128", "http://proxy.example:3128"):
+        monkeypatch.setenv("https_proxy", named)
+        proxy = proxy_for(outside)
+        assert proxy is not None
+        assert proxy.url == httpx.URL("http://proxy.example:3128")
+        assert proxy_for(inside) is None
+    monkeypatch.delenv("https_proxy")
+    assert proxy_for(outside) is None

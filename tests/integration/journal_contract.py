@@ -258,7 +258,8 @@ class JournalContract:
         later = running.model_copy(update={"version": 3, "attempt": 2})
         await journal.commit(batch(5, run_entry(later, "recovering", later)))
         assert await journal.run(queued.id) == later
-        assert await journal.live_runs() == (later,)
+        bare = later.model_copy(update={"messages": ()})
+        assert await journal.live_runs() == (bare,), "what a run gathered is not read of them all"
         assert await journal.run(RunId(NOBODY)) is None
 
     async def test_live_runs_are_those_of_all_threads(self, journal: Journal) -> None:

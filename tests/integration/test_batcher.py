@@ -40,11 +40,11 @@ async def test_who_comes_alone_is_answered_alone() -> None:
 
 async def test_who_comes_while_one_group_is_answered_is_in_the_next() -> None:
     answers = Answers()
-    together = Batcher(answers.answer)
+    batcher = Batcher(answers.answer)
     answers.gate.clear()
-    first = asyncio.create_task(together.ask(1))
+    first = asyncio.create_task(batcher.ask(1))
     await answers.asked.wait()
-    others = [asyncio.create_task(together.ask(key)) for key in (2, 3, 4)]
+    others = [asyncio.create_task(batcher.ask(key)) for key in (2, 3, 4)]
     await asyncio.sleep(0)
     answers.gate.set()
     assert await asyncio.gather(first, *others) == [2, 4, 6, 8]
@@ -53,11 +53,11 @@ async def test_who_comes_while_one_group_is_answered_is_in_the_next() -> None:
 
 async def test_who_keeps_coming_one_by_one_is_gathered_once_a_group_was_served() -> None:
     answers = Answers()
-    together = Batcher(answers.answer, pause=0.5)
-    assert await together.ask(1) == 2, "who comes alone is served at once"
+    batcher = Batcher(answers.answer, pause=0.5)
+    assert await batcher.ask(1) == 2, "who comes alone is served at once"
     others = []
     for key in (2, 3, 4):
-        others.append(asyncio.create_task(together.ask(key)))
+        others.append(asyncio.create_task(batcher.ask(key)))
         for _ in range(5):
             await asyncio.sleep(0)
     assert await asyncio.gather(*others) == [4, 6, 8]
@@ -66,26 +66,26 @@ async def test_who_keeps_coming_one_by_one_is_gathered_once_a_group_was_served()
 
 async def test_a_group_has_a_bound() -> None:
     answers = Answers()
-    together = Batcher(answers.answer)
+    batcher = Batcher(answers.answer)
     keys = range(1_000, 1_000 + MAX_GROUP + 1)
-    assert await asyncio.gather(*map(together.ask, keys)) == [2 * key for key in keys]
+    assert await asyncio.gather(*map(batcher.ask, keys)) == [2 * key for key in keys]
     assert [len(group) for group in answers.groups] == [MAX_GROUP, 1]
 
 
 async def test_what_fails_fails_for_its_group_alone_and_with_an_error_for_each() -> None:
     answers = Answers()
-    together = Batcher(answers.answer)
-    failed = await asyncio.gather(*map(together.ask, (12, 13)), return_exceptions=True)
+    batcher = Batcher(answers.answer)
+    failed = await asyncio.gather(*map(batcher.ask, (12, 13)), return_exceptions=True)
     assert [type(each) for each in failed] == [JournalError, JournalError]
     assert failed[0] is not failed[1]
-    assert await together.ask(14) == 28
+    assert await batcher.ask(14) == 28
 
 
 async def test_who_goes_away_takes_nobody_along() -> None:
     answers = Answers()
-    together = Batcher(answers.answer)
+    batcher = Batcher(answers.answer)
     answers.gate.clear()
-    going, staying = (asyncio.create_task(together.ask(key)) for key in (1, 2))
+    going, staying = (asyncio.create_task(batcher.ask(key)) for key in (1, 2))
     await answers.asked.wait()
     going.cancel()
     answers.gate.set()
@@ -96,14 +96,14 @@ async def test_who_goes_away_takes_nobody_along() -> None:
 
 async def test_who_went_away_may_come_back_while_others_wait() -> None:
     answers = Answers()
-    together = Batcher(answers.answer)
+    batcher = Batcher(answers.answer)
     answers.gate.clear()
-    first = asyncio.create_task(together.ask(1))
+    first = asyncio.create_task(batcher.ask(1))
     await answers.asked.wait()
-    gone, other = (asyncio.create_task(together.ask(key)) for key in (2, 3))
+    gone, other = (asyncio.create_task(batcher.ask(key)) for key in (2, 3))
     await asyncio.sleep(0)
     gone.cancel()
-    back = asyncio.create_task(together.ask(2))
+    back = asyncio.create_task(batcher.ask(2))
     await asyncio.sleep(0)
     answers.gate.set()
     assert list(await asyncio.gather(first, other, back)) == [2, 6, 4]
@@ -116,8 +116,8 @@ async def test_a_fault_that_lasts_is_that_of_one_alone() -> None:
             raise JournalError("The journal holds a damaged value.", retryable=False)
         return [2 * key for key in keys]
 
-    together = Batcher(answer)
-    found = await asyncio.gather(*map(together.ask, (12, 13, 14)), return_exceptions=True)
+    batcher = Batcher(answer)
+    found = await asyncio.gather(*map(batcher.ask, (12, 13, 14)), return_exceptions=True)
     assert found[0] == 24
     assert isinstance(found[1], JournalError)
     assert found[2] == 28

@@ -18,9 +18,7 @@ from server.flusher import Flusher
 from server.hosts import HostPolicy
 from server.http import MACHINES, SiteInfo, guard, http_routes
 from server.metrics import Metrics
-from server.outbox import (
-    Outbox,
-)
+from server.outbox import Outbox
 
 PATHS = (
     *("/", "/page/base.css", "/asyncapi.json", "/healthz", "/readyz", "/metrics"),

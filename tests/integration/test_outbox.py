@@ -514,5 +514,6 @@ def test_compressed_connections_get_the_same_frames_in_the_same_order(
             assert json.loads((await texts(client, 1))[0])["data"]["text"] == "abcd"
             await peer.outbox.close(1001)
             assert (await client.receive(timeout=10)).data == 1001
+            assert server.written == len(sent) + 1, "the metrics are told of each frame"
 
     run(scenario)

@@ -522,12 +522,26 @@ class TestVerifyAndRepair:
         edit(file, statement)
         asked: list[Awaitable[object]] = [
             journal.run(whole.id),
-            journal.live_runs(),
             journal.thread_view(whole.thread_id),
         ]
         for each in asked:
             with pytest.raises(JournalError, match="damaged"):
                 await each
+        assert len(await journal.live_runs()) == 1, "others must go on beside a damaged one"
+        assert await journal.thread(whole.thread_id) is not None
+
+    async def test_entries_that_skip_a_version_of_a_run_are_named(
+        self, journal: SqlJournal
+    ) -> None:
+        one = thread()
+        prompt = message(one, 0)
+        queued = run(prompt)
+        late = started(queued, prompt).model_copy(update={"version": 3})
+        await journal.commit(opening(one, prompt))
+        await journal.commit(batch(2, run_entry(queued, "queued", queued)))
+        await journal.commit(batch(3, run_entry(late, "started", late)))
+        (problem,) = await journal.verify()
+        assert "lacks its version 2" in problem
 
     async def test_a_thread_that_counts_wrong_is_reported(self, journal: SqlJournal) -> None:
         one = thread()

@@ -1,8 +1,7 @@
 """What a run gathers becomes rows of their own, written once: its messages, steps and priors.
 
 The entries stay as they were written: theirs hold all that the run had each time, so the first entry
-that holds a part is the one that added it. What is damaged stays as it is: `verify` names it, and a
-repair makes the rows anew from the entries.
+that holds a part is the one that added it. What is damaged stays as it is, and `verify` names it.
 """
 
 from collections.abc import Iterator

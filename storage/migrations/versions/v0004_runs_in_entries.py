@@ -1,7 +1,7 @@
 """What a run gathers stands in its entries alone; and an index that no query uses is gone.
 
-The rows of `run_parts` repeated what the entries hold. Those of a run whose entries do not hold it are
-not made entries of: what the journal does not say has no place in a snapshot.
+The rows of `run_parts` repeated what the entries hold. Parts that no entry holds are dropped: what the
+journal does not say has no place in a snapshot.
 """
 
 from alembic import op
