@@ -1,6 +1,6 @@
 """The run that every contestant of the step question carries out: one script, plain values.
 
-The standard library alone, since peers have no more. The model answers at once with what stands
+The standard library alone beside `measure`, since peers have no more. The model answers at once with what stands
 here; a contestant adds nothing to it and leaves nothing out.
 """
 
@@ -8,6 +8,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Final
+
+from benchmarks.measure import Spent, tell
 
 STEPS: Final = ("action", "experience", "intention", "observation", "update", "yield")
 """One iteration; update leads back to action until the last iteration."""
@@ -196,6 +198,17 @@ def ask(prompt: str, record: dict[str, Any]) -> dict[str, Any]:
     if not prompt.endswith("."):
         raise ValueError("this is no prompt")
     return record
+
+
+def tell_of(short: Spent, long: Spent, runs: int) -> None:
+    """Tell the figures of the question: `short` is of so many runs of one iteration, `long` of half as
+    many of three."""
+    tell(
+        run_cpu=short.cpu / runs * 1e3,
+        step_cpu=long.cpu / (runs // 2) / steps_of(3) * 1e3,
+        run_wall=short.wall / runs * 1e3,
+        run_bytes=short.written / runs / 1e3,
+    )
 
 
 def initial_state() -> dict[str, Any]:

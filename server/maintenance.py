@@ -1,4 +1,4 @@
-"""Verify and repair: journal, snapshots, runs and memory held against each other.
+"""Verify and repair: journal, snapshots, timers, runs and memory held against each other.
 
 The journal is the truth. Its snapshots are mended from its entries, the memory from the journal;
 repairing twice changes nothing more. Runs offline: the data folder is held while it works.
@@ -6,7 +6,6 @@ repairing twice changes nothing more. Runs offline: the data folder is held whil
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from machines.message import approval_timer
@@ -50,7 +49,7 @@ from storage.consistency import (
     verify_consistency,
 )
 from storage.journal import Journal
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from storage.sql_journal import JOURNAL_FILE
 
 Say = Callable[[str], None]
 
@@ -76,11 +75,14 @@ async def verify(
             await stores.journal.new_epoch(world.new_id())
             say("The store has a new epoch: clients read anew what they remember of it.")
         left = await _verify_journal(stores.journal, repair=repair, say=say)
-        if restored and left:
+        if left and restored:
             say("Its sessions were not ended: they may be damaged too.")
-        elif restored:
-            await _end_sessions(stores.journal, world)
-            say("Its sessions are ended: people sign in again with their keys.")
+        elif not left:
+            # Only what the journal has whole is asked for all of it.
+            if restored:
+                await _end_sessions(stores.journal, world)
+                say("Its sessions are ended: people sign in again with their keys.")
+            left = await _verify_timers(stores.journal, repair=repair, say=say)
         left += await _verify_runs(stores.journal, say)
         left += await _verify_memory(stores, repair=repair, say=say)
         return left
@@ -103,7 +105,7 @@ class _NoServer:
 async def _end_sessions(journal: Journal, world: World) -> None:
     """End every session; those of many are written with few commits."""
     people = People(journal, world, _NoServer(), session_hours=0.0)
-    hashes = await journal.sessions()
+    hashes = [session.id for session in await journal.sessions()]
     for some in (hashes[begin : begin + _AT_ONCE] for begin in range(0, len(hashes), _AT_ONCE)):
         await asyncio.gather(*map(people.end_session, some))
 
@@ -124,32 +126,27 @@ async def _verify_file(settings: Settings, world: World, *, repair: bool, say: S
         return 1
     aside = file.with_name(f"{file.name}.damaged-{world.now():%Y%m%dT%H%M%S%f}")
     saved = await asyncio.to_thread(salvage.salvage, file, aside=aside, epoch=world.new_id())
-    await _set_timers(file, saved)
     say(f"kept aside: the damaged file, as {aside.name}")
     say(f"mended: saved {saved.saved} entries; {saved.left_out} that follow a gap were left out")
     return 0
 
 
-async def _set_timers(file: Path, saved: salvage.Salvaged) -> None:
-    """Let what was saved end in its time, where the row that says so was lost."""
-    journal = SqlJournal(file)
-    await journal.open()
-    try:
-        known = {row.id for row in await journal.timers()}
-        wanted = [
-            *(_deadline(message) for message in saved.pending if message.expires_at is not None),
-            *(session_end(session) for session in saved.sessions),
-            *(
-                retry_row(run)
-                for run in await journal.live_runs()
-                if run.health is Health.RECOVERING
-            ),
-        ]
-        lost = tuple(row for row in wanted if row.id not in known)
-        if lost:
-            await journal.commit(Batch(entries=(), timers=lost))
-    finally:
-        await journal.close()
+async def _verify_timers(journal: Journal, *, repair: bool, say: Say) -> int:
+    """Whether what ends in its time has a timer; with `repair`, it is set where it was lost."""
+    known = {row.id for row in await journal.timers()}
+    wanted = [
+        *(_deadline(each) for each in await journal.pending_messages() if each.expires_at),
+        *(session_end(session) for session in await journal.sessions()),
+        *(retry_row(run) for run in await journal.live_runs() if run.health is Health.RECOVERING),
+    ]
+    lost = tuple(row for row in wanted if row.id not in known)
+    for row in lost:
+        say(f"timers: the one of kind {row.timer.timer} that is due at {row.due_at} is missing")
+    if lost and repair:
+        await journal.commit(Batch(entries=(), timers=lost))
+        say(f"mended: set {len(lost)} timers that were missing")
+        return 0
+    return len(lost)
 
 
 def _deadline(message: Message) -> TimerRow:

@@ -72,8 +72,6 @@ class BatchRows:
     """All that a batch writes, but for its memory tasks: only the store knows when their messages were
     approved."""
 
-    expected: Mapping[StreamId, int]
-    """The head of each stream that the batch was decided on."""
     heads: Mapping[StreamId, int]
     """The head of each stream once it is written."""
     entries: tuple[Row, ...]
@@ -94,7 +92,6 @@ def rows_of(batch: Batch) -> BatchRows:
     reply = _with_seq(batch.reply, heads)
     try:
         return BatchRows(
-            expected=batch.expected,
             heads=heads,
             entries=tuple(map(entry_row, batch.entries)),
             snapshots=Snapshots.of(batch.entries),

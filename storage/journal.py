@@ -178,6 +178,9 @@ class Journal(Protocol):
     ) -> tuple[Message, ...]:
         """The last `limit` approved messages with an index below `before_index`, oldest first."""
 
+    async def pending_messages(self) -> tuple[Message, ...]:
+        """Those of all threads that wait for votes; for maintenance."""
+
     async def run(self, run_id: RunId) -> ChorusState | None: ...
 
     async def live_runs(self) -> tuple[ChorusState, ...]:
@@ -194,8 +197,8 @@ class Journal(Protocol):
 
     async def session(self, token_hash: str) -> Session | None: ...
 
-    async def sessions(self) -> tuple[str, ...]:
-        """The token hashes of all sessions."""
+    async def sessions(self) -> tuple[Session, ...]:
+        """All of them; for maintenance."""
 
     async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:
         """Remember which thread a session follows; a convenience, lost without harm."""

@@ -20,7 +20,6 @@ from typing import Final
 from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from machines.models.domain import Message, MessageStatus, Session
 from machines.models.errors import ChorusError, JournalError
 from machines.models.journal import JournalEntry, RememberedReply, TimerRow
 from storage import migrations, sql_beside
@@ -69,10 +68,6 @@ class Salvaged:
     """Entries of the new journal."""
     left_out: int
     """Entries that can be read and follow a gap in their stream."""
-    pending: tuple[Message, ...]
-    """Messages that wait for votes: each needs its timer."""
-    sessions: tuple[Session, ...]
-    """Sessions: each needs its timer."""
 
 
 def damage(file: Path) -> str | None:
@@ -206,23 +201,7 @@ def _write(file: Path, fresh: Path, aside: Path, epoch: str) -> Salvaged:
                     retryable=False,
                 )
             _write_beside(damaged, connection, heads)
-            return Salvaged(
-                aside=aside,
-                saved=sum(heads.values()),
-                left_out=left_out,
-                pending=tuple(
-                    Message.model_validate_json(body)
-                    for body in connection.scalars(
-                        select(messages.c.body).where(
-                            messages.c.status == MessageStatus.PENDING.value
-                        )
-                    )
-                ),
-                sessions=tuple(
-                    Session.model_validate_json(body)
-                    for body in connection.scalars(select(sessions.c.body))
-                ),
-            )
+            return Salvaged(aside=aside, saved=sum(heads.values()), left_out=left_out)
     finally:
         engine.dispose()
 

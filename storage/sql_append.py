@@ -117,7 +117,7 @@ class BatchAppender:
             IntegrityError: an entry's number, or the reply's request, is taken.
         """
         rows = rows_of(batch)
-        for stream, head in rows.expected.items():
+        for stream, head in batch.expected.items():
             # What is new has no head yet, and its first entry's key is the lock.
             actual = _HEAD.value(connection, {"of_stream": stream}) if head else 0
             if actual != head:

@@ -218,6 +218,9 @@ class SqlJournal:
             sql_queries.recent_messages, thread_id, before_index=before_index, limit=limit
         )
 
+    async def pending_messages(self) -> tuple[Message, ...]:
+        return await self._read(sql_queries.pending_messages)
+
     async def run(self, run_id: RunId) -> ChorusState | None:
         return await self._read(sql_runs.run, run_id)
 
@@ -236,8 +239,8 @@ class SqlJournal:
     async def session(self, token_hash: str) -> Session | None:
         return await self._read(sql_queries.session, token_hash)
 
-    async def sessions(self) -> tuple[str, ...]:
-        return await self._read(sql_queries.session_hashes)
+    async def sessions(self) -> tuple[Session, ...]:
+        return await self._read(sql_queries.all_sessions)
 
     async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:
         await self._write(sql_beside.touch_session, token_hash, thread_id)

@@ -259,8 +259,17 @@ def session(connection: Connection, token_hash: str) -> Session | None:
     return None if row is None else session_of_row(row.body, row.followed)
 
 
-def session_hashes(connection: Connection) -> tuple[str, ...]:
-    return tuple(connection.scalars(select(sessions.c.id).order_by(sessions.c.id)))
+# Of the whole store; nobody waits for these two but `chorus verify`.
+
+
+def all_sessions(connection: Connection) -> tuple[Session, ...]:
+    found = connection.execute(select(sessions.c.body, sessions.c.followed))
+    return tuple(session_of_row(row.body, row.followed) for row in found)
+
+
+def pending_messages(connection: Connection) -> tuple[Message, ...]:
+    pending = messages.c.status == MessageStatus.PENDING.value
+    return _messages(connection.scalars(select(messages.c.body).where(pending)))
 
 
 # --- The journal itself -------------------------------------------------------------------------

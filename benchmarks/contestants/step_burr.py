@@ -14,7 +14,7 @@ from burr.core import ApplicationBuilder, State, action, expr
 from burr.core.persistence import SQLitePersister
 
 from benchmarks import work
-from benchmarks.measure import Spent, measured, tell
+from benchmarks.measure import Spent, measured
 
 
 def run_of(script: dict[tuple[str, int], dict[str, Any]], step: str) -> Any:
@@ -84,12 +84,7 @@ def main() -> None:
         if kept < runs * work.steps_of(1) + runs // 2 * work.steps_of(3):
             raise SystemExit(f"Burr kept {kept} steps only")
         persister.cleanup()
-    tell(
-        run_cpu=short.cpu / runs * 1e3,
-        step_cpu=long.cpu / (runs // 2) / work.steps_of(3) * 1e3,
-        run_wall=short.wall / runs * 1e3,
-        run_bytes=short.written / runs / 1e3,
-    )
+    work.tell_of(short, long, runs)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import uvloop
 from pydantic import TypeAdapter
 
 from benchmarks import work
-from benchmarks.measure import Spent, measured, tell
+from benchmarks.measure import Spent, measured
 from machines.models.commands import OpenThread, Policy, SubmitMessage
 from machines.models.domain import Thread, Visibility
 from machines.models.effects import AICall, RunEffect
@@ -154,12 +154,7 @@ async def main() -> None:
         short = await go(journal, 1, runs)
         long = await go(journal, 3, runs // 2)
         await journal.close()
-    tell(
-        run_cpu=short.cpu / runs * 1e3,
-        step_cpu=long.cpu / (runs // 2) / work.steps_of(3) * 1e3,
-        run_wall=short.wall / runs * 1e3,
-        run_bytes=short.written / runs / 1e3,
-    )
+    work.tell_of(short, long, runs)
 
 
 if __name__ == "__main__":

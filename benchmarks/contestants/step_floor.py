@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from benchmarks import work
 from benchmarks.contestants.step_chorus import go
-from benchmarks.measure import Spent, measured, tell
+from benchmarks.measure import Spent, measured
 from storage.sql_journal import JOURNAL_FILE, SqlJournal
 
 _ENTRY: Final = (
@@ -99,12 +99,7 @@ def main() -> None:
         short = write(connection, "short", short_run, runs)
         long = write(connection, "long", long_run, runs // 2)
         connection.close()
-    tell(
-        run_cpu=short.cpu / runs * 1e3,
-        step_cpu=long.cpu / (runs // 2) / work.steps_of(3) * 1e3,
-        run_wall=short.wall / runs * 1e3,
-        run_bytes=short.written / runs / 1e3,
-    )
+    work.tell_of(short, long, runs)
 
 
 if __name__ == "__main__":

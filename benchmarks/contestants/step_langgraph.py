@@ -15,7 +15,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 
 from benchmarks import work
-from benchmarks.measure import Spent, measured, tell
+from benchmarks.measure import Spent, measured
 
 
 class RunState(TypedDict, total=False):
@@ -95,12 +95,7 @@ async def main() -> None:
             (kept,) = await cursor.fetchone() or (0,)
             if kept < runs * work.steps_of(1) + runs // 2 * work.steps_of(3):
                 raise SystemExit(f"LangGraph kept {kept} steps only")
-    tell(
-        run_cpu=short.cpu / runs * 1e3,
-        step_cpu=long.cpu / (runs // 2) / work.steps_of(3) * 1e3,
-        run_wall=short.wall / runs * 1e3,
-        run_bytes=short.written / runs / 1e3,
-    )
+    work.tell_of(short, long, runs)
 
 
 if __name__ == "__main__":
