@@ -26,7 +26,7 @@ from typing import Final
 
 from nacl.signing import SigningKey
 
-from machines.conversation import decide, open_thread
+from machines.decisions.threads import decide, open_thread
 from machines.models.chorus import Awaited, ChorusState
 from machines.models.commands import (
     AdvanceRun,
@@ -47,11 +47,11 @@ from machines.models.ids import MessageId, PublicKey, ThreadId
 from machines.models.journal import Batch, JournalEntry, MemoryTask, TimerRow
 from machines.models.keys import encode_public_key
 from machines.models.outputs import StepEnum
-from server.recollection import Recollection
+from server.environment import real_world
+from server.memory.recall import Recollection
 from server.settings import Settings, load_settings
 from server.stores import Stores, open_stores
-from server.world import real_world
-from storage.journal import StoredVector
+from storage.journal.port import StoredVector
 from tests.transitions import chorus_scenarios as steps
 from tests.transitions.values import NOW
 

@@ -5,7 +5,7 @@
 While the breaker is open an attempt is delayed, never failed: runs have few attempts, and an
 endpoint that is away for a minute must cost none of them. An attempt is delayed once; when it comes
 again it goes out, whatever the state, so no breaker holds a run for ever. The pure functions below
-say what each edge makes of the state; the shell around it is `server.breaker`.
+say what each edge makes of the state; the shell around it is `server.llm.breaker`.
 """
 
 # ruff: noqa: A003 - the states have the names that everybody knows them by; nothing here opens a file

@@ -3,7 +3,7 @@
     queued --start--> running( step x health ) --> finished | failed | cancelled
 
 The root state is there so that the engine never ends: a chart that reached a top-level final state
-stops for good. Callbacks call the pure functions of `machines.steps` and `machines.recovery`; the
+stops for good. Callbacks call the pure functions of `machines.loop.steps` and `machines.loop.recovery`; the
 chart's guards read the slot and nothing else.
 """
 
@@ -14,9 +14,8 @@ from typing import ClassVar
 
 from statemachine import State
 
-from machines import recovery, steps
 from machines.chart import Chart, EdgeKind
-from machines.models import server_frames as frames
+from machines.loop import recovery, steps
 from machines.models.chorus import (
     BACKOFF_BASE_MS,
     Awaited,
@@ -30,6 +29,7 @@ from machines.models.effects import CancelTimer, RunEffect, StopAttempt
 from machines.models.events import ChorusEvent, StepCompleted
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import StepEnum, UpdateOutput
+from machines.models.wire import frames
 from machines.runtime import Accepted, Machine, Refusal
 
 _STATE_OF_STEP = {step: step.value for step in StepEnum} | {StepEnum.YIELD: "yielding"}

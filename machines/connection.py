@@ -16,7 +16,7 @@ from typing import ClassVar
 from statemachine import State
 
 from machines.chart import Chart, EdgeKind
-from machines.models import effects, server_frames
+from machines.models import effects
 from machines.models.connection import (
     Challenge,
     ConnectionFault,
@@ -26,6 +26,7 @@ from machines.models.connection import (
 from machines.models.effects import ConnectionEffect
 from machines.models.errors import ErrorCode
 from machines.models.events import ConnectionEvent
+from machines.models.wire import frames
 from machines.runtime import Machine
 from machines.table import Configuration
 
@@ -267,8 +268,8 @@ class ConnectionChart(Chart):
             ),
         )
         self._send(
-            server_frames.ChallengeFrame(
-                data=server_frames.Challenge(
+            frames.ChallengeFrame(
+                data=frames.Challenge(
                     statement=event.statement, nonce=event.nonce, expires_at=event.expires_at
                 )
             )
@@ -345,8 +346,8 @@ class ConnectionChart(Chart):
         self._emit(effects.UnfollowThread(thread_id=state.thread_id))
 
     def say_left(self) -> None:
-        accepted = server_frames.Accepted(thread_id=self.model.event.thread_id)
-        self._send(server_frames.AcceptedFrame(data=accepted))
+        accepted = frames.Accepted(thread_id=self.model.event.thread_id)
+        self._send(frames.AcceptedFrame(data=accepted))
 
     def refuse_thread(self) -> None:
         self._set(wanted_thread=None)
@@ -371,7 +372,7 @@ class ConnectionChart(Chart):
         self._emit(
             effects.EndSession(token_hash=state.token_hash, public_key=state.user.public_key)
         )
-        self._send(server_frames.AcceptedFrame(data=server_frames.Accepted()))
+        self._send(frames.AcceptedFrame(data=frames.Accepted()))
         self._close(CLOSE_SIGNED_OUT, "signed out")
 
     def say_expired(self) -> None:
@@ -402,13 +403,13 @@ class ConnectionChart(Chart):
     def _emit(self, effect: ConnectionEffect) -> None:
         self.model.effects.append(effect)
 
-    def _send(self, frame: server_frames.ServerMessage) -> None:
+    def _send(self, frame: frames.ServerMessage) -> None:
         self._emit(effects.WebSocketEvent(frame=frame))
 
     def _fault(self, code: ErrorCode, message: str) -> None:
         self._set(error_state=ConnectionFault(code=code, message=message))
-        error = server_frames.ErrorData(code=code, message=message, retryable=False)
-        self._send(server_frames.ErrorFrame(data=error))
+        error = frames.ErrorData(code=code, message=message, retryable=False)
+        self._send(frames.ErrorFrame(data=error))
 
     def _close(self, code: int, reason: str) -> None:
         self._emit(effects.CloseConnection(code=code, reason=reason))

@@ -18,28 +18,28 @@ from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError
 from machines.models.ids import RunId, ThreadId, TimerId
 from machines.models.journal import Batch, TimerRow
-from server.allowances import Allowances
-from server.breaker import SparedModel
-from server.broadcast import Broadcast
-from server.collector import spare_what_there_is
-from server.embeddings import EmbedderChoice
-from server.limits import RateLimiter
-from server.llm_choice import ModelChoice, Wanted, choose_model
+from server.concurrency.rate_limit import RateLimiter
+from server.environment import World, real_world
+from server.gc_tuning import spare_what_there_is
+from server.llm.breaker import SparedModel
+from server.llm.choice import ModelChoice, Wanted, choose_model
+from server.llm.policy import Patience
+from server.memory.embeddings import EmbedderChoice
+from server.memory.recall import Recollection
 from server.metrics import Metrics
-from server.patience import Patience
-from server.people import People
-from server.recollection import Recollection
-from server.requests import Requests
-from server.rooms import Rooms
-from server.run_metrics import RunMetrics
-from server.runs import Chorus
-from server.sessions import Sessions, SessionServices
+from server.runs.interpreter import Chorus
+from server.runs.run_metrics import RunMetrics
+from server.sessions.accounts import People
+from server.sessions.quotas import Allowances
+from server.sessions.registry import Sessions, SessionServices
+from server.sessions.requests import Requests
 from server.settings import Settings
 from server.stores import open_stores
-from server.wakeups import Wakeups
-from server.world import World, real_world
-from storage.client import DatabaseClient
-from storage.sql_journal import SqlJournal
+from server.threads.broadcast import Broadcast
+from server.threads.service import Rooms
+from server.timers.handlers import Wakeups
+from storage.journal.sql import SqlJournal
+from storage.qdrant.client import DatabaseClient
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ async def serve(
         OSError: the address cannot be had.
         ChorusError, ModelNotChosen: as `open_services`.
     """
-    from server.web import serve_web
+    from server.http.site import serve_web
 
     world = world or real_world()
     with _bind(settings.host, settings.port) as listening:

@@ -2,7 +2,7 @@
 
 Nothing is done here: each command is a module of `server.commands`, imported when it is called, so
 that `chorus --help` costs the command line alone. Exit codes: 0 done, 1 not done, 2 wrong options
-or environment, 130 interrupted. What a person reads of a failure is in `server.failures`;
+or environment, 130 interrupted. What a person reads of a failure is in `server.commands.errors`;
 `python -X dev -m server.cli` shows the traceback.
 """
 
@@ -18,7 +18,7 @@ from uuid import UUID
 
 import typer
 
-from server.failures import DONE, INTERRUPTED, WRONG_USE, explained, refuse
+from server.commands.errors import DONE, INTERRUPTED, WRONG_USE, explained, refuse
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -155,7 +155,7 @@ def serve(
     if show_settings:
         _show_settings(settings)
         return DONE
-    from server.collector import at_rest
+    from server.gc_tuning import at_rest
 
     with at_rest(), _folder_named(settings):
         from server.commands import serve as command
@@ -179,7 +179,7 @@ def ask(
     text = _checked(sys.stdin.read() if prompt == "-" else prompt, "PROMPT", MAX_CONTENT_LENGTH)
     settings = _settings(data=data, llm=llm)
     from server.commands import ask as command
-    from server.world import real_world
+    from server.environment import real_world
 
     asked = command.ask(
         settings,
@@ -254,7 +254,7 @@ def verify(
     """Check that journal, memory and runs agree; exit code 1 where they do not."""
     settings = _settings(data=data)
     from server.commands import verify as command
-    from server.world import real_world
+    from server.environment import real_world
 
     verified = command.run(settings, real_world(), repair=repair, restored=restored, say=typer.echo)
     return _perform(settings, verified)
@@ -337,7 +337,7 @@ def _change_balance(thread: str, amount: int, cause: str, data: str | None) -> i
     text = _checked(cause, "--cause", MAX_REASON_LENGTH)
     settings = _settings(data=data)
     from server.commands import balance as command
-    from server.world import real_world
+    from server.environment import real_world
 
     changed = command.change_balance(settings, real_world(), ThreadId(thread), amount, text)
     typer.echo(f"The balance is {_perform(settings, changed)} tokens now.")
@@ -353,7 +353,7 @@ def _perform(settings: "Settings", work: Coroutine[Any, Any, T]) -> T:
 def _folder_named(settings: "Settings") -> Iterator[None]:
     """Let a failure of the journal say which folder it is about."""
     from machines.models.errors import JournalError
-    from server.commands import CommandFailed
+    from server.commands.errors import CommandFailed
 
     try:
         yield

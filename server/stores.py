@@ -11,14 +11,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from machines.models.errors import JournalError, StorageError
-from server.embeddings import EmbedderChoice, choose_embedder
-from server.llm_choice import OPENAI_URL
-from server.llm_embeddings import OpenAIEmbeddings
-from server.recollection import REBUILD
+from server.environment import World
+from server.llm.choice import OPENAI_URL
+from server.llm.embeddings import OpenAIEmbeddings
+from server.memory.embeddings import EmbedderChoice, choose_embedder
+from server.memory.recall import REBUILD
 from server.settings import Settings
-from server.world import World
-from storage import client as qdrant
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.qdrant import client as qdrant
 
 log = logging.getLogger(__name__)
 

@@ -28,14 +28,14 @@ from benchmarks.contestants.served import Line, started
 from benchmarks.measure import cpu_of, tell
 from benchmarks.threads import person
 from benchmarks.work import prose, uuid
-from machines.conversation import open_thread
+from machines.decisions.threads import open_thread
+from machines.decisions.views import message_view
 from machines.models.commands import OpenThread
 from machines.models.domain import Message, MessageStatus, Role, Thread, Visibility
 from machines.models.ids import MessageId, PublicKey, ThreadId, thread_stream
 from machines.models.journal import Batch, JournalEntry, creation_of, fields_of, update_of
-from machines.models.server_frames import ThreadEvent, ThreadEventKind
-from machines.views import message_view
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from machines.models.wire.frames import ThreadEvent, ThreadEventKind
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.transitions.values import NOW
 
 THREAD: Final = ThreadId(uuid("growth"))

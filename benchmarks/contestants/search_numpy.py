@@ -24,10 +24,7 @@ from benchmarks.contestants.search_arena import Answer, Vector, compete
 from benchmarks.contestants.search_population import LIMIT, Population, message_id
 from machines.models.domain import Visibility
 from machines.models.outputs import Prior
-from machines.models.storage import (
-    MessagePayload,
-    SearchScope,
-)
+from storage.memory.values import MessagePayload, SearchScope
 
 Rows = list[tuple[int, float]]
 

@@ -14,11 +14,7 @@ import uvloop
 from benchmarks.contestants.search_arena import Answer, Vector, compete
 from benchmarks.contestants.search_population import LIMIT, Population, memory_in
 from machines.models.outputs import Prior
-from machines.models.storage import (
-    Search,
-    SearchScope,
-    Success,
-)
+from storage.memory.values import Search, SearchScope, Success
 
 
 async def main(count: int, searches: int) -> None:

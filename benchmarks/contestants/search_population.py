@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 
 from machines.models.domain import Role, Visibility
 from machines.models.ids import MessageId, PublicKey, ThreadId
-from machines.models.storage import Collection, MessagePayload, SearchScope
+from storage.memory.values import Collection, MessagePayload, SearchScope
 
 if TYPE_CHECKING:
-    from storage.client import DatabaseClient
+    from storage.qdrant.client import DatabaseClient
 
 Floats = NDArray[np.float32]
 
@@ -133,7 +133,7 @@ def thread_id(number: int) -> ThreadId:
 
 def memory_in(folder: Path) -> "DatabaseClient":
     """The house's memory on a folder, not open yet."""
-    from storage.client import DatabaseClient, EmbeddedMemory
+    from storage.qdrant.client import DatabaseClient, EmbeddedMemory
 
     return DatabaseClient(
         EmbeddedMemory(folder),

@@ -19,7 +19,7 @@ from qdrant_client import QdrantClient, models
 from benchmarks.contestants.search_arena import Answer, Vector, compete
 from benchmarks.contestants.search_population import LIMIT, Population
 from machines.models.ids import MessageId
-from machines.models.storage import Collection, SearchScope
+from storage.memory.values import Collection, SearchScope
 
 
 async def main(count: int, searches: int, *, filtered: bool) -> None:

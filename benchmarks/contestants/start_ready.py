@@ -94,7 +94,7 @@ def empty(folder: Path) -> Command:
     listing = [sys.executable, "-m", "benchmarks.contestants.start_listed", str(modules)]
     listed = os.environ | {"CHORUS_DATA": str(folder / "listed")}
     subprocess.run(listing, check=True, stdout=subprocess.DEVNULL, env=listed)
-    if "server.web" not in json.loads(modules.read_text()):
+    if "server.http.site" not in json.loads(modules.read_text()):
         raise AssertionError("what a ready server imports was not listed")
     program = (sys.executable, "-m", "benchmarks.contestants.start_empty", str(modules))
     return lambda port: (*program, str(port))

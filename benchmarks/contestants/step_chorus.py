@@ -24,14 +24,14 @@ from machines.models.effects import AICall, RunEffect
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.journal import Batch
 from machines.models.outputs import Prior, StepOutput, Usage
-from server.broadcast import Broadcast
-from server.collector import spare_what_there_is
-from server.llm import ModelAnswer, OnText
-from server.recollection import Recollection
-from server.rooms import Rooms
-from server.runs import Chorus
-from server.world import real_world
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from server.environment import real_world
+from server.gc_tuning import spare_what_there_is
+from server.llm.port import ModelAnswer, OnText
+from server.memory.recall import Recollection
+from server.runs.interpreter import Chorus
+from server.threads.broadcast import Broadcast
+from server.threads.service import Rooms
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
 
 AUTHOR = PublicKey("4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi")
 POLICY = Policy(max_iterations=3)

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from benchmarks import work
 from benchmarks.contestants.step_chorus import go
 from benchmarks.measure import Spent, measured
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
 
 _ENTRY: Final = (
     "INSERT INTO entries (stream, seq, type, kind, at, run_id, body, digest)"

@@ -3,7 +3,7 @@
 from typing import Final
 
 from benchmarks.figures import Condition, Contestant, Figure, Question, Target
-from server.runs import GATHER_SECONDS
+from server.runs.interpreter import GATHER_SECONDS
 
 _ADDED_MS: Final = 2.0
 """What may come on top of the gathering window."""

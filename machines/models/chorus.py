@@ -1,7 +1,7 @@
 """The state of one run of the Chorus loop, what it answers, and what a failure left behind.
 
 Values only: which state follows which is the chart's (`machines.chorus`), what a step does is the
-steps' (`machines.steps`).
+steps' (`machines.loop.steps`).
 """
 
 from enum import StrEnum
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
-from machines.models import server_frames as frames
 from machines.models.domain import BaseState, Frozen, Role, ValidationResult, validation
 from machines.models.errors import ErrorCode
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import Prior, StepEnum, StepOutput, Usage
+from machines.models.wire import frames
 
 if TYPE_CHECKING:
     from machines.models.effects import Effect

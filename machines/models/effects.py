@@ -17,8 +17,8 @@ from machines.models.domain import Frozen
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, TimerId
 from machines.models.journal import MemoryTask, Timer
 from machines.models.outputs import Prior, StepEnum
-from machines.models.protocol import ClientMessage
-from machines.models.server_frames import ServerMessage
+from machines.models.wire.frames import ServerMessage
+from machines.models.wire.requests import ClientMessage
 
 # --- Of runs -----------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from machines.models.domain import Decision, Frozen, Session, User
 from machines.models.errors import ErrorCode
 from machines.models.ids import PublicKey, RunId, ThreadId
 from machines.models.outputs import Prior, StepEnum, StepOutput, Usage
-from machines.models.protocol import ClientMessage
+from machines.models.wire.requests import ClientMessage
 
 # --- Chorus ------------------------------------------------------------------------------------
 

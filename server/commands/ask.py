@@ -22,7 +22,6 @@ from machines.models.commands import OpenThread, StopRun, SubmitMessage
 from machines.models.domain import ThreadStatus, Visibility
 from machines.models.ids import PublicKey, RunId, ThreadId
 from server.app import Services, open_services
-from server.broadcast import Delta
 from server.chat import render
 from server.chat.frames import (
     Frame,
@@ -46,10 +45,11 @@ from server.chat.frames import (
 from server.chat.keyfile import default_key_file, load_or_create
 from server.chat.text import clean, one_line
 from server.chat.view import ChatState, RunView, StepStatus, fold
-from server.commands import CommandFailed
-from server.llm_choice import ModelNotChosen
+from server.commands.errors import CommandFailed
+from server.environment import World
+from server.llm.choice import ModelNotChosen
 from server.settings import Settings
-from server.world import World
+from server.threads.broadcast import Delta
 
 THREAD_NAME: Final = "Asked from the command line"
 """A private thread of the local person alone; where there is none, it is made."""

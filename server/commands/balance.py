@@ -2,12 +2,12 @@
 
 from machines.models.commands import ChangeBalance, Policy
 from machines.models.ids import ThreadId
-from server.broadcast import Broadcast
-from server.commands import existing_journal
-from server.rooms import Rooms
+from server.commands.journal_file import existing_journal
+from server.environment import World
 from server.settings import Settings
-from server.world import World
-from storage.sql_journal import SqlJournal
+from server.threads.broadcast import Broadcast
+from server.threads.service import Rooms
+from storage.journal.sql import SqlJournal
 
 
 async def change_balance(

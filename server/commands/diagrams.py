@@ -5,7 +5,7 @@ from pathlib import Path
 
 import diagrams
 from diagrams import generator
-from server.commands import CommandFailed
+from server.commands.errors import CommandFailed
 
 
 def run(*, check: bool, say: Callable[[str], None]) -> None:

@@ -9,8 +9,8 @@ import sys
 import uvloop
 
 from server.app import serve
-from server.commands import CommandFailed
-from server.llm_choice import ModelNotChosen
+from server.commands.errors import CommandFailed
+from server.llm.choice import ModelNotChosen
 from server.settings import Settings, misspelt_variables
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -14,11 +14,12 @@ from rich.table import Table
 from machines.models.domain import Created
 from machines.models.ids import RunId
 from machines.models.journal import JournalEntry
-from server.commands import CommandFailed, existing_journal
+from server.commands.errors import CommandFailed
+from server.commands.journal_file import existing_journal
 from server.settings import Settings
-from storage import sql_queries
-from storage.sql_dialect import journal_url, reading_engine
-from storage.sql_reader import SnapshotReader
+from storage.journal import queries
+from storage.journal.dialect import journal_url, reading_engine
+from storage.journal.reader import SnapshotReader
 
 _BUSY_SECONDS = 5.0
 _UNWRAPPED = 1_000
@@ -51,7 +52,7 @@ async def trace(settings: Settings, run_id: RunId) -> tuple[TracedTransition, ..
     reader = SnapshotReader(engine)
     reader.start()
     try:
-        entries = await reader.read(lambda connection: sql_queries.run_entries(connection, run_id))
+        entries = await reader.read(lambda connection: queries.run_entries(connection, run_id))
     finally:
         await reader.close()
         engine.dispose()

@@ -5,10 +5,10 @@ With `--restored` it is also what ends the putting back of a backup.
 
 from collections.abc import Callable
 
-from server.commands import existing_journal
-from server.maintenance import verify
+from server.commands.journal_file import existing_journal
+from server.commands.maintenance import verify
+from server.environment import World
 from server.settings import Settings
-from server.world import World
 
 
 async def run(

@@ -2,7 +2,7 @@
 
 The suite needs Python 2.7 (pyenv has it) and is installed into an environment of its own, once;
 where it cannot be had, the scenario says so and counts nothing. The echo takes its websocket from
-`server.websocket` and answers through `server.outbox`, so what is judged is the set-up that clients
+`server.sockets.websocket` and answers through `server.sockets.outbox`, so what is judged is the set-up that clients
 meet: the parser, the bounds, the heartbeat, and the way frames are written.
 """
 
@@ -19,9 +19,9 @@ from typing import Final
 
 from aiohttp import WSMsgType, web
 
-from server.flusher import Flusher
-from server.outbox import Outbox
-from server.websocket import new_websocket
+from server.sockets.flusher import Flusher
+from server.sockets.outbox import Outbox
+from server.sockets.websocket import new_websocket
 from tests.faults.campaign import Campaign, scenario
 
 ENVIRONMENT: Final = Path.home() / ".cache" / "chorus-autobahn"

@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from machines.models.breaker import BreakerPolicy
-from server.patience import Patience
+from server.llm.policy import Patience
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.follower import DELAYED, Follower, edges_of, house_before
 from tests.integration.client import Data

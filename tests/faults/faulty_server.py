@@ -27,10 +27,10 @@ from sqlalchemy import Connection, Engine, event
 
 from server.app import serve
 from server.commands.serve import announce
+from server.environment import World, real_world
 from server.settings import load_settings
-from server.world import World, real_world
-from storage import sql_writer
-from storage.sql_statements import Parameters, Statement
+from storage.journal import writer
+from storage.journal.statements import Parameters, Statement
 
 log = logging.getLogger(__name__)
 
@@ -133,21 +133,21 @@ class JournalFaults:
         event.listen(Engine, "begin", self._began)
         event.listen(Engine, "after_cursor_execute", self._executed)
         event.listen(Engine, "commit", self._commits)
-        run, carry_out = Statement.run, sql_writer.carry_out
+        run, carry_out = Statement.run, writer.carry_out
 
         def run_and_tell(statement: Statement, connection: Connection, *rows: Parameters) -> None:
             run(statement, connection, *rows)
             if rows:
                 self._executed(connection, None, statement.sql_for(connection))
 
-        def carry_out_and_tell(connection: Connection, group: Sequence[sql_writer.Work]) -> Any:
+        def carry_out_and_tell(connection: Connection, group: Sequence[writer.Work]) -> Any:
             outcomes = carry_out(connection, group)
             self._committed()
             return outcomes
 
         # Both pass by SQLAlchemy's events.
         Statement.run = run_and_tell  # type: ignore[assignment, method-assign]
-        sql_writer.carry_out = carry_out_and_tell
+        writer.carry_out = carry_out_and_tell
 
     def _began(self, _connection: Connection) -> None:
         self._pass("begin")

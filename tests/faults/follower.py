@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from server.app import Services, open_services
-from server.patience import Patience
+from server.environment import real_world
+from server.llm.policy import Patience
 from server.settings import Settings
-from server.world import real_world
 from tests.faults.in_process import UNLIMITED, Caller
 from tests.integration.client import Data, Identity
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from nacl.signing import SigningKey
 
-from machines.models.protocol import REQUESTS
+from machines.models.wire.requests import REQUESTS
 from tests.integration.client import Frame, base58
 
 IDS: Final = ("thread_id", "message_id", "run_id")

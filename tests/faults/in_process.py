@@ -4,7 +4,7 @@
         alice = await Caller(services).sign_in(Identity())
         reply = await alice.ask("create_thread", name="Evening")
 
-A frame takes the way that it takes behind a socket (`server.frames`, then `Session.handle`); only
+A frame takes the way that it takes behind a socket (`server.wire.codec`, then `Session.handle`); only
 the line itself is replaced, by one that keeps what it is given. Nothing here checks anything.
 """
 
@@ -21,16 +21,16 @@ import pytest
 from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode
 from machines.models.outputs import StepEnum
-from machines.quoting import quotations
+from machines.prompting.quoting import quotations
 from server.app import Services, open_services
-from server.broadcast import Delta
-from server.frames import FrameError, decode_client_frame, encode_server_frame, error_frame
-from server.llm import AttemptFailed, LanguageModel, ModelAnswer, OnText
-from server.llm_choice import ModelChoice, Wanted, choose_model
-from server.outlet import Place
-from server.session import begin_session
+from server.environment import World, real_world
+from server.llm.choice import ModelChoice, Wanted, choose_model
+from server.llm.port import AttemptFailed, LanguageModel, ModelAnswer, OnText
+from server.sessions.ports import Place
+from server.sessions.session import begin_session
 from server.settings import Settings
-from server.world import World, real_world
+from server.threads.broadcast import Delta
+from server.wire.codec import FrameError, decode_client_frame, encode_server_frame, error_frame
 from tests.integration.client import Data, Frame, Identity, new_id
 
 PATIENCE = 20.0

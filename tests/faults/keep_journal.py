@@ -19,7 +19,7 @@ from machines.models.commands import ChangeBalance
 from machines.models.ids import ThreadId
 from server import __version__
 from server.app import Services
-from storage.sql_journal import JOURNAL_FILE
+from storage.journal.sql import JOURNAL_FILE
 from tests.faults.in_process import Caller, Clock, open_house
 from tests.integration.client import Frame, Identity
 

@@ -5,8 +5,8 @@ import pytest
 from machines.models.errors import JournalError
 from machines.models.ids import StreamId, ThreadId
 from machines.models.journal import Batch, Committed, ThreadView
-from storage.journal import EntryPage
-from storage.sql_journal import SqlJournal
+from storage.journal.port import EntryPage
+from storage.journal.sql import SqlJournal
 
 
 class Lossy:

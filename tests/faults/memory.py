@@ -15,7 +15,7 @@ from typing import Final
 
 from qdrant_client import QdrantClient
 
-from storage.sql_journal import JOURNAL_FILE
+from storage.journal.sql import JOURNAL_FILE
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.fake_qdrant import Failing, FakeQdrant, fake_qdrant
 from tests.faults.kill import Life

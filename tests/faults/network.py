@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from server.outbox import HIGH_WATER, OUTBOX_CAP
+from server.sockets.outbox import HIGH_WATER, OUTBOX_CAP
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.drifting import UNLIMITED, journal_of
 from tests.integration.client import Client, Data, Identity, new_id, signed_in

@@ -17,7 +17,7 @@ import pytest_asyncio
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from machines.models.protocol import REQUESTS
+from machines.models.wire.requests import REQUESTS
 from server.app import Services
 from tests.faults.in_process import Caller, open_house
 from tests.integration.client import Data, Frame, Identity, new_id

@@ -17,11 +17,11 @@ from machines.models.ids import PublicKey, TimerId
 from machines.models.journal import SessionTimer, TimerRow
 from machines.models.limits import MAX_CO_AUTHORS, MAX_PAGE_CHARACTERS
 from server.app import Services, open_services
-from server.runs import RECALLED_CHARACTERS
+from server.environment import real_world
+from server.http.site import serve_web
+from server.runs.interpreter import RECALLED_CHARACTERS
 from server.settings import Settings
-from server.timers import SWEEP_FROM, Timers
-from server.web import serve_web
-from server.world import real_world
+from server.timers.timers import SWEEP_FROM, Timers
 from tests.faults.in_process import Caller, open_house
 from tests.integration.client import Frame, Identity, connected
 
@@ -127,7 +127,7 @@ async def test_a_page_of_long_messages_ends_early_and_the_rest_is_paged_back_to(
 async def test_rooms_forget_the_longest_unused_texts_first(
     house: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.rooms.MAX_KEPT_CHARACTERS", 100_000)
+    monkeypatch.setattr("server.threads.service.MAX_KEPT_CHARACTERS", 100_000)
     alice = await Caller(house).sign_in(Identity())
     threads = []
     for _ in range(8):
@@ -169,7 +169,7 @@ async def test_what_a_run_carries_of_long_memories_is_bounded(house: Services) -
 async def test_more_interrupted_sessions_than_are_kept_resume_all_the_same(
     house: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.sessions.MAX_KEPT", 3)
+    monkeypatch.setattr("server.sessions.registry.MAX_KEPT", 3)
     callers = [await Caller(house).sign_in(Identity()) for _ in range(6)]
     for caller in callers:
         caller.drop()
@@ -198,7 +198,7 @@ async def test_timers_that_were_cancelled_do_not_gather() -> None:
 async def test_who_connects_and_says_nothing_is_hung_up_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
-    monkeypatch.setattr("server.web.HANDSHAKE_SECONDS", 0.2)
+    monkeypatch.setattr("server.http.site.HANDSHAKE_SECONDS", 0.2)
     settings = Settings(data=tmp_path, llm="offline")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
@@ -216,7 +216,7 @@ async def test_who_connects_and_says_nothing_is_hung_up_on(
 async def test_who_does_not_sign_in_is_closed_with_4001(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.websocket.INIT_SECONDS", 0.2)
+    monkeypatch.setattr("server.sockets.websocket.INIT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         settings = Settings(data=tmp_path, llm="offline")
         async with (

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from machines.models.ids import ThreadId
 from server.app import Services
-from server.broadcast import Delta
+from server.threads.broadcast import Delta
 from tests.faults.in_process import Caller, Moody, open_house, until
 from tests.faults.lossy import Lossy
 from tests.integration.client import Data, Frame, Identity, new_id
@@ -147,7 +147,9 @@ async def test_a_thread_whose_creation_is_in_doubt_is_made_once(house: House) ->
 async def test_a_run_goes_on_however_often_a_thread_cannot_be_read(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.rooms.MAX_KEPT_CHARACTERS", 0)  # nothing is kept, all is read
+    monkeypatch.setattr(
+        "server.threads.service.MAX_KEPT_CHARACTERS", 0
+    )  # nothing is kept, all is read
     house.journal.flaky = True
 
     async def accepted() -> bool:

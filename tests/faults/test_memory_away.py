@@ -9,20 +9,16 @@ from typing import Any
 
 import pytest
 
-from machines.models.consistency import PointFacts
 from machines.models.errors import AIError, ErrorCode
 from machines.models.ids import PointId
 from machines.models.outputs import Prior
-from machines.models.storage import (
-    Collection,
-    RecoveryPolicy,
-    StorageEffect,
-)
 from server.app import Services
-from server.embedders.hashed import HashedEmbedder
-from server.embeddings import EmbedderChoice
-from storage.attempts import Perseverance
-from storage.memory import Memory, Prepared
+from server.memory.embedders.hashed import HashedEmbedder
+from server.memory.embeddings import EmbedderChoice
+from storage.memory.facts import PointFacts
+from storage.memory.memory import Memory, Prepared
+from storage.memory.retrier import Perseverance
+from storage.memory.values import Collection, RecoveryPolicy, StorageEffect
 from tests.faults.fake_qdrant import Failing, FakeQdrant, fake_qdrant
 from tests.faults.in_process import PATIENCE, Caller, open_house, until
 from tests.integration.client import Data, Identity
@@ -84,8 +80,8 @@ async def test_runs_go_on_beside_a_memory_that_stalls_and_find_it_again_when_it_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with stalling(tmp_path) as (services, qdrant, authors):
-        monkeypatch.setattr("server.recollection.PATIENCE_SECONDS", 0.1)
-        monkeypatch.setattr("server.recollection.SEARCH_SECONDS", 0.5)
+        monkeypatch.setattr("server.memory.recall.PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr("server.memory.recall.SEARCH_SECONDS", 0.5)
         for _ in range(2):
             told = await asyncio.gather(*(each.experience() for each in authors))
             assert [each["memory_available"] for each in told] == [False] * len(authors)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from server.outbox import HIGH_WATER, OUTBOX_CAP
+from server.sockets.outbox import HIGH_WATER, OUTBOX_CAP
 from tests.conftest import Tally
 from tests.faults.drifting import UNLIMITED, drift
 from tests.faults.network import (

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from machines.models import errors
-from server.presence import Presence
+from server.memory.health import Presence
 
 FOR_EVER = 60.0
 """Nobody here waits so long, unless something is wrong."""

@@ -11,8 +11,8 @@ import pytest
 from machines.models.domain import MessageStatus
 from machines.models.errors import JournalError
 from machines.models.ids import thread_stream
-from storage.salvage import damage, salvage
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.salvage.recover import damage, salvage
 from tests.integration.journal_values import (
     ANN,
     batch,

@@ -17,11 +17,11 @@ import pytest
 
 from machines.models.errors import JournalError
 from machines.models.ids import StreamId, thread_stream
-from storage.damaged_rows import open_damaged
-from storage.salvage import damage, salvage
-from storage.schema import METADATA, entries, memory_tasks, replies, timers, vectors
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
-from storage.sql_rows import Row, entry_of_row
+from storage.journal.rows import Row, entry_of_row
+from storage.journal.schema import METADATA, entries, memory_tasks, replies, timers, vectors
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.salvage.damaged_rows import open_damaged
+from storage.salvage.recover import damage, salvage
 from tests.faults.keep_journal import KEPT, restore
 from tests.faults.whole_journal import PAGE_BYTES, THREADS, Key, Whole, make_whole
 from tests.integration.journal_values import ANN, message, reply, thread

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.sql_journal import JOURNAL_FILE
+from storage.journal.sql import JOURNAL_FILE
 from tests.faults.in_process import Caller, open_house
 from tests.integration.client import Identity, new_id
 

@@ -12,8 +12,8 @@ import pytest
 from machines.models.ids import MessageId, RunId, ThreadId, TimerId
 from machines.models.journal import ApprovalTimer, RetryTimer, TimerRow
 from machines.models.outputs import StepEnum
-from server.rooms import MakeCommand, Outcome
-from server.timers import Timers
+from server.threads.service import MakeCommand, Outcome
+from server.timers.timers import Timers
 from tests.faults.in_process import Caller, open_house
 from tests.integration.client import Identity
 
@@ -115,7 +115,7 @@ async def test_a_timer_that_was_moved_fires_at_its_last_place_alone() -> None:
 async def test_a_deadline_that_meets_a_defect_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.wakeups.AFTER_A_DEFECT", timedelta(milliseconds=20))
+    monkeypatch.setattr("server.timers.handlers.AFTER_A_DEFECT", timedelta(milliseconds=20))
     async with open_house(tmp_path, approval_days=1e-5) as services:
         failing = asyncio.Event()
         perform = services.rooms.perform

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from machines.models import errors
-from machines.models.storage import Failure, RecoveryPolicy, Search, SearchScope, Success
-from storage.bounded_http import BoundedTransport, proxy_for
-from storage.client import DatabaseClient, MemoryServer
+from storage.memory.values import Failure, RecoveryPolicy, Search, SearchScope, Success
+from storage.qdrant.bounded_http import BoundedTransport, proxy_for
+from storage.qdrant.client import DatabaseClient, MemoryServer
 from tests.faults.fake_qdrant import Failing, fake_qdrant
 from tests.faults.in_process import PATIENCE
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from server.llm_openai import open_client
-from server.patience import Patience
+from server.llm.openai import open_client
+from server.llm.policy import Patience
 from tests.conftest import Tally
 from tests.faults.breaking import (
     LONG_ENOUGH,

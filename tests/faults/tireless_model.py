@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 from aiohttp import web
 
 from machines.models.outputs import StepEnum
-from machines.prompts import step_asked
-from machines.quoting import quotations
+from machines.prompting.quoting import quotations
+from machines.prompting.request import step_asked
 from tests.integration.obedient_model import answer_to, update
 from tests.integration.scripted_endpoint import (
     DONE,

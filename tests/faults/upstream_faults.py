@@ -12,8 +12,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from machines.models.breaker import BreakerPolicy
-from server.llm import Bounds
-from server.patience import Patience
+from server.llm.policy import Patience
+from server.llm.port import Bounds
 from tests.integration.scripted_endpoint import (
     DONE,
     Script,

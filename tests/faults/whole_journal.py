@@ -17,10 +17,10 @@ from typing import Any, Final
 from machines.models.domain import MessageStatus
 from machines.models.ids import TimerId, thread_stream, user_stream
 from machines.models.journal import ApprovalTimer, TimerRow
-from storage.journal import StoredVector
-from storage.schema import entries
-from storage.sql_journal import SqlJournal
-from storage.sqlite_pages import Pages
+from storage.journal.port import StoredVector
+from storage.journal.schema import entries
+from storage.journal.sql import SqlJournal
+from storage.salvage.sqlite_pages import Pages
 from tests.integration.journal_contract import index_of
 from tests.integration.journal_values import (
     ANN,

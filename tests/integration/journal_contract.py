@@ -1,4 +1,4 @@
-"""What every adapter of `storage.journal.Journal` must do.
+"""What every adapter of `storage.journal.port.Journal` must do.
 
 An adapter's test module subclasses `JournalContract` and gives the fixture `journal`: an open, empty
 journal. Nothing here knows what it stands on.
@@ -33,7 +33,7 @@ from machines.models.journal import (
     TimerRow,
 )
 from machines.models.outputs import StepEnum
-from storage.journal import Journal, KnownPerson, StoredVector, ThreadPage
+from storage.journal.port import Journal, KnownPerson, StoredVector, ThreadPage
 from tests.integration.journal_values import (
     ANN,
     BEN,

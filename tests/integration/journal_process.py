@@ -12,7 +12,7 @@ from pathlib import Path
 
 from machines.models.errors import JournalError
 from machines.models.ids import thread_stream
-from storage.sql_journal import SqlJournal
+from storage.journal.sql import SqlJournal
 from tests.integration.journal_values import batch, entry, thread, uuid
 
 

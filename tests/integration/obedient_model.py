@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from machines.prompts import step_asked
-from machines.quoting import quotations
+from machines.prompting.quoting import quotations
+from machines.prompting.request import step_asked
 from tests.integration.scripted_endpoint import (
     DONE,
     Script,

@@ -10,8 +10,7 @@ import pytest
 from machines.models.errors import ErrorCode
 from machines.models.ids import RequestId
 from machines.models.limits import MAX_CONTENT_LENGTH
-from machines.models.protocol import REQUESTS, NoData, Ping
-from machines.models.server_frames import (
+from machines.models.wire.frames import (
     SERVER_FRAMES,
     Accepted,
     AcceptedFrame,
@@ -20,8 +19,9 @@ from machines.models.server_frames import (
     PongFrame,
     ServerFrame,
 )
-from server.asyncapi import UNASKED, asyncapi_document
-from server.frames import encode_server_frame
+from machines.models.wire.requests import REQUESTS, NoData, Ping
+from server.http.asyncapi import UNASKED, asyncapi_document
+from server.wire.codec import encode_server_frame
 
 DOCUMENT: Final = asyncapi_document("http://127.0.0.1:8080")
 

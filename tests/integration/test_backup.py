@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from storage.sql_journal import JOURNAL_FILE
+from storage.journal.sql import JOURNAL_FILE
 from tests.integration.client import Identity, connected, signed_in
 from tests.integration.served import ServerProcess, served
 

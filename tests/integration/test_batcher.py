@@ -1,4 +1,4 @@
-"""What many ask at once is answered at once: `server.batcher`, and the sign-ins that stand on it."""
+"""What many ask at once is answered at once: `server.concurrency.batcher`, and the sign-ins that stand on it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from machines.models.errors import JournalError
-from server.batcher import MAX_GROUP, Batcher
+from server.concurrency.batcher import MAX_GROUP, Batcher
 from tests.faults.in_process import Caller, open_house
 from tests.integration.client import Identity
 

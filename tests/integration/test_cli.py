@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from machines.models.ids import RunId
-from storage.lock import FolderLock
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from storage.folder_lock import FolderLock
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.integration import scripted_endpoint
 
 ROOT = Path(__file__).parents[2]

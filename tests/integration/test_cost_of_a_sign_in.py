@@ -16,17 +16,17 @@ from uuid import RFC_4122, UUID
 import pytest
 
 from machines.connection import connection_machine
-from machines.handlers import new_connection
+from machines.decisions.connections import new_connection
 from machines.models.events import ConnectRequested
 from machines.models.ids import ClientId, PublicKey
 from machines.models.journal import MachineTransition
-from machines.models.server_frames import HelloFrame
+from machines.models.wire.frames import HelloFrame
 from machines.runtime import Accepted
 from server.app import Services
-from server.frames import decode_server_frame, encode_server_frame
-from server.signatures import NONCES_AT_ONCE
-from server.web import serve_web
-from server.world import World, real_world
+from server.environment import World, real_world
+from server.http.site import serve_web
+from server.sessions.signatures import NONCES_AT_ONCE
+from server.wire.codec import decode_server_frame, encode_server_frame
 from tests.faults.in_process import Caller, open_house
 from tests.integration.client import Identity, connected, signed_in
 

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, event
 from benchmarks.contestants.step_chorus import AUTHOR, go
 from machines.models.ids import thread_stream
 from machines.models.journal import JournalEntry
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
 
 STATEMENTS = 6
 """That write, of a step that neither begins nor ends a run: two entries, the run, the thread's head,

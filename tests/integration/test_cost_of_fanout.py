@@ -12,17 +12,15 @@ from aiohttp import web
 
 from machines.models.domain import Thread, Visibility
 from machines.models.ids import PublicKey, ThreadId, thread_stream
-from machines.models.server_frames import ServerFrame
-from server import broadcast, presenter
-from server.broadcast import Broadcast, Delta
-from server.flusher import Flusher
-from server.frames import encode_server_frame
-from server.outbox import (
-    HIGH_WATER,
-    Outbox,
-)
-from server.outgoing import text_frame
-from server.presenter import LiveEntry
+from machines.models.wire.frames import ServerFrame
+from server.sockets.flusher import Flusher
+from server.sockets.outbox import HIGH_WATER, Outbox
+from server.sockets.queued import text_frame
+from server.threads import broadcast
+from server.threads.broadcast import Broadcast, Delta
+from server.wire import presenter
+from server.wire.codec import encode_server_frame
+from server.wire.presenter import LiveEntry
 from tests.integration.journal_values import ANN, entry, thread
 
 FOLLOWERS = 50

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, event
 from machines.models.domain import MessageStatus, Thread, Visibility
 from machines.models.ids import thread_stream, user_stream
 from machines.models.journal import IndexMessage
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.integration.journal_values import (
     ANN,
     BEN,
@@ -143,7 +143,7 @@ async def test_what_is_asked_of_the_journal_costs_the_same_among_many_threads(
     }
     assert not grown, (
         f"{grown}: a query reads rows that it was not asked for; let an index answer it "
-        "(`storage.schema`)"
+        "(`storage.journal.schema`)"
     )
 
 
@@ -196,4 +196,4 @@ async def test_what_happens_in_a_thread_costs_the_same_however_long_it_is(
         for what, taken in in_long.items()
         if taken > in_short[what] + EDGE
     }
-    assert not grown, f"{grown}: a statement looks through the thread (`storage.schema`)"
+    assert not grown, f"{grown}: a statement looks through the thread (`storage.journal.schema`)"

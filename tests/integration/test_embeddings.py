@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 
 from machines.models.errors import ErrorCode, NetworkError, VectorError
-from server.embedders import encodable, unit_vector
-from server.embedders.endpoint import MAX_CHARS, MAX_TEXTS, EndpointEmbedder
-from server.embedders.hashed import HashedEmbedder, hashed_vector
-from server.embedders.minilm import (
+from server.memory.embedders.endpoint import MAX_CHARS, MAX_TEXTS, EndpointEmbedder
+from server.memory.embedders.hashed import HashedEmbedder, hashed_vector
+from server.memory.embedders.minilm import (
     MiniLmEmbedder,
     WeightFiles,
     erf,
     installed_folder,
     verified_files,
 )
-from server.embeddings import choose_embedder
+from server.memory.embedders.rules import encodable, unit_vector
+from server.memory.embeddings import choose_embedder
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "tests" / "data" / "minilm_reference.json"
@@ -94,7 +94,7 @@ async def test_minilm_agrees_with_the_reference_vectors(minilm: MiniLmEmbedder) 
         likeness = cosine(vector, reference["vector"])
         assert likeness >= 0.99999, (
             f"{reference['text'][:40]!r} has cosine {likeness:.7f} to its reference: the forward "
-            "pass, the tokenizer or the pooling of server/embedders/minilm.py has changed"
+            "pass, the tokenizer or the pooling of server/memory/embedders/minilm.py has changed"
         )
 
 
@@ -208,9 +208,7 @@ async def test_hashed_words_rank_the_text_that_shares_words_first() -> None:
 
 def test_hashed_vectors_are_the_same_in_every_process() -> None:
     """Else what is stored would be void after each restart (Python's own `hash` is salted)."""
-    script = (
-        "from server.embedders.hashed import hashed_vector; print(hashed_vector('same each time'))"
-    )
+    script = "from server.memory.embedders.hashed import hashed_vector; print(hashed_vector('same each time'))"
     printed = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
@@ -323,7 +321,7 @@ def test_a_missing_package_falls_back_and_the_carriers_code_is_never_imported() 
     """In processes of their own, since what was imported once stays imported."""
     script = """
 import asyncio, sys
-from server.embeddings import choose_embedder
+from server.memory.embeddings import choose_embedder
 assert "numpy" not in sys.modules, "importing the port loaded numpy"
 if sys.argv[1] == "hide":
     from importlib import metadata

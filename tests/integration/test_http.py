@@ -14,11 +14,11 @@ from aiohttp import ClientResponse, ClientSession, WSMsgType, web
 
 from machines.models.breaker import BreakerStatus
 from machines.models.errors import JournalError
-from server.flusher import Flusher
-from server.hosts import HostPolicy
-from server.http import MACHINES, SiteInfo, guard, http_routes
+from server.http.hosts import HostPolicy
+from server.http.routes import MACHINES, SiteInfo, guard, http_routes
 from server.metrics import Metrics
-from server.outbox import Outbox
+from server.sockets.flusher import Flusher
+from server.sockets.outbox import Outbox
 
 PATHS = (
     *("/", "/page/base.css", "/asyncapi.json", "/healthz", "/readyz", "/metrics"),

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from server.web import serve_web
+from server.http.site import serve_web
 from tests.faults.in_process import open_house
 from tests.integration.client import signed_in
 

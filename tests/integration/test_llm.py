@@ -13,9 +13,9 @@ from machines.models.effects import AICall, PromptMessage, SuppliedPrior
 from machines.models.errors import AIError, ChorusError, ErrorCode, NetworkError
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import ExperienceOutput, Prior, StepEnum, UpdateOutput, YieldOutput
-from server.llm import AttemptFailed, Bounds, LanguageModel
-from server.llm_embeddings import OpenAIEmbeddings
-from server.llm_openai import OpenAIModel, is_loopback, open_client
+from server.llm.embeddings import OpenAIEmbeddings
+from server.llm.openai import OpenAIModel, is_loopback, open_client
+from server.llm.port import AttemptFailed, Bounds, LanguageModel
 from tests.integration.scripted_endpoint import (
     DONE,
     Script,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
-from server.llm_choice import (
+from server.llm.choice import (
     LOCAL_SERVERS,
     OPENAI_MODEL,
     OPENAI_URL,

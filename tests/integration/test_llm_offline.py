@@ -19,11 +19,11 @@ from machines.models.outputs import (
     UpdateOutput,
     YieldOutput,
 )
-from machines.prompts import build_ai_call
-from server.llm import Bounds, ModelAnswer
-from server.llm_extracts import closest, words, written_words
-from server.llm_offline import BASE_URL, MODEL, NOTICE, OfflineTransport
-from server.llm_openai import OpenAIModel, open_client
+from machines.prompting.request import build_ai_call
+from server.llm.extractive import closest, words, written_words
+from server.llm.offline import BASE_URL, MODEL, NOTICE, OfflineTransport
+from server.llm.openai import OpenAIModel, open_client
+from server.llm.port import Bounds, ModelAnswer
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BRIDGE = "A suspension bridge hangs from steel cables. The cables carry its weight to the towers."

@@ -12,14 +12,14 @@ import pytest
 from machines.models.domain import Message, Visibility
 from machines.models.ids import thread_stream
 from machines.models.journal import IndexMessage, RecordLinks
-from machines.models.storage import Collection
-from server.embedders.hashed import HashedEmbedder
-from server.embeddings import EmbedderChoice
-from server.recollection import REBUILD, Recollection
+from server.environment import real_world
+from server.memory.embedders.hashed import HashedEmbedder
+from server.memory.embeddings import EmbedderChoice
+from server.memory.recall import REBUILD, Recollection
 from server.settings import Settings
 from server.stores import MEMORY_FOLDER, Stores, open_stores
-from server.world import real_world
-from storage.journal import StoredVector
+from storage.journal.port import StoredVector
+from storage.memory.values import Collection
 from tests.integration.journal_values import (
     ANN,
     batch,

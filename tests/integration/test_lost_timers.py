@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.sql_journal import JOURNAL_FILE
+from storage.journal.sql import JOURNAL_FILE
 from tests.integration.client import signed_in
 from tests.integration.served import served
 

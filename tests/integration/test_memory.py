@@ -18,11 +18,20 @@ import pytest
 from qdrant_client import QdrantClient
 
 from machines.models import errors
-from machines.models.consistency import JournalFacts, MemoryFacts, VectorHealth
 from machines.models.domain import Role, Visibility
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import Prior
-from machines.models.storage import (
+from storage.memory.consistency import (
+    collections_to_reset,
+    expect,
+    points_needed,
+    repair_consistency,
+    verify_consistency,
+)
+from storage.memory.facts import JournalFacts, MemoryFacts, VectorHealth
+from storage.memory.memory import Memory
+from storage.memory.retrier import Perseverance
+from storage.memory.values import (
     Collection,
     Delete,
     Failure,
@@ -45,19 +54,10 @@ from machines.models.storage import (
     WaitingOperations,
     WritePoints,
 )
-from storage.attempts import Perseverance
-from storage.client import DatabaseClient, EmbeddedMemory, MemoryServer
-from storage.consistency import (
-    collections_to_reset,
-    expect,
-    points_needed,
-    repair_consistency,
-    verify_consistency,
-)
-from storage.embedded import EmbeddedStore
-from storage.memory import Memory
-from storage.qdrant_server import ServerStore
-from storage.qdrant_store import QdrantStore
+from storage.qdrant.client import DatabaseClient, EmbeddedMemory, MemoryServer
+from storage.qdrant.embedded import EmbeddedStore
+from storage.qdrant.remote import ServerStore
+from storage.qdrant.store import QdrantStore
 
 DIMENSIONS = 8
 EMBEDDER = "test-8"

@@ -16,15 +16,11 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import StepEnum
-from machines.models.server_frames import ChorusResponseFrame, StepDelta
-from server.flusher import Flusher
-from server.frames import encode_server_frame
-from server.outbox import (
-    HIGH_WATER,
-    OUTBOX_CAP,
-    Outbox,
-)
-from server.outgoing import text_frame
+from machines.models.wire.frames import ChorusResponseFrame, StepDelta
+from server.sockets.flusher import Flusher
+from server.sockets.outbox import HIGH_WATER, OUTBOX_CAP, Outbox
+from server.sockets.queued import text_frame
+from server.wire.codec import encode_server_frame
 
 Scenario = Callable[[], Awaitable[None]]
 

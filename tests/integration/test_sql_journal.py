@@ -17,11 +17,11 @@ from sqlalchemy import Connection, event
 from machines.models.errors import JournalConflict, JournalError
 from machines.models.ids import StreamId, ThreadId, thread_stream, user_stream
 from machines.models.journal import Committed
-from storage import sql_memory, sql_queries, sql_runs
-from storage.schema import METADATA
-from storage.sql_dialect import journal_url, reading_engine
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
-from storage.sql_rows import entry_digest
+from storage.journal import memory_tasks, queries, runs
+from storage.journal.dialect import journal_url, reading_engine
+from storage.journal.rows import entry_digest
+from storage.journal.schema import METADATA
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.faults.keep_journal import KEPT, restore
 from tests.integration.journal_contract import JournalContract, index_of
 from tests.integration.journal_values import (
@@ -300,7 +300,7 @@ class TestSchema:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             differences = compare_metadata(context, METADATA)
         engine.dispose()
-        assert differences == [], "write a migration: storage/schema.py has changed"
+        assert differences == [], "write a migration: storage/journal/schema.py has changed"
 
     async def test_a_journal_of_the_first_version_is_given_digests_of_what_it_holds(
         self, file: Path
@@ -355,21 +355,21 @@ class TestSchema:
             asked.append((statement, parameters))
 
         with engine.connect() as connection:
-            sql_queries.snapshot(connection, one.id, limit=5, before_index=None)
-            sql_queries.recent_messages(connection, one.id, before_index=5, limit=5)
-            sql_queries.entry_page(
+            queries.snapshot(connection, one.id, limit=5, before_index=None)
+            queries.recent_messages(connection, one.id, before_index=5, limit=5)
+            queries.entry_page(
                 connection, thread_stream(one.id), after_seq=0, limit=5, max_bytes=None
             )
-            sql_queries.run_entries(connection, run(message(one, 0)).id)
-            sql_queries.public_threads(connection, after=None, limit=5)
-            sql_queries.threads_of(connection, ANN, after=None, limit=5)
-            sql_queries.private_threads_shared_by(connection, [ANN, BEN])
-            sql_queries.user(connection, ANN)
-            sql_queries.names(connection, [ANN])
-            sql_runs.live_runs(connection)
-            sql_memory.queued_tasks(connection, after=0, limit=5)
-            sql_memory.first_queued(connection, [one.id])
-            sql_memory.first_queued(connection, None)
+            queries.run_entries(connection, run(message(one, 0)).id)
+            queries.public_threads(connection, after=None, limit=5)
+            queries.threads_of(connection, ANN, after=None, limit=5)
+            queries.private_threads_shared_by(connection, [ANN, BEN])
+            queries.user(connection, ANN)
+            queries.names(connection, [ANN])
+            runs.live_runs(connection)
+            memory_tasks.queued_tasks(connection, after=0, limit=5)
+            memory_tasks.first_queued(connection, [one.id])
+            memory_tasks.first_queued(connection, None)
             questions = [pair for pair in asked if pair[0].startswith("SELECT")]
             assert len(questions) >= 14
             for statement, parameters in questions:

@@ -17,12 +17,12 @@ _START: Final = f"""
 import asyncio, sys
 from server.app import open_services
 from server.settings import load_settings
-from server.world import real_world
+from server.environment import real_world
 
 async def main():
     settings = load_settings({{"data": sys.argv[1], "llm": "offline"}})
     async with open_services(settings, real_world()):
-        import server.web
+        import server.http.site
         print([name for name in {LATER!r} if name in sys.modules])
 
 asyncio.run(main())

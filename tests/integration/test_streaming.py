@@ -12,10 +12,10 @@ import pytest
 
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.outputs import StepEnum
-from server.broadcast import Delta
-from server.delay_queue import COMPANY_SECONDS, DelayQueue
-from server.patience import Patience
-from server.runs import GATHER_SECONDS
+from server.concurrency.delay_queue import COMPANY_SECONDS, DelayQueue
+from server.llm.policy import Patience
+from server.runs.interpreter import GATHER_SECONDS
+from server.threads.broadcast import Delta
 from tests.faults.follower import house_before
 from tests.faults.in_process import Caller
 from tests.integration.client import Frame, Identity

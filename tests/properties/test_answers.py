@@ -9,15 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from machines.answers import (
-    MAX_ITEM,
-    MAX_ITEMS,
-    MAX_SELECTED,
-    MAX_TEXT,
-    partial_text,
-    read_answer,
-    schema_for,
-)
 from machines.models.effects import AICall, SuppliedPrior
 from machines.models.errors import AIError, ErrorCode
 from machines.models.ids import MessageId, RunId, ThreadId
@@ -31,6 +22,15 @@ from machines.models.outputs import (
     StepEnum,
     UpdateOutput,
     YieldOutput,
+)
+from machines.prompting.answers import (
+    MAX_ITEM,
+    MAX_ITEMS,
+    MAX_SELECTED,
+    MAX_TEXT,
+    partial_text,
+    read_answer,
+    schema_for,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

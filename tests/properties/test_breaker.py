@@ -19,9 +19,9 @@ from machines.models.errors import AIError, ErrorCode, NetworkError
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import ActionOutput, StepEnum
 from machines.runtime import Accepted, Refusal
-from server.breaker import SparedModel
-from server.llm import AttemptDelayed, AttemptFailed, ModelAnswer, OnText
-from server.world import World, real_world
+from server.environment import World, real_world
+from server.llm.breaker import SparedModel
+from server.llm.port import AttemptDelayed, AttemptFailed, ModelAnswer, OnText
 from tests.transitions import breaker_scenarios as breaker
 from tests.transitions.spaces import breaker_events
 from tests.transitions.walks import Walk, walks

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from machines.conversation import decide, open_thread
-from machines.draft import Decision
+from machines.decisions.replay import replay_run
+from machines.decisions.threads import decide, open_thread
+from machines.decisions.unit_of_work import Decision
+from machines.loop.steps import effect_under_way
 from machines.models.chorus import ChorusState, Health, RunStatus
 from machines.models.commands import (
     AdvanceRun,
@@ -52,8 +54,6 @@ from machines.models.errors import InvalidTransition, RequestRefused
 from machines.models.events import RunCancelled, RunStarted
 from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
 from machines.models.journal import Batch, ChorusFired, IndexMessage, JournalEntry, ThreadFired
-from machines.replay import replay_run
-from machines.steps import effect_under_way
 from machines.thread import StateManager, Success
 from tests.transitions import chorus_scenarios as loop
 from tests.transitions.values import ALICE, BOB, CAROL, NOW, PEOPLE, THREAD, uuid

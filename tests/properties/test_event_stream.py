@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machines.models.errors import AIError
-from server.llm_events import MAX_EVENT_BYTES, EventReader
+from server.llm.sse import MAX_EVENT_BYTES, EventReader
 
 ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
 words = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8).map(str.encode)

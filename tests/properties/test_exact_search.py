@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 from machines.models.domain import Visibility
 from machines.models.ids import MessageId, PointId, ThreadId
 from machines.models.outputs import Prior
-from machines.models.storage import (
-    SearchScope,
-    message_point_id,
-)
-from storage.exact import ExactIndex, StoredPoint
+from storage.memory.values import SearchScope, message_point_id
+from storage.qdrant.exact_index import ExactIndex, StoredPoint
 
 DIMENSIONS = 5
 THREADS = tuple(ThreadId(f"thread-{number}") for number in range(4))

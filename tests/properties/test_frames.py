@@ -34,17 +34,7 @@ from machines.models.outputs import (
     Usage,
     YieldOutput,
 )
-from machines.models.protocol import (
-    MUTATING,
-    REQUESTS,
-    ClientMessage,
-    MutatingRequest,
-    NoData,
-    Ping,
-    SubmitPrompt,
-    SubmitPromptData,
-)
-from machines.models.server_frames import (
+from machines.models.wire.frames import (
     Accepted,
     AcceptedFrame,
     ChorusResponseFrame,
@@ -64,13 +54,18 @@ from machines.models.server_frames import (
     ThreadEventFrame,
     ThreadEventKind,
 )
-from machines.models.shapes import (
-    ApprovalView,
-    MessageView,
-    ThreadView,
-    TransitionView,
+from machines.models.wire.requests import (
+    MUTATING,
+    REQUESTS,
+    ClientMessage,
+    MutatingRequest,
+    NoData,
+    Ping,
+    SubmitPrompt,
+    SubmitPromptData,
 )
-from server.frames import (
+from machines.models.wire.views import ApprovalView, MessageView, ThreadView, TransitionView
+from server.wire.codec import (
     DeltaEncoder,
     FrameError,
     decode_client_frame,

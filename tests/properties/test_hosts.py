@@ -6,12 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.hosts import (
-    HostPolicy,
-    address_of,
-    is_loopback_address,
-    subscriber_of,
-)
+from server.http.hosts import HostPolicy, address_of, is_loopback_address, subscriber_of
 
 LOCAL = HostPolicy(None, 8080)
 PUBLIC = HostPolicy(

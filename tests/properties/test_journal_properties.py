@@ -18,8 +18,8 @@ from machines.models.domain import Message, MessageStatus, Thread
 from machines.models.errors import JournalConflict
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId, thread_stream
 from machines.models.journal import Batch, IndexMessage, JournalEntry, MemoryTask
-from storage.journal import Journal
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from storage.journal.port import Journal
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.integration.journal_values import (
     ANN,
     BEN,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.limits import RateLimiter, TokenBucket
+from server.concurrency.rate_limit import RateLimiter, TokenBucket
 
 
 class Clock:

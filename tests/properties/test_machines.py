@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from machines.chorus import chorus_machine
 from machines.connection import MAX_SIGN_IN_FAILURES, connection_machine
+from machines.loop.recovery import BACKOFF_CAP_MS, MAX_REBUILDS, backoff_ms
+from machines.loop.steps import is_complete
 from machines.models import effects
 from machines.models.chorus import BACKOFF_BASE_MS, Awaited, Health, RunStatus
 from machines.models.connection import ConnectionState, ConnectionStatus
@@ -26,9 +28,7 @@ from machines.models.events import (
     SignatureChecked,
 )
 from machines.models.outputs import StepEnum
-from machines.recovery import BACKOFF_CAP_MS, MAX_REBUILDS, backoff_ms
 from machines.runtime import Accepted, Refusal
-from machines.steps import is_complete
 from tests.transitions import chorus_scenarios as run
 from tests.transitions import connection_scenarios as link
 from tests.transitions.spaces import likely_link_events, likely_run_events, link_events, run_events

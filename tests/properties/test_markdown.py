@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.markdown import MAX_CHARACTERS, render_markdown
+from server.wire.markdown import MAX_CHARACTERS, render_markdown
 
 SAFE_LINK = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
 TAGS = frozenset(

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from machines import material, quoting
 from machines.chorus import transform_state
 from machines.models.chorus import ChorusState, ContextMessage
 from machines.models.domain import Role
@@ -15,7 +14,8 @@ from machines.models.effects import AICall, RecallPriors
 from machines.models.events import RunStarted
 from machines.models.ids import MessageId
 from machines.models.outputs import Prior, StepEnum
-from machines.prompts import build_ai_call
+from machines.prompting import context, quoting
+from machines.prompting.request import build_ai_call
 from tests.properties.asking_runs import states
 from tests.transitions.chorus_scenarios import answered, queued, recalled
 from tests.transitions.values import ALICE, NOW, prior
@@ -32,7 +32,7 @@ def _nothing_kept() -> None:
 
 def forget() -> None:
     """Drop everything that the modules keep from one prompt to the next."""
-    for each in (*vars(material).values(), *vars(quoting).values()):
+    for each in (*vars(context).values(), *vars(quoting).values()):
         if hasattr(each, "cache_clear"):
             each.cache_clear()
 
@@ -79,7 +79,7 @@ def test_a_run_makes_each_of_its_texts_harmless_once(monkeypatch: pytest.MonkeyP
         times[text] += 1
         return harmless(text)
 
-    for module in (quoting, material):
+    for module in (quoting, context):
         monkeypatch.setattr(module, "harmless_once", counted)
     *_, run = asking()
     assert len(run.steps) == 5 * ITERATIONS
@@ -101,7 +101,7 @@ def test_a_step_quotes_what_is_new_and_keeps_the_rest(monkeypatch: pytest.Monkey
         tags.append(tag)
         return quoted(tag, nonce, body, attributes)
 
-    monkeypatch.setattr(material, "quoted", counted)
+    monkeypatch.setattr(context, "quoted", counted)
     steps: list[dict[str, int]] = []
     for _ in asking():
         steps.append(dict(Counter(tags)))
@@ -124,7 +124,7 @@ def test_a_step_quotes_what_is_new_and_keeps_the_rest(monkeypatch: pytest.Monkey
 def test_a_request_that_is_repeated_quotes_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     *_, run, _ = asking()
     call = build_ai_call(run)
-    monkeypatch.setattr(material, "quoted", lambda *_: pytest.fail("it was quoted a moment ago"))
+    monkeypatch.setattr(context, "quoted", lambda *_: pytest.fail("it was quoted a moment ago"))
     repeated = build_ai_call(run.model_copy(update={"attempt": run.attempt + 1}))
     assert repeated.priors == call.priors
     assert repeated.messages != call.messages, "the nonce is another"

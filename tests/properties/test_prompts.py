@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from machines.material import FRESH_PRIORS, PRIORS_SENT
 from machines.models.chorus import ChorusState
 from machines.models.domain import Role
 from machines.models.outputs import ActionOutput, StepEnum
-from machines.prompts import PROMPT_TOKENS, SYSTEM_TEXT, build_ai_call, step_asked
-from machines.quoting import (
+from machines.prompting.context import FRESH_PRIORS, PRIORS_SENT
+from machines.prompting.quoting import (
     cleaned,
     clipped,
     escaped,
@@ -25,6 +24,7 @@ from machines.quoting import (
     quoted,
     unescaped,
 )
+from machines.prompting.request import PROMPT_TOKENS, SYSTEM_TEXT, build_ai_call, step_asked
 from tests.properties.asking_runs import (
     context,
     hostile,

@@ -20,16 +20,9 @@ import qdrant_client  # noqa: F401 - loaded here, where no call is noted: that w
 
 from machines.models.domain import Role, Visibility
 from machines.models.ids import MessageId, ThreadId
-from machines.models.storage import (
-    MessagePayload,
-    MessagePoint,
-    Search,
-    SearchScope,
-    Store,
-    Success,
-)
-from storage.client import DatabaseClient, EmbeddedMemory
-from storage.exact import ExactIndex, StoredPoint
+from storage.memory.values import MessagePayload, MessagePoint, Search, SearchScope, Store, Success
+from storage.qdrant.client import DatabaseClient, EmbeddedMemory
+from storage.qdrant.exact_index import ExactIndex, StoredPoint
 
 DIMENSIONS = 16
 IN_A_THREAD = 50

@@ -16,7 +16,7 @@ from nacl.signing import SigningKey
 from machines.models.ids import PublicKey
 from machines.models.keys import encode_base58, encode_public_key
 from server.chat.signin import check_statement, parse_url
-from server.signatures import (
+from server.sessions.signatures import (
     NONCES_AT_ONCE,
     Nonces,
     hash_token,

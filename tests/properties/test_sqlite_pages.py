@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.sqlite_pages import Pages, StoredRow, Value, open_pages
+from storage.salvage.sqlite_pages import Pages, StoredRow, Value, open_pages
 
 LARGE = 9_000
 """Bytes that fill overflow pages of every size up to 4096."""

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machines.models import errors
-from machines.models.consistency import (
+from machines.models.domain import Role, Visibility
+from machines.models.ids import MessageId, PointId, RunId, ThreadId
+from storage.memory.consistency import (
+    collections_to_reset,
+    expect,
+    points_needed,
+    repair_consistency,
+    verify_consistency,
+)
+from storage.memory.facts import (
     CollectionFacts,
     ExpectedPoint,
     JournalFacts,
@@ -18,9 +27,13 @@ from machines.models.consistency import (
     PointFacts,
     VectorHealth,
 )
-from machines.models.domain import Role, Visibility
-from machines.models.ids import MessageId, PointId, RunId, ThreadId
-from machines.models.storage import (
+from storage.memory.operations import (
+    cache_operation,
+    execute_operation,
+    handle_storage_error,
+    operation_performed,
+)
+from storage.memory.values import (
     MAX_WAITING,
     Collection,
     CollectionState,
@@ -48,20 +61,7 @@ from machines.models.storage import (
     ValidateAndRetry,
     WritePoints,
 )
-from storage.consistency import (
-    collections_to_reset,
-    expect,
-    points_needed,
-    repair_consistency,
-    verify_consistency,
-)
-from storage.operations import (
-    cache_operation,
-    execute_operation,
-    handle_storage_error,
-    operation_performed,
-)
-from storage.vectors import diagnose_vector, verify_indices
+from storage.memory.vectors import diagnose_vector, verify_indices
 
 DIMENSIONS = 3
 EMBEDDER = "test-3"

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from machines.decisions.replay import replay_run
 from machines.models.ids import RunId, ThreadId, thread_stream
 from machines.models.journal import JournalEntry
-from machines.replay import replay_run
-from server.presenter import LiveEntry
-from storage.sql_journal import JOURNAL_FILE, SqlJournal
+from server.wire.presenter import LiveEntry
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.faults.in_process import PATIENCE, open_house
 from tests.faults.keep_journal import KEPT, restore
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from machines.chorus import chorus_machine, create_initial_state, transform_state
+from machines.loop.recovery import MAX_REBUILDS
 from machines.models.chorus import Awaited, ChorusState, ContextMessage, Health
 from machines.models.domain import Role
 from machines.models.errors import ErrorCode
@@ -39,7 +40,6 @@ from machines.models.outputs import (
     Usage,
     YieldOutput,
 )
-from machines.recovery import MAX_REBUILDS
 from tests.transitions.catalogue import Catalogue, Refused, Taken
 from tests.transitions.values import (
     ALICE,

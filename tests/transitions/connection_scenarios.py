@@ -31,7 +31,7 @@ from machines.models.events import (
     ThreadRequested,
 )
 from machines.models.ids import RequestId, ThreadId
-from machines.models.protocol import NoData, Ping
+from machines.models.wire.requests import NoData, Ping
 from machines.runtime import Accepted
 from tests.transitions.catalogue import Catalogue, Refused, Taken
 from tests.transitions.values import ALICE, BOB, CLIENT, NOW, OTHER_THREAD, SOON, THREAD, USER

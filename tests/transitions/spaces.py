@@ -12,6 +12,7 @@ from typing import Any, Final
 from machines.breaker import breaker_machine
 from machines.chorus import chorus_machine
 from machines.connection import connection_machine
+from machines.loop.recovery import MAX_REBUILDS
 from machines.message import message_machine
 from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
 from machines.models.chorus import Awaited, ChorusState, Health, RunStatus
@@ -29,7 +30,6 @@ from machines.models.events import (
 )
 from machines.models.operations import ThreadOperation
 from machines.models.outputs import StepEnum, StepOutput
-from machines.recovery import MAX_REBUILDS
 from machines.thread import thread_machine
 from tests.transitions import breaker_scenarios as breaker
 from tests.transitions import chorus_scenarios as run

@@ -9,11 +9,11 @@ from typing import get_args
 import pytest
 
 from machines.connection import MAX_SIGN_IN_FAILURES
+from machines.loop.recovery import MAX_REBUILDS
 from machines.models.chorus import RunStatus
 from machines.models.connection import ConnectionState
 from machines.models.domain import Message, MessageStatus, Thread
 from machines.models.effects import Effect, ScheduleTimer
-from machines.recovery import MAX_REBUILDS
 from tests.conftest import Tally
 from tests.transitions import chorus_scenarios as run
 from tests.transitions.search import (

@@ -1,0 +1,414 @@
+"""A decision in the making: fires machines, collects entries, and ends as one batch.
+
+The draft is the one mutable thing among the pure functions. It lives for one decision, is never
+shared, and what it is made from and what it becomes are frozen values.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from machines.chorus import chorus_machine, create_initial_state
+from machines.decisions.views import message_view, thread_view
+from machines.message import message_machine
+from machines.models.chorus import (
+    AnswerReady,
+    ChorusResponse,
+    ChorusState,
+    ContextMessage,
+    RunStatus,
+)
+from machines.models.commands import Facts, Policy, ThreadCommand
+from machines.models.domain import (
+    Message,
+    MessageStatus,
+    Role,
+    StateTransition,
+    Thread,
+)
+from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
+from machines.models.errors import ChorusError
+from machines.models.events import AnswerGiven, ChorusEvent, MessageEvent, RunStarted
+from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
+from machines.models.journal import (
+    Batch,
+    ChorusFired,
+    Fired,
+    JournalEntry,
+    MachineTransition,
+    MemoryTask,
+    MessageFired,
+    ThreadFired,
+    ThreadView,
+    TimerRow,
+    creation_of,
+    fields_of,
+    update_of,
+)
+from machines.models.operations import AddMessage, JoinCoAuthor, ThreadOperation
+from machines.models.outputs import YieldOutput
+from machines.models.wire import frames
+from machines.models.wire.frames import ThreadEventKind
+from machines.runtime import Accepted, Refusal
+from machines.thread import Failure, StateManager, Success, thread_machine
+
+CONTEXT_MESSAGES = 16
+"""Recent messages that a run's prompts may quote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a command comes to."""
+
+    batch: Batch
+    facts: Facts
+    """The thread as it is once the batch is durable."""
+    effects: tuple[RunEffect, ...]
+    """To be performed once the batch is durable."""
+    message_id: MessageId | None = None
+    run_id: RunId | None = None
+    refused: ChorusError | None = None
+    """The batch is committed, and who asked is refused all the same (a vote that came too late)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What machines did: the parts of the entry that tells it."""
+
+    fired: tuple[Fired, ...] = ()
+    transitions: tuple[MachineTransition, ...] = ()
+    changes: tuple[StateTransition, ...] = ()
+
+    def __add__(self, other: "Change") -> "Change":
+        return Change(
+            self.fired + other.fired,
+            self.transitions + other.transitions,
+            self.changes + other.changes,
+        )
+
+
+class Draft:
+    """Collects what one command does to a thread."""
+
+    def __init__(self, facts: Facts, command: ThreadCommand, policy: Policy) -> None:
+        self._facts = facts
+        self._command = command
+        self._policy = policy
+        self._ids = iter(command.ids)
+        self._stream = thread_stream(facts.view.thread.id)
+        self.thread: Thread = facts.view.thread
+        self.pending: dict[str, Message] = {each.id: each for each in facts.view.pending}
+        self.runs: dict[str, ChorusState] = {each.id: each for each in facts.view.runs}
+        self.recent: list[Message] = list(facts.recent)
+        self._entries: list[JournalEntry] = []
+        self._effects: list[RunEffect] = []
+
+    # Machines
+
+    def change_thread(self, operation: ThreadOperation) -> Change:
+        """Apply an operation. Raises InvalidTransition where the thread refuses it."""
+        match StateManager.transition(self.thread, operation):
+            case Failure(error=error):
+                raise error
+            case Success(new_state=thread, transitions=transitions):
+                self.thread = thread
+                fired = ThreadFired(instance=thread.id, event=operation)
+                return Change((fired,), transitions, (update_of("thread", thread),))
+
+    def change_message(
+        self, message: Message, event: MessageEvent, *, created: bool = False
+    ) -> tuple[Message, Change]:
+        """Fire a message's event. Raises InvalidTransition where the message refuses it."""
+        match message_machine().fire(message, event):
+            case Refusal() as refusal:
+                raise refusal.as_error()
+            case Accepted(state=after, effects=effects, transitions=transitions):
+                self._effects.extend(effects)
+                self.place(after)
+                fired = MessageFired(instance=after.id, event=event)
+                make = creation_of if created else update_of
+                return after, Change((fired,), transitions, (make("message", after),))
+
+    def place(self, message: Message) -> None:
+        """Let the draft's picture of the thread hold this version of a message."""
+        if message.status is MessageStatus.PENDING:
+            self.pending[message.id] = message
+        else:
+            self.pending.pop(message.id, None)
+        if message.status is MessageStatus.APPROVED:
+            others = [each for each in self.recent if each.id != message.id]
+            self.recent = sorted([*others, message], key=lambda each: each.index)
+
+    def fire_run(self, run: ChorusState, event: ChorusEvent) -> None:
+        """Fire a run's event and tell the thread. Raises InvalidTransition where it is refused."""
+        match chorus_machine().fire(run, event):
+            case Refusal() as refusal:
+                raise refusal.as_error()
+            case Accepted() as accepted:
+                self._take_run(run, accepted, event)
+
+    # What several commands do
+
+    def create_run(self, message: Message) -> tuple[ChorusState, Message]:
+        """A new run of an approved prompt, and the prompt naming it. Next: `queue_run`."""
+        assert message.author is not None  # noqa: S101 - only people's messages are run
+        run = create_initial_state(
+            run_id=RunId(next(self._ids)),
+            thread_id=self.thread.id,
+            message_id=message.id,
+            answer_id=MessageId(next(self._ids)),
+            requested_by=message.author,
+            prompt=message.content,
+            at=self._command.at,
+            max_iterations=self._policy.max_iterations,
+            max_attempts=self._policy.max_attempts,
+            backoff_base_ms=self._policy.backoff_base_ms,
+        )
+        return run, message.transition_to(self._command.at, run_id=run.id)
+
+    def queue_run(self, run: ChorusState, message: Message) -> None:
+        """Put a created run at the end of the queue, and let it start if nothing else does."""
+        self.place(message)
+        self.runs[run.id] = run
+        queued = frames.RunQueued(
+            run_id=run.id,
+            message_id=message.id,
+            step=run.current_step,
+            iteration=run.iteration,
+            attempt=run.attempt,
+        )
+        made = (_run_change(None, run), update_of("message", message))
+        self.tell_run(queued, Change(changes=made))
+        self.start_next()
+
+    def start_next(self) -> None:
+        """Let the first waiting run start, if no other run of the thread is under way."""
+        if any(run.status is RunStatus.RUNNING for run in self.runs.values()):
+            return
+        waiting = next(iter(self.runs.values()), None)
+        if waiting is None:
+            return
+        event = RunStarted(
+            at=self._command.at, thread_is_busy=False, messages=self._context_of(waiting)
+        )
+        self.fire_run(waiting, event)
+
+    def accept_author(self, author: PublicKey | None) -> None:
+        """Approval makes the author a co-author, unless they have become one meanwhile."""
+        if author is None or author in self.thread.co_authors:
+            return
+        joined = self.change_thread(
+            JoinCoAuthor(at=self._command.at, actor=None, public_key=author)
+        )
+        self.tell(
+            ThreadEventKind.CO_AUTHOR_JOINED, joined, public_key=author, thread=self.thread, by=None
+        )
+
+    # Telling
+
+    def tell(
+        self,
+        kind: ThreadEventKind,
+        change: Change,
+        *,
+        message: Message | None = None,
+        thread: Thread | None = None,
+        run_id: RunId | None = None,
+        public_key: PublicKey | None = None,
+        cause: str | None = None,
+        by: PublicKey | None,
+    ) -> None:
+        """One `thread_event` entry."""
+        data = frames.ThreadEvent(
+            kind=kind,
+            at=self._command.at,
+            by=by,
+            message_id=message.id if message else None,
+            run_id=run_id,
+            public_key=public_key,
+            message=message_view(message) if message else None,
+            thread=thread_view(thread) if thread else None,
+            cause=cause,
+        )
+        hidden = message is not None and message.status is not MessageStatus.APPROVED
+        self._append(
+            "thread_event",
+            kind.value,
+            by,
+            data,
+            change,
+            restricted_to=message.author if hidden and message else None,
+        )
+
+    def tell_run(
+        self, response: ChorusResponse | frames.RunFinished, change: Change | None = None
+    ) -> None:
+        """One `chorus_response` entry."""
+        by = response.by if isinstance(response, frames.RunCancelled) else None
+        self._append(
+            "chorus_response",
+            response.status,
+            by,
+            response,
+            change or Change(),
+        )
+
+    def decision(
+        self,
+        *,
+        message_id: MessageId | None = None,
+        run_id: RunId | None = None,
+        refused: ChorusError | None = None,
+    ) -> Decision:
+        """The finished decision."""
+        timers: dict[TimerId, TimerRow] = {}
+        cancelled: dict[TimerId, None] = {}
+        memory: list[MemoryTask] = []
+        rest: list[RunEffect] = []
+        for effect in self._effects:
+            match effect:
+                case ScheduleTimer(timer_id=timer_id, due_at=due_at, timer=timer):
+                    timers[timer_id] = TimerRow(id=timer_id, due_at=due_at, timer=timer)
+                    cancelled.pop(timer_id, None)
+                case CancelTimer(timer_id=timer_id):
+                    timers.pop(timer_id, None)
+                    cancelled[timer_id] = None
+                case DBOperation(task=task):
+                    memory.append(task)
+                case _:
+                    rest.append(effect)
+        batch = Batch(
+            entries=tuple(self._entries),
+            timers=tuple(timers.values()),
+            cancelled_timers=tuple(cancelled),
+            memory=tuple(memory),
+        )
+        live = tuple(run for run in self.runs.values() if not run.status.final)
+        view = ThreadView(
+            head_seq=self._facts.view.head_seq + len(self._entries),
+            thread=self.thread,
+            pending=tuple(self.pending.values()),
+            runs=live,
+        )
+        facts = Facts(view=view, recent=tuple(self.recent[-CONTEXT_MESSAGES:]))
+        return Decision(batch, facts, tuple(rest), message_id, run_id, refused)
+
+    # Inside
+
+    def _take_run(
+        self,
+        before: ChorusState,
+        accepted: Accepted[ChorusState, ChorusResponse, RunEffect],
+        event: ChorusEvent,
+    ) -> None:
+        """Keep a run's new state, and tell its responses: the first carries the transition."""
+        run = accepted.state
+        self.runs[run.id] = run
+        self._effects.extend(accepted.effects)
+        change = Change(
+            (ChorusFired(instance=run.id, event=event),),
+            accepted.transitions,
+            (_run_change(before, run),),
+        )
+        for response in accepted.responses:
+            if isinstance(response, AnswerReady):
+                self._give_answer(run, response)
+            else:
+                self.tell_run(response, change)
+                change = Change()
+        if run.status.final:
+            del self.runs[run.id]
+
+    def _give_answer(self, run: ChorusState, ready: AnswerReady) -> None:
+        """The answer becomes the thread's next message, in the transaction that ends the run."""
+        record = run.steps[-1]
+        assert isinstance(record.output, YieldOutput)  # noqa: S101 - only yield ends a run
+        grown = self.change_thread(AddMessage(at=self._command.at, actor=None))
+        answer = Message(
+            id=run.answer_id,
+            thread_id=run.thread_id,
+            index=self.thread.message_count - 1,
+            role=Role.CHORUS,
+            author=None,
+            content=record.text,
+            run_id=run.id,
+            model=run.model,
+            citations=record.output.citations,
+            usage=record.usage,
+            created_at=self._command.at,
+            updated_at=self._command.at,
+        )
+        message, given = self.change_message(answer, AnswerGiven(at=self._command.at), created=True)
+        finished = frames.RunFinished(
+            run_id=ready.run_id,
+            message_id=ready.message_id,
+            step=ready.step,
+            iteration=ready.iteration,
+            attempt=ready.attempt,
+            message_id_of_answer=message.id,
+            message=message_view(message),
+        )
+        self.tell_run(finished, grown + given)
+
+    def _context_of(self, run: ChorusState) -> tuple[ContextMessage, ...]:
+        """The recent messages before the prompt, and what was said since the prompt came."""
+        waiting = {
+            each.message_id for each in self.runs.values() if each.status is RunStatus.QUEUED
+        }
+        others = [each for each in self.recent if each.id not in {run.message_id, *waiting}]
+        return tuple(
+            ContextMessage(
+                message_id=each.id, role=each.role, author=each.author, content=each.content
+            )
+            for each in others[-CONTEXT_MESSAGES:]
+        )
+
+    def _append(
+        self,
+        type_: Literal["chorus_response", "thread_event"],
+        kind: str,
+        by: PublicKey | None,
+        data: frames.ThreadEvent | ChorusResponse | frames.RunFinished,
+        change: Change,
+        restricted_to: PublicKey | None = None,
+    ) -> None:
+        charts = sorted({each.machine for each in change.transitions})
+        self._entries.append(
+            JournalEntry(
+                stream=self._stream,
+                type=type_,
+                kind=kind,
+                at=self._command.at,
+                by=by,
+                request_id=self._command.request_id,
+                data=fields_of(data, "transitions"),
+                fired=change.fired,
+                transitions=change.transitions,
+                changes=change.changes,
+                restricted_to=restricted_to,
+                fingerprint=" ".join([_fingerprint(name) for name in charts]),
+                seq=self._facts.view.head_seq + len(self._entries) + 1,
+            )
+        )
+
+
+def _run_change(before: ChorusState | None, run: ChorusState) -> StateTransition:
+    """A run without what earlier entries hold, and without its messages, which its start holds.
+
+    Steps and priors are only ever added, behind those that are there.
+    """
+    if before is None:
+        return creation_of("run", run, "messages")
+    added = run.changed(
+        steps=run.steps[len(before.steps) :], priors=run.priors[len(before.priors) :]
+    )
+    return update_of("run", added, "messages")
+
+
+def _fingerprint(machine: str) -> str:
+    match machine:
+        case "chorus":
+            return chorus_machine().fingerprint
+        case "message":
+            return message_machine().fingerprint
+        case _:
+            return thread_machine().fingerprint

@@ -1,0 +1,117 @@
+"""From stored values to the shapes of the wire, and what of them a stranger may see.
+
+Pure conversions. Rendering Markdown and encoding frames are the server's.
+"""
+
+from machines.models.chorus import ChorusState, Health, RunStatus
+from machines.models.domain import Message, MessageStatus, Thread, User
+from machines.models.outputs import StepEnum
+from machines.models.wire import views
+
+
+def thread_view(thread: Thread) -> views.ThreadView:
+    """A thread as `thread_messages` and `thread_event` show it."""
+    return views.ThreadView(
+        id=thread.id,
+        name=thread.name,
+        visibility=thread.visibility,
+        status=thread.status,
+        co_authors=thread.co_authors,
+        token_balance=thread.token_balance,
+        version=thread.version,
+        message_count=thread.message_count,
+        created_at=thread.created_at,
+        updated_at=thread.updated_at,
+    )
+
+
+def thread_summary(thread: Thread, head_seq: int) -> views.ThreadSummary:
+    """A thread as a list of threads shows it."""
+    return views.ThreadSummary(
+        id=thread.id,
+        name=thread.name,
+        visibility=thread.visibility,
+        status=thread.status,
+        co_authors=thread.co_authors,
+        message_count=thread.message_count,
+        head_seq=head_seq,
+        updated_at=thread.updated_at,
+    )
+
+
+def message_view(message: Message) -> views.MessageView:
+    """A message with all its content, for those who may see it."""
+    return views.MessageView(
+        id=message.id,
+        thread_id=message.thread_id,
+        index=message.index,
+        role=message.role,
+        author=message.author,
+        content=message.content,
+        status=message.status,
+        approvals=tuple(
+            views.ApprovalView(
+                co_author=vote.co_author, decision=vote.decision, reason=vote.reason, at=vote.at
+            )
+            for vote in message.approvals
+        ),
+        electors=message.electors,
+        expires_at=message.expires_at,
+        run_id=message.run_id,
+        model=message.model,
+        citations=message.citations,
+        usage=message.usage,
+        version=message.version,
+        created_at=message.created_at,
+        updated_at=message.updated_at,
+    )
+
+
+def without_content(message: views.MessageView) -> views.MessageView:
+    """The same message for somebody who may know of it, and not what it says.
+
+    Content that is not approved, and the reasons of its votes, are for the co-authors and its
+    author alone.
+    """
+    if message.status is MessageStatus.APPROVED:
+        return message
+    votes = tuple(vote.model_copy(update={"reason": None}) for vote in message.approvals)
+    return message.model_copy(update={"content": None, "html": None, "approvals": votes})
+
+
+def user_view(user: User) -> views.UserView:
+    """A person as `init` shows them."""
+    return views.UserView(
+        id=user.id, public_key=user.public_key, name=user.name, created_at=user.created_at
+    )
+
+
+def run_view(run: ChorusState, text: str) -> views.RunView:
+    """A live run; `text` is what the attempt under way has streamed so far."""
+    if run.status is RunStatus.QUEUED:
+        status = "queued"
+    else:
+        status = "recovering" if run.health is Health.RECOVERING else "running"
+    return views.RunView.model_validate(
+        {
+            "run_id": run.id,
+            "message_id": run.message_id,
+            "status": status,
+            "step": run.current_step,
+            "iteration": run.iteration,
+            "attempt": run.attempt,
+            "text": text,
+            "outputs": tuple(
+                views.StepView(
+                    step=record.step,
+                    iteration=record.iteration,
+                    attempt=record.attempt,
+                    text=record.text,
+                    output=record.output,
+                    priors=run.priors if record.step is StepEnum.EXPERIENCE else None,
+                    usage=record.usage,
+                )
+                for record in run.steps
+            ),
+        }
+    )

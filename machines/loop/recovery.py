@@ -1,0 +1,197 @@
+"""What a failed attempt does to a run: pure corrections, one for each error of the tree.
+
+- AIError: back to the last stable state. Nothing of the attempt feeds a later step; its text stays
+  in the journal, marked incomplete.
+- NetworkError: the effect is kept, and performed again after a wait.
+- StateError: the state was rebuilt from the journal; the effect that nobody performs any more is
+  performed again at once.
+
+AIError and NetworkError count against the attempts of the step and iteration; StateError counts
+against a bound of its own, so that restarts of the server cost no run its attempts. An attempt that
+a spared endpoint delays is no failure: it waits once, then it is made.
+"""
+
+from datetime import timedelta
+from typing import assert_never
+
+from machines.loop.steps import about, effect_under_way
+from machines.models.chorus import (
+    BACKOFF_BASE_MS,
+    Awaited,
+    ChorusState,
+    ErrorState,
+    Failure,
+    Health,
+    RunStatus,
+    StepResult,
+)
+from machines.models.effects import CancelTimer, RunEffect, ScheduleTimer
+from machines.models.errors import ErrorCode
+from machines.models.events import AIFailed, AttemptDelayed, NetworkFailed, StateLost
+from machines.models.ids import RunId, TimerId
+from machines.models.journal import RetryTimer
+from machines.models.wire import frames
+
+ErrorEvent = AIFailed | NetworkFailed | StateLost
+
+BACKOFF_CAP_MS = 30_000
+"""The longest wait of our own. An endpoint that asks for a longer one is given it; one that asks for
+more than a thread can wait for is no retryable failure (see the error's `retryable`)."""
+MAX_REBUILDS = 50
+"""Restarts that one run survives: a run that kills its server must end at last."""
+
+
+def handle_error(state: ChorusState, event: ErrorEvent) -> StepResult:
+    """Recover: the corrected state, what the thread is told, and the wait for the next attempt."""
+    return _told(apply_error_correction(state, event))
+
+
+def delay_attempt(state: ChorusState, event: AttemptDelayed) -> StepResult:
+    """Wait for an endpoint that is spared: the attempt was not made, so it counts for nothing."""
+    wait = min(event.wait_ms, BACKOFF_CAP_MS)
+    error = ErrorState(
+        failure=Failure.DELAY,
+        code=event.code,
+        message=event.message,
+        at=event.at,
+        retry_at=event.at + timedelta(milliseconds=wait),
+        retry_in_ms=wait,
+        kept=state.awaiting,
+    )
+    delayed = _recovering(state, error, counts=False)
+    return _told(delayed.changed(has_waited=True))
+
+
+def apply_error_correction(state: ChorusState, event: ErrorEvent) -> ChorusState:
+    """The state in which the run waits for its next attempt."""
+    match event:
+        case AIFailed():
+            return rollback_to_last_stable(state, event)
+        case NetworkFailed():
+            return cache_and_retry(state, event)
+        case StateLost():
+            return _rebuilt(state, event)
+        case _:
+            assert_never(event)
+
+
+def rollback_to_last_stable(state: ChorusState, event: AIFailed) -> ChorusState:
+    """Back to how the step began: completed steps stay, the failed attempt leaves nothing."""
+    return _recovering(state, _failure(state, event, Failure.AI), counts=True)
+
+
+def cache_and_retry(state: ChorusState, event: NetworkFailed) -> ChorusState:
+    """Keep the effect that did not get through; it is performed again, the same in all its parts."""
+    return _recovering(state, _failure(state, event, Failure.NETWORK), counts=True)
+
+
+def generate_recovery_effects(state: ChorusState) -> tuple[RunEffect, ...]:
+    """The timer that ends the wait."""
+    error = state.error_state
+    if error is None or error.retry_at is None:
+        return ()
+    timer = RetryTimer(
+        thread_id=state.thread_id,
+        run_id=state.id,
+        step=state.current_step,
+        iteration=state.iteration,
+        attempt=state.attempt,
+    )
+    return (ScheduleTimer(timer_id=retry_timer(state.id), due_at=error.retry_at, timer=timer),)
+
+
+def repeat_effect(state: ChorusState) -> StepResult:
+    """The wait is over: the next attempt, with the effect that was kept."""
+    awaiting = state.error_state.kept if state.error_state else state.awaiting
+    again = state.changed(attempt=state.attempt + 1, health=Health.STABLE, awaiting=awaiting)
+    effects = (CancelTimer(timer_id=retry_timer(state.id)), effect_under_way(again))
+    return StepResult(again, (frames.StepStarted(**about(again)),), effects)
+
+
+def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
+    """No attempt is left, or none can help: the run ends, and says why."""
+    match event:
+        case AIFailed() | NetworkFailed():
+            failure = Failure.AI if isinstance(event, AIFailed) else Failure.NETWORK
+            error = _failure(state, event, failure)
+        case StateLost():
+            error = _state_failure(state, event)
+        case _:
+            assert_never(event)
+    error = error.changed(retry_at=None, retry_in_ms=None)
+    failed = state.changed(status=RunStatus.FAILED, error_state=error)
+    response = frames.RunFailed(
+        **about(state), code=error.code, message=error.message, partial=error.partial
+    )
+    return StepResult(failed, (response,), (CancelTimer(timer_id=retry_timer(state.id)),))
+
+
+def backoff_ms(failures: int, jitter: float, base_ms: int = BACKOFF_BASE_MS) -> int:
+    """Milliseconds until the next attempt after `failures` failed ones (from 1).
+
+    Exponential with full jitter over the upper half: between half and the whole of
+    `base_ms * 2 ** (failures - 1)`, at most `BACKOFF_CAP_MS`. `jitter` is in [0, 1).
+    """
+    whole = min(BACKOFF_CAP_MS, base_ms * 2 ** (min(failures, 16) - 1))
+    return int(whole * (0.5 + jitter / 2))
+
+
+def retry_timer(run_id: RunId) -> TimerId:
+    """The one timer that a run may have."""
+    return TimerId(f"retry:{run_id}")
+
+
+def _told(recovering: ChorusState) -> StepResult:
+    """What the thread hears of a run that recovers, and the timer that ends the wait."""
+    error = recovering.error_state
+    assert error is not None  # noqa: S101 - every correction notes what it corrects
+    response = frames.StepRecovering(
+        **about(recovering),
+        code=error.code,
+        message=error.message,
+        retry_in_ms=error.retry_in_ms or 0,
+        partial=error.partial,
+    )
+    return StepResult(recovering, (response,), generate_recovery_effects(recovering))
+
+
+def _failure(state: ChorusState, event: AIFailed | NetworkFailed, failure: Failure) -> ErrorState:
+    backoff = backoff_ms(state.failures + 1, event.jitter, state.backoff_base_ms)
+    wait = max(backoff, event.retry_after_ms or 0)
+    return ErrorState(
+        failure=failure,
+        code=event.code,
+        message=event.message,
+        at=event.at,
+        retry_at=event.at + timedelta(milliseconds=wait),
+        retry_in_ms=wait,
+        kept=state.awaiting,
+        partial=event.partial,
+    )
+
+
+def _state_failure(state: ChorusState, event: StateLost) -> ErrorState:
+    return ErrorState(
+        failure=Failure.STATE,
+        code=ErrorCode.INTERNAL,
+        message="The server restarted while it worked on this step.",
+        at=event.at,
+        retry_at=event.at,
+        retry_in_ms=0,
+        kept=state.awaiting,
+    )
+
+
+def _rebuilt(state: ChorusState, event: StateLost) -> ChorusState:
+    rebuilt = state.changed(rebuilds=state.rebuilds + 1)
+    return _recovering(rebuilt, _state_failure(state, event), counts=False)
+
+
+def _recovering(state: ChorusState, error: ErrorState, *, counts: bool) -> ChorusState:
+    return state.changed(
+        health=Health.RECOVERING,
+        failures=state.failures + (1 if counts else 0),
+        has_waited=state.has_waited and not counts,
+        awaiting=Awaited(error.kept),
+        error_state=error,
+    )

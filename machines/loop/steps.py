@@ -1,0 +1,211 @@
+"""What each step of the Chorus loop does, as pure functions from a run's state to a StepResult.
+
+`run_action` ... `run_yield` begin a step; `advance_step` records one that ended well. Which step
+follows which is declared in `machines.chorus` and nowhere else. No step reads anything but the
+prompt, the recent messages, the supplied priors and the records of completed steps.
+"""
+
+from typing import TypedDict
+
+from machines.models.chorus import (
+    AnswerReady,
+    Awaited,
+    ChorusState,
+    Health,
+    RunStatus,
+    StepRecord,
+    StepResult,
+)
+from machines.models.effects import AICall, DBOperation, RecallPriors
+from machines.models.events import PriorsRetrieved, RunStarted, StepCompleted
+from machines.models.ids import MessageId, RunId
+from machines.models.journal import RecordLinks
+from machines.models.outputs import IntentionOutput, Prior, StepEnum, UpdateOutput
+from machines.models.wire import frames
+from machines.prompting.context import FRESH_PRIORS, PRIORS_SENT
+from machines.prompting.request import build_ai_call
+
+
+def run_action(state: ChorusState) -> StepResult:
+    """Begin action: a first answer, from the prompt and the recent messages alone."""
+    return _begin(state, StepEnum.ACTION)
+
+
+def run_experience(state: ChorusState) -> StepResult:
+    """Begin experience: search the memory first; the model is asked once the priors are in."""
+    return _begin(state, StepEnum.EXPERIENCE, awaiting=Awaited.PRIORS)
+
+
+def run_intention(state: ChorusState) -> StepResult:
+    """Begin intention: what the person is after, and which priors matter."""
+    return _begin(state, StepEnum.INTENTION)
+
+
+def run_observation(state: ChorusState) -> StepResult:
+    """Begin observation: patterns and gaps across everything so far."""
+    return _begin(state, StepEnum.OBSERVATION)
+
+
+def run_update(state: ChorusState) -> StepResult:
+    """Begin update: whether another iteration is worth it."""
+    return _begin(state, StepEnum.UPDATE)
+
+
+def run_yield(state: ChorusState) -> StepResult:
+    """Begin yield: the final answer from everything accumulated over all iterations."""
+    return _begin(state, StepEnum.YIELD)
+
+
+def take_context(state: ChorusState, event: RunStarted) -> ChorusState:
+    """Keep the recent messages as they are now that the run leaves the queue."""
+    return state.changed(messages=event.messages, status=RunStatus.RUNNING)
+
+
+def take_priors(state: ChorusState, event: PriorsRetrieved) -> ChorusState:
+    """Add what the search found, each prior once, behind those that have their labels already.
+
+    A later search adds only as many as the next prompts have room for beside what was selected.
+    """
+    known = {prior.message_id for prior in state.priors}
+    room = max(FRESH_PRIORS, PRIORS_SENT - selected_so_far(state)) if known else PRIORS_SENT
+    fresh: list[Prior] = []
+    for prior in event.priors:
+        if prior.message_id not in known and len(fresh) < room:
+            known.add(prior.message_id)
+            fresh.append(prior)
+    return state.changed(
+        priors=(*state.priors, *fresh),
+        memory_available=event.available,
+        awaiting=Awaited.MODEL,
+    )
+
+
+def selected_so_far(state: ChorusState) -> int:
+    """How many of the priors were selected in any iteration."""
+    return len(
+        {
+            chosen.message_id
+            for record in state.steps
+            if isinstance(record.output, IntentionOutput)
+            for chosen in record.output.selected_priors
+        }
+    )
+
+
+def ask_model(state: ChorusState) -> StepResult:
+    """The priors are in: the people see them, and the model is asked."""
+    response = frames.StepStarted(
+        **about(state), priors=state.priors, memory_available=state.memory_available
+    )
+    return StepResult(state, (response,), (build_ai_call(state),))
+
+
+def advance_step(state: ChorusState, event: StepCompleted) -> StepResult:
+    """Record the step that ended; later steps read records and nothing else of it."""
+    record = StepRecord(
+        step=event.step,
+        iteration=event.iteration,
+        attempt=event.attempt,
+        text=event.text,
+        output=event.output,
+        usage=event.usage,
+    )
+    experienced = event.step is StepEnum.EXPERIENCE
+    response = frames.StepCompleted(
+        **about(state),
+        text=event.text,
+        output=event.output,
+        usage=event.usage,
+        priors=state.priors if experienced else None,
+        memory_available=state.memory_available if experienced else None,
+    )
+    advanced = state.changed(steps=(*state.steps, record), model=event.model)
+    effects = _links(advanced) if event.step is StepEnum.OBSERVATION else ()
+    return StepResult(advanced, (response,), effects)
+
+
+def next_iteration(state: ChorusState, event: StepCompleted) -> ChorusState:
+    """Go round again, searching for what update asks for."""
+    assert isinstance(event.output, UpdateOutput)  # noqa: S101 - guarded by the edge
+    query = event.output.next_query or state.query
+    return state.changed(iteration=state.iteration + 1, query=query)
+
+
+def finish(state: ChorusState) -> StepResult:
+    """The run has its answer."""
+    done = state.changed(status=RunStatus.FINISHED)
+    response = AnswerReady(**about(state), message_id_of_answer=state.answer_id)
+    return StepResult(done, (response,), ())
+
+
+def effect_under_way(state: ChorusState) -> AICall | RecallPriors:
+    """The effect that a running, stable run waits for; a pure function of the state."""
+    if state.awaiting is Awaited.PRIORS:
+        return RecallPriors(
+            run_id=state.id,
+            thread_id=state.thread_id,
+            step=state.current_step,
+            iteration=state.iteration,
+            attempt=state.attempt,
+            query=state.query,
+            exclude=(state.message_id, *(prior.message_id for prior in state.priors)),
+        )
+    return build_ai_call(state)
+
+
+def is_complete(state: ChorusState) -> bool:
+    """Whether the run is in a final state."""
+    return state.status.final
+
+
+class About(TypedDict):
+    """The fields that every response of a run begins with."""
+
+    run_id: RunId
+    message_id: MessageId
+    step: StepEnum
+    iteration: int
+    attempt: int
+
+
+def about(state: ChorusState) -> About:
+    """The fields that every response of the run begins with."""
+    return {
+        "run_id": state.id,
+        "message_id": state.message_id,
+        "step": state.current_step,
+        "iteration": state.iteration,
+        "attempt": state.attempt,
+    }
+
+
+def _begin(state: ChorusState, step: StepEnum, *, awaiting: Awaited = Awaited.MODEL) -> StepResult:
+    begun = state.changed(
+        current_step=step,
+        attempt=1,
+        failures=0,
+        has_waited=False,
+        health=Health.STABLE,
+        awaiting=awaiting,
+        error_state=None,
+    )
+    return StepResult(begun, (frames.StepStarted(**about(begun)),), (effect_under_way(begun),))
+
+
+def _links(state: ChorusState) -> tuple[DBOperation, ...]:
+    """Observation links the prompt to the priors that intention selected in this iteration."""
+    intention = state.latest(StepEnum.INTENTION)
+    if intention is None or not isinstance(intention.output, IntentionOutput):
+        return ()
+    selected: list[tuple[MessageId, str]] = [
+        (each.message_id, each.why) for each in intention.output.selected_priors
+    ]
+    if not selected:
+        return ()
+    task = RecordLinks(
+        thread_id=state.thread_id,
+        run_id=state.id,
+        prompt_id=state.message_id,
+        priors=tuple(selected),
+    )
+    return (DBOperation(task=task),)

@@ -1,0 +1,96 @@
+"""The fields of client frames: what each may hold, on its own.
+
+Which request has which fields is in `machines.models.wire.requests`. A text is kept as it was typed, but
+for the white space around a name.
+"""
+
+import unicodedata
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from machines.models.ids import UUID_PATTERN, MessageId, RequestId, RunId, ThreadId, UserId
+from machines.models.limits import (
+    MAX_CONTENT_LENGTH,
+    MAX_CURSOR_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_QUERY_LENGTH,
+    MAX_REASON_LENGTH,
+    MAX_REQUEST_ID_LENGTH,
+    MAX_SEQ,
+    MAX_TOKEN_LENGTH,
+)
+
+REQUEST_ID_PATTERN: Final = rf"^[A-Za-z0-9_\-.:]{{1,{MAX_REQUEST_ID_LENGTH}}}$"
+
+TOO_LARGE: Final = "too_large"
+"""Type of the validation error that is PROTOCOL's `too_large` instead of `invalid_field`."""
+
+_UNPRINTABLE_IN_NAMES: Final = frozenset({"Cc", "Zl", "Zp"})
+_INVISIBLE: Final = frozenset({"Cf", "Zs"})
+_DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _not_blank(text: str) -> str:
+    if not text or text.isspace():
+        raise ValueError("must not be blank")
+    # Not every store can hold U+0000 in a text, and no person types it.
+    if "\0" in text:
+        raise ValueError("must not contain the character U+0000")
+    return text
+
+
+def _bounded_content(text: str) -> str:
+    if len(text) > MAX_CONTENT_LENGTH:
+        raise PydanticCustomError(
+            TOO_LARGE, "must have at most {limit} characters", {"limit": MAX_CONTENT_LENGTH}
+        )
+    return text
+
+
+def _clean_name(text: str) -> str:
+    """`text` without white space around it, if it can stand in one line of other people's screens.
+
+    Characters that turn the reading direction are refused with the control characters: they would
+    let a name rearrange what stands beside it. Joiners stay, since emoji and scripts need them.
+    """
+    name = text.strip()
+    if not name:
+        raise ValueError("must not be blank")
+    if len(name) > MAX_NAME_LENGTH:
+        raise ValueError(f"must have at most {MAX_NAME_LENGTH} characters")
+    if not name.isprintable():
+        categories = {unicodedata.category(character) for character in name}
+        if categories & _UNPRINTABLE_IN_NAMES or not _DIRECTION_MARKS.isdisjoint(name):
+            raise ValueError("must hold no control characters")
+        if categories <= _INVISIBLE:
+            raise ValueError("must not be blank")
+    return name
+
+
+RequestIdText = Annotated[RequestId, StringConstraints(pattern=REQUEST_ID_PATTERN)]
+ThreadIdText = Annotated[ThreadId, StringConstraints(pattern=UUID_PATTERN)]
+MessageIdText = Annotated[MessageId, StringConstraints(pattern=UUID_PATTERN)]
+RunIdText = Annotated[RunId, StringConstraints(pattern=UUID_PATTERN)]
+UserIdText = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]
+
+Name = Annotated[
+    str,
+    AfterValidator(_clean_name),
+    Field(description=f"1 to {MAX_NAME_LENGTH} characters once stripped, none a control character"),
+]
+Prompt = Annotated[
+    str,
+    AfterValidator(_bounded_content),
+    AfterValidator(_not_blank),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_CONTENT_LENGTH}),
+]
+"""Kept as it was typed. Too long is judged first: then it is `too_large`, whatever else it is."""
+
+Reason = Annotated[str, StringConstraints(max_length=MAX_REASON_LENGTH), AfterValidator(_not_blank)]
+Query = Annotated[str, StringConstraints(max_length=MAX_QUERY_LENGTH), AfterValidator(_not_blank)]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR_LENGTH)]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN_LENGTH)]
+Epoch = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR_LENGTH)]
+Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]

@@ -1,0 +1,403 @@
+"""Server frames: everything that the server says, and the shapes that stand inside.
+
+A frame is `{"type", "re", "thread_id"?, "seq"?, "data"}`. Optional keys (`?` in PROTOCOL) are left
+out where they hold nothing; keys that PROTOCOL calls null-able are always written.
+
+Only shapes live here. Who may see what is decided before one of these is built, and encoding is
+the work of `server.wire.codec`. Clients written in Python may read frames with the same classes, by
+`ServerMessage`. `LiveFrame`s are kept in the journal as JSON: each survives the way there and back.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal, get_args
+
+from pydantic import Field
+
+from machines.models.errors import ErrorCode
+from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
+from machines.models.limits import PROTOCOL_VERSION
+from machines.models.outputs import (
+    Prior,
+    StepEnum,
+    StepOutput,
+    Timestamp,
+    Usage,
+    Value,
+)
+from machines.models.wire.views import (
+    EmbedderInfo,
+    Limits,
+    MessageView,
+    ModelInfo,
+    Omittable,
+    RunView,
+    SessionView,
+    ThreadSummary,
+    ThreadView,
+    TransitionView,
+    UserView,
+)
+
+# --- The frame -----------------------------------------------------------------------------------
+
+
+class ServerFrame(Value):
+    """The envelope; each subclass adds its `type` and the shape of its `data`."""
+
+    type: str
+    re: RequestId | None = None
+    """The request that this answers; None where it answers none."""
+    thread_id: Omittable[ThreadId] = None
+    seq: Omittable[int] = None
+    """Number in the thread's journal; None for what is no journal entry."""
+    data: Value
+
+
+# --- Opening -------------------------------------------------------------------------------------
+
+
+class Hello(Value):
+    protocol: int = PROTOCOL_VERSION
+    server_time: Timestamp
+    epoch: str
+    """Changes when the store was restored or rebuilt: a remembered `seq` is then void."""
+    limits: Limits
+    model: ModelInfo
+    embedder: EmbedderInfo
+    heartbeat_seconds: float
+
+
+class HelloFrame(ServerFrame):
+    """The first frame of a connection."""
+
+    type: Literal["hello"] = "hello"
+    data: Hello
+
+
+class Challenge(Value):
+    statement: str
+    """The exact UTF-8 text to sign."""
+    nonce: str
+    expires_at: Timestamp
+
+
+class ChallengeFrame(ServerFrame):
+    """What to sign, if it names the host that was dialled and one's own key."""
+
+    type: Literal["challenge"] = "challenge"
+    data: Challenge
+
+
+class Init(Value):
+    user: UserView
+    threads: tuple[ThreadSummary, ...]
+    session: SessionView
+    resumed: bool
+    thread_id: ThreadId | None
+    """What the session followed last."""
+
+
+class InitFrame(ServerFrame):
+    """The person is signed in."""
+
+    type: Literal["init"] = "init"
+    data: Init
+
+
+# --- Replies -------------------------------------------------------------------------------------
+
+
+class Accepted(Value):
+    thread_id: ThreadId | None = None
+    seq: int | None = None
+    """Of the last journal entry that carried it out."""
+    message_id: MessageId | None = None
+    run_id: RunId | None = None
+    """None where no run belongs to the request, or the message waits for approval."""
+
+
+class AcceptedFrame(ServerFrame):
+    """The request is carried out, durably."""
+
+    type: Literal["accepted"] = "accepted"
+    data: Accepted
+
+
+class ThreadMessages(Value):
+    thread: ThreadView
+    names: dict[PublicKey, str]
+    """Of those co-authors and authors who gave one."""
+    messages: tuple[MessageView, ...]
+    """Oldest first."""
+    head_seq: int
+    has_more: bool
+    """Whether there are older messages: page back with `before_index`."""
+    runs: tuple[RunView, ...]
+
+
+class ThreadMessagesFrame(ServerFrame):
+    """A snapshot of a thread at `head_seq`."""
+
+    type: Literal["thread_messages"] = "thread_messages"
+    data: ThreadMessages
+
+
+class Threads(Value):
+    threads: tuple[ThreadSummary, ...]
+    next: str | None
+    """What to ask `after` for; None at the end."""
+
+
+class ThreadsFrame(ServerFrame):
+    """A page of threads, the last changed first."""
+
+    type: Literal["threads"] = "threads"
+    data: Threads
+
+
+class SearchResults(Value):
+    results: tuple[Prior, ...]
+    """Best first."""
+
+
+class SearchResultsFrame(ServerFrame):
+    """What memory holds on a query."""
+
+    type: Literal["search_results"] = "search_results"
+    data: SearchResults
+
+
+class Pong(Value):
+    """Nothing: the frame says it."""
+
+
+class PongFrame(ServerFrame):
+    """The server is there."""
+
+    type: Literal["pong"] = "pong"
+    data: Pong = Pong()
+
+
+class ErrorData(Value):
+    code: ErrorCode
+    message: str
+    """One sentence for a person: no stack trace, path, key or upstream text."""
+    retryable: bool
+    retry_after_ms: Omittable[int] = None
+    details: Omittable[dict[str, object]] = None
+    """JSON values."""
+
+
+class ErrorFrame(ServerFrame):
+    """A request is refused, or (`re: null`) something failed that no valid id belongs to."""
+
+    type: Literal["error"] = "error"
+    data: ErrorData
+
+
+# --- Live: runs ----------------------------------------------------------------------------------
+
+
+class RunFrameData(Value):
+    """What every `chorus_response` says."""
+
+    run_id: RunId
+    message_id: MessageId
+    """The prompt that the run answers."""
+    step: StepEnum
+    iteration: Annotated[int, Field(ge=1)]
+    attempt: Annotated[int, Field(ge=1)]
+    transitions: tuple[TransitionView, ...] = ()
+
+
+class RunQueued(RunFrameData):
+    """The run waits for its thread to be free."""
+
+    status: Literal["queued"] = "queued"
+
+
+class StepStarted(RunFrameData):
+    """A step, or a new attempt of it, began. Experience says it again once its priors are in."""
+
+    status: Literal["started"] = "started"
+    priors: Omittable[tuple[Prior, ...]] = None
+    """With experience, once the search has answered."""
+    memory_available: Omittable[bool] = None
+    """With `priors`; false where they could not be searched."""
+
+
+class StepDelta(RunFrameData):
+    """Partial text; passing, never in the journal."""
+
+    status: Literal["delta"] = "delta"
+    offset: Annotated[int, Field(ge=0)]
+    """Code points of the attempt's text before this."""
+    text: str
+
+
+class StepCompleted(RunFrameData):
+    """A step has its output."""
+
+    status: Literal["completed"] = "completed"
+    text: str
+    """What a person reads; for action and yield exactly the deltas of this attempt."""
+    output: StepOutput
+    priors: Omittable[tuple[Prior, ...]] = None
+    """With experience alone."""
+    memory_available: Omittable[bool] = None
+    """With experience alone: False where memory could not be searched."""
+    usage: Usage | None
+    """None is unknown, which is not zero."""
+
+
+class StepRecovering(RunFrameData):
+    """An attempt failed and another follows; nothing of it feeds a later step."""
+
+    status: Literal["recovering"] = "recovering"
+    code: ErrorCode
+    message: Omittable[str] = None
+    retry_in_ms: Annotated[int, Field(ge=0)]
+    partial: Omittable[str] = None
+
+
+class RunFinished(RunFrameData):
+    """The run has its answer."""
+
+    status: Literal["finished"] = "finished"
+    message_id_of_answer: MessageId
+    message: MessageView
+
+
+class RunFailed(RunFrameData):
+    """The run ended without an answer; `retry_run` begins another."""
+
+    status: Literal["failed"] = "failed"
+    code: ErrorCode
+    message: str
+    partial: Omittable[str] = None
+
+
+class RunCancelled(RunFrameData):
+    """The run was stopped."""
+
+    status: Literal["cancelled"] = "cancelled"
+    by: PublicKey | None
+    """None for the system, e.g. when the thread is archived."""
+
+
+ChorusResponseData = Annotated[
+    RunQueued
+    | StepStarted
+    | StepDelta
+    | StepCompleted
+    | StepRecovering
+    | RunFinished
+    | RunFailed
+    | RunCancelled,
+    Field(discriminator="status"),
+]
+"""What a run tells its thread, told apart by `status`."""
+
+
+class ChorusResponseFrame(ServerFrame):
+    """A run goes on. With `seq` it is a journal entry, without it is a passing delta."""
+
+    type: Literal["chorus_response"] = "chorus_response"
+    data: ChorusResponseData
+
+
+# --- Live: everything else -----------------------------------------------------------------------
+
+
+class ThreadEventKind(StrEnum):
+    """What can happen in a thread beside runs."""
+
+    THREAD_CREATED = "thread_created"
+    THREAD_RENAMED = "thread_renamed"
+    THREAD_ARCHIVED = "thread_archived"
+    CO_AUTHOR_JOINED = "co_author_joined"
+    CO_AUTHOR_LEFT = "co_author_left"
+    MESSAGE_SUBMITTED = "message_submitted"
+    VOTE_CAST = "vote_cast"
+    MESSAGE_APPROVED = "message_approved"
+    MESSAGE_REJECTED = "message_rejected"
+    MESSAGE_EXPIRED = "message_expired"
+    MESSAGE_WITHDRAWN = "message_withdrawn"
+    TOKEN_BALANCE_CHANGED = "token_balance_changed"  # noqa: S105 - tokens of a thread, no secret
+
+
+class ThreadEvent(Value):
+    kind: ThreadEventKind
+    at: Timestamp
+    by: PublicKey | None
+    """None for the system itself."""
+    message_id: Omittable[MessageId] = None
+    run_id: Omittable[RunId] = None
+    public_key: Omittable[PublicKey] = None
+    """Who joined or left."""
+    message: Omittable[MessageView] = None
+    thread: Omittable[ThreadView] = None
+    cause: Omittable[str] = None
+    """With `token_balance_changed` alone."""
+    transitions: tuple[TransitionView, ...] = ()
+
+
+class ThreadEventFrame(ServerFrame):
+    """Something happened in a thread; always a journal entry."""
+
+    type: Literal["thread_event"] = "thread_event"
+    data: ThreadEvent
+
+
+LiveFrame = Annotated[ChorusResponseFrame | ThreadEventFrame, Field(discriminator="type")]
+"""What the journal of a thread is made of, as followers see it."""
+
+
+class Events(Value):
+    entries: tuple[LiveFrame, ...]
+    """Consecutive entries, each the frame in its live form."""
+    head_seq: int
+    has_more: bool
+
+
+class EventsFrame(ServerFrame):
+    """A page of a thread's journal."""
+
+    type: Literal["events"] = "events"
+    data: Events
+
+
+class Notice(Value):
+    thread_id: ThreadId
+    head_seq: int
+    kind: ThreadEventKind | Literal["chorus_response"]
+
+
+class NoticeFrame(ServerFrame):
+    """Something happened in a thread of the user's that this connection does not follow."""
+
+    type: Literal["notice"] = "notice"
+    data: Notice
+
+
+ServerMessage = (
+    HelloFrame
+    | ChallengeFrame
+    | InitFrame
+    | AcceptedFrame
+    | ThreadMessagesFrame
+    | EventsFrame
+    | ThreadsFrame
+    | SearchResultsFrame
+    | PongFrame
+    | ErrorFrame
+    | NoticeFrame
+    | ChorusResponseFrame
+    | ThreadEventFrame
+)
+"""Any server frame; a `match` over it ends in `assert_never`."""
+
+SERVER_FRAMES: Final[dict[str, type[ServerFrame]]] = {
+    str(frame.model_fields["type"].default): frame for frame in get_args(ServerMessage)
+}
+"""The class of each frame type, in PROTOCOL's order."""

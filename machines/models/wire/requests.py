@@ -1,0 +1,383 @@
+"""Client frames: every request that PROTOCOL knows, as frozen pydantic values.
+
+A frame is `{"type", "id", "data"}`. Each type has one class with a typed `data`, and `ClientMessage`
+is their closed union, told apart by `type`:
+
+    match message:
+        case SubmitPrompt(id=request_id, data=data):
+            ...data.thread_id, data.prompt
+
+Only shapes live here; what a single field may hold is in `machines.models.wire.fields`. Whether a request
+is allowed is decided by the machines, and bytes become messages in `server.wire.codec`. Fields may be
+added to the protocol, so unknown ones are ignored; wrong and missing ones are refused, and nothing is
+coerced ("7" is no 7).
+"""
+
+from hashlib import sha256
+from typing import Annotated, ClassVar, Final, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from machines.models.domain import Visibility
+from machines.models.keys import PublicKeyText, SignatureText
+from machines.models.limits import (
+    DEFAULT_EVENTS_PAGE,
+    DEFAULT_PAGE,
+    DEFAULT_SEARCH_RESULTS,
+    MAX_EVENTS_PAGE,
+    MAX_PAGE,
+    MAX_SEARCH_RESULTS,
+)
+from machines.models.wire.fields import (
+    Cursor,
+    Epoch,
+    MessageIdText,
+    Name,
+    Prompt,
+    Query,
+    Reason,
+    RequestIdText,
+    RunIdText,
+    Seq,
+    ThreadIdText,
+    Token,
+    UserIdText,
+)
+
+# --- Data ----------------------------------------------------------------------------------------
+
+
+class RequestData(BaseModel):
+    """The `data` of a request."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+
+class NoData(RequestData):
+    """A request that says everything by its type."""
+
+
+class ThreadRef(RequestData):
+    """A request about a thread."""
+
+    thread_id: ThreadIdText
+
+
+class MessageRef(ThreadRef):
+    """A request about a message of a thread."""
+
+    message_id: MessageIdText
+
+
+class RunRef(ThreadRef):
+    """A request about a run of a thread."""
+
+    run_id: RunIdText
+
+
+class ConnectData(RequestData):
+    public_key: PublicKeyText
+
+
+class AuthenticateData(RequestData):
+    signature: SignatureText
+    """Of the UTF-8 bytes of the challenge's statement."""
+
+
+class ResumeData(RequestData):
+    token: Token
+
+
+class CreateThreadData(RequestData):
+    name: Name
+    visibility: Visibility = Visibility.PRIVATE
+    user_id: UserIdText | None = None
+    """The caller's own, where it is given; another's is `forbidden`."""
+
+
+class GetThreadData(ThreadRef):
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
+    before_index: Seq | None = None
+    """Page back from this index; then nothing is followed."""
+    after_seq: Seq | None = None
+    """Catch up from here before the live frames."""
+    epoch: Epoch | None = None
+    """The epoch that `after_seq` was learnt in."""
+
+
+class GetEventsData(ThreadRef):
+    after_seq: Seq
+    limit: Annotated[int, Field(ge=1, le=MAX_EVENTS_PAGE)] = DEFAULT_EVENTS_PAGE
+
+
+class SubmitPromptData(ThreadRef):
+    prompt: Prompt
+
+
+class RejectMessageData(MessageRef):
+    reason: Reason | None = None
+
+
+class InviteCoAuthorData(ThreadRef):
+    public_key: PublicKeyText
+
+
+class RenameThreadData(ThreadRef):
+    name: Name
+
+
+class ListThreadsData(RequestData):
+    scope: Literal["mine", "public"]
+    after: Cursor | None = None
+    """The `next` of the page before."""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
+
+
+class SearchData(RequestData):
+    query: Query
+    limit: Annotated[int, Field(ge=1, le=MAX_SEARCH_RESULTS)] = DEFAULT_SEARCH_RESULTS
+    thread_id: ThreadIdText | None = None
+    """Search in this thread alone."""
+
+
+class SetNameData(RequestData):
+    name: Name
+
+
+# --- Frames --------------------------------------------------------------------------------------
+
+
+class Request(BaseModel):
+    """A client frame. `type` stands in each subclass, `data` in its own shape."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    reply: ClassVar[str] = "accepted"
+    """Type of the frame that answers it, where it is not `error`."""
+    mutating: ClassVar[bool] = False
+    """Whether it may be sent again with the same id, and is then carried out once."""
+
+    id: RequestIdText
+
+
+class MutatingRequest(Request):
+    """A request that is remembered by its id."""
+
+    mutating: ClassVar[bool] = True
+
+    def fingerprint(self) -> str:
+        """Hex of what two sendings of one request share: another one under its id is `conflict`.
+
+        It is taken of the checked values, so spelling (the order of keys, a default that is
+        written out) makes no other request.
+        """
+        return sha256(self.model_dump_json(exclude={"id"}).encode()).hexdigest()
+
+
+class Connect(Request):
+    """Name the key to sign in with; next comes `Authenticate`."""
+
+    reply = "challenge"
+    type: Literal["connect"] = "connect"
+    data: ConnectData
+
+
+class Authenticate(Request):
+    """Prove the key that `Connect` named."""
+
+    reply = "init"
+    type: Literal["authenticate"] = "authenticate"
+    data: AuthenticateData
+
+
+class Resume(Request):
+    """Take up a session, in place of `Connect`."""
+
+    reply = "init"
+    type: Literal["resume"] = "resume"
+    data: ResumeData
+
+
+class CreateThread(MutatingRequest):
+    """Open a thread with the caller as its first co-author."""
+
+    type: Literal["create_thread"] = "create_thread"
+    data: CreateThreadData
+
+
+class GetThread(Request):
+    """Read a thread and follow it, or page back in it."""
+
+    reply = "thread_messages"
+    type: Literal["get_thread"] = "get_thread"
+    data: GetThreadData
+
+
+class LeaveThread(Request):
+    """Stop following a thread; rights stay as they are."""
+
+    type: Literal["leave_thread"] = "leave_thread"
+    data: ThreadRef
+
+
+class GetEvents(Request):
+    """Read a thread's journal."""
+
+    reply = "events"
+    type: Literal["get_events"] = "get_events"
+    data: GetEventsData
+
+
+class SubmitPrompt(MutatingRequest):
+    """Say something in a thread: it runs at once or waits for approval."""
+
+    type: Literal["submit_prompt"] = "submit_prompt"
+    data: SubmitPromptData
+
+
+class CancelRun(MutatingRequest):
+    """Stop a run."""
+
+    type: Literal["cancel_run"] = "cancel_run"
+    data: RunRef
+
+
+class RetryRun(MutatingRequest):
+    """Run a message again whose run failed or was cancelled."""
+
+    type: Literal["retry_run"] = "retry_run"
+    data: RunRef
+
+
+class ApproveMessage(MutatingRequest):
+    """Vote for a pending message."""
+
+    type: Literal["approve_message"] = "approve_message"
+    data: MessageRef
+
+
+class RejectMessage(MutatingRequest):
+    """Vote against a pending message."""
+
+    type: Literal["reject_message"] = "reject_message"
+    data: RejectMessageData
+
+
+class WithdrawMessage(MutatingRequest):
+    """Take one's own pending message back."""
+
+    type: Literal["withdraw_message"] = "withdraw_message"
+    data: MessageRef
+
+
+class InviteCoAuthor(MutatingRequest):
+    """Make a key a co-author at once."""
+
+    type: Literal["invite_co_author"] = "invite_co_author"
+    data: InviteCoAuthorData
+
+
+class LeaveCoAuthorship(MutatingRequest):
+    """Be a co-author no more."""
+
+    type: Literal["leave_co_authorship"] = "leave_co_authorship"
+    data: ThreadRef
+
+
+class RenameThread(MutatingRequest):
+    """Give a thread another name."""
+
+    type: Literal["rename_thread"] = "rename_thread"
+    data: RenameThreadData
+
+
+class ArchiveThread(MutatingRequest):
+    """End a thread: from then on it is only read."""
+
+    type: Literal["archive_thread"] = "archive_thread"
+    data: ThreadRef
+
+
+class ListThreads(Request):
+    """List one's own or the public threads, the last changed first."""
+
+    reply = "threads"
+    type: Literal["list_threads"] = "list_threads"
+    data: ListThreadsData
+
+
+class Search(Request):
+    """Search the approved messages that the caller may read."""
+
+    reply = "search_results"
+    type: Literal["search"] = "search"
+    data: SearchData
+
+
+class SetName(MutatingRequest):
+    """Say how one wants to be called."""
+
+    type: Literal["set_name"] = "set_name"
+    data: SetNameData
+
+
+class SignOut(Request):
+    """End the session; the socket closes after the reply."""
+
+    type: Literal["sign_out"] = "sign_out"
+    data: NoData
+
+
+class Ping(Request):
+    """Ask whether the server is there."""
+
+    reply = "pong"
+    type: Literal["ping"] = "ping"
+    data: NoData
+
+
+ClientMessage = (
+    Connect
+    | Authenticate
+    | Resume
+    | CreateThread
+    | GetThread
+    | LeaveThread
+    | GetEvents
+    | SubmitPrompt
+    | CancelRun
+    | RetryRun
+    | ApproveMessage
+    | RejectMessage
+    | WithdrawMessage
+    | InviteCoAuthor
+    | LeaveCoAuthorship
+    | RenameThread
+    | ArchiveThread
+    | ListThreads
+    | Search
+    | SetName
+    | SignOut
+    | Ping
+)
+"""Any request; a `match` over it ends in `assert_never`."""
+
+REQUESTS: Final[dict[str, type[Request]]] = {
+    str(request.model_fields["type"].default): request for request in get_args(ClientMessage)
+}
+"""The class of each request type, in PROTOCOL's order."""
+
+MUTATING: Final = frozenset(name for name, request in REQUESTS.items() if request.mutating)
+"""Types that may be sent again with the same id and are then carried out once."""

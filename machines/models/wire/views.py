@@ -1,0 +1,177 @@
+"""The shapes that stand inside server frames: people, threads, messages, runs, as the wire shows them.
+
+Values only. Who may see what is decided before one of these is built; the frames around them are in
+`machines.models.wire.frames`. Optional keys (`?` in PROTOCOL) are `Omittable`.
+"""
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field
+
+from machines.models.domain import Decision, MessageStatus, Role, ThreadStatus, Visibility
+from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, UserId
+from machines.models.outputs import (
+    Citation,
+    Prior,
+    StepEnum,
+    StepOutput,
+    Timestamp,
+    Usage,
+    Value,
+)
+
+T = TypeVar("T")
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+Omittable = Annotated[T | None, Field(exclude_if=_is_none)]
+"""A key that is left out of the frame where it holds nothing."""
+
+
+class UserView(Value):
+    """The person who is signed in."""
+
+    id: UserId
+    public_key: PublicKey
+    name: str | None
+    created_at: Timestamp
+
+
+class SessionView(Value):
+    """What a client needs to resume."""
+
+    token: str
+    expires_at: Timestamp
+
+
+class Limits(Value):
+    """The bounds that a client should keep by itself; 0 is no limit for the rates."""
+
+    max_frame_bytes: int
+    max_prompt_chars: int
+    max_name_chars: int
+    prompts_per_minute: int
+    frames_per_second: int
+
+
+class ModelInfo(Value):
+    """The language model that answers."""
+
+    name: str
+    offline: bool
+    """True for the offline responder, which is no language model."""
+
+
+class EmbedderInfo(Value):
+    """What the memory is searched with."""
+
+    name: str
+    semantic: bool
+    """False for keyword search."""
+
+
+class ApprovalView(Value):
+    """One elector's vote."""
+
+    co_author: PublicKey
+    decision: Decision
+    reason: str | None
+    """None also for those who may not see it."""
+    at: Timestamp
+
+
+class MessageView(Value):
+    """A message as one audience may see it."""
+
+    id: MessageId
+    thread_id: ThreadId
+    index: int
+    role: Role
+    author: PublicKey | None
+    """None for the chorus."""
+    content: str | None
+    """None where the reader may not see content that is not approved."""
+    html: str | None = None
+    """Sanitised Markdown of an answer; None for what people wrote."""
+    status: MessageStatus
+    approvals: tuple[ApprovalView, ...] = ()
+    electors: tuple[PublicKey, ...] = ()
+    expires_at: Timestamp | None = None
+    run_id: RunId | None = None
+    model: str | None = None
+    citations: tuple[Citation, ...] = ()
+    usage: Usage | None = None
+    version: int
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class ThreadSummary(Value):
+    """A thread in a list."""
+
+    id: ThreadId
+    name: str
+    visibility: Visibility
+    status: ThreadStatus
+    co_authors: tuple[PublicKey, ...]
+    message_count: int
+    head_seq: int
+    updated_at: Timestamp
+
+
+class ThreadView(Value):
+    """A thread that is looked at."""
+
+    id: ThreadId
+    name: str
+    visibility: Visibility
+    status: ThreadStatus
+    co_authors: tuple[PublicKey, ...]
+    token_balance: int
+    version: int
+    message_count: int
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class StepView(Value):
+    """A completed step of a run that still goes on."""
+
+    step: StepEnum
+    iteration: int
+    attempt: int
+    text: str
+    output: StepOutput
+    priors: Omittable[tuple[Prior, ...]] = None
+    usage: Usage | None = None
+
+
+class RunView(Value):
+    """A run that is not in a final state, for who comes in the middle of it."""
+
+    run_id: RunId
+    message_id: MessageId
+    status: Literal["queued", "running", "recovering"]
+    step: StepEnum
+    iteration: int
+    attempt: int
+    text: str
+    """What this attempt has streamed so far; the next delta's `offset` is its length."""
+    outputs: tuple[StepView, ...]
+    """Completed steps of all iterations, in order."""
+
+
+class TransitionView(Value):
+    """One accepted transition of a machine, as the drawing names it."""
+
+    machine: Literal["chorus", "message", "connection", "thread"]
+    instance: str
+    """Id of the run, message, session or thread."""
+    event: str
+    source: str
+    target: str
+    edge: str
+    """The `id` of the edge's element in `/diagrams/{machine}.svg`."""

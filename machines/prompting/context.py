@@ -1,0 +1,307 @@
+"""Material: what a request quotes, each part within its own share of the tokens.
+
+Thread and request, priors, focus and the records of completed steps, as pure functions of the run's
+state. Everything that a person or a model wrote stands under a tag of `machines.prompting.quoting`; what is
+said around it is the matter of `machines.prompting.request`.
+
+A run quotes the same texts in every step, and only ever more of them: priors and records are added
+behind those that are there. So each part is made once and kept for the steps that follow, with
+`SLOT` for the nonce where every request has another. A part is found again by the values that it
+was made of, all of them, so that no run is ever given what is another's; and of each kind only the
+latest are kept (`OPENINGS_KEPT`, `ACCOUNTS_KEPT`). What is kept no more is made again, to the same
+text.
+"""
+
+from collections.abc import Container, Iterable, Mapping, Sized
+from functools import lru_cache
+from itertools import islice
+from operator import itemgetter
+from typing import Final, NamedTuple, assert_never
+
+from machines.models.chorus import ChorusState, ContextMessage, StepRecord
+from machines.models.domain import Role
+from machines.models.effects import SuppliedPrior
+from machines.models.ids import MessageId, PublicKey, RunId
+from machines.models.limits import MAX_QUERY_LENGTH
+from machines.models.outputs import Prior, StepEnum
+from machines.prompting.quoting import (
+    SLOT,
+    characters,
+    clipped,
+    fair_limit,
+    harmless,
+    harmless_once,
+    quoted,
+)
+
+PRIORS_SENT: Final = 12
+"""Priors in one request, at most; more of them cost more than they add."""
+
+FRESH_PRIORS: Final = 4
+"""Places of `PRIORS_SENT` that the newest search has for itself, however many were selected."""
+
+HISTORY_TOKENS: Final = 5_500
+REQUEST_TOKENS: Final = 11_000
+PRIOR_TOKENS: Final = 6_000
+RECORD_TOKENS: Final = 7_500
+
+OPENINGS_KEPT: Final = 128
+"""Runs whose openings are kept: some 4 MB of usual ones. At the very worst, where each has a prompt
+and 16 messages of the greatest length, they keep 80 million characters alive."""
+
+ACCOUNTS_KEPT: Final = 2 * OPENINGS_KEPT
+"""Steps whose priors and records are kept: a run needs that of its newest step, to make the next one
+of it. Some 2 MB of usual ones. The shares bound what each holds of its own, 20 million characters
+for all of them; and each keeps its run's records and priors alive, some 50 million more at the very
+worst."""
+
+_LEAST_WORTH_QUOTING: Final = 200
+"""Characters: a message of the thread that would be clipped to less is left out."""
+
+_TAG_CHARACTERS: Final = 120
+"""Characters, at most, that the two tags of a quotation take."""
+
+
+# --- Thread and request: the same for a run ----------------------------------------------------
+
+
+class _Opening(NamedTuple):
+    """What an opening is made of."""
+
+    nonce: str
+    messages: tuple[ContextMessage, ...]
+    prompt: str
+
+    def __hash__(self) -> int:
+        """Of what tells runs apart; equality looks at all."""
+        return hash(self.nonce)
+
+
+def opening(state: ChorusState, nonce: str) -> str:
+    """How every request of the run begins: the recent messages, and the request."""
+    return _written_opening(_Opening(nonce, state.messages, state.prompt))
+
+
+@lru_cache(maxsize=OPENINGS_KEPT)
+def _written_opening(of: _Opening) -> str:
+    request = clipped(harmless(of.prompt), characters(REQUEST_TOKENS))
+    return "\n\n".join([*_thread(of.messages, of.nonce), quoted("request", of.nonce, request)])
+
+
+def _thread(messages: tuple[ContextMessage, ...], nonce: str) -> list[str]:
+    """The recent messages, oldest first; where they are too long, the oldest give way."""
+    room = characters(HISTORY_TOKENS)
+    parts: list[str] = []
+    for message, speaker in zip(reversed(messages), reversed(_speakers(messages)), strict=True):
+        room -= _TAG_CHARACTERS
+        body = harmless(message.content)
+        if len(body) > room:
+            if room < _LEAST_WORTH_QUOTING:
+                break
+            body = clipped(body, room)
+        room -= len(body)
+        parts.append(quoted("thread", nonce, body, f'by="{speaker}"'))
+    return parts[::-1]
+
+
+def _speakers(messages: Iterable[ContextMessage]) -> list[str]:
+    """A short name for who wrote each message; keys would cost 44 characters and say no more."""
+    people: dict[PublicKey | None, str] = {}
+    return [
+        "chorus"
+        if message.role is Role.CHORUS
+        else people.setdefault(message.author, f"person {len(people) + 1}")
+        for message in messages
+    ]
+
+
+# --- Priors and records: the same but for one record more in each step -------------------------
+
+
+class Recollection(NamedTuple):
+    """What one request shows of what the run has found and given so far."""
+
+    supplied: tuple[SuppliedPrior, ...]
+    """The priors, by label; `PRIORS_SENT` at most."""
+    text: str
+    """The quotations, with `SLOT` for the nonce; empty where there are none."""
+
+
+def recollection(state: ChorusState) -> Recollection:
+    """The priors that the current step reads, and what the completed steps gave, oldest first."""
+    match state.current_step:
+        case StepEnum.ACTION:
+            return Recollection((), "")
+        case StepEnum.YIELD:
+            account = _account(_Given(state.id, state.iteration, state.priors, state.steps))
+            priors = _shown(state.priors, account.labels, _selected(state.steps, PRIORS_SENT))
+        case StepEnum.EXPERIENCE | StepEnum.INTENTION | StepEnum.OBSERVATION | StepEnum.UPDATE:
+            account = _account(_Given(state.id, state.iteration, state.priors, state.steps))
+            priors = account.priors
+        case step:
+            assert_never(step)
+    return Recollection(priors.supplied, _joined(priors.text, account.records))
+
+
+class _Given(NamedTuple):
+    """What an account is made of."""
+
+    run_id: RunId
+    iteration: int
+    priors: tuple[Prior, ...]
+    records: tuple[StepRecord, ...]
+
+    def __hash__(self) -> int:
+        """Of what tells steps of runs apart; equality looks at all."""
+        return hash((self.run_id, self.iteration, len(self.records)))
+
+
+class _Account(NamedTuple):
+    """Priors and records as requests quote them."""
+
+    labels: Mapping[MessageId, str]
+    """Of all the run's priors, shown or not."""
+    priors: Recollection
+    """What every step of the iteration shows but yield; without records."""
+    bodies: tuple[str, ...]
+    """Of the records, each as far as this request or a later one may show it."""
+    records: str
+    """The quotations, with `SLOT` for the nonce; the longest clipped where they are too long."""
+
+
+@lru_cache(maxsize=ACCOUNTS_KEPT)
+def _account(given: _Given) -> _Account:
+    """Within an iteration, the account of the step before and one record more."""
+    if not given.records or given.records[-1].iteration < given.iteration:
+        return _account_at_start(given)
+    before = _account(_Given(given.run_id, given.iteration, given.priors, given.records[:-1]))
+    record = given.records[-1]
+    bodies = (*before.bodies, harmless_once(_as_text(record, before.labels)))
+    room = _room_for(bodies)
+    if sum([len(body) for body in bodies]) <= room:
+        records = _joined(before.records, _quoted(record, bodies[-1]))
+        return _Account(before.labels, before.priors, bodies, records)
+    return _Account(before.labels, before.priors, *_clipped_records(given.records, bodies))
+
+
+def _account_at_start(given: _Given) -> _Account:
+    labels = {prior.message_id: label_of(place) for place, prior in enumerate(given.priors)}
+    past = [record for record in given.records if record.iteration < given.iteration]
+    selected = _selected(past, PRIORS_SENT - FRESH_PRIORS)
+    others = [each for each in labels if each not in selected]
+    # Of the others the newest: searches add at the end.
+    worth_showing = {*selected, *others[-(PRIORS_SENT - len(selected)) :]}
+    bodies = tuple([harmless_once(_as_text(record, labels)) for record in given.records])
+    priors = _shown(given.priors, labels, worth_showing)
+    return _Account(labels, priors, *_clipped_records(given.records, bodies))
+
+
+def label_of(place: int) -> str:
+    """The label of the prior at `place` of `ChorusState.priors`, counted from 0."""
+    return f"P{place + 1}"
+
+
+def _selected(records: Iterable[StepRecord], most: int) -> tuple[MessageId, ...]:
+    """Priors that intention selected, each once, the latest iteration first."""
+    intentions = [
+        (record.iteration, output.selected_priors)
+        for record in records
+        if (output := record.output).step == "intention"
+    ]
+    intentions.sort(key=itemgetter(0), reverse=True)
+    chosen = dict.fromkeys([each.message_id for _, selected in intentions for each in selected])
+    return tuple(islice(chosen, most))
+
+
+def _shown(
+    priors: Iterable[Prior], labels: Mapping[MessageId, str], chosen: Container[MessageId]
+) -> Recollection:
+    """The chosen priors under their labels; where they are too long, the longest give way."""
+    sent = [prior for prior in priors if prior.message_id in chosen]
+    bodies = [harmless(prior.content) for prior in sent]
+    room = characters(PRIOR_TOKENS) - _TAG_CHARACTERS * len(bodies)
+    limit = fair_limit([len(body) for body in bodies], room)
+    supplied: list[SuppliedPrior] = []
+    parts: list[str] = []
+    for prior, body in zip(sent, bodies, strict=True):
+        label = labels[prior.message_id]
+        author = "a person" if prior.author else "chorus"
+        attributes = f'label="{label}" by="{author}" score="{prior.score:.2f}"'
+        supplied.append(SuppliedPrior(label=label, prior=prior))
+        parts.append(quoted("prior", SLOT, clipped(body, limit), attributes))
+    return Recollection(tuple(supplied), "\n\n".join(parts))
+
+
+def _room_for(bodies: Sized) -> int:
+    """Characters that the records have between their tags; below 1 where they have none."""
+    return characters(RECORD_TOKENS) - _TAG_CHARACTERS * len(bodies)
+
+
+def _clipped_records(
+    records: tuple[StepRecord, ...], bodies: tuple[str, ...]
+) -> tuple[tuple[str, ...], str]:
+    """What later requests need of `bodies`, and the quotations of this one.
+
+    With each record there is less room for more of them, so the limit never grows. One character
+    above it says that a body is longer.
+    """
+    limit = fair_limit([len(body) for body in bodies], max(_room_for(bodies), 0))
+    quotations = [
+        _quoted(record, clipped(body, limit))
+        for record, body in zip(records, bodies, strict=True)
+        if limit
+    ]
+    return tuple([body[: limit + 1] for body in bodies]), "\n\n".join(quotations)
+
+
+def _quoted(record: StepRecord, body: str) -> str:
+    attributes = f'step="{record.step}" iteration="{record.iteration}"'
+    return quoted("record", SLOT, body, attributes)
+
+
+def _joined(earlier: str, later: str) -> str:
+    return f"{earlier}\n\n{later}" if earlier and later else earlier or later
+
+
+def _as_text(record: StepRecord, labels: Mapping[MessageId, str]) -> str:
+    """A record as the model reads it, priors named by their labels."""
+    output = record.output
+    lines = [record.text]
+    match output.step:
+        case "action" | "yield":
+            pass
+        case "experience":
+            lines += [f"Insight: {each}" for each in output.key_insights]
+            lines += [f"Used: {labels[each]}" for each in output.used if each in labels]
+        case "intention":
+            lines += [
+                f"Beneath that: {output.implicit_intent}",
+                f"Confidence: {output.confidence:.2f}",
+            ]
+            lines += [
+                f"Selected: {labels[chosen.message_id]}, because {chosen.why}"
+                for chosen in output.selected_priors
+                if chosen.message_id in labels
+            ]
+        case "observation":
+            lines += [f"Pattern: {each}" for each in output.patterns]
+            lines += [f"Gap: {each}" for each in output.gaps]
+            lines.append(f"Confidence: {output.confidence:.2f}")
+        case "update":
+            lines += [f"Insight: {each}" for each in output.key_insights]
+            if output.next_query:
+                lines.append(f"Next search: {output.next_query}")
+            lines.append(f"Confidence: {output.confidence:.2f}")
+        case step:
+            assert_never(step)
+    return "\n".join(lines)
+
+
+# --- Focus -------------------------------------------------------------------------------------
+
+
+def focus(state: ChorusState, nonce: str) -> str:
+    """What a later pass is for, which action reads in place of priors and records; else empty."""
+    if state.current_step is not StepEnum.ACTION or state.iteration == 1:
+        return ""
+    return quoted("focus", nonce, clipped(harmless(state.query), MAX_QUERY_LENGTH))

@@ -1,0 +1,168 @@
+"""The routes beside the websocket: the page, the drawings, the documents, health and metrics.
+
+Everything here is small, read-only and known when the server starts, but for `/readyz` and
+`/metrics`. Nothing needs a sign-in, so nothing of any thread or person is told. The websocket has a
+module of its own.
+"""
+
+import asyncio
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from machines.models.errors import StorageError
+from server.http.asyncapi import asyncapi_document
+from server.http.hosts import HostPolicy, is_loopback_address, is_loopback_host
+from server.http.page_routes import page_routes
+from server.http.static import StaticFile
+from server.metrics import CONTENT_TYPE, Metrics
+
+log = logging.getLogger(__name__)
+
+MACHINES: Final = ("chorus", "message", "connection", "thread", "breaker")
+"""Those that are drawn, in the order of the page."""
+
+READY_SECONDS: Final = 2.0
+"""How long the journal may take to say that it can be written."""
+
+OPERATORS_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Also served under a loopback name where a public address is configured: probes run beside us."""
+
+_DRAWING_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+    )
+}
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""Of every answer that does not say otherwise."""
+
+_FORWARDING_HEADERS: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+
+
+@dataclass(frozen=True)
+class SiteInfo:
+    """What the routes tell, and what they ask."""
+
+    address: str
+    """The server's URL, to print and to publish."""
+    ready: Callable[[], Awaitable[bool]]
+    """Whether the journal can be written now; may raise StorageError."""
+    metrics_token: str | None
+    """Opens `/metrics` to others than loopback; None: to nobody else."""
+
+
+def http_routes(info: SiteInfo, metrics: Metrics) -> list[web.RouteDef]:
+    """All routes but the websocket's. Reads the packaged files, some 300 KB, at once.
+
+    Raises:
+        FileNotFoundError: a drawing or the page is not in this installation.
+    """
+    files = {"/asyncapi.json": StaticFile(_asyncapi(info.address), "application/json")}
+    for machine in MACHINES:
+        drawing = resources.files("diagrams").joinpath(f"{machine}.svg").read_bytes()
+        files[f"/diagrams/{machine}.svg"] = StaticFile(drawing, "image/svg+xml", _DRAWING_HEADERS)
+    return [
+        *page_routes(),
+        *(web.get(path, file.serve) for path, file in files.items()),
+        web.get("/healthz", _healthz),
+        web.get("/readyz", _readyz(info.ready)),
+        web.get("/metrics", _metrics(metrics, info.metrics_token)),
+    ]
+
+
+def guard(hosts: HostPolicy) -> Middleware:
+    """The middleware of the whole application: 403 for another Host or Origin, and safe headers."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host, origin = request.headers.get(hdrs.HOST), request.headers.get(hdrs.ORIGIN)
+        is_probe = request.path in OPERATORS_ROUTES and origin is None and hosts.is_local(host)
+        if not is_probe and not hosts.check(host, origin):
+            return _with_headers(_text("This host or origin is not served here.", status=403))
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            _with_headers(error)
+            raise
+        return _with_headers(response)
+
+    return guarded
+
+
+def _with_headers(response: web.StreamResponse) -> web.StreamResponse:
+    if not response.prepared:  # a websocket is, and is over
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+    return response
+
+
+# --- Documents -----------------------------------------------------------------------------------
+
+
+def _asyncapi(address: str) -> bytes:
+    return json.dumps(asyncapi_document(address), ensure_ascii=False, indent=1).encode()
+
+
+# --- Health and metrics --------------------------------------------------------------------------
+
+
+def _text(text: str, *, status: int = 200) -> web.Response:
+    return web.Response(text=f"{text}\n", status=status, headers={"Cache-Control": "no-store"})
+
+
+async def _healthz(_request: web.Request) -> web.Response:
+    return _text("alive")
+
+
+def _readyz(ready: Callable[[], Awaitable[bool]]) -> Handler:
+    async def readyz(_request: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                writable = await ready()
+        except (StorageError, TimeoutError) as error:
+            log.warning("the journal is not ready: %s", error)
+            writable = False
+        return _text("ready") if writable else _text("the journal is not writable", status=503)
+
+    return readyz
+
+
+def _metrics(metrics: Metrics, token: str | None) -> Handler:
+    async def show(request: web.Request) -> web.Response:
+        if not _is_beside_us(request) and not _bears(request, token):
+            return _text("Metrics are shown to loopback, or for CHORUS_METRICS_TOKEN.", status=403)
+        return web.Response(
+            body=metrics.text(),
+            headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
+        )
+
+    return show
+
+
+def _is_beside_us(request: web.Request) -> bool:
+    """Whether it comes from this machine itself, not through a proxy that runs on it."""
+    return (
+        is_loopback_address(request.remote)
+        and is_loopback_host(request.headers.get(hdrs.HOST))
+        and not any(name in request.headers for name in _FORWARDING_HEADERS)
+    )
+
+
+def _bears(request: web.Request, token: str | None) -> bool:
+    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if token is None or scheme.lower() != "bearer":
+        return False
+    # Compared as bytes in constant time: how long it takes tells nothing of the token.
+    return hmac.compare_digest(given.strip().encode(errors="surrogateescape"), token.encode())

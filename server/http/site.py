@@ -1,0 +1,191 @@
+"""The web server: routes, sockets and an orderly end, in front of the services."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import lru_cache
+
+from aiohttp import web
+from pydantic_core import to_json
+
+from machines.models.errors import StorageError
+from machines.models.limits import MAX_CONTENT_LENGTH, MAX_FRAME_BYTES, MAX_NAME_LENGTH
+from machines.models.wire import frames, views
+from server.app import Services
+from server.concurrency.rate_limit import TokenBucket
+from server.http.hosts import HostPolicy, address_of, subscriber_of
+from server.http.routes import SiteInfo, guard, http_routes
+from server.sessions.ports import Place
+from server.sockets.flusher import Flusher
+from server.sockets.websocket import HEARTBEAT_SECONDS, Sockets, SocketServices
+from server.wire.codec import encode_server_frame
+
+GRACE_SECONDS = 10.0
+"""How long requests that are under way may take at the end."""
+
+HANDSHAKE_SECONDS = 30.0
+"""How long a connection may take to say what it wants, and stay open between requests."""
+
+READY_SECONDS = 1.0
+
+EPOCH_SECONDS = 1.0
+"""How old the epoch may be that a connection is greeted with; the frame is encoded as often."""
+
+SOCKETS = web.AppKey("sockets", Sockets)
+
+
+@asynccontextmanager
+async def serve_web(services: Services, listening: socket.socket) -> AsyncIterator[str]:
+    """Serve on a bound socket until the context ends; gives the page's address."""
+    port = int(listening.getsockname()[1])
+    settings = services.settings
+    hosts = HostPolicy(settings.public_url, port, settings.allowed_origins)
+    address = settings.public_url or f"http://{_named(settings.host)}:{port}"
+    metrics = services.metrics
+    sockets = Sockets(
+        SocketServices(
+            sessions=services.sessions,
+            flusher=Flusher(asyncio.get_running_loop(), metrics.frames_written),
+            hello=_hello(services),
+            place=_places(hosts, services),
+            new_bucket=_frame_buckets(services),
+            connections_per_address=settings.connections_per_address,
+            compress=settings.compression,
+            on_frame=metrics.frame_received,
+            on_refusal=metrics.refused,
+        )
+    )
+    app = web.Application(middlewares=[guard(hosts)])
+    app[SOCKETS] = sockets
+    metrics.watch_connections(lambda: len(sockets))
+    metrics.watch_memory_lag(lambda: services.recollection.waiting)
+    app.router.add_get("/ws", sockets.handle)
+    app.add_routes(http_routes(_site_info(services, address), metrics))
+    runner = web.AppRunner(
+        app,
+        handle_signals=False,
+        access_log=None,
+        shutdown_timeout=GRACE_SECONDS,
+        keepalive_timeout=HANDSHAKE_SECONDS,
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening).start()
+        yield address
+        await sockets.close_all()
+    finally:
+        await runner.cleanup()
+
+
+def _hello(services: Services) -> Callable[[], Awaitable[str]]:
+    settings = services.settings
+    limits = views.Limits(
+        max_frame_bytes=MAX_FRAME_BYTES,
+        max_prompt_chars=MAX_CONTENT_LENGTH,
+        max_name_chars=MAX_NAME_LENGTH,
+        prompts_per_minute=settings.prompts_per_minute,
+        frames_per_second=settings.frames_per_second,
+    )
+    model = views.ModelInfo(name=services.model.name, offline=services.model.offline)
+    embedder = views.EmbedderInfo(
+        name=services.embedder.embedder.name, semantic=services.embedder.embedder.semantic
+    )
+
+    def encoded(epoch: str, server_time: datetime) -> str:
+        return encode_server_frame(
+            frames.HelloFrame(
+                data=frames.Hello(
+                    server_time=server_time,
+                    epoch=epoch,
+                    limits=limits,
+                    model=model,
+                    embedder=embedder,
+                    heartbeat_seconds=HEARTBEAT_SECONDS,
+                )
+            )
+        )
+
+    known: tuple[float, str, str] | None = None
+    """When the epoch was asked for, and the frame before and behind its time."""
+
+    async def hello() -> str:
+        nonlocal known
+        monotonic = services.world.monotonic()
+        if known is None or monotonic - known[0] > EPOCH_SECONDS:
+            now = services.world.now()
+            frame = encoded(await services.journal.epoch(), now)
+            before, behind = frame.split(_json(now), 1)
+            known = (monotonic, before, behind)
+        _, before, behind = known
+        return f"{before}{_json(services.world.now())}{behind}"
+
+    return hello
+
+
+def _json(moment: datetime) -> str:
+    """As frames spell a moment in UTC."""
+    return to_json(moment).decode()
+
+
+def _frame_buckets(services: Services) -> Callable[[], TokenBucket]:
+    rate = services.settings.frames_per_second
+    return lambda: TokenBucket(rate, max(2 * rate, 1), services.world.monotonic)
+
+
+def _places(hosts: HostPolicy, services: Services) -> Callable[[web.Request], Place | None]:
+    proxies = services.settings.trusted_proxies
+
+    # Many connections come from one place, and each keeps it as long as it lasts.
+    @lru_cache(maxsize=1_024)
+    def at(host: str, peer: str, forwarded_for: tuple[str, ...]) -> Place:
+        return Place(
+            host=hosts.host_for_statement(host),
+            origin=hosts.url_for_statement(host),
+            address=subscriber_of(address_of(peer, forwarded_for, proxies)),
+        )
+
+    def place(request: web.Request) -> Place | None:
+        host = request.headers.get("Host", "")
+        if not hosts.check(host, request.headers.get("Origin")):
+            return None
+        forwarded_for = tuple(request.headers.getall("X-Forwarded-For", []))
+        return at(host, request.remote or "", forwarded_for)
+
+    return place
+
+
+def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:
+    """Whether the journal can be written, tried at most once in `READY_SECONDS`."""
+    known: tuple[float, bool] | None = None
+
+    async def ready() -> bool:
+        nonlocal known
+        now = services.world.monotonic()
+        if known is None or now - known[0] > READY_SECONDS:
+            try:
+                await services.journal.note("write_check", services.world.now().isoformat())
+            except StorageError:
+                known = (now, False)
+            else:
+                known = (now, True)
+        return known[1]
+
+    return ready
+
+
+def _site_info(services: Services, address: str) -> SiteInfo:
+    token = services.settings.metrics_token
+    return SiteInfo(
+        address=address,
+        ready=_readiness(services),
+        metrics_token=token.get_secret_value() if token else None,
+    )
+
+
+def _named(host: str) -> str:
+    """A host as it stands in an address; every interface is reached by loopback here."""
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

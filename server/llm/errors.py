@@ -1,0 +1,267 @@
+"""What can go wrong at a model endpoint, as the two errors of the tree that the chart knows.
+
+AIError: the endpoint answered, and the answer is no use. NetworkError: it was not reached, or the
+line was cut. The sentences are ours: nothing of an upstream's text enters `message`, and `detail`
+(for the log) takes codes and ids only, since providers repeat parts of keys in their sentences.
+Imports `openai`, so it is imported where that is: see `server.llm.openai`.
+"""
+
+import json
+import math
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+import openai
+
+from machines.models.errors import AIError, ErrorCode, NetworkError
+
+LONGEST_WAIT_MS: Final = 5 * 60 * 1000
+"""A run waits no longer for an endpoint, since its thread waits with it: asked for more, it fails and
+says when to try again."""
+
+_LONGEST_TOLD_MS: Final = 24 * 60 * 60 * 1000
+"""What an endpoint may ask for beyond a day is no news for anybody."""
+
+FOREIGN_ERRORS: Final = (
+    openai.OpenAIError,
+    aiohttp.ClientError,
+    OSError,  # TimeoutError, ssl.SSLError and sockets' errors among them
+    ValueError,  # json.JSONDecodeError and UnicodeDecodeError among them
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
+"""What the SDK and its transport were seen to raise for what an endpoint does."""
+
+_QUOTA_CODES: Final = frozenset(
+    {
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "insufficient_balance",
+        "insufficient_credits",
+        "quota_exceeded",
+    }
+)
+_KEY_CODES: Final = frozenset({"invalid_api_key", "authentication_error", "permission_error"})
+_NOT_TRUSTED: Final = (
+    "is not trusted here; install ca-certificates, or let SSL_CERT_FILE name a file with the "
+    "certificate of its authority"
+)
+_OTHER_NAME: Final = "is for another name; check the address of the endpoint"
+_CERTIFICATE: Final[Mapping[int | None, str]] = {
+    9: "is not valid yet; check the clock of this machine",
+    10: "has expired; whoever runs the endpoint must renew it",
+    62: _OTHER_NAME,
+    64: _OTHER_NAME,
+}
+"""By what OpenSSL says of a certificate (X509_V_ERR_...); of all else, that it is not trusted."""
+_TRY_AGAIN: Final = frozenset({408, 409, 425, 429})
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,80}")
+
+
+def from_exception(error: BaseException, now: datetime) -> AIError | NetworkError:
+    """The error of the tree for one of `FOREIGN_ERRORS`; `now` is aware."""
+    match error:
+        case openai.APIStatusError():
+            return _from_status(error, now)
+        case openai.APIResponseValidationError():
+            return AIError("The model endpoint gave an unreadable answer.", detail=_names(error))
+        case openai.APIConnectionError():  # timeouts too; a refused connection arrives as one
+            return _from_line(error)
+        case openai.APIError():  # an error in the middle of a stream
+            return _from_codes(error)
+        case aiohttp.ClientError() | OSError():
+            return _from_line(error)
+        case _:
+            return AIError("The model endpoint gave an unreadable answer.", detail=_names(error))
+
+
+def unreachable(detail: str) -> NetworkError:
+    """The endpoint was not reached, or the line was cut."""
+    return NetworkError(
+        "The model endpoint could not be reached, or the connection was cut.", detail=detail
+    )
+
+
+def _from_line(error: BaseException) -> NetworkError:
+    about_certificates = [
+        each for each in _causes(error) if isinstance(each, ssl.SSLCertVerificationError)
+    ]
+    if about_certificates:
+        # aiohttp's own error is of this class too; the code is in the innermost, OpenSSL's.
+        return _untrusted(getattr(about_certificates[-1], "verify_code", None))
+    return unreachable(_names(error))
+
+
+def _untrusted(verify_code: int | None) -> NetworkError:
+    """The endpoint is there, and does not prove that it is who it says: an operator must act."""
+    sentence = _CERTIFICATE.get(verify_code, _NOT_TRUSTED)
+    return NetworkError(
+        f"The TLS certificate of the model endpoint {sentence}.",
+        code=ErrorCode.AI_REJECTED,
+        retryable=False,
+        detail=f"certificate verify_code={verify_code}",
+    )
+
+
+def too_slow(seconds: float) -> NetworkError:
+    """The endpoint was silent for `seconds`, or did not end in them."""
+    return NetworkError(f"The model endpoint did not go on within {seconds:g} seconds.")
+
+
+def names_parameter(error: BaseException, parameter: str) -> bool:
+    """Whether an endpoint refused a request with 400 because of `parameter`."""
+    if not isinstance(error, openai.BadRequestError):
+        return False
+    return error.param == parameter or parameter in _written(error.body) + error.message
+
+
+def _from_status(error: openai.APIStatusError, now: datetime) -> AIError:
+    status = error.status_code
+    detail = _detail(error, status)
+    if _codes(error) & _QUOTA_CODES or status == 402:
+        return _rejected("The quota of the model endpoint is used up.", detail)
+    if status in _TRY_AGAIN or status >= 500:
+        return _busy(status, retry_after_ms(error.response.headers, now), detail)
+    match status:
+        case 401 | 403:
+            sentence = "refuses the key or its rights; check OPENAI_API_KEY"
+        case 404:
+            sentence = "does not know the model or the address; check CHORUS_MODEL and the URL"
+        case _ if "context_length_exceeded" in _codes(error) or status == 413:
+            sentence = "finds the conversation too long for the model"
+        case _:
+            sentence = "refuses the request"
+    return _rejected(f"The model endpoint {sentence} ({status}).", detail)
+
+
+def _busy(status: int, wait_ms: int | None, detail: str) -> AIError:
+    """It may serve later. What it asks to wait is waited for, unless that is very long."""
+    busy = "asks to wait" if status == 429 else "is out of order or overloaded"
+    too_long = wait_ms is not None and wait_ms > LONGEST_WAIT_MS
+    until = f"; try again in {_in_words(wait_ms)}" if wait_ms is not None and too_long else ""
+    return AIError(
+        f"The model endpoint {busy} ({status}){until}.",
+        code=ErrorCode.AI_UNAVAILABLE,
+        retryable=not too_long,
+        retry_after_ms=wait_ms,
+        detail=detail,
+    )
+
+
+def _in_words(wait_ms: int) -> str:
+    """A wait of some minutes or hours, rounded up."""
+    minutes = math.ceil(wait_ms / 60_000)
+    if minutes < 120:
+        return f"{minutes} minutes"
+    hours = math.ceil(minutes / 60)
+    return f"{hours} hours" if wait_ms < _LONGEST_TOLD_MS else "a day or later"
+
+
+def _from_codes(error: openai.APIError) -> AIError:
+    """An error that came inside a stream has no status, at best a code."""
+    codes = _codes(error)
+    detail = _detail(error, None)
+    if codes & _QUOTA_CODES:
+        return _rejected("The quota of the model endpoint is used up.", detail)
+    if codes & _KEY_CODES:
+        return _rejected("The model endpoint refuses the key or its rights.", detail)
+    return AIError(
+        "The model endpoint broke off with an error.",
+        code=ErrorCode.AI_UNAVAILABLE,
+        detail=detail,
+    )
+
+
+def _rejected(message: str, detail: str) -> AIError:
+    """An operator must act: trying again changes nothing."""
+    return AIError(message, code=ErrorCode.AI_REJECTED, retryable=False, detail=detail)
+
+
+def retry_after_ms(headers: Mapping[str, str], now: datetime) -> int | None:
+    """The wait that an endpoint asks for, in ms; None where it asks for none that can be read.
+
+    Understands `retry-after-ms`, and `retry-after` in seconds or as an HTTP date. `headers` has
+    lower-case names or ignores case.
+    """
+    wait = _number(headers.get("retry-after-ms"))
+    if wait is None:
+        asked = headers.get("retry-after")
+        seconds = _number(asked)
+        if seconds is None:
+            # By the endpoint's own clock where it says: ours may be off by an hour.
+            seconds = _between(_moment(headers.get("date")) or now, _moment(asked))
+        wait = None if seconds is None else seconds * 1000
+    return None if wait is None else int(min(max(wait, 0), _LONGEST_TOLD_MS))
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _moment(date: str | None) -> datetime | None:
+    """An HTTP date; None where it is none."""
+    try:
+        moment = parsedate_to_datetime(date or "")
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def _between(begin: datetime, end: datetime | None) -> float | None:
+    """Seconds."""
+    return None if end is None else (end - begin).total_seconds()
+
+
+def _codes(error: openai.APIError) -> set[str]:
+    """The machine-readable names of an error, lower case."""
+    return {str(value).lower() for value in (error.code, error.type) if value}
+
+
+def _detail(error: openai.APIError, status: int | None) -> str:
+    """For the log: names, never sentences."""
+    named = {
+        "status": status,
+        "code": error.code,
+        "type": error.type,
+        "param": error.param,
+        "request": getattr(error, "request_id", None),
+    }
+    return " ".join(
+        f"{name}={value}"
+        for name, value in named.items()
+        if value is not None and _PLAIN.fullmatch(str(value))
+    )
+
+
+def _names(error: BaseException) -> str:
+    """The classes of an exception and of its causes, outermost first."""
+    return " < ".join(type(each).__name__ for each in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and its causes, outermost first; a few, since they might go round."""
+    current: BaseException | None = error
+    for _ in range(5):
+        if current is None:
+            return
+        yield current
+        current = current.__cause__
+
+
+def _written(body: object) -> str:
+    try:
+        return json.dumps(body)
+    except (TypeError, ValueError):
+        return ""

@@ -1,0 +1,299 @@
+"""The offline responder: answers in process where no language model is connected.
+
+It is a transport under the same `AsyncOpenAI` client that talks to endpoints, so the default takes
+the production path: a real request, a real event stream. It writes nothing of its own. It finds the
+sentences of the thread and the priors that stand closest to the request, names their sources, and
+says in every text that it is no language model. Deterministic; update never asks for another pass,
+since a second one would find the same.
+"""
+
+import asyncio
+import json
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+import httpx2
+
+from machines.models.outputs import StepEnum
+from machines.prompting.quoting import quotations
+from machines.prompting.request import step_asked
+from server.llm.extractive import Sentence, closest, first_sentence, words, written_words
+
+MODEL: Final = "offline-extractive"
+"""The responder's name wherever a model is named."""
+
+BASE_URL: Final = "http://offline.invalid/v1"
+"""No address: the transport answers, and nothing goes out."""
+
+NOTICE: Final = "No language model is connected"
+"""How the texts of action and yield begin."""
+
+_HOW_TO_CONNECT: Final = (
+    "To have requests answered, connect a model: set `OPENAI_API_KEY`, or `OPENAI_BASE_URL` and "
+    "`CHORUS_MODEL` for an endpoint of your own, and start the server again."
+)
+_OWN_PHRASES: Final = re.compile(
+    rf"^(?:{re.escape(NOTICE)}|{re.escape(_HOW_TO_CONNECT[:24])}).*$", re.MULTILINE
+)
+"""Lines of earlier answers of this responder that are about no request."""
+
+_SENTENCES: Final = 5
+_SELECTED: Final = 5
+_WORDS: Final = 6
+_NEAR: Final = 0.4
+"""Score from which a prior counts though it shares no word: most pairs of unrelated sentences stay
+below it with MiniLM, and keyword search gives no such priors."""
+
+_CHUNK: Final = re.compile(r"\s*\S{1,48}|\s+")
+"""A chunk of the stream: about a word, as models send them. Every character is in one."""
+
+
+class OfflineTransport(httpx2.AsyncBaseTransport):
+    """Answers `POST /chat/completions` of the Chorus loop as a streaming endpoint does."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The response to `request`; what is no request of the loop gets 400 or 404."""
+        if not request.url.path.endswith("/chat/completions"):
+            return _refusal(404, "the offline responder has chat completions only")
+        body = await request.aread()
+        try:
+            # In a thread, since ranking long texts takes tens of milliseconds.
+            text = await asyncio.to_thread(lambda: respond(_user_text(json.loads(body))))
+        except (ValueError, LookupError, TypeError):
+            return _refusal(400, "this is no request of the Chorus loop")
+        return httpx2.Response(
+            200, headers={"content-type": "text/event-stream"}, stream=_EventStream(text)
+        )
+
+
+class _EventStream(httpx2.AsyncByteStream):
+    """`text` as the chunks of a chat completion."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in _CHUNK.findall(self._text):
+            yield _event({"content": piece}, None)
+            await asyncio.sleep(0)  # others get their turn, and a cancelled answer ends here
+        yield _event({}, "stop")
+        yield b"data: [DONE]\n\n"
+
+
+def _event(delta: dict[str, str], finish_reason: str | None) -> bytes:
+    chunk = {
+        "id": MODEL,
+        "object": "chat.completion.chunk",
+        "model": MODEL,
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
+    }
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def _refusal(status: int, message: str) -> httpx2.Response:
+    error = {"message": message, "type": "invalid_request_error", "code": None, "param": None}
+    return httpx2.Response(status, json={"error": error})
+
+
+def _user_text(body: dict[str, list[dict[str, str]]]) -> str:
+    return next(each["content"] for each in body["messages"] if each["role"] == "user")
+
+
+# --- What it answers -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Prior:
+    """A prior as the request shows it."""
+
+    label: str
+    text: str
+    score: float
+
+    @property
+    def near(self) -> bool:
+        """Whether the search found it near in meaning, whatever its words."""
+        return self.score >= _NEAR
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What a request quotes."""
+
+    request: str
+    thread: tuple[str, ...]
+    priors: tuple[_Prior, ...]
+
+    def from_thread(self) -> tuple[Sentence, ...]:
+        """Sentences of the thread that stand closest to the request."""
+        return closest(self.request, [("", text) for text in self.thread], _SENTENCES)
+
+    def from_priors(self) -> tuple[Sentence, ...]:
+        """Sentences of the priors that stand closest to the request, by words, then by meaning."""
+        by_words = closest(
+            self.request, [(prior.label, prior.text) for prior in self.priors], _SENTENCES
+        )
+        quoted = {sentence.source for sentence in by_words}
+        by_meaning = (
+            Sentence(text, prior.label, prior.score)
+            for prior in self.priors
+            if prior.near and prior.label not in quoted and (text := first_sentence(prior.text))
+        )
+        return (*by_words, *by_meaning)[:_SENTENCES]
+
+
+def respond(prompt: str) -> str:
+    """The answer to the `user` message of a request of the loop.
+
+    Raises ValueError where it is none.
+    """
+    step = step_asked(prompt)
+    material = _material(prompt)
+    match step:
+        case StepEnum.ACTION:
+            return _action(material)
+        case StepEnum.EXPERIENCE:
+            return json.dumps(_experience(material))
+        case StepEnum.INTENTION:
+            return json.dumps(_intention(material))
+        case StepEnum.OBSERVATION:
+            return json.dumps(_observation(material))
+        case StepEnum.UPDATE:
+            return json.dumps(_update(material))
+        case StepEnum.YIELD:
+            return _yield(material)
+        case _:
+            assert_never(step)
+
+
+def _material(prompt: str) -> _Material:
+    found = quotations(prompt)
+    return _Material(
+        request="\n".join(each.text for each in found if each.tag == "request"),
+        thread=tuple(_OWN_PHRASES.sub("", each.text) for each in found if each.tag == "thread"),
+        priors=tuple(
+            _Prior(
+                each.attributes["label"],
+                _OWN_PHRASES.sub("", each.text),
+                float(each.attributes["score"]),
+            )
+            for each in found
+            if each.tag == "prior"
+        ),
+    )
+
+
+def _action(material: _Material) -> str:
+    sentences = material.from_thread()
+    if not sentences:
+        return (
+            f"{NOTICE}, so there is no first answer; "
+            "this thread holds nothing that shares a word with the request."
+        )
+    return _paragraphs(
+        f"{NOTICE}, so there is no first answer. Closest to the request in this thread:",
+        _list(sentences),
+    )
+
+
+def _experience(material: _Material) -> dict[str, object]:
+    sentences = material.from_priors()
+    if sentences:
+        synthesis = _paragraphs("Closest to the request in the memory:", _list(sentences))
+    elif material.priors:
+        synthesis = "Nothing that was found in the memory stands near the request."
+    else:
+        synthesis = "Nothing was found in the memory."
+    return {
+        "synthesis": synthesis,
+        "key_insights": [sentence.text for sentence in sentences[:3]],
+        "used": list(dict.fromkeys(sentence.source for sentence in sentences)),
+    }
+
+
+def _intention(material: _Material) -> dict[str, object]:
+    asked = written_words(material.request)
+    ranked: list[tuple[int, str, str]] = []
+    for prior in material.priors:
+        theirs = set(words(prior.text))
+        if shared := [form for word, form in asked.items() if word in theirs]:
+            why = f"It shares with the request: {', '.join(shared[:_WORDS])}."
+            ranked.append((len(shared), prior.label, why))
+        elif prior.near:
+            ranked.append((0, prior.label, "The search finds it near in meaning."))
+    ranked.sort(key=lambda each: -each[0])
+    return {
+        "explicit_intent": _shortened(material.request),
+        "implicit_intent": "To find what lies beneath a request takes a language model.",
+        "confidence": 0.0,
+        "selected": [{"label": label, "why": why} for _, label, why in ranked[:_SELECTED]],
+    }
+
+
+def _observation(material: _Material) -> dict[str, object]:
+    texts = [*material.thread, *(prior.text for prior in material.priors)]
+    having = Counter(word for text in texts for word in set(words(text)))
+    asked = written_words(material.request)
+    common = [(form, having[word]) for word, form in asked.items() if having[word] > 1]
+    missing = [form for word, form in asked.items() if not having[word]]
+    return {
+        "analysis": (
+            f"Of {len(asked)} words of the request, {len(asked) - len(missing)} stand in the "
+            f"{len(texts)} messages that were looked at."
+            if texts
+            else "There is no other message to look at."
+        ),
+        "patterns": [f"{count} messages speak of: {form}." for form, count in common[:_WORDS]],
+        "gaps": (
+            [f"No message speaks of: {', '.join(missing[:_WORDS])}."] if missing and texts else []
+        ),
+        "confidence": 0.0,
+    }
+
+
+def _update(material: _Material) -> dict[str, object]:
+    return {
+        "reasoning": "One pass is enough: without a language model a second would find the same.",
+        "loop": False,
+        "next_query": "",
+        "confidence": 0.0,
+        "key_insights": [sentence.text for sentence in material.from_priors()[:3]],
+    }
+
+
+def _yield(material: _Material) -> str:
+    remembered = material.from_priors()
+    said = material.from_thread()
+    if not remembered and not said:
+        return _paragraphs(
+            f"{NOTICE}, and nothing in this thread or in the memory stands near the request.",
+            _HOW_TO_CONNECT,
+        )
+    return _paragraphs(
+        f"{NOTICE}, so nothing here was written for this request: it is put together from "
+        "messages, those sentences first that stand closest to it.",
+        *(["**From the memory**", _list(remembered)] if remembered else []),
+        *(["**From this thread**", _list(said)] if said else []),
+        _HOW_TO_CONNECT,
+    )
+
+
+def _paragraphs(*parts: str) -> str:
+    return "\n\n".join(parts)
+
+
+def _list(sentences: tuple[Sentence, ...]) -> str:
+    """Sentences as a Markdown list, each with the label of its source."""
+    return "\n".join(
+        f"- {sentence.text} [{sentence.source}]" if sentence.source else f"- {sentence.text}"
+        for sentence in sentences
+    )
+
+
+def _shortened(text: str) -> str:
+    """The beginning of a request, never blank."""
+    line = " ".join(text.split())
+    return (line if len(line) <= 300 else line[:296].rstrip() + " ...") or "(an empty request)"

@@ -1,0 +1,341 @@
+"""The language model adapter: Chat Completions through the `openai` SDK.
+
+Serves OpenAI, any compatible endpoint, and the offline responder, which is a transport under the
+same client. Importing `openai` takes 0.6 s of CPU, and a client reads certificates from disk: import
+this module and call `open_client` in a worker thread, as `server.llm.choice` does.
+
+Requests go through `client.post(..., stream_cls=AsyncStream[object])`: the SDK's auth and errors. Of
+the stream that it gives only the response is used: to read events costs the SDK 11 us of CPU for
+each token, and us 3. Its bytes become payloads in `server.llm.sse`, and those, which are untrusted
+JSON, an answer in `server.llm.reply`.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from typing import Final, Self, assert_never
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+from openai import AsyncOpenAI, AsyncStream
+from pydantic_core import from_json
+
+from machines.models.effects import AICall
+from machines.models.errors import AIError, NetworkError
+from machines.prompting.answers import is_structured, read_answer, schema_for
+from server.llm import errors as llm_errors
+from server.llm.port import AttemptFailed, Bounds, ModelAnswer, OnText
+from server.llm.reply import Reply
+from server.llm.sse import EventReader
+
+_log = logging.getLogger(__name__)
+
+NO_KEY: Final = "none"
+"""Sent as the key where none is configured: the SDK insists on one, local servers ignore it."""
+
+_KEEP_ALIVE_SECONDS: Final = 90.0
+_CONNECT_SECONDS: Final = 10.0
+_MAX_CONNECTIONS: Final = 256
+_AFTER_FINISH_SECONDS: Final = 2.0
+"""How long the usage may follow the last word before the answer is taken without it."""
+
+_DONE: Final = b"[DONE]"
+_DRAIN_SECONDS: Final = 0.1
+"""How long the end of the response may follow the end of the stream."""
+
+
+class JsonMode(Enum):
+    """How an endpoint is asked for JSON, best first."""
+
+    SCHEMA = "json_schema"
+    OBJECT = "json_object"
+    PROMPT = "prompt"
+    """By the instruction alone, which describes the object in every mode."""
+
+    @property
+    def next(self) -> "JsonMode":
+        """What to try where the endpoint does not know this one."""
+        return JsonMode.OBJECT if self is JsonMode.SCHEMA else JsonMode.PROMPT
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What an endpoint was found to understand; learned by its refusals."""
+
+    json_mode: JsonMode = JsonMode.SCHEMA
+    usage: bool = True
+    """Whether it takes `stream_options`."""
+
+    def after(self, refusal: Exception, *, structured: bool) -> "Dialect | None":
+        """The dialect to try after `refusal`; None where it is about something else.
+
+        Only a 400 that names the parameter counts.
+        """
+        if (
+            structured
+            and self.json_mode is not JsonMode.PROMPT
+            and llm_errors.names_parameter(refusal, "response_format")
+        ):
+            return replace(self, json_mode=self.json_mode.next)
+        if self.usage and llm_errors.names_parameter(refusal, "stream_options"):
+            return replace(self, usage=False)
+        return None
+
+
+class OpenAIModel:
+    """One model of one endpoint; a `LanguageModel`."""
+
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        model: str,
+        *,
+        clock: Callable[[], datetime],
+        bounds: Bounds,
+        offline: bool = False,
+    ) -> None:
+        """`client` comes from `open_client` and is closed with the model; `clock` gives UTC."""
+        self.name = model
+        self.offline = offline
+        self._client = client
+        self._clock = clock
+        self._bounds = bounds
+        self._dialect = Dialect()
+
+    async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
+        """See `LanguageModel.answer`."""
+        reply = Reply(call.step, on_text, self._bounds.characters)
+        try:
+            await self._ask(call, reply)
+            checked = read_answer(call, reply.answer())
+        except (AIError, NetworkError) as error:
+            raise _failed(call, error, reply) from error
+        except Exception as error:
+            # Of any kind: a run that never heard of its attempt's end would wait for ever.
+            if not isinstance(error, llm_errors.FOREIGN_ERRORS):
+                _log.exception("an attempt failed in a way that is not known")
+            mapped = llm_errors.from_exception(error, self._clock())
+            raise _failed(call, mapped, reply) from error
+        return ModelAnswer(
+            text=checked.text,
+            output=checked.output,
+            usage=reply.usage,
+            model=reply.model or self.name,
+            dropped=checked.dropped,
+        )
+
+    async def close(self) -> None:
+        """See `LanguageModel.close`."""
+        await self._client.close()
+
+    async def _ask(self, call: AICall, reply: Reply) -> None:
+        """Stream the answer into `reply`, in the best dialect that the endpoint understands.
+
+        A refused dialect cost no generation, so trying the next one is no new attempt. Ends:
+        every turn of the loop gives something up, and there is little to give up.
+        """
+        structured = is_structured(call.step)
+        dialect = self._dialect
+        while True:
+            try:
+                await self._stream(_body(call, self.name, dialect), reply)
+            except openai.BadRequestError as refusal:
+                simpler = dialect.after(refusal, structured=structured)
+                if simpler is None:
+                    raise
+                _log.info("%s does not know %s; using %s", self.name, dialect, simpler)
+                self._dialect = dialect = simpler
+            else:
+                return
+
+    async def _stream(self, body: dict[str, object], reply: Reply) -> None:
+        """One request, streamed into `reply`. Raises NetworkError, AIError and `FOREIGN_ERRORS`."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._bounds.total_seconds
+        idle = self._bounds.idle_seconds
+        try:
+            async with asyncio.timeout_at(end) as deadline:
+                with _Silence(deadline, idle) as silence:
+                    async with self._opened(body) as response:
+                        await _read(response, reply, silence)
+        except TimeoutError as late:
+            if not reply.is_over:
+                limit = self._bounds.total_seconds if loop.time() >= end else idle
+                raise llm_errors.too_slow(limit) from late
+        except httpx2.RequestError as cut:
+            if not reply.is_over:
+                raise llm_errors.unreachable(type(cut).__name__) from cut
+        except llm_errors.FOREIGN_ERRORS:
+            if not reply.is_over:
+                raise
+            # The answer is complete: what broke behind it was the usage at most.
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, body: dict[str, object]) -> AsyncIterator[httpx2.Response]:
+        """The streaming response. Leaving it, however, stops the endpoint's generation."""
+        stream = await self._client.post(
+            "/chat/completions",
+            cast_to=object,
+            body=body,
+            stream=True,
+            stream_cls=AsyncStream[object],
+        )
+        async with stream:
+            yield stream.response
+
+
+async def _read(response: httpx2.Response, reply: Reply, silence: "_Silence") -> None:
+    """Read a response to its end."""
+    events, request = EventReader(), response.request
+    async with contextlib.aclosing(_bytes_of(response)) as stream:
+        async for data in stream:
+            silence.is_broken()
+            for payload in events.feed(data):
+                if payload.startswith(_DONE):
+                    reply.is_over = True
+                    silence.end_in(_DRAIN_SECONDS)
+                    # A connection whose response was read to its end serves the next request.
+                    async for _ in stream:
+                        pass
+                    return
+                reply.take(_chunk(payload, request))
+                if reply.is_over:
+                    silence.end_in(_AFTER_FINISH_SECONDS)
+
+
+def _bytes_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    """The body as it comes, decompressed where it has to be."""
+    if "content-encoding" not in response.headers and isinstance(
+        response.stream, httpx2.AsyncByteStream
+    ):
+        # `aiter_bytes` is three more generators on the way of each token, and does nothing else.
+        stream = aiter(response.stream)
+        if isinstance(stream, AsyncGenerator):
+            return stream
+    return response.aiter_bytes()
+
+
+def _chunk(payload: bytes, request: httpx2.Request) -> object:
+    """The JSON of a payload. Raises ValueError where it is none, APIError where it is an error."""
+    try:
+        chunk = from_json(payload)
+    except ValueError:
+        # Half a surrogate pair is JSON, though no Unicode; the quick parser refuses it.
+        chunk = json.loads(payload.decode())
+    if isinstance(chunk, dict) and (error := chunk.get("error")):
+        raise openai.APIError("an error came in the stream", request, body=error)
+    return chunk
+
+
+class _Silence:
+    """Ends an answer that falls silent.
+
+    A timer of its own for each token would be a third of all that a token costs: it notes the time,
+    and one timer looks now and then how long ago that was.
+    """
+
+    def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deadline = deadline
+        self._seconds = seconds
+        self._broken_at = self._loop.time()
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def is_broken(self) -> None:
+        """Something came."""
+        self._broken_at = self._loop.time()
+
+    def end_in(self, seconds: float) -> None:
+        """Nothing that matters can come any more: wait so long at most, whatever comes."""
+        self._timer.cancel()
+        limit = self._loop.time() + seconds
+        self._deadline.reschedule(min(limit, self._deadline.when() or limit))
+
+    def _look(self) -> None:
+        due = self._broken_at + self._seconds
+        if self._loop.time() < due:
+            self._timer = self._loop.call_at(due, self._look)
+        elif not self._deadline.expired():
+            self._deadline.reschedule(due)
+
+
+def _failed(call: AICall, error: AIError | NetworkError, reply: Reply) -> AttemptFailed:
+    _log.warning(
+        "run %s, %s, pass %d, attempt %d: %s (%s)",
+        *(call.run_id, call.step, call.iteration, call.attempt, error.message, error.detail),
+    )
+    return AttemptFailed(error, reply.told)
+
+
+def _body(call: AICall, model: str, dialect: Dialect) -> dict[str, object]:
+    """The request as the endpoint gets it."""
+    body: dict[str, object] = {
+        "model": model,
+        "messages": [message.model_dump() for message in call.messages],
+        "stream": True,
+    }
+    if dialect.usage:
+        body["stream_options"] = {"include_usage": True}
+    if (schema := schema_for(call.step)) is not None:
+        match dialect.json_mode:
+            case JsonMode.SCHEMA:
+                named = {"name": f"chorus_{call.step}", "strict": True, "schema": schema}
+                body["response_format"] = {"type": "json_schema", "json_schema": named}
+            case JsonMode.OBJECT:
+                body["response_format"] = {"type": "json_object"}
+            case JsonMode.PROMPT:
+                pass
+            case mode:
+                assert_never(mode)
+    return body
+
+
+# --- Clients -------------------------------------------------------------------------------------
+
+
+def open_client(
+    base_url: str, api_key: str | None, *, transport: httpx2.AsyncBaseTransport | None = None
+) -> AsyncOpenAI:
+    """A client of `base_url`, without retries of its own; `transport` stands in for the network.
+
+    Reads certificates from disk: the system's, or those that SSL_CERT_FILE names. A proxy of the
+    environment is used except for this machine itself.
+    """
+    timeout = httpx2.Timeout(None, connect=_CONNECT_SECONDS)
+    http_client = openai.DefaultAioHttpClient(
+        timeout=timeout,
+        limits=httpx2.Limits(
+            max_connections=_MAX_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS
+        ),
+        verify=httpx2.create_ssl_context(),
+        trust_env=not is_loopback(base_url),
+        transport=transport,
+    )
+    return AsyncOpenAI(
+        base_url=base_url,
+        api_key=api_key or NO_KEY,
+        max_retries=0,
+        timeout=timeout,
+        http_client=http_client,
+    )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` names this machine."""
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost" or host.endswith(".localhost")

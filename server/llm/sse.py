@@ -1,0 +1,78 @@
+"""Server-sent events: the payloads that an endpoint's stream of bytes carries.
+
+Bytes go in as they come, whole payloads come out. Of an event only its data counts: names, ids and
+comments are skipped (HTML Living Standard, 9.2). What a payload says is read by `server.llm.reply`.
+"""
+
+from typing import Final
+
+from machines.models.errors import AIError
+
+MAX_EVENT_BYTES: Final = 4_194_304
+"""Of an event that has not ended; the longest answer fits into one."""
+
+_MARK: Final = b"\xef\xbb\xbf"
+"""A byte order mark, which may stand before all else."""
+
+_DATA: Final = b"data:"
+_USUAL: Final = b"data: "
+
+
+class EventReader:
+    """Cuts the events out of one stream."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        """Of an event that has not ended."""
+        self._size = 0
+        """Bytes of the parts."""
+        self._is_first = True
+        self._after_return = False
+        """Whether what came ended with a carriage return, to which a line feed may belong."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payloads that end within `data`. Raises AIError where an event does not end."""
+        if self._is_first:
+            data, self._is_first = data.removeprefix(_MARK), False
+        if self._after_return or b"\r" in data:
+            data = self._with_line_feeds(data)
+        end = data.find(b"\n")
+        is_one_line = (
+            len(_USUAL) < end == len(data) - 2 and data.endswith(b"\n") and data.startswith(_USUAL)
+        )
+        if is_one_line and not self._parts:
+            return [data[len(_USUAL) : end]]  # one event and nothing else, as most often
+        if end < 0:
+            # Without a line's end no event can end: what is there is not looked through again.
+            self._keep(data)
+            return []
+        *events, rest = b"".join((*self._parts, data)).split(b"\n\n")
+        self._parts, self._size = [], 0
+        self._keep(rest)
+        return [payload for event in events if (payload := _payload(event))]
+
+    def _keep(self, part: bytes) -> None:
+        if part:
+            self._parts.append(part)
+            self._size += len(part)
+        if self._size > MAX_EVENT_BYTES:
+            raise AIError("The model endpoint sent something that is no chunk of an answer.")
+
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        """`data` with every end of a line spelt as a line feed."""
+        if self._after_return:
+            data = data.removeprefix(b"\n")
+        self._after_return = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _payload(event: bytes) -> bytes:
+    """The data of an event, its lines joined; an event without data is none (empty)."""
+    if event.startswith(_USUAL) and b"\n" not in event:
+        return event[len(_USUAL) :]
+    lines = [
+        line.removeprefix(_DATA).removeprefix(b" ")
+        for line in event.split(b"\n")
+        if line.startswith(_DATA)
+    ]
+    return b"\n".join(lines)

@@ -1,0 +1,337 @@
+"""The memory follows the journal, and answers searches with the rights of who asks.
+
+Memory tasks are rows beside the journal, written with the entries that ask for them. They are
+carried out here in order: embed (each text once, vectors are kept beside the journal), store, and
+only then is the row gone. While the memory or the embedder is away the rows wait; conversations go
+on. Searches never give an invented result: they raise where they could not search.
+
+A memory that stalls delays a step by `PATIENCE_SECONDS` and `SEARCH_SECONDS` at most, and once that is
+known by nothing: searches are refused at once until a probe is answered (`server.memory.health`). Whoever
+feeds also probes.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from itertools import groupby
+
+from machines.models import errors
+from machines.models.domain import Message, Thread, Visibility
+from machines.models.errors import ChorusError
+from machines.models.ids import MessageId, PublicKey, ThreadId
+from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, RecordLinks
+from machines.models.outputs import Prior
+from server.memory.embeddings import Embedder
+from server.memory.health import Presence
+from storage.journal.port import Journal, StoredVector
+from storage.memory.memory import Memory
+from storage.memory.values import (
+    Failure,
+    LinkPayload,
+    LinkPoint,
+    MessagePayload,
+    MessagePoint,
+    Point,
+    Search,
+    SearchScope,
+    Store,
+    Success,
+)
+
+log = logging.getLogger(__name__)
+
+EMBED_BATCH = 64
+"""Texts embedded at once; their vectors are kept before the next ones are made."""
+
+BATCH = 32
+"""Tasks carried out at once: a query waits behind one batch at most."""
+
+REBUILD = "memory_rebuild"
+"""Name of the journal's note that the memory must be filled from the beginning."""
+
+PATIENCE_SECONDS = 2.0
+"""How long a search waits for the memory to hold what its thread holds."""
+
+SEARCH_SECONDS = 5.0
+"""The longest that a search may take, embedding the query included; a memory that answers nobody in
+this time counts as away."""
+
+PROBE = "Is anybody there?"
+"""What is searched for, to see whether the memory and the embedder answer."""
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+"""Waits while the memory or the embedder is away; the last one repeats."""
+
+
+class Recollection:
+    """Feeds the memory, and searches it."""
+
+    def __init__(self, journal: Journal, memory: Memory, embedder: Embedder) -> None:
+        self._journal = journal
+        self._memory = memory
+        self._embedder = embedder
+        self._asked = asyncio.Event()
+        self._presence = Presence(on_loss=self._asked.set)
+        self._progress = asyncio.Condition()
+        self._anew: bool | None = None
+        """Whether the memory must be filled from the beginning; None where the journal knows."""
+        self.lagging = False
+        """Whether the last try to feed the memory failed."""
+        self.waiting = 0
+        """Tasks seen waiting when it was last looked at, at most one batch."""
+
+    @property
+    def away(self) -> bool:
+        """Whether searches are refused, since the last one was not answered."""
+        return self._presence.away
+
+    # Feeding
+
+    def wake(self) -> None:
+        """Tasks were made durable."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Carry out what waits, until cancelled."""
+        failures = 0
+        while True:
+            self._asked.clear()
+            try:
+                if failures or self.away:
+                    await self._probe()
+                worked = await self._carry_out_some()
+            except Exception as error:
+                self.lagging = True
+                wait = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                failures += 1
+                if isinstance(error, ChorusError):
+                    log.warning("the memory lags behind: %s", error.message)
+                else:
+                    log.exception("the memory could not be fed")
+                await asyncio.sleep(wait)
+                continue
+            failures, self.lagging = 0, False
+            async with self._progress:
+                self._progress.notify_all()
+            if not worked:
+                await self._asked.wait()
+
+    async def _carry_out_some(self) -> bool:
+        """One batch; False where nothing waited."""
+        await self._begin_anew_if_due()
+        tasks = await self._journal.queued_tasks(limit=BATCH)
+        self.waiting = len(tasks)
+        if not tasks:
+            return False
+        try:
+            await self._carry_out(tasks)
+        except ChorusError as error:
+            if error.retryable:
+                raise
+            for task in tasks:
+                await self._carry_out_or_drop(task)
+        return True
+
+    async def _probe(self) -> None:
+        """Raises ChorusError where the memory does not answer, or the embedder does not embed."""
+        async with self._presence.probed(SEARCH_SECONDS):
+            try:
+                await self._search(PROBE, SearchScope(include_public=True), limit=1)
+            except errors.ConnectionError:
+                raise
+            except errors.StorageError as error:
+                log.info("the memory answers, and refuses a probe: %s", error.message)
+
+    async def _carry_out_or_drop(self, task: QueuedTask) -> None:
+        """One task that must not hold up the others where it can never succeed."""
+        try:
+            await self._carry_out((task,))
+        except ChorusError as error:
+            if error.retryable:
+                raise
+            # A key that is refused is not the task's fault: then the probe raises, and it waits.
+            await self._probe()
+            log.error("a memory task was dropped (`chorus verify` names it): %s", error.message)  # noqa: TRY400 - the reason is the message; a trace would add paths
+            await self._journal.finish_tasks((task.position,))
+
+    async def _carry_out(self, tasks: Sequence[QueuedTask]) -> None:
+        points = await self._points(tasks)
+        if points:
+            match await self._memory.execute(Store(points=tuple(points))):
+                case Failure(error=error):
+                    raise error
+                case Success():
+                    pass
+        await self._journal.finish_tasks([task.position for task in tasks])
+
+    async def _begin_anew_if_due(self) -> None:
+        """Where collections were lost and made anew, ask for everything that the journal has.
+
+        The note outlives a crash in the middle; it goes once everything waits again.
+        """
+        if self._memory.take_made_anew():
+            self._anew = True
+        if self._anew is None:
+            self._anew = await self._journal.noted(REBUILD) is not None
+        if self._anew:
+            await self._journal.note(REBUILD, "due")
+            await self._begin_anew()
+            await self._journal.note(REBUILD, None)
+            self._anew = False
+
+    async def _begin_anew(self) -> None:
+        tasks: list[MemoryTask] = [
+            IndexMessage(thread_id=thread.id, message_id=message.id)
+            async for message, thread, _ in self._journal.approved_messages()
+        ]
+        tasks.extend([link.task async for link in self._journal.all_links()])
+        await self._journal.requeue(tasks)
+
+    async def _points(self, tasks: Collection[QueuedTask]) -> list[Point]:
+        points: list[Point] = []
+        for is_message, group in groupby(
+            tasks, key=lambda task: isinstance(task.task, IndexMessage)
+        ):
+            batch = tuple(group)
+            if is_message:
+                points.extend(await self._message_points(batch))
+            else:
+                points.extend(await self._link_points(batch))
+        return points
+
+    async def _message_points(self, tasks: Collection[QueuedTask]) -> list[Point]:
+        found: list[tuple[Message, Thread, int]] = []
+        for task in tasks:
+            assert isinstance(task.task, IndexMessage)  # noqa: S101 - grouped by kind
+            message = await self._journal.message(task.task.message_id)
+            thread = await self._journal.thread(task.thread_id)
+            if message is not None and thread is not None:
+                found.append((message, thread, task.seq))
+        vectors = await self.vectors_of([message for message, _, _ in found])
+        return [
+            self.message_point(message, thread, seq, vectors[message.id])
+            for message, thread, seq in found
+        ]
+
+    async def _link_points(self, tasks: Collection[QueuedTask]) -> list[Point]:
+        points: list[Point] = []
+        for task in tasks:
+            assert isinstance(task.task, RecordLinks)  # noqa: S101 - grouped by kind
+            points.extend(await self.link_points(task.task, task.seq))
+        return points
+
+    async def link_points(self, task: RecordLinks, seq: int) -> list[Point]:
+        """The links that one observation recorded."""
+        run = await self._journal.run(task.run_id)
+        if run is None:
+            return []
+        return [
+            LinkPoint(
+                payload=LinkPayload(
+                    run_id=task.run_id,
+                    thread_id=task.thread_id,
+                    prompt_message_id=task.prompt_id,
+                    prior_message_id=prior_id,
+                    why=why,
+                    created_at=run.created_at,
+                    seq=seq,
+                )
+            )
+            for prior_id, why in task.priors
+        ]
+
+    def message_payload(self, message: Message, thread: Thread, seq: int) -> MessagePayload:
+        """What the memory says of an approved message; `seq` numbers the entry that approved it."""
+        return MessagePayload(
+            thread_id=message.thread_id,
+            message_id=message.id,
+            author=message.author,
+            role=message.role,
+            visibility=thread.visibility,
+            content=message.content,
+            created_at=message.created_at,
+            seq=seq,
+            fingerprint=self._embedder.fingerprint,
+        )
+
+    def message_point(
+        self, message: Message, thread: Thread, seq: int, vector: tuple[float, ...]
+    ) -> MessagePoint:
+        """An approved message as the memory holds it."""
+        return MessagePoint(payload=self.message_payload(message, thread, seq), vector=vector)
+
+    async def vectors_of(self, messages: Collection[Message]) -> dict[MessageId, tuple[float, ...]]:
+        """Vectors of messages: the kept ones, and new ones for the rest, which are kept."""
+        fingerprint = self._embedder.fingerprint
+        kept = await self._journal.vectors(
+            [message.id for message in messages], fingerprint=fingerprint
+        )
+        missing = [message for message in messages if message.id not in kept]
+        for begin in range(0, len(missing), EMBED_BATCH):
+            some = missing[begin : begin + EMBED_BATCH]
+            made = await self._embedder.embed([message.content for message in some])
+            fresh = {message.id: vector for message, vector in zip(some, made, strict=True)}
+            await self._journal.keep_vectors(
+                [
+                    StoredVector(message_id=message_id, fingerprint=fingerprint, vector=vector)
+                    for message_id, vector in fresh.items()
+                ]
+            )
+            kept = kept | fresh
+        return kept
+
+    # Searching
+
+    async def recall(
+        self, thread: Thread, query: str, *, exclude: Collection[MessageId], limit: int
+    ) -> tuple[Prior, ...]:
+        """What a run in this thread may recall, best first.
+
+        Its own thread, public threads, and, if its thread is private, private threads whose
+        co-authors include all of this one's: its priors are shown to every co-author.
+
+        Raises:
+            ChorusError: the memory or the embedder is away, or took too long.
+        """
+        async with self._presence.expected(PATIENCE_SECONDS + SEARCH_SECONDS):
+            await self._catch_up(thread.id)
+            private: frozenset[ThreadId] = frozenset()
+            if thread.visibility is Visibility.PRIVATE:
+                private = await self._journal.private_threads_shared_by(thread.co_authors)
+            scope = SearchScope(
+                private_thread_ids=private, include_public=True, exclude=frozenset(exclude)
+            )
+            return await self._search(query, scope, limit)
+
+    async def search(
+        self, reader: PublicKey, query: str, *, thread_id: ThreadId | None, limit: int
+    ) -> tuple[Prior, ...]:
+        """What this person may read. Raises as `recall`."""
+        private = await self._journal.private_threads_shared_by((reader,))
+        scope = SearchScope(private_thread_ids=private, include_public=True, thread_id=thread_id)
+        async with self._presence.expected(SEARCH_SECONDS):
+            return await self._search(query, scope, limit)
+
+    async def _search(self, query: str, scope: SearchScope, limit: int) -> tuple[Prior, ...]:
+        (vector,) = await self._embedder.embed([query])
+        result = await self._memory.execute(Search(vector=vector, scope=scope, limit=limit))
+        if self._memory.made_anew:
+            self.wake()
+        match result:
+            case Failure(error=error):
+                raise error
+            case Success(found=found):
+                return found
+
+    async def _catch_up(self, thread_id: ThreadId) -> None:
+        """Wait until nothing of the thread waits, or until patience ends; not where it is in vain."""
+        if self.lagging:
+            return
+        self.wake()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while await self._journal.first_queued((thread_id,)) is not None:
+                    async with self._progress:
+                        await self._progress.wait()
+        except TimeoutError:
+            log.info("a search went ahead of the memory")

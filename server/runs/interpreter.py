@@ -1,0 +1,444 @@
+"""`Chorus`: the shell that performs what runs ask for. Results come back as events.
+
+A run belongs to its thread, not to a connection: whoever asked may go. For each run at most one
+effect is under way, in one task. What it brings is an event; the run's chart decides what that
+means, and refuses it if it comes too late.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import ParamSpec, TypedDict, TypeVar, assert_never
+
+from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
+
+from machines.models import events
+from machines.models.chorus import ChorusState, Health, RunStatus
+from machines.models.commands import AdvanceRun
+from machines.models.domain import Thread
+from machines.models.effects import (
+    AICall,
+    CancelTimer,
+    DBOperation,
+    RecallPriors,
+    RunEffect,
+    ScheduleTimer,
+    StopAttempt,
+)
+from machines.models.errors import (
+    AIError,
+    ChorusError,
+    ErrorCode,
+    InvalidTransition,
+    JournalConflict,
+    JournalError,
+    NetworkError,
+    RequestRefused,
+    StateError,
+)
+from machines.models.events import (
+    AIFailed,
+    EffectResult,
+    NetworkFailed,
+    PriorsRetrieved,
+    RetryDue,
+    StateLost,
+    StepCompleted,
+)
+from machines.models.ids import PublicKey, RunId, ThreadId
+from machines.models.journal import RetryTimer, ThreadView
+from machines.models.outputs import Prior, StepEnum
+from machines.models.wire import frames
+from machines.prompting.context import PRIORS_SENT
+from machines.prompting.quoting import clipped, fair_limit
+from server.concurrency.delay_queue import DelayQueue
+from server.environment import World
+from server.llm.port import AttemptDelayed, AttemptFailed, LanguageModel
+from server.memory.recall import Recollection
+from server.threads.broadcast import Broadcast, Delta
+from server.threads.service import Rooms
+from server.wire.codec import DeltaEncoder
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+GATHER_SECONDS = 0.04
+"""Text is gathered so long before it is sent: a frame for each token would cost more than it is."""
+
+RECOVERED = 64
+"""Runs that are taken up again at the same time: they share commits, and hold up nobody for long."""
+
+RECALLED_CHARACTERS = 64_000
+"""Code points of all priors of one search; the longest give way. Followers are shown all of them, and
+a prompt quotes less."""
+
+
+class _AudienceGrew(Exception):
+    """The thread has a co-author whom a search did not reckon with."""
+
+
+class _AboutAttempt(TypedDict):
+    run_id: RunId
+    step: StepEnum
+    iteration: int
+    attempt: int
+    at: datetime
+
+
+@dataclass(slots=True)
+class _Stream:
+    """The text of an attempt, as far as the followers have it."""
+
+    call: AICall
+    encoder: DeltaEncoder | None = None
+    """Made for the first piece that somebody follows."""
+    sent: list[str] = field(default_factory=list)
+    length: int = 0
+    """Code points that were sent."""
+    gathered: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """Names the text: deltas of the same key are pieces of it."""
+        call = self.call
+        return (call.run_id, call.step.value, call.iteration, call.attempt)
+
+
+class Chorus:
+    """Performs the effects of all runs in this process."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        rooms: Rooms,
+        broadcast: Broadcast,
+        model: LanguageModel,
+        recollection: Recollection,
+    ) -> None:
+        self._world = world
+        self._rooms = rooms
+        self._broadcast = broadcast
+        self._model = model
+        self._recollection = recollection
+        self._tasks: dict[RunId, asyncio.Task[None]] = {}
+        self._streams: dict[RunId, _Stream] = {}
+        self._due = DelayQueue(GATHER_SECONDS, self._flush)
+        self._closing = asyncio.Event()
+
+    def run(self, effect: RunEffect) -> None:
+        """Perform one effect; never blocks. Timers and memory tasks are others' to perform."""
+        match effect:
+            case AICall():
+                self._begin(effect, self._ask(effect))
+            case RecallPriors():
+                self._begin(effect, self._recall(effect))
+            case StopAttempt(run_id=run_id):
+                self._stop(run_id)
+            case ScheduleTimer() | CancelTimer() | DBOperation():
+                raise AssertionError(f"{type(effect).__name__} is part of the batch")
+            case _:
+                assert_never(effect)
+
+    def text_so_far(self, run: ChorusState) -> str:
+        """What the attempt that `run` is in has streamed to the followers."""
+        stream = self._streams.get(run.id)
+        if stream is None:
+            return ""
+        call = stream.call
+        same = (call.step, call.iteration, call.attempt) == (
+            run.current_step,
+            run.iteration,
+            run.attempt,
+        )
+        return "".join(stream.sent) if same else ""
+
+    def is_idle(self, run: ChorusState) -> bool:
+        """Whether the run waits for an effect that nobody performs."""
+        stable = run.status is RunStatus.RUNNING and run.health is Health.STABLE
+        return stable and run.id not in self._tasks
+
+    async def recover(self, runs: tuple[ChorusState, ...]) -> None:
+        """Let unfinished runs go on after a start: what was under way is nobody's any more."""
+        for some in (runs[begin : begin + RECOVERED] for begin in range(0, len(runs), RECOVERED)):
+            await asyncio.gather(*map(self._take_up, some))
+
+    async def _take_up(self, run: ChorusState) -> None:
+        if not self.is_idle(run):
+            return
+        event = StateLost(
+            run_id=run.id,
+            step=run.current_step,
+            iteration=run.iteration,
+            attempt=run.attempt,
+            at=self._world.now(),
+        )
+        try:
+            await self._advance(run.thread_id, run.id, event)
+        except Exception:
+            # One damaged thread must not keep the others from going on.
+            log.exception("a run could not be taken up again")
+
+    async def close(self) -> None:
+        """Stop what is under way; the runs stay as they are and go on after the next start."""
+        self._closing.set()
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # One effect at a time for each run
+
+    def _begin(self, effect: AICall | RecallPriors, work: Coroutine[object, object, None]) -> None:
+        run_id = effect.run_id
+        if self._closing.is_set():
+            work.close()
+            return
+        self._stop(run_id)
+        task = asyncio.create_task(self._guarded(effect, work))
+        self._tasks[run_id] = task
+        task.add_done_callback(lambda done: self._ended(run_id, done))
+        # A task that was cancelled before its first step has not touched its work.
+        task.add_done_callback(lambda _: work.close())
+
+    async def _guarded(
+        self, effect: AICall | RecallPriors, work: Coroutine[object, object, None]
+    ) -> None:
+        """A defect ends the run with an error that people see; it does not leave it hanging."""
+        try:
+            await work
+        except Exception:
+            log.exception("an effect of a run failed")
+            failed = AIError(
+                "The server failed in this step.", code=ErrorCode.INTERNAL, retryable=False
+            )
+            self._release(effect.run_id)
+            await self._advance(
+                effect.thread_id, effect.run_id, self._failure(effect, failed, None)
+            )
+
+    def _stop(self, run_id: RunId) -> None:
+        task = self._tasks.pop(run_id, None)
+        if task is not None:
+            task.cancel()
+        self._forget_stream(run_id)
+
+    def _ended(self, run_id: RunId, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(run_id) is task:
+            del self._tasks[run_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("an effect of a run failed", exc_info=error)
+
+    def _release(self, run_id: RunId) -> None:
+        """The task has its result: what follows for the run must not cancel who brings it."""
+        if self._tasks.get(run_id) is asyncio.current_task():
+            del self._tasks[run_id]
+
+    # Effects
+
+    async def _ask(self, call: AICall) -> None:
+        stream = self._streams[call.run_id] = _Stream(call)
+        event: EffectResult
+        try:
+            answer = await self._model.answer(call, partial(self._gather, stream))
+        except AttemptFailed as failed:
+            self._flush(stream)
+            event = self._failure(call, failed.error, failed.partial or None)
+        except AttemptDelayed as delayed:
+            event = events.AttemptDelayed(
+                **self._about(call),
+                code=delayed.error.code,
+                message=delayed.error.message,
+                wait_ms=delayed.wait_ms,
+            )
+        else:
+            self._flush(stream)
+            if answer.dropped:
+                log.info("the model invented %d labels; they were dropped", len(answer.dropped))
+            event = StepCompleted(
+                **self._about(call),
+                text=answer.text,
+                output=answer.output,
+                usage=answer.usage,
+                model=answer.model,
+            )
+        self._release(call.run_id)
+        try:
+            await self._advance(call.thread_id, call.run_id, event)
+        finally:
+            if self._streams.get(call.run_id) is stream:
+                self._forget_stream(call.run_id)
+
+    async def _recall(self, effect: RecallPriors) -> None:
+        while True:
+            view = await _patiently(self._rooms.view, effect.thread_id)
+            if view is None:
+                raise StateError("The thread of a run is gone.")
+            event = await self._priors_for(effect, view.thread)
+            audience = frozenset(view.thread.co_authors)
+            self._release(effect.run_id)
+            try:
+                await self._advance(effect.thread_id, effect.run_id, event, only_for=audience)
+            except _AudienceGrew:
+                # Somebody joined who may not see what was found: search again, for them too.
+                self._tasks[effect.run_id] = _current_task()
+                continue
+            return
+
+    async def _priors_for(self, effect: RecallPriors, thread: Thread) -> PriorsRetrieved:
+        """What memory has for the run; where it cannot be searched, the run goes on without."""
+        priors: tuple[Prior, ...] = ()
+        available = True
+        try:
+            priors = await self._recollection.recall(
+                thread, effect.query, exclude=effect.exclude, limit=PRIORS_SENT
+            )
+        except ChorusError as error:
+            log.warning("memory is unavailable for a run: %s", type(error).__name__)
+            available = False
+        except Exception:
+            log.exception("memory failed for a run")
+            available = False
+        return PriorsRetrieved(
+            **self._about(effect), priors=_within_bounds(priors), available=available
+        )
+
+    def _failure(
+        self, call: AICall | RecallPriors, error: AIError | NetworkError, partial: str | None
+    ) -> AIFailed | NetworkFailed:
+        kind = AIFailed if isinstance(error, AIError) else NetworkFailed
+        return kind(
+            **self._about(call),
+            code=error.code,
+            message=error.message,
+            retryable=error.retryable,
+            retry_after_ms=error.retry_after_ms,
+            partial=partial,
+            jitter=self._world.random(),
+        )
+
+    async def retry(self, timer: RetryTimer) -> bool:
+        """The wait after a failed attempt is over; whether the run took notice."""
+        event = RetryDue(**self._about(timer))
+        return await self._advance(timer.thread_id, timer.run_id, event)
+
+    def _about(self, attempt: AICall | RecallPriors | RetryTimer) -> _AboutAttempt:
+        """What every event of an attempt begins with; it happens now."""
+        return {
+            "run_id": attempt.run_id,
+            "step": attempt.step,
+            "iteration": attempt.iteration,
+            "attempt": attempt.attempt,
+            "at": self._world.now(),
+        }
+
+    async def _advance(
+        self,
+        thread_id: ThreadId,
+        run_id: RunId,
+        event: EffectResult,
+        *,
+        only_for: frozenset[PublicKey] | None = None,
+    ) -> bool:
+        """Bring an event to its run; a journal that is away is tried again until it is back.
+
+        Gives whether the run took it. Raises _AudienceGrew where the thread has a co-author who is
+        not of `only_for`; the room's lock makes that certain.
+        """
+
+        def command(view: ThreadView) -> AdvanceRun:
+            if only_for is not None and not only_for.issuperset(view.thread.co_authors):
+                raise _AudienceGrew
+            return AdvanceRun(thread_id=thread_id, at=event.at, by=None, run_id=run_id, event=event)
+
+        try:
+            await _patiently(self._rooms.perform_seeing, thread_id, command)
+        except (InvalidTransition, RequestRefused) as refusal:
+            # Late or repeated: the run has moved on without it, and nothing changed.
+            log.debug("%s of a run came too late: %s", event.event, refusal.code)
+            return False
+        return True
+
+    # Streaming
+
+    def _gather(self, stream: _Stream, text: str) -> None:
+        if not stream.gathered:
+            self._due.add(stream)
+        stream.gathered.append(text)
+
+    def _flush(self, stream: _Stream) -> None:
+        """Send what was gathered, if it was neither sent nor given up before its time."""
+        text = "".join(stream.gathered)
+        stream.gathered.clear()
+        if not text:
+            return
+        call, offset = stream.call, stream.length
+        stream.sent.append(text)
+        stream.length += len(text)
+        if self._broadcast.has_followers(call.thread_id):
+            stream.encoder = stream.encoder or _encoder(call)
+            delta = Delta(stream.key, offset, text, stream.encoder.encode(offset, text))
+            self._broadcast.publish_delta(call.thread_id, delta)
+
+    def _forget_stream(self, run_id: RunId) -> None:
+        stream = self._streams.pop(run_id, None)
+        if stream is not None:
+            stream.gathered.clear()
+
+
+def _encoder(call: AICall) -> DeltaEncoder:
+    delta = frames.StepDelta(
+        run_id=call.run_id,
+        message_id=call.message_id,
+        step=call.step,
+        iteration=call.iteration,
+        attempt=call.attempt,
+        offset=0,
+        text="",
+    )
+    return DeltaEncoder(call.thread_id, delta)
+
+
+async def _patiently(
+    call: Callable[P, Coroutine[object, object, T]], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """What a call gives; it is made again while the journal is away."""
+    try:
+        return await call(*args, **kwargs)
+    except (JournalError, JournalConflict) as error:
+        if not _is_passing(error):
+            raise
+    # The retrying machinery costs more than a command: it is made when it is needed.
+    patient = AsyncRetrying(
+        retry=retry_if_exception(_is_passing),
+        wait=wait_exponential_jitter(multiplier=0.2, max=5),
+        reraise=True,
+    )
+    return await patient(call, *args, **kwargs)
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether the journal may take later what it did not take now."""
+    return isinstance(error, JournalError | JournalConflict) and error.retryable
+
+
+def _current_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - called in a coroutine
+    return task
+
+
+def _within_bounds(priors: tuple[Prior, ...]) -> tuple[Prior, ...]:
+    """Priors that a run can carry along; who wants all of a long one has its message's id."""
+    limit = fair_limit([len(each.content) for each in priors], RECALLED_CHARACTERS)
+    return tuple(
+        each
+        if len(each.content) <= limit
+        else each.model_copy(update={"content": clipped(each.content, limit)})
+        for each in priors
+    )

@@ -1,0 +1,256 @@
+"""People and their sessions: user rows begin at the first sign-in, sessions live by a token's hash.
+
+What happens to a person outside any thread is in the journal too, in a stream of their own. When
+many sign in at the same moment, as they do after a restart, one read and one commit serve them all.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+from machines.decisions.connections import hash_token
+from machines.models.domain import Deleted, Session, StateTransition, User
+from machines.models.errors import JournalConflict
+from machines.models.ids import PublicKey, RequestId, TimerId, UserId, user_stream
+from machines.models.journal import (
+    Batch,
+    JournalEntry,
+    RememberedReply,
+    SessionTimer,
+    TimerRow,
+    creation_of,
+    update_of,
+)
+from server.concurrency.batcher import Batcher
+from server.environment import World
+from server.threads.service import MAX_RACES
+from storage.journal.port import Journal, KnownPerson, ThreadPage
+
+TOKEN_BYTES = 32
+
+INIT_THREADS = 100
+"""Threads that a person is told of when they come."""
+
+SIGN_INS_PAUSE = 0.02
+"""Seconds between two commits of sign-ins, while many come. Each costs three hops to other threads and
+a wait for the disk; at a thousand sign-ins a second it was made for six of them, and is now for
+twenty, who notice nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A person with a session that just began; the token is known nowhere else."""
+
+    user: User
+    session: Session
+    token: str
+
+
+class KeepsTimers(Protocol):
+    """Takes timers whose rows are durable, and forgets those whose rows are gone."""
+
+    def set(self, rows: tuple[TimerRow, ...]) -> None: ...
+
+    def cancel(self, timer_ids: tuple[TimerId, ...]) -> None: ...
+
+
+class People:
+    """Users and sessions, through the journal."""
+
+    def __init__(
+        self, journal: Journal, world: World, timers: KeepsTimers, *, session_hours: float
+    ) -> None:
+        self._journal = journal
+        self._world = world
+        self._timers = timers
+        self._session_hours = session_hours
+        self._locks: WeakValueDictionary[PublicKey, asyncio.Lock] = WeakValueDictionary()
+        """One writer at a time for each person's stream, or the many would starve."""
+        self._sign_ins: Batcher[PublicKey, SignedIn] = Batcher(
+            self._sign_in_all, pause=SIGN_INS_PAUSE
+        )
+        """Never twice the same person in a group: each waits under their lock."""
+        self._arrivals: Batcher[PublicKey, ThreadPage] = Batcher(self._threads_of_all)
+
+    async def sign_in(self, public_key: PublicKey) -> SignedIn:
+        """Begin a session for a key whose signature was checked. Raises JournalError."""
+        async with self._alone(public_key):
+            return await self._sign_ins.ask(public_key)
+
+    async def threads_of(self, public_key: PublicKey) -> ThreadPage:
+        """The threads that a person finds when they come. Raises JournalError."""
+        return await self._arrivals.ask(public_key)
+
+    async def _threads_of_all(self, public_keys: Sequence[PublicKey]) -> Sequence[ThreadPage]:
+        pages = await self._journal.threads_of_each(frozenset(public_keys), limit=INIT_THREADS)
+        return [pages[key] for key in public_keys]
+
+    async def _sign_in_all(self, public_keys: Sequence[PublicKey]) -> Sequence[SignedIn]:
+        """Begin a session for each of these, who are different people."""
+        for race in range(MAX_RACES):
+            known = await self._journal.people(public_keys)
+            now = self._world.now()
+            tokens = self._tokens(len(public_keys))
+            begun = [
+                self._begun(key, known[key].user, token, now)
+                for key, token in zip(public_keys, tokens, strict=True)
+            ]
+            timers = tuple(session_end(each.session) for each in begun)
+            batch = Batch(
+                entries=tuple(_signed_in(each, known[each.user.public_key]) for each in begun),
+                timers=timers,
+            )
+            try:
+                await self._journal.commit(batch)
+            except JournalConflict:
+                if race + 1 == MAX_RACES:
+                    raise
+            else:
+                self._timers.set(timers)
+                return begun
+        raise AssertionError("the last race raises")
+
+    def _tokens(self, count: int) -> list[str]:
+        """So many fresh tokens, in one call to the system."""
+        drawn = self._world.secret(TOKEN_BYTES * count)
+        return [drawn[at : at + TOKEN_BYTES].hex() for at in range(0, len(drawn), TOKEN_BYTES)]
+
+    def _begun(
+        self, public_key: PublicKey, known: User | None, token: str, now: datetime
+    ) -> SignedIn:
+        user = known or User(
+            id=UserId(self._world.new_id()), public_key=public_key, created_at=now, updated_at=now
+        )
+        session = Session(
+            id=hash_token(token),
+            public_key=public_key,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + timedelta(hours=self._session_hours),
+        )
+        return SignedIn(user, session, token)
+
+    async def set_name(self, public_key: PublicKey, name: str, reply: RememberedReply) -> User:
+        """Give oneself a name. Raises JournalError, JournalConflict where `reply` was given."""
+        async with self._alone(public_key):
+            return await self._set_name(public_key, name, reply)
+
+    async def _set_name(self, public_key: PublicKey, name: str, reply: RememberedReply) -> User:
+        for race in range(MAX_RACES):
+            user = await self._journal.user(public_key)
+            assert user is not None  # noqa: S101 - who is signed in has a row
+            named = user.transition_to(self._world.now(), name=name)
+            change = update_of("user", named)
+            try:
+                await self._append(
+                    public_key, "renamed", (change,), reply=reply, request_id=reply.request_id
+                )
+            except JournalConflict:
+                answered = await self._journal.reply(public_key, reply.request_id)
+                if answered is not None or race + 1 == MAX_RACES:
+                    raise
+            else:
+                return named
+        raise AssertionError("the last race raises")
+
+    async def end_session(self, token_hash: str) -> Session | None:
+        """Forget a session, if it is still there: its token is worth nothing from now on."""
+        session = await self._journal.session(token_hash)
+        if session is None:
+            return None
+        async with self._alone(session.public_key):
+            return await self._end_session(token_hash)
+
+    async def _end_session(self, token_hash: str) -> Session | None:
+        for race in range(MAX_RACES):
+            session = await self._journal.session(token_hash)
+            if session is None:
+                return None
+            gone = Deleted(kind="session", id=session.id, version=session.version)
+            try:
+                await self._append(
+                    session.public_key,
+                    "session_ended",
+                    (gone,),
+                    cancelled=(session_timer(token_hash),),
+                )
+            except JournalConflict:
+                if race + 1 == MAX_RACES:
+                    raise
+            else:
+                self._timers.cancel((session_timer(token_hash),))
+                return session
+        raise AssertionError("the last race raises")
+
+    def _alone(self, public_key: PublicKey) -> asyncio.Lock:
+        lock = self._locks.get(public_key)
+        if lock is None:
+            lock = self._locks[public_key] = asyncio.Lock()
+        return lock
+
+    async def _append(
+        self,
+        public_key: PublicKey,
+        kind: str,
+        changes: tuple[StateTransition, ...],
+        *,
+        cancelled: tuple[TimerId, ...] = (),
+        reply: RememberedReply | None = None,
+        request_id: RequestId | None = None,
+    ) -> None:
+        head = await self._journal.head(user_stream(public_key))
+        entry = _entry(public_key, kind, self._world.now(), changes, head + 1, request_id)
+        await self._journal.commit(
+            Batch(
+                entries=(entry,),
+                cancelled_timers=cancelled,
+                reply=reply,
+            )
+        )
+
+
+def session_end(session: Session) -> TimerRow:
+    """The timer of a session, as it is set."""
+    return TimerRow(
+        id=session_timer(session.id),
+        due_at=session.expires_at,
+        timer=SessionTimer(token_hash=session.id, public_key=session.public_key),
+    )
+
+
+def session_timer(token_hash: str) -> TimerId:
+    """The timer that ends a session."""
+    return TimerId(f"session:{token_hash}")
+
+
+def _entry(
+    public_key: PublicKey,
+    kind: str,
+    at: datetime,
+    changes: tuple[StateTransition, ...],
+    seq: int,
+    request_id: RequestId | None = None,
+) -> JournalEntry:
+    return JournalEntry(
+        stream=user_stream(public_key),
+        type="user_event",
+        kind=kind,
+        at=at,
+        by=public_key,
+        request_id=request_id,
+        data={},
+        changes=changes,
+        seq=seq,
+    )
+
+
+def _signed_in(begun: SignedIn, known: KnownPerson) -> JournalEntry:
+    user, session = begun.user, begun.session
+    session_begun = creation_of("session", session)
+    changes = (
+        (session_begun,) if known.user is not None else (creation_of("user", user), session_begun)
+    )
+    return _entry(user.public_key, "signed_in", session.created_at, changes, known.head_seq + 1)

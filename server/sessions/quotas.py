@@ -1,0 +1,60 @@
+"""What one person and one address may ask for by the minute, besides the frames of a connection.
+
+Keys cost nothing to make, so what is bounded for a person is bounded for an address as well, wider:
+many people may share one. All of it follows from one setting, `CHORUS_PROMPTS_PER_MINUTE`, which
+says how much a person is expected to do. A person's prompts themselves are counted where they are
+carried out, since a prompt that is sent again costs nothing.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from machines.models.ids import PublicKey
+from machines.models.wire import requests
+from machines.models.wire.requests import ClientMessage
+from server.concurrency.rate_limit import RateLimiter
+
+PROMPTS_OF_AN_ADDRESS: Final = 10
+CHANGES: Final = 30
+"""Requests that write to the journal; a person at work makes one every few seconds."""
+CHANGES_OF_AN_ADDRESS: Final = 300
+SEARCHES: Final = 6
+"""Each embeds its query and scans the memory."""
+SEARCHES_OF_AN_ADDRESS: Final = 60
+"""All of these are times the prompts per minute."""
+
+
+class Allowances:
+    """Counts requests.
+
+    Args:
+        prompts_per_minute: of one person; 0 is no limit on anything here.
+        clock: seconds that never step back.
+    """
+
+    def __init__(self, prompts_per_minute: int, clock: Callable[[], float]) -> None:
+        def limiter(times: int) -> RateLimiter[str]:
+            count = prompts_per_minute * times
+            return RateLimiter(count / 60, max(count, 1), clock)
+
+        self._prompts_of_an_address = limiter(PROMPTS_OF_AN_ADDRESS)
+        self._changes = limiter(CHANGES)
+        self._changes_of_an_address = limiter(CHANGES_OF_AN_ADDRESS)
+        self._searches = limiter(SEARCHES)
+        self._searches_of_an_address = limiter(SEARCHES_OF_AN_ADDRESS)
+
+    def try_take(self, message: ClientMessage, caller: PublicKey, address: str) -> int | None:
+        """None where the request is allowed, or the milliseconds after which it will be."""
+        waits: list[int | None] = []
+        match message:
+            case requests.SubmitPrompt() | requests.RetryRun():
+                waits.append(self._prompts_of_an_address.try_take(address))
+            case requests.Search():
+                waits.append(self._searches.try_take(caller))
+                waits.append(self._searches_of_an_address.try_take(address))
+            case _:
+                pass
+        if isinstance(message, requests.MutatingRequest):
+            waits.append(self._changes.try_take(caller))
+            waits.append(self._changes_of_an_address.try_take(address))
+        return max((wait for wait in waits if wait is not None), default=None)

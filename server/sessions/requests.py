@@ -1,0 +1,363 @@
+"""Requests of people who are signed in: each becomes a command or a query, and one reply.
+
+A mutating request may come again with the same id: what was accepted once is answered alike and
+carried out once; a duplicate that arrives while the first is under way waits for it; access is
+checked again before the answer; the same id with another type or data is `conflict`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from machines.decisions.threads import may_read, no_such_thread
+from machines.decisions.views import run_view, thread_summary, thread_view
+from machines.models import commands
+from machines.models.domain import Decision, Message, Thread
+from machines.models.errors import (
+    ErrorCode,
+    InvalidTransition,
+    JournalConflict,
+    RequestRefused,
+)
+from machines.models.ids import PublicKey, RequestId, ThreadId, thread_stream
+from machines.models.journal import JournalEntry, RememberedReply, ThreadView
+from machines.models.limits import MAX_EVENTS_PAGE_BYTES, MAX_PAGE_CHARACTERS
+from machines.models.wire import frames, requests
+from machines.models.wire.requests import ClientMessage
+from server.concurrency.rate_limit import RateLimiter
+from server.environment import World
+from server.memory.recall import Recollection
+from server.runs.interpreter import Chorus
+from server.sessions.accounts import People
+from server.threads.service import MakeCommand, Outcome, Rooms
+from server.wire.codec import encode_events_page, encode_server_frame
+from server.wire.presenter import LiveEntry, present_message
+from storage.journal.port import Journal
+
+
+class Requests:
+    """Carries out requests."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        journal: Journal,
+        rooms: Rooms,
+        chorus: Chorus,
+        people: People,
+        recollection: Recollection,
+        prompts: RateLimiter[str],
+    ) -> None:
+        self._world = world
+        self._journal = journal
+        self._rooms = rooms
+        self._chorus = chorus
+        self._people = people
+        self._recollection = recollection
+        self._prompts = prompts
+        self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
+
+    async def perform(self, message: ClientMessage, caller: PublicKey) -> str:
+        """The encoded reply to a request.
+
+        Raises:
+            ChorusError: the request was refused or failed, and changed nothing.
+        """
+        if isinstance(message, requests.MutatingRequest):
+            return _encode(await self._once(message, caller), message.id)
+        match message:
+            case requests.GetThread():
+                _, frame = await self.snapshot(message, caller)
+                return _encode(frame, message.id)
+            case requests.GetEvents():
+                return await self._events(message, caller)
+            case requests.ListThreads():
+                return _encode(await self._threads(message, caller), message.id)
+            case requests.Search():
+                return _encode(await self._search(message, caller), message.id)
+            case _:
+                raise AssertionError(f"{message.type} is the connection's to handle")
+
+    # Mutating requests
+
+    async def _once(
+        self, message: requests.MutatingRequest, caller: PublicKey
+    ) -> frames.AcceptedFrame:
+        key = (caller, message.id)
+        while (first := self._under_way.get(key)) is not None:
+            await asyncio.shield(first)
+        done = self._under_way[key] = asyncio.get_running_loop().create_future()
+        try:
+            try:
+                return await self._mutate(message, caller)
+            except (JournalConflict, InvalidTransition, RequestRefused):
+                # A request that was carried out once is refused, at the latest by the key of its
+                # remembered reply: then this is its echo, and no refusal. Most are new, so nobody
+                # asks beforehand.
+                known = await self._journal.reply(caller, message.id)
+                if known is None:
+                    raise
+                return await self._again(message, caller, known)
+        finally:
+            del self._under_way[key]
+            done.set_result(None)
+
+    async def _again(
+        self, message: requests.MutatingRequest, caller: PublicKey, known: RememberedReply
+    ) -> frames.AcceptedFrame:
+        """The answer that the request got; access is checked as it is now."""
+        if known.digest != message.fingerprint():
+            raise RequestRefused(
+                ErrorCode.CONFLICT, "Another request was made with this id; use a new one."
+            )
+        if known.thread_id is not None and not isinstance(message, requests.LeaveCoAuthorship):
+            await self._readable(known.thread_id, caller)
+        return _accepted(
+            Outcome(known.thread_id, known.seq or 0, known.message_id, known.run_id)
+            if known.thread_id
+            else None
+        )
+
+    async def _mutate(
+        self, message: requests.MutatingRequest, caller: PublicKey
+    ) -> frames.AcceptedFrame:
+        reply = RememberedReply(
+            public_key=caller,
+            request_id=message.id,
+            digest=message.fingerprint(),
+            thread_id=None,
+            at=self._world.now(),
+        )
+        match message:
+            case requests.SetName(data=data):
+                await self._people.set_name(caller, data.name, reply)
+                return _accepted(None)
+            case requests.CreateThread():
+                return _accepted(await self._create_thread(message, caller, reply))
+            case _:
+                thread_id, make = self._command(message, caller)
+                await self._readable(thread_id, caller)
+                outcome = await self._rooms.perform(thread_id, make, reply)
+        if outcome.refused is not None:
+            raise outcome.refused
+        return _accepted(outcome)
+
+    async def _create_thread(
+        self, message: requests.CreateThread, caller: PublicKey, reply: RememberedReply
+    ) -> Outcome:
+        user = await self._journal.user(caller)
+        wanted = message.data.user_id
+        if user is None or (wanted is not None and wanted != user.id):
+            raise RequestRefused(ErrorCode.FORBIDDEN, "A thread is created for oneself.")
+        command = commands.OpenThread(
+            thread_id=ThreadId(self._world.new_id()),
+            at=self._world.now(),
+            by=caller,
+            request_id=message.id,
+            name=message.data.name,
+            visibility=message.data.visibility,
+        )
+        return await self._rooms.open_thread(command, reply)
+
+    def _command(
+        self, message: requests.MutatingRequest, caller: PublicKey
+    ) -> tuple[ThreadId, MakeCommand]:
+        """The thread that a request is about, and the command that it is."""
+
+        def base(thread_id: ThreadId, ids: tuple[str, ...]) -> commands.Basis:
+            return commands.Basis(
+                thread_id=thread_id,
+                at=self._world.now(),
+                by=caller,
+                ids=ids,
+                request_id=message.id,
+            )
+
+        match message:
+            case requests.SubmitPrompt(data=data):
+                self._take_prompt(caller)
+                return data.thread_id, lambda ids: commands.SubmitMessage(
+                    **base(data.thread_id, ids), content=data.prompt
+                )
+            case requests.CancelRun(data=data):
+                return data.thread_id, lambda ids: commands.StopRun(
+                    **base(data.thread_id, ids), run_id=data.run_id
+                )
+            case requests.RetryRun(data=data):
+                self._take_prompt(caller)
+                return data.thread_id, lambda ids: commands.RetryRun(
+                    **base(data.thread_id, ids), run_id=data.run_id
+                )
+            case requests.ApproveMessage(data=data):
+                return data.thread_id, lambda ids: commands.Vote(
+                    **base(data.thread_id, ids),
+                    message_id=data.message_id,
+                    decision=Decision.APPROVE,
+                )
+            case requests.RejectMessage(data=data):
+                return data.thread_id, lambda ids: commands.Vote(
+                    **base(data.thread_id, ids),
+                    message_id=data.message_id,
+                    decision=Decision.REJECT,
+                    reason=data.reason,
+                )
+            case requests.WithdrawMessage(data=data):
+                return data.thread_id, lambda ids: commands.Withdraw(
+                    **base(data.thread_id, ids), message_id=data.message_id
+                )
+            case requests.InviteCoAuthor(data=data):
+                return data.thread_id, lambda ids: commands.Invite(
+                    **base(data.thread_id, ids), public_key=data.public_key
+                )
+            case requests.LeaveCoAuthorship(data=data):
+                return data.thread_id, lambda ids: commands.LeaveCoAuthorship(
+                    **base(data.thread_id, ids)
+                )
+            case requests.RenameThread(data=data):
+                return data.thread_id, lambda ids: commands.Rename(
+                    **base(data.thread_id, ids), name=data.name
+                )
+            case requests.ArchiveThread(data=data):
+                return data.thread_id, lambda ids: commands.Archive(**base(data.thread_id, ids))
+            case _:
+                raise AssertionError(f"{type(message).__name__} is no command to a thread")
+
+    def _take_prompt(self, caller: PublicKey) -> None:
+        wait = self._prompts.try_take(caller)
+        if wait is not None:
+            raise RequestRefused(
+                ErrorCode.RATE_LIMITED,
+                "Too many prompts; wait a moment.",
+                retry_after_ms=wait,
+                retryable=True,
+            )
+
+    # Queries
+
+    async def snapshot(
+        self, message: requests.GetThread, caller: PublicKey
+    ) -> tuple[ThreadView, frames.ThreadMessagesFrame]:
+        """A thread and a page of its messages, at one head. Raises RequestRefused: not_found."""
+        data = message.data
+        # First, so that a thread that is not the caller's costs no more than one that is not there.
+        await self._readable(data.thread_id, caller)
+        found = await self._journal.snapshot(
+            data.thread_id, limit=data.limit, before_index=data.before_index
+        )
+        if found is None or not may_read(found[0].thread, caller):
+            raise no_such_thread()
+        view, page = found
+        thread = view.thread
+        messages = _fitting(page.messages)
+        people = set(thread.co_authors) | {
+            each.author for each in messages if each.author is not None
+        }
+        return view, frames.ThreadMessagesFrame(
+            data=frames.ThreadMessages(
+                thread=thread_view(thread),
+                names=await self._journal.names(people),
+                messages=await asyncio.to_thread(
+                    lambda: tuple(present_message(each, caller, thread) for each in messages)
+                ),
+                head_seq=view.head_seq,
+                has_more=page.has_more or len(messages) < len(page.messages),
+                runs=tuple(run_view(run, self._chorus.text_so_far(run)) for run in view.runs),
+            )
+        )
+
+    async def catch_up(
+        self, thread_id: ThreadId, caller: PublicKey, *, after_seq: int, up_to: int
+    ) -> AsyncIterator[str]:
+        """The frames `after_seq + 1 .. up_to`, encoded for this person, read a page at a time."""
+        while after_seq < up_to:
+            page = await self._journal.entries(
+                thread_stream(thread_id),
+                after_seq=after_seq,
+                limit=up_to - after_seq,
+                max_bytes=MAX_EVENTS_PAGE_BYTES,
+            )
+            for text in await self._presented(thread_id, page.entries, caller):
+                yield text
+            after_seq = page.entries[-1].seq
+
+    async def _events(self, message: requests.GetEvents, caller: PublicKey) -> str:
+        data = message.data
+        await self._readable(data.thread_id, caller)
+        page = await self._journal.entries(
+            thread_stream(data.thread_id),
+            after_seq=data.after_seq,
+            limit=data.limit,
+            max_bytes=MAX_EVENTS_PAGE_BYTES,
+        )
+        return encode_events_page(
+            await self._presented(data.thread_id, page.entries, caller),
+            re=message.id,
+            thread_id=data.thread_id,
+            head_seq=page.head_seq,
+            has_more=page.has_more,
+        )
+
+    async def _presented(
+        self, thread_id: ThreadId, entries: tuple[JournalEntry, ...], caller: PublicKey
+    ) -> list[str]:
+        """Entries as this person may see them. Rights are read last: they hold when it is sent."""
+        # In a thread: rendering a page of long answers would hold up everybody.
+        shown = await asyncio.to_thread(lambda: [LiveEntry(entry).encode() for entry in entries])
+        thread = await self._readable(thread_id, caller)
+        return [each.text_for(caller, thread) for each in shown]
+
+    async def _threads(
+        self, message: requests.ListThreads, caller: PublicKey
+    ) -> frames.ThreadsFrame:
+        data = message.data
+        page = (
+            await self._journal.threads_of(caller, after=data.after, limit=data.limit)
+            if data.scope == "mine"
+            else await self._journal.public_threads(after=data.after, limit=data.limit)
+        )
+        summaries = tuple(thread_summary(row.thread, row.head_seq) for row in page.rows)
+        return frames.ThreadsFrame(data=frames.Threads(threads=summaries, next=page.next))
+
+    async def _search(
+        self, message: requests.Search, caller: PublicKey
+    ) -> frames.SearchResultsFrame:
+        data = message.data
+        if data.thread_id is not None:
+            await self._readable(data.thread_id, caller)
+        results = await self._recollection.search(
+            caller, data.query, thread_id=data.thread_id, limit=data.limit
+        )
+        return frames.SearchResultsFrame(data=frames.SearchResults(results=results))
+
+    async def _readable(self, thread_id: ThreadId, caller: PublicKey) -> Thread:
+        thread = await self._rooms.readable(thread_id, caller)
+        if thread is None:
+            raise no_such_thread()
+        return thread
+
+
+def _fitting(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The newest of a page, as many as a frame should hold; at least one."""
+    room = MAX_PAGE_CHARACTERS
+    for place in reversed(range(len(messages))):
+        room -= len(messages[place].content)
+        if room < 0:
+            return messages[min(place + 1, len(messages) - 1) :]
+    return messages
+
+
+def _accepted(outcome: Outcome | None) -> frames.AcceptedFrame:
+    if outcome is None:
+        return frames.AcceptedFrame(data=frames.Accepted())
+    return frames.AcceptedFrame(
+        data=frames.Accepted(
+            thread_id=outcome.thread_id,
+            seq=outcome.seq,
+            message_id=outcome.message_id,
+            run_id=outcome.run_id,
+        )
+    )
+
+
+def _encode(frame: frames.ServerFrame, re: RequestId) -> str:
+    return encode_server_frame(frame, re=re)

@@ -1,0 +1,439 @@
+"""One connection: its frozen state, the interpreter of its effects, and its place as a follower.
+
+`Session.handle` takes a decoded frame: the pure handler gives a new state and effects, the effects
+are performed one after the other, and what they bring back goes into the chart as events. A failure
+is an `error` frame on this connection and nothing else.
+"""
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import assert_never
+
+from machines.connection import CLOSE_NOT_AUTHENTICATED, CLOSE_SIGNED_OUT
+from machines.decisions.connections import (
+    handle_client_message,
+    handle_connection_error,
+    handle_disconnect,
+    handle_event,
+    new_connection,
+)
+from machines.decisions.views import thread_summary, user_view
+from machines.models import effects
+from machines.models.connection import ConnectionState, ConnectionStatus
+from machines.models.effects import ConnectionEffect
+from machines.models.errors import (
+    AuthError,
+    ChorusError,
+    ErrorCode,
+    InvalidTransition,
+    RequestRefused,
+    StorageError,
+    ThreadError,
+)
+from machines.models.events import (
+    AccessChecked,
+    ChallengeIssued,
+    ConnectionEvent,
+    SessionExpired,
+    SessionLookedUp,
+    SignatureChecked,
+    ThreadLost,
+)
+from machines.models.ids import ClientId, PublicKey, RequestId, ThreadId
+from machines.models.limits import MAX_CATCH_UP
+from machines.models.wire import frames
+from machines.models.wire import requests as protocol
+from machines.models.wire import views as shapes
+from machines.models.wire.requests import ClientMessage
+from server.sessions import signatures
+from server.sessions.ports import Outlet, Place
+from server.sessions.registry import Sessions
+from server.threads.broadcast import Delta
+from server.wire.codec import encode_server_frame, error_frame
+
+log = logging.getLogger(__name__)
+
+CHALLENGE_SECONDS = 60
+CLOSE_TOO_SLOW = 4008
+CLOSE_REPLACED = 4009
+
+
+class Session:
+    """One connection; also a follower of threads."""
+
+    __slots__ = (
+        "_attached",
+        "_closed",
+        "_outlet",
+        "_place",
+        "_services",
+        "_sessions",
+        "_token",
+        "state",
+    )
+
+    def __init__(
+        self, sessions: Sessions, outlet: Outlet, place: Place, state: ConnectionState
+    ) -> None:
+        self.state = state
+        self._sessions = sessions
+        self._services = sessions.services
+        self._outlet = outlet
+        self._place = place
+        self._token = ""
+        self._attached: PublicKey | None = None
+        """Whose connection this is to the broadcast; outlives the state's user by a sign-out."""
+        self._closed = False
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether `init` was sent."""
+        return self.state.user is not None
+
+    # As a follower
+
+    @property
+    def public_key(self) -> PublicKey:
+        """Of the person who is signed in, or was until the connection ended."""
+        assert self._attached is not None, "only signed-in sessions follow"  # noqa: S101
+        return self._attached
+
+    def send(self, text: str) -> None:
+        self._outlet.send(text)
+
+    def send_delta(self, delta: Delta) -> None:
+        self._outlet.send_delta(delta)
+
+    def lose_thread(self, thread_id: ThreadId) -> None:
+        """The thread may not be read any more."""
+        if self.state.thread_id == thread_id:
+            self.state, _ = handle_connection_error(
+                self.state, ThreadError("The thread is not to be had any more.")
+            )
+
+    def too_slow(self) -> None:
+        """It takes longer to catch up than the thread takes to go on."""
+        self._close(CLOSE_TOO_SLOW, "the consumer is too slow")
+
+    # Frames
+
+    async def handle(self, message: ClientMessage) -> None:
+        """Take one frame, and reply to it."""
+        before = self.state
+        try:
+            async for text in self.handle_effects(self._asked(message), message):
+                self._outlet.reply(text)
+                await self._outlet.room()
+        except Exception as error:  # noqa: BLE001 - it is told to the client, and logged
+            self._failed(error, before, message)
+        if self.state.status is ConnectionStatus.CLOSED:
+            self._close(CLOSE_SIGNED_OUT, "closed")
+
+    def handle_at_once(self, message: ClientMessage) -> bool:
+        """As `handle`, for the one frame whose effects wait for nothing: a `connect`. False where
+        it is another one, and nothing was done."""
+        if not isinstance(message, protocol.Connect):
+            return False
+        before = self.state
+        try:
+            self._perform_at_once(self._asked(message), message.id)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error, before, message)
+        return True
+
+    def _perform_at_once(self, asked: tuple[ConnectionEffect, ...], re: RequestId) -> None:
+        """What a `connect` asks for: a challenge, and the frame that brings it."""
+        for effect in asked:
+            match effect:
+                case effects.IssueChallenge(public_key=key):
+                    self.state, more = handle_event(self.state, self._issue_challenge(key))
+                    self._perform_at_once(more, re)
+                case effects.WebSocketEvent(frame=frame):
+                    self._outlet.reply(encode_server_frame(frame, re=re))
+                case _:
+                    raise AssertionError(f"a connect asks for {type(effect).__name__}")
+
+    async def handle_effects(
+        self, asked: tuple[ConnectionEffect, ...], message: ClientMessage
+    ) -> AsyncIterator[str]:
+        """Perform effects in order, and what follows from them; yields encoded frames."""
+        waiting = deque(asked)
+        while waiting:
+            effect = waiting.popleft()
+            event: ConnectionEvent | None = None
+            match effect:
+                case effects.WebSocketEvent(frame=frame):
+                    yield encode_server_frame(frame, re=message.id)
+                case effects.IssueChallenge(public_key=key):
+                    event = self._issue_challenge(key)
+                case effects.VerifySignature():
+                    event = await self._verify(effect)
+                case effects.LookUpSession(token_hash=token_hash):
+                    event = await self._look_up(token_hash, message)
+                case effects.CheckAccess():
+                    event = await self._check_access(effect, message)
+                case effects.Welcome(resumed=resumed):
+                    yield await self._welcome(message.id, resumed=resumed)
+                case effects.FollowThread(thread_id=thread_id):
+                    async for text in self._follow(thread_id, message):
+                        yield text
+                case effects.UnfollowThread(thread_id=thread_id):
+                    self._services.broadcast.unfollow(thread_id, self)
+                case effects.PerformRequest(message=request, public_key=caller):
+                    yield await self._services.requests.perform(request, caller)
+                case effects.EndSession(token_hash=token_hash):
+                    await self._services.people.end_session(token_hash)
+                    self._sessions.gone(token_hash, self)
+                case effects.CloseConnection(code=code, reason=reason):
+                    self._close(code, reason)
+                case _:
+                    assert_never(effect)
+            if event is not None:
+                self.state, more = handle_event(self.state, event)
+                waiting.extend(more)
+
+    def disconnected(self) -> None:
+        """The socket is gone."""
+        self._detach()
+        self.state, _ = handle_disconnect(self.state)
+        token_hash = self.state.token_hash
+        if token_hash is not None:
+            self._sessions.gone(token_hash, self)
+            if self.state.status is ConnectionStatus.INTERRUPTED:
+                self._sessions.keep(token_hash, self.state)
+
+    def replaced(self) -> None:
+        """Another socket resumed this session."""
+        self._end(CLOSE_REPLACED, "replaced by a resume of the same session")
+
+    def expired(self) -> None:
+        """The session's time is over."""
+        if self.signed_in:
+            over = AuthError("The session is over; sign in again.")
+            self._outlet.reply(encode_server_frame(error_frame(over)))
+        self._end(CLOSE_NOT_AUTHENTICATED, "session over")
+
+    # Inside
+
+    def _asked(self, message: ClientMessage) -> tuple[ConnectionEffect, ...]:
+        """The effects that a frame asks for, once the chart has taken it."""
+        self._admit(message)
+        self.state, asked = handle_client_message(
+            self._adopted(message), message, self._services.world.now()
+        )
+        return asked
+
+    def _failed(self, error: Exception, before: ConnectionState, message: ClientMessage) -> None:
+        """A frame is refused, or could not be handled: say so, and nothing else has happened."""
+        if not isinstance(error, ChorusError):
+            log.error("a %s failed", message.type, exc_info=error)
+            error = ChorusError("Something went wrong on the server.")
+        self._restore(before, message)
+        self._refuse(error, message.id)
+
+    def _end(self, code: int, reason: str) -> None:
+        """The session is not this connection's any more."""
+        if not self.signed_in:
+            return
+        self._detach()
+        if self.state.token_hash is not None:
+            self._sessions.gone(self.state.token_hash, self)
+        self.state, _ = handle_event(self.state, SessionExpired())
+        self._close(code, reason)
+
+    def _detach(self) -> None:
+        """Nobody sends to this connection any more."""
+        if self.state.thread_id is not None:
+            self._services.broadcast.unfollow(self.state.thread_id, self)
+        if self._attached is not None:
+            self._services.broadcast.detach(self)
+            self._attached = None
+
+    def _admit(self, message: ClientMessage) -> None:
+        """Limits by address and by person. How many connections a key has is its owner's to know,
+        and so is told only once the key was proved."""
+        if self._sessions.going_away and not isinstance(message, protocol.Ping):
+            raise RequestRefused(
+                ErrorCode.SHUTTING_DOWN, "The server is going away; come again.", retryable=True
+            )
+        if isinstance(message, protocol.Connect | protocol.Resume):
+            wait = self._services.sign_ins.try_take(self._place.address)
+            if wait is not None:
+                raise _limited("Too many sign-ins from your address.", wait)
+        elif self._attached is not None:
+            address = self._place.address
+            wait = self._services.allowances.try_take(message, self._attached, address)
+            if wait is not None:
+                raise _limited("Too many requests; wait a moment.", wait)
+
+    def _require_place_for(self, public_key: PublicKey) -> None:
+        most = self._services.connections_per_user
+        if most and self._services.broadcast.connections(public_key) >= most:
+            raise _limited("Too many connections of this key.", 60_000)
+
+    def _adopted(self, message: ClientMessage) -> ConnectionState:
+        """For a resume: the interrupted connection itself, where this process still has it."""
+        if (
+            isinstance(message, protocol.Resume)
+            and self.state.status is ConnectionStatus.CONNECTING
+        ):
+            kept = self._sessions.take(signatures.hash_token(message.data.token))
+            if kept is not None:
+                return kept
+        return self.state
+
+    def _restore(self, before: ConnectionState, message: ClientMessage) -> None:
+        """A frame failed half-way, in an effect: leave the connection where it can go on."""
+        if self.state is before:
+            return
+        match message:
+            case protocol.Connect() | protocol.Authenticate() | protocol.Resume():
+                # Half a sign-in is none, and its nonce is spent: begin again with connect.
+                self._detach()
+                fresh = new_connection(before.client_id)
+                self.state = fresh.model_copy(update={"failures": before.failures})
+            case protocol.SignOut():
+                self.state = before
+                if before.thread_id and not self._services.broadcast.follows(
+                    before.thread_id, self
+                ):
+                    self.lose_thread(before.thread_id)
+            case _:
+                # Requests change nothing here, and following puts right what it began.
+                pass
+
+    def _refuse(self, error: ChorusError, re: RequestId) -> None:
+        if error.detail:
+            log.info("%s: %s", error.code, error.detail)
+        self._services.on_refusal(error.code.value)
+        self._outlet.reply(encode_server_frame(error_frame(error), re=re))
+
+    def _close(self, code: int, reason: str) -> None:
+        if not self._closed:
+            self._closed = True
+            self._outlet.close(code, reason)
+
+    def _issue_challenge(self, public_key: PublicKey) -> ChallengeIssued:
+        now = self._services.world.now()
+        expires_at = now + timedelta(seconds=CHALLENGE_SECONDS)
+        nonce = self._sessions.nonces.new()
+        statement = signatures.make_statement(
+            host=self._place.host,
+            public_url=self._place.origin,
+            public_key=public_key,
+            nonce=nonce,
+            issued_at=now,
+            expires_at=expires_at,
+        )
+        return ChallengeIssued(statement=statement, nonce=nonce, expires_at=expires_at)
+
+    async def _verify(self, effect: effects.VerifySignature) -> SignatureChecked:
+        if not signatures.verify(effect.public_key, effect.statement, effect.signature):
+            return SignatureChecked(valid=False)
+        self._require_place_for(effect.public_key)
+        signed_in = await self._services.people.sign_in(effect.public_key)
+        self._token = signed_in.token
+        return SignatureChecked(valid=True, user=signed_in.user, session=signed_in.session)
+
+    async def _look_up(self, token_hash: str, message: ClientMessage) -> SessionLookedUp:
+        journal = self._services.journal
+        session = await journal.session(token_hash)
+        user = await journal.user(session.public_key) if session is not None else None
+        if isinstance(message, protocol.Resume):
+            self._token = message.data.token
+        if session is not None and not self._sessions.holds(token_hash):
+            self._require_place_for(session.public_key)
+        return SessionLookedUp(
+            token_hash=token_hash, at=self._services.world.now(), session=session, user=user
+        )
+
+    async def _check_access(
+        self, effect: effects.CheckAccess, message: ClientMessage
+    ) -> AccessChecked:
+        rooms = self._services.rooms
+        thread = await rooms.readable(effect.thread_id, effect.public_key)
+        if thread is not None and isinstance(message, protocol.GetThread):
+            view = await rooms.view(effect.thread_id)
+            await self._check_catch_up(message.data, view.head_seq if view is not None else 0)
+        return AccessChecked(thread_id=effect.thread_id, readable=thread is not None)
+
+    async def _check_catch_up(self, data: protocol.GetThreadData, head_seq: int) -> None:
+        if data.epoch is not None and data.epoch != await self._services.journal.epoch():
+            raise RequestRefused(
+                ErrorCode.CONFLICT, "The store was restored; what you remember of it is void."
+            )
+        if data.after_seq is None:
+            return
+        if data.after_seq > head_seq:
+            raise RequestRefused(
+                ErrorCode.INVALID_FIELD,
+                "after_seq is beyond the end of the thread.",
+                details={"field": "after_seq", "problem": "is beyond the end of the thread"},
+            )
+        if head_seq - data.after_seq > MAX_CATCH_UP:
+            raise RequestRefused(
+                ErrorCode.CONFLICT,
+                f"More than {MAX_CATCH_UP} entries to catch up; use get_events.",
+            )
+
+    async def _welcome(self, re: RequestId, *, resumed: bool) -> str:
+        state, services = self.state, self._services
+        assert state.user is not None  # noqa: S101 - the chart welcomes people who signed in
+        assert state.token_hash is not None  # noqa: S101 - as above
+        assert state.session_expires_at is not None  # noqa: S101 - as above
+        session = await services.journal.session(state.token_hash) if resumed else None
+        page = await services.people.threads_of(state.user.public_key)
+        if not self._sessions.holds(state.token_hash):
+            # Again, now that nothing awaits any more: many may have signed in at this moment.
+            self._require_place_for(state.user.public_key)
+        self._attached = state.user.public_key
+        services.broadcast.attach(self)
+        self._sessions.live(state.token_hash, self)
+        init = frames.Init(
+            user=user_view(state.user),
+            threads=tuple(thread_summary(row.thread, row.head_seq) for row in page.rows),
+            session=shapes.SessionView(token=self._token, expires_at=state.session_expires_at),
+            resumed=resumed,
+            thread_id=session.thread_id if session is not None else None,
+        )
+        return encode_server_frame(frames.InitFrame(data=init), re=re)
+
+    async def _follow(self, thread_id: ThreadId, message: ClientMessage) -> AsyncIterator[str]:
+        """The snapshot, what was missed, and from there on the live frames."""
+        assert isinstance(message, protocol.GetThread)  # noqa: S101 - no other frame follows
+        services, caller = self._services, self.public_key
+        services.broadcast.follow(thread_id, self)
+        try:
+            view, snapshot = await services.requests.snapshot(message, caller)
+            yield encode_server_frame(snapshot, re=message.id)
+            if message.data.after_seq is not None:
+                async for text in services.requests.catch_up(
+                    thread_id, caller, after_seq=message.data.after_seq, up_to=view.head_seq
+                ):
+                    yield text
+            now = await services.rooms.view(thread_id)
+            thread = now.thread if now is not None else view.thread
+            services.broadcast.go_live(thread_id, self, thread, view.head_seq)
+        except Exception:
+            services.broadcast.unfollow(thread_id, self)
+            with suppress(InvalidTransition):
+                self.state, _ = handle_event(self.state, ThreadLost(thread_id=thread_id))
+            raise
+        if self.state.token_hash is not None:
+            with suppress(StorageError):
+                await services.journal.touch_session(self.state.token_hash, thread_id)
+
+
+def _limited(message: str, retry_after_ms: int) -> RequestRefused:
+    return RequestRefused(
+        ErrorCode.RATE_LIMITED, message, retry_after_ms=retry_after_ms, retryable=True
+    )
+
+
+def begin_session(sessions: Sessions, outlet: Outlet, place: Place) -> Session:
+    """A session for a socket that was just opened."""
+    client_id = ClientId(sessions.services.world.new_id())
+    return Session(sessions, outlet, place, new_connection(client_id))

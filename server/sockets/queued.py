@@ -1,0 +1,84 @@
+"""What waits in an outbox: frames as bytes, replies, and deltas that may still be merged.
+
+Values of one connection's queue and their spelling on the wire; when they are written, and how many
+may wait, is known to `server.sockets.outbox`.
+"""
+
+from collections.abc import Hashable
+from typing import Final, Protocol
+
+from machines.models.wire.frames import ChorusResponseFrame, StepDelta
+from server.wire.codec import decode_server_frame, encode_server_frame
+
+_TEXT_FRAME: Final = 0x81
+"""First byte of a whole, uncompressed text frame."""
+
+
+class Delta(Protocol):
+    """A passing piece of a step's text, as it is published."""
+
+    @property
+    def key(self) -> Hashable:
+        """Names the text that this is a piece of: run, step, iteration and attempt."""
+
+    @property
+    def offset(self) -> int:
+        """Code points of the text before this piece."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def encoded(self) -> str:
+        """The frame that carries this piece alone."""
+
+
+class Reply:
+    """A frame that the consumer asked for."""
+
+    __slots__ = ("frame",)
+
+    def __init__(self, frame: bytes) -> None:
+        self.frame = frame
+
+
+class Pieces:
+    """Consecutive deltas of one text; they become one frame when it is written."""
+
+    __slots__ = ("end", "first", "size", "texts")
+
+    def __init__(self, delta: Delta, size: int) -> None:
+        self.first = delta
+        self.texts = [delta.text]
+        self.end = delta.offset + len(delta.text)
+        self.size = size
+        """Bytes that they are counted with: at least those of the frame that they become."""
+
+    def try_take(self, delta: Delta, size: int) -> bool:
+        """Add a piece that follows right behind; False where it does not."""
+        if delta.key != self.first.key or delta.offset != self.end:
+            return False
+        self.texts.append(delta.text)
+        self.end += len(delta.text)
+        self.size += size
+        return True
+
+    def encoded(self) -> str:
+        """The frame of all pieces. Raises where they are no `delta` frames of ours."""
+        if len(self.texts) == 1:
+            return self.first.encoded
+        frame = decode_server_frame(self.first.encoded)
+        if not isinstance(frame, ChorusResponseFrame) or not isinstance(frame.data, StepDelta):
+            raise TypeError(f"only deltas can be merged, and this frame is {frame.type}")
+        data = frame.data.model_copy(update={"text": "".join(self.texts)})
+        return encode_server_frame(frame.model_copy(update={"data": data}))
+
+
+def text_frame(payload: bytes) -> bytes:
+    """The websocket frame of a server around a UTF-8 text (RFC 6455, 5.2: whole, not masked)."""
+    size = len(payload)
+    if size < 126:
+        return bytes((_TEXT_FRAME, size)) + payload
+    if size < 65_536:
+        return bytes((_TEXT_FRAME, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((_TEXT_FRAME, 127)) + size.to_bytes(8, "big") + payload

@@ -1,0 +1,329 @@
+"""The websocket: from sockets to sessions. A reader enqueues, and a worker handles.
+
+The reader never works, so that pings are answered in time; the worker takes one request after the
+other, so that requests of one connection take effect in the order of arrival. What is sent goes
+through the connection's outbox.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import WSMsgType, web
+
+from machines.models.errors import ErrorCode, RequestRefused
+from machines.models.limits import MAX_FRAME_BYTES, SUBPROTOCOL
+from machines.models.wire.requests import ClientMessage
+from server.concurrency.rate_limit import TokenBucket
+from server.sessions.ports import Place
+from server.sessions.registry import Sessions
+from server.sessions.session import Session, begin_session
+from server.sockets.flusher import Flusher
+from server.sockets.outbox import Outbox
+from server.threads.broadcast import Delta
+from server.wire.codec import FrameError, decode_client_frame, encode_server_frame, error_frame
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 25.0
+INIT_SECONDS = 60.0
+QUEUED_FRAMES = 64
+"""Requests of one connection that wait; then the reader waits, and TCP slows the client."""
+MAX_BAD_FRAMES = 20
+
+CLOSE_DONE = 1000
+CLOSE_GOING_AWAY = 1001
+CLOSE_FAILED = 1011
+CLOSE_BINARY = 1003
+CLOSE_ABUSE = 1008
+CLOSE_NOT_AUTHENTICATED = 4001
+CLOSE_TOO_SLOW = 4008
+
+
+@dataclass(frozen=True, slots=True)
+class SocketServices:
+    """What every socket is served with."""
+
+    sessions: Sessions
+    flusher: Flusher
+    hello: Callable[[], Awaitable[str]]
+    """The encoded `hello`."""
+    place: Callable[[web.Request], Place | None]
+    """Where a request comes from; None where its Host or Origin is not ours: 403."""
+    new_bucket: Callable[[], TokenBucket]
+    """Bounds the frames of one connection."""
+    connections_per_address: int
+    """0 is no limit."""
+    compress: bool
+    on_frame: Callable[[], None]
+    """Told of each frame that comes."""
+    on_refusal: Callable[[str], None]
+    """Told the code of each error that is about a frame."""
+
+
+def new_websocket(
+    *, compress: bool, max_frame_bytes: int = MAX_FRAME_BYTES
+) -> web.WebSocketResponse:
+    """A websocket as every client meets it; to be prepared with its request."""
+    return web.WebSocketResponse(
+        protocols=(SUBPROTOCOL,),
+        heartbeat=HEARTBEAT_SECONDS,
+        max_msg_size=max_frame_bytes + 1,  # aiohttp's bound is exclusive, PROTOCOL's is not
+        compress=compress,
+    )
+
+
+class Sockets:
+    """All open websockets of this process, and the handler that serves them."""
+
+    def __init__(self, services: SocketServices) -> None:
+        self._services = services
+        self._open: set[_Socket] = set()
+        self._by_address: Counter[str] = Counter()
+        self._going_away = False
+        self._last_gone: asyncio.Future[None] | None = None
+        """What the end of the server waits for."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve `GET /ws`."""
+        place = self._admitted(request)
+        self._by_address[place.address] += 1
+        try:
+            ws = new_websocket(compress=self._services.compress)
+            await ws.prepare(request)
+            transport = request.transport
+            if self._going_away or transport is None:
+                await ws.close(code=CLOSE_GOING_AWAY)
+                return ws
+            socket = _Socket(self._services, ws, transport, place)
+            self._open.add(socket)
+            try:
+                await socket.serve()
+            finally:
+                self._gone(socket)
+            return ws
+        finally:
+            self._by_address[place.address] -= 1
+            if not self._by_address[place.address]:
+                del self._by_address[place.address]
+
+    async def close_all(self) -> None:
+        """The server goes away: everybody is told at once, and may resume elsewhere."""
+        self._going_away = True
+        self._services.sessions.going_away = True
+        for socket in tuple(self._open):
+            socket.close(CLOSE_GOING_AWAY, "the server is going away")
+        if self._open:
+            self._last_gone = asyncio.get_running_loop().create_future()
+            await self._last_gone
+
+    def _admitted(self, request: web.Request) -> Place:
+        """Where a request comes from. Raises HTTPException where it is not served."""
+        place = self._services.place(request)
+        if place is None:
+            raise web.HTTPForbidden(text="This host or origin is not served here.\n")
+        offered = [
+            each.strip()
+            for each in request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+            if each.strip()
+        ]
+        if offered and SUBPROTOCOL not in offered:
+            raise web.HTTPBadRequest(text=f"The subprotocol is {SUBPROTOCOL}.\n")
+        most = self._services.connections_per_address
+        if most and self._by_address[place.address] >= most:
+            raise web.HTTPTooManyRequests(text="Too many connections from your address.\n")
+        return place
+
+    def _gone(self, socket: "_Socket") -> None:
+        self._open.discard(socket)
+        if not self._open and self._last_gone is not None and not self._last_gone.done():
+            self._last_gone.set_result(None)
+
+
+class _Socket:
+    """One websocket; the outlet of its session.
+
+    Thousands of them are idle at most times, so an idle one is little: it has no task but aiohttp's
+    own, which reads. The worker is there only while there is work.
+    """
+
+    __slots__ = (
+        "_bad_frames",
+        "_bucket",
+        "_deadline",
+        "_has_space",
+        "_is_new",
+        "_outbox",
+        "_reading",
+        "_requests",
+        "_services",
+        "_session",
+        "_verdict",
+        "_worker",
+        "_ws",
+    )
+
+    def __init__(
+        self,
+        services: SocketServices,
+        ws: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        place: Place,
+    ) -> None:
+        self._services = services
+        self._ws = ws
+        self._outbox = Outbox(ws, transport, services.flusher, on_overflow=self._too_slow)
+        self._session: Session = begin_session(services.sessions, self, place)
+        self._bucket = services.new_bucket()
+        self._bad_frames = 0
+        self._is_new = True
+        """Whether no request has come yet."""
+        self._requests: list[ClientMessage] = []
+        """What waits for the worker, the oldest first; seldom more than one."""
+        self._worker: asyncio.Task[None] | None = None
+        self._has_space: asyncio.Future[None] | None = None
+        """What the reader waits for while too much waits."""
+        self._deadline: asyncio.TimerHandle | None = None
+        """Of the sign-in; None once it is kept."""
+        self._reading: asyncio.Timeout | None = None
+        """Ends the reading from outside, while there is any."""
+        self._verdict: tuple[int, str] | None = None
+        """With which code and reason the socket is to be closed, once that is known."""
+
+    # The session's outlet
+
+    def send(self, text: str) -> None:
+        self._outbox.send(text)
+
+    def reply(self, text: str) -> None:
+        self._outbox.reply(text)
+
+    def send_delta(self, delta: Delta) -> None:
+        self._outbox.send_delta(delta)
+
+    async def room(self) -> None:
+        await self._outbox.room()
+
+    def close(self, code: int, reason: str) -> None:
+        if self._verdict is None:
+            self._verdict = code, reason
+            if self._reading is not None:
+                self._reading.reschedule(0.0)
+
+    # Serving
+
+    async def serve(self) -> None:
+        """From `hello` to the end of the socket."""
+        loop = self._services.flusher.loop
+        self._deadline = loop.call_later(INIT_SECONDS, self._demand_sign_in)
+        try:
+            # No time limit: a verdict that comes meanwhile makes it one.
+            async with asyncio.timeout(None) as self._reading:
+                try:
+                    self._outbox.reply(await self._services.hello())
+                    async for message in self._ws:
+                        if message.type is WSMsgType.TEXT:
+                            await self._take(message.data)
+                        elif message.type is WSMsgType.BINARY:
+                            self.close(CLOSE_BINARY, "text frames only")
+                            break
+                        elif message.type is WSMsgType.ERROR:
+                            break
+                finally:
+                    self._reading = None
+        except TimeoutError as error:
+            if self._verdict is None:
+                self._fail(error)
+            else:
+                log.debug("a connection is closed: %s", self._verdict)
+        except Exception as error:  # noqa: BLE001 - it is logged, and ends this connection alone
+            self._fail(error)
+        else:
+            self.close(CLOSE_DONE, "good bye")
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        """Nothing is read any more: leave nothing behind, and close."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._worker is not None:
+            worker = self._worker
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+        self._session.disconnected()
+        code, reason = self._verdict or (CLOSE_GOING_AWAY, "the server is going away")
+        await self._outbox.close(code, reason)
+
+    async def _take(self, raw: str) -> None:
+        """Enqueue a frame, or refuse it; a flood waits here, and TCP slows who sends it."""
+        self._services.on_frame()
+        wait = self._bucket.try_take()
+        try:
+            request = decode_client_frame(raw)
+        except FrameError as error:
+            self._refuse(error, error.re)
+            self._bad_frames += 1
+            if self._bad_frames >= MAX_BAD_FRAMES:
+                self.close(CLOSE_ABUSE, "too many bad frames")
+        else:
+            self._bad_frames = 0
+            is_first, self._is_new = self._is_new, False
+            if wait is None:
+                # A `connect` costs less than a task for it. Once: many in a row wait their turn.
+                if not (is_first and self._session.handle_at_once(request)):
+                    await self._enqueue(request)
+                return
+            limited = RequestRefused(
+                ErrorCode.RATE_LIMITED, "Too many frames.", retry_after_ms=wait, retryable=True
+            )
+            self._refuse(limited, request.id)
+        await self._outbox.room()
+        await asyncio.sleep((wait or 0) / 1000)
+
+    def _refuse(self, error: RequestRefused, re: str | None) -> None:
+        self._services.on_refusal(error.code.value)
+        frame = error_frame(error).model_copy(update={"re": re})
+        self._outbox.reply(encode_server_frame(frame))
+
+    async def _enqueue(self, request: ClientMessage) -> None:
+        while len(self._requests) >= QUEUED_FRAMES:
+            self._has_space = asyncio.get_running_loop().create_future()
+            await self._has_space
+        self._requests.append(request)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        """Take what waits, one after the other, until nothing waits."""
+        try:
+            while self._requests and self._verdict is None:
+                request = self._requests.pop(0)
+                if self._has_space is not None and not self._has_space.done():
+                    self._has_space.set_result(None)
+                await self._outbox.room()
+                await self._session.handle(request)
+                if self._deadline is not None and self._session.signed_in:
+                    self._deadline.cancel()
+                    self._deadline = None
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+        finally:
+            self._worker = None
+
+    def _fail(self, error: Exception) -> None:
+        """A defect: the connection ends with it, and no other."""
+        log.error("a connection failed", exc_info=error)
+        self.close(CLOSE_FAILED, "the server failed")
+
+    def _too_slow(self) -> None:
+        self.close(CLOSE_TOO_SLOW, "the consumer is too slow")
+
+    def _demand_sign_in(self) -> None:
+        if not self._session.signed_in:
+            self.close(CLOSE_NOT_AUTHENTICATED, "not authenticated in time")

@@ -1,0 +1,255 @@
+"""Who hears what: live frames to the followers of a thread, notices to its other co-authors.
+
+Publishing never awaits: a frame is a text that is put into each follower's outbox. Within a thread
+entries are published in the order of their numbers, since the room publishes under its lock. A
+follower that is still catching up collects what comes, and drops what it was sent already.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from machines.decisions.threads import may_read
+from machines.models.domain import Thread, Visibility
+from machines.models.ids import PublicKey, ThreadId
+from server.wire.presenter import LiveEntry
+
+MAX_COLLECTED = 5_000
+"""Entries that are collected for a follower that catches up; a thread is not that busy."""
+
+NOTICE_SECONDS = 1.0
+"""At most one notice per connection and thread in so many seconds."""
+
+
+class Delta(NamedTuple):
+    """A passing piece of a step's text."""
+
+    key: tuple[str, str, int, int]
+    """(run, step, iteration, attempt): pieces of one text."""
+    offset: int
+    text: str
+    encoded: str
+
+
+class Follower(Protocol):
+    """A connection, or anything else that listens to threads."""
+
+    @property
+    def public_key(self) -> PublicKey: ...
+
+    def send(self, text: str) -> None:
+        """Take an encoded frame; never blocks, and nobody begins or ends to follow meanwhile."""
+
+    def send_delta(self, delta: Delta) -> None:
+        """Take a passing frame, which may be merged with the next."""
+
+    def lose_thread(self, thread_id: ThreadId) -> None:
+        """The thread may not be read any more: nothing more of it follows."""
+
+    def too_slow(self) -> None:
+        """It cannot be caught up: nothing more follows, and it must come again."""
+
+
+@dataclass(slots=True)
+class Following:
+    """One follower's place in a thread."""
+
+    next_seq: int = 0
+    """Number of the next entry that it needs."""
+    waiting: list[LiveEntry | Delta] | None = field(default_factory=list)
+    """What came while it was catching up; None once it is live."""
+    muted: bool = False
+    """Whether it may be a stranger's by now: it gets no passing frames."""
+
+    def collect(self, entry: LiveEntry) -> bool:
+        """Keep an entry while catching up; False where that is too much."""
+        assert self.waiting is not None  # noqa: S101 - it is catching up
+        self.waiting.append(entry)
+        return len(self.waiting) <= 2 * MAX_COLLECTED
+
+
+@dataclass(slots=True)
+class _Notices:
+    timer: asyncio.TimerHandle
+    latest: LiveEntry | None = None
+
+
+class Broadcast:
+    """Followers of threads, and the connections of people, in this process."""
+
+    def __init__(self) -> None:
+        self._threads: dict[ThreadId, dict[Follower, Following]] = {}
+        self._people: dict[PublicKey, dict[Follower, dict[ThreadId, _Notices]]] = {}
+
+    # Connections
+
+    def attach(self, follower: Follower) -> None:
+        """A person is signed in on this connection: it gets notices."""
+        self._people.setdefault(follower.public_key, {})[follower] = {}
+
+    def detach(self, follower: Follower) -> None:
+        """The connection is gone, or signed out."""
+        others = self._people.get(follower.public_key)
+        if others is not None:
+            for notices in others.pop(follower, {}).values():
+                notices.timer.cancel()
+            if not others:
+                del self._people[follower.public_key]
+
+    def connections(self, public_key: PublicKey) -> int:
+        """How many connections this person has."""
+        return len(self._people.get(public_key, ()))
+
+    # Following
+
+    def follow(self, thread_id: ThreadId, follower: Follower) -> None:
+        """Begin to collect what happens in the thread. Next: read the snapshot, then `go_live`."""
+        self._threads.setdefault(thread_id, {})[follower] = Following()
+
+    def go_live(self, thread_id: ThreadId, follower: Follower, thread: Thread, seq: int) -> None:
+        """The follower was sent everything up to `seq`: give it the rest, and what comes next.
+
+        `thread` is the thread as it is now, which may be later than `seq`.
+        """
+        following = self._threads.get(thread_id, {}).get(follower)
+        if following is None:
+            return
+        waiting, following.waiting = following.waiting or [], None
+        following.next_seq = seq + 1
+        for item in waiting:
+            match item:
+                case Delta():
+                    if may_read(thread, follower.public_key):
+                        follower.send_delta(item)
+                case LiveEntry():
+                    self._give(follower, following, item, thread)
+        self._drop_strangers(thread)
+
+    def unfollow(self, thread_id: ThreadId, follower: Follower) -> None:
+        """Nothing more of this thread."""
+        followers = self._threads.get(thread_id)
+        if followers is not None:
+            followers.pop(follower, None)
+            if not followers:
+                del self._threads[thread_id]
+
+    def follows(self, thread_id: ThreadId, follower: Follower) -> bool:
+        """Whether this one listens."""
+        return follower in self._threads.get(thread_id, {})
+
+    def has_followers(self, thread_id: ThreadId) -> bool:
+        """Whether anybody listens."""
+        return thread_id in self._threads
+
+    # Publishing
+
+    def publish(self, thread: Thread, entries: Iterable[LiveEntry]) -> None:
+        """Durable entries, in order; `thread` is the thread as it is after them."""
+        last: LiveEntry | None = None
+        for entry in entries:
+            last = entry
+            followers = self._threads.get(thread.id)
+            if followers and thread.visibility is Visibility.PUBLIC and entry.is_same_for_all:
+                self._give_all(followers, entry)
+                continue
+            for follower, following in tuple((followers or {}).items()):
+                if following.waiting is None:
+                    self._give(follower, following, entry, thread)
+                elif not following.collect(entry):
+                    self._give_up(thread.id, follower)
+        if last is not None:
+            self._drop_strangers(thread)
+            self._notify(thread, last)
+
+    def mute_strangers(self, thread: Thread) -> None:
+        """Send passing frames to those alone who may read the thread as it is in `thread`.
+
+        Who left it by a commit that is in doubt may be a stranger already. Called again with the
+        thread as it turned out to be, it lets the others hear again; what they missed stands in the
+        entries.
+        """
+        for follower, following in self._threads.get(thread.id, {}).items():
+            following.muted = not may_read(thread, follower.public_key)
+
+    def publish_delta(self, thread_id: ThreadId, delta: Delta) -> None:
+        """A passing frame."""
+        for follower, following in self._threads.get(thread_id, {}).items():
+            if following.muted:
+                continue
+            if following.waiting is None:
+                follower.send_delta(delta)
+            elif len(following.waiting) < MAX_COLLECTED:
+                following.waiting.append(delta)
+
+    def _give_all(self, followers: dict[Follower, Following], entry: LiveEntry) -> None:
+        """As `_give`, where everybody may read and gets the same: nobody is asked who they are.
+
+        A thread may have thousands of followers: this loop is most of what an entry costs. A copy
+        of them all, made for each entry, would keep the garbage collector busy.
+        """
+        seq, text = entry.seq, entry.full
+        too_slow: list[Follower] = []
+        for follower, following in followers.items():
+            if following.waiting is None:
+                if seq >= following.next_seq:
+                    following.next_seq = seq + 1
+                    follower.send(text)
+            elif not following.collect(entry):
+                too_slow.append(follower)
+        for follower in too_slow:
+            self._give_up(entry.thread_id, follower)
+
+    def _give_up(self, thread_id: ThreadId, follower: Follower) -> None:
+        """The thread goes on faster than this one catches up."""
+        self.unfollow(thread_id, follower)
+        follower.too_slow()
+
+    def _give(
+        self, follower: Follower, following: Following, entry: LiveEntry, thread: Thread
+    ) -> None:
+        if entry.seq < following.next_seq:
+            return
+        if not may_read(thread, follower.public_key) and entry.left != follower.public_key:
+            return
+        following.next_seq = entry.seq + 1
+        follower.send(entry.text_for(follower.public_key, thread))
+
+    def _drop_strangers(self, thread: Thread) -> None:
+        """Who may not read the thread any more has had its last frame."""
+        if thread.visibility is Visibility.PUBLIC:
+            return
+        for follower, following in tuple(self._threads.get(thread.id, {}).items()):
+            if following.waiting is None and not may_read(thread, follower.public_key):
+                self.unfollow(thread.id, follower)
+                follower.lose_thread(thread.id)
+
+    def _notify(self, thread: Thread, entry: LiveEntry) -> None:
+        following = self._threads.get(thread.id, {})
+        for public_key in thread.co_authors:
+            for follower, notices in self._people.get(public_key, {}).items():
+                if follower not in following:
+                    self._notice(follower, notices, entry)
+
+    def _notice(
+        self, follower: Follower, notices: dict[ThreadId, _Notices], entry: LiveEntry
+    ) -> None:
+        """Send now, or with the next one when the last was less than a second ago."""
+        gathered = notices.get(entry.thread_id)
+        if gathered is not None:
+            gathered.latest = entry
+            return
+        follower.send(entry.notice)
+        self._rest(follower, notices, entry.thread_id)
+
+    def _rest(
+        self, follower: Follower, notices: dict[ThreadId, _Notices], thread_id: ThreadId
+    ) -> None:
+        def over() -> None:
+            gathered = notices.pop(thread_id)
+            if gathered.latest is not None:
+                follower.send(gathered.latest.notice)
+                self._rest(follower, notices, thread_id)
+
+        timer = asyncio.get_running_loop().call_later(NOTICE_SECONDS, over)
+        notices[thread_id] = _Notices(timer)

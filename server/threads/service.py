@@ -1,0 +1,431 @@
+"""Rooms: one per open thread, where commands are decided one after the other and made durable.
+
+A room keeps the thread's facts between commands, so that a command costs one commit and no read.
+Another server may have been first: then the journal says so, the room reads again and decides
+again; it never overwrites. Only once a batch is durable are its frames published and its effects
+performed, in this order, under the room's lock.
+
+A commit that raises may be durable all the same. Then its room is in doubt: it reads again, by itself
+as soon as the journal answers, and what turns out to be durable is published and followed up as if it
+had never been in doubt.
+
+`Rooms.perform` is not undone by a caller that goes away: what was begun is finished.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
+
+from machines.decisions.threads import decide, may_read, no_such_thread, open_thread
+from machines.decisions.unit_of_work import CONTEXT_MESSAGES, Decision
+from machines.models.commands import (
+    Expire,
+    Facts,
+    OpenThread,
+    Policy,
+    RetryRun,
+    StopRun,
+    ThreadCommand,
+    Vote,
+    Withdraw,
+)
+from machines.models.domain import Thread
+from machines.models.effects import RunEffect
+from machines.models.errors import ChorusError, JournalConflict, RequestRefused, StorageError
+from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, thread_stream
+from machines.models.journal import Batch, JournalEntry, RememberedReply, ThreadView
+from machines.models.limits import MAX_EVENTS_PAGE_BYTES
+from server.threads.broadcast import Broadcast
+from server.wire.presenter import LiveEntry
+from storage.journal.port import Journal
+
+log = logging.getLogger(__name__)
+
+MAX_ROOMS = 1_000
+"""Rooms whose facts are kept; the ones used longest ago are forgotten first."""
+
+MAX_KEPT_CHARACTERS = 50_000_000
+"""Code points of text in all kept facts: a hundred long messages may wait in one thread."""
+
+MAX_RACES = 8
+"""Times that a command is decided again because another writer was first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A command that was carried out, durably."""
+
+    thread_id: ThreadId
+    seq: int
+    """Number of the last entry that carried it out."""
+    message_id: MessageId | None
+    run_id: RunId | None
+    refused: ChorusError | None = None
+    """What it came to is durable, and it is refused all the same (a vote that came too late)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A batch whose commit raised: only the journal knows whether it is durable."""
+
+    batch: Batch
+    effects: tuple[RunEffect, ...]
+
+    def is_cleared_by(self, entry: JournalEntry) -> bool:
+        """Whether this is the batch's first entry in its thread; then all of it is durable."""
+        for own in self.batch.entries:
+            if own.stream == entry.stream:
+                return (
+                    (entry.seq, entry.type, entry.kind) == (own.seq, own.type, own.kind)
+                    and (entry.at, entry.by) == (own.at, own.by)
+                    and entry.request_id == own.request_id
+                )
+        return False
+
+
+@dataclass(slots=True)
+class _Room:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    facts: Facts | None = None
+    """None where the journal must be read first."""
+    published: int | None = None
+    """Number of the last entry that followers were given; None where nothing was yet."""
+    doubt: _Doubt | None = None
+    """The last commit, where nobody knows yet what became of it."""
+    users: int = 0
+    """Who is in it, or waits for its lock: a room in use is not forgotten."""
+    weight: int = 0
+    """Code points of text in its facts."""
+
+
+class Afterwards(Protocol):
+    """What follows a durable batch: timers, effects, the memory."""
+
+    def after_commit(
+        self, batch: Batch, effects: tuple[RunEffect, ...], thread_id: ThreadId
+    ) -> None:
+        """Never blocks, never fails."""
+
+
+MakeCommand = Callable[[tuple[str, ...]], ThreadCommand]
+"""Makes the command from fresh ids; called again when another writer was first."""
+
+
+class Rooms:
+    """All the threads that are open in this process."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        broadcast: Broadcast,
+        policy: Policy,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._journal = journal
+        self._broadcast = broadcast
+        self._policy = policy
+        self._new_id = new_id
+        self._rooms: OrderedDict[ThreadId, _Room] = OrderedDict()
+        self._weight = 0
+        self._afterwards: list[Afterwards] = []
+        self._under_way: set[asyncio.Task[Outcome]] = set()
+        self._doubted: asyncio.Queue[ThreadId] = asyncio.Queue()
+
+    def then(self, afterwards: Afterwards) -> None:
+        """Be told of every durable batch, in order."""
+        self._afterwards.append(afterwards)
+
+    async def open_thread(
+        self, command: OpenThread, reply: RememberedReply | None = None
+    ) -> Outcome:
+        """Create a thread. Raises JournalConflict where its id, or the request, is taken."""
+
+        async def create() -> Outcome:
+            decision = open_thread(command)
+            async with self._inside(command.thread_id) as room:
+                return await self._commit(room, command.thread_id, decision, reply)
+
+        return await self._finish(create())
+
+    async def perform(
+        self,
+        thread_id: ThreadId,
+        make: MakeCommand,
+        reply: RememberedReply | None = None,
+    ) -> Outcome:
+        """Decide a command and make it durable.
+
+        Raises:
+            RequestRefused, InvalidTransition: nothing changed.
+            JournalConflict: nothing changed; `reply` was given meanwhile.
+            JournalError: it may be durable or not; what is, is followed up.
+        """
+
+        def with_ids(view: ThreadView) -> ThreadCommand:
+            # An archiving or a leaving co-author may start a run for each message that waits.
+            return make(tuple(self._new_id() for _ in range(2 * len(view.pending) + 4)))
+
+        return await self._finish(self._perform(thread_id, with_ids, reply))
+
+    async def perform_seeing(
+        self, thread_id: ThreadId, make: Callable[[ThreadView], ThreadCommand]
+    ) -> Outcome:
+        """As `perform`, for a command that depends on the thread as it is at that very moment, and
+        that creates nothing.
+
+        What `make` raises is raised here, and nothing changed.
+        """
+        return await self._finish(self._perform(thread_id, make, None))
+
+    async def view(self, thread_id: ThreadId) -> ThreadView | None:
+        """The thread as it is now, from the room or the journal."""
+        room = self._rooms.get(thread_id)
+        if room is not None and room.facts is not None:
+            return room.facts.view
+        return await self._journal.thread_view(thread_id)
+
+    async def readable(self, thread_id: ThreadId, reader: PublicKey) -> Thread | None:
+        """The thread as it is now, if this person may know of it.
+
+        For a stranger the journal is asked, and nothing else is done, whether the thread is there,
+        open in a room, or not: how long the answer takes does not tell them which.
+        """
+        room = self._rooms.get(thread_id)
+        if room is not None and room.facts is not None:
+            thread = room.facts.view.thread
+            if may_read(thread, reader):
+                return thread
+        found = await self._journal.thread(thread_id)
+        return found if found is not None and may_read(found, reader) else None
+
+    @property
+    def kept_characters(self) -> int:
+        """Code points of text that are kept between commands."""
+        return self._weight
+
+    async def run(self) -> None:
+        """Read the rooms that are in doubt again once the journal answers, until cancelled."""
+        patient = AsyncRetrying(
+            retry=retry_if_exception(
+                lambda error: isinstance(error, StorageError) and error.retryable
+            ),
+            wait=wait_exponential_jitter(multiplier=0.2, max=5),
+            reraise=True,
+        )
+        while True:
+            thread_id = await self._doubted.get()
+            try:
+                await patient(self._clear_up, thread_id)
+            except Exception:
+                log.exception("what became of a commit will show at the next request")
+
+    async def drain(self) -> None:
+        """Wait for what is under way; for an orderly end."""
+        while self._under_way:
+            await asyncio.wait(tuple(self._under_way))
+
+    async def _finish(self, work: Coroutine[object, object, Outcome]) -> Outcome:
+        """Carry through, whatever becomes of who asked."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                task.add_done_callback(_retrieve)
+            raise
+
+    async def _perform(
+        self,
+        thread_id: ThreadId,
+        make: Callable[[ThreadView], ThreadCommand],
+        reply: RememberedReply | None,
+    ) -> Outcome:
+        async with self._inside(thread_id) as room:
+            for race in range(MAX_RACES):
+                facts = room.facts or await self._read(room, thread_id)
+                command = make(facts.view)
+                named = await self._named(facts, command)
+                decision = decide(named, command, self._policy)
+                try:
+                    return await self._commit(room, thread_id, decision, reply)
+                except JournalConflict:
+                    room.facts = None
+                    if race + 1 == MAX_RACES or (reply and await self._answered(reply)):
+                        raise
+        raise AssertionError("the last race raises")
+
+    async def _commit(
+        self,
+        room: _Room,
+        thread_id: ThreadId,
+        decision: Decision,
+        reply: RememberedReply | None,
+    ) -> Outcome:
+        if reply is not None and decision.refused is None:
+            reply = reply.model_copy(
+                update={
+                    "thread_id": thread_id,
+                    "message_id": decision.message_id,
+                    "run_id": decision.run_id,
+                }
+            )
+            batch = decision.batch.model_copy(update={"reply": reply})
+        else:
+            batch = decision.batch
+        try:
+            committed = await self._journal.commit(batch)
+        except JournalConflict:
+            raise
+        except ChorusError:
+            room.facts = None
+            room.published = batch.expected[thread_stream(thread_id)]
+            room.doubt = _Doubt(batch, decision.effects)
+            self._broadcast.mute_strangers(decision.facts.view.thread)
+            self._doubted.put_nowait(thread_id)
+            raise
+        room.facts = decision.facts
+        self._publish(room, decision.facts.view, committed.entries)
+        self._follow_up(thread_id, batch, decision.effects)
+        return Outcome(
+            thread_id=thread_id,
+            seq=decision.facts.view.head_seq,
+            message_id=decision.message_id,
+            run_id=decision.run_id,
+            refused=decision.refused,
+        )
+
+    def _follow_up(self, thread_id: ThreadId, batch: Batch, effects: tuple[RunEffect, ...]) -> None:
+        for each in self._afterwards:
+            each.after_commit(batch, effects, thread_id)
+
+    async def _clear_up(self, thread_id: ThreadId) -> None:
+        """Find out what became of a commit, unless a request has meanwhile. Raises JournalError."""
+        async with self._inside(thread_id) as room:
+            if room.doubt is not None:
+                with suppress(RequestRefused):
+                    await self._read(room, thread_id)
+
+    def _publish(self, room: _Room, view: ThreadView, entries: tuple[JournalEntry, ...]) -> None:
+        room.published = entries[-1].seq
+        try:
+            self._broadcast.publish(view.thread, map(LiveEntry, entries))
+        except Exception:
+            # They are durable: what follows must follow, and followers notice a gap and come again.
+            log.exception("entries could not be published")
+
+    async def _read(self, room: _Room, thread_id: ThreadId) -> Facts:
+        view = await self._journal.thread_view(thread_id)
+        if view is None:
+            room.doubt = room.published = None
+            raise no_such_thread()
+        await self._publish_missed(room, view)
+        recent = await self._journal.recent_messages(
+            thread_id, before_index=view.thread.message_count, limit=CONTEXT_MESSAGES
+        )
+        room.facts = Facts(view=view, recent=recent)
+        return room.facts
+
+    async def _publish_missed(self, room: _Room, view: ThreadView) -> None:
+        """Entries that became durable without this room: another writer's, or those of a commit that
+        is in doubt. Followers get them before anything newer, and what is ours is followed up."""
+        missed: list[JournalEntry] = []
+        after = room.published
+        while after is not None and after < view.head_seq:
+            page = await self._journal.entries(
+                thread_stream(view.thread.id),
+                after_seq=after,
+                limit=view.head_seq - after,
+                max_bytes=MAX_EVENTS_PAGE_BYTES,
+            )
+            missed.extend(page.entries)
+            after = page.entries[-1].seq
+        # Nothing fails from here on: what is published is followed up too.
+        doubt, room.doubt = room.doubt, None
+        self._broadcast.mute_strangers(view.thread)
+        if missed:
+            self._publish(room, view, tuple(missed))
+            if doubt is not None and doubt.is_cleared_by(missed[0]):
+                self._follow_up(view.thread.id, doubt.batch, doubt.effects)
+
+    async def _named(self, facts: Facts, command: ThreadCommand) -> Facts:
+        """Add the message or run that the command names, where it is not in the view."""
+        thread_id = facts.view.thread.id
+        match command:
+            case (
+                Vote(message_id=message_id)
+                | Withdraw(message_id=message_id)
+                | Expire(message_id=message_id)
+            ):
+                if any(each.id == message_id for each in facts.view.pending):
+                    return facts
+                message = await self._journal.message(message_id)
+                if message is None or message.thread_id != thread_id:
+                    return facts
+                return facts.model_copy(update={"message": message})
+            case StopRun(run_id=run_id) | RetryRun(run_id=run_id):
+                live = (each for each in facts.view.runs if each.id == run_id)
+                run = next(live, None) or await self._journal.run(run_id)
+                if run is None or run.thread_id != thread_id:
+                    return facts
+                message = await self._journal.message(run.message_id)
+                return facts.model_copy(update={"run": run, "message": message})
+            case _:
+                return facts
+
+    async def _answered(self, reply: RememberedReply) -> bool:
+        return await self._journal.reply(reply.public_key, reply.request_id) is not None
+
+    @asynccontextmanager
+    async def _inside(self, thread_id: ThreadId) -> AsyncIterator[_Room]:
+        """The thread's one room, alone."""
+        room = self._rooms.setdefault(thread_id, _Room())
+        self._rooms.move_to_end(thread_id)
+        room.users += 1
+        try:
+            async with room.lock:
+                yield room
+        finally:
+            room.users -= 1
+            self._weight -= room.weight
+            room.weight = _weight(room.facts) if room.facts is not None else 0
+            self._weight += room.weight
+            if room.users == 0 and room.facts is None and room.published is None:
+                # Nothing is known of such a thread; it must not push out one that is in use.
+                self._rooms.pop(thread_id, None)
+            self._forget_some()
+
+    def _forget_some(self) -> None:
+        """Forget the rooms used longest ago that nobody is in."""
+        if len(self._rooms) <= MAX_ROOMS and self._weight <= MAX_KEPT_CHARACTERS:
+            return
+        for thread_id, room in tuple(self._rooms.items()):
+            if len(self._rooms) <= MAX_ROOMS and self._weight <= MAX_KEPT_CHARACTERS:
+                return
+            if room.users == 0 and room.doubt is None:
+                del self._rooms[thread_id]
+                self._weight -= room.weight
+
+
+def _weight(facts: Facts) -> int:
+    """Code points of the text that facts hold."""
+    texts = [each.content for each in (*facts.view.pending, *facts.recent)]
+    for run in facts.view.runs:
+        texts.append(run.prompt)
+        texts.extend(each.content for each in run.messages)
+        texts.extend(each.content for each in run.priors)
+        texts.extend(each.text for each in run.steps)
+    return sum(map(len, texts))
+
+
+def _retrieve(task: asyncio.Task[Outcome]) -> None:
+    """Nobody waits for this result any more; a failure is for the log."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.info("a request whose client went away ended with %s", type(error).__name__)

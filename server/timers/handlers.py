@@ -1,0 +1,124 @@
+"""What a timer does when its time comes: an event for a run, a message or a session.
+
+A timer that finds nothing to change (the run was stopped meanwhile) is dropped; one whose event
+could not be made durable, or that met a defect, is tried again.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import assert_never
+
+from machines.loop.recovery import retry_timer
+from machines.models.chorus import ChorusState, Health
+from machines.models.commands import Expire
+from machines.models.errors import InvalidTransition, RequestRefused, StorageError
+from machines.models.journal import ApprovalTimer, RetryTimer, SessionTimer, TimerRow
+from server.environment import World
+from server.runs.interpreter import Chorus
+from server.sessions.registry import Sessions
+from server.threads.service import Rooms
+from server.timers.timers import Timers
+from storage.journal.port import Journal
+
+log = logging.getLogger(__name__)
+
+AGAIN = timedelta(seconds=1)
+AFTER_A_DEFECT = timedelta(minutes=1)
+
+
+class Wakeups:
+    """Performs timers."""
+
+    def __init__(
+        self, *, world: World, journal: Journal, rooms: Rooms, chorus: Chorus, sessions: Sessions
+    ) -> None:
+        self._world = world
+        self._journal = journal
+        self._rooms = rooms
+        self._chorus = chorus
+        self._sessions = sessions
+        self.timers = Timers(world.now, self.fire, world.monotonic)
+
+    def restore(self, rows: Iterable[TimerRow], runs: Iterable[ChorusState]) -> None:
+        """Set the timers of a start.
+
+        A retry waits no longer than it had to, whatever the clock did while nobody looked.
+        """
+        waits = {
+            run.id: timedelta(milliseconds=run.error_state.retry_in_ms or 0)
+            for run in runs
+            if run.error_state is not None
+        }
+        now = self._world.now()
+        for row in rows:
+            at = row.due_at
+            if isinstance(row.timer, RetryTimer):
+                at = min(at, now + waits.get(row.timer.run_id, timedelta()))
+            self.timers.set_at(row, at)
+
+    def take_up(self, runs: Iterable[ChorusState]) -> None:
+        """Set the retries that nobody waits for: of a commit whose success was never told."""
+        for run in runs:
+            if run.health is Health.RECOVERING and not self.timers.knows(retry_timer(run.id)):
+                self.timers.set((retry_row(run),))
+
+    async def fire(self, row: TimerRow) -> None:
+        """Perform a timer that is due."""
+        try:
+            if not await self._perform(row) and self.timers.is_set(row):
+                await self._journal.drop_timer(row)
+        except StorageError as error:
+            log.warning("a timer is tried again: %s", error.message)
+            self._set_again(row, AGAIN if error.retryable else AFTER_A_DEFECT)
+        except Exception:
+            log.exception("the timer %s failed; it is tried again", row.timer.timer)
+            self._set_again(row, AFTER_A_DEFECT)
+
+    def _set_again(self, row: TimerRow, wait: timedelta) -> None:
+        """Unless it was moved or taken meanwhile."""
+        if self.timers.is_set(row):
+            self.timers.set_at(row, self._world.now() + wait)
+
+    async def _perform(self, row: TimerRow) -> bool:
+        """Whether it changed anything; then its row went with the change."""
+        match row.timer:
+            case RetryTimer() as timer:
+                return await self._chorus.retry(timer)
+            case ApprovalTimer(thread_id=thread_id, message_id=message_id):
+                try:
+                    await self._rooms.perform(
+                        thread_id,
+                        lambda ids: Expire(
+                            thread_id=thread_id,
+                            # The clock may have stepped back since the timer found it due.
+                            at=max(self._world.now(), row.due_at),
+                            by=None,
+                            ids=ids,
+                            message_id=message_id,
+                        ),
+                    )
+                except (InvalidTransition, RequestRefused):
+                    return False
+                return True
+            case SessionTimer(token_hash=token_hash):
+                await self._sessions.expire(token_hash)
+                return False
+            case _:
+                assert_never(row.timer)
+
+
+def retry_row(run: ChorusState) -> TimerRow:
+    """The timer of a run that waits for its next attempt, as it was set."""
+    error = run.error_state
+    return TimerRow(
+        id=retry_timer(run.id),
+        due_at=(error and error.retry_at) or run.updated_at,
+        timer=RetryTimer(
+            thread_id=run.thread_id,
+            run_id=run.id,
+            step=run.current_step,
+            iteration=run.iteration,
+            attempt=run.attempt,
+        ),
+    )

@@ -1,0 +1,137 @@
+"""From journal entries to encoded live frames: each encoded once per audience, not per follower.
+
+A thread's frames have two audiences: those who may see everything, and those who get the same frame
+without content that is not approved. Where nothing is hidden, both share one text.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from pydantic_core import to_json
+
+from machines.decisions.views import message_view, without_content
+from machines.models.domain import Message, Role, Thread
+from machines.models.ids import PublicKey, ThreadId
+from machines.models.journal import JournalEntry
+from machines.models.wire import frames
+from machines.models.wire import views as shapes
+from server.wire.codec import encode_server_frame
+from server.wire.markdown import render_markdown
+
+
+@dataclass(frozen=True)
+class LiveEntry:
+    """One journal entry of a thread, as frames; encoded when the first follower wants one."""
+
+    entry: JournalEntry
+
+    @property
+    def thread_id(self) -> ThreadId:
+        """The thread whose stream it stands in."""
+        return ThreadId(self.entry.stream.removeprefix("thread:"))
+
+    @property
+    def seq(self) -> int:
+        """Its number in the stream."""
+        return self.entry.seq
+
+    @property
+    def kind(self) -> str:
+        """PROTOCOL's `kind` of a thread_event, or `chorus_response`."""
+        return self.entry.kind if self.entry.type == "thread_event" else "chorus_response"
+
+    @property
+    def author(self) -> PublicKey | None:
+        """Of the hidden content: sees it, co-author or not."""
+        return self.entry.restricted_to
+
+    @cached_property
+    def left(self) -> PublicKey | None:
+        """Who left the thread by this entry."""
+        if self.entry.kind != frames.ThreadEventKind.CO_AUTHOR_LEFT.value:
+            return None
+        key = self.entry.data.get("public_key")
+        return PublicKey(key) if isinstance(key, str) else None
+
+    @cached_property
+    def notice(self) -> str:
+        """The frame for co-authors who do not follow the thread; of a busy one few are sent."""
+        data = frames.Notice.model_validate(
+            {"thread_id": self.thread_id, "head_seq": self.seq, "kind": self.kind}
+        )
+        return encode_server_frame(frames.NoticeFrame(data=data))
+
+    @property
+    def full(self) -> str:
+        """The frame with everything."""
+        return self._texts[0]
+
+    @property
+    def redacted(self) -> str:
+        """For those who may read the thread, and not what is not approved in it."""
+        return self._texts[1]
+
+    @cached_property
+    def _texts(self) -> tuple[str, str]:
+        return _encode_both(self.entry, self.thread_id)
+
+    @property
+    def is_same_for_all(self) -> bool:
+        """Whether all who may read the thread get the same frame."""
+        return self.full is self.redacted
+
+    def encode(self) -> "LiveEntry":
+        """Encode it now, in whatever thread this is: rendering long answers takes its time."""
+        self._texts  # noqa: B018 - it keeps them
+        return self
+
+    def text_for(self, reader: PublicKey, thread: Thread) -> str:
+        """The frame that this person may see now."""
+        if reader in thread.co_authors or reader == self.author or reader == self.left:
+            return self.full
+        return self.redacted
+
+
+def _encode_both(entry: JournalEntry, thread_id: ThreadId) -> tuple[str, str]:
+    """The frame with everything, and the one without what is not approved."""
+    data = entry.data | {
+        "transitions": [each.model_dump(mode="json") for each in entry.transitions]
+    }
+    message = data.get("message")
+    redacted_data = data
+    # The `message` of a failed run is a sentence; every other one is a message of the thread.
+    if message is not None and not isinstance(message, str):
+        view = _with_html(shapes.MessageView.model_validate(message))
+        data = data | {"message": view}
+        redacted_data = data | {"message": without_content(view)}
+    full = _encode(entry, thread_id, data)
+    if entry.restricted_to is None:
+        return full, full
+    if redacted_data is data:
+        raise AssertionError(f"entry {entry.seq} of {entry.stream} hides a message that it lacks")
+    return full, _encode(entry, thread_id, redacted_data)
+
+
+def present_message(message: Message, reader: PublicKey, thread: Thread) -> shapes.MessageView:
+    """A message as this person may see it now."""
+    view = _with_html(message_view(message))
+    if reader in thread.co_authors or reader == message.author:
+        return view
+    return without_content(view)
+
+
+def _with_html(view: shapes.MessageView) -> shapes.MessageView:
+    if view.role is not Role.CHORUS or view.content is None:
+        return view
+    return view.model_copy(update={"html": render_markdown(view.content)})
+
+
+def _encode(entry: JournalEntry, thread_id: ThreadId, data: dict[str, object]) -> str:
+    frame = {
+        "type": entry.type,
+        "re": None,
+        "thread_id": thread_id,
+        "seq": entry.seq,
+        "data": data,
+    }
+    return to_json(frame).decode()

@@ -1,0 +1,120 @@
+"""A batch as rows, before any of them is written. Pure functions; no statement and no connection."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from machines.models.domain import Deleted
+from machines.models.errors import JournalError
+from machines.models.ids import PublicKey, StreamId, ThreadId, thread_stream
+from machines.models.journal import Batch, JournalEntry, RememberedReply
+from storage.journal.rows import SNAPSHOT_KINDS, Row, entry_row, reply_row, snapshot_row, timer_row
+
+
+@dataclass(slots=True)
+class Snapshots:
+    """What remains of a series of changes: the last of each value."""
+
+    rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+    """By kind, then by id."""
+    deleted: dict[str, set[str]] = field(default_factory=dict)
+    members: dict[str, tuple[PublicKey, ...]] = field(default_factory=dict)
+    """The co-authors of each changed thread."""
+
+    @classmethod
+    def of(cls, entries: Iterable[JournalEntry]) -> "Snapshots":
+        """Raises JournalError where a change cannot be stored."""
+        snapshots = cls()
+        for entry in entries:
+            for change in entry.changes:
+                if change.kind not in SNAPSHOT_KINDS:
+                    raise _unfit(f"no snapshot table for the kind {change.kind!r}")
+                rows = snapshots.rows.setdefault(change.kind, {})
+                deleted = snapshots.deleted.setdefault(change.kind, set())
+                if isinstance(change, Deleted):
+                    rows.pop(change.id, None)
+                    deleted.add(change.id)
+                    if change.kind == "thread":
+                        snapshots.members.pop(change.id, None)
+                    continue
+                row = snapshot_row(change, entry.seq)
+                earlier = rows.get(change.id)
+                if earlier is not None:
+                    _keep_firsts(row, earlier)
+                rows[change.id] = row
+                deleted.discard(change.id)
+                if change.kind == "thread":
+                    snapshots.members[change.id] = _co_authors_of(change.value)
+        return snapshots
+
+
+def _keep_firsts(row: Row, earlier: Row) -> None:
+    """A value that changed twice was created, and approved, at the first of the two."""
+    if "created_seq" in row:
+        row["created_seq"] = earlier["created_seq"]
+    if earlier.get("approved_seq") is not None:
+        row["approved_seq"] = earlier["approved_seq"]
+
+
+def _co_authors_of(value: Mapping[str, object]) -> tuple[PublicKey, ...]:
+    listed = value.get("co_authors")
+    return tuple(PublicKey(str(key)) for key in listed) if isinstance(listed, list | tuple) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRows:
+    """All that a batch writes, but for its memory tasks: only the store knows when their messages were
+    approved."""
+
+    heads: Mapping[StreamId, int]
+    """The head of each stream once it is written."""
+    entries: tuple[Row, ...]
+    snapshots: Snapshots
+    timers: tuple[Row, ...]
+    remembered: RememberedReply | None
+    """The batch's reply with its number."""
+    reply: Row | None
+
+
+def rows_of(batch: Batch) -> BatchRows:
+    """The rows of a batch.
+
+    Raises:
+        JournalError: the batch contradicts itself, or holds what cannot be stored.
+    """
+    heads = _heads_after(batch.entries)
+    reply = _with_seq(batch.reply, heads)
+    try:
+        return BatchRows(
+            heads=heads,
+            entries=tuple(map(entry_row, batch.entries)),
+            snapshots=Snapshots.of(batch.entries),
+            timers=tuple(map(timer_row, batch.timers)),
+            remembered=reply,
+            reply=None if reply is None else reply_row(reply),
+        )
+    except (ValueError, TypeError) as error:
+        # Text that is no UTF-8, or a value that JSON cannot say.
+        raise _unfit(type(error).__name__) from error
+
+
+def _heads_after(entries: Iterable[JournalEntry]) -> dict[StreamId, int]:
+    """The number of the last entry in each stream. Raises JournalError where they leave a gap."""
+    heads: dict[StreamId, int] = {}
+    for entry in entries:
+        if entry.seq != heads.get(entry.stream, entry.seq - 1) + 1:
+            raise _unfit(f"the batch has entry {entry.seq} of {entry.stream} out of its turn")
+        heads[entry.stream] = entry.seq
+    return heads
+
+
+def _with_seq(
+    reply: RememberedReply | None, heads: Mapping[StreamId, int]
+) -> RememberedReply | None:
+    if reply is None or reply.thread_id is None:
+        return reply
+    seq = heads.get(thread_stream(ThreadId(reply.thread_id)))
+    return reply if seq is None else reply.changed(seq=seq)
+
+
+def _unfit(detail: str) -> JournalError:
+    return JournalError("The journal cannot store this.", retryable=False, detail=detail)

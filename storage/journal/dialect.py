@@ -1,0 +1,184 @@
+"""Everything about the journal that differs between databases: engines, upserts, damage, failures.
+
+The only module of the journal that knows which database it stands on; all other statements are plain
+SQLAlchemy Core. Two engines serve one journal: one connection that writes, a few that read.
+"""
+
+import sqlite3
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Insert,
+    Table,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from machines.models.errors import JournalError
+from storage.journal.statements import Statement
+
+READERS: Final = 2
+"""Connections that read at the same time."""
+
+
+def journal_url(target: str | Path) -> URL:
+    """The database's address; anything without a scheme is the path of an SQLite file."""
+    if isinstance(target, str) and "://" in target:
+        return make_url(target)
+    return URL.create("sqlite", database=str(target))
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of an SQLite journal; None for a database server.
+
+    Raises:
+        ValueError: the address names a database in memory, which would lose what it acknowledged.
+    """
+    if url.get_backend_name() != "sqlite":
+        return None
+    if url.database in {None, "", ":memory:"}:
+        raise ValueError("a journal needs a file: a database in memory keeps nothing")
+    return Path(str(url.database))
+
+
+def writing_engine(url: URL, *, busy_timeout: float) -> Engine:
+    """An engine of one connection whose transactions may write.
+
+    Args:
+        busy_timeout: Seconds to wait for a lock that another connection holds.
+    """
+    if url.get_backend_name() != "sqlite":
+        return _create(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+    engine = _create(url, pool_size=1, max_overflow=0, connect_args={"timeout": busy_timeout})
+    # A transaction that reads first and writes later could lose the race for the write lock in
+    # the middle; IMMEDIATE takes it at the beginning.
+    _begin_ourselves(engine, "BEGIN IMMEDIATE", pragmas=("journal_mode=WAL", "synchronous=FULL"))
+    return engine
+
+
+def reading_engine(url: URL, *, busy_timeout: float) -> Engine:
+    """An engine of `READERS` connections; each of its transactions sees one moment."""
+    if url.get_backend_name() != "sqlite":
+        return _create(
+            url,
+            pool_size=READERS,
+            max_overflow=0,
+            pool_pre_ping=True,
+            isolation_level="REPEATABLE READ",
+        )
+    engine = _create(url, pool_size=READERS, max_overflow=0, connect_args={"timeout": busy_timeout})
+    _begin_ourselves(engine, "BEGIN", pragmas=("query_only=ON",))
+    return engine
+
+
+def scratch_engine() -> Engine:
+    """A private database on disk that is gone when the engine is disposed of; for rebuilding."""
+    # SQLite's empty name: a temporary file, deleted with its connection.
+    engine = _create(
+        "sqlite+pysqlite://",
+        creator=lambda: sqlite3.connect("", check_same_thread=False),
+    )
+    _begin_ourselves(engine, "BEGIN", pragmas=("synchronous=OFF",))
+    return engine
+
+
+def _create(url: URL | str, **options: Any) -> Engine:
+    """An engine whose errors, which go to the log, do not show the values of a statement."""
+    return create_engine(url, hide_parameters=True, **options)
+
+
+def _begin_ourselves(engine: Engine, begin: str, *, pragmas: Collection[str]) -> None:
+    """Let `begin` open each transaction: sqlite3 would begin one before the first write only."""
+    statement = Statement(text(begin))
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        statement.run(connection, {})
+
+
+def upsert(
+    table: Table, dialect: str, *, keep: Collection[str] = (), first: Collection[str] = ()
+) -> Insert:
+    """Insert a row, or overwrite the one with the same primary key.
+
+    Args:
+        dialect: Name of the connection's dialect.
+        keep: Columns that an existing row keeps.
+        first: Columns that an existing row keeps unless it has none (NULL).
+    """
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(table)
+    changed: dict[str, Any] = {}
+    for column in table.columns:
+        if column.primary_key or column.name in keep:
+            continue
+        offered = statement.excluded[column.name]
+        changed[column.name] = (
+            text(f"coalesce({table.name}.{column.name}, excluded.{column.name})")
+            if column.name in first
+            else offered
+        )
+    result: Insert = statement.on_conflict_do_update(
+        index_elements=[column.name for column in table.primary_key.columns], set_=changed
+    )
+    return result
+
+
+def damaged_pages(connection: Connection) -> tuple[str, ...]:
+    """What the database itself finds wrong with its files, in its own words."""
+    if connection.dialect.name != "sqlite":
+        return ()  # A server checks its pages as it reads them.
+    try:
+        rows = connection.execute(text("PRAGMA integrity_check(20)")).scalars().all()
+    except DBAPIError as error:
+        return (str(error.orig),)
+    return tuple(line for line in map(str, rows) if line != "ok")
+
+
+_FAILURES: Final = {
+    sqlite3.SQLITE_FULL: "The disk is full: nothing more can be stored.",
+    sqlite3.SQLITE_IOERR: "The disk failed to read or write.",
+    sqlite3.SQLITE_READONLY: "The data folder cannot be written: check its permissions.",
+    sqlite3.SQLITE_PERM: "The data folder cannot be written: check its permissions.",
+    sqlite3.SQLITE_CANTOPEN: "The journal cannot be opened: check the data folder's permissions.",
+    sqlite3.SQLITE_BUSY: "The journal is locked by another program.",
+    sqlite3.SQLITE_LOCKED: "The journal is locked by another program.",
+}
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def journal_failure(error: BaseException) -> JournalError:
+    """What a failed statement means to people; the database's own words go to the log alone."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    # PostgreSQL names the values of a row in the lines behind the first, sqlite3 in its own when
+    # they are no UTF-8.
+    first_line = str(cause).partition("\n")[0].partition(" with text ")[0]
+    detail = f"{type(cause).__name__}: {first_line}"
+    code = getattr(cause, "sqlite_errorcode", None)
+    if isinstance(code, int):
+        code &= 0xFF  # The primary code; the rest tells its varieties apart.
+        if code in _DAMAGE:
+            return JournalError(
+                "The journal file is damaged: restore the data folder from a backup, or run "
+                "`chorus verify --repair`, which keeps the file and saves what is whole of it.",
+                retryable=False,
+                detail=detail,
+            )
+        if code in _FAILURES:
+            return JournalError(_FAILURES[code], detail=detail)
+    return JournalError("The journal is not available.", detail=detail)

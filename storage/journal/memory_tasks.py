@@ -1,0 +1,194 @@
+"""The journal's rows for the memory that is searched: tasks that wait, kept vectors, what must be found.
+
+Reads and writes, one function for each, on a connection whose transaction somebody else ends.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, distinct, func, insert, select, update
+from sqlalchemy import false as sql_false
+from sqlalchemy import true as sql_true
+
+from machines.models.domain import Message, MessageStatus, Thread
+from machines.models.ids import MessageId, ThreadId
+from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, RecordLinks
+from storage.journal.dialect import upsert
+from storage.journal.port import StoredVector
+from storage.journal.queries import CHUNK, chunks
+from storage.journal.rows import task_of_row, task_row, vector_bytes, vector_of_bytes
+from storage.journal.schema import memory_tasks, messages, threads, vectors
+from storage.memory.values import Collection as MemoryCollection
+
+# --- Reads --------------------------------------------------------------------------------------
+
+_TASK = select(
+    memory_tasks.c.position, memory_tasks.c.thread_id, memory_tasks.c.seq, memory_tasks.c.body
+)
+_WAITING = memory_tasks.c.waiting.is_(sql_true())
+_QUEUED = (
+    _TASK.where(_WAITING, memory_tasks.c.position > bindparam("after_position"))
+    .order_by(memory_tasks.c.position)
+    .limit(bindparam("at_most"))
+)
+_LINKS = (
+    _TASK.where(memory_tasks.c.task == RecordLinks.model_fields["task"].default)
+    .where(memory_tasks.c.position > bindparam("after_position"))
+    .order_by(memory_tasks.c.position)
+    .limit(CHUNK)
+)
+_FIRST = select(func.min(memory_tasks.c.position)).where(_WAITING)
+_FIRST_OF = _FIRST.where(memory_tasks.c.thread_id.in_(bindparam("threads", expanding=True)))
+_VECTORS = (
+    select(vectors.c.message_id, vectors.c.vector)
+    .where(vectors.c.message_id.in_(bindparam("ids", expanding=True)))
+    .where(vectors.c.fingerprint == bindparam("of_embedder"))
+)
+_DONE = select(func.count(distinct(memory_tasks.c.subject))).where(
+    memory_tasks.c.waiting.is_(sql_false())
+)
+_GIVEN_MESSAGES = (
+    _DONE.where(memory_tasks.c.task == IndexMessage.model_fields["task"].default)
+    .where(vectors.c.message_id == memory_tasks.c.subject)
+    .where(vectors.c.fingerprint == bindparam("of_embedder"))
+)
+_GIVEN_LINKS = _DONE.where(memory_tasks.c.task == RecordLinks.model_fields["task"].default)
+_APPROVED = (
+    select(
+        messages.c.thread_id,
+        messages.c.idx,
+        messages.c.body,
+        messages.c.approved_seq,
+        threads.c.body.label("thread"),
+    )
+    .join(threads, threads.c.id == messages.c.thread_id)
+    .where(messages.c.status == MessageStatus.APPROVED.value)
+    .where(
+        (messages.c.thread_id > bindparam("after_thread"))
+        | (
+            (messages.c.thread_id == bindparam("after_thread"))
+            & (messages.c.idx > bindparam("after_index"))
+        )
+    )
+    .order_by(messages.c.thread_id, messages.c.idx)
+    .limit(CHUNK)
+)
+
+
+def queued_tasks(connection: Connection, *, after: int, limit: int) -> tuple[QueuedTask, ...]:
+    return _tasks(connection.execute(_QUEUED, {"after_position": after, "at_most": limit}).all())
+
+
+def first_queued(connection: Connection, thread_ids: Collection[ThreadId] | None) -> int | None:
+    if thread_ids is None:
+        position: int | None = connection.scalar(_FIRST)
+        return position
+    positions = [
+        connection.scalar(_FIRST_OF, {"threads": ids}) for ids in chunks(frozenset(thread_ids))
+    ]
+    return min((position for position in positions if position is not None), default=None)
+
+
+def given_to_memory(connection: Connection, *, fingerprint: str) -> dict[MemoryCollection, int]:
+    """How many points each collection was given, at least.
+
+    A message whose task was dropped because it could not be embedded is not counted. What several iterations of a
+    run linked may be the same, so a run counts as one.
+    """
+    messages_given = connection.scalar(_GIVEN_MESSAGES, {"of_embedder": fingerprint})
+    return {
+        MemoryCollection.MESSAGES: messages_given or 0,
+        MemoryCollection.LINKS: connection.scalar(_GIVEN_LINKS) or 0,
+    }
+
+
+def kept_vectors(
+    connection: Connection, message_ids: Collection[MessageId], *, fingerprint: str
+) -> dict[MessageId, tuple[float, ...]]:
+    return {
+        MessageId(row.message_id): vector_of_bytes(row.vector)
+        for ids in chunks(frozenset(message_ids))
+        for row in connection.execute(_VECTORS, {"ids": ids, "of_embedder": fingerprint})
+    }
+
+
+Approved = tuple[Message, Thread, int]
+
+
+def approved_page(connection: Connection, after: tuple[ThreadId, int]) -> list[Approved]:
+    """The next approved messages after the one at this thread and index."""
+    thread_id, index = after
+    rows = connection.execute(_APPROVED, {"after_thread": thread_id, "after_index": index})
+    return [
+        (
+            Message.model_validate_json(row.body),
+            Thread.model_validate_json(row.thread),
+            row.approved_seq,
+        )
+        for row in rows
+    ]
+
+
+def links_page(connection: Connection, after: int) -> tuple[QueuedTask, ...]:
+    """The next link tasks, done or waiting, with a position above `after`."""
+    return _tasks(connection.execute(_LINKS, {"after_position": after}).all())
+
+
+def _tasks(rows: Sequence[Any]) -> tuple[QueuedTask, ...]:
+    return tuple(task_of_row(row.position, row.thread_id, row.seq, row.body) for row in rows)
+
+
+# --- Writes -------------------------------------------------------------------------------------
+
+
+def finish_tasks(connection: Connection, positions: Sequence[int]) -> None:
+    """Let these tasks wait no more; unknown positions are fine."""
+    for some in chunks(positions):
+        connection.execute(
+            update(memory_tasks).where(memory_tasks.c.position.in_(some)).values(waiting=False)
+        )
+
+
+def keep_vectors(connection: Connection, kept: Sequence[StoredVector]) -> None:
+    """Keep vectors, each in place of what was kept for its message and embedder."""
+    connection.execute(
+        upsert(vectors, connection.dialect.name),
+        [
+            {
+                "message_id": one.message_id,
+                "fingerprint": one.fingerprint,
+                "vector": vector_bytes(one.vector),
+            }
+            for one in kept
+        ],
+    )
+
+
+_SAME_TASK = (memory_tasks.c.subject == bindparam("of_subject")) & (
+    memory_tasks.c.body == bindparam("of_body")
+)
+_ASKED = select(func.max(memory_tasks.c.seq)).where(_SAME_TASK)
+_WAITS = select(memory_tasks.c.position).where(_SAME_TASK, memory_tasks.c.waiting).limit(1)
+_DROP_TASK = delete(memory_tasks).where(_SAME_TASK)
+_APPROVED_AT = select(messages.c.approved_seq).where(messages.c.id == bindparam("of_message"))
+
+
+def requeue(connection: Connection, tasks: Sequence[MemoryTask]) -> None:
+    """Let tasks wait again, at the end of the queue and with the seq that they had.
+
+    A task that waits already keeps its place. Left out is what the journal does not know: a task
+    that it never asked for, the indexing of a message that is not approved.
+    """
+    for task in tasks:
+        row = task_row(task, 0)
+        key = {"of_subject": row["subject"], "of_body": row["body"]}
+        if connection.scalar(_WAITS, key) is not None:
+            continue
+        seq = connection.scalar(_ASKED, key)
+        if seq is None and isinstance(task, IndexMessage):
+            seq = connection.scalar(_APPROVED_AT, {"of_message": task.message_id})
+        if seq is None:
+            continue
+        # A new row instead of a changed one: who reads on from a position must come across it.
+        connection.execute(_DROP_TASK, key)
+        connection.execute(insert(memory_tasks), {**row, "seq": seq})

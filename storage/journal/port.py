@@ -1,0 +1,288 @@
+"""The journal's port: what the server asks of the store that is the truth.
+
+A `Journal` has more than one adapter (SQLite in `storage.journal.sql`; a server database behind the
+same contract tests), so it is a Protocol. Nothing here touches a disk.
+
+Reads see only committed batches. Each read is one consistent snapshot. Every method may raise
+`JournalError`; ids that name nothing give None or leave the item out, never an invented value.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from machines.models.chorus import ChorusState
+from machines.models.domain import Message, Session, Thread, User
+from machines.models.ids import (
+    MessageId,
+    PublicKey,
+    RequestId,
+    RunId,
+    StreamId,
+    ThreadId,
+)
+from machines.models.journal import (
+    Batch,
+    Committed,
+    JournalEntry,
+    MemoryTask,
+    QueuedTask,
+    RememberedReply,
+    ThreadView,
+    TimerRow,
+)
+from storage.memory.values import Collection as MemoryCollection
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRow:
+    """A thread with the number of its last entry."""
+
+    thread: Thread
+    head_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPage:
+    """Threads, last changed first."""
+
+    rows: tuple[ThreadRow, ...]
+    next: str | None
+    """Cursor of the next page; None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """What the journal knows of whoever owns a key."""
+
+    user: User | None
+    """None before the first sign-in."""
+    head_seq: int
+    """Number of the last entry of the person's stream; 0 where it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """Messages of a thread, oldest first."""
+
+    messages: tuple[Message, ...]
+    has_more: bool
+    """Whether older ones exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Entries of one stream, in order."""
+
+    entries: tuple[JournalEntry, ...]
+    head_seq: int
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVector:
+    """A vector kept beside the journal, so that a rebuild of the memory embeds nothing twice."""
+
+    message_id: MessageId
+    fingerprint: str
+    """Of the embedder that made it."""
+    vector: tuple[float, ...]
+
+
+class Journal(Protocol):
+    """Append-only entries with their snapshots, timers and waiting memory tasks."""
+
+    async def open(self) -> None:
+        """Migrate and open for writing.
+
+        Raises:
+            JournalError: the folder is held by another process, or the file is damaged; the
+                message is one line for an operator.
+        """
+
+    async def close(self) -> None:
+        """Let waiting commits finish, then close."""
+
+    async def epoch(self) -> str:
+        """The store's identity; it changes when the store is restored from a backup or rebuilt."""
+
+    async def new_epoch(self, epoch: str) -> None:
+        """Declare that what clients remember of `seq` is void."""
+
+    async def note(self, name: str, value: str | None) -> None:
+        """Keep a text under a name beside the journal, durably; None forgets it."""
+
+    async def noted(self, name: str) -> str | None:
+        """What was kept under a name."""
+
+    async def commit(self, batch: Batch) -> Committed:
+        """Make a batch durable: all of it, or nothing.
+
+        Batches that wait at the same moment share one durable transaction; one that fails does not
+        take the others with it. The snapshot rows are written from the entries' `changes`. A caller
+        that is cancelled while it waits cannot know whether its batch became durable.
+
+        Raises:
+            JournalConflict: a stream's head is not what `batch.expected` says, or the batch's
+                request was answered by somebody else meanwhile: read again and decide again.
+            JournalError: the batch is not known to be durable; where the commit itself failed, it may
+                be so all the same.
+        """
+
+    # threads
+
+    async def thread(self, thread_id: ThreadId) -> Thread | None:
+        """A thread alone: what says who may read it."""
+
+    async def thread_view(self, thread_id: ThreadId) -> ThreadView | None:
+        """A thread with its pending messages and live runs, at one head."""
+
+    async def threads_of(
+        self, public_key: PublicKey, *, after: str | None, limit: int
+    ) -> ThreadPage:
+        """The threads that this person co-authors.
+
+        Raises:
+            RequestRefused: `after` is no cursor of this store (INVALID_FIELD).
+        """
+
+    async def threads_of_each(
+        self, public_keys: Collection[PublicKey], *, limit: int
+    ) -> dict[PublicKey, ThreadPage]:
+        """The first page of `threads_of` for each of them, in one read."""
+
+    async def public_threads(self, *, after: str | None, limit: int) -> ThreadPage:
+        """The public threads. Raises as `threads_of`."""
+
+    async def private_threads_shared_by(
+        self, public_keys: Collection[PublicKey]
+    ) -> frozenset[ThreadId]:
+        """Private threads whose co-authors include every one of `public_keys`.
+
+        Raises:
+            ValueError: `public_keys` is empty: that would name every private thread.
+        """
+
+    async def snapshot(
+        self, thread_id: ThreadId, *, limit: int, before_index: int | None
+    ) -> tuple[ThreadView, MessagePage] | None:
+        """A thread and a page of its messages (index below `before_index`), at one head."""
+
+    # messages, runs, people
+
+    async def message(self, message_id: MessageId) -> Message | None: ...
+
+    async def recent_messages(
+        self, thread_id: ThreadId, *, before_index: int, limit: int
+    ) -> tuple[Message, ...]:
+        """The last `limit` approved messages with an index below `before_index`, oldest first."""
+
+    async def pending_messages(self) -> tuple[Message, ...]:
+        """Those of all threads that wait for votes; for maintenance."""
+
+    async def run(self, run_id: RunId) -> ChorusState | None: ...
+
+    async def live_runs(self) -> tuple[ChorusState, ...]:
+        """Every run of every thread that is not final, without what it gathered: messages, steps and
+        priors are those of `run` and `thread_view`. One damaged run does not hide the others."""
+
+    async def user(self, public_key: PublicKey) -> User | None: ...
+
+    async def people(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, KnownPerson]:
+        """Each of them, known or not, in one read."""
+
+    async def names(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:
+        """The names of those who gave themselves one."""
+
+    async def session(self, token_hash: str) -> Session | None: ...
+
+    async def sessions(self) -> tuple[Session, ...]:
+        """All of them; for maintenance."""
+
+    async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:
+        """Remember which thread a session follows; a convenience, lost without harm."""
+
+    # the journal itself
+
+    async def head(self, stream: StreamId) -> int:
+        """Number of the stream's last entry; 0 where it has none."""
+
+    async def entries(
+        self, stream: StreamId, *, after_seq: int, limit: int, max_bytes: int | None = None
+    ) -> EntryPage:
+        """Entries `after_seq + 1 ...`: at most `limit`; a page also ends once it has more than
+        `max_bytes` of stored JSON (at least one entry is always given)."""
+
+    async def run_entries(self, run_id: RunId) -> tuple[JournalEntry, ...]:
+        """The entries in which this run fired or was queued, in order; for `trace`.
+
+        An entry is about one run at most: the first that fired in it.
+        """
+
+    async def reply(self, public_key: PublicKey, request_id: RequestId) -> RememberedReply | None:
+        """The answer that a mutating request got, if it was carried out."""
+
+    async def forget_replies(self, before: datetime) -> int:
+        """Drop replies older than `before`; returns how many."""
+
+    # timers
+
+    async def timers(self) -> tuple[TimerRow, ...]:
+        """Every timer, soonest first."""
+
+    async def drop_timer(self, row: TimerRow) -> None:
+        """A timer fired and had nothing to change. One that was moved since stays; unknown ids are
+        fine."""
+
+    # the memory's side
+
+    async def queued_tasks(self, *, after: int = 0, limit: int = 100) -> tuple[QueuedTask, ...]:
+        """Memory tasks that wait, with `position` above `after`, in order."""
+
+    async def finish_tasks(self, positions: Sequence[int]) -> None:
+        """The memory holds what these asked for."""
+
+    async def first_queued(self, thread_ids: Collection[ThreadId] | None) -> int | None:
+        """Lowest waiting position of these threads (of all, for None); None where nothing waits."""
+
+    async def given_to_memory(self, *, fingerprint: str) -> dict[MemoryCollection, int]:
+        """How many points, at least, each collection must hold: those of tasks that were carried
+        out with this embedder, and wait no more."""
+
+    async def vectors(
+        self, message_ids: Collection[MessageId], *, fingerprint: str
+    ) -> dict[MessageId, tuple[float, ...]]:
+        """Kept vectors of this embedder; float32 precision."""
+
+    async def keep_vectors(self, vectors: Sequence[StoredVector]) -> None: ...
+
+    def approved_messages(self) -> AsyncIterator[tuple[Message, Thread, int]]:
+        """Every approved message with its thread and the seq that approved it; for verify."""
+
+    def all_links(self) -> AsyncIterator[QueuedTask]:
+        """The task of every completed observation, a `RecordLinks`, done or waiting, in order of
+        position; for verify."""
+
+    async def requeue(self, tasks: Collection[MemoryTask]) -> None:
+        """Let tasks wait again, at the end of the queue and with the seq that they had; for repair.
+
+        A task that waits already keeps its place. Left out is what the journal does not know: links
+        that it never asked for, the indexing of a message that is not approved.
+        """
+
+    # verify
+
+    async def verify(self) -> tuple[str, ...]:
+        """Problems inside the journal: damaged pages, gaps, snapshots that contradict the entries,
+        missing references; one sentence each."""
+
+    async def repair(self) -> tuple[str, ...]:
+        """Mend what `verify` finds, from the entries; returns what was done, one sentence each.
+
+        Entries that are lost or cannot be read are beyond it: then snapshots stay as they are, and
+        `verify` goes on to say that the store must come from a backup.
+
+        Raises:
+            JournalError: the file itself is damaged; nothing was changed.
+        """

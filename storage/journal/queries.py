@@ -1,0 +1,328 @@
+"""What the journal is asked: one function for each question, on a connection that sees one moment.
+
+Reads only. No query's cost grows with the length of a thread: each is answered by an index and ends
+at its limit, or with the entries of the thread's live runs, which are bounded. Statements are built once; SQLAlchemy caches their compiled form.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Select, bindparam, exists, func, select
+
+from machines.models.domain import Message, MessageStatus, Session, Thread, User, Visibility
+from machines.models.ids import MessageId, PublicKey, RequestId, RunId, StreamId, ThreadId
+from machines.models.journal import (
+    JournalEntry,
+    RememberedReply,
+    ThreadView,
+    TimerRow,
+)
+from machines.models.limits import MAX_SEQ
+from storage.journal.port import EntryPage, MessagePage, ThreadPage, ThreadRow
+from storage.journal.rows import cursor, cursor_position, entry_of_row, session_of_row
+from storage.journal.runs import live_runs_of
+from storage.journal.schema import (
+    co_authors,
+    entries,
+    messages,
+    meta,
+    replies,
+    sessions,
+    threads,
+    timers,
+    users,
+)
+
+K = TypeVar("K")
+
+CHUNK: Final = 500
+"""Keys in one `IN (...)`; databases bound the number of parameters."""
+
+
+def chunks(keys: Collection[K]) -> Iterator[list[K]]:
+    """`keys` in lists that fit into one statement."""
+    rest = iter(keys)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+_EPOCH = select(meta.c.value).where(meta.c.name == "epoch")
+
+
+def epoch(connection: Connection) -> str | None:
+    return connection.scalar(_EPOCH)
+
+
+_NOTED = select(meta.c.value).where(meta.c.name == bindparam("of_name"))
+
+
+def noted(connection: Connection, name: str) -> str | None:
+    """What was kept under a name."""
+    return connection.scalar(_NOTED, {"of_name": name})
+
+
+# --- Threads ------------------------------------------------------------------------------------
+
+_THREAD = select(threads.c.head_seq, threads.c.body).where(threads.c.id == bindparam("of_thread"))
+_PENDING = (
+    select(messages.c.body)
+    .where(messages.c.thread_id == bindparam("of_thread"))
+    .where(messages.c.status == MessageStatus.PENDING.value)
+    .order_by(messages.c.idx)
+)
+
+
+def thread(connection: Connection, thread_id: ThreadId) -> Thread | None:
+    row = connection.execute(_THREAD, {"of_thread": thread_id}).one_or_none()
+    return None if row is None else Thread.model_validate_json(row.body)
+
+
+def thread_view(connection: Connection, thread_id: ThreadId) -> ThreadView | None:
+    key = {"of_thread": thread_id}
+    row = connection.execute(_THREAD, key).one_or_none()
+    if row is None:
+        return None
+    return ThreadView(
+        head_seq=row.head_seq,
+        thread=Thread.model_validate_json(row.body),
+        pending=_messages(connection.scalars(_PENDING, key)),
+        runs=live_runs_of(connection, thread_id),
+    )
+
+
+_THREAD_LIST = (
+    select(threads.c.head_seq, threads.c.last_position, threads.c.body)
+    .where(threads.c.last_position < bindparam("before_position"))
+    .order_by(threads.c.last_position.desc())
+    .limit(bindparam("at_most"))
+)
+_THREADS_OF = _THREAD_LIST.join(co_authors, co_authors.c.thread_id == threads.c.id).where(
+    co_authors.c.public_key == bindparam("of_key")
+)
+_PUBLIC_THREADS = _THREAD_LIST.where(threads.c.visibility == Visibility.PUBLIC.value)
+
+
+def threads_of(
+    connection: Connection, public_key: PublicKey, *, after: str | None, limit: int
+) -> ThreadPage:
+    return _thread_page(connection, _THREADS_OF, {"of_key": public_key}, after, limit)
+
+
+def public_threads(connection: Connection, *, after: str | None, limit: int) -> ThreadPage:
+    return _thread_page(connection, _PUBLIC_THREADS, {}, after, limit)
+
+
+def _thread_page(
+    connection: Connection,
+    statement: Select[Any],
+    parameters: dict[str, object],
+    after: str | None,
+    limit: int,
+) -> ThreadPage:
+    before = MAX_SEQ if after is None else cursor_position(after)
+    found = connection.execute(
+        statement, {**parameters, "before_position": before, "at_most": limit + 1}
+    ).all()
+    rows = found[:limit]
+    return ThreadPage(
+        rows=tuple(
+            ThreadRow(thread=Thread.model_validate_json(row.body), head_seq=row.head_seq)
+            for row in rows
+        ),
+        next=cursor(rows[-1].last_position) if len(found) > limit else None,
+    )
+
+
+_SOME_OF = (
+    select(co_authors.c.thread_id)
+    .where(co_authors.c.public_key == bindparam("key"))
+    .limit(bindparam("at_most"))
+)
+_others = co_authors.alias("others")
+# EXISTS instead of a join: a planner that knows too little would begin with all private threads.
+_SHARED = (
+    select(co_authors.c.thread_id)
+    .where(co_authors.c.public_key == bindparam("first"))
+    .where(
+        exists()
+        .where(threads.c.id == co_authors.c.thread_id)
+        .where(threads.c.visibility == Visibility.PRIVATE.value)
+    )
+    .where(
+        select(func.count())
+        .select_from(_others)
+        .where(_others.c.thread_id == co_authors.c.thread_id)
+        .where(_others.c.public_key.in_(bindparam("rest", expanding=True)))
+        .scalar_subquery()
+        == bindparam("how_many")
+    )
+)
+
+
+def private_threads_shared_by(
+    connection: Connection, public_keys: Collection[PublicKey]
+) -> frozenset[ThreadId]:
+    first = _with_fewest_threads(connection, public_keys)
+    shared: set[str] | None = None
+    for rest in chunks(frozenset(public_keys) - {first} or {first}):
+        found = set(
+            connection.scalars(_SHARED, {"first": first, "rest": rest, "how_many": len(rest)})
+        )
+        shared = found if shared is None else shared & found
+    return frozenset(map(ThreadId, shared or ()))
+
+
+def _with_fewest_threads(connection: Connection, public_keys: Collection[PublicKey]) -> PublicKey:
+    """Whose threads are looked through: one may have a hundred where another has ten thousands."""
+    chosen = next(iter(public_keys))
+    if len(public_keys) == 1:
+        return chosen
+    fewest = CHUNK  # Whoever has more is as good as another.
+    for key in public_keys:
+        count = len(connection.scalars(_SOME_OF, {"key": key, "at_most": fewest}).all())
+        if count < fewest:
+            fewest, chosen = count, key
+    return chosen
+
+
+_PAGE = (
+    select(messages.c.body)
+    .where(messages.c.thread_id == bindparam("of_thread"))
+    .where(messages.c.idx < bindparam("before_index"))
+    .order_by(messages.c.idx.desc())
+    .limit(bindparam("at_most"))
+)
+_RECENT = _PAGE.where(messages.c.status == MessageStatus.APPROVED.value)
+
+
+def snapshot(
+    connection: Connection, thread_id: ThreadId, *, limit: int, before_index: int | None
+) -> tuple[ThreadView, MessagePage] | None:
+    view = thread_view(connection, thread_id)
+    if view is None:
+        return None
+    before = MAX_SEQ if before_index is None else before_index
+    key = {"of_thread": thread_id, "before_index": before, "at_most": limit + 1}
+    found = connection.scalars(_PAGE, key).all()
+    page = MessagePage(
+        messages=_messages(reversed(found[:limit])),
+        has_more=len(found) > limit,
+    )
+    return view, page
+
+
+# --- Messages and people ---------------------------------------------------------------------
+
+_MESSAGE = select(messages.c.body).where(messages.c.id == bindparam("of_message"))
+_USER = select(users.c.body).where(users.c.public_key == bindparam("key"))
+_NAMES = (
+    select(users.c.public_key, users.c.name)
+    .where(users.c.public_key.in_(bindparam("keys", expanding=True)))
+    .where(users.c.name.is_not(None))
+)
+_SESSION = select(sessions.c.body, sessions.c.followed).where(sessions.c.id == bindparam("token"))
+
+
+def message(connection: Connection, message_id: MessageId) -> Message | None:
+    body = connection.scalar(_MESSAGE, {"of_message": message_id})
+    return None if body is None else Message.model_validate_json(body)
+
+
+def recent_messages(
+    connection: Connection, thread_id: ThreadId, *, before_index: int, limit: int
+) -> tuple[Message, ...]:
+    key = {"of_thread": thread_id, "before_index": before_index, "at_most": limit}
+    return _messages(reversed(connection.scalars(_RECENT, key).all()))
+
+
+def user(connection: Connection, public_key: PublicKey) -> User | None:
+    body = connection.scalar(_USER, {"key": public_key})
+    return None if body is None else User.model_validate_json(body)
+
+
+def names(connection: Connection, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:
+    return {
+        PublicKey(row.public_key): row.name
+        for keys in chunks(frozenset(public_keys))
+        for row in connection.execute(_NAMES, {"keys": keys})
+    }
+
+
+def session(connection: Connection, token_hash: str) -> Session | None:
+    row = connection.execute(_SESSION, {"token": token_hash}).one_or_none()
+    return None if row is None else session_of_row(row.body, row.followed)
+
+
+# Of the whole store; nobody waits for these two but `chorus verify`.
+
+
+def all_sessions(connection: Connection) -> tuple[Session, ...]:
+    found = connection.execute(select(sessions.c.body, sessions.c.followed))
+    return tuple(session_of_row(row.body, row.followed) for row in found)
+
+
+def pending_messages(connection: Connection) -> tuple[Message, ...]:
+    pending = messages.c.status == MessageStatus.PENDING.value
+    return _messages(connection.scalars(select(messages.c.body).where(pending)))
+
+
+# --- The journal itself -------------------------------------------------------------------------
+
+_HEAD = select(func.max(entries.c.seq)).where(entries.c.stream == bindparam("of_stream"))
+_ENTRY = select(entries.c.stream, entries.c.seq, entries.c.body, entries.c.digest)
+_ENTRIES = (
+    _ENTRY.where(entries.c.stream == bindparam("of_stream"), entries.c.seq > bindparam("after_seq"))
+    .order_by(entries.c.seq)
+    .limit(bindparam("at_most"))
+)
+_RUN_ENTRIES = _ENTRY.where(entries.c.run_id == bindparam("of_run")).order_by(entries.c.position)
+_REPLY = select(replies.c.body).where(
+    replies.c.public_key == bindparam("key"), replies.c.request_id == bindparam("request")
+)
+_TIMERS = select(timers.c.body).order_by(timers.c.due_at, timers.c.id)
+
+
+def head(connection: Connection, stream: StreamId) -> int:
+    return connection.scalar(_HEAD, {"of_stream": stream}) or 0
+
+
+def entry_page(
+    connection: Connection, stream: StreamId, *, after_seq: int, limit: int, max_bytes: int | None
+) -> EntryPage:
+    found: list[JournalEntry] = []
+    size = 0
+    key = {"of_stream": stream, "after_seq": after_seq, "at_most": limit}
+    # Rows are fetched one by one: those beyond `max_bytes` are never read.
+    with connection.execute(_ENTRIES, key).mappings() as rows:
+        for row in rows:
+            found.append(entry_of_row(row))
+            size += len(row["body"].encode())
+            if max_bytes is not None and size > max_bytes:
+                break
+    head_seq = head(connection, stream)
+    last = found[-1].seq if found else after_seq
+    return EntryPage(entries=tuple(found), head_seq=head_seq, has_more=last < head_seq)
+
+
+def run_entries(connection: Connection, run_id: RunId) -> tuple[JournalEntry, ...]:
+    rows = connection.execute(_RUN_ENTRIES, {"of_run": run_id}).mappings()
+    return tuple(map(entry_of_row, rows))
+
+
+def reply(
+    connection: Connection, public_key: PublicKey, request_id: RequestId
+) -> RememberedReply | None:
+    body = connection.scalar(_REPLY, {"key": public_key, "request": request_id})
+    return None if body is None else RememberedReply.model_validate_json(body)
+
+
+def timer_rows(connection: Connection) -> tuple[TimerRow, ...]:
+    return tuple(map(TimerRow.model_validate_json, connection.scalars(_TIMERS)))
+
+
+# --- Rows to values -----------------------------------------------------------------------------
+
+
+def _messages(bodies: Iterable[str]) -> tuple[Message, ...]:
+    return tuple(map(Message.model_validate_json, bodies))

@@ -1,0 +1,63 @@
+"""Reads, each on a worker thread and in a transaction of its own that sees one moment.
+
+Readers have their own threads and connections, so that no read waits for a write or for its disk.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from machines.models.errors import ChorusError, JournalError
+from storage.journal.dialect import READERS, journal_failure
+
+T = TypeVar("T")
+
+
+class SnapshotReader:
+    """Runs queries. Call `start`, then `read`, then `close`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._threads: ThreadPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Allow reading; the threads come with the first reads."""
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="journal-reader")
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """What `query` finds in the committed state of one moment.
+
+        Raises:
+            JournalError: the database failed, or holds what cannot be understood.
+        """
+        if self._threads is None:
+            raise JournalError("The journal is closed.", retryable=False)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, query)
+
+    async def close(self) -> None:
+        """Finish the reads under way."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await asyncio.to_thread(threads.shutdown)
+
+    def _run(self, query: Callable[[Connection], T]) -> T:
+        try:
+            # The transaction begins with the first statement, and is rolled back: there is nothing
+            # to commit, and on a damaged file a commit would fail after the damage was told.
+            with self._engine.connect() as connection:
+                return query(connection)
+        except ChorusError:
+            raise
+        except SQLAlchemyError as error:
+            raise journal_failure(error) from error
+        except ValueError as error:
+            # Pydantic's ValidationError is one: a stored value does not have its shape.
+            raise JournalError(
+                "The journal holds a damaged value: run `chorus verify --repair`.",
+                retryable=False,
+                detail=f"{type(error).__name__}: {error}",
+            ) from error

@@ -1,0 +1,323 @@
+"""How the journal's values become rows and come back: one pure function for each direction.
+
+No statement and no connection. A value's JSON is stored whole, as pydantic writes it; the columns
+beside it are derived from that same value here and nowhere else, so that verify can derive them
+again.
+"""
+
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any, Final, Protocol
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from machines.models.chorus import RunStatus
+from machines.models.domain import Created, MessageStatus, Session, Updated
+from machines.models.errors import ErrorCode, JournalError, RequestRefused, VectorError
+from machines.models.ids import ThreadId
+from machines.models.journal import (
+    ChorusFired,
+    IndexMessage,
+    JournalEntry,
+    MemoryTask,
+    QueuedTask,
+    RecordLinks,
+    RememberedReply,
+    TimerRow,
+)
+from machines.models.limits import MAX_SEQ
+
+Row = dict[str, Any]
+"""A row by column name."""
+
+DIGEST_BYTES: Final = 16
+"""Of an entry's digest."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970 in UTC, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+# --- Entries ------------------------------------------------------------------------------------
+
+
+def entry_row(entry: JournalEntry, stored: str | None = None) -> Row:
+    """The row of an entry; its position is the database's to give.
+
+    Args:
+        stored: The JSON that the entry was read from, where it was stored before: it stays as it is.
+    """
+    body = entry.model_dump_json() if stored is None else stored
+    return {
+        "stream": entry.stream,
+        "seq": entry.seq,
+        **entry_columns(entry),
+        "body": body,
+        "digest": entry_digest(entry.stream, entry.seq, body),
+    }
+
+
+def entry_digest(stream: str, seq: int, body: str) -> bytes:
+    """By what an entry is known to be what was written: `DIGEST_BYTES` of BLAKE2b.
+
+    Against decay, not against people: who can write the file can write the digest too.
+
+    Args:
+        body: Where it is no UTF-8 any more, with the bytes that are not as `surrogateescape` has them.
+    """
+    content = f"{seq} {stream}\n{body}".encode(errors="surrogateescape")
+    return blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+
+def entry_of_row(row: Mapping[Any, Any]) -> JournalEntry:
+    """The entry of a row with `stream`, `seq`, `body` and `digest`.
+
+    A row of the first version, before its journal is migrated, has no digest.
+
+    Raises:
+        ValueError: the row is not what was written, in words that hold nothing of its content.
+    """
+    stream, seq, body = row["stream"], row["seq"], row["body"]
+    if "digest" in row and row["digest"] != entry_digest(stream, seq, body):
+        raise _altered(stream, seq)
+    try:
+        entry = JournalEntry.model_validate_json(body)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"entry {seq} of {stream} cannot be read") from error
+    if (entry.stream, entry.seq) != (stream, seq):
+        raise ValueError(f"entry {seq} of {stream} is another one")
+    return entry
+
+
+def check_digest(row: Any) -> str:
+    """The body of a row with `stream`, `seq`, `body` and `digest`, as it was written.
+
+    Raises:
+        ValueError: it is not what was written.
+    """
+    if row.digest != entry_digest(row.stream, row.seq, row.body):
+        raise _altered(row.stream, row.seq)
+    return str(row.body)
+
+
+def _altered(stream: str, seq: int) -> ValueError:
+    return ValueError(f"entry {seq} of {stream} is not what was written")
+
+
+def entry_columns(entry: JournalEntry) -> Row:
+    """The columns that repeat what the body says, for queries and for people."""
+    return {
+        "type": entry.type,
+        "kind": entry.kind,
+        "at": micros(entry.at),
+        "run_id": _run_of(entry),
+    }
+
+
+def _run_of(entry: JournalEntry) -> str | None:
+    """The run that an entry is about: the one that fired, was queued, or is answered for."""
+    for fired in entry.fired:
+        if isinstance(fired, ChorusFired):
+            return fired.instance
+    for change in entry.changes:
+        if isinstance(change, Created) and change.kind == "run":
+            return change.id
+    if entry.type == "chorus_response":
+        run_id = entry.data.get("run_id")
+        return run_id if isinstance(run_id, str) else None
+    return None
+
+
+# --- Snapshots ----------------------------------------------------------------------------------
+
+
+def snapshot_row(change: Created | Updated, seq: int) -> Row:
+    """The row of a changed value; `seq` is the number of the entry that changed it.
+
+    Raises:
+        JournalError: the value lacks what its columns are derived from.
+    """
+    try:
+        derived = _DERIVED[change.kind](change.value, seq)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unfit(change) from error
+    value = change.value
+    if change.kind == "run":
+        value = {name: each for name, each in value.items() if name not in _GATHERED}
+    return {
+        "id": change.id,
+        "version": change.version,
+        **derived,
+        "body": to_json(value).decode(),
+    }
+
+
+_GATHERED: Final = frozenset({"messages", "steps", "priors"})
+"""Fields of a run that stand in its entries alone (`storage.journal.runs`)."""
+
+
+def _unfit(change: Created | Updated) -> JournalError:
+    return JournalError(
+        "The journal cannot store this.",
+        retryable=False,
+        detail=f"the value of {change.kind} {change.id} lacks what its rows are made of",
+    )
+
+
+def _thread_columns(value: Mapping[str, Any], _seq: int) -> Row:
+    # The head and the position are set for every thread whose stream grew, changed or not.
+    return {"visibility": value["visibility"], "head_seq": 0, "last_position": 0}
+
+
+def _message_columns(value: Mapping[str, Any], seq: int) -> Row:
+    return {
+        "thread_id": value["thread_id"],
+        "idx": value["index"],
+        "status": value["status"],
+        "author": value["author"],
+        "approved_seq": seq if value["status"] == MessageStatus.APPROVED else None,
+    }
+
+
+def _run_columns(value: Mapping[str, Any], seq: int) -> Row:
+    return {
+        "thread_id": value["thread_id"],
+        "live": not RunStatus(value["status"]).final,
+        "created_seq": seq,
+    }
+
+
+def _user_columns(value: Mapping[str, Any], _seq: int) -> Row:
+    return {"public_key": value["public_key"], "name": value.get("name")}
+
+
+def _session_columns(value: Mapping[str, Any], _seq: int) -> Row:
+    return {"followed": value.get("thread_id")}
+
+
+class _Derive(Protocol):
+    def __call__(self, value: Mapping[str, Any], seq: int, /) -> Row: ...
+
+
+_DERIVED: Final[dict[str, _Derive]] = {
+    "thread": _thread_columns,
+    "message": _message_columns,
+    "run": _run_columns,
+    "user": _user_columns,
+    "session": _session_columns,
+}
+
+
+SNAPSHOT_KINDS: Final = frozenset(_DERIVED)
+"""Kinds of values that have a table."""
+
+
+def session_of_row(body: str, followed: str | None) -> Session:
+    """A session with the thread that it followed last."""
+    session = Session.model_validate_json(body)
+    thread_id = None if followed is None else ThreadId(followed)
+    return session.model_copy(update={"thread_id": thread_id})
+
+
+# --- Timers, memory tasks, vectors --------------------------------------------------------------
+
+
+def timer_row(timer: TimerRow) -> Row:
+    """The row of a timer."""
+    return {"id": timer.id, "due_at": micros(timer.due_at), "body": timer.model_dump_json()}
+
+
+def reply_row(reply: RememberedReply) -> Row:
+    """The row of an answer that is remembered."""
+    return {
+        "public_key": reply.public_key,
+        "request_id": reply.request_id,
+        "at": micros(reply.at),
+        "body": reply.model_dump_json(),
+    }
+
+
+_TASK: Final[TypeAdapter[MemoryTask]] = TypeAdapter(MemoryTask)
+
+
+def task_row(task: MemoryTask, seq: int) -> Row:
+    """The row of a memory task that waits; `seq` is that of the entry that asked for it."""
+    match task:
+        case IndexMessage(message_id=message_id):
+            subject = str(message_id)
+        case RecordLinks(run_id=run_id):
+            subject = str(run_id)
+    return {
+        "thread_id": task.thread_id,
+        "seq": seq,
+        "task": task.task,
+        "subject": subject,
+        "waiting": True,
+        "body": task.model_dump_json(),
+    }
+
+
+def task_of_row(position: int, thread_id: str, seq: int, body: str) -> QueuedTask:
+    """A memory task with its place in the queue."""
+    return QueuedTask(
+        position=position,
+        thread_id=ThreadId(thread_id),
+        seq=seq,
+        task=_TASK.validate_json(body),
+    )
+
+
+def vector_bytes(vector: Sequence[float]) -> bytes:
+    """A vector as little-endian float32.
+
+    Raises:
+        VectorError: a number does not fit into a float32.
+    """
+    try:
+        return struct.pack(f"<{len(vector)}f", *vector)
+    except (OverflowError, struct.error) as error:
+        raise VectorError("A vector holds a number that is no float32.") from error
+
+
+def vector_of_bytes(data: bytes) -> tuple[float, ...]:
+    """The vector that `vector_bytes` wrote, at float32 precision."""
+    return struct.unpack(f"<{len(data) // 4}f", data)
+
+
+# --- Cursors ------------------------------------------------------------------------------------
+
+_CURSOR_PREFIX: Final = b"p"
+
+
+def cursor(position: int) -> str:
+    """The opaque place after the thread whose last entry has this position."""
+    return urlsafe_b64encode(_CURSOR_PREFIX + str(position).encode()).decode().rstrip("=")
+
+
+def cursor_position(text: str) -> int:
+    """The position that `cursor` was made of.
+
+    Raises:
+        RequestRefused: it was not made by `cursor` (INVALID_FIELD).
+    """
+    try:
+        decoded = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        position = int(decoded.removeprefix(_CURSOR_PREFIX))
+    except ValueError:
+        position = -1
+    # One spelling for each place: what decodes leniently is no cursor of ours.
+    if not 0 <= position <= MAX_SEQ or cursor(position) != text:
+        raise RequestRefused(
+            ErrorCode.INVALID_FIELD,
+            "This list cannot be continued from there.",
+            details={"field": "after", "problem": "is no cursor of this server"},
+        )
+    return position

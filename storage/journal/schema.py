@@ -1,0 +1,184 @@
+"""The journal's tables, as SQLAlchemy Core declares them: names, types, keys and indices.
+
+Only declarations live here: no statement, no connection. `storage.journal.migrations` makes the same tables
+on disk (a test holds the two against each other), and every statement is written against these.
+
+`entries` is the truth. `threads`, `co_authors`, `messages`, `runs`, `users` and `sessions` are its
+snapshots: the JSON of the resulting value in `body`, and beside it only the columns that a query
+looks things up by. `replies`, `timers`, `memory_tasks`, `vectors` and `meta` stand beside the
+journal. There are no foreign keys: rows of one transaction may name each other in any order, and
+`storage.journal.check` finds references that lead nowhere in every table at once.
+
+Times are integers, microseconds since 1970 in UTC, so that they sort alike everywhere. Text holds no
+U+0000 outside JSON escapes. Everything is valid for SQLite and for PostgreSQL.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+REVISION = "0004"
+"""The migration that makes exactly these tables."""
+
+METADATA = MetaData()
+
+# SQLite numbers rows by itself only for a column of the type INTEGER.
+_POSITION = BigInteger().with_variant(Integer(), "sqlite")
+
+meta = Table(
+    "meta",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+entries = Table(
+    "entries",
+    METADATA,
+    Column("position", _POSITION, primary_key=True, autoincrement=True),
+    Column("stream", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("run_id", Text),
+    Column("body", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("entries_by_stream", "stream", "seq", unique=True),
+    Index("entries_by_run", "run_id", "position"),
+)
+"""`position` numbers the entries of all streams as they were written; `(stream, seq)` is the
+optimistic lock; `run_id` is the run that an entry is about, where there is one; `body` is the whole
+`JournalEntry` as JSON; `digest` is `rows.entry_digest` of stream, number and body, by which a
+damaged entry is known that still is good JSON."""
+
+threads = Table(
+    "threads",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("visibility", Text, nullable=False),
+    Column("head_seq", BigInteger, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("threads_by_change", "visibility", "last_position"),
+)
+"""`head_seq` and `last_position` are those of the last entry in the thread's stream."""
+
+co_authors = Table(
+    "co_authors",
+    METADATA,
+    Column("thread_id", Text, nullable=False),
+    Column("public_key", Text, nullable=False),
+    PrimaryKeyConstraint("thread_id", "public_key"),
+    Index("co_authors_by_key", "public_key", "thread_id"),
+)
+
+messages = Table(
+    "messages",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("thread_id", Text, nullable=False),
+    Column("idx", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("author", Text),
+    Column("approved_seq", BigInteger),
+    Column("body", Text, nullable=False),
+    Index("messages_by_index", "thread_id", "idx", unique=True),
+    Index("messages_by_status", "thread_id", "status", "idx"),
+)
+"""`approved_seq` is the number of the entry that approved it."""
+
+runs = Table(
+    "runs",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("thread_id", Text, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("created_seq", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("runs_by_life", "live", "thread_id", "created_seq", "id"),
+)
+"""`created_seq` is the number of the entry that requested it; `body` leaves out what the run
+gathered, which its entries hold (`storage.journal.runs`)."""
+
+users = Table(
+    "users",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("name", Text),
+    Column("body", Text, nullable=False),
+    Index("users_by_key", "public_key", unique=True),
+)
+
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("followed", Text),
+    Column("body", Text, nullable=False),
+)
+"""`followed` is the session's `thread_id`; it may be newer than the body, since following a thread
+is no journal entry."""
+
+replies = Table(
+    "replies",
+    METADATA,
+    Column("public_key", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("public_key", "request_id"),
+    Index("replies_by_time", "at"),
+)
+
+timers = Table(
+    "timers",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("due_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("timers_by_time", "due_at", "id"),
+)
+
+memory_tasks = Table(
+    "memory_tasks",
+    METADATA,
+    Column("position", _POSITION, primary_key=True, autoincrement=True),
+    Column("thread_id", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("waiting", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("memory_tasks_in_order", "waiting", "position"),
+    Index("memory_tasks_by_thread", "waiting", "thread_id", "position"),
+    Index("memory_tasks_by_subject", "subject"),
+    sqlite_autoincrement=True,
+)
+"""Tasks stay when they are done (`waiting` is false): what the memory must hold can be verified, and
+asked for again. `subject` is the id of the message or run. A position is never used twice."""
+
+vectors = Table(
+    "vectors",
+    METADATA,
+    Column("message_id", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("message_id", "fingerprint"),
+)
+"""`vector` is little-endian float32."""

@@ -1,0 +1,405 @@
+"""Values of the vector memory: points, operations, effects, results, recoveries, state.
+
+Only values live here, and the derivation of their ids. What makes an operation valid is in
+`storage.memory.operations` and `storage.memory.vectors`; what carries it out is in `storage.memory.memory`; what the
+memory and the journal may disagree on is in `storage.memory.facts`.
+
+Two collections: `messages` holds one point for each approved message, with its vector; `links`
+holds the semantic links that Observation recorded, without vectors.
+"""
+
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Final, Literal, Protocol
+from uuid import UUID, uuid5
+
+from pydantic import ConfigDict, Field
+
+from machines.models.domain import Frozen, Role, Visibility
+from machines.models.errors import InconsistencyError, StorageError
+from machines.models.ids import MessageId, PointId, PublicKey, RunId, ThreadId
+from machines.models.limits import MAX_SEARCH_RESULTS
+from machines.models.outputs import Prior, Timestamp
+
+MAX_BATCH: Final = 256
+"""Points in one operation: about 2 MB of vectors on the wire."""
+
+MAX_WAITING: Final = 256
+"""Operations that `WaitingOperations` keeps."""
+
+_MESSAGES_NAMESPACE: Final = UUID("5b0a3f0e-7c0d-5d7b-9c55-1f0d6f7f3a01")
+_LINKS_NAMESPACE: Final = UUID("5b0a3f0e-7c0d-5d7b-9c55-1f0d6f7f3a02")
+
+REEMBED_COMMAND: Final = "chorus verify --repair"
+"""What an operator runs after the embedder was changed."""
+
+
+class FingerprintMismatch(InconsistencyError):
+    """The stored vectors were made by another embedder than the one in use."""
+
+    retryable = False
+
+    def __init__(self, *, detail: str = "") -> None:
+        super().__init__(
+            "The stored vectors were made by another embedder; "
+            f"run `{REEMBED_COMMAND}` to embed the messages again.",
+            detail=detail,
+        )
+
+
+# ---------------------------------------------------------------------------------------- points
+
+
+class Collection(StrEnum):
+    """The collections of the vector store, by their names there."""
+
+    MESSAGES = "messages"
+    LINKS = "links"
+
+
+def message_point_id(message_id: MessageId) -> PointId:
+    """The one point that stands for a message."""
+    return PointId(str(uuid5(_MESSAGES_NAMESPACE, message_id)))
+
+
+def link_point_id(run_id: RunId, prompt: MessageId, prior: MessageId) -> PointId:
+    """The one point that stands for a link which a run found between two messages."""
+    return PointId(str(uuid5(_LINKS_NAMESPACE, f"{run_id}/{prompt}/{prior}")))
+
+
+class _Payload(Frozen):
+    def digest(self) -> str:
+        """Hex SHA-256 of what the point says.
+
+        `seq` and `fingerprint` are left out: they say how the point came to be, and are compared
+        on their own.
+        """
+        return sha256(self.model_dump_json(exclude={"seq", "fingerprint"}).encode()).hexdigest()
+
+
+class MessagePayload(_Payload):
+    """What is kept beside a message's vector."""
+
+    thread_id: ThreadId
+    message_id: MessageId
+    author: PublicKey | None
+    """None for an answer of Chorus itself."""
+    role: Role
+    visibility: Visibility
+    """The thread's; fixed for good."""
+    content: str
+    created_at: Timestamp
+    seq: int = Field(ge=1)
+    """Number of the entry in the thread's journal that approved the message."""
+    fingerprint: str
+    """The embedder that made the vector."""
+
+    @property
+    def point_id(self) -> PointId:
+        return message_point_id(self.message_id)
+
+
+class LinkPayload(_Payload):
+    """A prior that a run selected for a prompt, and why."""
+
+    run_id: RunId
+    thread_id: ThreadId
+    prompt_message_id: MessageId
+    prior_message_id: MessageId
+    why: str
+    created_at: Timestamp
+    seq: int = Field(ge=1)
+    """Number of the entry in the thread's journal that recorded the link."""
+
+    @property
+    def point_id(self) -> PointId:
+        return link_point_id(self.run_id, self.prompt_message_id, self.prior_message_id)
+
+    @property
+    def ends(self) -> tuple[PointId, PointId]:
+        """The points of the two messages that it links."""
+        return message_point_id(self.prompt_message_id), message_point_id(self.prior_message_id)
+
+
+class MessagePoint(Frozen):
+    """An approved message in the memory."""
+
+    kind: Literal["message"] = "message"
+    payload: MessagePayload
+    vector: tuple[float, ...]
+
+    @property
+    def id(self) -> PointId:
+        return self.payload.point_id
+
+    @property
+    def collection(self) -> Collection:
+        return Collection.MESSAGES
+
+
+class LinkPoint(Frozen):
+    """A semantic link in the memory."""
+
+    kind: Literal["link"] = "link"
+    payload: LinkPayload
+
+    @property
+    def id(self) -> PointId:
+        return self.payload.point_id
+
+    @property
+    def collection(self) -> Collection:
+        return Collection.LINKS
+
+
+Point = Annotated[MessagePoint | LinkPoint, Field(discriminator="kind")]
+
+
+# ------------------------------------------------------------------------------------ operations
+
+
+class Placed(Protocol):
+    """All that a scope asks of a message."""
+
+    @property
+    def message_id(self) -> MessageId: ...
+    @property
+    def thread_id(self) -> ThreadId: ...
+    @property
+    def visibility(self) -> Visibility: ...
+
+
+class SearchScope(Frozen):
+    """What a search may find. The default finds nothing."""
+
+    private_thread_ids: frozenset[ThreadId] = frozenset()
+    """Threads that may be read whatever their visibility."""
+    include_public: bool = False
+    thread_id: ThreadId | None = None
+    """Only this thread; it must be readable all the same."""
+    exclude: frozenset[MessageId] = frozenset()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing can be in scope."""
+        return not self.include_public and not self.private_thread_ids
+
+    def allows(self, message: Placed) -> bool:
+        """Whether a message is in scope: the one rule that every way of searching keeps."""
+        readable = message.thread_id in self.private_thread_ids or (
+            self.include_public and message.visibility is Visibility.PUBLIC
+        )
+        return (
+            readable
+            and self.thread_id in (None, message.thread_id)
+            and message.message_id not in self.exclude
+        )
+
+
+class Store(Frozen):
+    """Put points in. One that is there with the same or a higher `seq` stays as it is."""
+
+    kind: Literal["store"] = "store"
+    points: tuple[Point, ...] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class Search(Frozen):
+    """Find the messages of `scope` that are nearest to `vector`."""
+
+    kind: Literal["search"] = "search"
+    vector: tuple[float, ...]
+    scope: SearchScope
+    limit: int = Field(ge=1, le=MAX_SEARCH_RESULTS)
+
+
+class Update(Frozen):
+    """Replace points that are there, payload and vector; one that is not there stays away."""
+
+    kind: Literal["update"] = "update"
+    points: tuple[Point, ...] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class Delete(Frozen):
+    """Remove points; with a message go the links that end at it. Absent ids are no error."""
+
+    kind: Literal["delete"] = "delete"
+    collection: Collection
+    ids: tuple[PointId, ...] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+Write = Store | Update | Delete
+Operation = Annotated[Store | Search | Update | Delete, Field(discriminator="kind")]
+
+
+# --------------------------------------------------------------------------------------- effects
+
+
+class WritePoints(Frozen):
+    """Verified points of one collection, and when they may be written."""
+
+    kind: Literal["write_points"] = "write_points"
+    collection: Collection
+    points: tuple[Point, ...]
+    when: Literal["newer", "present"]
+    """`newer`: absent, or there with a lower `seq`. `present`: there, whatever its `seq`."""
+
+
+class QueryPoints(Frozen):
+    """A verified query of `messages`."""
+
+    kind: Literal["query_points"] = "query_points"
+    vector: tuple[float, ...]
+    scope: SearchScope
+    limit: int
+
+
+class RemovePoints(Frozen):
+    """Ids to remove, each once, in order."""
+
+    kind: Literal["remove_points"] = "remove_points"
+    collection: Collection
+    ids: tuple[PointId, ...]
+    with_links: bool
+    """Whether links that end at them go first."""
+
+
+StorageEffect = Annotated[WritePoints | QueryPoints | RemovePoints, Field(discriminator="kind")]
+
+
+# --------------------------------------------------------------------------------------- results
+
+
+class RetryWithBackoff(Frozen):
+    """Wait, then do the same again: the store could not be reached."""
+
+    kind: Literal["retry_with_backoff"] = "retry_with_backoff"
+    attempt: int = Field(ge=1)
+    """Which recovery of this operation it is."""
+    allowed: bool
+    """False where the bound is reached: what would help, but is not tried any more."""
+    delay_ms: int = Field(ge=0)
+    """Before jitter."""
+
+
+class ValidateAndRetry(Frozen):
+    """Read the collections again, make what is missing, then do the same again."""
+
+    kind: Literal["validate_and_retry"] = "validate_and_retry"
+    attempt: int = Field(ge=1)
+    allowed: bool
+
+
+class UpdateAndRetry(Frozen):
+    """Embed the content again, then do it with the new vectors."""
+
+    kind: Literal["update_and_retry"] = "update_and_retry"
+    attempt: int = Field(ge=1)
+    allowed: bool
+
+
+Recovery = RetryWithBackoff | ValidateAndRetry | UpdateAndRetry
+
+
+class RecoveryPolicy(Frozen):
+    """How often an operation is recovered, counted over all kinds of errors."""
+
+    retries: int = Field(default=3, ge=0)
+    """Recoveries while the store cannot be reached."""
+    validations: int = Field(default=1, ge=0)
+    updates: int = Field(default=1, ge=0)
+    base_delay_ms: int = Field(default=100, ge=0)
+    """Doubles with each attempt."""
+    max_delay_ms: int = Field(default=2_000, ge=0)
+    """The longest wait; a store that asks for a longer one is given up at once."""
+
+    @property
+    def most_attempts(self) -> int:
+        """Upper bound of the tries of one operation, the first included."""
+        return 1 + max(self.retries, self.validations, self.updates)
+
+
+class Success(Frozen):
+    """The operation is valid; from `DatabaseClient.execute`: it was carried out."""
+
+    effects: tuple[StorageEffect, ...]
+    """What carries the operation out, in order."""
+    found: tuple[Prior, ...] = ()
+    """What a search found: best first, then by id; empty before the search was carried out."""
+
+
+class Failure(Frozen):
+    """The operation is refused or was given up."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    error: StorageError
+    recovery: Recovery | None
+    """What mends it; None where trying again cannot help."""
+
+
+Result = Success | Failure
+
+
+# ----------------------------------------------------------------------------------------- state
+
+
+class ErrorKind(StrEnum):
+    """Which recovery an error asks for; OTHER asks for none."""
+
+    CONNECTION = "connection"
+    INCONSISTENCY = "inconsistency"
+    VECTOR = "vector"
+    OTHER = "other"
+
+
+class StorageErrorState(Frozen):
+    """The error that is being recovered from."""
+
+    kind: ErrorKind
+    message: str
+    attempts: int = Field(ge=1)
+    """Errors of this operation so far, of whatever kind."""
+
+
+class CollectionState(Frozen):
+    """What is known of a collection."""
+
+    name: Collection
+    dimensions: int | None
+    """Size of its vectors; None where it has none."""
+    fingerprint: str | None
+    """The embedder that made its vectors; None where it has none."""
+    filtered_by: frozenset[str] = frozenset()
+    """Payload fields that the store itself filters by, which need an index; none if embedded."""
+
+
+class PayloadIndex(Frozen):
+    """An index of the store over one payload field."""
+
+    collection: Collection
+    field: str
+
+
+class WaitingOperations(Frozen):
+    """Writes that wait for the store, oldest first.
+
+    A note of what waits, not the durable queue: that is the journal's outbox. When it is full the
+    newest is dropped and counted, since the outbox offers it again, in its order.
+    """
+
+    operations: tuple[Write, ...] = Field(default=(), max_length=MAX_WAITING)
+    dropped: int = Field(default=0, ge=0)
+    """Writes not kept since the store was last reached."""
+
+
+class StorageState(Frozen):
+    """What the memory is known to be; the store itself is elsewhere."""
+
+    collections: tuple[CollectionState, ...] = ()
+    indices: tuple[PayloadIndex, ...] = ()
+    cache: WaitingOperations = WaitingOperations()
+    error_state: StorageErrorState | None = None
+
+    def collection(self, name: Collection) -> CollectionState | None:
+        """What is known of a collection; None where it is not known to exist."""
+        return next((known for known in self.collections if known.name is name), None)

@@ -1,0 +1,118 @@
+"""The memory on a Qdrant server or cluster, over HTTP: the server keeps, filters and searches."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from machines.models import errors
+from machines.models.domain import Visibility
+from machines.models.outputs import Prior
+from storage.memory.values import Collection, QueryPoints, SearchScope, message_point_id
+from storage.memory.visibility import readable
+from storage.qdrant.store import ENDS_OF_LINKS, QdrantStore
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from qdrant_client import QdrantClient, models
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryServer:
+    """A Qdrant server or cluster."""
+
+    url: str
+    api_key: str | None = None
+    max_connections: int = 8
+    keepalive_seconds: float = 60.0
+    request_seconds: float = 30.0
+    """The longest that one request may take, however steadily bytes of its answer come. A page of
+    points is some 20 MB."""
+
+
+class ServerStore(QdrantStore):
+    """A store behind a URL."""
+
+    filtered_by: ClassVar[dict[Collection, frozenset[str]]] = {
+        Collection.MESSAGES: frozenset({"thread_id", "visibility"}),
+        Collection.LINKS: frozenset(ENDS_OF_LINKS),
+    }
+
+    def __init__(
+        self, server: MemoryServer, dimensions: int, fingerprint: str, timeout_seconds: float
+    ) -> None:
+        """`timeout_seconds` is the longest silence of the server; whole seconds, rounded up."""
+        super().__init__(dimensions, fingerprint)
+        self._server = server
+        self._timeout_seconds = timeout_seconds
+
+    def failed(self, error: Exception) -> None:
+        """Keep the client: it connects anew by itself."""
+
+    def _connect(self) -> "QdrantClient":
+        import httpx
+        from qdrant_client import QdrantClient
+
+        from storage.qdrant.bounded_http import BoundedTransport, proxy_for
+
+        server = self._server
+        try:
+            url = httpx.URL(server.url)
+            return QdrantClient(
+                url=server.url,
+                api_key=server.api_key,
+                timeout=math.ceil(self._timeout_seconds),
+                check_compatibility=False,
+                # The library's own keeps no connection to localhost alive, and waits for ever for an
+                # answer that never ends.
+                transport=BoundedTransport(
+                    seconds=server.request_seconds,
+                    limits=httpx.Limits(
+                        max_connections=server.max_connections,
+                        max_keepalive_connections=server.max_connections,
+                        keepalive_expiry=server.keepalive_seconds,
+                    ),
+                    # A proxy for the outside must not be asked for this machine.
+                    proxy=None if url.host in _LOOPBACK else proxy_for(url),
+                ),
+            )
+        except (ValueError, httpx.InvalidURL) as error:
+            raise errors.ConnectionError(
+                "The vector store's address is not a URL: check CHORUS_QDRANT_URL.",
+                retryable=False,
+                detail=repr(error),
+            ) from error
+
+    def _query(self, effect: QueryPoints) -> tuple[Prior, ...]:
+        hits = self._connected.query_points(
+            Collection.MESSAGES,
+            query=list(effect.vector),
+            query_filter=scope_filter(effect.scope),
+            limit=effect.limit,
+            with_payload=True,
+        ).points
+        return readable(((hit.score, hit.payload) for hit in hits), effect.scope, effect.limit)
+
+
+def scope_filter(scope: SearchScope) -> "models.Filter":
+    """`SearchScope.allows` in Qdrant's terms, for a scope that is not empty."""
+    from qdrant_client import models
+
+    def equals(field: str, value: str) -> models.FieldCondition:
+        return models.FieldCondition(key=field, match=models.MatchValue(value=value))
+
+    allowed: list[models.Condition] = []
+    if scope.private_thread_ids:
+        threads: list[str] = sorted(scope.private_thread_ids)
+        allowed.append(models.FieldCondition(key="thread_id", match=models.MatchAny(any=threads)))
+    if scope.include_public:
+        allowed.append(equals("visibility", Visibility.PUBLIC))
+    must: list[models.Condition] = [models.Filter(should=allowed)]
+    if scope.thread_id is not None:
+        must.append(equals("thread_id", scope.thread_id))
+    excluded: list[int | str | UUID] = [message_point_id(id_) for id_ in sorted(scope.exclude)]
+    return models.Filter(
+        must=must, must_not=[models.HasIdCondition(has_id=excluded)] if excluded else None
+    )

@@ -1,0 +1,298 @@
+"""What every store on `qdrant_client` does alike, embedded or a server: a `VectorStore`.
+
+Effects become calls of the library, and its exceptions errors of ours. What an operation needs, and
+what to do about an error, is decided in `storage.memory.operations`; how a store is reached and searched,
+in `storage.qdrant.embedded` and `storage.qdrant.remote`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import (
+    TYPE_CHECKING,
+    ClassVar,
+    Concatenate,
+    Final,
+    ParamSpec,
+    TypeVar,
+    assert_never,
+    cast,
+)
+
+from pydantic import ValidationError
+
+from machines.models import errors
+from machines.models.ids import PointId
+from machines.models.outputs import Prior
+from storage.memory.facts import PointFacts
+from storage.memory.memory import Prepared
+from storage.memory.values import (
+    Collection,
+    CollectionState,
+    FingerprintMismatch,
+    LinkPayload,
+    MessagePoint,
+    PayloadIndex,
+    QueryPoints,
+    RemovePoints,
+    StorageEffect,
+    WritePoints,
+)
+from storage.memory.vectors import diagnose_vector
+from storage.memory.visibility import payload_of
+from storage.qdrant.errors import as_storage_error
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from qdrant_client import QdrantClient, models
+
+P = ParamSpec("P")
+S = TypeVar("S", bound="QdrantStore")
+T = TypeVar("T")
+
+_FACTS_PAGE: Final = 2_000
+"""Points read at once for a comparison; searches get their turn between two pages."""
+
+ENDS_OF_LINKS: Final = ("prior_message_id", "prompt_message_id")
+"""Payload fields that name the messages which a link ends at."""
+
+
+def with_our_errors(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Let no exception of the library out of a method of a store."""
+
+    @wraps(method)
+    def guarded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except errors.StorageError:
+            raise
+        except Exception as error:
+            self.failed(error)
+            raise as_storage_error(error) from error
+
+    return guarded
+
+
+class QdrantStore(ABC):
+    """The library's sync client as a `VectorStore`. Every method is called from one thread."""
+
+    filtered_by: ClassVar[dict[Collection, frozenset[str]]] = {}
+    """Payload fields that the store itself filters a collection by, and so must index."""
+
+    def __init__(self, dimensions: int, fingerprint: str) -> None:
+        self._dimensions = dimensions
+        self._fingerprint = fingerprint
+        self._client: QdrantClient | None = None
+        self._made: set[Collection] = set()
+        """Collections that are there empty, and of which nobody was told yet."""
+
+    @property
+    def _connected(self) -> "QdrantClient":
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    @abstractmethod
+    def _connect(self) -> "QdrantClient":
+        """A client; a server is connected to with its first call."""
+
+    @abstractmethod
+    def _query(self, effect: QueryPoints) -> tuple[Prior, ...]:
+        """The best of what the scope allows, best first, then by id."""
+
+    @abstractmethod
+    def failed(self, error: Exception) -> None:
+        """Hear what the library raised, before it becomes an error of ours."""
+
+    @with_our_errors
+    def close(self) -> None:
+        """Let go of it; the next call connects again."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    # ------------------------------------------------------------------------------ collections
+
+    @with_our_errors
+    def prepare(self, *, accept_other: bool) -> Prepared:
+        """Make what is missing; tell what was made, and what is there now."""
+        for name in Collection:
+            if self._make(name):
+                self._made.add(name)
+        described = [self._describe(name) for name in Collection]
+        for state, _ in described:
+            if state.name is not Collection.MESSAGES or accept_other:
+                continue
+            if (state.dimensions, state.fingerprint) != (self._dimensions, self._fingerprint):
+                raise FingerprintMismatch(
+                    detail=f"{state.fingerprint} ({state.dimensions}), not "
+                    f"{self._fingerprint} ({self._dimensions})"
+                )
+        points = {name: self._connected.count(name, exact=True).count for name in Collection}
+        made = frozenset(self._made)
+        self._made.clear()
+        return Prepared(
+            made=made,
+            collections=tuple(state for state, _ in described),
+            indices=tuple(index for _, fields in described for index in fields),
+            points=points,
+        )
+
+    def _make(self, name: Collection) -> bool:
+        from qdrant_client import models
+        from qdrant_client.http.exceptions import UnexpectedResponse
+
+        if self._connected.collection_exists(name):
+            return False
+        with_vectors = name is Collection.MESSAGES
+        try:
+            self._connected.create_collection(
+                name,
+                vectors_config=(
+                    models.VectorParams(size=self._dimensions, distance=models.Distance.COSINE)
+                    if with_vectors
+                    else {}
+                ),
+                metadata={"fingerprint": self._fingerprint} if with_vectors else {},
+            )
+        except UnexpectedResponse as error:
+            if error.status_code == HTTPStatus.CONFLICT:
+                return False  # another server made it at the same moment
+            raise
+        return True
+
+    def _describe(self, name: Collection) -> tuple[CollectionState, list[PayloadIndex]]:
+        from qdrant_client import models
+
+        info = self._connected.get_collection(name)
+        filtered_by = self.filtered_by.get(name, frozenset())
+        for field in sorted(filtered_by - info.payload_schema.keys()):
+            self._connected.create_payload_index(
+                name, field, field_schema=models.PayloadSchemaType.KEYWORD, wait=True
+            )
+        vectors = info.config.params.vectors
+        fingerprint = (info.config.metadata or {}).get("fingerprint")
+        state = CollectionState(
+            name=name,
+            dimensions=vectors.size if isinstance(vectors, models.VectorParams) else None,
+            fingerprint=fingerprint if isinstance(fingerprint, str) else None,
+            filtered_by=filtered_by,
+        )
+        indexed = filtered_by | info.payload_schema.keys()
+        return state, [PayloadIndex(collection=name, field=field) for field in sorted(indexed)]
+
+    @with_our_errors
+    def drop(self, name: Collection) -> None:
+        """Remove a collection with all that is in it."""
+        self._connected.delete_collection(name)
+
+    # ---------------------------------------------------------------------------------- effects
+
+    @with_our_errors
+    def perform(self, effect: StorageEffect) -> tuple[Prior, ...]:
+        """Carry out an effect; what a query found, else nothing."""
+        match effect:
+            case WritePoints():
+                self._write(effect)
+            case QueryPoints():
+                return self._query(effect)
+            case RemovePoints():
+                self._remove(effect)
+            case _:
+                assert_never(effect)
+        return ()
+
+    def _write(self, effect: WritePoints) -> None:
+        from qdrant_client import models
+
+        # A batch may end half written. Each point of it is conditional and has a derived id, so
+        # that writing it again finishes it.
+        upserts = [
+            models.PointsList(
+                points=[
+                    models.PointStruct(
+                        id=point.id,
+                        vector=list(point.vector) if isinstance(point, MessagePoint) else {},
+                        payload=point.payload.model_dump(mode="json"),
+                    )
+                ],
+                update_mode=models.UpdateMode.UPDATE_ONLY if effect.when == "present" else None,
+                update_filter=(
+                    models.Filter(
+                        must=[
+                            models.FieldCondition(
+                                key="seq", range=models.Range(lt=point.payload.seq)
+                            )
+                        ]
+                    )
+                    if effect.when == "newer"
+                    else None
+                ),
+            )
+            for point in effect.points
+        ]
+        self._connected.batch_update_points(
+            effect.collection, [models.UpsertOperation(upsert=upsert) for upsert in upserts]
+        )
+
+    def _remove(self, effect: RemovePoints) -> None:
+        from qdrant_client import models
+
+        ids: list[int | str | UUID] = list(effect.ids)
+        if effect.with_links:
+            there = self._connected.retrieve(effect.collection, ids, with_payload=["message_id"])
+            messages = [str((record.payload or {}).get("message_id")) for record in there]
+            if messages:
+                ends: list[models.Condition] = [
+                    models.FieldCondition(key=field, match=models.MatchAny(any=messages))
+                    for field in ENDS_OF_LINKS
+                ]
+                self._connected.delete(
+                    Collection.LINKS, models.FilterSelector(filter=models.Filter(should=ends))
+                )
+        self._connected.delete(effect.collection, models.PointIdsList(points=ids))
+
+    # ------------------------------------------------------------------------------------ facts
+
+    @with_our_errors
+    def facts_page(
+        self, name: Collection, after: PointId | None
+    ) -> tuple[list[PointFacts], PointId | None]:
+        """A page of facts, and where the next one begins; None at the end."""
+        records, following = self._connected.scroll(
+            name, limit=_FACTS_PAGE, offset=after, with_payload=True, with_vectors=True
+        )
+        if name is Collection.MESSAGES:
+            facts = [_message_fact(record, self._dimensions) for record in records]
+        else:
+            facts = [_link_fact(record) for record in records]
+        return facts, None if following is None else PointId(str(following))
+
+
+def vector_of(record: "models.Record") -> list[float] | None:
+    """The one dense vector of a point; None where it has none."""
+    return cast("list[float]", record.vector) if isinstance(record.vector, list) else None
+
+
+def _message_fact(record: "models.Record", dimensions: int) -> PointFacts:
+    message = payload_of(record.payload)
+    vector = vector_of(record) or []
+    return PointFacts(
+        id=PointId(str(record.id)),
+        seq=message.seq if message else 0,
+        digest=message.digest() if message else "",
+        health=diagnose_vector(vector, dimensions),
+        size=len(vector),
+        fingerprint=message.fingerprint if message else None,
+    )
+
+
+def _link_fact(record: "models.Record") -> PointFacts:
+    id_ = PointId(str(record.id))
+    try:
+        link = LinkPayload.model_validate(record.payload)
+    except ValidationError:
+        return PointFacts(id=id_, seq=0, digest="")
+    return PointFacts(id=id_, seq=link.seq, digest=link.digest(), ends=link.ends)

@@ -1,0 +1,336 @@
+"""Saving what is whole of a damaged SQLite journal: offline, with the data folder held.
+
+The damaged file is copied aside first, as it is. Then a new journal is written from the entries that
+can still be read: of each stream the beginning up to its first gap, since what follows a gap cannot be
+replayed. Snapshots are replayed from the entries; replies, memory tasks, timers and vectors are taken
+over where they are about something that was saved. The new journal gets a new epoch, because what
+clients remember of the old one is void, and takes the old one's place only when it is durable.
+"""
+
+import os
+import shutil
+import sqlite3
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from machines.models.errors import ChorusError, JournalError
+from machines.models.journal import JournalEntry, RememberedReply, TimerRow
+from storage.folder_lock import FolderLock
+from storage.journal import migrations, side_tables
+from storage.journal.appender import BatchAppender
+from storage.journal.dialect import journal_failure, journal_url, writing_engine
+from storage.journal.rows import (
+    Row,
+    entry_of_row,
+    entry_row,
+    task_of_row,
+    task_row,
+    vector_of_bytes,
+)
+from storage.journal.schema import (
+    entries,
+    memory_tasks,
+    messages,
+    replies,
+    runs,
+    sessions,
+    timers,
+    vectors,
+)
+from storage.salvage.damaged_rows import DamagedJournal, open_damaged
+
+_MOST_PASSES: Final = 8
+"""Over the entries: one whose position is damaged comes too late for those that follow it."""
+
+_BUSY_SECONDS: Final = 5.0
+
+_ENTRY_COLUMNS: Final = ("stream", "seq", "body", "digest")
+"""What is checked of an entry; a journal of the first version has no digests."""
+
+_READ: Final = (entries, replies, memory_tasks, vectors, timers)
+"""The tables that are read of a damaged journal; all others follow from the entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What was saved, and where the rest lies."""
+
+    aside: Path
+    """The damaged file, as it was."""
+    saved: int
+    """Entries of the new journal."""
+    left_out: int
+    """Entries that can be read and follow a gap in their stream."""
+
+
+def damage(file: Path) -> str | None:
+    """One sentence about what is wrong with the file or its entries; None where both are whole.
+
+    A snapshot or an index that is wrong is no damage: `storage.journal.check` mends it.
+
+    Raises:
+        JournalError: the folder is in use, or the file cannot be opened at all.
+    """
+    lock = FolderLock(file.absolute().parent)
+    lock.acquire()
+    try:
+        if file.exists() and not file.stat().st_size:
+            # SQLite would remove the log of an empty file, with all that it holds.
+            return f"{file.name} is damaged: it is empty."
+        with closing(sqlite3.connect(file)) as connection:
+            # A text that is no UTF-8 any more is an entry's damage, and must be named as that.
+            connection.text_factory = lambda text: text.decode(errors="surrogateescape")
+            problem = next(_problems(connection), None)
+    except sqlite3.DatabaseError as error:
+        failure = journal_failure(error)
+        if failure.retryable and not _is_corrupt(error):
+            raise failure from error
+        problem = str(error)
+    finally:
+        lock.release()
+    return None if problem is None else f"{file.name} is damaged: {problem}."
+
+
+def _problems(connection: sqlite3.Connection) -> Iterator[str]:
+    for (line,) in connection.execute("PRAGMA integrity_check(20)"):
+        # An index that is wrong is built again from its table.
+        if line != "ok" and "index" not in line:
+            yield line.splitlines()[-1]
+    there = {row[1] for row in connection.execute("PRAGMA table_info(entries)")}
+    names = [name for name in _ENTRY_COLUMNS if name == "body" or name in there]
+    heads: dict[str, int] = {}
+    query = f"SELECT {', '.join(names)} FROM entries ORDER BY position"  # noqa: S608 - our own names
+    for values in connection.execute(query):
+        row = dict(zip(names, values, strict=True))
+        try:
+            entry = entry_of_row(row)
+        except ValueError as error:
+            yield str(error)
+            continue
+        last = heads.get(entry.stream, 0)
+        if entry.seq != last + 1:
+            # A tree that lost a leaf without a trace.
+            yield f"entry {entry.seq} of {entry.stream} follows entry {last}"
+        heads[entry.stream] = entry.seq
+
+
+def salvage(file: Path, *, aside: Path, epoch: str) -> Salvaged:
+    """Put a journal of what is whole in the damaged file's place.
+
+    Args:
+        aside: Where the damaged file is kept; must not exist.
+        epoch: Names the new journal.
+
+    Raises:
+        JournalError: nothing at all can be read, or the folder is in use or full; the damaged file
+            is where it was.
+    """
+    lock = FolderLock(file.absolute().parent)
+    lock.acquire()
+    fresh = file.with_name(f"{file.name}.new")
+    try:
+        for suffix in ("", "-wal"):
+            with suppress(FileNotFoundError):
+                shutil.copy2(f"{file}{suffix}", f"{aside}{suffix}")
+                _sync(Path(f"{aside}{suffix}"))
+        _remove(fresh)
+        salvaged = _write(file, fresh, aside, epoch)
+        _replace(file, fresh)
+    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+        raise journal_failure(error) from error
+    finally:
+        lock.release()
+    return salvaged
+
+
+def _replace(file: Path, fresh: Path) -> None:
+    # The log of the damaged file would be taken for the new one's.
+    for suffix in ("-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
+    _sync(fresh)
+    fresh.replace(file)
+    _sync(file.absolute().parent)
+
+
+def _sync(path: Path) -> None:
+    """Let a file, or what a folder lists, outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(file: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
+
+
+def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return True
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+# --- Writing -------------------------------------------------------------------------------------
+
+
+def _write(file: Path, fresh: Path, aside: Path, epoch: str) -> Salvaged:
+    engine = writing_engine(journal_url(fresh), busy_timeout=_BUSY_SECONDS)
+    try:
+        with (
+            open_damaged(file, aside, _READ) as damaged,
+            engine.connect() as connection,
+            connection.begin(),
+        ):
+            migrations.upgrade(connection)
+            side_tables.set_epoch(connection, epoch)
+            heads, left_out = _write_entries(damaged, connection)
+            if not heads:
+                raise JournalError(
+                    "Nothing of the journal file can be read: restore the data folder from a "
+                    f"backup, or move it away to begin anew. A copy is kept as {aside.name}.",
+                    retryable=False,
+                )
+            _write_beside(damaged, connection, heads)
+            return Salvaged(aside=aside, saved=sum(heads.values()), left_out=left_out)
+    finally:
+        engine.dispose()
+
+
+def _write_entries(damaged: DamagedJournal, connection: Connection) -> tuple[dict[str, int], int]:
+    """Replay the streams up to their first gaps; gives their heads, and how much was left out.
+
+    The entries get new positions: an old one may be damaged, and no digest is about it.
+    """
+    appender = BatchAppender(connection.dialect.name)
+    heads: dict[str, int] = {}
+    left_out = 0
+    for _ in range(_MOST_PASSES):
+        before = sum(heads.values())
+        left_out = _write_following(damaged, connection, appender, heads)
+        if not left_out or sum(heads.values()) == before:
+            break
+    return heads, left_out
+
+
+def _write_following(
+    damaged: DamagedJournal, connection: Connection, appender: BatchAppender, heads: dict[str, int]
+) -> int:
+    """One pass over the entries: those that follow the heads are written; gives how many did not."""
+    left_out = 0
+    for entry, body in damaged.rows(entries, _entry):
+        head = heads.get(entry.stream, 0)
+        if entry.seq <= head:
+            continue  # the same one, at a damaged position
+        if entry.seq != head + 1:
+            left_out += 1
+            continue
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(entries), entry_row(entry, body))
+                appender.apply(connection, (entry,))
+        except (IntegrityError, ChorusError):
+            # It builds on something that was lost in another stream; its stream ends here.
+            left_out += 1
+            continue
+        heads[entry.stream] = entry.seq
+    return left_out
+
+
+def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[str, int]) -> None:
+    """Take over the rows beside the journal that are about something that was saved."""
+    known = {
+        id_
+        for table in (messages, runs, sessions)
+        for id_ in connection.scalars(select(table.c.id))
+    }
+
+    def about_known(subject: str | None, row: Row) -> Row | None:
+        return row if subject in known else None
+
+    kept: dict[Table, Callable[[Row], Row | None]] = {
+        replies: lambda row: _reply(row, heads),
+        memory_tasks: lambda row: about_known(_task_subject(row), row),
+        vectors: lambda row: about_known(_vector_subject(row), row),
+        timers: lambda row: about_known(_timer_subject(row), row),
+    }
+    for table, whole in kept.items():
+        for row in damaged.rows(table, whole):
+            # Row by row: one whose key is damaged must not take the others with it.
+            with suppress(IntegrityError), connection.begin_nested():
+                connection.execute(insert(table), _typed(table, row))
+
+
+# --- Which rows are whole ------------------------------------------------------------------------
+
+
+def _entry(row: Row) -> tuple[JournalEntry, str] | None:
+    """An entry with the JSON that it was read from."""
+    try:
+        return entry_of_row(row), row["body"]
+    except ValueError:
+        return None
+
+
+def _reply(row: Row, heads: Mapping[str, int]) -> Row | None:
+    """A reply whose entry was saved."""
+    try:
+        reply = RememberedReply.model_validate_json(row["body"])
+    except ValueError:
+        return None
+    if (reply.public_key, reply.request_id) != (row["public_key"], row["request_id"]):
+        return None
+    if reply.thread_id is None:
+        return row if f"user:{reply.public_key}" in heads else None
+    return row if (reply.seq or 0) <= heads.get(f"thread:{reply.thread_id}", 0) else None
+
+
+def _task_subject(row: Row) -> str | None:
+    """The message or run that a memory task is about; None where it cannot be read."""
+    try:
+        queued = task_of_row(row["position"], row["thread_id"], row["seq"], row["body"])
+    except ValueError:
+        return None
+    subject: str = task_row(queued.task, queued.seq)["subject"]
+    return subject
+
+
+def _vector_subject(row: Row) -> str | None:
+    """The message that a vector is of; None where it cannot be read."""
+    try:
+        vector_of_bytes(row["vector"])
+    except struct.error:
+        return None
+    subject: str = row["message_id"]
+    return subject
+
+
+def _timer_subject(row: Row) -> str | None:
+    """What a timer is for; None where it cannot be read."""
+    try:
+        timer = TimerRow.model_validate_json(row["body"])
+    except ValueError:
+        return None
+    # Its id names what it is for: `kind:id`.
+    return timer.id.partition(":")[2] if timer.id == row["id"] else None
+
+
+def _typed(table: Table, row: Row) -> Row:
+    """The row with the types that its table declares, without the number that the database gives.
+
+    SQLite keeps truth values as numbers.
+    """
+    return {
+        column.name: bool(row[column.name]) if column.type.python_type is bool else row[column.name]
+        for column in table.columns
+        if column is not table.autoincrement_column
+    }
