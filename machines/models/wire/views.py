@@ -175,3 +175,5 @@ class TransitionView(Value):
     target: str
     edge: str
     """The `id` of the edge's element in `/diagrams/{machine}.svg`."""
+    effects: tuple[str, ...] = ()
+    """Names of the effects that it emitted."""

@@ -1,0 +1,89 @@
+"""Everything that a document points to is there: files, headings, and paths that it only names."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.docs.markdown import ROOT, Document, document, documents
+
+_FOLDERS: Final = frozenset(
+    each.name for each in ROOT.iterdir() if each.is_dir() and not each.name.startswith(".")
+)
+_PATH: Final = re.compile(r"^[\w.-]+(?:/[\w.-]+)+/?$")
+_FILE: Final = re.compile(r"^[\w-]+\.(?:py|js|css|md|toml|svg)$")
+_OUTSIDE: Final = frozenset({"http", "https", "mailto"})
+
+
+@pytest.fixture(params=documents(), ids=lambda each: str(each.name))
+def page(request: pytest.FixtureRequest) -> Document:
+    """Each document in turn."""
+    page: Document = request.param
+    return page
+
+
+def test_every_link_leads_somewhere(page: Document) -> None:
+    problems = [problem for link in page.links if (problem := _problem(page, link))]
+    assert not problems, f"{page.name}:\n" + "\n".join(problems)
+
+
+def test_every_path_that_is_named_exists(page: Document) -> None:
+    missing = [
+        each
+        for each in page.code
+        if _PATH.match(each) and each.split("/")[0] in _FOLDERS and not (ROOT / each).exists()
+    ]
+    missing += [each for each in page.code if _FILE.match(each) and each not in _file_names()]
+    assert not missing, f"{page.name} names what is not there: {missing}"
+
+
+def test_the_index_lists_every_document() -> None:
+    index = document("docs/README.md")
+    listed = {(index.path.parent / link).resolve() for link in index.links}
+    there = {each.path for each in documents() if each.name.startswith("docs/")} - {index.path}
+    assert not {path.relative_to(ROOT) for path in there - listed}, "docs/README.md must list them"
+
+
+def _problem(page: Document, link: str) -> str | None:
+    parts = urlsplit(link)
+    if parts.scheme in _OUTSIDE:
+        return None
+    if parts.scheme or parts.path.startswith("/"):
+        return f"{link} must be relative to the file that it stands in"
+    target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
+    if not target.is_relative_to(ROOT):
+        return f"{link} leads out of the repository"
+    if not target.exists():
+        return f"{link} is not there"
+    if parts.fragment:
+        if target.suffix != ".md":
+            return f"{link} names a heading of what is no document"
+        if parts.fragment not in Document(target).anchors:
+            return f"{link} names no heading of {target.relative_to(ROOT)}"
+    return None
+
+
+@cache
+def _file_names() -> frozenset[str]:
+    """Names of all files of the repository's own folders."""
+    folders = [ROOT / each for each in _FOLDERS]
+    return frozenset(
+        path.name for folder in folders for path in folder.rglob("*") if path.is_file()
+    ) | frozenset(path.name for path in ROOT.iterdir())
+
+
+def test_the_rules_of_the_check_itself(tmp_path: Path) -> None:
+    page = Document(ROOT / "README.md")
+    assert _problem(page, "docs/protocol.md#errors") is None
+    assert _problem(page, "https://example.org/x") is None
+    assert _problem(page, "docs/protocol.md#no-such-heading")
+    assert _problem(page, "docs/absent.md")
+    assert _problem(page, "/docs/protocol.md")
+    assert _problem(page, "../elsewhere.md")
+    written = tmp_path / "page.md"
+    written.write_text('# `One` & two\n# Twice\n# Twice\n<img src="a.png">\n\n[b](c.md)\n')
+    assert Document(written).anchors == {"one--two", "twice", "twice-1"}
+    assert Document(written).links == ("a.png", "c.md")
