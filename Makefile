@@ -11,7 +11,7 @@ AXE := 4.14.1
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults bench setup format diagrams dot chromium axe again
+.PHONY: help run test check faults bench setup format diagrams dot sqlite chromium axe again
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,13 +21,15 @@ run: setup ## Set up what is missing, and start the server on 127.0.0.1:8080.
 
 setup: $(INSTALLED) ## Install the server into .venv.
 
-test: dot chromium axe $(INSTALLED_DEV) ## Check format, lint, types, imports and drawings, and run all tests.
+test: dot sqlite chromium axe check ## Check format, lint, types, imports and drawings, and run all tests.
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: $(INSTALLED_DEV) ## The static part of `make test`; also the hooks of .pre-commit-config.yaml.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/chorus diagrams --check
-	$(BIN)/pytest -n 2 --dist loadfile
 
 faults: $(INSTALLED_DEV) ## Break everything that can break, and print what became of it (15 minutes).
 	$(BIN)/python -m tests.faults.campaign
@@ -47,8 +49,9 @@ format: $(INSTALLED_DEV) ## Format the code, and mend what lint can mend.
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-diagrams: dot $(INSTALLED) ## Draw every state machine into diagrams/.
+diagrams: dot $(INSTALLED) ## Draw every state machine into diagrams/, and the packages into docs/.
 	$(BIN)/chorus diagrams
+	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
 
 # An environment whose interpreter is gone is made again, stamps or not.
 SOUND := $(shell test -x $(BIN)/python || echo again)
@@ -98,6 +101,9 @@ endef
 
 dot:
 	$(call system_command,dot,graphviz)
+
+sqlite:
+	$(call system_command,sqlite3,sqlite3)
 
 chromium:
 	$(call system_command,chromium,chromium)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -160,7 +161,7 @@ def _markdown_files() -> Iterator[Path]:
 
 def _pairs(tokens: list[Token], kind: str) -> Iterator[tuple[Token, Token]]:
     """Each opening token of a kind with the inline token that follows."""
-    for opening, content in zip(tokens, tokens[1:], strict=False):
+    for opening, content in pairwise(tokens):
         if opening.type == kind:
             yield opening, content
 
@@ -185,7 +186,7 @@ def _links(tokens: list[Token]) -> Iterator[str]:
 def _tables(tokens: tuple[Token, ...]) -> Iterator[tuple[Row, ...]]:
     rows: list[Row] = []
     cells: list[Cell] = []
-    for token, content in zip(tokens, tokens[1:], strict=False):
+    for token, content in pairwise(tokens):
         match token.type:
             case "tbody_open":
                 rows = []

@@ -72,11 +72,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_commands_of_the_readme_do_what_it_shows(checkout: Path) -> None:
-    done = [
-        each
-        for block in document("README.md").blocks("console")
-        for each in commands(block)
-    ]
+    done = [each for block in document("README.md").blocks("console") for each in commands(block)]
     assert [command.split()[0] for command, _ in done].count("make") == 2
     for command, shown in done:
         if command.startswith("make "):

@@ -1,5 +1,6 @@
 """`docs/protocol.md` says what the models say: every request, frame, field, code and bound."""
 
+import ast
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final, get_args
@@ -9,17 +10,16 @@ from pydantic import TypeAdapter
 
 from machines.models import limits
 from machines.models.errors import ErrorCode
-from machines.models.protocol import REQUESTS, ClientMessage
-from machines.models.server_frames import (
+from machines.models.wire.frames import (
     SERVER_FRAMES,
     ChorusResponseData,
     ServerMessage,
     ThreadEventKind,
 )
-from server import session, websocket
-from server.http import SiteInfo, http_routes
+from machines.models.wire.requests import REQUESTS, ClientMessage
+from server.http.routes import SiteInfo, http_routes
 from server.metrics import Metrics
-from tests.docs.markdown import Document, Row, document
+from tests.docs.markdown import ROOT, Document, Row, document
 
 MAY_BE_SENT_AGAIN: Final = "M"
 CLOSED_BY_AIOHTTP: Final = {1009}
@@ -89,12 +89,7 @@ def test_the_error_codes_are_those_of_the_models(protocol: Document) -> None:
 
 
 def test_the_close_codes_are_those_of_the_server(protocol: Document) -> None:
-    used = {
-        value
-        for module in (session, websocket)
-        for name, value in vars(module).items()
-        if name.startswith("CLOSE_") and isinstance(value, int)
-    }
+    used = set(_close_codes())
     rows = protocol.section("Close codes").table()
     assert {int(row[0].text) for row in rows} == used | CLOSED_BY_AIOHTTP
 
@@ -127,6 +122,28 @@ def test_every_route_is_listed(protocol: Document) -> None:
     }
     routes = {route.path for route in http_routes(info, Metrics())}
     assert listed == {path for path in routes if not path.startswith("/page/")}
+
+
+def _close_codes() -> Iterator[int]:
+    """The numbers that the code calls `CLOSE_...`, or members of a `CloseCode`, wherever it does."""
+    for package in ("machines", "server"):
+        for file in (ROOT / package).rglob("*.py"):
+            yield from _close_codes_in(ast.parse(file.read_text(encoding="utf-8")), in_enum=False)
+
+
+def _close_codes_in(tree: ast.AST, *, in_enum: bool) -> Iterator[int]:
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=int(code)))
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=int(code)))
+            ):
+                if in_enum or name.startswith("CLOSE_"):
+                    yield code
+            case ast.ClassDef(name="CloseCode"):
+                yield from _close_codes_in(node, in_enum=True)
+            case _:
+                pass
 
 
 @cache

@@ -11,13 +11,13 @@ from tests.integration.served import ServerProcess, served
 
 
 def back_up(server: ServerProcess, backup: Path) -> None:
-    """Copy the journal of a running server, as the README has it."""
+    """Copy the journal of a running server, as docs/operations.md has it."""
     with closing(sqlite3.connect(server.data / JOURNAL_FILE)) as journal:
         journal.execute("VACUUM INTO ?", (str(backup),))
 
 
 def put_back(server: ServerProcess, backup: Path) -> None:
-    """A data folder of the backup alone, as the README has it."""
+    """A data folder of the backup alone, as docs/operations.md has it."""
     shutil.rmtree(server.data)
     server.data.mkdir(mode=0o700)
     shutil.copy(backup, server.data / JOURNAL_FILE)
