@@ -11,10 +11,18 @@ import pytest
 from tests.docs.markdown import ROOT, Document, document, documents
 
 _FOLDERS: Final = frozenset(
-    each.name for each in ROOT.iterdir() if each.is_dir() and not each.name.startswith(".")
+    {"machines", "storage", "diagrams", "server", "tests", "benchmarks", "docs"}
 )
 _PATH: Final = re.compile(r"^[\w.-]+(?:/[\w.-]+)+/?$")
 _FILE: Final = re.compile(r"^[\w-]+\.(?:py|js|css|md|toml|svg)$")
+_NAME: Final = re.compile(
+    r"^(?:[a-z]+(?:_[a-z0-9]+)+|[A-Z][a-z]+[A-Z]\w*|[A-Z]\w*\.\w+)(?:_?\.{3})?$"
+)
+"""A name of the code: `snake_case`, `CamelCase`, `Class.method`; dots at its end cut it short."""
+_FOREIGN: Final = frozenset({"batch_update_points"})
+"""Names of other people's code."""
+_HISTORY: Final = frozenset({"CHANGELOG.md", "benchmarks/RESULTS.md"})
+"""What they name was there once."""
 _OUTSIDE: Final = frozenset({"http", "https", "mailto"})
 
 
@@ -38,6 +46,14 @@ def test_every_path_that_is_named_exists(page: Document) -> None:
     ]
     missing += [each for each in page.code if _FILE.match(each) and each not in _file_names()]
     assert not missing, f"{page.name} names what is not there: {missing}"
+
+
+def test_every_name_of_the_code_occurs_in_it(page: Document) -> None:
+    names = () if page.name in _HISTORY else page.code
+    missing = [
+        each for each in names if _NAME.match(each) and each not in _FOREIGN and not _occurs(each)
+    ]
+    assert not missing, f"{page.name} names what the code does not: {missing}"
 
 
 def test_the_index_lists_every_document() -> None:
@@ -64,6 +80,23 @@ def _problem(page: Document, link: str) -> str | None:
         if parts.fragment not in Document(target).anchors:
             return f"{link} names no heading of {target.relative_to(ROOT)}"
     return None
+
+
+def _occurs(name: str) -> bool:
+    if name.endswith("..."):
+        return any(each.startswith(name.removesuffix("...")) for each in _words())
+    return set(name.split(".")) <= _words()
+
+
+@cache
+def _words() -> frozenset[str]:
+    """Every identifier of the Python and JavaScript files."""
+    words: set[str] = set()
+    for folder in _FOLDERS - {"docs"}:
+        for file in (ROOT / folder).rglob("*"):
+            if file.suffix in {".py", ".js"}:
+                words.update(re.findall(r"\w+", file.read_text(encoding="utf-8")))
+    return frozenset(words)
 
 
 @cache
