@@ -2,7 +2,7 @@
 commits that are durable and raise.
 
 Hypothesis chooses what happens next, and tells the story of what failed. After each step the
-invariants of DESIGN are held against what the server shows its people:
+invariants of the protocol are held against what the server shows its people:
 
 - every request got the answer of the model, and the same request sent again the same answer;
 - a thread's entries are numbered 1, 2, 3 ..., and its events are those of the model, in order;

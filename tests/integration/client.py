@@ -1,4 +1,4 @@
-"""A small honest client, written from PROTOCOL.md alone: what it checks, any client may rely on.
+"""A small honest client, written from docs/protocol.md alone: what it checks, any client may rely on.
 
 Nothing of the server or its models is imported here. Every frame that arrives is held against the
 contract; what breaks it is a fault, and leaving a connection with faults fails the test:
