@@ -12,12 +12,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from machines.models.limits import MAX_FRAME_BYTES, PROTOCOL_VERSION, SUBPROTOCOL
 from machines.models.wire.frames import SERVER_FRAMES, ServerFrame
 from machines.models.wire.requests import REQUESTS, Request
 from server import __version__
+from server.http.schemas import wire_schemas
 
 WEBSOCKET_PATH: Final = "/ws"
 
@@ -34,7 +34,7 @@ def asyncapi_document(server_url: str) -> dict[str, Any]:
     Args:
         server_url: the server's public address, `http://` or `https://`, as it is configured.
     """
-    schemas, payloads = _schemas()
+    schemas, payloads = wire_schemas(_SCHEMAS)
     messages = {
         **{name: _request_message(name, REQUESTS[name], payloads[name]) for name in REQUESTS},
         **{
@@ -75,7 +75,7 @@ def asyncapi_document(server_url: str) -> dict[str, Any]:
             **{name: _request_operation(name, REQUESTS[name]) for name in REQUESTS},
             **{f"send_{name}": _send_operation(name, SERVER_FRAMES[name]) for name in UNASKED},
         },
-        "components": {"messages": messages, "schemas": schemas},
+        "components": {"messages": messages, "schemas": _without_discriminators(schemas)},
     }
 
 
@@ -88,29 +88,6 @@ def _server(server_url: str) -> dict[str, Any]:
         "pathname": address.path.rstrip("/") or "/",
         "description": f"Offer the subprotocol `{SUBPROTOCOL}`.",
     }
-
-
-def _schemas() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """All named schemas, and for each frame type the reference to its own.
-
-    Requests are described as they are read (what has a default may be missing), server frames as
-    they are written (what has a default is there all the same).
-    """
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        *((request, "validation") for request in REQUESTS.values()),
-        *((frame, "serialization") for frame in SERVER_FRAMES.values()),
-    ]
-    references, definitions = models_json_schema(wanted, ref_template=_SCHEMAS + "{model}")
-    schemas: dict[str, Any] = definitions["$defs"]
-    payloads = {
-        **{name: references[request, "validation"] for name, request in REQUESTS.items()},
-        **{name: references[frame, "serialization"] for name, frame in SERVER_FRAMES.items()},
-    }
-    for name in REQUESTS:
-        # The constructor knows its own type; on the wire it must be said.
-        schema = schemas[payloads[name]["$ref"].removeprefix(_SCHEMAS)]
-        schema["required"] = ["type", *schema["required"]]
-    return _without_discriminators(schemas), payloads
 
 
 def _without_discriminators(schema: Any) -> Any:

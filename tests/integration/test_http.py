@@ -130,7 +130,13 @@ async def test_every_module_of_the_page_imports_only_modules_that_are_served() -
 
 async def test_a_path_beside_the_page_leads_nowhere() -> None:
     async with serving() as site:
-        for path in ("/page/", "/page/../http.py", "/page/%2e%2e/http.py", "/page/none.js"):
+        for path in (
+            "/page/",
+            "/page/../http.py",
+            "/page/%2e%2e/http.py",
+            "/page/none.js",
+            "/page/wire.d.ts",
+        ):
             assert (await site.get(path)).status == 404
 
 

@@ -1,0 +1,1007 @@
+// The wire protocol, generated from machines/models by `make types`; not to be edited.
+
+export interface Accepted {
+  thread_id: string | null;
+  /** Of the last journal entry that carried it out. */
+  seq: number | null;
+  message_id: string | null;
+  /** null where no run belongs to the request, or the message waits for approval. */
+  run_id: string | null;
+}
+
+/** The request is carried out, durably. */
+export interface AcceptedFrame {
+  type: "accepted";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: Accepted;
+}
+
+/** The first answer without priors: text alone. */
+export interface ActionOutput {
+  step: "action";
+}
+
+/** One elector's vote. */
+export interface ApprovalView {
+  co_author: string;
+  decision: Decision;
+  /** null also for those who may not see it. */
+  reason: string | null;
+  at: string;
+}
+
+/** Vote for a pending message. */
+export interface ApproveMessage {
+  id: string;
+  type: "approve_message";
+  data: MessageRef;
+}
+
+/** End a thread: from then on it is only read. */
+export interface ArchiveThread {
+  id: string;
+  type: "archive_thread";
+  data: ThreadRef;
+}
+
+/** Prove the key that `Connect` named. */
+export interface Authenticate {
+  id: string;
+  type: "authenticate";
+  data: AuthenticateData;
+}
+
+export interface AuthenticateData {
+  /** Of the UTF-8 bytes of the challenge's statement. */
+  signature: string;
+}
+
+/** Stop a run. */
+export interface CancelRun {
+  id: string;
+  type: "cancel_run";
+  data: RunRef;
+}
+
+export interface Challenge {
+  /** The exact UTF-8 text to sign. */
+  statement: string;
+  nonce: string;
+  expires_at: string;
+}
+
+/** What to sign, if it names the host that was dialled and one's own key. */
+export interface ChallengeFrame {
+  type: "challenge";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: Challenge;
+}
+
+export type ChorusResponseData =
+  | RunQueued
+  | StepStarted
+  | StepDelta
+  | StepCompleted
+  | StepRecovering
+  | RunFinished
+  | RunFailed
+  | RunCancelled;
+
+/** A run goes on. With `seq` it is a journal entry, without it is a passing delta. */
+export interface ChorusResponseFrame {
+  type: "chorus_response";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: ChorusResponseData;
+}
+
+/** A label in an answer's text, resolved to the prior that was supplied under it. */
+export interface Citation {
+  /** As it stands between brackets in the text, e.g. `P3`. */
+  label: string;
+  message_id: string;
+  thread_id: string;
+}
+
+/** Name the key to sign in with; next comes `Authenticate`. */
+export interface Connect {
+  id: string;
+  type: "connect";
+  data: ConnectData;
+}
+
+export interface ConnectData {
+  /** Canonical base58 of the 32 bytes of an ed25519 public key. */
+  public_key: string;
+}
+
+/** Open a thread with the caller as its first co-author. */
+export interface CreateThread {
+  id: string;
+  type: "create_thread";
+  data: CreateThreadData;
+}
+
+export interface CreateThreadData {
+  /** 1 to 80 characters once stripped, none a control character */
+  name: string;
+  visibility?: Visibility;
+  /** The caller's own, where it is given; another's is `forbidden`. */
+  user_id?: string | null;
+}
+
+/** How an elector voted. */
+export type Decision = "approve" | "reject";
+
+/** What the memory is searched with. */
+export interface EmbedderInfo {
+  name: string;
+  /** false for keyword search. */
+  semantic: boolean;
+}
+
+/** The codes of PROTOCOL; names are final. */
+export type ErrorCode =
+  | "bad_json"
+  | "bad_frame"
+  | "unknown_type"
+  | "invalid_field"
+  | "too_large"
+  | "not_authenticated"
+  | "auth_failed"
+  | "forbidden"
+  | "not_found"
+  | "conflict"
+  | "invalid_transition"
+  | "rate_limited"
+  | "thread_busy"
+  | "ai_unavailable"
+  | "ai_rejected"
+  | "ai_invalid_output"
+  | "storage_unavailable"
+  | "shutting_down"
+  | "internal";
+
+export interface ErrorData {
+  code: ErrorCode;
+  /** One sentence for a person: no stack trace, path, key or upstream text. */
+  message: string;
+  retryable: boolean;
+  retry_after_ms?: number;
+  /** JSON values. */
+  details?: Record<string, unknown>;
+}
+
+/** A request is refused, or (`re: null`) something failed that no valid id belongs to. */
+export interface ErrorFrame {
+  type: "error";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: ErrorData;
+}
+
+export interface Events {
+  /** Consecutive entries, each the frame in its live form. */
+  entries: readonly LiveFrame[];
+  head_seq: number;
+  has_more: boolean;
+}
+
+/** A page of a thread's journal. */
+export interface EventsFrame {
+  type: "events";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: Events;
+}
+
+/** What the priors add. */
+export interface ExperienceOutput {
+  step: "experience";
+  key_insights: readonly string[];
+  /** Priors that the synthesis drew on, a subset of those supplied. */
+  used: readonly string[];
+}
+
+/** Read a thread's journal. */
+export interface GetEvents {
+  id: string;
+  type: "get_events";
+  data: GetEventsData;
+}
+
+export interface GetEventsData {
+  thread_id: string;
+  after_seq: number;
+  limit?: number;
+}
+
+/** Read a thread and follow it, or page back in it. */
+export interface GetThread {
+  id: string;
+  type: "get_thread";
+  data: GetThreadData;
+}
+
+export interface GetThreadData {
+  thread_id: string;
+  limit?: number;
+  /** Page back from this index; then nothing is followed. */
+  before_index?: number | null;
+  /** Catch up from here before the live frames. */
+  after_seq?: number | null;
+  /** The epoch that `after_seq` was learnt in. */
+  epoch?: string | null;
+}
+
+export interface Hello {
+  protocol: number;
+  server_time: string;
+  /** Changes when the store was restored or rebuilt: a remembered `seq` is then void. */
+  epoch: string;
+  limits: Limits;
+  model: ModelInfo;
+  embedder: EmbedderInfo;
+  heartbeat_seconds: number;
+}
+
+/** The first frame of a connection. */
+export interface HelloFrame {
+  type: "hello";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: Hello;
+}
+
+export interface Init {
+  user: UserView;
+  threads: readonly ThreadSummary[];
+  session: SessionView;
+  resumed: boolean;
+  /** What the session followed last. */
+  thread_id: string | null;
+}
+
+/** The person is signed in. */
+export interface InitFrame {
+  type: "init";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: Init;
+}
+
+/** What the person is after, in words and beneath them. */
+export interface IntentionOutput {
+  step: "intention";
+  explicit_intent: string;
+  implicit_intent: string;
+  confidence: number;
+  /** A subset of the priors supplied. */
+  selected_priors: readonly SelectedPrior[];
+}
+
+/** Make a key a co-author at once. */
+export interface InviteCoAuthor {
+  id: string;
+  type: "invite_co_author";
+  data: InviteCoAuthorData;
+}
+
+export interface InviteCoAuthorData {
+  thread_id: string;
+  /** Canonical base58 of the 32 bytes of an ed25519 public key. */
+  public_key: string;
+}
+
+/** Be a co-author no more. */
+export interface LeaveCoAuthorship {
+  id: string;
+  type: "leave_co_authorship";
+  data: ThreadRef;
+}
+
+/** Stop following a thread; rights stay as they are. */
+export interface LeaveThread {
+  id: string;
+  type: "leave_thread";
+  data: ThreadRef;
+}
+
+/** The bounds that a client should keep by itself; 0 is no limit for the rates. */
+export interface Limits {
+  max_frame_bytes: number;
+  max_prompt_chars: number;
+  max_name_chars: number;
+  prompts_per_minute: number;
+  frames_per_second: number;
+}
+
+/** List one's own or the public threads, the last changed first. */
+export interface ListThreads {
+  id: string;
+  type: "list_threads";
+  data: ListThreadsData;
+}
+
+export interface ListThreadsData {
+  scope: "mine" | "public";
+  /** The `next` of the page before. */
+  after?: string | null;
+  limit?: number;
+}
+
+export type LiveFrame = ChorusResponseFrame | ThreadEventFrame;
+
+/** A request about a message of a thread. */
+export interface MessageRef {
+  thread_id: string;
+  message_id: string;
+}
+
+/** States of the message chart; `SUBMITTED` lasts only inside the transaction that submits. */
+export type MessageStatus =
+  "submitted" | "pending" | "approved" | "rejected" | "expired" | "withdrawn";
+
+/** A message as one audience may see it. */
+export interface MessageView {
+  id: string;
+  thread_id: string;
+  index: number;
+  role: Role;
+  /** null for the chorus. */
+  author: string | null;
+  /** null where the reader may not see content that is not approved. */
+  content: string | null;
+  /** Sanitised Markdown of an answer; null for what people wrote. */
+  html: string | null;
+  status: MessageStatus;
+  approvals: readonly ApprovalView[];
+  electors: readonly string[];
+  expires_at: string | null;
+  run_id: string | null;
+  model: string | null;
+  citations: readonly Citation[];
+  usage: Usage | null;
+  version: number;
+  created_at: string;
+  updated_at: string;
+}
+
+/** The language model that answers. */
+export interface ModelInfo {
+  name: string;
+  /** true for the offline responder, which is no language model. */
+  offline: boolean;
+}
+
+/** Requests that may be sent again with the same id. */
+export type MutatingType =
+  | "approve_message"
+  | "archive_thread"
+  | "cancel_run"
+  | "create_thread"
+  | "invite_co_author"
+  | "leave_co_authorship"
+  | "reject_message"
+  | "rename_thread"
+  | "retry_run"
+  | "set_name"
+  | "submit_prompt"
+  | "withdraw_message";
+
+/** A request that says everything by its type. */
+export interface NoData {}
+
+export interface Notice {
+  thread_id: string;
+  head_seq: number;
+  kind: ThreadEventKind | "chorus_response";
+}
+
+/** Something happened in a thread of the user's that this connection does not follow. */
+export interface NoticeFrame {
+  type: "notice";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: Notice;
+}
+
+/** What shows across prompt, priors and insights, and what is missing. */
+export interface ObservationOutput {
+  step: "observation";
+  patterns: readonly string[];
+  gaps: readonly string[];
+  confidence: number;
+}
+
+/** Ask whether the server is there. */
+export interface Ping {
+  id: string;
+  type: "ping";
+  data: NoData;
+}
+
+/** Nothing: the frame says it. */
+export interface Pong {}
+
+/** The server is there. */
+export interface PongFrame {
+  type: "pong";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: Pong;
+}
+
+/** An approved message that vector search found. */
+export interface Prior {
+  message_id: string;
+  thread_id: string;
+  content: string;
+  /** null for an answer of Chorus itself. */
+  author: string | null;
+  /** Similarity to the query, the higher the closer; comparable within one search only. */
+  score: number;
+  created_at: string;
+}
+
+export type ProtocolVersion = 1;
+
+/** Vote against a pending message. */
+export interface RejectMessage {
+  id: string;
+  type: "reject_message";
+  data: RejectMessageData;
+}
+
+export interface RejectMessageData {
+  thread_id: string;
+  message_id: string;
+  reason?: string | null;
+}
+
+/** Give a thread another name. */
+export interface RenameThread {
+  id: string;
+  type: "rename_thread";
+  data: RenameThreadData;
+}
+
+export interface RenameThreadData {
+  thread_id: string;
+  /** 1 to 80 characters once stripped, none a control character */
+  name: string;
+}
+
+/** The frame that answers each request, where it is not an error. */
+export interface Replies {
+  approve_message: AcceptedFrame;
+  archive_thread: AcceptedFrame;
+  authenticate: InitFrame;
+  cancel_run: AcceptedFrame;
+  connect: ChallengeFrame;
+  create_thread: AcceptedFrame;
+  get_events: EventsFrame;
+  get_thread: ThreadMessagesFrame;
+  invite_co_author: AcceptedFrame;
+  leave_co_authorship: AcceptedFrame;
+  leave_thread: AcceptedFrame;
+  list_threads: ThreadsFrame;
+  ping: PongFrame;
+  reject_message: AcceptedFrame;
+  rename_thread: AcceptedFrame;
+  resume: InitFrame;
+  retry_run: AcceptedFrame;
+  search: SearchResultsFrame;
+  set_name: AcceptedFrame;
+  sign_out: AcceptedFrame;
+  submit_prompt: AcceptedFrame;
+  withdraw_message: AcceptedFrame;
+}
+
+/** Each request by its type. */
+export interface Requests {
+  approve_message: ApproveMessage;
+  archive_thread: ArchiveThread;
+  authenticate: Authenticate;
+  cancel_run: CancelRun;
+  connect: Connect;
+  create_thread: CreateThread;
+  get_events: GetEvents;
+  get_thread: GetThread;
+  invite_co_author: InviteCoAuthor;
+  leave_co_authorship: LeaveCoAuthorship;
+  leave_thread: LeaveThread;
+  list_threads: ListThreads;
+  ping: Ping;
+  reject_message: RejectMessage;
+  rename_thread: RenameThread;
+  resume: Resume;
+  retry_run: RetryRun;
+  search: Search;
+  set_name: SetName;
+  sign_out: SignOut;
+  submit_prompt: SubmitPrompt;
+  withdraw_message: WithdrawMessage;
+}
+
+/** Take up a session, in place of `Connect`. */
+export interface Resume {
+  id: string;
+  type: "resume";
+  data: ResumeData;
+}
+
+export interface ResumeData {
+  token: string;
+}
+
+/** Run a message again whose run failed or was cancelled. */
+export interface RetryRun {
+  id: string;
+  type: "retry_run";
+  data: RunRef;
+}
+
+/** Who speaks. */
+export type Role = "user" | "chorus";
+
+/** The run was stopped. */
+export interface RunCancelled {
+  run_id: string;
+  /** The prompt that the run answers. */
+  message_id: string;
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  transitions: readonly TransitionView[];
+  status: "cancelled";
+  /** null for the system, e.g. when the thread is archived. */
+  by: string | null;
+}
+
+/** The run ended without an answer; `retry_run` begins another. */
+export interface RunFailed {
+  run_id: string;
+  /** The prompt that the run answers. */
+  message_id: string;
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  transitions: readonly TransitionView[];
+  status: "failed";
+  code: ErrorCode;
+  message: string;
+  partial?: string;
+}
+
+/** The run has its answer. */
+export interface RunFinished {
+  run_id: string;
+  /** The prompt that the run answers. */
+  message_id: string;
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  transitions: readonly TransitionView[];
+  status: "finished";
+  message_id_of_answer: string;
+  message: MessageView;
+}
+
+/** The run waits for its thread to be free. */
+export interface RunQueued {
+  run_id: string;
+  /** The prompt that the run answers. */
+  message_id: string;
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  transitions: readonly TransitionView[];
+  status: "queued";
+}
+
+/** A request about a run of a thread. */
+export interface RunRef {
+  thread_id: string;
+  run_id: string;
+}
+
+/** A run that is not in a final state, for who comes in the middle of it. */
+export interface RunView {
+  run_id: string;
+  message_id: string;
+  status: "queued" | "running" | "recovering";
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  /** What this attempt has streamed so far; the next delta's `offset` is its length. */
+  text: string;
+  /** Completed steps of all iterations, in order. */
+  outputs: readonly StepView[];
+}
+
+/** Search the approved messages that the caller may read. */
+export interface Search {
+  id: string;
+  type: "search";
+  data: SearchData;
+}
+
+export interface SearchData {
+  query: string;
+  limit?: number;
+  /** Search in this thread alone. */
+  thread_id?: string | null;
+}
+
+export interface SearchResults {
+  /** Best first. */
+  results: readonly Prior[];
+}
+
+/** What memory holds on a query. */
+export interface SearchResultsFrame {
+  type: "search_results";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: SearchResults;
+}
+
+/** A prior that the intention step chose, and its reason. */
+export interface SelectedPrior {
+  message_id: string;
+  why: string;
+}
+
+export type ServerMessage =
+  | HelloFrame
+  | ChallengeFrame
+  | InitFrame
+  | AcceptedFrame
+  | ThreadMessagesFrame
+  | EventsFrame
+  | ThreadsFrame
+  | SearchResultsFrame
+  | PongFrame
+  | ErrorFrame
+  | NoticeFrame
+  | ChorusResponseFrame
+  | ThreadEventFrame;
+
+/** What a client needs to resume. */
+export interface SessionView {
+  token: string;
+  expires_at: string;
+}
+
+/** Say how one wants to be called. */
+export interface SetName {
+  id: string;
+  type: "set_name";
+  data: SetNameData;
+}
+
+export interface SetNameData {
+  /** 1 to 80 characters once stripped, none a control character */
+  name: string;
+}
+
+/** End the session; the socket closes after the reply. */
+export interface SignOut {
+  id: string;
+  type: "sign_out";
+  data: NoData;
+}
+
+/** A step has its output. */
+export interface StepCompleted {
+  run_id: string;
+  /** The prompt that the run answers. */
+  message_id: string;
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  transitions: readonly TransitionView[];
+  status: "completed";
+  /** What a person reads; for action and yield exactly the deltas of this attempt. */
+  text: string;
+  output: StepOutput;
+  /** With experience alone. */
+  priors?: readonly Prior[];
+  /** With experience alone: false where memory could not be searched. */
+  memory_available?: boolean;
+  /** null is unknown, which is not zero. */
+  usage: Usage | null;
+}
+
+/** Partial text; passing, never in the journal. */
+export interface StepDelta {
+  run_id: string;
+  /** The prompt that the run answers. */
+  message_id: string;
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  transitions: readonly TransitionView[];
+  status: "delta";
+  /** Code points of the attempt's text before this. */
+  offset: number;
+  text: string;
+}
+
+/** The steps of one iteration, in their order; only update may lead back to action. */
+export type StepEnum = "action" | "experience" | "intention" | "observation" | "update" | "yield";
+
+export type StepOutput =
+  | ActionOutput
+  | ExperienceOutput
+  | IntentionOutput
+  | ObservationOutput
+  | UpdateOutput
+  | YieldOutput;
+
+/** An attempt failed and another follows; nothing of it feeds a later step. */
+export interface StepRecovering {
+  run_id: string;
+  /** The prompt that the run answers. */
+  message_id: string;
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  transitions: readonly TransitionView[];
+  status: "recovering";
+  code: ErrorCode;
+  message?: string;
+  retry_in_ms: number;
+  partial?: string;
+}
+
+/** A step, or a new attempt of it, began. Experience says it again once its priors are in. */
+export interface StepStarted {
+  run_id: string;
+  /** The prompt that the run answers. */
+  message_id: string;
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  transitions: readonly TransitionView[];
+  status: "started";
+  /** With experience, once the search has answered. */
+  priors?: readonly Prior[];
+  /** With `priors`; false where they could not be searched. */
+  memory_available?: boolean;
+}
+
+/** A completed step of a run that still goes on. */
+export interface StepView {
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  text: string;
+  output: StepOutput;
+  priors?: readonly Prior[];
+  usage: Usage | null;
+}
+
+/** Say something in a thread: it runs at once or waits for approval. */
+export interface SubmitPrompt {
+  id: string;
+  type: "submit_prompt";
+  data: SubmitPromptData;
+}
+
+export interface SubmitPromptData {
+  thread_id: string;
+  prompt: string;
+}
+
+export type Subprotocol = "chorus.v1";
+
+export interface ThreadEvent {
+  kind: ThreadEventKind;
+  at: string;
+  /** null for the system itself. */
+  by: string | null;
+  message_id?: string;
+  run_id?: string;
+  /** Who joined or left. */
+  public_key?: string;
+  message?: MessageView;
+  thread?: ThreadView;
+  /** With `token_balance_changed` alone. */
+  cause?: string;
+  transitions: readonly TransitionView[];
+}
+
+/** Something happened in a thread; always a journal entry. */
+export interface ThreadEventFrame {
+  type: "thread_event";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: ThreadEvent;
+}
+
+/** What can happen in a thread beside runs. */
+export type ThreadEventKind =
+  | "thread_created"
+  | "thread_renamed"
+  | "thread_archived"
+  | "co_author_joined"
+  | "co_author_left"
+  | "message_submitted"
+  | "vote_cast"
+  | "message_approved"
+  | "message_rejected"
+  | "message_expired"
+  | "message_withdrawn"
+  | "token_balance_changed";
+
+export interface ThreadMessages {
+  thread: ThreadView;
+  /** Of those co-authors and authors who gave one. */
+  names: Record<string, string>;
+  /** Oldest first. */
+  messages: readonly MessageView[];
+  head_seq: number;
+  /** Whether there are older messages: page back with `before_index`. */
+  has_more: boolean;
+  runs: readonly RunView[];
+}
+
+/** A snapshot of a thread at `head_seq`. */
+export interface ThreadMessagesFrame {
+  type: "thread_messages";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: ThreadMessages;
+}
+
+/** A request about a thread. */
+export interface ThreadRef {
+  thread_id: string;
+}
+
+/** States of the thread chart. */
+export type ThreadStatus = "active" | "archived";
+
+/** A thread in a list. */
+export interface ThreadSummary {
+  id: string;
+  name: string;
+  visibility: Visibility;
+  status: ThreadStatus;
+  co_authors: readonly string[];
+  message_count: number;
+  head_seq: number;
+  updated_at: string;
+}
+
+/** A thread that is looked at. */
+export interface ThreadView {
+  id: string;
+  name: string;
+  visibility: Visibility;
+  status: ThreadStatus;
+  co_authors: readonly string[];
+  token_balance: number;
+  version: number;
+  message_count: number;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface Threads {
+  threads: readonly ThreadSummary[];
+  /** What to ask `after` for; null at the end. */
+  next: string | null;
+}
+
+/** A page of threads, the last changed first. */
+export interface ThreadsFrame {
+  type: "threads";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  data: Threads;
+}
+
+/** One accepted transition of a machine, as the drawing names it. */
+export interface TransitionView {
+  machine: "chorus" | "message" | "connection" | "thread";
+  /** Id of the run, message, session or thread. */
+  instance: string;
+  event: string;
+  source: string;
+  target: string;
+  /** The `id` of the edge's element in `/diagrams/{machine}.svg`. */
+  edge: string;
+  /** Names of the effects that it emitted. */
+  effects: readonly string[];
+}
+
+/** Whether another iteration is worth it. */
+export interface UpdateOutput {
+  step: "update";
+  reasoning: string;
+  loop: boolean;
+  /** What to search for next; null where `loop` is false. */
+  next_query: string | null;
+  confidence: number;
+  key_insights: readonly string[];
+}
+
+/**
+ * Tokens that one call cost, as the endpoint counted them.
+ *
+ * null is unknown, which is not 0; where the total is unknown there is no `Usage` at all.
+ */
+export interface Usage {
+  prompt_tokens: number | null;
+  completion_tokens: number | null;
+  total_tokens: number;
+}
+
+/** The person who is signed in. */
+export interface UserView {
+  id: string;
+  public_key: string;
+  name: string | null;
+  created_at: string;
+}
+
+/** Who may read a thread; fixed when the thread is created. */
+export type Visibility = "private" | "public";
+
+/** Take one's own pending message back. */
+export interface WithdrawMessage {
+  id: string;
+  type: "withdraw_message";
+  data: MessageRef;
+}
+
+/** The final answer's citations; the answer is the step's text. */
+export interface YieldOutput {
+  step: "yield";
+  /** A subset of the priors selected. */
+  citations: readonly Citation[];
+}
