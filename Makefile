@@ -7,11 +7,11 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 PEERS := .venv-peers
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-AXE := 4.14.1
+NODE_TOOLS := node_modules/.installed
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults bench setup format diagrams dot sqlite chromium axe again
+.PHONY: help run test check faults bench setup format diagrams types dot sqlite chromium node again
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,15 +21,17 @@ run: setup ## Set up what is missing, and start the server on 127.0.0.1:8080.
 
 setup: $(INSTALLED) ## Install the server into .venv.
 
-test: dot sqlite chromium axe check ## Check format, lint, types, imports and drawings, and run all tests.
+test: dot sqlite chromium check ## Check format, lint, types, imports and drawings, and run all tests.
 	$(BIN)/pytest -n 2 --dist loadfile
 
-check: $(INSTALLED_DEV) ## The static part of `make test`; also the hooks of .pre-commit-config.yaml.
+check: node $(INSTALLED_DEV) ## The static part of `make test`; also the hooks of .pre-commit-config.yaml.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/chorus diagrams --check
+	$(BIN)/python -m server.http.page_types --check
+	npm run --silent check
 
 faults: $(INSTALLED_DEV) ## Break everything that can break, and print what became of it (15 minutes).
 	$(BIN)/python -m tests.faults.campaign
@@ -45,13 +47,17 @@ $(PEERS)/.installed: benchmarks/peers.txt benchmarks/constraints.txt
 	  -c benchmarks/constraints.txt -r benchmarks/peers.txt
 	@touch $@
 
-format: $(INSTALLED_DEV) ## Format the code, and mend what lint can mend.
+format: node $(INSTALLED_DEV) ## Format the code, and mend what lint can mend.
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+	npm run --silent format
 
 diagrams: dot $(INSTALLED) ## Draw every state machine into diagrams/, and the packages into docs/.
 	$(BIN)/chorus diagrams
 	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
+
+types: $(INSTALLED) ## Write the page's types of the wire, server/page/wire.d.ts, from the models.
+	$(BIN)/python -m server.http.page_types
 
 # An environment whose interpreter is gone is made again, stamps or not.
 SOUND := $(shell test -x $(BIN)/python || echo again)
@@ -108,13 +114,12 @@ sqlite:
 chromium:
 	$(call system_command,chromium,chromium)
 
-# axe-core's rules, which the page is held against in tests; fetched by npm, never committed.
-axe: .axe/axe.min.js ## Fetch what the page's accessibility tests need.
+# What the page is checked with; package.json names the versions, npm fetches them.
+node: $(NODE_TOOLS) ## Fetch what the page's checks need: tsc, eslint, prettier and axe.
 
-.axe/axe.min.js:
+$(NODE_TOOLS): package.json
 	$(call system_command,npm,npm)
-	@echo "Fetching axe-core $(AXE)"
-	@mkdir -p .axe && cd .axe && npm pack --silent axe-core@$(AXE) >/dev/null && \
-	tar -xzf axe-core-$(AXE).tgz --strip-components=1 package/axe.min.js && \
-	rm -f axe-core-$(AXE).tgz || \
-	{ echo "chorus: axe-core $(AXE) could not be fetched by npm; see the message above" >&2; exit 1; }
+	@echo "Installing what the page's checks need into node_modules"
+	@npm install --silent --no-package-lock --no-audit --no-fund || \
+	{ echo "chorus: npm could not install what package.json names; see the message above" >&2; exit 1; }
+	@touch $@

@@ -2,6 +2,14 @@
 // a person can take. Views read `app.state` and `app.ui` and call these actions; nothing else
 // speaks to the server.
 
+/**
+ * @import { Init, LiveFrame, ThreadSummary, Visibility } from "./wire.d.ts"
+ * @import { Identity } from "./keys.js"
+ * @import { ClientEvent, Connection, DataOf, RequestType } from "./protocol.js"
+ * @import { Message, Prompt, Scope, StoreEvent } from "./store.js"
+ * @import { MachineName, Refusal } from "./trace.js"
+ */
+
 import { exportJson, exportMarkdown } from "./export.js";
 import { ConnectionTracker } from "./connection.js";
 import { Journal } from "./journal.js";
@@ -11,32 +19,60 @@ import { Memory } from "./memory.js";
 import { announceConnection, announceFrame, toast } from "./notices.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
-import { FINAL, foldRun } from "./runs.js";
-import { fold, isCoAuthor, liveRuns, newState } from "./store.js";
+import { FINAL, messageOf, runOf } from "./runs.js";
+import { fold, isCoAuthor, liveRuns, messagesOf, newState } from "./store.js";
 import { advice, fileName, threadNameFor } from "./words.js";
 
 const PAGE_MESSAGES = 50;
 const SEEK_MESSAGES = 200;
 
+/**
+ * @typedef {object} Ui
+ * @property {"threads" | "conversation" | "machines"} area that a narrow screen shows
+ * @property {MachineName} drawing which machine is shown
+ * @property {string | null} selected the message whose machines are shown; null follows what happens
+ * @property {Wanted | null} replay
+ * @property {string | null} target a message to scroll to once
+ */
+
+/**
+ * @typedef {object} Wanted what is to be replayed
+ * @property {"chorus" | "message"} machine
+ * @property {string} id of the run or the message
+ */
+
+/** @typedef {{update: () => void}} View */
+
+/**
+ * Requests about a thread.
+ *
+ * @typedef {{
+ *   [Type in RequestType]: DataOf<Type> extends {thread_id: string} ? Type : never
+ * }[RequestType]} ThreadRequest
+ */
+
 export class App {
   state = newState();
-  ui = {
-    area: "conversation",
-    drawing: "chorus", // which machine is shown
-    selected: null, // the message whose machines are shown; null follows what happens
-    replay: null,
-    target: null, // a message to scroll to once
-  };
+  /** @type {Ui} */
+  ui = { area: "conversation", drawing: "chorus", selected: null, replay: null, target: null };
+  /** @type {Identity | null} */
   identity = null;
   connection = new ConnectionTracker();
-  refusal = null; // the last refused transition: {machine, instance, ...details}
+  /** @type {(Refusal & {message: string}) | null} the last refused transition */
+  refusal = null;
   onSignedIn = () => {};
   onSignedOut = () => {};
 
+  /** @type {Set<View>} */
   #views = new Set();
   #scheduled = false;
-  #opening = null; // the thread that was asked for and is not here yet
-  #met = new Set(); // keys that were asked for a name
+  #isReading = false;
+  #wasConnected = false;
+  #listing = 0;
+  /** @type {string | null} the thread that was asked for and is not here yet */
+  #opening = null;
+  /** @type {Set<string>} keys that were asked for a name */
+  #met = new Set();
 
   constructor() {
     this.memory = new Memory();
@@ -47,7 +83,7 @@ export class App {
       token: this.memory.token,
     });
     this.prompts = new Prompts(this.client, this.memory, (event) => this.#fold(event));
-    this.journal = new Journal((type, data) => this.client.request(type, data));
+    this.journal = new Journal((data) => this.client.request("get_events", data));
     addEventListener("online", () => this.client.retryNow());
     addEventListener("hashchange", () => this.#followAddress());
     addEventListener("storage", (event) => {
@@ -67,11 +103,16 @@ export class App {
   async begin() {
     const identity = await loadIdentity().catch(() => null);
     if (identity && !this.memory.signedOut) this.signIn(identity);
-    else this.onSignedOut(null);
+    else this.onSignedOut();
   }
 
-  /** Sign in; `name` is given once the server knows the person. */
-  signIn(identity, name = null) {
+  /**
+   * Sign in; `name` is given once the server knows the person.
+   *
+   * @param {Identity} identity
+   * @param {string} [name]
+   */
+  signIn(identity, name) {
     this.identity = identity;
     this.memory.signedOut = false;
     this.state = fold(this.state, { kind: "seen", seen: this.memory.seen(identity.publicKey) });
@@ -85,7 +126,7 @@ export class App {
     await this.client.signOut();
     if (forget) {
       await forgetIdentity();
-      this.memory.forget(this.identity.publicKey);
+      if (this.identity) this.memory.forget(this.identity.publicKey);
     }
     this.#views.clear();
     this.prompts.forget();
@@ -93,15 +134,20 @@ export class App {
     this.connection = new ConnectionTracker();
     this.setUi({ selected: null, replay: null });
     history.replaceState(null, "", location.pathname);
-    this.onSignedOut(null);
+    this.onSignedOut();
   }
 
-  /** Draw a view whenever something changed; `update` is cheap where nothing did. */
+  /**
+   * Draw a view whenever something changed; `update` is cheap where nothing did.
+   *
+   * @param {View} view
+   */
   addView(view) {
     this.#views.add(view);
     view.update();
   }
 
+  /** @param {Partial<Ui>} patch */
   setUi(patch) {
     this.ui = { ...this.ui, ...patch };
     this.schedule();
@@ -119,7 +165,13 @@ export class App {
 
   // --- Threads -------------------------------------------------------------------------------
 
-  async openThread(threadId, messageId = null) {
+  /**
+   * Open a thread, and with `messageId` show that message of it.
+   *
+   * @param {string} threadId
+   * @param {string} [messageId]
+   */
+  async openThread(threadId, messageId) {
     const address = `#/t/${threadId}${messageId ? `/m/${messageId}` : ""}`;
     if (location.hash !== address) history.pushState(null, "", address);
     if (this.state.thread?.id !== threadId) {
@@ -157,21 +209,27 @@ export class App {
   /** Read the messages before the oldest one that is shown. */
   async readOlder(limit = PAGE_MESSAGES) {
     const { thread } = this.state;
-    if (!thread?.hasMore || this.reading) return;
-    this.reading = true;
+    if (!thread?.hasMore || this.#isReading) return;
+    this.#isReading = true;
     try {
-      const before = thread.messages.get(thread.order[0])?.index ?? 0;
-      const data = { thread_id: thread.id, limit, before_index: before };
-      const snapshot = await this.client.request("get_thread", data);
+      const snapshot = await this.client.request("get_thread", {
+        thread_id: thread.id,
+        limit,
+        before_index: messagesOf(thread)[0]?.index ?? 0,
+      });
       this.#fold({ kind: "older", snapshot });
     } catch (error) {
       this.explain(error, "The older messages did not come");
     } finally {
-      this.reading = false;
+      this.#isReading = false;
     }
   }
 
-  /** Show a message of the open thread, paging back as far as it takes. */
+  /**
+   * Show a message of the open thread, paging back as far as it takes.
+   *
+   * @param {string} messageId
+   */
   async seek(messageId) {
     while (this.state.thread?.hasMore && !this.state.thread.messages.has(messageId)) {
       const before = this.state.thread.order.length;
@@ -185,40 +243,68 @@ export class App {
     }
   }
 
-  async listThreads(scope, after = null) {
+  /**
+   * Read a page of a list of threads: the first, or the one `after`.
+   *
+   * @param {Scope} scope
+   * @param {string} [after]
+   */
+  async listThreads(scope, after) {
     try {
-      const data = { scope, limit: 50, ...(after ? { after } : {}) };
-      const page = await this.client.request("list_threads", data);
-      this.#fold({ kind: "threads", scope, ...page, fresh: after === null });
+      const page = await this.client.request("list_threads", {
+        scope,
+        limit: 50,
+        after: after ?? null,
+      });
+      this.#fold({ kind: "threads", scope, ...page, fresh: after === undefined });
     } catch (error) {
       this.explain(error, "The list of threads did not come");
     }
   }
 
+  /**
+   * Make a thread and open it; gives its id.
+   *
+   * @param {string} name
+   * @param {Visibility} visibility
+   */
   async createThread(name, visibility) {
-    const { thread_id: threadId } = await this.client.request("create_thread", {
-      name,
-      visibility,
-    });
+    const accepted = await this.client.request("create_thread", { name, visibility });
+    const threadId = accepted.thread_id;
+    if (threadId === null) throw new TypeError("a thread was made without an id");
     await this.listThreads("mine");
     await this.openThread(threadId);
     return threadId;
   }
 
-  /** A request about the open thread; gives whether it was accepted. */
-  async act(type, data = {}, what = "That was not done") {
-    const threadId = this.state.thread.id;
+  /**
+   * A request about the open thread; gives whether it was accepted.
+   *
+   * @template {ThreadRequest} Type
+   * @param {Type} type
+   * @param {Omit<DataOf<Type>, "thread_id">} data
+   * @param {string} what to say where it was not
+   * @param {string} [about] id of the message or the run, where it is about one
+   */
+  async act(type, data, what, about) {
+    const threadId = this.state.thread?.id;
+    if (!threadId) return false;
     try {
-      await this.client.request(type, { thread_id: threadId, ...data });
+      // What is left out above is put back here, which the types of a generic do not follow.
+      const whole = /** @type {DataOf<Type>} */ (
+        /** @type {unknown} */ ({ ...data, thread_id: threadId })
+      );
+      await this.client.request(type, whole);
       this.refusal = null;
       return true;
     } catch (error) {
-      this.#refused(error, data.message_id ?? data.run_id ?? threadId);
+      this.#refused(error, about ?? threadId);
       this.explain(error, what);
       return false;
     }
   }
 
+  /** @param {string} name */
   async setName(name) {
     try {
       await this.client.request("set_name", { name });
@@ -230,13 +316,18 @@ export class App {
     }
   }
 
+  /** @param {string} query */
   search(query) {
     return this.client.request("search", { query, limit: 30 });
   }
 
   // --- Prompts and runs ----------------------------------------------------------------------
 
-  /** Submit a prompt; where no thread is open, a thread is made for it. */
+  /**
+   * Submit a prompt; where no thread is open, a thread is made for it.
+   *
+   * @param {string} text
+   */
   async submit(text) {
     let threadId = this.target();
     if (threadId === null) {
@@ -251,8 +342,13 @@ export class App {
     return this.#send({ id: crypto.randomUUID(), threadId, text });
   }
 
-  /** Gives whether the server took it. */
+  /**
+   * Gives whether the server took it.
+   *
+   * @param {Prompt} prompt
+   */
   async #send(prompt) {
+    if (!this.identity) return false;
     try {
       await this.prompts.send(this.identity.publicKey, prompt);
       return true;
@@ -269,33 +365,41 @@ export class App {
     return liveRuns(this.state).at(-1) ?? null;
   }
 
+  /** @param {string} runId */
   stop(runId) {
-    return this.act("cancel_run", { run_id: runId }, "The run was not stopped");
+    return this.act("cancel_run", { run_id: runId }, "The run was not stopped", runId);
   }
 
+  /** @param {string} runId */
   retry(runId) {
-    return this.act("retry_run", { run_id: runId }, "The run was not started again");
+    return this.act("retry_run", { run_id: runId }, "The run was not started again", runId);
   }
 
-  /** Read a run's steps from the journal; gives the run, or null where that failed. */
-  async readRun(message) {
-    const threadId = this.state.thread.id;
-    const entries = await this.readEntries(message.run_id, message.index);
-    const own = entries.filter(({ data }) => data.run_id === message.run_id);
-    if (own.length === 0) return null;
-    const run = own.reduce(
-      (before, { data }) => (data.status ? foldRun(before, data) : before),
-      null,
-    );
+  /**
+   * Read the steps of a message's run from the journal; gives the run, or null where there is none or
+   * it could not be read.
+   *
+   * @param {Message} message
+   */
+  async readRun({ run_id: runId, index }) {
+    const threadId = this.state.thread?.id;
+    if (!threadId || !runId) return null;
+    const entries = await this.readEntries(runId, index);
+    const run = runOf(entries.filter(({ data }) => data.run_id === runId));
     if (run) this.#fold({ kind: "run_read", threadId, run });
     return run;
   }
 
-  /** All journal entries about a run or a message, read once. */
+  /**
+   * All journal entries about a run or a message, read once.
+   *
+   * @param {string} id
+   * @param {number} index of the prompt or the message
+   */
   async readEntries(id, index) {
     try {
       return await this.journal.load(id, index, (entries) =>
-        entries.some(({ data }) => endsRun(data, id) || endsVote(data, id)),
+        entries.some((frame) => endsRun(frame, id) || endsVote(frame, id)),
       );
     } catch (error) {
       this.explain(error, "The journal was not read");
@@ -303,17 +407,26 @@ export class App {
     }
   }
 
+  /** @param {"md" | "json"} form */
   async exportThread(form) {
     while (this.state.thread?.hasMore) {
       const before = this.state.thread.order.length;
       await this.readOlder(SEEK_MESSAGES);
       if (this.state.thread.order.length === before) return;
     }
-    const text = form === "md" ? exportMarkdown(this.state) : exportJson(this.state);
-    download(fileName(this.state.thread.view.name, form), text);
+    const { thread } = this.state;
+    if (!thread) return;
+    const text =
+      form === "md" ? exportMarkdown(thread, this.state) : exportJson(thread, this.state);
+    download(fileName(thread.view.name, form), text);
   }
 
-  /** Say why something was refused. */
+  /**
+   * Say why something was refused.
+   *
+   * @param {unknown} error
+   * @param {string} what was not done
+   */
   explain(error, what) {
     if (error instanceof Refused) {
       if (error.code !== "signed_out") toast(`${what}. ${advice(error)}`, "error");
@@ -325,6 +438,7 @@ export class App {
 
   // --- What is told --------------------------------------------------------------------------
 
+  /** @param {ClientEvent} event */
   #told(event) {
     this.connection.take(event);
     switch (event.kind) {
@@ -336,7 +450,7 @@ export class App {
         this.journal.add(event.frame);
         this.#fold(event);
         announceFrame(event.frame);
-        this.#meet(event.frame.data);
+        this.#meet(event.frame);
         this.#markSeen();
         return;
       case "notice":
@@ -373,79 +487,117 @@ export class App {
     }
   }
 
+  /** @param {Init} init */
   #welcomed(init) {
     this.#markSeenAtFirst(init.threads);
     if (!this.state.thread) this.#followAddress();
+    if (!this.identity) return;
     for (const prompt of this.prompts.kept(this.identity.publicKey)) this.#send(prompt);
   }
 
-  /** Threads that this browser sees for the first time are not all unread. */
+  /**
+   * Threads that this browser sees for the first time are not all unread.
+   *
+   * @param {readonly ThreadSummary[]} threads
+   */
   #markSeenAtFirst(threads) {
-    const unknown = threads.filter(({ id }) => !this.state.seen.has(id));
-    if (this.state.seen.size === 0) {
-      this.#fold({ kind: "seen", seen: unknown.map(({ id, head_seq: seq }) => [id, seq]) });
-      this.memory.keepSeen(this.identity.publicKey, this.state.seen);
-    }
+    if (this.state.seen.size > 0) return;
+    this.#keepSeen(new Map(threads.map(({ id, head_seq: seq }) => [id, seq])));
+  }
+
+  /** @param {ReadonlyMap<string, number>} seen by thread */
+  #keepSeen(seen) {
+    this.#fold({ kind: "seen", seen });
+    if (this.identity) this.memory.keepSeen(this.identity.publicKey, this.state.seen);
   }
 
   #markSeen() {
     const { thread, seen } = this.state;
     if (!thread || document.visibilityState !== "visible") return;
     if ((seen.get(thread.id) ?? 0) >= thread.headSeq) return;
-    this.#fold({ kind: "seen", seen: [[thread.id, thread.headSeq]] });
-    this.memory.keepSeen(this.identity.publicKey, this.state.seen);
+    this.#keepSeen(new Map([[thread.id, thread.headSeq]]));
   }
 
   #followAddress() {
     const [, threadId, messageId] = /^#\/t\/([\w-]+)(?:\/m\/([\w-]+))?$/.exec(location.hash) ?? [];
-    if (threadId && this.identity) this.openThread(threadId, messageId ?? null);
+    if (threadId && this.identity) this.openThread(threadId, messageId);
   }
 
   #listSoon() {
-    clearTimeout(this.listing);
-    this.listing = setTimeout(() => this.listThreads("mine"), 300);
+    clearTimeout(this.#listing);
+    this.#listing = setTimeout(() => this.listThreads("mine"), 300);
   }
 
+  /** @param {Connection} connection */
   #connectionChanged(connection) {
-    announceConnection(this.state.connection.phase, connection, this.wasConnected);
-    this.wasConnected ||= connection.phase === "connected";
+    announceConnection(this.state.connection.phase, connection, this.#wasConnected);
+    this.#wasConnected ||= connection.phase === "connected";
   }
 
-  /** Somebody new in the thread: frames carry keys only, so ask what they are called. */
-  #meet({ message, public_key: joined }) {
+  /**
+   * Somebody new in the thread: frames carry keys only, so ask what they are called.
+   *
+   * @param {LiveFrame} frame
+   */
+  #meet(frame) {
+    const message = messageOf(frame);
+    const joined = frame.type === "thread_event" ? frame.data.public_key : null;
     const key = joined ?? message?.author;
-    if (!key || this.state.names.has(key) || this.#met.has(key)) return;
+    const threadId = this.state.thread?.id;
+    if (!threadId || !key || this.state.names.has(key) || this.#met.has(key)) return;
     this.#met.add(key);
-    const data = {
-      thread_id: this.state.thread.id,
-      limit: 1,
-      before_index: (message?.index ?? 0) + 1,
-    };
-    this.client.request("get_thread", data).then(
+    const before = (message?.index ?? 0) + 1;
+    this.client.request("get_thread", { thread_id: threadId, limit: 1, before_index: before }).then(
       ({ names }) => this.#fold({ kind: "names", names }),
       () => this.#met.delete(key),
     );
   }
 
+  /**
+   * @param {unknown} error
+   * @param {string} instance id of what was asked about
+   */
   #refused(error, instance) {
-    if (error instanceof Refused && error.code === "invalid_transition" && error.details) {
-      this.refusal = { ...error.details, instance, message: error.message, at: Date.now() };
-      this.setUi({ drawing: error.details.machine, replay: null });
-    }
+    const refusal = error instanceof Refused ? refusalOf(error, instance) : null;
+    if (!refusal) return;
+    this.refusal = refusal;
+    this.setUi({ drawing: refusal.machine, replay: null });
   }
 
+  /** @param {StoreEvent} event */
   #fold(event) {
     this.state = fold(this.state, event);
     this.schedule();
   }
 }
 
-function endsRun(data, id) {
-  return data.run_id === id && FINAL.has(data.status);
+/**
+ * The refusal of a machine, to be drawn; null where the error tells of none.
+ *
+ * @param {Refused} error
+ * @param {string} instance
+ */
+function refusalOf({ code, message, details }, instance) {
+  if (code !== "invalid_transition" || !details) return null;
+  // With this code the details are those of a transition: PROTOCOL names them, no model does.
+  const told = /** @type {Omit<Refusal, "instance" | "at">} */ (details);
+  return { ...told, instance, message, at: Date.now() };
 }
 
-function endsVote(data, id) {
-  return (data.transitions ?? []).some(
+/**
+ * @param {LiveFrame} frame
+ * @param {string} id
+ */
+function endsRun({ type, data }, id) {
+  return type === "chorus_response" && data.run_id === id && FINAL.has(data.status);
+}
+
+/**
+ * @param {LiveFrame} frame
+ * @param {string} id
+ */
+function endsVote({ data }, id) {
+  return data.transitions.some(
     ({ machine, instance, target }) =>
       machine === "message" && instance === id && target !== "pending",
   );

@@ -3,15 +3,21 @@
 const ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 const VALUES = new Map([...ALPHABET].map((character, value) => [character, value]));
 
-/** Base58 of bytes; each leading zero byte is a leading `1`. */
+/**
+ * Base58 of bytes; each leading zero byte is a leading `1`.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {string}
+ */
 export function encodeBase58(bytes) {
   let zeros = 0;
   while (zeros < bytes.length && bytes[zeros] === 0) zeros += 1;
+  /** @type {number[]} the least first */
   const digits = [];
   for (const byte of bytes) {
     let carry = byte;
     for (let place = 0; place < digits.length; place += 1) {
-      carry += digits[place] * 256;
+      carry += (digits[place] ?? 0) * 256;
       digits[place] = carry % 58;
       carry = Math.floor(carry / 58);
     }
@@ -21,14 +27,19 @@ export function encodeBase58(bytes) {
   return "1".repeat(zeros) + body.join("");
 }
 
-/** The bytes that a base58 text spells; throws a RangeError where a character is none of it. */
+/**
+ * The bytes that a base58 text spells; throws a RangeError where a character is none of it.
+ *
+ * @param {string} text
+ */
 export function decodeBase58(text) {
+  /** @type {number[]} the least first */
   const bytes = [];
   for (const character of text) {
     let carry = VALUES.get(character);
     if (carry === undefined) throw new RangeError("not base58");
     for (let place = 0; place < bytes.length; place += 1) {
-      carry += bytes[place] * 58;
+      carry += (bytes[place] ?? 0) * 58;
       bytes[place] = carry & 0xff;
       carry >>= 8;
     }

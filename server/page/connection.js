@@ -1,6 +1,8 @@
 // This connection's own machine, as its drawing names it: driven by what the client does, since a
 // connection's transitions are in no thread's journal.
 
+/** @import { Answered, ClientEvent, Refused, Sent } from "./protocol.js" */
+
 import { foldTransition, newTrace } from "./trace.js";
 
 const KEPT = 200; // transitions of the path; the counts go on
@@ -9,7 +11,11 @@ export class ConnectionTracker {
   trace = newTrace("connection", ["connecting"]);
   #state = "connecting";
 
-  /** Take an event of the client. */
+  /**
+   * Take an event of the client.
+   *
+   * @param {ClientEvent} event
+   */
   take(event) {
     switch (event.kind) {
       case "connection":
@@ -41,26 +47,32 @@ export class ConnectionTracker {
     this.trace = { ...this.trace, current: new Set(["connecting"]) };
   }
 
+  /** @param {Sent} sent */
   #sent({ type, follows }) {
     switch (type) {
       case "connect":
         if (this.#state === "interrupted") this.#begin();
-        return this.#fire("connect", "authenticating");
+        this.#fire("connect", "authenticating");
+        return;
       case "resume":
-        return this.#fire("resume", this.#state);
+        this.#fire("resume", this.#state);
+        return;
       case "authenticate":
-        return this.#fire("authenticate", "authenticating");
+        this.#fire("authenticate", "authenticating");
+        return;
       case "get_thread":
-        return this.#fire(follows ? "open_thread" : "request", this.#state);
+        this.#fire(follows ? "open_thread" : "request", this.#state);
+        return;
       case "leave_thread":
       case "sign_out":
       case "ping":
-        return undefined;
+        return;
       default:
-        return this.#fire("request", this.#state);
+        this.#fire("request", this.#state);
     }
   }
 
+  /** @param {Answered} answered */
   #answered({ type, follows, refused }) {
     switch (type) {
       case "connect":
@@ -89,6 +101,7 @@ export class ConnectionTracker {
     }
   }
 
+  /** @param {Refused | null} refused */
   #accessChecked(refused) {
     // Two edges lead back into in_thread; the drawing names the second one, of a refusal, by _2.
     const isSecond = refused && this.#state === "in_thread";
@@ -101,6 +114,10 @@ export class ConnectionTracker {
     this.#fire("network_lost", kept ? "interrupted" : "closed");
   }
 
+  /**
+   * @param {string} event
+   * @param {string} target
+   */
   #fire(event, target, suffix = "") {
     const source = this.#state;
     const edge = `edge_connection_${event}_${source}_${target}${suffix}`;

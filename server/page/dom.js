@@ -3,28 +3,63 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * An element. `props`: `class`, `text`, `on: {event: handler}`, `data: {...}`; booleans set or
+ * @typedef {string | number | boolean | null | undefined} Attribute
+ * @typedef {string | Node | false | null | undefined} Child
+ * @typedef {keyof typeof ICONS} IconName
+ */
+
+/**
+ * Handlers by the name of their event.
+ *
+ * @template {HTMLElement} [E=HTMLElement]
+ * @typedef {{
+ *   [Name in keyof HTMLElementEventMap]?:
+ *     (event: HTMLElementEventMap[Name] & { currentTarget: E }) => unknown
+ * }} Handlers
+ */
+
+/**
+ * @template {HTMLElement} [E=HTMLElement]
+ * @typedef {{
+ *   [attribute: string]: Attribute | Handlers<E> | Record<string, string>,
+ *   on?: Handlers<E>,
+ *   data?: Record<string, string>,
+ * }} Props
+ */
+
+/**
+ * An element. `props`: `class`, `on: {event: handler}`, `data: {...}`; booleans set or
  * leave out an attribute; null and undefined leave it out; everything else is an attribute.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Props<HTMLElementTagNameMap[Tag]>} props
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) give(element, name, value);
+  const { on, data, ...attributes } = props;
+  for (const [event, handler] of Object.entries(on ?? {})) {
+    // Each handler takes the event of its own name, which a loop over all names cannot say.
+    element.addEventListener(event, /** @type {EventListener} */ (handler));
+  }
+  Object.assign(element.dataset, data);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    element.setAttribute(name, value === true ? "" : String(value));
+  }
   element.append(
-    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+    ...children.filter((child) => child !== null && child !== undefined && child !== false),
   );
   return element;
 }
 
-function give(element, name, value) {
-  if (value === null || value === undefined || value === false) return;
-  if (name === "text") element.textContent = value;
-  else if (name === "on") {
-    for (const [event, handler] of Object.entries(value)) element.addEventListener(event, handler);
-  } else if (name === "data") Object.assign(element.dataset, value);
-  else element.setAttribute(name, value === true ? "" : value);
-}
-
-/** A symbol of the page's own set; it says nothing to a screen reader. */
+/**
+ * A symbol of the page's own set; it says nothing to a screen reader.
+ *
+ * @param {IconName} name
+ */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "icon");
@@ -36,7 +71,14 @@ export function icon(name) {
   return svg;
 }
 
-/** A button with a symbol, and words for those who do not see it. */
+/**
+ * A button with a symbol, and words for those who do not see it.
+ *
+ * @param {IconName} name
+ * @param {string} label
+ * @param {Handlers<HTMLButtonElement>["click"]} onClick
+ * @param {Props<HTMLButtonElement>} props
+ */
 export function iconButton(name, label, onClick, props = {}) {
   return h(
     "button",
@@ -52,27 +94,49 @@ export function iconButton(name, label, onClick, props = {}) {
   );
 }
 
+/**
+ * @param {string} label
+ * @param {Handlers<HTMLButtonElement>["click"]} onClick
+ * @param {Props<HTMLButtonElement>} props
+ */
 export function button(label, onClick, props = {}) {
   return h("button", { type: "button", class: "button", on: { click: onClick }, ...props }, label);
 }
 
-/** Set text only where it differs, so that selections and screen readers are left alone. */
+/**
+ * Set text only where it differs, so that selections and screen readers are left alone.
+ *
+ * @param {Element} element
+ * @param {string} text
+ */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Append to a growing text without touching what stands there already. */
+/**
+ * Append to a growing text without touching what stands there already.
+ *
+ * @param {Element} element
+ * @param {string} text
+ */
 export function growText(element, text) {
   const node = element.firstChild;
-  if (node && element.childNodes.length === 1 && text.startsWith(node.data)) {
+  const isAlone = element.childNodes.length === 1;
+  if (node instanceof Text && isAlone && text.startsWith(node.data)) {
     if (text.length > node.data.length) node.appendData(text.slice(node.data.length));
   } else {
     element.textContent = text;
   }
 }
 
-/** Children in this order, moving only what is out of place. */
+/**
+ * Children in this order, moving only what is out of place.
+ *
+ * @param {Element} parent
+ * @param {Iterable<Element>} children
+ */
 export function arrange(parent, children) {
+  /** @type {ChildNode | null} */
   let place = parent.firstChild;
   for (const child of children) {
     if (child === place) place = place.nextSibling;
@@ -88,17 +152,21 @@ export function arrange(parent, children) {
 /**
  * One view for each key, kept as long as the key is there.
  *
- * @param {Map} views by key; changed in place
- * @param {Iterable} keys in their order
- * @param {(key) => {element: Element}} make
+ * @template Key
+ * @template {{element: Element}} View
+ * @param {Map<Key, View>} views by key; changed in place
+ * @param {Iterable<Key>} keys in their order
+ * @param {(key: Key) => View} make
+ * @returns {View[]}
  */
 export function keyed(views, keys, make) {
   const wanted = [...keys];
   const known = new Set(wanted);
   for (const key of views.keys()) if (!known.has(key)) views.delete(key);
   return wanted.map((key) => {
-    if (!views.has(key)) views.set(key, make(key));
-    return views.get(key);
+    const view = views.get(key) ?? make(key);
+    views.set(key, view);
+    return view;
   });
 }
 

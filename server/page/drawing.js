@@ -1,6 +1,8 @@
 // A machine's committed drawing, lit from a trace. The page sets classes on the drawing's ids; the
 // counts of the edges lie above it, so that the drawing itself stays as it was committed.
 
+/** @import { MachineName, Trace } from "./trace.js" */
+
 import { h } from "./dom.js";
 import { fromSvg } from "./markup.js";
 
@@ -10,13 +12,29 @@ const PIXELS = 4 / 3; // of a point
 const LIT = ["current", "taken", "last", "refused"];
 const LABEL = /^(?:↻\s*)?[a-z_]+(?:\s+\[([^\]]*)\])?(?:\s+\/\s+(.*))?$/u; // event [guards] / actions
 
-export class Drawing {
-  #svg = null;
-  #edges = new Map(); // id -> {element, guards, at: {x, y}}
-  #shown = null;
-  isFitted = false;
-  #size = null;
+/** @typedef {{x: number, y: number}} Point in units of the drawing */
 
+/** @typedef {{element: Element, guards: string[], actions: string[], at: Point | null}} Edge */
+
+/**
+ * @typedef {object} Loaded the drawing once it is here
+ * @property {SVGElement} svg
+ * @property {number} width in points
+ * @property {number} height in points
+ * @property {Point} offset of what is drawn
+ */
+
+export class Drawing {
+  /** @type {Loaded | null} */
+  #loaded = null;
+  /** @type {Map<string, Edge>} by id */
+  #edges = new Map();
+  /** @type {Trace | null} */
+  #shown = null;
+  #isLit = false;
+  isFitted = false;
+
+  /** @param {MachineName} machine */
   constructor(machine) {
     this.machine = machine;
     this.counts = h("div", { class: "edge-counts", "aria-hidden": "true" });
@@ -38,22 +56,26 @@ export class Drawing {
     }).observe(this.element);
   }
 
+  get isLoaded() {
+    return this.#loaded !== null;
+  }
+
   /** Fetch the drawing; throws where the server has none. */
   async load() {
     const response = await fetch(`/diagrams/${this.machine}.svg`);
     const svg = response.ok ? fromSvg(await response.text()) : null;
     if (svg === null) throw new Error(`no drawing of ${this.machine}`);
-    this.#size = svg.getAttribute("viewBox").split(/\s+/).slice(2).map(Number);
+    const [, , width, height] = (svg.getAttribute("viewBox") ?? "").split(/\s+/).map(Number);
+    const transform = svg.querySelector("g.graph")?.getAttribute("transform") ?? "";
+    const shift = /translate\(([-\d.]+) ([-\d.]+)\)/.exec(transform);
+    if (!width || !height || !shift) throw new Error(`the drawing of ${this.machine} has no size`);
     svg.removeAttribute("width");
     svg.removeAttribute("height");
-    const shift = /translate\(([-\d.]+) ([-\d.]+)\)/.exec(
-      svg.querySelector("g.graph").getAttribute("transform"),
-    );
-    this.offset = { x: Number(shift[1]), y: Number(shift[2]) };
+    const offset = { x: Number(shift[1]), y: Number(shift[2]) };
     for (const element of svg.querySelectorAll("g.edge")) {
-      this.#edges.set(element.id, { element, ...partsOf(element), at: this.#place(element) });
+      this.#edges.set(element.id, { element, ...partsOf(element), at: place(element, offset) });
     }
-    this.#svg = svg;
+    this.#loaded = { svg, width, height, offset };
     this.canvas.prepend(svg);
     this.#resize();
     if (this.#shown) this.show(this.#shown);
@@ -66,54 +88,71 @@ export class Drawing {
     this.reveal({ smoothly: false });
   }
 
-  /** Light the drawing. */
+  /**
+   * Light the drawing.
+   *
+   * @param {Trace} trace
+   */
   show(trace) {
     const before = this.#shown;
     this.#shown = trace;
-    if (!this.#svg || (trace === before && this.drawn)) return;
-    this.drawn = true;
-    for (const element of this.#svg.querySelectorAll(LIT.map((name) => `.${name}`).join())) {
+    if (!this.#loaded || (trace === before && this.#isLit)) return;
+    this.#isLit = true;
+    const { svg } = this.#loaded;
+    for (const element of svg.querySelectorAll(LIT.map((name) => `.${name}`).join())) {
       element.classList.remove(...LIT);
     }
     for (const state of trace.current) this.#state(state)?.classList.add("current");
     for (const edge of trace.counts.keys()) this.#light(edge, "taken");
     if (trace.last) this.#light(trace.last.edge, "last");
     for (const edge of trace.refused?.edges ?? []) this.#light(edge, "refused");
-    this.#drawCounts(trace.counts);
+    this.#drawCounts(this.#loaded, trace.counts);
     if (trace.last !== before?.last || trace.refused !== before?.refused)
       this.reveal({ smoothly: true });
   }
 
-  /** Guards and actions of an edge, as its label spells them. */
+  /**
+   * Guards and actions of an edge, as its label spells them.
+   *
+   * @param {string} id
+   */
   edge(id) {
     return this.#edges.get(id) ?? { guards: [], actions: [] };
   }
 
-  /** Ids of the edges that an event could have taken from a state, past one of these guards. */
+  /**
+   * Ids of the edges that an event could have taken from a state, past one of these guards.
+   *
+   * @param {string} event
+   * @param {string} state
+   * @param {readonly string[]} guards
+   */
   edgesFor(event, state, guards) {
-    const source = state.split(/[,. ]+/).at(-1);
+    const source = state.split(/[,. ]+/).at(-1) ?? state;
     const prefix = `edge_${this.machine}_${event}_${source}_`;
     const from = [...this.#edges.keys()].filter((id) => id.startsWith(prefix));
     const named = from.filter((id) => this.edge(id).guards.some((guard) => guards.includes(guard)));
     return named.length > 0 ? named : from;
   }
 
-  /** Bring what is lit into view. */
+  /**
+   * Bring what is lit into view.
+   *
+   * @param {{smoothly: boolean}} how
+   */
   reveal({ smoothly }) {
     const trace = this.#shown;
-    if (!trace || !this.#svg || !this.element.clientHeight) return;
+    if (!trace || !this.#loaded || !this.element.clientHeight) return;
     const states = [...trace.current]
       .map((state) => this.#state(state))
       .filter((state) => state?.classList.contains("atomic"));
     // Of states side by side, the one that was entered last is the one to look at.
-    const entered = states.find((state) => state.id.endsWith(`_${trace.last?.target}`));
-    const target =
-      trace.refused?.edges.length > 0
-        ? this.#edges.get(trace.refused.edges[0])?.element
-        : (entered ?? states[0]);
-    if (!target) return;
-    const at = this.#place(target);
-    const [width, height] = this.#size;
+    const entered = states.find((state) => state?.id.endsWith(`_${trace.last?.target}`));
+    const [refused] = trace.refused?.edges ?? [];
+    const target = refused ? this.#edges.get(refused)?.element : (entered ?? states[0]);
+    const { width, height, offset } = this.#loaded;
+    const at = target ? place(target, offset) : null;
+    if (!at) return;
     const still = !smoothly || matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.element.scrollTo({
       left: (at.x / width) * this.canvas.clientWidth - this.element.clientWidth / 2,
@@ -124,26 +163,34 @@ export class Drawing {
 
   #resize() {
     const room = this.element.clientWidth;
-    if (!this.#size || room === 0) return;
-    const own = this.#size[0] * PIXELS * READABLE;
+    if (!this.#loaded || room === 0) return;
+    const { width, height } = this.#loaded;
+    const own = width * PIXELS * READABLE;
     const wasHidden = this.canvas.style.width === "";
-    const [width, height] = this.#size;
     const whole = Math.min(room, (this.element.clientHeight * width) / height);
     const fits = room >= own * SMALLER && room <= own;
     this.canvas.style.width = `${this.isFitted ? whole : fits ? room : own}px`;
     if (wasHidden) this.reveal({ smoothly: false });
   }
 
+  /** @param {string} name */
   #state(name) {
-    return this.#svg.querySelector(`#state_${this.machine}_${CSS.escape(name)}`);
+    return this.#loaded?.svg.querySelector(`#state_${this.machine}_${CSS.escape(name)}`) ?? null;
   }
 
+  /**
+   * @param {string} edge
+   * @param {string} name of the class
+   */
   #light(edge, name) {
     this.#edges.get(edge)?.element.classList.add(name);
   }
 
-  #drawCounts(counts) {
-    const [width, height] = this.#size;
+  /**
+   * @param {Loaded} loaded
+   * @param {Trace["counts"]} counts
+   */
+  #drawCounts({ width, height }, counts) {
     this.counts.replaceChildren(
       ...[...counts].flatMap(([id, count]) => {
         const at = this.#edges.get(id)?.at;
@@ -155,19 +202,28 @@ export class Drawing {
       }),
     );
   }
-
-  /** Where the label of a state or an edge begins, in units of the drawing. */
-  #place(element) {
-    const texts = [...element.querySelectorAll("text")];
-    if (texts.length === 0) return null;
-    const least = (name) => Math.min(...texts.map((text) => Number(text.getAttribute(name))));
-    return { x: least("x") + this.offset.x, y: least("y") + this.offset.y };
-  }
 }
 
+/**
+ * Where the label of a state or an edge begins; null where it has none.
+ *
+ * @param {Element} element
+ * @param {Point} offset
+ * @returns {Point | null}
+ */
+function place(element, offset) {
+  const texts = [...element.querySelectorAll("text")];
+  if (texts.length === 0) return null;
+  /** @param {"x" | "y"} name */
+  const least = (name) => Math.min(...texts.map((text) => Number(text.getAttribute(name))));
+  return { x: least("x") + offset.x, y: least("y") + offset.y };
+}
+
+/** @param {Element} element */
 function partsOf(element) {
   const title = element.querySelector("title")?.textContent ?? "";
   const [, guards = "", actions = ""] = LABEL.exec(title.trim()) ?? [];
+  /** @param {string} text */
   const split = (text) =>
     text
       .split(",")

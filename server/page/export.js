@@ -1,16 +1,28 @@
 // A thread as a document of the person's own: Markdown to read, JSON to work on. Pure.
 
+/** @import { Message, State, Thread } from "./store.js" */
+
+import { messagesOf } from "./store.js";
 import { nameOf, shortKey } from "./words.js";
 
-/** The open thread as Markdown: who said what and when, with the citations of each answer. */
-export function exportMarkdown(state) {
-  const { view, order, messages } = state.thread;
+/**
+ * The open thread as Markdown: who said what and when, with the citations of each answer.
+ *
+ * @param {Thread} thread
+ * @param {State} state
+ */
+export function exportMarkdown(thread, state) {
+  const { view } = thread;
   const people = view.co_authors.map((key) => `- ${nameOf(state, key)} (\`${key}\`)`);
   const head = [`# ${view.name}`, "", `A ${view.visibility} thread of`, ...people, ""];
-  const parts = order.map((id) => section(state, messages.get(id)));
+  const parts = messagesOf(thread).map((message) => section(state, message));
   return `${[...head, ...parts].join("\n")}\n`;
 }
 
+/**
+ * @param {State} state
+ * @param {Message} message
+ */
 function section(state, message) {
   const by =
     message.author === null
@@ -29,19 +41,16 @@ function section(state, message) {
   return lines.join("\n");
 }
 
-/** The open thread as JSON, in the shapes of the wire. */
-export function exportJson(state) {
-  const { view, order, messages, headSeq } = state.thread;
-  const names = Object.fromEntries(
-    [...state.names].filter(([key]) => view.co_authors.includes(key) || wrote(state, key)),
-  );
-  const kept = order.map((id) => {
-    const { fresh: _fresh, ...message } = messages.get(id);
-    return message;
-  });
-  return `${JSON.stringify({ thread: view, head_seq: headSeq, names, messages: kept }, null, 2)}\n`;
-}
-
-function wrote(state, key) {
-  return state.thread.order.some((id) => state.thread.messages.get(id).author === key);
+/**
+ * The open thread as JSON, in the shapes of the wire.
+ *
+ * @param {Thread} thread
+ * @param {State} state
+ */
+export function exportJson(thread, state) {
+  const { view, headSeq } = thread;
+  const messages = messagesOf(thread).map(({ fresh: _fresh, ...message }) => message);
+  const met = new Set([...view.co_authors, ...messages.map(({ author }) => author)]);
+  const names = Object.fromEntries([...state.names].filter(([key]) => met.has(key)));
+  return `${JSON.stringify({ thread: view, head_seq: headSeq, names, messages }, null, 2)}\n`;
 }

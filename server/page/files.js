@@ -1,8 +1,14 @@
 // Files of the person's own.
 
+/** @type {Record<string, string>} */
 const TYPES = { md: "text/markdown", json: "application/json", key: "text/plain" };
 
-/** Save a text under a name; its ending says what it is. */
+/**
+ * Save a text under a name; its ending says what it is.
+ *
+ * @param {string} name
+ * @param {string} text
+ */
 export function download(name, text) {
   const type = TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "text/plain";
   const address = URL.createObjectURL(new Blob([text], { type }));

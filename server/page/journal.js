@@ -4,6 +4,13 @@
 // it: the beginning is found by bisection over the messages' indexes, so that a replay in a thread
 // of a million entries costs a handful of requests.
 
+/** @import { LiveFrame } from "./wire.d.ts" */
+/** @import { DataOf, ReplyTo } from "./protocol.js" */
+
+/** @typedef {{entries: Map<number, LiveFrame>, whole: boolean}} Subject entries by their seq */
+
+import { messageOf } from "./runs.js";
+
 const PAGE = 200;
 const PROBE = 64;
 const MAX_PAGES = 40; // a run or a vote that is longer is shown as far as this
@@ -11,26 +18,38 @@ const KEPT_SUBJECTS = 200;
 
 export class Journal {
   #request;
+  /** @type {string | null} */
   #threadId = null;
   /** Counts what was opened: what was read before is not known any more. */
   opening = 0;
-  #subjects = new Map(); // run or message id -> {entries: Map<seq, frame>, whole: boolean}
+  /** @type {Map<string, Subject>} by the id of the run or the message */
+  #subjects = new Map();
 
-  /** @param {(type: string, data: object) => Promise<object>} request asks the server */
+  /**
+   * @param {(data: DataOf<"get_events">) => Promise<ReplyTo<"get_events">>} request asks the server
+   */
   constructor(request) {
     this.#request = request;
   }
 
-  /** Begin with another thread; what was read of the one before is dropped. */
+  /**
+   * Begin with another thread; what was read of the one before is dropped.
+   *
+   * @param {string} threadId
+   */
   open(threadId) {
     this.#threadId = threadId;
     this.#subjects.clear();
     this.opening += 1;
   }
 
-  /** Keep an entry that came live. */
+  /**
+   * Keep an entry that came live.
+   *
+   * @param {LiveFrame} frame
+   */
   add(frame) {
-    if (!Number.isInteger(frame.seq)) return;
+    if (typeof frame.seq !== "number") return;
     for (const id of subjectsOf(frame)) {
       const subject = this.#subject(id);
       subject.entries.set(frame.seq, frame);
@@ -38,14 +57,23 @@ export class Journal {
     }
   }
 
-  /** What is known of a run or a message, oldest first. */
+  /**
+   * What is known of a run or a message, oldest first.
+   *
+   * @param {string} id
+   * @returns {LiveFrame[]}
+   */
   entries(id) {
     const subject = this.#subjects.get(id);
     if (!subject) return [];
-    return [...subject.entries.values()].sort((one, other) => one.seq - other.seq);
+    return [...subject.entries].sort(([one], [other]) => one - other).map(([, frame]) => frame);
   }
 
-  /** Whether the entries of a run or a message are known from its beginning. */
+  /**
+   * Whether the entries of a run or a message are known from its beginning.
+   *
+   * @param {string} id
+   */
   isWhole(id) {
     return this.#subjects.get(id)?.whole ?? false;
   }
@@ -55,11 +83,12 @@ export class Journal {
    *
    * @param {string} id of the run or the message
    * @param {number} index of the prompt (for a run) or of the message itself
-   * @param {(entries: object[]) => boolean} isOver whether nothing more can follow
+   * @param {(entries: LiveFrame[]) => boolean} isOver whether nothing more can follow
    */
   async load(id, index, isOver) {
     if (this.isWhole(id)) return this.entries(id);
     const threadId = this.#threadId;
+    if (threadId === null) return [];
     let after = await this.#before(threadId, index);
     for (let pages = 0; pages < MAX_PAGES; pages += 1) {
       const page = await this.#page(threadId, after, PAGE);
@@ -72,60 +101,91 @@ export class Journal {
     return this.entries(id);
   }
 
-  /** A seq before the entry that submitted the message with this index. */
+  /**
+   * A seq before the entry that submitted the message with this index.
+   *
+   * @param {string} threadId
+   * @param {number} index
+   */
   async #before(threadId, index) {
     let low = 0; // the entry is after this seq
-    let high = null;
-    for (;;) {
-      const middle = high === null ? 0 : Math.floor((low + high) / 2);
+    let { head_seq: high } = await this.#page(threadId, low, PROBE);
+    if (high <= PAGE) return low;
+    while (high - low > PROBE) {
+      const middle = Math.floor((low + high) / 2);
       const page = await this.#page(threadId, middle, PROBE);
-      const indexed = page.entries.find((frame) => Number.isInteger(frame.data.message?.index));
-      if (high === null) {
-        high = page.head_seq;
-        if (high <= PAGE) return 0;
-      } else if (indexed && indexed.data.message.index < index) {
-        low = middle;
-      } else {
-        high = middle;
-      }
-      if (high - low <= PROBE) return low;
+      const found = page.entries.map(indexOf).find((each) => each !== null);
+      if (found !== undefined && found !== null && found < index) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /**
+   * @param {string} threadId
+   * @param {number} afterSeq
+   * @param {number} limit
+   */
+  #page(threadId, afterSeq, limit) {
+    return this.#request({ thread_id: threadId, after_seq: afterSeq, limit });
+  }
+
+  /**
+   * @param {string} id
+   * @param {LiveFrame} frame
+   */
+  #keep(id, frame) {
+    if (typeof frame.seq === "number" && subjectsOf(frame).includes(id)) {
+      this.#subject(id).entries.set(frame.seq, frame);
     }
   }
 
-  #page(threadId, afterSeq, limit) {
-    return this.#request("get_events", { thread_id: threadId, after_seq: afterSeq, limit });
-  }
-
-  #keep(id, frame) {
-    if (subjectsOf(frame).includes(id)) this.#subject(id).entries.set(frame.seq, frame);
-  }
-
+  /** @param {string} id */
   #subject(id) {
     let subject = this.#subjects.get(id);
     if (!subject) {
       subject = { entries: new Map(), whole: false };
       this.#subjects.set(id, subject);
-      if (this.#subjects.size > KEPT_SUBJECTS) {
-        this.#subjects.delete(this.#subjects.keys().next().value);
-      }
+      const [oldest] = this.#subjects.keys();
+      if (oldest && this.#subjects.size > KEPT_SUBJECTS) this.#subjects.delete(oldest);
     }
     return subject;
   }
 }
 
-/** Ids of the runs and messages that an entry is about. */
-function subjectsOf({ data }) {
-  const ids = [data.run_id, data.message_id, data.message?.id];
-  for (const { instance } of data.transitions ?? []) ids.push(instance);
-  return [...new Set(ids.filter(Boolean))];
+/**
+ * Ids of the runs and messages that an entry is about.
+ *
+ * @param {LiveFrame} frame
+ * @returns {string[]}
+ */
+function subjectsOf(frame) {
+  const { data } = frame;
+  const ids = [data.run_id, data.message_id, messageOf(frame)?.id];
+  for (const { instance } of data.transitions) ids.push(instance);
+  return [...new Set(ids.filter((id) => id !== undefined))];
 }
 
-/** Whether a live entry is the first one of a run or a message. */
-function beginsWith({ data }, id) {
+/**
+ * The index of the message that an entry carries; null where it carries none.
+ *
+ * @param {LiveFrame} frame
+ */
+function indexOf(frame) {
+  return messageOf(frame)?.index ?? null;
+}
+
+/**
+ * Whether a live entry is the first one of a run or a message.
+ *
+ * @param {LiveFrame} frame
+ * @param {string} id
+ */
+function beginsWith({ type, data }, id) {
   return (
-    (data.transitions ?? []).some(
+    data.transitions.some(
       ({ instance, source }) => instance === id && (source === "queued" || source === "submitted"),
     ) ||
-    (data.status === "queued" && data.run_id === id)
+    (type === "chorus_response" && data.status === "queued" && data.run_id === id)
   );
 }

@@ -34,7 +34,7 @@ export async function whyUnsupported() {
   }
   if (!globalThis.indexedDB) return "This browser keeps no data for this page (IndexedDB is off).";
   try {
-    await crypto.subtle.generateKey(ALGORITHM, false, ["sign", "verify"]);
+    await generatePair(false);
     return null;
   } catch {
     return (
@@ -46,13 +46,18 @@ export async function whyUnsupported() {
 
 /** The identity that this browser keeps; null where there is none yet. */
 export async function loadIdentity() {
+  /** @type {{publicKey: string, privateKey: CryptoKey} | undefined} as `keep` put it */
   const kept = await inStore("readonly", (store) => store.get(OWN));
   return kept ? new Identity(kept.publicKey, kept.privateKey) : null;
 }
 
-/** Make a key and keep it. With `recoverable`, also give the text of its recovery file. */
+/**
+ * Make a key and keep it. With `recoverable`, also give the text of its recovery file.
+ *
+ * @param {{recoverable: boolean}} options
+ */
 export async function createIdentity({ recoverable }) {
-  const pair = await crypto.subtle.generateKey(ALGORITHM, recoverable, ["sign", "verify"]);
+  const pair = await generatePair(recoverable);
   const publicKey = await spell(pair.publicKey);
   if (!recoverable) return { identity: await keep(publicKey, pair.privateKey), recovery: null };
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
@@ -64,11 +69,15 @@ export async function createIdentity({ recoverable }) {
   return { identity: await keep(publicKey, sealed), recovery };
 }
 
-/** Take the key of a recovery file in place of the one that is kept. Throws a KeyProblem. */
+/**
+ * Take the key of a recovery file in place of the one that is kept. Throws a KeyProblem.
+ *
+ * @param {string} fileText
+ */
 export async function restoreIdentity(fileText) {
   const seed = await seedOf(fileText.trim());
   const readable = await importSeed(seed, true);
-  const { x } = await crypto.subtle.exportKey("jwk", readable);
+  const { x = "" } = await crypto.subtle.exportKey("jwk", readable); // of a key like this always
   const publicKey = encodeBase58(fromBase64Url(x));
   return keep(publicKey, await importSeed(seed, false));
 }
@@ -79,16 +88,24 @@ export async function forgetIdentity() {
 }
 
 /** A person: a public name, and the power to sign with it. */
-class Identity {
+export class Identity {
   #privateKey;
 
+  /**
+   * @param {string} publicKey
+   * @param {CryptoKey} privateKey
+   */
   constructor(publicKey, privateKey) {
     /** Base58 of the 32 bytes of the public key. */
     this.publicKey = publicKey;
     this.#privateKey = privateKey;
   }
 
-  /** Base58 of the signature of a text as UTF-8. */
+  /**
+   * Base58 of the signature of a text as UTF-8.
+   *
+   * @param {string} statement
+   */
   async sign(statement) {
     const bytes = new TextEncoder().encode(statement);
     const signature = await crypto.subtle.sign(ALGORITHM, this.#privateKey, bytes);
@@ -96,20 +113,37 @@ class Identity {
   }
 }
 
+/** @param {boolean} extractable */
+async function generatePair(extractable) {
+  const made = await crypto.subtle.generateKey(ALGORITHM, extractable, ["sign", "verify"]);
+  // Of an algorithm that signs it is always a pair; only its name tells the types so.
+  return /** @type {CryptoKeyPair} */ (made);
+}
+
+/**
+ * @param {string} publicKey
+ * @param {CryptoKey} privateKey
+ */
 async function keep(publicKey, privateKey) {
   await inStore("readwrite", (store) => store.put({ publicKey, privateKey }, OWN));
   return new Identity(publicKey, privateKey);
 }
 
+/** @param {CryptoKey} publicKey */
 async function spell(publicKey) {
   return encodeBase58(new Uint8Array(await crypto.subtle.exportKey("raw", publicKey)));
 }
 
+/**
+ * @param {Uint8Array} seed
+ * @param {boolean} extractable
+ */
 function importSeed(seed, extractable) {
   const pkcs8 = new Uint8Array([...PKCS8_HEAD, ...seed]);
   return crypto.subtle.importKey("pkcs8", pkcs8, ALGORITHM, extractable, ["sign"]);
 }
 
+/** @param {string} line */
 async function seedOf(line) {
   if (!line.startsWith(PREFIX)) {
     throw new KeyProblem("That is no recovery file of Chorus: its line begins otherwise.");
@@ -128,19 +162,31 @@ async function seedOf(line) {
   return seed;
 }
 
-/** Bytes and the first four of their double SHA-256: base58check. */
+/**
+ * Bytes and the first four of their double SHA-256: base58check.
+ *
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ */
 async function withCheck(bytes) {
   const once = await crypto.subtle.digest("SHA-256", bytes);
   const twice = new Uint8Array(await crypto.subtle.digest("SHA-256", once));
   return new Uint8Array([...bytes, ...twice.slice(0, CHECK_BYTES)]);
 }
 
+/** @param {string} text */
 function fromBase64Url(text) {
   const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
 
-/** Run one request on the key store, and give its result once it is on disk. */
+/**
+ * Run one request on the key store, and give its result once it is on disk.
+ *
+ * @template Result
+ * @param {IDBTransactionMode} mode
+ * @param {(store: IDBObjectStore) => IDBRequest<Result>} ask
+ * @returns {Promise<Result>}
+ */
 function inStore(mode, ask) {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(DATABASE, 1);

@@ -5,8 +5,8 @@ import { showGate } from "./views/gate.js";
 import { buildShell } from "./views/shell.js";
 
 const app = new App();
-const root = document.getElementById("root");
+const root = document.getElementById("root") ?? document.body;
 
-app.onSignedOut = (reason) => showGate(root, app, reason);
+app.onSignedOut = () => showGate(root, app);
 app.onSignedIn = () => buildShell(root, app);
 app.begin();

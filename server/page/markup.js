@@ -4,9 +4,19 @@
 // allow-list once more, so that a fault there is no fault here. Drawings come from the same server
 // and pass the same door with a list of their own.
 
-const policy = globalThis.trustedTypes?.createPolicy("chorus-markup", {
-  createHTML: (text) => text,
-});
+/**
+ * @typedef {object} MarkupPolicy
+ * @property {(text: string) => string} createHTML in truth a TrustedHTML, which the DOM's types do
+ *   not know: they take a string wherever it may stand
+ */
+
+/**
+ * @typedef {object} TrustedTypes what Chromium has, and not every browser
+ * @property {(name: string, rules: MarkupPolicy) => MarkupPolicy} createPolicy
+ */
+
+const { trustedTypes } = /** @type {{trustedTypes?: TrustedTypes}} */ (globalThis);
+const policy = trustedTypes?.createPolicy("chorus-markup", { createHTML: (text) => text });
 
 const HTML_ELEMENTS = new Set([
   "a",
@@ -35,6 +45,7 @@ const HTML_ELEMENTS = new Set([
   "tr",
   "ul",
 ]);
+/** @type {Record<string, readonly string[]>} */
 const HTML_ATTRIBUTES = { ol: ["start"], td: ["align"], th: ["align"], code: ["class"] };
 const SVG_ELEMENTS = new Set([
   "svg",
@@ -66,34 +77,52 @@ export function fromHtml(html, cite) {
   return target;
 }
 
-/** The drawing of an SVG text, as an element of this document; null where it is none. */
+/**
+ * The drawing of an SVG text, as an element of this document; null where it is none.
+ *
+ * @param {string} text
+ */
 export function fromSvg(text) {
   const { documentElement } = parse(text, "image/svg+xml");
   return documentElement.localName === "svg" ? takeSvg(documentElement) : null;
 }
 
+/**
+ * @param {string} text
+ * @param {DOMParserSupportedType} type
+ */
 function parse(text, type) {
   return new DOMParser().parseFromString(policy ? policy.createHTML(text) : text, type);
 }
 
+/**
+ * @param {Element} source
+ * @param {ParentNode} target
+ * @param {(label: string) => Node | null} cite
+ */
 function takeHtml(source, target, cite) {
   for (const node of source.childNodes) {
-    if (node.nodeType === Node.TEXT_NODE) target.append(...withCitations(node.data, source, cite));
-    if (node.nodeType !== Node.ELEMENT_NODE) continue;
+    if (node instanceof Text) target.append(...withCitations(node.data, source, cite));
+    if (!(node instanceof Element)) continue;
     if (!HTML_ELEMENTS.has(node.localName)) {
       takeHtml(node, target, cite);
       continue;
     }
     const element = document.createElement(node.localName);
     for (const name of HTML_ATTRIBUTES[node.localName] ?? []) {
-      if (node.hasAttribute(name)) element.setAttribute(name, node.getAttribute(name));
+      const value = node.getAttribute(name);
+      if (value !== null) element.setAttribute(name, value);
     }
-    if (node.localName === "a") link(element, node.getAttribute("href") ?? "");
+    if (element instanceof HTMLAnchorElement) link(element, node.getAttribute("href") ?? "");
     takeHtml(node, element, cite);
     target.append(node.localName === "table" ? scrolling(element) : element);
   }
 }
 
+/**
+ * @param {HTMLAnchorElement} element
+ * @param {string} href
+ */
 function link(element, href) {
   if (!/^(https?:\/\/|mailto:)/i.test(href)) return;
   element.href = href;
@@ -101,7 +130,11 @@ function link(element, href) {
   element.rel = "noopener noreferrer nofollow";
 }
 
-/** A wide table scrolls by itself, by keyboard too, and never widens the page. */
+/**
+ * A wide table scrolls by itself, by keyboard too, and never widens the page.
+ *
+ * @param {HTMLElement} table
+ */
 function scrolling(table) {
   const frame = document.createElement("div");
   frame.className = "scrolling";
@@ -112,27 +145,39 @@ function scrolling(table) {
   return frame;
 }
 
+/**
+ * @param {string} text
+ * @param {Element} parent
+ * @param {(label: string) => Node | null} cite
+ */
 function withCitations(text, parent, cite) {
   if (parent.closest("code, pre, a")) return [text];
+  /** @type {(string | Node)[]} */
   const parts = [];
   let end = 0;
-  for (const match of text.matchAll(CITATION)) {
-    const node = cite(match[1]);
+  for (const { 0: whole, 1: label = "", index } of text.matchAll(CITATION)) {
+    const node = cite(label);
     if (node === null) continue;
-    parts.push(text.slice(end, match.index), node);
-    end = match.index + match[0].length;
+    parts.push(text.slice(end, index), node);
+    end = index + whole.length;
   }
   return [...parts, text.slice(end)];
 }
 
+/**
+ * @param {Element} source
+ * @returns {SVGElement}
+ */
 function takeSvg(source) {
   const element = document.createElementNS(SVG_NAMESPACE, source.localName);
   for (const { name, value } of source.attributes) {
     if (!/^(on|href$|xlink|xmlns|style$)/i.test(name)) element.setAttribute(name, value);
   }
   for (const node of source.childNodes) {
-    if (node.nodeType === Node.TEXT_NODE) element.append(node.data);
-    else if (SVG_ELEMENTS.has(node.localName)) element.append(takeSvg(node));
+    if (node instanceof Text) element.append(node.data);
+    else if (node instanceof Element && SVG_ELEMENTS.has(node.localName)) {
+      element.append(takeSvg(node));
+    }
   }
   return element;
 }

@@ -1,10 +1,13 @@
 // What this browser remembers between visits, beside the key: drafts, prompts that were not
 // acknowledged, what was seen, the session's token. A browser that keeps nothing is lived with.
 
+/** @import { Prompt } from "./store.js" */
+
 export class Memory {
   /** The token belongs to one tab: two tabs with one session would push each other out. */
   token = {
     get: () => read(sessionStorage, "chorus.token"),
+    /** @param {string | null} token */
     set: (token) => write(sessionStorage, "chorus.token", token),
   };
 
@@ -16,12 +19,20 @@ export class Memory {
     write(localStorage, "chorus.signed-out", isOut ? "yes" : null);
   }
 
-  /** Whether a `storage` event says that another tab signed out. */
+  /**
+   * Whether a `storage` event says that another tab signed out.
+   *
+   * @param {StorageEvent} event
+   */
   isSignOut({ key, newValue }) {
     return key === "chorus.signed-out" && newValue === "yes";
   }
 
-  /** Drop all that was kept for a person. */
+  /**
+   * Drop all that was kept for a person.
+   *
+   * @param {string} person the public key
+   */
   forget(person) {
     try {
       for (const name of Object.keys(localStorage)) {
@@ -32,28 +43,54 @@ export class Memory {
     }
   }
 
+  /**
+   * @param {string} person
+   * @param {string} threadId
+   */
   draft(person, threadId) {
     return read(localStorage, `chorus.draft.${person}.${threadId}`) ?? "";
   }
 
+  /**
+   * @param {string} person
+   * @param {string} threadId
+   * @param {string} text
+   */
   keepDraft(person, threadId, text) {
     write(localStorage, `chorus.draft.${person}.${threadId}`, text || null);
   }
 
-  /** A prompt that was refused becomes the draft again, before what was typed since. */
+  /**
+   * A prompt that was refused becomes the draft again, before what was typed since.
+   *
+   * @param {string} person
+   * @param {Prompt} prompt
+   */
   giveBack(person, { threadId, text }) {
     const typed = this.draft(person, threadId);
     this.keepDraft(person, threadId, typed ? `${text}\n\n${typed}` : text);
   }
 
+  /**
+   * @param {string} person
+   * @returns {Prompt[]}
+   */
   outgoing(person) {
     return parse(read(localStorage, `chorus.outgoing.${person}`), []);
   }
 
+  /**
+   * @param {string} person
+   * @param {Prompt} prompt
+   */
   keepOutgoing(person, prompt) {
     this.#writeOutgoing(person, [...this.outgoing(person), prompt]);
   }
 
+  /**
+   * @param {string} person
+   * @param {string} id
+   */
   dropOutgoing(person, id) {
     this.#writeOutgoing(
       person,
@@ -61,6 +98,10 @@ export class Memory {
     );
   }
 
+  /**
+   * @param {string} person
+   * @param {readonly Prompt[]} prompts
+   */
   #writeOutgoing(person, prompts) {
     write(
       localStorage,
@@ -69,16 +110,29 @@ export class Memory {
     );
   }
 
-  /** Pairs of thread and seq. */
+  /**
+   * Pairs of thread and seq.
+   *
+   * @param {string} person
+   * @returns {[string, number][]}
+   */
   seen(person) {
     return parse(read(localStorage, `chorus.seen.${person}`), []);
   }
 
+  /**
+   * @param {string} person
+   * @param {ReadonlyMap<string, number>} seen
+   */
   keepSeen(person, seen) {
     write(localStorage, `chorus.seen.${person}`, JSON.stringify([...seen]));
   }
 }
 
+/**
+ * @param {Storage} storage
+ * @param {string} name
+ */
 function read(storage, name) {
   try {
     return storage.getItem(name);
@@ -87,6 +141,11 @@ function read(storage, name) {
   }
 }
 
+/**
+ * @param {Storage} storage
+ * @param {string} name
+ * @param {string | null} value
+ */
 function write(storage, name, value) {
   try {
     if (value === null) storage.removeItem(name);
@@ -96,6 +155,14 @@ function write(storage, name, value) {
   }
 }
 
+/**
+ * What was kept, as this page wrote it; `otherwise` where there is nothing that can be read.
+ *
+ * @template Kept
+ * @param {string | null} text
+ * @param {Kept} otherwise
+ * @returns {Kept}
+ */
 function parse(text, otherwise) {
   try {
     return text === null ? otherwise : JSON.parse(text);

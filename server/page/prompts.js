@@ -1,18 +1,21 @@
 // Prompts on their way: kept in this browser until the server acknowledges them, so that a reload
 // or a crash loses none, and sent again under their own id, so that none is carried out twice.
 
+/** @import { Prompt, StoreEvent } from "./store.js" */
+
 import { Refused } from "./protocol.js";
 
 export class Prompts {
   #client;
   #memory;
   #fold;
-  #sent = new Set(); // by this page; the client itself sends those again after a lost line
+  /** @type {Set<string>} by this page; the client itself sends those again after a lost line */
+  #sent = new Set();
 
   /**
    * @param {import("./protocol.js").ChorusClient} client
    * @param {import("./memory.js").Memory} memory
-   * @param {(event: object) => void} fold tells the store
+   * @param {(event: StoreEvent) => void} fold tells the store
    */
   constructor(client, memory, fold) {
     this.#client = client;
@@ -20,7 +23,12 @@ export class Prompts {
     this.#fold = fold;
   }
 
-  /** Send a prompt. Throws Refused where it was not taken; its text is then the draft again. */
+  /**
+   * Send a prompt. Throws Refused where it was not taken; its text is then the draft again.
+   *
+   * @param {string} person the public key
+   * @param {Prompt} prompt
+   */
   async send(person, { id, threadId, text }) {
     const prompt = { id, threadId, text };
     if (!this.#sent.has(id)) {
@@ -40,7 +48,11 @@ export class Prompts {
     this.#done(person, id);
   }
 
-  /** Prompts that an earlier page left without an acknowledgement. */
+  /**
+   * Prompts that an earlier page left without an acknowledgement.
+   *
+   * @param {string} person
+   */
   kept(person) {
     return this.#memory.outgoing(person).filter(({ id }) => !this.#sent.has(id));
   }
@@ -50,6 +62,10 @@ export class Prompts {
     this.#sent.clear();
   }
 
+  /**
+   * @param {string} person
+   * @param {string} id
+   */
   #done(person, id) {
     this.#memory.dropOutgoing(person, id);
     this.#fold({ kind: "acknowledged", id });

@@ -7,7 +7,80 @@
 
 import { whyNotSign } from "./statement.js";
 
+/**
+ * @import {
+ *   Challenge, ErrorCode, ErrorData, Hello, Init, Limits, LiveFrame, MutatingType, Notice,
+ *   NoticeFrame, ProtocolVersion, Replies, Requests, ServerMessage, Subprotocol, ThreadMessages
+ * } from "./wire.d.ts"
+ */
+/** @import { Identity } from "./keys.js" */
+
+/** @typedef {keyof Requests} RequestType */
+
+/**
+ * @template {RequestType} Type
+ * @typedef {Requests[Type]["data"]} DataOf what a request of this type says
+ */
+
+/**
+ * @template {RequestType} Type
+ * @typedef {Replies[Type]["data"]} ReplyTo what its reply says
+ */
+
+/**
+ * @typedef {{phase: "offline" | "connecting" | "signing_in" | "connected"}
+ *   | {phase: "waiting", reason: string, retryAt: number, failures: number}
+ *   | {phase: "ended", reason: string}
+ * } Connection `retryAt` in ms since the epoch
+ */
+
+/**
+ * What the client tells, in order.
+ *
+ * @typedef {{kind: "connection", connection: Connection}
+ *   | {kind: "line_lost", wasOpen: boolean}
+ *   | Sent
+ *   | Answered
+ *   | {kind: "hello", hello: Hello}
+ *   | {kind: "init", init: Init}
+ *   | {kind: "opened", snapshot: ThreadMessages, epoch: string | null}
+ *   | {kind: "caught_up", snapshot: ThreadMessages, epoch: string | null}
+ *   | {kind: "live", frame: LiveFrame}
+ *   | {kind: "notice", threadId: string, headSeq: number, what: Notice["kind"]}
+ *   | {kind: "gone", threadId: string, message: string}
+ *   | {kind: "fault", error: Refused}
+ *   | {kind: "unreadable"}
+ * } ClientEvent
+ */
+
+/** @typedef {{kind: "sent", type: RequestType, follows: boolean}} Sent */
+
+/**
+ * @typedef {{kind: "answered", type: RequestType, follows: boolean, refused: Refused | null}} Answered
+ */
+
+/**
+ * @typedef {object} Pending a request without an answer
+ * @property {string} id
+ * @property {RequestType} type
+ * @property {Requests[RequestType]["data"]} data
+ * @property {"ask" | "handshake" | "open" | "reopen" | "catch_up"} purpose
+ * @property {string} [threadId] of the thread that is opened, opened again or caught up
+ * @property {(frame: ServerMessage) => void} [resolve]
+ * @property {(refused: Refused) => void} [reject]
+ */
+
+/**
+ * @typedef {object} Following the thread that is followed
+ * @property {string} threadId
+ * @property {number} seq the last one that was told
+ * @property {string | null} epoch
+ * @property {ThreadMessages | null} snapshot told once `seq` has reached it
+ */
+
+/** @type {ProtocolVersion} */
 const PROTOCOL = 1;
+/** @type {Subprotocol} */
 const SUBPROTOCOL = "chorus.v1";
 const FIRST_WAIT_MS = 400;
 const LONGEST_WAIT_MS = 15_000;
@@ -18,46 +91,53 @@ const PROBE_EACH_MS = 45_000;
 const REOPEN_MS = 5_000; // a thread that cannot be read is not asked for without end
 const CLOSE_REPLACED = 4009;
 
-const CHANGING = new Set([
-  "create_thread",
-  "submit_prompt",
-  "cancel_run",
-  "retry_run",
-  "approve_message",
-  "reject_message",
-  "withdraw_message",
-  "invite_co_author",
-  "leave_co_authorship",
-  "rename_thread",
-  "archive_thread",
-  "set_name",
-]);
+/** @type {Record<MutatingType, true>} */
+const CHANGING = {
+  create_thread: true,
+  submit_prompt: true,
+  cancel_run: true,
+  retry_run: true,
+  approve_message: true,
+  reject_message: true,
+  withdraw_message: true,
+  invite_co_author: true,
+  leave_co_authorship: true,
+  rename_thread: true,
+  archive_thread: true,
+  set_name: true,
+};
 
 /** The server's refusal of a request; `message` is for people. */
 export class Refused extends Error {
-  constructor({
-    code,
-    message,
-    retryable = false,
-    retry_after_ms: retryAfterMs = null,
-    details = null,
-  }) {
+  /**
+   * @param {Omit<ErrorData, "code" | "retryable"> & {
+   *   code: ErrorCode | "signed_out",
+   *   retryable?: boolean,
+   * }} error `signed_out` is this page's own
+   */
+  constructor({ code, message, retryable = false, retry_after_ms: retryAfterMs, details }) {
     super(message);
     this.code = code;
     this.retryable = retryable;
-    this.retryAfterMs = retryAfterMs;
-    this.details = details;
+    this.retryAfterMs = retryAfterMs ?? null;
+    this.details = details ?? null;
   }
 }
 
 export class ChorusClient {
+  /** @type {WebSocket | null} */
   #socket = null;
   #open = false; // signed in on this socket
+  /** @type {Identity | null} */
   #identity = null;
+  /** @type {Pick<Limits, "max_frame_bytes">} */
   #limits = { max_frame_bytes: 65_536 };
+  /** @type {string | null} */
   #epoch = null;
-  #pending = new Map(); // id -> {id, type, data, resolve, reject, opening}
-  #following = null; // {threadId, seq, epoch, snapshot}
+  /** @type {Map<string, Pending>} by id */
+  #pending = new Map();
+  /** @type {Following | null} */
+  #following = null;
   #failures = 0;
   #openedAt = 0;
   #retry = 0;
@@ -69,14 +149,18 @@ export class ChorusClient {
    * @param {object} outside
    * @param {string} outside.url of the websocket
    * @param {string} outside.host as the statement must name it
-   * @param {(event: object) => void} outside.tell
+   * @param {(event: ClientEvent) => void} outside.tell
    * @param {{get: () => string | null, set: (token: string | null) => void}} outside.token
    */
   constructor({ url, host, tell, token }) {
     this.outside = { url, host, tell, token };
   }
 
-  /** Sign in with this identity and stay online until `stop`. */
+  /**
+   * Sign in with this identity and stay online until `stop`.
+   *
+   * @param {Identity} identity
+   */
   start(identity) {
     this.#identity = identity;
     this.#ended = false;
@@ -98,8 +182,10 @@ export class ChorusClient {
   /** End the session on the server, then stay offline. */
   async signOut() {
     if (this.#open) {
-      const soon = new Promise((resolve) => setTimeout(resolve, 1500));
-      await Promise.race([this.request("sign_out").catch(() => null), soon]);
+      const soon = new Promise((resolve) => {
+        setTimeout(resolve, 1500);
+      });
+      await Promise.race([this.request("sign_out", {}).catch(() => null), soon]);
     }
     this.outside.token.set(null);
     this.stop();
@@ -108,13 +194,35 @@ export class ChorusClient {
   /**
    * Ask the server; gives the reply's `data`, or throws Refused. A request that meets no socket
    * waits for the next one.
+   *
+   * @template {RequestType} Type
+   * @param {Type} type
+   * @param {DataOf<Type>} data
+   * @param {{id?: string}} options
+   * @returns {Promise<ReplyTo<Type>>}
    */
-  request(type, data = {}, { id = crypto.randomUUID() } = {}) {
-    return new Promise((resolve, reject) => this.#ask({ id, type, data, resolve, reject }));
+  request(type, data, { id = crypto.randomUUID() } = {}) {
+    return new Promise((resolve, reject) => {
+      this.#ask({
+        id,
+        type,
+        data,
+        purpose: "ask",
+        // `re` ties a reply to its request, and the type of the reply to that of the request.
+        resolve: (frame) => resolve(/** @type {ReplyTo<Type>} */ (frame.data)),
+        reject,
+      });
+    });
   }
 
-  /** Open a thread and follow it in place of the one before; gives its snapshot. */
+  /**
+   * Open a thread and follow it in place of the one before; gives its snapshot.
+   *
+   * @param {string} threadId
+   * @returns {Promise<ThreadMessages>}
+   */
   open(threadId, { limit = 50 } = {}) {
+    /** @type {DataOf<"get_thread">} */
     const data = { thread_id: threadId, limit };
     this.#following = null;
     return new Promise((resolve, reject) => {
@@ -122,9 +230,10 @@ export class ChorusClient {
         id: crypto.randomUUID(),
         type: "get_thread",
         data,
-        resolve,
+        purpose: "open",
+        threadId,
+        resolve: (frame) => resolve(/** @type {ThreadMessages} */ (frame.data)),
         reject,
-        opening: true,
       });
     });
   }
@@ -151,7 +260,7 @@ export class ChorusClient {
   // --- The line ------------------------------------------------------------------------------
 
   #dial() {
-    this.#state("connecting");
+    this.#state({ phase: "connecting" });
     const socket = new WebSocket(this.outside.url, [SUBPROTOCOL]);
     this.#socket = socket;
     this.#watch = setTimeout(() => this.#lost("the server did not answer in time"), SIGN_IN_MS);
@@ -169,6 +278,7 @@ export class ChorusClient {
     if (socket && socket.readyState <= WebSocket.OPEN) socket.close(1000);
   }
 
+  /** @param {string} reason */
   #lost(reason, code = 0) {
     const wasOpen = this.#open;
     this.#hangUp();
@@ -179,14 +289,19 @@ export class ChorusClient {
     const whole = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.#failures - 1));
     const wait = whole * (0.5 + 0.5 * Math.random());
     this.#tell({ kind: "line_lost", wasOpen });
-    this.#state("waiting", { reason, retryAt: Date.now() + wait, failures: this.#failures });
+    const retryAt = Date.now() + wait;
+    this.#state({ phase: "waiting", reason, retryAt, failures: this.#failures });
     this.#retry = setTimeout(() => this.#dial(), wait);
   }
 
-  /** End for good: trying again would change nothing. */
+  /**
+   * End for good: trying again would change nothing.
+   *
+   * @param {string} reason
+   */
   #giveUp(reason) {
     this.stop();
-    this.#state("ended", { reason });
+    this.#state({ phase: "ended", reason });
   }
 
   /** The server is asked whether it is there; a line without an answer is dead. */
@@ -195,7 +310,7 @@ export class ChorusClient {
     const silence = setTimeout(() => {
       if (socket === this.#socket) this.#lost("the server fell silent");
     }, SILENCE_MS);
-    this.request("ping").then(
+    this.request("ping", {}).then(
       () => clearTimeout(silence),
       () => clearTimeout(silence),
     );
@@ -203,61 +318,79 @@ export class ChorusClient {
 
   // --- What goes out -------------------------------------------------------------------------
 
+  /** @param {Pending} pending */
   #ask(pending) {
     if (this.#ended) {
-      pending.reject(new Refused({ code: "signed_out", message: "You are signed out." }));
+      pending.reject?.(new Refused({ code: "signed_out", message: "You are signed out." }));
       return;
     }
     const text = encode(pending);
     if (new TextEncoder().encode(text).length > this.#limits.max_frame_bytes) {
       const message = "That is more than the server takes at once; shorten it.";
-      pending.reject(new Refused({ code: "too_large", message }));
+      pending.reject?.(new Refused({ code: "too_large", message }));
       return;
     }
     this.#pending.set(pending.id, pending);
     if (this.#open) this.#write(pending, text);
   }
 
+  /** @param {Pending} pending */
   #write(pending, text = encode(pending)) {
-    this.#socket.send(text);
+    this.#socket?.send(text);
     this.#tell({ kind: "sent", type: pending.type, follows: follows(pending) });
   }
 
-  /** Send something that belongs to this socket alone. */
+  /**
+   * Send something that belongs to this socket alone.
+   *
+   * @template {RequestType} Type
+   * @param {Type} type
+   * @param {DataOf<Type>} data
+   */
   #say(type, data) {
-    const pending = { id: crypto.randomUUID(), type, data };
-    this.#pending.set(pending.id, { ...pending, handshake: true });
+    /** @type {Pending} */
+    const pending = { id: crypto.randomUUID(), type, data, purpose: "handshake" };
+    this.#pending.set(pending.id, pending);
     this.#write(pending);
   }
 
   /** After a new sign-in: what was followed first, then all that waits for an answer. */
   #sendAgain() {
-    const waiting = [...this.#pending.values()].filter((pending) => !pending.handshake);
+    const waiting = [...this.#pending.values()];
     this.#pending.clear();
-    if (this.#following) this.#catchUp();
+    if (this.#following) this.#catchUp(this.#following);
     for (const pending of waiting) {
-      if (pending.catchingUp || pending.type === "ping") continue;
-      const id = CHANGING.has(pending.type) ? pending.id : crypto.randomUUID();
+      const isOfThatSocket = pending.purpose === "handshake" || pending.purpose === "catch_up";
+      if (isOfThatSocket || pending.type === "ping") continue;
+      const id = pending.type in CHANGING ? pending.id : crypto.randomUUID();
       this.#ask({ ...pending, id });
     }
   }
 
-  #catchUp() {
-    const { threadId, seq, epoch } = this.#following;
-    this.#following.snapshot = null;
+  /** @param {Following} following */
+  #catchUp(following) {
+    const { threadId, seq, epoch } = following;
+    following.snapshot = null;
+    /** @type {DataOf<"get_thread">} */
     const data = { thread_id: threadId, after_seq: seq, epoch };
-    this.#ask({ id: crypto.randomUUID(), type: "get_thread", data, catchingUp: true });
+    const id = crypto.randomUUID();
+    this.#ask({ id, type: "get_thread", data, purpose: "catch_up", threadId });
   }
 
+  /** @param {string} threadId */
   #reopen(threadId) {
     this.#following = null;
+    /** @type {DataOf<"get_thread">} */
     const data = { thread_id: threadId };
-    this.#ask({ id: crypto.randomUUID(), type: "get_thread", data, opening: true, again: true });
+    const id = crypto.randomUUID();
+    this.#ask({ id, type: "get_thread", data, purpose: "reopen", threadId });
   }
 
   // --- What comes in -------------------------------------------------------------------------
 
+  /** @param {string} text */
   #take(text) {
+    /** @type {ServerMessage} what the server says is taken for what its models say */
     let frame;
     try {
       frame = JSON.parse(text);
@@ -276,8 +409,12 @@ export class ChorusClient {
     }
   }
 
-  /** What is not understood is told and skipped; the thread is read anew, so nothing is lost. */
-  #unreadable(error = null) {
+  /**
+   * What is not understood is told and skipped; the thread is read anew, so nothing is lost.
+   *
+   * @param {Error} [error]
+   */
+  #unreadable(error) {
     if (error) console.warn("a frame was not understood", error);
     this.#tell({ kind: "unreadable" });
     const now = performance.now();
@@ -286,14 +423,17 @@ export class ChorusClient {
     this.#reopen(this.#following.threadId);
   }
 
+  /** @param {ServerMessage} frame */
   #read(frame) {
     if (frame.type === "hello") this.#greeted(frame.data);
-    else if (frame.re !== null && frame.re !== undefined) this.#answered(frame);
+    else if (typeof frame.re === "string") this.#answered(frame, frame.re);
     else if (frame.type === "error") this.#tell({ kind: "fault", error: new Refused(frame.data) });
-    else if (frame.type === "notice") this.#tell({ kind: "notice", ...noticed(frame) });
-    else this.#live(frame);
+    else if (frame.type === "notice") this.#tell(noticed(frame));
+    // A newer server may know more types of live frames: they count as entries all the same.
+    else this.#live(/** @type {LiveFrame} */ (frame));
   }
 
+  /** @param {Hello} hello */
   #greeted(hello) {
     if (hello.protocol !== PROTOCOL) {
       this.#giveUp(
@@ -305,32 +445,52 @@ export class ChorusClient {
     this.#limits = hello.limits;
     this.#epoch = hello.epoch;
     this.#tell({ kind: "hello", hello });
-    this.#state("signing_in");
+    this.#state({ phase: "signing_in" });
     const token = this.outside.token.get();
     if (token) this.#say("resume", { token });
-    else this.#say("connect", { public_key: this.#identity.publicKey });
+    else this.#sayWho();
   }
 
-  #answered(frame) {
-    const pending = this.#pending.get(frame.re);
+  #sayWho() {
+    if (this.#identity) this.#say("connect", { public_key: this.#identity.publicKey });
+  }
+
+  /**
+   * @param {ServerMessage} frame
+   * @param {string} id of the request that it answers
+   */
+  #answered(frame, id) {
+    const pending = this.#pending.get(id);
     if (!pending) return;
-    this.#pending.delete(frame.re);
+    this.#pending.delete(id);
     const refused = frame.type === "error" ? new Refused(frame.data) : null;
     this.#tell({ kind: "answered", type: pending.type, follows: follows(pending), refused });
-    if (pending.handshake) this.#shakeHands(pending, frame, refused);
-    else if (pending.catchingUp) this.#catchingUp(pending, frame, refused);
-    else {
-      if (pending.opening && !refused) this.#opened(frame.data);
-      if (pending.again && refused) this.#gone(pending.data.thread_id, refused);
-      if (refused) pending.reject?.(refused);
-      else pending.resolve?.(frame.data);
+    switch (pending.purpose) {
+      case "handshake":
+        this.#shakeHands(pending, frame, refused);
+        return;
+      case "catch_up":
+        this.#catchingUp(pending, frame, refused);
+        return;
+      case "reopen":
+        if (refused && pending.threadId) this.#gone(pending.threadId, refused);
+        break;
+      default:
     }
+    if (follows(pending) && frame.type === "thread_messages") this.#opened(frame.data);
+    if (refused) pending.reject?.(refused);
+    else pending.resolve?.(frame);
   }
 
+  /**
+   * @param {Pending} pending
+   * @param {ServerMessage} frame
+   * @param {Refused | null} refused
+   */
   async #shakeHands(pending, frame, refused) {
     if (refused && pending.type === "resume" && refused.code === "auth_failed") {
       this.outside.token.set(null);
-      this.#say("connect", { public_key: this.#identity.publicKey });
+      this.#sayWho();
     } else if (refused && refused.code === "auth_failed") {
       this.#giveUp(`The server refused your key. ${refused.message}`);
     } else if (refused) {
@@ -342,18 +502,22 @@ export class ChorusClient {
     }
   }
 
+  /** @param {Challenge} challenge */
   async #signChallenge({ statement, nonce }) {
-    const publicKey = this.#identity.publicKey;
+    const identity = this.#identity;
+    if (!identity) return;
+    const { publicKey } = identity;
     const why = whyNotSign(statement, { host: this.outside.host, publicKey, nonce });
     if (why) {
       this.#giveUp(why);
       return;
     }
     const socket = this.#socket;
-    const signature = await this.#identity.sign(statement);
+    const signature = await identity.sign(statement);
     if (socket === this.#socket) this.#say("authenticate", { signature });
   }
 
+  /** @param {Init} init */
   #signedIn(init) {
     clearTimeout(this.#watch);
     this.#open = true;
@@ -361,21 +525,28 @@ export class ChorusClient {
     this.outside.token.set(init.session.token);
     this.#watch = setInterval(() => this.#probe(), PROBE_EACH_MS);
     this.#tell({ kind: "init", init });
-    this.#state("connected");
+    this.#state({ phase: "connected" });
     this.#sendAgain();
   }
 
+  /** @param {ThreadMessages} snapshot */
   #opened(snapshot) {
-    const following = { threadId: snapshot.thread.id, seq: snapshot.head_seq, epoch: this.#epoch };
-    this.#following = following;
-    this.#tell({ kind: "opened", snapshot, epoch: this.#epoch });
+    const threadId = snapshot.thread.id;
+    const epoch = this.#epoch;
+    this.#following = { threadId, seq: snapshot.head_seq, epoch, snapshot: null };
+    this.#tell({ kind: "opened", snapshot, epoch });
   }
 
+  /**
+   * @param {Pending} pending
+   * @param {ServerMessage} frame
+   * @param {Refused | null} refused
+   */
   #catchingUp(pending, frame, refused) {
     const following = this.#following;
-    if (following === null || following.threadId !== pending.data.thread_id) return;
+    if (following === null || following.threadId !== pending.threadId) return;
     if (!refused) {
-      following.snapshot = frame.data;
+      if (frame.type === "thread_messages") following.snapshot = frame.data;
       this.#tellIfCaughtUp();
     } else if (refused.code === "conflict" || refused.code === "invalid_field") {
       this.#reopen(following.threadId); // another epoch, or too much to catch up
@@ -386,15 +557,20 @@ export class ChorusClient {
     }
   }
 
+  /**
+   * @param {string} threadId
+   * @param {Refused} refused
+   */
   #gone(threadId, refused) {
     this.#following = null;
     this.#tell({ kind: "gone", threadId, message: refused.message });
   }
 
+  /** @param {LiveFrame} frame */
   #live(frame) {
     const following = this.#following;
     if (following === null || frame.thread_id !== following.threadId) return;
-    if (Number.isInteger(frame.seq)) {
+    if (typeof frame.seq === "number") {
       if (frame.seq <= following.seq) return; // a repeat
       if (frame.seq !== following.seq + 1) {
         this.#lost(`entries ${following.seq + 1} to ${frame.seq - 1} are missing`);
@@ -414,28 +590,35 @@ export class ChorusClient {
     this.#tell({ kind: "caught_up", snapshot, epoch: this.#epoch });
   }
 
-  #state(phase, rest = {}) {
-    this.#tell({ kind: "connection", connection: { phase, ...rest } });
+  /** @param {Connection} connection */
+  #state(connection) {
+    this.#tell({ kind: "connection", connection });
   }
 
+  /** @param {ClientEvent} event */
   #tell(event) {
     this.outside.tell(event);
   }
 }
 
+/** @param {Pending} pending */
 function encode({ type, id, data }) {
   return JSON.stringify({ type, id, data });
 }
 
-/** Whether a request is to follow a thread, and not only to read in it. */
-function follows(pending) {
-  return Boolean(pending.opening || pending.catchingUp);
+/**
+ * Whether a request is to follow a thread, and not only to read in it.
+ *
+ * @param {Pending} pending
+ */
+function follows({ purpose }) {
+  return purpose === "open" || purpose === "reopen" || purpose === "catch_up";
 }
 
-function noticed(frame) {
-  return {
-    threadId: frame.data.thread_id ?? frame.thread_id,
-    headSeq: frame.data.head_seq,
-    what: frame.data.kind,
-  };
+/**
+ * @param {NoticeFrame} frame
+ * @returns {ClientEvent}
+ */
+function noticed({ data }) {
+  return { kind: "notice", threadId: data.thread_id, headSeq: data.head_seq, what: data.kind };
 }

@@ -1,26 +1,35 @@
 // A finished run or message, step by step out of its journal. Pure, but for the timer that plays.
 
-import { foldRun } from "./runs.js";
+/** @import { LiveFrame, ThreadEvent } from "./wire.d.ts" */
+
+import { runOf } from "./runs.js";
 import { traceOf } from "./trace.js";
 
 const BEAT_MS = 900;
+
+/**
+ * @typedef {object} Replayed what is replayed
+ * @property {"chorus" | "message"} machine
+ * @property {string} id of the run or the message
+ */
 
 export class Replay {
   position = 0;
   #timer = 0;
 
   /**
-   * @param {object} what
-   * @param {"chorus" | "message"} what.machine
-   * @param {string} what.id of the run or the message
-   * @param {string} what.messageId of the prompt or the message
-   * @param {object[]} entries of the journal, oldest first
+   * @param {Replayed} what
+   * @param {readonly LiveFrame[]} entries of the journal, oldest first
    * @param {() => void} changed is told when the position moved by itself
    */
-  constructor({ machine, id, messageId }, entries, changed) {
-    Object.assign(this, { machine, id, messageId, changed });
-    this.entries = entries.filter(({ data }) =>
-      machine === "chorus" ? data.run_id === id && data.status : data.kind && isAbout(data, id),
+  constructor({ machine, id }, entries, changed) {
+    this.machine = machine;
+    this.id = id;
+    this.changed = changed;
+    this.entries = entries.filter(({ type, data }) =>
+      machine === "chorus"
+        ? type === "chorus_response" && data.run_id === id
+        : type === "thread_event" && isAbout(data, id),
     );
   }
 
@@ -49,9 +58,10 @@ export class Replay {
   /** The run as it was at this position; null for a message, and before its first entry. */
   run() {
     if (this.machine !== "chorus") return null;
-    return this.entries.slice(0, this.position).reduce((run, { data }) => foldRun(run, data), null);
+    return runOf(this.entries.slice(0, this.position));
   }
 
+  /** @param {number} position */
   goTo(position) {
     this.position = Math.max(0, Math.min(this.length, position));
   }
@@ -71,6 +81,10 @@ export class Replay {
   }
 }
 
+/**
+ * @param {ThreadEvent} data
+ * @param {string} id
+ */
 function isAbout(data, id) {
-  return data.message_id === id || (data.transitions ?? []).some(({ instance }) => instance === id);
+  return data.message_id === id || data.transitions.some(({ instance }) => instance === id);
 }

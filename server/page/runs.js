@@ -1,24 +1,65 @@
 // One run of the six-step loop, folded from its frames. Pure; live and replay use the same fold.
 
+/**
+ * @import {
+ *   ChorusResponseData, ErrorCode, LiveFrame, Prior, RunView, StepEnum, StepOutput, StepStarted, StepDelta, Usage
+ * } from "./wire.d.ts"
+ */
+
+/** @type {readonly StepEnum[]} */
 export const STEPS = ["action", "experience", "intention", "observation", "update", "yield"];
+/** @type {ReadonlySet<string>} */
 export const FINAL = new Set(["finished", "failed", "cancelled"]);
 
 /**
+ * @typedef {object} Failure an attempt that failed, or what ended the run
+ * @property {ErrorCode} code
+ * @property {string | null} message
+ * @property {number} attempt
+ * @property {number | null} retryInMs
+ * @property {string | null} partial
+ */
+
+/**
  * @typedef {object} StepRecord one step of one iteration
- * @property {string} step
+ * @property {StepEnum} step
  * @property {number} iteration from 1
  * @property {number} attempt from 1
  * @property {"running" | "recovering" | "completed" | "stopped"} status
  * @property {string} text as far as it is known
  * @property {number} length of the text in code points
- * @property {object | null} output
- * @property {object[] | null} priors with experience alone
+ * @property {StepOutput | null} output
+ * @property {readonly Prior[] | null} priors with experience alone
  * @property {boolean | null} memoryAvailable
- * @property {object | null} usage
- * @property {object[]} failures attempts that failed, oldest first
+ * @property {Usage | null} usage
+ * @property {readonly Failure[]} failures attempts that failed, oldest first
  */
 
-/** A run of which nothing but its ids is known. */
+/**
+ * @typedef {object} Run
+ * @property {string} id
+ * @property {string} messageId of the prompt
+ * @property {"queued" | "running" | "recovering" | "finished" | "failed" | "cancelled"} status
+ * @property {StepEnum} step
+ * @property {number} iteration from 1
+ * @property {number} attempt from 1
+ * @property {readonly StepRecord[]} records
+ * @property {Failure | null} failure what ended it
+ * @property {string | null} stoppedBy key of who stopped it; null for the system
+ * @property {string | null} answerId
+ */
+
+/** @typedef {Pick<StepRecord, "step" | "iteration" | "attempt">} Place where a run stands */
+
+/** @typedef {{used: boolean, selected?: true, why?: string, cited?: true, label?: string}} Fate */
+
+/**
+ * A run of which nothing but its ids is known.
+ *
+ * @param {string} runId
+ * @param {string} messageId
+ * @returns {Run}
+ */
 export function newRun(runId, messageId) {
   return {
     id: runId,
@@ -34,7 +75,13 @@ export function newRun(runId, messageId) {
   };
 }
 
-/** The run after one more frame of it (`data` of a chorus_response). */
+/**
+ * The run after one more frame of it (`data` of a chorus_response).
+ *
+ * @param {Run | null | undefined} run
+ * @param {ChorusResponseData} data
+ * @returns {Run}
+ */
 export function foldRun(run, data) {
   const at = { step: data.step, iteration: data.iteration, attempt: data.attempt };
   const known = run ?? newRun(data.run_id, data.message_id);
@@ -75,10 +122,29 @@ export function foldRun(run, data) {
   }
 }
 
-/** A live run as a snapshot of its thread shows it, over what is known of it already. */
+/**
+ * The run that these entries tell of, oldest first; null where they tell of none.
+ *
+ * @param {readonly LiveFrame[]} entries
+ */
+export function runOf(entries) {
+  /** @type {Run | null} */
+  let run = null;
+  for (const { type, data } of entries) if (type === "chorus_response") run = foldRun(run, data);
+  return run;
+}
+
+/**
+ * A live run as a snapshot of its thread shows it, over what is known of it already.
+ *
+ * @param {Run | undefined} run
+ * @param {RunView} view
+ * @returns {Run}
+ */
 export function mergeSnapshot(run, view) {
   const base = run ?? newRun(view.run_id, view.message_id);
   if (FINAL.has(base.status)) return base;
+  /** @type {Run} */
   let merged = {
     ...base,
     status: view.status,
@@ -109,50 +175,94 @@ export function mergeSnapshot(run, view) {
   });
 }
 
-/** The records of one step, one for each iteration, in order. */
+/**
+ * The records of one step, one for each iteration, in order.
+ *
+ * @param {{records: readonly StepRecord[]}} run
+ * @param {StepEnum} step
+ */
 export function recordsOf(run, step) {
   return run.records.filter((record) => record.step === step);
 }
 
-/** Tokens of all steps whose usage is known; null where none is. */
+/**
+ * Tokens of all steps whose usage is known; null where none is.
+ *
+ * @param {Run} run
+ */
 export function totalTokens(run) {
-  const known = run.records.filter((record) => record.usage);
+  const known = run.records.map(({ usage }) => usage).filter((usage) => usage !== null);
   if (known.length === 0) return null;
-  return known.reduce((sum, record) => sum + record.usage.total_tokens, 0);
+  return known.reduce((sum, usage) => sum + usage.total_tokens, 0);
 }
 
-/** What became of each prior of the run: the last word on it, by message id. */
+/**
+ * What became of each prior of the run: the last word on it, by message id.
+ *
+ * @param {{records: readonly StepRecord[]}} run
+ */
 export function priorsOf(run) {
+  /** @type {Map<string, Prior & Fate>} */
   const priors = new Map();
-  for (const record of run.records) {
-    for (const prior of record.priors ?? []) {
+  for (const { priors: found, output } of run.records) {
+    for (const prior of found ?? []) {
       const before = priors.get(prior.message_id);
       priors.set(prior.message_id, { ...before, ...prior, used: before?.used ?? false });
     }
-    for (const id of record.output?.used ?? []) mark(priors, id, { used: true });
-    for (const { message_id: id, why } of record.output?.selected_priors ?? []) {
-      mark(priors, id, { selected: true, why });
-    }
-    if (record.step === "yield") {
-      for (const { message_id: id, label } of record.output?.citations ?? []) {
-        mark(priors, id, { cited: true, label });
-      }
+    switch (output?.step) {
+      case "experience":
+        for (const id of output.used) mark(priors, id, { used: true });
+        break;
+      case "intention":
+        for (const { message_id: id, why } of output.selected_priors) {
+          mark(priors, id, { selected: true, why });
+        }
+        break;
+      case "yield":
+        for (const { message_id: id, label } of output.citations) {
+          mark(priors, id, { cited: true, label });
+        }
+        break;
+      default:
     }
   }
   return priors;
 }
 
+/** @param {string} text */
+/**
+ * The message that a live frame carries; null for most. A failed run has a `message` too: a sentence
+ * for people, and none of the thread's messages.
+ *
+ * @param {LiveFrame} frame
+ */
+export function messageOf({ type, data }) {
+  if (type === "thread_event") return data.message ?? null;
+  return data.status === "finished" ? data.message : null;
+}
+
+/** @param {string} text */
 export function codePoints(text) {
   let count = 0;
   for (const _ of text) count += 1;
   return count;
 }
 
+/**
+ * @param {Map<string, Prior & Fate>} priors
+ * @param {string} id
+ * @param {Partial<Fate>} marks
+ */
 function mark(priors, id, marks) {
   const prior = priors.get(id);
   if (prior) priors.set(id, { ...prior, ...marks });
 }
 
+/**
+ * @param {Run} run
+ * @param {Place} at
+ * @param {StepStarted} data
+ */
 function started(run, at, data) {
   return withRecord({ ...run, ...at, status: "running" }, at, (record) => {
     const again = record.attempt !== at.attempt || record.status === "recovering";
@@ -168,7 +278,13 @@ function started(run, at, data) {
   });
 }
 
-/** Partial text is added only where it begins at the end of what is known. */
+/**
+ * Partial text is added only where it begins at the end of what is known.
+ *
+ * @param {Run} run
+ * @param {Place} at
+ * @param {StepDelta} data
+ */
 function grown(run, at, data) {
   const record = find(run, at);
   if (!record || record.attempt !== at.attempt || record.status !== "running") return run;
@@ -180,13 +296,23 @@ function grown(run, at, data) {
   }));
 }
 
+/**
+ * @param {Run} run
+ * @returns {Run}
+ */
 function stopped(run) {
   const records = run.records.map((record) =>
-    record.status === "completed" ? record : { ...record, status: "stopped" },
+    record.status === "completed"
+      ? record
+      : { ...record, status: /** @type {const} */ ("stopped") },
   );
   return { ...run, records };
 }
 
+/**
+ * @param {{code: ErrorCode, message?: string, attempt: number, retry_in_ms?: number, partial?: string}} data
+ * @returns {Failure}
+ */
 function failure({ code, message, attempt, retry_in_ms: retryInMs, partial }) {
   return {
     code,
@@ -197,11 +323,22 @@ function failure({ code, message, attempt, retry_in_ms: retryInMs, partial }) {
   };
 }
 
+/**
+ * @param {Run} run
+ * @param {Place} at
+ */
 function find(run, { step, iteration }) {
   return run.records.find((record) => record.step === step && record.iteration === iteration);
 }
 
+/**
+ * @param {Run} run
+ * @param {Place} at
+ * @param {(record: StepRecord) => StepRecord} change
+ * @returns {Run}
+ */
 function withRecord(run, at, change) {
+  /** @type {StepRecord} */
   const fresh = {
     step: at.step,
     iteration: at.iteration,
@@ -218,6 +355,7 @@ function withRecord(run, at, change) {
   const place = run.records.findIndex(
     (record) => record.step === at.step && record.iteration === at.iteration,
   );
-  if (place < 0) return { ...run, records: [...run.records, change(fresh)] };
-  return { ...run, records: run.records.with(place, change(run.records[place])) };
+  const known = run.records[place];
+  if (!known) return { ...run, records: [...run.records, change(fresh)] };
+  return { ...run, records: run.records.with(place, change(known)) };
 }

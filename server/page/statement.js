@@ -18,10 +18,11 @@ export function whyNotSign(statement, { host, publicKey, nonce }) {
     return "Not signed: the server's statement is not plain text.";
   }
   const lines = statement.split("\n");
-  if (!lines[0].endsWith(FIRST_LINE_END)) {
+  const first = lines[0] ?? "";
+  if (!first.endsWith(FIRST_LINE_END)) {
     return "Not signed: the server's statement is not a Chorus sign-in.";
   }
-  const named = lines[0].slice(0, -FIRST_LINE_END.length);
+  const named = first.slice(0, -FIRST_LINE_END.length);
   if (named !== host) {
     return `Not signed: the statement is for ${named.slice(0, 80)}, and this is ${host}.`;
   }
@@ -36,11 +37,16 @@ export function whyNotSign(statement, { host, publicKey, nonce }) {
   return null;
 }
 
+/**
+ * @param {readonly string[]} lines
+ * @param {string} name
+ */
 function items(lines, name) {
   const start = `${name}: `;
   return lines.filter((line) => line.startsWith(start)).map((line) => line.slice(start.length));
 }
 
+/** @param {string} address */
 function hostOf(address) {
   try {
     return new URL(address).host;

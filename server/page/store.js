@@ -3,30 +3,101 @@
 // `fold(state, event)` is the whole interface; states are frozen by habit, never changed in place,
 // so that a view may tell by identity whether its part changed.
 
-import { FINAL, foldRun, mergeSnapshot } from "./runs.js";
+import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 
+/**
+ * @import { Hello, Init, LiveFrame, MessageView, RunView, ThreadSummary, ThreadView, UserView }
+ *   from "./wire.d.ts"
+ * @import { ChorusResponseData, ListThreadsData, ThreadMessages } from "./wire.d.ts"
+ * @import { ClientEvent, Connection } from "./protocol.js"
+ * @import { Run } from "./runs.js"
+ */
+
+/** @typedef {MessageView & {fresh?: boolean}} Message `fresh` came live, and was not read */
+
+/** @typedef {{id: string, threadId: string, text: string}} Prompt its id is that of its request */
+
+/** @typedef {ListThreadsData["scope"]} Scope of a list of threads */
+
+/**
+ * @typedef {object} Thread the thread that is open
+ * @property {string} id
+ * @property {ThreadView} view
+ * @property {ReadonlyMap<string, Message>} messages by id
+ * @property {readonly string[]} order ids of the messages, oldest first
+ * @property {boolean} hasMore whether there are older messages
+ * @property {number} headSeq
+ * @property {string | null} epoch
+ * @property {ReadonlyMap<string, Run>} runs by id
+ */
+
+/**
+ * @typedef {object} ThreadList
+ * @property {readonly string[]} ids
+ * @property {string | null} next what to ask for after these; null at the end
+ */
+
+/**
+ * @typedef {object} State
+ * @property {Connection} connection
+ * @property {Hello | null} hello
+ * @property {UserView | null} user
+ * @property {ReadonlyMap<string, ThreadSummary>} summaries by thread, for both lists
+ * @property {Record<Scope, ThreadList>} lists
+ * @property {ReadonlyMap<string, number>} seen by thread: the seq up to which the user has seen it
+ * @property {ReadonlyMap<string, string>} names by public key, of those who gave one and were met
+ * @property {Thread | null} thread the one that is open
+ * @property {readonly Prompt[]} outgoing prompts that the server has not acknowledged yet
+ * @property {number} unreadable frames that could not be read, for the notice about them
+ */
+
+/**
+ * @typedef {ClientEvent
+ *   | {kind: "renamed_self", name: string}
+ *   | {kind: "signed_out"}
+ *   | Listed
+ *   | {kind: "seen", seen: Iterable<[string, number]>}
+ *   | {kind: "older", snapshot: ThreadMessages}
+ *   | {kind: "closed"}
+ *   | {kind: "names", names: Record<string, string>}
+ *   | {kind: "run_read", threadId: string, run: Run}
+ *   | {kind: "outgoing", prompt: Prompt}
+ *   | {kind: "acknowledged", id: string}
+ * } StoreEvent
+ */
+
+/**
+ * @typedef {object} Listed a page of a list of threads
+ * @property {"threads"} kind
+ * @property {Scope} scope
+ * @property {readonly ThreadSummary[]} threads
+ * @property {string | null} next
+ * @property {boolean} fresh whether it is the first page
+ */
+
+/** @returns {State} */
 export function newState() {
   return {
     connection: { phase: "offline" },
     hello: null,
     user: null,
-    /** Thread summaries by id, for both lists. */
     summaries: new Map(),
     lists: { mine: { ids: [], next: null }, public: { ids: [], next: null } },
-    /** By thread: the seq up to which this person has seen it. */
     seen: new Map(),
-    /** Names of people by public key, as far as they gave one and were met. */
     names: new Map(),
-    /** The thread that is open; null while there is none. */
     thread: null,
-    /** Prompts that the server has not acknowledged yet. */
     outgoing: [],
-    /** Frames that could not be read, for the notice about them. */
     unreadable: 0,
   };
 }
 
-/** The state after one more event. */
+/**
+ * The state after one more event.
+ *
+ * @param {State} state
+ * @param {StoreEvent} event
+ * @returns {State}
+ */
 export function fold(state, event) {
   switch (event.kind) {
     case "connection":
@@ -36,12 +107,7 @@ export function fold(state, event) {
     case "init":
       return initialised(state, event.init);
     case "renamed_self":
-      return named(
-        { ...state, user: { ...state.user, name: event.name } },
-        {
-          [state.user.public_key]: event.name,
-        },
-      );
+      return renamedSelf(state, event.name);
     case "signed_out":
       return { ...newState(), hello: state.hello };
     case "threads":
@@ -65,7 +131,7 @@ export function fold(state, event) {
     case "names":
       return named(state, event.names);
     case "run_read":
-      return event.threadId === state.thread?.id ? withRun(state, event.run) : state;
+      return withRun(state, event);
     case "outgoing":
       return { ...state, outgoing: [...state.outgoing, event.prompt] };
     case "acknowledged":
@@ -77,20 +143,34 @@ export function fold(state, event) {
   }
 }
 
-/** Whether a thread has entries that this person has not seen. */
+/**
+ * Whether a thread has entries that this person has not seen.
+ *
+ * @param {State} state
+ * @param {ThreadSummary} summary
+ */
 export function isUnread(state, summary) {
   return summary.id !== state.thread?.id && summary.head_seq > (state.seen.get(summary.id) ?? 0);
 }
 
-/** Runs of the open thread that are not over, the oldest first. */
+/**
+ * Runs of the open thread that are not over, the oldest first.
+ *
+ * @param {State} state
+ */
 export function liveRuns(state) {
   if (!state.thread) return [];
   return [...state.thread.runs.values()].filter((run) => !FINAL.has(run.status));
 }
 
-const answered = new WeakMap(); // messages of a thread -> ids of the runs that gave one of them
+/** @type {WeakMap<Thread["messages"], Set<string | null>>} ids of the runs that gave one of them */
+const answered = new WeakMap();
 
-/** Ids of the runs whose answers are among the messages that are here. */
+/**
+ * Ids of the runs whose answers are among the messages that are here.
+ *
+ * @param {Thread} thread
+ */
 export function answeredRuns({ messages }) {
   let runs = answered.get(messages);
   if (!runs) {
@@ -101,31 +181,70 @@ export function answeredRuns({ messages }) {
   return runs;
 }
 
-export function isCoAuthor(state) {
-  return Boolean(state.thread?.view.co_authors.includes(state.user?.public_key));
+/**
+ * The messages that are here, oldest first.
+ *
+ * @param {Thread} thread
+ */
+export function messagesOf({ order, messages }) {
+  return order.map((id) => messages.get(id)).filter((message) => message !== undefined);
 }
 
-/** Prompts under way in the open thread that have not come back as messages yet. */
-export function unsent(state) {
-  if (!state.thread) return [];
-  return state.outgoing.filter(
-    ({ threadId, text }) => threadId === state.thread.id && !cameBack(state, text),
+/** @param {State} state */
+export function isCoAuthor({ thread, user }) {
+  return Boolean(user && thread?.view.co_authors.includes(user.public_key));
+}
+
+/**
+ * Prompts under way in the open thread that have not come back as messages yet.
+ *
+ * @param {State} state
+ */
+export function unsent({ thread, user, outgoing }) {
+  if (!thread) return [];
+  return outgoing.filter(
+    ({ threadId, text }) => threadId === thread.id && !cameBack(thread, user, text),
   );
 }
 
-/** The live frame may come before the acknowledgement: then the prompt is not shown twice. */
-function cameBack(state, text) {
-  const last = state.thread.order.slice(-4).map((id) => state.thread.messages.get(id));
-  return last.some(
-    ({ author, content, fresh }) => fresh && author === state.user.public_key && content === text,
-  );
+/**
+ * The live frame may come before the acknowledgement: then the prompt is not shown twice.
+ *
+ * @param {Thread} thread
+ * @param {UserView | null} user
+ * @param {string} text
+ */
+function cameBack({ order, messages }, user, text) {
+  return order.slice(-4).some((id) => {
+    const message = messages.get(id);
+    return message?.fresh && message.author === user?.public_key && message.content === text;
+  });
 }
 
+/**
+ * @param {State} state
+ * @param {string} name
+ */
+function renamedSelf(state, name) {
+  const { user } = state;
+  return user ? named({ ...state, user: { ...user, name } }, { [user.public_key]: name }) : state;
+}
+
+/**
+ * @param {State} state
+ * @param {Init} init
+ */
 function initialised(state, init) {
   const next = named({ ...state, user: init.user }, { [init.user.public_key]: init.user.name });
-  return listed(next, { scope: "mine", threads: init.threads, next: null, fresh: true });
+  const { threads } = init;
+  return listed(next, { kind: "threads", scope: "mine", threads, next: null, fresh: true });
 }
 
+/**
+ * @param {State} state
+ * @param {Listed} page
+ * @returns {State}
+ */
 function listed(state, { scope, threads, next, fresh }) {
   const summaries = new Map(state.summaries);
   for (const summary of threads) summaries.set(summary.id, summary);
@@ -134,29 +253,49 @@ function listed(state, { scope, threads, next, fresh }) {
   return { ...state, summaries, lists: { ...state.lists, [scope]: { ids, next } } };
 }
 
+/**
+ * @param {State} state
+ * @param {{threadId: string, headSeq: number}} notice
+ */
 function noticed(state, { threadId, headSeq }) {
   const summary = state.summaries.get(threadId);
   if (!summary) return state; // a thread that is new to this page is asked for by the caller
   return withSummary(state, { ...summary, head_seq: Math.max(headSeq, summary.head_seq) });
 }
 
-/** The summary in its place; what changed last stands first in the list of one's own. */
+/**
+ * The summary in its place; what changed last stands first in the list of one's own.
+ *
+ * @param {State} state
+ * @param {ThreadSummary} summary
+ * @returns {State}
+ */
 function withSummary(state, summary) {
   const summaries = new Map(state.summaries).set(summary.id, summary);
   const mine = state.lists.mine;
-  const isMine = summary.co_authors.includes(state.user.public_key);
+  const isMine = state.user !== null && summary.co_authors.includes(state.user.public_key);
   const others = mine.ids.filter((id) => id !== summary.id);
   const ids = isMine ? [summary.id, ...others] : others;
   return { ...state, summaries, lists: { ...state.lists, mine: { ...mine, ids } } };
 }
 
+/**
+ * @param {State} state
+ * @param {Record<string, string | null>} names
+ * @returns {State}
+ */
 function named(state, names) {
   const known = new Map(state.names);
   for (const [key, name] of Object.entries(names)) if (name) known.set(key, name);
   return { ...state, names: known };
 }
 
+/**
+ * @param {State} state
+ * @param {{snapshot: ThreadMessages, epoch: string | null}} event
+ */
 function opened(state, { snapshot, epoch }) {
+  /** @type {Thread} */
   const base = {
     id: snapshot.thread.id,
     view: snapshot.thread,
@@ -168,17 +307,26 @@ function opened(state, { snapshot, epoch }) {
     runs: new Map(),
   };
   const thread = withRuns(withMessages(base, snapshot.messages), snapshot.runs);
-  return summarised(named({ ...state, thread }, snapshot.names));
+  return summarised(named({ ...state, thread }, snapshot.names), thread);
 }
 
-/** After a gap: the entries that were missed have been folded, now what has no entry yet. */
+/**
+ * After a gap: the entries that were missed have been folded, now what has no entry yet.
+ *
+ * @param {State} state
+ * @param {{snapshot: ThreadMessages, epoch: string | null}} event
+ */
 function caughtUp(state, { snapshot, epoch }) {
   if (state.thread?.id !== snapshot.thread.id) return state;
   const known = { ...state.thread, view: snapshot.thread, epoch };
   const thread = withRuns(withMessages(known, snapshot.messages), snapshot.runs);
-  return summarised(named({ ...state, thread }, snapshot.names));
+  return summarised(named({ ...state, thread }, snapshot.names), thread);
 }
 
+/**
+ * @param {State} state
+ * @param {ThreadMessages} snapshot
+ */
 function older(state, snapshot) {
   if (state.thread?.id !== snapshot.thread.id) return state;
   const thread = {
@@ -188,6 +336,11 @@ function older(state, snapshot) {
   return named({ ...state, thread }, snapshot.names);
 }
 
+/**
+ * @param {State} state
+ * @param {string} threadId
+ * @returns {State}
+ */
 function gone(state, threadId) {
   const mine = state.lists.mine;
   const ids = mine.ids.filter((id) => id !== threadId);
@@ -195,20 +348,27 @@ function gone(state, threadId) {
   return { ...state, lists, thread: state.thread?.id === threadId ? null : state.thread };
 }
 
+/**
+ * @param {State} state
+ * @param {LiveFrame} frame
+ */
 function live(state, frame) {
-  if (state.thread?.id !== frame.thread_id) return state;
   let { thread } = state;
-  if (Number.isInteger(frame.seq)) thread = { ...thread, headSeq: frame.seq };
-  const { data } = frame;
-  if (frame.type === "chorus_response") thread = ran(thread, data);
-  if (data.thread) thread = { ...thread, view: data.thread };
-  // A failed run has a `message` too: a sentence for people, and none of the thread's messages.
-  const hasMessage = Boolean(data.message?.id);
-  if (hasMessage) thread = withMessages(thread, [{ ...data.message, fresh: true }]);
+  if (!thread || thread.id !== frame.thread_id) return state;
+  if (typeof frame.seq === "number") thread = { ...thread, headSeq: frame.seq };
+  if (frame.type === "chorus_response") thread = ran(thread, frame.data);
+  else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
+  const message = messageOf(frame);
+  if (message) thread = withMessages(thread, [{ ...message, fresh: true }]);
   const next = { ...state, thread };
-  return frame.type === "thread_event" || hasMessage ? summarised(next) : next;
+  return frame.type === "thread_event" || message ? summarised(next, thread) : next;
 }
 
+/**
+ * @param {Thread} thread
+ * @param {ChorusResponseData} data
+ * @returns {Thread}
+ */
 function ran(thread, data) {
   const runs = new Map(thread.runs);
   const run = foldRun(runs.get(data.run_id), data);
@@ -222,20 +382,37 @@ function ran(thread, data) {
   return { ...thread, runs, messages };
 }
 
-function withRun(state, run) {
+/**
+ * @param {State} state
+ * @param {{threadId: string, run: Run}} event
+ * @returns {State}
+ */
+function withRun(state, { threadId, run }) {
+  if (state.thread?.id !== threadId) return state;
   const known = state.thread.runs.get(run.id);
   if (known && FINAL.has(known.status) && known.records.length >= run.records.length) return state;
   const runs = new Map(state.thread.runs).set(run.id, run);
   return { ...state, thread: { ...state.thread, runs } };
 }
 
+/**
+ * @param {Thread} thread
+ * @param {readonly RunView[]} views
+ * @returns {Thread}
+ */
 function withRuns(thread, views) {
   const runs = new Map(thread.runs);
   for (const view of views) runs.set(view.run_id, mergeSnapshot(runs.get(view.run_id), view));
   return { ...thread, runs };
 }
 
-/** Messages by id, a newer version over an older one; ordered by their index in the thread. */
+/**
+ * Messages by id, a newer version over an older one; ordered by their index in the thread.
+ *
+ * @param {Thread} thread
+ * @param {readonly Message[]} incoming
+ * @returns {Thread}
+ */
 function withMessages(thread, incoming) {
   const messages = new Map(thread.messages);
   let grew = false;
@@ -243,7 +420,8 @@ function withMessages(thread, incoming) {
     const known = messages.get(message.id);
     if (known && known.version > message.version) continue;
     const runId = message.run_id ?? known?.run_id ?? null;
-    messages.set(message.id, { ...message, fresh: message.fresh || known?.fresh, run_id: runId });
+    const fresh = message.fresh ?? known?.fresh ?? false;
+    messages.set(message.id, { ...message, fresh, run_id: runId });
     grew ||= !known;
   }
   const order = grew
@@ -252,9 +430,13 @@ function withMessages(thread, incoming) {
   return { ...thread, messages, order };
 }
 
-/** The list entry of the open thread, as the thread itself says. */
-function summarised(state) {
-  const { view, headSeq } = state.thread;
+/**
+ * The list entry of the open thread, as the thread itself says.
+ *
+ * @param {State} state
+ * @param {Thread} thread
+ */
+function summarised(state, { view, headSeq }) {
   const { id, name, visibility, status, co_authors, message_count, updated_at } = view;
   const known = state.summaries.get(id);
   const summary = {
@@ -271,6 +453,12 @@ function summarised(state) {
   return unchanged ? state : withSummaryInPlace(state, summary, known);
 }
 
+/**
+ * @param {State} state
+ * @param {ThreadSummary} summary
+ * @param {ThreadSummary | undefined} known
+ * @returns {State}
+ */
 function withSummaryInPlace(state, summary, known) {
   const moved = !known || known.head_seq < summary.head_seq;
   if (moved) return withSummary(state, summary);

@@ -1,6 +1,9 @@
 // Words for people: names, times, counts and the machines' own names as sentences. Pure, but for
 // the language and zone of the browser.
 
+/** @import { ErrorCode, StepEnum } from "./wire.d.ts" */
+/** @import { Refused } from "./protocol.js" */
+
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -8,6 +11,7 @@ const COUNT = new Intl.NumberFormat();
 
 const NAME_LENGTH = 60; // characters of a thread's name that is made out of a prompt
 
+/** @type {Record<StepEnum, {name: string, does: string}>} */
 export const STEP_WORDS = {
   action: { name: "Action", does: "a first answer, without memory" },
   experience: { name: "Experience", does: "what memory adds" },
@@ -17,32 +21,51 @@ export const STEP_WORDS = {
   yield: { name: "Yield", does: "the final answer" },
 };
 
-/** A public key as people can compare it: its first and last four characters. */
+/**
+ * A public key as people can compare it: its first and last four characters.
+ *
+ * @param {string} key
+ */
 export function shortKey(key) {
   return `${key.slice(0, 4)}…${key.slice(-4)}`;
 }
 
-/** What a person is called: the name they gave, else their short key. */
+/**
+ * What a person is called: the name they gave, else their short key.
+ *
+ * @param {{names: ReadonlyMap<string, string>}} state
+ * @param {string | null | undefined} key null for the chorus itself
+ */
 export function nameOf(state, key) {
   if (key === null || key === undefined) return "Chorus";
   return state.names.get(key) ?? shortKey(key);
 }
 
+/** @param {string} moment */
 export function clockTime(moment) {
   return TIME.format(new Date(moment));
 }
 
-/** The time for today, the day for what is older. */
+/**
+ * The time for today, the day for what is older.
+ *
+ * @param {string} moment
+ */
 export function whenShort(moment, now = new Date()) {
   const date = new Date(moment);
   return date.toDateString() === now.toDateString() ? TIME.format(date) : DAY.format(date);
 }
 
+/** @param {string} moment */
 export function whenLong(moment) {
   return FULL.format(new Date(moment));
 }
 
-/** How long is left, in the largest unit that says something. */
+/**
+ * How long is left, in the largest unit that says something.
+ *
+ * @param {string} until
+ */
 export function timeLeft(until, now = Date.now()) {
   const minutes = Math.floor((Date.parse(until) - now) / 60_000);
   if (minutes < 0) return "over";
@@ -52,23 +75,34 @@ export function timeLeft(until, now = Date.now()) {
   return counted(Math.round(minutes / 1440), "day");
 }
 
+/**
+ * @param {number} count
+ * @param {string} noun
+ */
 export function counted(count, noun) {
   return `${COUNT.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** @param {number} value */
 export function number(value) {
   return COUNT.format(value);
 }
 
+/** @param {number} fraction */
 export function percent(fraction) {
   return `${Math.round(fraction * 100)}%`;
 }
 
-/** `step_completed` as it is read aloud. */
+/**
+ * `step_completed` as it is read aloud.
+ *
+ * @param {string} identifier
+ */
 export function spaced(identifier) {
   return identifier.replaceAll("co_author", "co-author").replaceAll("_", " ");
 }
 
+/** @type {Record<string, string>} */
 const EFFECTS = {
   AICall: "a call of the model",
   CancelTimer: "an end of the timer",
@@ -78,12 +112,20 @@ const EFFECTS = {
   StopAttempt: "an end of the model's call",
 };
 
-/** What an effect asks for: `AICall` is "a call of the model"; others as they are spelt. */
+/**
+ * What an effect asks for: `AICall` is "a call of the model"; others as they are spelt.
+ *
+ * @param {string} name
+ */
 export function effectWords(name) {
   return EFFECTS[name] ?? name.replace(/([a-z])(?=[A-Z])/g, "$1 ").toLowerCase();
 }
 
-/** The last attempt's trouble, in plain words. */
+/**
+ * The last attempt's trouble, in plain words.
+ *
+ * @type {Partial<Record<ErrorCode, string>>}
+ */
 export const TROUBLE = {
   ai_unavailable: "the model could not be reached",
   ai_rejected: "the model refused: its key, quota or name needs an operator",
@@ -92,7 +134,11 @@ export const TROUBLE = {
   internal: "the server failed",
 };
 
-/** What a refusal means for the person, beyond the server's sentence. */
+/**
+ * What a refusal means for the person, beyond the server's sentence.
+ *
+ * @param {Refused} refused
+ */
 export function advice(refused) {
   const wait = refused.retryAfterMs
     ? ` Try again in ${Math.ceil(refused.retryAfterMs / 1000)} s.`
@@ -107,7 +153,11 @@ export function advice(refused) {
   }
 }
 
-/** The first words of a prompt, as the name of the thread that is made for it. */
+/**
+ * The first words of a prompt, as the name of the thread that is made for it.
+ *
+ * @param {string} text
+ */
 export function threadNameFor(text) {
   const words = text.replace(/[\p{C}\s]+/gu, " ").trim();
   const characters = [...words];
@@ -116,7 +166,12 @@ export function threadNameFor(text) {
   return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), NAME_LENGTH / 3)).trim()}…`;
 }
 
-/** A file name out of a thread's name. */
+/**
+ * A file name out of a thread's name.
+ *
+ * @param {string} name
+ * @param {string} ending without its dot
+ */
 export function fileName(name, ending) {
   const stem = name
     .normalize("NFKC")

@@ -14,7 +14,11 @@ from tests.page.browser import Person, someone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-AXE: Final = Path(os.environ.get("CHORUS_AXE", Path(__file__).parents[2] / ".axe" / "axe.min.js"))
+AXE: Final = Path(
+    os.environ.get(
+        "CHORUS_AXE", Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+    )
+)
 SERIOUS: Final = {"serious", "critical"}
 LONG: Final = 2_000
 
@@ -205,7 +209,7 @@ async def reach(person: Person, name: str, within: str = "body") -> None:
 
 async def assert_accessible(page: Page, where: str) -> None:
     if not AXE.exists():
-        pytest.fail(f"axe-core is not at {AXE}; fetch it with: make axe", pytrace=False)
+        pytest.fail(f"axe-core is not at {AXE}; fetch it with: make node", pytrace=False)
     await page.evaluate(AXE.read_text())
     found = await page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     serious = [each for each in found["violations"] if each["impact"] in SERIOUS]

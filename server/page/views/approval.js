@@ -1,11 +1,31 @@
 // A message before the vote: who has voted, who has not, how long is left; and the vote itself.
 
+/** @import { App } from "../app.js" */
+/** @import { ApprovalView as Vote, MessageStatus } from "../wire.d.ts" */
+/** @import { DataOf } from "../protocol.js" */
+/** @import { Message } from "../store.js" */
+
 import { button, h, setText } from "../dom.js";
 import { nameOf, timeLeft, whenLong } from "../words.js";
 
+/** @type {Partial<Record<MessageStatus, string>>} */
+const OUTCOMES = {
+  approved: "Every elector approved: it became part of the thread, and its author a co-author.",
+  rejected: "One rejection is enough: it is not part of the thread.",
+  expired: "The vote ended without an approval of everyone.",
+  withdrawn: "Its author took it back.",
+};
+
 export class ApprovalView {
-  constructor(app) {
+  /**
+   * @param {App} app
+   * @param {Message} message
+   */
+  constructor(app, message) {
     this.app = app;
+    this.message = message;
+    /** @type {ReadonlyMap<string, string> | null} as they are drawn */
+    this.names = null;
     this.deadline = h("p", { class: "small muted" });
     this.votes = h("ul", { class: "votes" });
     this.reason = h("input", {
@@ -14,13 +34,13 @@ export class ApprovalView {
       placeholder: "Reason (optional)",
       "aria-label": "Reason for rejecting",
     });
-    this.approve = button("Approve", () => this.act("approve_message"), {
+    this.approve = button("Approve", () => this.vote("approve_message"), {
       class: "button primary small",
     });
-    this.reject = button("Reject", () => this.act("reject_message"), {
+    this.reject = button("Reject", () => this.vote("reject_message"), {
       class: "button danger small",
     });
-    this.withdraw = button("Withdraw", () => this.act("withdraw_message"), {
+    this.withdraw = button("Withdraw", () => this.vote("withdraw_message"), {
       class: "button small",
     });
     this.voting = h("div", { class: "voting" }, this.approve, this.reason, this.reject);
@@ -34,19 +54,20 @@ export class ApprovalView {
     );
     this.timer = setInterval(() => {
       if (!this.element.isConnected) clearInterval(this.timer);
-      else if (this.message?.status === "pending") this.drawDeadline();
+      else if (this.message.status === "pending") this.drawDeadline();
     }, 30_000);
   }
 
+  /** @param {Message} message */
   update(message) {
     const { state } = this.app;
     if (message === this.message && state.names === this.names) return;
     this.message = message;
     this.names = state.names;
-    const me = state.user?.public_key;
+    const me = state.user?.public_key ?? "";
     const voted = new Map(message.approvals.map((vote) => [vote.co_author, vote]));
     this.votes.replaceChildren(
-      ...message.electors.map((key) => this.vote(key, voted.get(key), message.status)),
+      ...message.electors.map((key) => this.row(key, voted.get(key), message.status)),
     );
     const isPending = message.status === "pending";
     this.voting.hidden = !(isPending && message.electors.includes(me) && !voted.has(me));
@@ -54,7 +75,12 @@ export class ApprovalView {
     this.drawDeadline();
   }
 
-  vote(key, vote, status) {
+  /**
+   * @param {string} key of the elector
+   * @param {Vote | undefined} vote
+   * @param {MessageStatus} status
+   */
+  row(key, vote, status) {
     const words =
       vote === undefined
         ? status === "pending"
@@ -76,16 +102,7 @@ export class ApprovalView {
   drawDeadline() {
     const { status, expires_at: until, approvals, electors } = this.message;
     if (status !== "pending") {
-      setText(
-        this.deadline,
-        {
-          approved:
-            "Every elector approved: it became part of the thread, and its author a co-author.",
-          rejected: "One rejection is enough: it is not part of the thread.",
-          expired: "The vote ended without an approval of everyone.",
-          withdrawn: "Its author took it back.",
-        }[status] ?? "",
-      );
+      setText(this.deadline, OUTCOMES[status] ?? "");
       return;
     }
     const left = until ? `; ${timeLeft(until)} left` : "";
@@ -96,13 +113,16 @@ export class ApprovalView {
     if (until) this.deadline.title = `Until ${whenLong(until)}`;
   }
 
-  async act(type) {
+  /** @param {"approve_message" | "reject_message" | "withdraw_message"} type */
+  async vote(type) {
+    const { id } = this.message;
+    /** @type {Omit<DataOf<"reject_message">, "thread_id">} */
+    const data = { message_id: id };
     const reason = this.reason.value.trim();
-    const data = { message_id: this.message.id };
     if (type === "reject_message" && reason) data.reason = reason;
     const controls = [this.approve, this.reject, this.withdraw];
     for (const control of controls) control.disabled = true;
-    await this.app.act(type, data, "Your vote was not counted");
+    await this.app.act(type, data, "Your vote was not counted", id);
     for (const control of controls) control.disabled = false;
   }
 }

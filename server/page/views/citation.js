@@ -1,13 +1,24 @@
 // A citation's pop-over: whose words they are, what they say, and the way to them.
 
+/** @import { App } from "../app.js" */
+/** @import { Citation, MessageView, Prior } from "../wire.d.ts" */
+
 import { button, h } from "../dom.js";
 import { priorsOf } from "../runs.js";
+import { messagesOf } from "../store.js";
 import { nameOf, whenLong } from "../words.js";
 import { avatar } from "./avatar.js";
 
 const MARGIN = 8; // pixels to the edge of the page
 
-/** Show the prior that a label of an answer stands for. */
+/**
+ * Show the prior that a label of an answer stands for.
+ *
+ * @param {App} app
+ * @param {HTMLElement} anchor
+ * @param {Citation} citation
+ * @param {MessageView} answer
+ */
 export async function openCitation(app, anchor, citation, answer) {
   const content = h(
     "div",
@@ -24,8 +35,8 @@ export async function openCitation(app, anchor, citation, answer) {
     },
     content,
   );
-  popover.addEventListener("toggle", ({ newState }) => {
-    if (newState === "closed") {
+  popover.addEventListener("toggle", (event) => {
+    if (event instanceof ToggleEvent && event.newState === "closed") {
       popover.remove();
       anchor.focus({ preventScroll: true });
     }
@@ -47,26 +58,42 @@ export async function openCitation(app, anchor, citation, answer) {
     ),
   );
   place(popover, anchor);
-  content.querySelector("button").focus({ preventScroll: true });
+  content.querySelector("button")?.focus({ preventScroll: true });
 }
 
-/** From the open thread, from the run's priors, or from the journal of the run. */
+/**
+ * From the open thread, from the run's priors, or from the journal of the run; null where none of
+ * them has it.
+ *
+ * @param {App} app
+ * @param {Citation} citation
+ * @param {MessageView} answer
+ * @returns {Promise<MessageView | Prior | null>}
+ */
 async function find(app, { message_id: id, thread_id: threadId }, answer) {
   const { thread } = app.state;
-  if (threadId === thread.id && thread.messages.has(id)) return thread.messages.get(id);
-  const known = thread.runs.get(answer.run_id);
-  if (known && priorsOf(known).has(id)) return priorsOf(known).get(id);
-  const prompt = thread.order
-    .map((each) => thread.messages.get(each))
-    .find(({ role, run_id: runId }) => role === "user" && runId === answer.run_id);
+  if (!thread) return null;
+  const here = threadId === thread.id ? thread.messages.get(id) : undefined;
+  if (here) return here;
+  const known = answer.run_id === null ? undefined : thread.runs.get(answer.run_id);
+  const prior = known && priorsOf(known).get(id);
+  if (prior) return prior;
+  const prompt = messagesOf(thread).find(
+    ({ role, run_id: runId }) => role === "user" && runId === answer.run_id,
+  );
   const run = await app.readRun(prompt ?? answer);
   return run ? (priorsOf(run).get(id) ?? null) : null;
 }
 
+/**
+ * @param {App} app
+ * @param {Citation} citation
+ * @param {MessageView | Prior} prior
+ */
 function describe(app, { label, thread_id: threadId }, prior) {
   const { state } = app;
   const name = nameOf(state, prior.author);
-  const elsewhere = threadId !== state.thread.id && state.summaries.get(threadId);
+  const elsewhere = threadId === state.thread?.id ? null : state.summaries.get(threadId);
   return [
     h(
       "header",
@@ -85,6 +112,10 @@ function describe(app, { label, thread_id: threadId }, prior) {
   ];
 }
 
+/**
+ * @param {HTMLElement} popover
+ * @param {HTMLElement} anchor
+ */
 function place(popover, anchor) {
   const at = anchor.getBoundingClientRect();
   const { width, height } = popover.getBoundingClientRect();

@@ -1,6 +1,8 @@
 // The prompt box: Enter sends, Shift+Enter breaks the line, Escape stops the run. What was typed is
 // kept for each thread until it is sent.
 
+/** @import { App } from "../app.js" */
+
 import { h, icon, setText } from "../dom.js";
 import { codePoints } from "../runs.js";
 import { isCoAuthor } from "../store.js";
@@ -9,9 +11,13 @@ import { number } from "../words.js";
 const WARN_FROM = 0.9; // of the limit
 
 export class Composer {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
+    /** Id of the thread whose draft is in the box; `new` where none is open. */
     this.place = "new";
+    this.isOverLimit = false;
+    this.isMakingThread = false;
     this.box = h("textarea", {
       id: "prompt",
       rows: 1,
@@ -64,19 +70,29 @@ export class Composer {
     );
   }
 
-  /** Another thread is open: its own draft comes back. */
+  /**
+   * Another thread is open: its own draft comes back.
+   *
+   * @param {string} place
+   */
   change(place) {
     this.place = place;
     this.restore();
     if (matchMedia("(hover: hover)").matches) this.box.focus({ preventScroll: true });
   }
 
+  /** Whose drafts these are; the shell is only there while someone is signed in. */
+  get person() {
+    return this.app.identity?.publicKey ?? "";
+  }
+
   restore() {
-    const kept = this.app.memory.draft(this.app.identity.publicKey, this.place);
+    const kept = this.app.memory.draft(this.person, this.place);
     if (this.box.value !== kept) this.box.value = kept;
     this.counted();
   }
 
+  /** @param {KeyboardEvent} event */
   pressed(event) {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
@@ -85,23 +101,36 @@ export class Composer {
   }
 
   typed() {
-    this.app.memory.keepDraft(this.app.identity.publicKey, this.place, this.box.value);
+    this.app.memory.keepDraft(this.person, this.place, this.box.value);
     this.counted();
+  }
+
+  /**
+   * Put a text into the box, as if it was typed.
+   *
+   * @param {string} text
+   */
+  suggest(text) {
+    this.box.value = text;
+    this.typed();
+    this.box.focus();
   }
 
   async submit() {
     const text = this.box.value;
-    if (text.trim() === "" || this.overLimit || this.box.disabled || this.sending) return;
-    const { memory, identity } = this.app;
+    const isHeld = this.isOverLimit || this.box.disabled || this.isMakingThread;
+    if (text.trim() === "" || isHeld) return;
+    const { person } = this;
+    const { memory } = this.app;
     const place = this.app.target() ?? "new";
     const needsThread = place === "new";
     this.box.value = "";
     this.counted();
-    this.sending = needsThread; // while a thread is made, a second prompt would make another
-    if (!needsThread) memory.keepDraft(identity.publicKey, place, ""); // the app keeps it from here
+    this.isMakingThread = needsThread; // while a thread is made, a second prompt would make another
+    if (!needsThread) memory.keepDraft(person, place, ""); // the app keeps it from here
     const wasTaken = await this.app.submit(text);
-    this.sending = false;
-    if (wasTaken && needsThread) memory.keepDraft(identity.publicKey, place, "");
+    this.isMakingThread = false;
+    if (wasTaken && needsThread) memory.keepDraft(person, place, "");
     if (!wasTaken && this.box.value === "") this.restore();
   }
 
@@ -134,10 +163,10 @@ export class Composer {
   counted() {
     const limit = this.app.state.hello?.limits.max_prompt_chars ?? 32_000;
     const length = this.box.value.length < limit * WARN_FROM ? 0 : codePoints(this.box.value);
-    this.overLimit = length > limit;
+    this.isOverLimit = length > limit;
     const isNear = length > limit * WARN_FROM;
     setText(this.count, isNear ? `${number(length)} of ${number(limit)} characters` : "");
-    this.count.classList.toggle("over", this.overLimit);
-    this.send.disabled = this.overLimit;
+    this.count.classList.toggle("over", this.isOverLimit);
+    this.send.disabled = this.isOverLimit;
   }
 }

@@ -1,5 +1,9 @@
 // The open thread: its head, its messages in their order, and the prompt box beneath.
 
+/** @import { App } from "../app.js" */
+/** @import { ModelInfo, ThreadView } from "../wire.d.ts" */
+/** @import { Prompt, Thread } from "../store.js" */
+
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
 import { isCoAuthor, unsent } from "../store.js";
 import { counted } from "../words.js";
@@ -9,11 +13,19 @@ import { MessageView } from "./message.js";
 
 const NEAR_END = 120; // pixels from the end within which the list follows what comes
 
+/** @typedef {{element: HTMLElement}} Outgoing a prompt that the server has not acknowledged yet */
+
 export class Conversation {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
+    /** @type {Map<string, MessageView>} by message */
     this.views = new Map();
+    /** @type {Map<string, Outgoing>} by prompt */
     this.outgoing = new Map();
+    /** @type {Thread["order"] | null} as it is drawn */
+    this.order = null;
+    this.hadWaiting = false;
     this.head = new ThreadHead(app);
     this.banner = h("p", { class: "banner", hidden: true });
     this.older = button("Earlier messages", () => app.readOlder(), {
@@ -21,7 +33,7 @@ export class Conversation {
       hidden: true,
     });
     this.list = h("section", { class: "messages", "aria-label": "Messages" });
-    this.welcome = welcome(app);
+    this.welcome = welcome((text) => this.composer.suggest(text));
     this.end = h("div", { class: "list-end" });
     this.scroller = h(
       "div",
@@ -50,11 +62,12 @@ export class Conversation {
       h("div", { class: "stream" }, this.scroller, this.jump),
       this.composer.element,
     );
-    this.threadId = null; // of the thread that is shown; undefined where none is open
+    /** @type {string | null | undefined} of the thread that is shown; undefined where none is open */
+    this.threadId = null;
     this.follows = true;
     new IntersectionObserver(
       ([entry]) => {
-        if (entry.isIntersecting && !this.older.hidden) app.readOlder();
+        if (entry?.isIntersecting && !this.older.hidden) app.readOlder();
       },
       { root: this.scroller, rootMargin: "400px 0px 0px" },
     ).observe(this.older);
@@ -77,11 +90,8 @@ export class Conversation {
     const order = thread.order;
     const views = keyed(this.views, order, (id) => new MessageView(this.app, id));
     for (const view of views) view.update();
-    const waiting = keyed(
-      this.outgoing,
-      unsent(state).map(({ id }) => id),
-      (id) => outgoing(state, id),
-    );
+    const prompts = new Map(unsent(state).map((prompt) => [prompt.id, prompt]));
+    const waiting = keyed(this.outgoing, prompts.keys(), (id) => outgoing(prompts.get(id)));
     if (order !== this.order || waiting.length > 0 || this.hadWaiting) {
       const grewUpwards = this.order !== null && order[0] !== this.order[0];
       this.place(views, waiting, grewUpwards);
@@ -91,13 +101,19 @@ export class Conversation {
     this.reach();
   }
 
-  /** Put the messages in their order; what is read stays where it is on the screen. */
+  /**
+   * Put the messages in their order; what is read stays where it is on the screen.
+   *
+   * @param {readonly MessageView[]} views
+   * @param {readonly Outgoing[]} waiting
+   * @param {boolean} grewUpwards
+   */
   place(views, waiting, grewUpwards) {
     // Browsers keep what is read in its place, but not at the very top; Safari does so nowhere.
     if (grewUpwards && this.scroller.scrollTop === 0) this.scroller.scrollTop = 1;
     const anchor =
       this.follows || CSS.supports("overflow-anchor", "auto") ? null : this.firstVisible();
-    const before = anchor?.getBoundingClientRect().top;
+    const before = anchor?.getBoundingClientRect().top ?? 0;
     arrange(
       this.list,
       [...views, ...waiting].map((view) => view.element),
@@ -114,6 +130,7 @@ export class Conversation {
     return null;
   }
 
+  /** @param {Thread | null} thread */
   change(thread) {
     this.threadId = thread?.id;
     this.views.clear();
@@ -146,6 +163,7 @@ export class Conversation {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
+  /** @param {KeyboardEvent} event */
   pressed(event) {
     if (event.key === "Escape" && !document.querySelector(":popover-open")) {
       const run = this.app.stoppableRun();
@@ -153,6 +171,7 @@ export class Conversation {
     }
   }
 
+  /** @param {ModelInfo | undefined} model */
   showBanner(model) {
     this.banner.hidden = !model?.offline;
     setText(
@@ -165,8 +184,11 @@ export class Conversation {
 }
 
 class ThreadHead {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
+    /** @type {ThreadView | null | undefined} as it is drawn; undefined before the first time */
+    this.view = undefined;
     this.name = h("h2", { class: "thread-title", dir: "auto" });
     this.facts = h("p", { class: "muted small thread-about" });
     this.people = iconButton("people", "Co-authors", () => openPeopleDialog(app));
@@ -181,11 +203,9 @@ class ThreadHead {
   }
 
   update() {
-    const { thread } = this.app.state;
-    if (thread?.view === this.view && this.drawn) return;
-    this.drawn = true;
-    this.view = thread?.view;
-    const view = this.view;
+    const view = this.app.state.thread?.view ?? null;
+    if (view === this.view) return;
+    this.view = view;
     setText(this.name, view?.name ?? "A new conversation");
     setText(
       this.facts,
@@ -202,14 +222,19 @@ class ThreadHead {
     );
     this.people.hidden = !view;
     this.menu.element.hidden = !view;
-    this.menu.update(view && isCoAuthor(this.app.state) && view.status === "active");
+    this.menu.update(view?.status === "active" && isCoAuthor(this.app.state));
     document.title = view ? `${view.name} · Chorus` : "Chorus";
   }
 }
 
 /** What can be done with a whole thread. */
+/** @param {App} app */
 function menu(app) {
   const list = h("div", { class: "menu", id: "thread-menu", popover: "auto" });
+  /**
+   * @param {string} label
+   * @param {() => unknown} action
+   */
   const item = (label, action) =>
     h(
       "button",
@@ -235,11 +260,10 @@ function menu(app) {
     item("Export as JSON", () => app.exportThread("json")),
     item("Close the thread", () => app.closeThread()),
   );
-  const opener = iconButton("more", "More about this thread", null, {
-    class: "icon-button",
+  const opener = iconButton("more", "More about this thread", undefined, {
     popovertarget: "thread-menu",
     "aria-haspopup": "true",
-    on: {},
+    on: {}, // the browser opens what it names
   });
   list.addEventListener("beforetoggle", () => {
     const { bottom, right } = opener.getBoundingClientRect();
@@ -248,15 +272,20 @@ function menu(app) {
   });
   return {
     element: h("div", { class: "menu-holder" }, opener, list),
+    /** @param {boolean} isCoAuthorOfActive */
     update: (isCoAuthorOfActive) => {
-      for (const button of forCoAuthors) button.hidden = !isCoAuthorOfActive;
+      for (const each of forCoAuthors) each.hidden = !isCoAuthorOfActive;
     },
   };
 }
 
-/** A prompt that the server has not acknowledged yet. */
-function outgoing(state, id) {
-  const { text } = state.outgoing.find((prompt) => prompt.id === id);
+/**
+ * A prompt that the server has not acknowledged yet.
+ *
+ * @param {Prompt | undefined} prompt
+ * @returns {Outgoing}
+ */
+function outgoing(prompt) {
   return {
     element: h(
       "article",
@@ -265,30 +294,16 @@ function outgoing(state, id) {
         "div",
         { class: "message-main" },
         h("header", { class: "message-head" }, h("span", { class: "muted" }, "Sending…")),
-        h("div", { class: "said", dir: "auto" }, text),
+        h("div", { class: "said", dir: "auto" }, prompt?.text),
       ),
     ),
   };
 }
 
-function welcome(app) {
-  const idea = (text) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "idea",
-        on: {
-          click: () => {
-            const prompt = document.getElementById("prompt");
-            prompt.value = text;
-            prompt.dispatchEvent(new Event("input"));
-            prompt.focus();
-          },
-        },
-      },
-      text,
-    );
+/** @param {(text: string) => void} suggest puts a prompt into the box */
+function welcome(suggest) {
+  /** @param {string} text */
+  const idea = (text) => button(text, () => suggest(text), { class: "idea" });
   return h(
     "section",
     { class: "welcome" },

@@ -1,12 +1,22 @@
 // Small questions to the person: a thread's name, a key to invite, oneself. Native dialogs keep the
 // focus inside and give it back.
 
+/** @import { App } from "../app.js" */
+/** @import { Props } from "../dom.js" */
+/** @import { Visibility } from "../wire.d.ts" */
+
 import { button, h, iconButton } from "../dom.js";
 import { toast } from "../notices.js";
+import { isCoAuthor } from "../store.js";
 import { nameOf } from "../words.js";
 import { avatar } from "./avatar.js";
 
-/** Show a dialog; `build(close)` gives its content. */
+/**
+ * Show a dialog; `build(close)` gives its content.
+ *
+ * @param {string} title
+ * @param {(close: () => void) => HTMLElement[]} build
+ */
 function show(title, build) {
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" });
   const close = () => dialog.close();
@@ -23,9 +33,15 @@ function show(title, build) {
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   document.body.append(dialog);
   dialog.showModal();
-  dialog.querySelector("input:not([type=radio])")?.focus();
+  const first = dialog.querySelector("input:not([type=radio])");
+  if (first instanceof HTMLElement) first.focus();
 }
 
+/**
+ * @param {readonly HTMLElement[]} fields
+ * @param {string} label of its button
+ * @param {() => Promise<void>} submit
+ */
 function form(fields, label, submit) {
   const send = h("button", { type: "submit", class: "button primary" }, label);
   return h(
@@ -46,36 +62,52 @@ function form(fields, label, submit) {
   );
 }
 
+/**
+ * A text field, and it with its label.
+ *
+ * @param {string} id
+ * @param {string} label
+ * @param {Props<HTMLInputElement>} props
+ */
 function field(id, label, props = {}) {
   const input = h("input", { id, type: "text", required: true, autocomplete: "off", ...props });
-  return [input, [h("label", { for: id }, label), input]];
+  return { input, parts: [h("label", { for: id }, label), input] };
 }
 
+/**
+ * A choice of the dialog for a new thread, and it with its label.
+ *
+ * @param {Visibility} value
+ * @param {string} label
+ * @param {string} words
+ */
+function choice(value, label, words) {
+  const checked = value === "private";
+  const input = h("input", { type: "radio", name: "visibility", value, checked });
+  const part = h("label", { class: "check" }, input, h("span", {}, label, h("small", {}, words)));
+  return { input, part };
+}
+
+/** @param {App} app */
 export function openNewThreadDialog(app) {
   show("New thread", (close) => {
-    const [name, nameField] = field("new-name", "Name", { maxlength: 80 });
-    const choice = (value, label, words) =>
-      h(
-        "label",
-        { class: "check" },
-        h("input", { type: "radio", name: "visibility", value, checked: value === "private" }),
-        h("span", {}, label, h("small", {}, words)),
-      );
+    const name = field("new-name", "Name", { maxlength: 80 });
+    const forAll = choice(
+      "public",
+      "Public",
+      "Anyone signed in may read; what outsiders submit waits for approval.",
+    );
     const visibility = h(
       "fieldset",
       { class: "stack" },
       h("legend", {}, "Who may read it (fixed for good)"),
-      choice("private", "Private", "Its co-authors alone know of it."),
-      choice(
-        "public",
-        "Public",
-        "Anyone signed in may read; what outsiders submit waits for approval.",
-      ),
+      choice("private", "Private", "Its co-authors alone know of it.").part,
+      forAll.part,
     );
     return [
-      form([...nameField, visibility], "Create", async () => {
+      form([...name.parts, visibility], "Create", async () => {
         try {
-          await app.createThread(name.value, visibility.querySelector(":checked").value);
+          await app.createThread(name.input.value, forAll.input.checked ? "public" : "private");
           close();
           document.getElementById("prompt")?.focus();
         } catch (error) {
@@ -86,25 +118,26 @@ export function openNewThreadDialog(app) {
   });
 }
 
+/** @param {App} app */
 export function openRenameDialog(app) {
+  const view = app.state.thread?.view;
+  if (!view) return;
   show("Rename this thread", (close) => {
-    const [name, fields] = field("rename", "Name", {
-      maxlength: 80,
-      value: app.state.thread.view.name,
-    });
+    const { input, parts } = field("rename", "Name", { maxlength: 80, value: view.name });
     return [
-      form(fields, "Rename", async () => {
-        if (await app.act("rename_thread", { name: name.value }, "The thread keeps its name"))
+      form(parts, "Rename", async () => {
+        if (await app.act("rename_thread", { name: input.value }, "The thread keeps its name"))
           close();
       }),
     ];
   });
 }
 
+/** @param {App} app */
 export function openPeopleDialog(app) {
   const { state } = app;
-  const { view } = state.thread;
-  const isMine = view.co_authors.includes(state.user.public_key);
+  const view = state.thread?.view;
+  if (!view) return;
   show("Co-authors", (close) => {
     const people = view.co_authors.map((key) =>
       h(
@@ -115,22 +148,24 @@ export function openPeopleDialog(app) {
           "span",
           {},
           h("bdi", {}, nameOf(state, key)),
-          key === state.user.public_key ? " (you)" : "",
+          key === state.user?.public_key ? " (you)" : "",
           h("code", { class: "key" }, key),
         ),
       ),
     );
+    /** @type {HTMLElement[]} */
     const parts = [h("ul", { class: "people" }, ...people)];
-    if (!isMine || view.status !== "active") return parts;
-    const [key, fields] = field("invite", "Invite by public key", {
+    if (!isCoAuthor(state) || view.status !== "active") return parts;
+    const key = field("invite", "Invite by public key", {
       placeholder: "base58, 43 or 44 characters",
       maxlength: 64,
       spellcheck: "false",
     });
     parts.push(
-      form(fields, "Invite", async () => {
-        const data = { public_key: key.value.trim() };
-        if (await app.act("invite_co_author", data, "Nobody was invited")) close();
+      form(key.parts, "Invite", async () => {
+        const invited = key.input.value.trim();
+        if (await app.act("invite_co_author", { public_key: invited }, "Nobody was invited"))
+          close();
       }),
       h(
         "p",
@@ -150,6 +185,7 @@ export function openPeopleDialog(app) {
   });
 }
 
+/** @param {App} app */
 export async function archiveThread(app) {
   if (
     !confirm(
@@ -160,17 +196,18 @@ export async function archiveThread(app) {
   await app.act("archive_thread", {}, "The thread was not archived");
 }
 
+/** @param {App} app */
 export function openPersonDialog(app) {
   const { user } = app.state;
   if (!user) return;
   show("You", (close) => {
-    const [name, fields] = field("own-name", "Your name", {
+    const name = field("own-name", "Your name", {
       maxlength: 80,
       value: user.name ?? "",
     });
     return [
-      form(fields, "Save the name", async () => {
-        if (await app.setName(name.value)) close();
+      form(name.parts, "Save the name", async () => {
+        if (await app.setName(name.input.value)) close();
       }),
       h(
         "div",
@@ -216,6 +253,10 @@ export function openPersonDialog(app) {
   });
 }
 
+/**
+ * @param {string} text
+ * @param {string} done what to say once it is copied
+ */
 export async function copyText(text, done) {
   try {
     await navigator.clipboard.writeText(text);

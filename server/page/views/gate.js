@@ -1,5 +1,8 @@
 // The door: making a key, bringing one, or coming back with the one that is here.
 
+/** @import { App } from "../app.js" */
+/** @import { Identity } from "../keys.js" */
+
 import { button, h } from "../dom.js";
 import { download } from "../files.js";
 import {
@@ -12,8 +15,13 @@ import {
 } from "../keys.js";
 import { shortKey } from "../words.js";
 
-/** Show the door in `root`; `reason` says why the person stands before it, if there is one. */
-export async function showGate(root, app, reason) {
+/**
+ * Show the door in `root`.
+ *
+ * @param {Element} root
+ * @param {App} app
+ */
+export async function showGate(root, app) {
   const [problem, identity] = await Promise.all([
     whyUnsupported(),
     loadIdentity().catch(() => null),
@@ -36,18 +44,21 @@ export async function showGate(root, app, reason) {
           { class: "lead" },
           "Conversations with a language model, written together, with every step in the open.",
         ),
-        reason && h("p", { class: "note error", role: "alert" }, reason),
+
         ...body,
       ),
     ),
   );
-  root.querySelector("[data-first]")?.focus();
+  const first = root.querySelector("[data-first]");
+  if (first instanceof HTMLElement) first.focus();
 }
 
+/** @param {string} problem */
 function unsupported(problem) {
   return [h("p", { class: "note error", role: "alert" }, problem)];
 }
 
+/** @param {App} app */
 function begin(app) {
   const name = h("input", {
     id: "gate-name",
@@ -67,9 +78,9 @@ function begin(app) {
         submit: (event) => {
           event.preventDefault();
           guarded(start, problem, async () => {
-            const { identity, recovery } = await createIdentity({ recoverable: save.checked });
-            if (recovery) download("chorus-recovery.key", recovery);
-            app.signIn(identity, name.value.trim() || null);
+            const made = await createIdentity({ recoverable: save.checked });
+            if (made.recovery) download("chorus-recovery.key", made.recovery);
+            app.signIn(made.identity, name.value.trim());
           });
         },
       },
@@ -110,6 +121,11 @@ function begin(app) {
   ];
 }
 
+/**
+ * @param {App} app
+ * @param {Identity} identity
+ * @param {Element} root
+ */
 function comeBack(app, identity, root) {
   const problem = h("p", { class: "note error", role: "alert", hidden: true });
   const enter = button("Sign in", () => app.signIn(identity), {
@@ -126,7 +142,7 @@ function comeBack(app, identity, root) {
       )
         return;
       await forgetIdentity();
-      showGate(root, app, null);
+      showGate(root, app);
     },
     { class: "button quiet" },
   );
@@ -144,6 +160,10 @@ function comeBack(app, identity, root) {
   ];
 }
 
+/**
+ * @param {App} app
+ * @param {HTMLElement} problem where it is told
+ */
 function recovery(app, problem) {
   const file = h("input", {
     id: "gate-file",
@@ -153,7 +173,7 @@ function recovery(app, problem) {
     on: {
       change: () =>
         guarded(null, problem, async () => {
-          const [chosen] = file.files;
+          const [chosen] = file.files ?? [];
           if (chosen) app.signIn(await restoreIdentity(await chosen.slice(0, 4096).text()));
         }),
     },
@@ -166,7 +186,13 @@ function recovery(app, problem) {
   );
 }
 
-/** Do something once; a problem with a key is told where the person looks. */
+/**
+ * Do something once; a problem with a key is told where the person looks.
+ *
+ * @param {HTMLButtonElement | null} control
+ * @param {HTMLElement} problem
+ * @param {() => Promise<void>} work
+ */
 async function guarded(control, problem, work) {
   problem.hidden = true;
   if (control) control.disabled = true;

@@ -1,13 +1,30 @@
 // The machines at work: the drawing of the run, the message, the thread or this connection, what
 // happened last in words, and the replay of what is over.
 
+/** @import { App } from "../app.js" */
+/** @import { TransitionView } from "../wire.d.ts" */
+/** @import { Message, Thread } from "../store.js" */
+/** @import { MachineName, Trace } from "../trace.js" */
+
 import { Drawing } from "../drawing.js";
 import { button, h, icon, setText } from "../dom.js";
 import { FINAL } from "../runs.js";
+import { messagesOf } from "../store.js";
 import { newTrace, statesOfRun, traceOf } from "../trace.js";
 import { effectWords, spaced } from "../words.js";
 import { ReplayBar } from "./replay.js";
 
+/**
+ * @typedef {object} Subject what is drawn
+ * @property {MachineName} machine
+ * @property {string | null} id of its instance; null where there is none
+ * @property {string} about
+ * @property {Trace} trace
+ * @property {Message} [message]
+ * @property {boolean} [isOver] whether it may be replayed
+ */
+
+/** @type {readonly [machine: MachineName, label: string][]} */
 const MACHINES = [
   ["chorus", "Run"],
   ["message", "Message"],
@@ -17,10 +34,17 @@ const MACHINES = [
 const AROUND = new Set(["running", "step", "health"]); // states that only hold others
 
 export class Machines {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
+    /** @type {Map<MachineName, Drawing>} */
     this.drawings = new Map();
+    /** @type {Set<string>} ids of the runs and messages whose entries were asked for */
     this.asked = new Set();
+    /** What is drawn, in one text to compare. */
+    this.key = "";
+    /** Which opening of the journal that was. */
+    this.opening = 0;
     this.tabs = MACHINES.map(([machine, label]) =>
       h(
         "button",
@@ -81,28 +105,31 @@ export class Machines {
     );
   }
 
+  /** @param {MachineName} machine */
   choose(machine) {
     this.replay.end();
     this.app.setUi({ drawing: machine, replay: null });
-    this.tabs.find((tab) => tab.dataset.machine === machine).focus();
+    this.tabs.find((tab) => tab.dataset.machine === machine)?.focus();
   }
 
+  /** @param {KeyboardEvent} event */
   arrow(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     const place = MACHINES.findIndex(([machine]) => machine === this.app.ui.drawing);
-    this.choose(MACHINES.at((place + step) % MACHINES.length)[0]);
+    const next = MACHINES.at((place + step) % MACHINES.length);
+    if (step !== 0 && next) this.choose(next[0]);
   }
 
   toggleZoom() {
-    const drawing = this.drawings.get(this.app.ui.drawing);
+    const drawing = this.drawing(this.app.ui.drawing);
     drawing.toggleZoom();
     this.fit.setAttribute("aria-pressed", String(drawing.isFitted));
   }
 
   startReplay() {
-    const { machine, id, message } = this.subject();
-    this.app.setUi({ replay: { machine, id, messageId: message.id } });
+    const { machine, id } = this.subject();
+    const isReplayed = machine === "chorus" || machine === "message";
+    if (isReplayed && id !== null) this.app.setUi({ replay: { machine, id } });
   }
 
   update() {
@@ -116,17 +143,20 @@ export class Machines {
     const drawing = this.drawing(ui.drawing);
     const subject = this.subject();
     this.replay.follow(ui.replay, subject.message);
-    const shown = this.replay.isOn ? this.replay.trace() : subject.trace;
-    this.start.hidden = this.replay.isOn || !subject.isOver;
-    setText(this.about, this.replay.isOn ? `Replay: ${subject.about}` : subject.about);
-    const trace = this.withRefusal(shown, subject, drawing);
+    const replayed = this.replay.trace();
+    this.start.hidden = replayed !== null || !subject.isOver;
+    setText(this.about, replayed ? `Replay: ${subject.about}` : subject.about);
+    const trace = replayed ?? this.withRefusal(subject, drawing);
     if (this.isSame(trace)) return;
-    this.trace = trace;
     drawing.show(trace);
     this.describe(trace, drawing);
   }
 
-  /** Traces are folded anew at each update; what they say is compared, not which they are. */
+  /**
+   * Traces are folded anew at each update; what they say is compared, not which they are.
+   *
+   * @param {Trace} trace
+   */
   isSame(trace) {
     const key = [
       trace.machine,
@@ -134,7 +164,6 @@ export class Machines {
       trace.path.length,
       trace.last?.edge,
       trace.refused?.at,
-      this.replay.isOn,
       this.drawings.get(trace.machine)?.isLoaded,
       [...trace.counts].join(),
     ].join("|");
@@ -143,29 +172,37 @@ export class Machines {
     return same;
   }
 
+  /** @param {MachineName} machine */
   drawing(machine) {
     let drawing = this.drawings.get(machine);
     if (!drawing) {
-      drawing = new Drawing(machine);
+      drawing = this.fetched(machine);
       this.drawings.set(machine, drawing);
-      drawing.load().then(
-        () => {
-          drawing.isLoaded = true;
-          this.app.schedule();
-        },
-        () =>
-          drawing.element.replaceChildren(h("p", { class: "note" }, "The drawing did not come.")),
-      );
     }
-    if (this.stage.firstChild !== drawing.element) {
-      this.stage.replaceChildren(drawing.element);
-      this.fit.setAttribute("aria-pressed", String(drawing.isFitted));
-      requestAnimationFrame(() => drawing.reveal({ smoothly: false }));
+    const shown = drawing;
+    if (this.stage.firstChild !== shown.element) {
+      this.stage.replaceChildren(shown.element);
+      this.fit.setAttribute("aria-pressed", String(shown.isFitted));
+      requestAnimationFrame(() => shown.reveal({ smoothly: false }));
     }
+    return shown;
+  }
+
+  /** @param {MachineName} machine */
+  fetched(machine) {
+    const drawing = new Drawing(machine);
+    drawing.load().then(
+      () => this.app.schedule(),
+      () => drawing.element.replaceChildren(h("p", { class: "note" }, "The drawing did not come.")),
+    );
     return drawing;
   }
 
-  /** What is drawn: {machine, id, about, trace, message, isOver}. */
+  /**
+   * What is drawn.
+   *
+   * @returns {Subject}
+   */
   subject() {
     const { state, ui } = this.app;
     const machine = ui.drawing;
@@ -180,12 +217,17 @@ export class Machines {
     if (!state.thread)
       return { machine, id: null, about: "No thread is open.", trace: newTrace(machine) };
     if (machine === "thread") return this.threadSubject(state.thread);
-    const message = this.message();
+    const message = this.message(state.thread);
     if (!message)
       return { machine, id: null, about: "Nothing was said yet.", trace: newTrace(machine) };
-    return machine === "message" ? this.messageSubject(message) : this.runSubject(message);
+    if (machine === "message") return this.messageSubject(message);
+    return this.runSubject(state.thread, message);
   }
 
+  /**
+   * @param {Thread} thread
+   * @returns {Subject}
+   */
   threadSubject(thread) {
     const entries = this.app.journal.entries(thread.id);
     const known = traceOf("thread", thread.id, entries);
@@ -198,6 +240,10 @@ export class Machines {
     };
   }
 
+  /**
+   * @param {Message} message
+   * @returns {Subject}
+   */
   messageSubject(message) {
     const trace = this.journalled("message", message.id, message.index, [message.status]);
     const excerpt =
@@ -212,8 +258,12 @@ export class Machines {
     };
   }
 
-  runSubject(message) {
-    const run = this.app.state.thread.runs.get(message.run_id);
+  /**
+   * @param {Thread} thread
+   * @param {Message} message
+   * @returns {Subject}
+   */
+  runSubject(thread, message) {
     if (!message.run_id) {
       return {
         machine: "chorus",
@@ -223,6 +273,7 @@ export class Machines {
         message,
       };
     }
+    const run = thread.runs.get(message.run_id);
     const trace = this.journalled(
       "chorus",
       message.run_id,
@@ -240,7 +291,14 @@ export class Machines {
     };
   }
 
-  /** The trace out of the journal; until that is read, only where the machine stands. */
+  /**
+   * The trace out of the journal; until that is read, only where the machine stands.
+   *
+   * @param {MachineName} machine
+   * @param {string} id
+   * @param {number} index of the message
+   * @param {readonly string[]} current where it stands
+   */
   journalled(machine, id, index, current) {
     const { journal } = this.app;
     if (journal.opening !== this.opening) {
@@ -259,35 +317,45 @@ export class Machines {
     return this.element.getClientRects().length > 0;
   }
 
-  /** The chosen message, else the one whose run is newest, else the newest. */
-  message() {
-    const { thread } = this.app.state;
+  /**
+   * The chosen message, else the one whose run is newest, else the newest.
+   *
+   * @param {Thread} thread
+   */
+  message(thread) {
     const { selected } = this.app.ui;
-    if (selected && thread.messages.has(selected)) return thread.messages.get(selected);
-    const all = thread.order.map((id) => thread.messages.get(id));
+    const chosen = selected === null ? undefined : thread.messages.get(selected);
+    if (chosen) return chosen;
+    const all = messagesOf(thread);
     if (this.app.ui.drawing === "message")
       return (
         all.findLast(({ status }) => status === "pending") ??
         all.findLast(({ role }) => role === "user")
       );
-    const live = all.find(
-      ({ run_id: id, role }) =>
-        role === "user" &&
-        thread.runs.has(id) &&
-        !FINAL.has(thread.runs.get(id).status) &&
-        thread.runs.get(id).status !== "queued",
-    );
+    const live = all.find(({ run_id: id, role }) => {
+      const run = role === "user" && id !== null ? thread.runs.get(id) : undefined;
+      return run && !FINAL.has(run.status) && run.status !== "queued";
+    });
     return live ?? all.findLast(({ role, run_id: id }) => role === "user" && id) ?? all.at(-1);
   }
 
-  withRefusal(trace, { machine, id }, drawing) {
+  /**
+   * @param {Subject} subject
+   * @param {Drawing} drawing
+   * @returns {Trace}
+   */
+  withRefusal({ machine, id, trace }, drawing) {
     const { refusal } = this.app;
-    if (this.replay.isOn || !refusal || refusal.machine !== machine) return trace;
+    if (!refusal || refusal.machine !== machine) return trace;
     if (refusal.instance !== id && machine !== "connection" && machine !== "thread") return trace;
     const edges = drawing.edgesFor(refusal.event, refusal.state, refusal.guards);
     return { ...trace, refused: { ...refusal, edges } };
   }
 
+  /**
+   * @param {Trace} trace
+   * @param {Drawing} drawing
+   */
   describe(trace, drawing) {
     const now = [...trace.current]
       .filter((state) => !AROUND.has(state))
@@ -312,24 +380,26 @@ export class Machines {
   }
 }
 
+/** @param {TransitionView} transition */
 function fromTo({ source, target }) {
   return source === target ? `in ${spaced(source)}` : `from ${spaced(source)} to ${spaced(target)}`;
 }
 
+/**
+ * @param {TransitionView | null} last
+ * @param {Drawing} drawing
+ */
 function lastWords(last, drawing) {
   if (!last) return h("p", { class: "muted" }, "No transition yet.");
   const { guards, actions } = drawing.edge(last.edge);
   const why =
     guards.length > 0 ? [", because ", h("em", {}, guards.map(spaced).join(" and "))] : [];
-  const effects = last.effects?.length > 0 ? last.effects.map(effectWords) : actions.map(spaced);
+  const [verb, effects] =
+    last.effects.length > 0
+      ? [" It asked for: ", last.effects.map(effectWords)]
+      : [" It did: ", actions.map(spaced)];
   const did =
-    effects.length > 0
-      ? [
-          h("span", { class: "muted" }, last.effects?.length > 0 ? " It asked for: " : " It did: "),
-          effects.join(", "),
-          ".",
-        ]
-      : [];
+    effects.length > 0 ? [h("span", { class: "muted" }, verb), effects.join(", "), "."] : [];
   return h(
     "p",
     { class: "machine-last" },
@@ -341,6 +411,7 @@ function lastWords(last, drawing) {
   );
 }
 
+/** @param {NonNullable<Trace["refused"]>} refused */
 function refusalWords({ event, state, guards, allowed }) {
   const which =
     guards.length > 0

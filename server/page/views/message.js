@@ -1,9 +1,14 @@
 // One message: who, when, what became of it, and for a prompt the run that answers it.
 
+/** @import { App } from "../app.js" */
+/** @import { MessageStatus } from "../wire.d.ts" */
+/** @import { Run } from "../runs.js" */
+/** @import { Message, State, Thread } from "../store.js" */
+
 import { h, iconButton, setText } from "../dom.js";
 import { fromHtml } from "../markup.js";
 import { FINAL } from "../runs.js";
-import { answeredRuns } from "../store.js";
+import { answeredRuns, messagesOf } from "../store.js";
 import { nameOf, number, shortKey, clockTime, whenLong } from "../words.js";
 import { ApprovalView } from "./approval.js";
 import { avatar, initialOf } from "./avatar.js";
@@ -11,6 +16,7 @@ import { openCitation } from "./citation.js";
 import { copyText } from "./dialogs.js";
 import { RunView } from "./run.js";
 
+/** @type {Partial<Record<MessageStatus, string>>} */
 const STATUS_WORDS = {
   submitted: "submitted",
   pending: "waits for approval",
@@ -20,11 +26,25 @@ const STATUS_WORDS = {
 };
 
 export class MessageView {
+  /**
+   * @param {App} app
+   * @param {string} id
+   */
   constructor(app, id) {
     this.app = app;
     this.id = id;
+    /** @type {RunView | null} */
     this.run = null;
+    /** @type {ApprovalView | null} */
     this.approval = null;
+    /** @type {Message | null} as it is drawn */
+    this.message = null;
+    /** @type {State["names"] | null} as they are drawn */
+    this.names = null;
+    /** @type {{message: Message, run: Run | null, hasAnswer: boolean} | null} what its run shows */
+    this.drawn = null;
+    this.isSelected = false;
+    this.hasAsked = false; // for the run's entries
     this.author = h("span", { class: "author" });
     this.time = h("time", {});
     this.status = h("span", { class: "chip", hidden: true });
@@ -61,19 +81,17 @@ export class MessageView {
 
   update() {
     const { state, ui } = this.app;
-    const message = state.thread.messages.get(this.id);
-    const run =
-      message.role === "user" && message.run_id
-        ? (state.thread.runs.get(message.run_id) ?? null)
-        : null;
+    const message = state.thread?.messages.get(this.id);
+    if (!state.thread || !message) return;
     const isSelected = ui.selected === this.id;
     if (isSelected !== this.isSelected) this.element.classList.toggle("selected", isSelected);
     this.isSelected = isSelected;
     if (message !== this.message || state.names !== this.names) this.draw(message);
-    if (message.role === "user" && message.run_id) this.drawRun(message, run);
+    if (message.role === "user" && message.run_id) this.drawRun(state.thread, message);
     if (this.approval) this.approval.update(message);
   }
 
+  /** @param {Message} message */
   draw(message) {
     const { state } = this.app;
     const isFirst = !this.message;
@@ -83,8 +101,6 @@ export class MessageView {
     const name = nameOf(state, message.author);
     if (isFirst) {
       this.element.dataset.role = message.role;
-      this.avatar = avatar(message.author, name);
-      this.element.prepend(this.avatar);
       this.time.dateTime = message.created_at;
       this.time.title = whenLong(message.created_at);
       setText(this.time, clockTime(message.created_at));
@@ -95,7 +111,7 @@ export class MessageView {
         ? h("code", { class: "short-key", title: message.author }, shortKey(message.author))
         : "",
     );
-    if (message.author !== null) setText(this.avatar, initialOf(name));
+    this.drawAvatar(message, name);
     this.element.setAttribute("aria-label", `${name}, ${clockTime(message.created_at)}`);
     this.element.dataset.status = message.status;
     const words = STATUS_WORDS[message.status];
@@ -104,33 +120,52 @@ export class MessageView {
     if (message.role === "chorus") this.drawAnswerFacts(message);
     if (contentChanged || isFirst) this.drawContent(message);
     if (!this.approval && (message.electors.length > 0 || message.status !== "approved")) {
-      this.approval = new ApprovalView(this.app);
+      this.approval = new ApprovalView(this.app, message);
       this.beneath.prepend(this.approval.element);
     }
   }
 
+  /**
+   * @param {Message} message
+   * @param {string} name
+   */
+  drawAvatar({ author }, name) {
+    if (!this.avatar) {
+      this.avatar = avatar(author, name);
+      this.element.prepend(this.avatar);
+    }
+    if (author !== null) setText(this.avatar, initialOf(name));
+  }
+
+  /** @param {Message} message */
   drawContent(message) {
     if (message.content === null) {
       this.body.className = "said hidden-content";
       this.body.textContent = "What this says is shown to the co-authors and its author alone.";
     } else if (message.html !== null) {
       this.body.className = "said prose";
-      this.body.replaceChildren(fromHtml(message.html, (label) => this.citation(label)));
+      this.body.replaceChildren(fromHtml(message.html, (label) => this.citation(message, label)));
     } else {
       this.body.className = "said plain";
       this.body.textContent = message.content;
     }
   }
 
+  /** @param {Message} message */
   drawAnswerFacts({ model, usage }) {
     const offline = model?.startsWith("offline") ? " (no language model)" : "";
     const tokens = usage ? ` · ${number(usage.total_tokens)} tokens` : "";
     setText(this.model, model ? `${model}${offline}${tokens}` : "");
   }
 
-  /** A label like `[P1]` as a way to the prior; null where the answer names no such prior. */
-  citation(label) {
-    const citation = this.message.citations.find((each) => each.label === label);
+  /**
+   * A label like `[P1]` as a way to the prior; null where the answer names no such prior.
+   *
+   * @param {Message} message
+   * @param {string} label
+   */
+  citation(message, label) {
+    const citation = message.citations.find((each) => each.label === label);
     if (!citation) return null;
     return h(
       "button",
@@ -140,40 +175,49 @@ export class MessageView {
         "aria-haspopup": "dialog",
         "aria-label": `Source ${label}`,
         on: {
-          click: (event) => openCitation(this.app, event.currentTarget, citation, this.message),
+          click: (event) => openCitation(this.app, event.currentTarget, citation, message),
         },
       },
       label,
     );
   }
 
-  drawRun(message, run) {
+  /**
+   * @param {Thread} thread
+   * @param {Message} message
+   */
+  drawRun(thread, message) {
+    const run = thread.runs.get(message.run_id ?? "") ?? null;
+    const hasAnswer = answeredRuns(thread).has(message.run_id);
+    const { drawn } = this;
+    const isDrawn = drawn?.run === run && drawn.hasAnswer === hasAnswer;
+    if (isDrawn && drawn.message === message) return;
+    this.drawn = { message, run, hasAnswer };
     if (!this.run) {
       this.run = new RunView(this.app, message);
       this.beneath.append(this.run.element);
     }
-    const hasAnswer = answeredRuns(this.app.state.thread).has(message.run_id);
-    if (this.drawnRun === run && this.hadAnswer === hasAnswer && this.drawnMessage === message)
-      return;
-    Object.assign(this, { drawnRun: run, hadAnswer: hasAnswer, drawnMessage: message });
+
     this.run.update(message, run, hasAnswer);
-    if (!run && !hasAnswer && !this.asked) {
-      this.asked = true; // it failed, was stopped, or its answer is on a later page: the journal knows
+    if (!run && !hasAnswer && !this.hasAsked) {
+      this.hasAsked = true; // it failed, was stopped, or its answer is on a later page: the journal knows
       this.app.readRun(message);
     }
     if (run && FINAL.has(run.status)) this.element.dataset.run = run.status;
   }
 
   copy() {
-    copyText(this.message.content ?? "", "The message is copied.");
+    copyText(this.message?.content ?? "", "The message is copied.");
   }
 
   select() {
     const { thread } = this.app.state;
-    const prompt = thread.order
-      .map((id) => thread.messages.get(id))
-      .find(({ role, run_id: id }) => role === "user" && id && id === this.message.run_id);
-    const drawing = this.message.run_id ? "chorus" : "message";
+    const runId = this.message?.run_id;
+    const prompt =
+      thread && runId
+        ? messagesOf(thread).find(({ role, run_id: id }) => role === "user" && id === runId)
+        : null;
+    const drawing = runId ? "chorus" : "message";
     this.app.setUi({ selected: prompt?.id ?? this.id, drawing, area: "machines", replay: null });
   }
 }

@@ -1,16 +1,26 @@
 // The timeline of a replay: scrub, play, step. The step texts follow beneath.
 
+/** @import { App, Wanted } from "../app.js" */
+/** @import { LiveFrame } from "../wire.d.ts" */
+/** @import { Message } from "../store.js" */
+
 import { h, icon, iconButton, setText } from "../dom.js";
 import { toast } from "../notices.js";
 import { Replay } from "../replay.js";
+import { newRun } from "../runs.js";
 import { nameOf, spaced } from "../words.js";
 import { StepList } from "./run.js";
 
 export class ReplayBar {
+  /** @type {Replay | null} */
   #replay = null;
+  /** @type {Wanted | null} */
   #wanted = null;
 
-  /** @param {() => void} changed draws the panel anew when the position moved */
+  /**
+   * @param {App} app
+   * @param {() => void} changed draws the panel anew when the position moved
+   */
   constructor(app, changed) {
     this.app = app;
     this.changed = changed;
@@ -19,7 +29,7 @@ export class ReplayBar {
       min: 0,
       step: 1,
       "aria-label": "Position in the journal",
-      on: { input: () => this.go(Number(this.slider.value)) },
+      on: { input: ({ currentTarget }) => this.goTo(Number(currentTarget.value)) },
     });
     this.play = h("button", {
       type: "button",
@@ -35,9 +45,9 @@ export class ReplayBar {
       h(
         "div",
         { class: "replay-bar" },
-        iconButton("back", "One step back", () => this.go(this.#replay.position - 1)),
+        iconButton("back", "One step back", () => this.go(-1)),
         this.play,
-        iconButton("forward", "One step on", () => this.go(this.#replay.position + 1)),
+        iconButton("forward", "One step on", () => this.go(1)),
         this.slider,
         iconButton("cross", "End the replay", () => {
           this.end();
@@ -49,15 +59,17 @@ export class ReplayBar {
     );
   }
 
-  get isOn() {
-    return this.#replay !== null;
-  }
-
+  /** Where the machine stands in the replay; null where none is on. */
   trace() {
-    return this.#replay.trace();
+    return this.#replay?.trace() ?? null;
   }
 
-  /** Replay what `wanted` names; null ends it. */
+  /**
+   * Replay what `wanted` names; null ends it.
+   *
+   * @param {Wanted | null} wanted
+   * @param {Message | undefined} message that it is about
+   */
   follow(wanted, message) {
     if (wanted === this.#wanted) return;
     this.end();
@@ -65,16 +77,14 @@ export class ReplayBar {
     if (wanted !== null) this.begin(wanted, message);
   }
 
+  /**
+   * @param {Wanted} wanted
+   * @param {Message | undefined} message
+   */
   async begin(wanted, message) {
-    const index = message?.index ?? 0;
-    const what = {
-      machine: wanted.machine ?? "chorus",
-      id: wanted.id,
-      messageId: wanted.messageId,
-    };
-    const entries = await this.app.readEntries(wanted.id, index);
+    const entries = await this.app.readEntries(wanted.id, message?.index ?? 0);
     if (this.#wanted !== wanted) return;
-    const replay = new Replay(what, entries, () => this.draw());
+    const replay = new Replay(wanted, entries, () => this.draw());
     if (replay.length === 0) {
       toast("The journal holds nothing of it that you may read.");
       this.app.setUi({ replay: null });
@@ -96,20 +106,27 @@ export class ReplayBar {
     this.element.hidden = true;
   }
 
-  go(position) {
-    this.#replay.pause();
-    this.#replay.goTo(position);
+  /** @param {number} steps back where they are negative */
+  go(steps) {
+    if (this.#replay) this.goTo(this.#replay.position + steps);
+  }
+
+  /** @param {number} position */
+  goTo(position) {
+    this.#replay?.pause();
+    this.#replay?.goTo(position);
     this.draw();
   }
 
   flip() {
-    if (this.#replay.isPlaying) this.#replay.pause();
-    else this.#replay.play();
+    if (this.#replay?.isPlaying) this.#replay.pause();
+    else this.#replay?.play();
     this.draw();
   }
 
   draw() {
     const replay = this.#replay;
+    if (!replay) return;
     const label = replay.isPlaying ? "Pause" : "Play";
     if (this.play.title !== label) {
       this.play.replaceChildren(icon(replay.isPlaying ? "pause" : "play"));
@@ -122,20 +139,17 @@ export class ReplayBar {
     this.slider.setAttribute("aria-valuetext", words);
     const run = replay.run();
     this.texts.hidden = replay.machine !== "chorus";
-    if (replay.machine === "chorus") {
-      this.steps.update(run ?? EMPTY, null);
-    }
+    if (replay.machine === "chorus") this.steps.update(run ?? newRun(replay.id, ""));
     this.changed();
   }
 
+  /** @param {LiveFrame | null} entry */
   describe(entry) {
     if (!entry) return "before the beginning";
-    const { data } = entry;
-    if (data.kind)
+    const { type, data } = entry;
+    if (type === "thread_event")
       return `${spaced(data.kind)}${data.by ? ` by ${nameOf(this.app.state, data.by)}` : ""}`;
     const loop = data.iteration > 1 ? `, loop ${data.iteration}` : "";
     return `${data.step} ${spaced(data.status)}${loop}`;
   }
 }
-
-const EMPTY = { status: "queued", step: "action", records: [] };

@@ -3,6 +3,10 @@
 // While it runs, the row of the current step is open at a fixed height, so that nothing beneath it
 // moves while text streams. Rows that a person opened stay as they were put.
 
+/** @import { App } from "../app.js" */
+/** @import { Run } from "../runs.js" */
+/** @import { Message } from "../store.js" */
+
 import { button, growText, h, icon, setText } from "../dom.js";
 import { FINAL, recordsOf, STEPS, totalTokens } from "../runs.js";
 import { isCoAuthor } from "../store.js";
@@ -10,10 +14,19 @@ import { counted, number, TROUBLE } from "../words.js";
 import { StepRow } from "./step.js";
 
 export class RunView {
+  /**
+   * @param {App} app
+   * @param {Message} message the prompt
+   */
   constructor(app, message) {
     this.app = app;
     this.message = message;
-    this.isOpen = null; // null: as the run's state suggests
+    /** @type {Run | null} */
+    this.run = null;
+    this.hasAnswer = false;
+    this.wasLive = false;
+    /** @type {boolean | null} null: as the run's state suggests */
+    this.isOpen = null;
     const id = `run-${message.run_id}`;
     this.toggle = h("button", {
       type: "button",
@@ -24,11 +37,11 @@ export class RunView {
     });
     this.summary = h("span", { class: "run-summary" });
     this.toggle.append(icon("down"), this.summary);
-    this.stop = button("Stop", () => app.stop(this.message.run_id), {
+    this.stop = button("Stop", () => this.message.run_id && app.stop(this.message.run_id), {
       class: "button small",
       hidden: true,
     });
-    this.retry = button("Retry", () => app.retry(this.message.run_id), {
+    this.retry = button("Retry", () => this.message.run_id && app.retry(this.message.run_id), {
       class: "button small",
       hidden: true,
     });
@@ -50,9 +63,16 @@ export class RunView {
     );
   }
 
+  /**
+   * @param {Message} message
+   * @param {Run | null} run null where it was not read
+   * @param {boolean} hasAnswer whether its answer is among the messages
+   */
   update(message, run, hasAnswer) {
-    Object.assign(this, { message, run, hasAnswer });
-    const isLive = Boolean(run) && !FINAL.has(run.status);
+    this.message = message;
+    this.run = run;
+    this.hasAnswer = hasAnswer;
+    const isLive = run !== null && !FINAL.has(run.status);
     const mayAct = isCoAuthor(this.app.state);
     this.wasLive ||= isLive;
     const opens = this.isOpen ?? this.wasLive;
@@ -63,7 +83,7 @@ export class RunView {
     this.retry.hidden = !(mayAct && (run?.status === "failed" || run?.status === "cancelled"));
     this.replay.hidden = isLive || (!run && !hasAnswer);
     this.steps.element.hidden = !opens || !run;
-    if (opens && run) this.steps.update(run, message);
+    if (opens && run) this.steps.update(run);
     this.drawProblem(run);
     this.drawAnswer(run, hasAnswer);
   }
@@ -78,43 +98,53 @@ export class RunView {
   }
 
   startReplay() {
-    this.app.setUi({
-      area: "machines",
-      drawing: "chorus",
-      selected: this.message.id,
-      replay: { id: this.message.run_id, messageId: this.message.id },
-    });
+    const { id: selected, run_id: id } = this.message;
+    if (id === null) return;
+    const replay = { machine: /** @type {const} */ ("chorus"), id };
+    this.app.setUi({ area: "machines", drawing: "chorus", selected, replay });
   }
 
+  /** @param {Run | null} run */
   drawProblem(run) {
-    const failed = run?.status === "failed";
-    this.problem.hidden = !failed;
-    if (failed) {
-      const why = TROUBLE[run.failure.code] ?? run.failure.code;
-      setText(this.problem, `The run failed: ${why}. ${run.failure.message ?? ""}`);
+    const failure = run?.status === "failed" ? run.failure : null;
+    this.problem.hidden = failure === null;
+    if (failure) {
+      const why = TROUBLE[failure.code] ?? failure.code;
+      setText(this.problem, `The run failed: ${why}. ${failure.message ?? ""}`);
     }
   }
 
-  /** The answer while it is written; the message that follows takes its place. */
+  /**
+   * The answer while it is written; the message that follows takes its place.
+   *
+   * @param {Run | null} run
+   * @param {boolean} hasAnswer
+   */
   drawAnswer(run, hasAnswer) {
-    const writing = run && recordsOf(run, "yield").at(-1);
-    this.answer.hidden = !writing || hasAnswer || writing.text === "";
-    if (!this.answer.hidden) growText(this.answer, writing.text);
+    const text = (run && recordsOf(run, "yield").at(-1)?.text) ?? "";
+    this.answer.hidden = hasAnswer || text === "";
+    if (!this.answer.hidden) growText(this.answer, text);
   }
 }
 
 /** The six rows; used by live runs and by replays. */
 export class StepList {
+  /** @param {App} app */
   constructor(app) {
     this.rows = STEPS.map((step) => new StepRow(app, step));
     this.element = h("ol", { class: "steps" }, ...this.rows.map((row) => row.element));
   }
 
-  update(run, message) {
-    for (const row of this.rows) row.update(run, message);
+  /** @param {Run} run */
+  update(run) {
+    for (const row of this.rows) row.update(run);
   }
 }
 
+/**
+ * @param {Run | null} run
+ * @param {boolean} hasAnswer
+ */
 function summaryOf(run, hasAnswer) {
   if (!run) return hasAnswer ? "How this was answered" : "What became of this";
   const loops = Math.max(1, ...run.records.map((record) => record.iteration));

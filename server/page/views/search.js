@@ -1,10 +1,14 @@
 // Search over everything that the person may read; a result leads to its message.
 
+/** @import { App } from "../app.js" */
+/** @import { Prior } from "../wire.d.ts" */
+
 import { h, icon } from "../dom.js";
-import { nameOf, percent, whenShort } from "../words.js";
-import { advice } from "../words.js";
+import { Refused } from "../protocol.js";
+import { advice, nameOf, percent, whenShort } from "../words.js";
 
 export class SearchResults {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.isOpen = false;
@@ -18,7 +22,7 @@ export class SearchResults {
       "aria-keyshortcuts": "Control+K",
       on: {
         keydown: (event) => event.key === "Escape" && this.close(),
-        input: () => this.input.value === "" && this.close(),
+        input: ({ currentTarget }) => currentTarget.value === "" && this.close(),
       },
     });
     this.form = h(
@@ -66,11 +70,12 @@ export class SearchResults {
       const { results } = await this.app.search(query);
       this.show(results);
     } catch (error) {
-      this.count.textContent = error.code ? advice(error) : "The search failed.";
+      this.count.textContent = error instanceof Refused ? advice(error) : "The search failed.";
       this.list.replaceChildren();
     }
   }
 
+  /** @param {readonly Prior[]} results */
   show(results) {
     const { state } = this.app;
     const how = state.hello?.embedder.semantic ? "nearest in meaning first" : "by words";

@@ -1,18 +1,27 @@
 // The three areas of the page and how they share it: threads, conversation, machines.
 
+/** @import { App, Ui } from "../app.js" */
+/** @import { IconName } from "../dom.js" */
+
 import { h, icon } from "../dom.js";
 import { Conversation } from "./conversation.js";
 import { Machines } from "./machines.js";
 import { StatusBar } from "./status.js";
 import { Threads } from "./threads.js";
 
+/** @type {readonly [area: Ui["area"], label: string, symbol: IconName][]} */
 const AREAS = [
   ["threads", "Threads", "people"],
   ["conversation", "Conversation", "talk"],
   ["machines", "Machines", "machine"],
 ];
 
-/** Build the page for a person who signs in. */
+/**
+ * Build the page for a person who signs in.
+ *
+ * @param {Element} root
+ * @param {App} app
+ */
 export function buildShell(root, app) {
   const threads = new Threads(app);
   const conversation = new Conversation(app);
@@ -35,7 +44,11 @@ export function buildShell(root, app) {
   );
   root.replaceChildren(shell);
   for (const view of [threads, conversation, machines, status, areas]) app.addView(view);
-  app.addView({ update: () => (shell.dataset.area = app.ui.area) });
+  app.addView({
+    update: () => {
+      shell.dataset.area = app.ui.area;
+    },
+  });
   shell.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
@@ -45,6 +58,7 @@ export function buildShell(root, app) {
   });
 }
 
+/** @param {Event} event */
 function skip(event) {
   event.preventDefault();
   document.getElementById("prompt")?.focus();
@@ -52,6 +66,7 @@ function skip(event) {
 
 /** On narrow screens one area fills the page; these buttons choose which. */
 class AreaSwitch {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.buttons = AREAS.map(([area, label, symbol]) =>

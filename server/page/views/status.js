@@ -1,13 +1,22 @@
 // Whether the page is connected, and who is signed in. Never in the way.
 
+/** @import { App } from "../app.js" */
+/** @import { Connection } from "../protocol.js" */
+/** @import { State } from "../store.js" */
+
 import { h, iconButton, setText } from "../dom.js";
 import { nameOf } from "../words.js";
 import { avatar } from "./avatar.js";
 import { openPersonDialog } from "./dialogs.js";
 
 export class StatusBar {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
+    /** @type {State["user"]} as they are drawn */
+    this.user = null;
+    /** @type {State["names"] | null} as they are drawn */
+    this.names = null;
     this.dot = h("span", { class: "dot", "aria-hidden": "true" });
     this.words = h("span", { class: "connection-words" });
     this.now = h(
@@ -53,8 +62,9 @@ export class StatusBar {
   }
 }
 
-function sentence({ phase, retryAt, reason }) {
-  switch (phase) {
+/** @param {Connection} connection */
+function sentence(connection) {
+  switch (connection.phase) {
     case "connected":
       return "Connected";
     case "connecting":
@@ -62,12 +72,12 @@ function sentence({ phase, retryAt, reason }) {
     case "signing_in":
       return "Signing in…";
     case "waiting": {
-      const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+      const seconds = Math.max(0, Math.ceil((connection.retryAt - Date.now()) / 1000));
       const what = navigator.onLine ? "Reconnecting" : "Offline; trying again";
       return `${what} in ${seconds} s`;
     }
     case "ended":
-      return reason;
+      return connection.reason;
     default:
       return "Offline";
   }

@@ -1,5 +1,9 @@
 // One of the six steps as a row that opens: its text as it streams, and what it gave.
 
+/** @import { App } from "../app.js" */
+/** @import { Prior, StepEnum, Usage } from "../wire.d.ts" */
+/** @import { Failure, Fate, Run, StepRecord } from "../runs.js" */
+
 import { growText, h, icon, setText } from "../dom.js";
 import { FINAL, priorsOf, recordsOf } from "../runs.js";
 import { nameOf, number, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
@@ -7,10 +11,18 @@ import { nameOf, number, percent, STEP_WORDS, TROUBLE, whenShort } from "../word
 let rows = 0;
 
 export class StepRow {
+  /**
+   * @param {App} app
+   * @param {StepEnum} step
+   */
   constructor(app, step) {
     this.app = app;
     this.step = step;
-    this.isOpen = null; // null: as the run suggests
+    /** @type {Run | null} */
+    this.run = null;
+    /** @type {boolean | null} null: as the run suggests */
+    this.isOpen = null;
+    /** @type {Map<number, RecordBlock>} by iteration */
     this.blocks = new Map();
     const id = `step-${(rows += 1)}`;
     const { name, does } = STEP_WORDS[step];
@@ -34,8 +46,9 @@ export class StepRow {
     this.element = h("li", { class: "step", data: { step } }, this.toggle, this.body);
   }
 
-  update(run, message) {
-    Object.assign(this, { run, message });
+  /** @param {Run} run */
+  update(run) {
+    this.run = run;
     const records = recordsOf(run, this.step);
     const last = records.at(-1);
     const isLive = !FINAL.has(run.status);
@@ -51,15 +64,19 @@ export class StepRow {
     this.toggle.setAttribute("aria-expanded", String(opens));
     this.body.hidden = !opens;
     this.body.classList.toggle("window", opens && this.isOpen === null);
-    if (opens) this.draw(records);
+    if (opens) this.draw(run, records);
   }
 
   flip() {
     this.isOpen = this.toggle.getAttribute("aria-expanded") !== "true";
-    this.update(this.run, this.message);
+    if (this.run) this.update(this.run);
   }
 
-  draw(records) {
+  /**
+   * @param {Run} run
+   * @param {readonly StepRecord[]} records of this step
+   */
+  draw(run, records) {
     for (const record of records) {
       let block = this.blocks.get(record.iteration);
       if (!block) {
@@ -67,7 +84,7 @@ export class StepRow {
         this.blocks.set(record.iteration, block);
         this.body.append(block.element);
       }
-      block.update(record, records.length > 1, this.run);
+      block.update(record, records.length > 1, run);
     }
     for (const [iteration, block] of this.blocks) {
       if (!records.some((record) => record.iteration === iteration)) {
@@ -75,13 +92,17 @@ export class StepRow {
         this.blocks.delete(iteration);
       }
     }
-    const isStreaming = records.at(-1).status === "running";
+    const isStreaming = records.at(-1)?.status === "running";
     if (this.body.classList.contains("window")) {
       this.body.scrollTop = isStreaming ? this.body.scrollHeight : 0;
     }
   }
 }
 
+/**
+ * @param {readonly StepRecord[]} records of one step
+ * @param {StepRecord | undefined} last of them
+ */
 function factsOf(records, last) {
   if (!last) return "";
   const tokens = records.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0);
@@ -97,8 +118,13 @@ function factsOf(records, last) {
 
 /** What one step gave in one iteration. */
 class RecordBlock {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
+    /** @type {readonly Failure[]} as they are drawn */
+    this.drawnFailures = [];
+    /** @type {unknown[] | null} what the output was drawn from */
+    this.drawn = null;
     this.title = h("h5", { hidden: true });
     this.failures = h("div", {});
     this.text = h("p", { class: "step-text", dir: "auto" });
@@ -106,6 +132,11 @@ class RecordBlock {
     this.element = h("div", { class: "record" }, this.title, this.failures, this.text, this.output);
   }
 
+  /**
+   * @param {StepRecord} record
+   * @param {boolean} isNumbered
+   * @param {Run} run
+   */
   update(record, isNumbered, run) {
     this.title.hidden = !isNumbered;
     setText(this.title, `Loop ${record.iteration}`);
@@ -115,13 +146,15 @@ class RecordBlock {
       this.drawnFailures = record.failures;
       this.failures.replaceChildren(...record.failures.map(failed));
     }
-    const key = [record.output, record.priors, run.records.length, run.status].map((part) => part);
-    if (this.drawn && key.every((part, place) => part === this.drawn[place])) return;
+    const key = [record.output, record.priors, run.records.length, run.status];
+    const before = this.drawn;
+    if (before && key.every((part, place) => part === before[place])) return;
     this.drawn = key;
     this.output.replaceChildren(...outputOf(this.app, record, run));
   }
 }
 
+/** @param {Failure} failure */
 function failed({ attempt, code, message, retryInMs, partial }) {
   const why = message ?? TROUBLE[code] ?? code;
   const again = retryInMs === null ? "" : ` Tried again after ${(retryInMs / 1000).toFixed(1)} s.`;
@@ -139,68 +172,99 @@ function failed({ attempt, code, message, retryInMs, partial }) {
   );
 }
 
-function outputOf(app, record, run) {
-  const parts = [];
-  const output = record.output ?? {};
-  if (record.priors) parts.push(...priorList(app, record, run));
-  if (output.explicit_intent !== undefined) {
-    parts.push(
-      facts([
-        ["Asked for", output.explicit_intent],
-        ["Beneath it", output.implicit_intent],
-      ]),
-    );
-    for (const { message_id: id, why } of output.selected_priors) {
+/**
+ * @param {App} app
+ * @param {StepRecord} record
+ * @param {Run} run
+ */
+function outputOf(app, { output, priors, memoryAvailable, usage }, run) {
+  const parts = priors ? priorList(app, priors, memoryAvailable, run) : [];
+  switch (output?.step) {
+    case "experience":
+      parts.push(...list("Insights", output.key_insights));
+      break;
+    case "intention":
       parts.push(
-        h(
-          "p",
-          { class: "chosen", dir: "auto" },
-          h("strong", {}, "Chosen: "),
-          excerpt(run, id),
-          why ? ` (${why})` : "",
-        ),
+        ...facts([
+          ["Asked for", output.explicit_intent],
+          ["Beneath it", output.implicit_intent],
+        ]),
+        ...output.selected_priors.map(({ message_id: id, why }) => chosen(run, id, why)),
+        confidence(output.confidence),
       );
-    }
+      break;
+    case "observation":
+      parts.push(
+        ...list("Patterns", output.patterns),
+        ...list("Gaps", output.gaps),
+        confidence(output.confidence),
+      );
+      break;
+    case "update":
+      parts.push(
+        verdict(output.loop, output.next_query),
+        ...list("Insights", output.key_insights),
+        confidence(output.confidence),
+      );
+      break;
+    default:
   }
-  if (output.patterns) parts.push(list("Patterns", output.patterns), list("Gaps", output.gaps));
-  if (output.loop !== undefined) {
-    parts.push(
-      h(
-        "p",
-        { class: "verdict" },
-        output.loop
-          ? `Goes round again${output.next_query ? `, searching for “${output.next_query}”` : ""}.`
-          : "Enough: on to the answer.",
-      ),
-    );
-  }
-  if (output.key_insights) parts.push(list("Insights", output.key_insights));
-  if (output.confidence !== undefined)
-    parts.push(h("p", { class: "muted small" }, `Confidence ${percent(output.confidence)}`));
-  if (record.usage) parts.push(h("p", { class: "muted small" }, usageOf(record.usage)));
-  return parts.filter(Boolean);
+  if (usage) parts.push(h("p", { class: "muted small" }, usageOf(usage)));
+  return parts;
 }
 
-function priorList(app, record, run) {
-  if (record.memoryAvailable === false) {
+/**
+ * @param {Run} run
+ * @param {string} id of the prior
+ * @param {string} why
+ */
+function chosen(run, id, why) {
+  return h(
+    "p",
+    { class: "chosen", dir: "auto" },
+    h("strong", {}, "Chosen: "),
+    excerpt(run, id),
+    why ? ` (${why})` : "",
+  );
+}
+
+/**
+ * @param {boolean} loop
+ * @param {string | null} query
+ */
+function verdict(loop, query) {
+  const search = query ? `, searching for “${query}”` : "";
+  const words = loop ? `Goes round again${search}.` : "Enough: on to the answer.";
+  return h("p", { class: "verdict" }, words);
+}
+
+/** @param {number} value from 0 to 1 */
+function confidence(value) {
+  return h("p", { class: "muted small" }, `Confidence ${percent(value)}`);
+}
+
+/**
+ * @param {App} app
+ * @param {readonly Prior[]} priors
+ * @param {boolean | null} memoryAvailable
+ * @param {Run} run
+ * @returns {HTMLElement[]}
+ */
+function priorList(app, priors, memoryAvailable, run) {
+  if (memoryAvailable === false) {
     return [
       h("p", { class: "note warn" }, "Memory could not be searched; the run went on without it."),
     ];
   }
-  if (record.priors.length === 0)
+  if (priors.length === 0)
     return [h("p", { class: "muted small" }, "Memory holds nothing near this.")];
   const fates = priorsOf(run);
   return [
     h(
       "ol",
       { class: "priors", "aria-label": "What memory holds" },
-      ...record.priors.map((prior) => {
-        const fate = fates.get(prior.message_id) ?? prior;
-        const marks = [
-          fate.used && ["used", "drawn on by experience"],
-          fate.selected && ["selected", fate.why || "chosen by intention"],
-          fate.cited && [`cited ${fate.label}`, "cited in the answer"],
-        ].filter(Boolean);
+      ...priors.map((prior) => {
+        const marks = marksOf(fates.get(prior.message_id));
         const meter = h("meter", {
           min: 0,
           max: 1,
@@ -225,9 +289,7 @@ function priorList(app, record, run) {
               h("span", { class: "score" }, prior.score.toFixed(2)),
               h("bdi", {}, nameOf(app.state, prior.author)),
               h("span", { class: "muted" }, whenShort(prior.created_at)),
-              ...marks.map(([mark, why]) =>
-                h("span", { class: `mark ${mark.split(" ")[0]}`, title: why }, mark),
-              ),
+              ...marks,
             ),
             h("span", { class: "prior-text", dir: "auto" }, prior.content),
           ),
@@ -237,33 +299,61 @@ function priorList(app, record, run) {
   ];
 }
 
+/**
+ * What became of a prior, as words beside it.
+ *
+ * @param {Fate | undefined} fate
+ */
+function marksOf(fate) {
+  /**
+   * @param {string} name of its class
+   * @param {string} why
+   */
+  const mark = (name, why, words = name) => h("span", { class: `mark ${name}`, title: why }, words);
+  return [
+    fate?.used ? mark("used", "drawn on by experience") : null,
+    fate?.selected ? mark("selected", fate.why || "chosen by intention") : null,
+    fate?.cited ? mark("cited", "cited in the answer", `cited ${fate.label}`) : null,
+  ];
+}
+
+/**
+ * @param {Run} run
+ * @param {string} id of the prior
+ */
 function excerpt(run, id) {
   const prior = priorsOf(run).get(id);
   return prior ? `“${[...prior.content].slice(0, 80).join("")}…”` : "a message";
 }
 
+/**
+ * Terms and what stands for them; nothing where none has a value.
+ *
+ * @param {readonly (readonly [term: string, value: string])[]} pairs
+ */
 function facts(pairs) {
   const known = pairs.filter(([, value]) => value);
-  return known.length === 0
-    ? null
-    : h(
-        "dl",
-        { class: "facts" },
-        ...known.flatMap(([term, value]) => [h("dt", {}, term), h("dd", { dir: "auto" }, value)]),
-      );
+  if (known.length === 0) return [];
+  const parts = known.flatMap(([term, value]) => [
+    h("dt", {}, term),
+    h("dd", { dir: "auto" }, value),
+  ]);
+  return [h("dl", { class: "facts" }, ...parts)];
 }
 
+/**
+ * A list with its title; nothing where it is empty.
+ *
+ * @param {string} title
+ * @param {readonly string[]} items
+ */
 function list(title, items) {
-  return items.length === 0
-    ? null
-    : h(
-        "div",
-        {},
-        h("h5", {}, title),
-        h("ul", {}, ...items.map((item) => h("li", { dir: "auto" }, item))),
-      );
+  if (items.length === 0) return [];
+  const points = items.map((item) => h("li", { dir: "auto" }, item));
+  return [h("div", {}, h("h5", {}, title), h("ul", {}, ...points))];
 }
 
+/** @param {Usage} usage */
 function usageOf({ prompt_tokens: read, completion_tokens: written, total_tokens: total }) {
   const parts = [
     read === null ? null : `${number(read)} read`,

@@ -1,17 +1,29 @@
 // The list of threads, the search over everything, and the way to a new thread.
 
+/** @import { App } from "../app.js" */
+/** @import { ThreadSummary } from "../wire.d.ts" */
+/** @import { Scope } from "../store.js" */
+
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
 import { isUnread } from "../store.js";
 import { whenLong, whenShort } from "../words.js";
 import { openNewThreadDialog } from "./dialogs.js";
 import { SearchResults } from "./search.js";
 
+/** @type {readonly Scope[]} */
+const SCOPES = ["mine", "public"];
+
 export class Threads {
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
+    /** @type {Scope} */
     this.scope = "mine";
+    /** @type {Map<string, ThreadRow>} by thread */
     this.rows = new Map();
-    this.tabs = ["mine", "public"].map((scope) =>
+    /** @type {unknown[] | null} what the list was drawn from */
+    this.drawn = null;
+    this.tabs = SCOPES.map((scope) =>
       h(
         "button",
         {
@@ -53,6 +65,7 @@ export class Threads {
     );
   }
 
+  /** @param {Scope} scope */
   choose(scope) {
     this.scope = scope;
     this.app.listThreads(scope);
@@ -61,10 +74,11 @@ export class Threads {
     this.update();
   }
 
+  /** @param {KeyboardEvent} event */
   arrow(event) {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     this.choose(this.scope === "mine" ? "public" : "mine");
-    this.tabs[this.scope === "mine" ? 0 : 1].focus();
+    this.tabs[SCOPES.indexOf(this.scope)]?.focus();
   }
 
   readMore() {
@@ -82,10 +96,11 @@ export class Threads {
       this.scope,
       this.results.isOpen,
     ];
-    if (this.drawn && drawn.every((part, place) => part === this.drawn[place])) return;
+    const before = this.drawn;
+    if (before && drawn.every((part, place) => part === before[place])) return;
     this.drawn = drawn;
     this.tabs.forEach((tab, place) => {
-      const isChosen = (place === 0) === (this.scope === "mine");
+      const isChosen = SCOPES[place] === this.scope;
       tab.setAttribute("aria-selected", String(isChosen));
       tab.tabIndex = isChosen ? 0 : -1;
     });
@@ -110,9 +125,17 @@ export class Threads {
 }
 
 class ThreadRow {
+  /**
+   * @param {App} app
+   * @param {string} id
+   */
   constructor(app, id) {
     this.app = app;
     this.id = id;
+    /** @type {ThreadSummary | null} as it is drawn */
+    this.summary = null;
+    this.unread = false;
+    this.isOpen = false;
     this.name = h("bdi", { class: "thread-name" });
     this.when = h("time", { class: "thread-when" });
     this.facts = h("span", { class: "thread-facts" });
@@ -139,10 +162,13 @@ class ThreadRow {
   update() {
     const { state } = this.app;
     const summary = state.summaries.get(this.id);
+    if (!summary) return;
     const unread = isUnread(state, summary);
     const isOpen = state.thread?.id === this.id;
     if (summary === this.summary && unread === this.unread && isOpen === this.isOpen) return;
-    Object.assign(this, { summary, unread, isOpen });
+    this.summary = summary;
+    this.unread = unread;
+    this.isOpen = isOpen;
     setText(this.name, summary.name);
     setText(this.when, whenShort(summary.updated_at));
     this.when.dateTime = summary.updated_at;
