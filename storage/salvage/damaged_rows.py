@@ -1,19 +1,16 @@
 """What can be read of a damaged SQLite journal, table by table and row by row.
 
-Two ways lead to a row, and both are taken. SQL descends the tree of a table, and gives what the journal
-held up to the first damage. Beside it the leaves are looked for page by page, whatever became of the
-trees above them; which table a leaf belongs to shows in its rows, since no two tables of the journal
-have columns of the same types. Here is only known that a row has the right shape: whether it is whole,
-its reader says.
+The leaves are looked for page by page, whatever became of the trees above them; which table a leaf
+belongs to shows in its rows, since no two tables of the journal have columns of the same types. SQLite
+itself is not asked: it finds no row that is not found here. Here is only known that a row has the right
+shape: whether it is whole, its reader says.
 
 Nothing is written here, and nothing is decided about what the rows mean.
 """
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from heapq import merge
 from itertools import groupby
 from mmap import ACCESS_READ, mmap
 from operator import itemgetter
@@ -56,28 +53,21 @@ class _Shape:
 
 
 @contextmanager
-def open_damaged(file: Path, copy: Path, tables: Collection[Table]) -> "Iterator[DamagedJournal]":
-    """The journal in `file`, for reading some of its tables.
+def open_damaged(copy: Path, tables: Collection[Table]) -> "Iterator[DamagedJournal]":
+    """A damaged journal, for reading some of its tables.
 
     Args:
-        copy: Of the file, with its log beside it: SQLite may write both while it opens them.
+        copy: Of the file, with its log beside it.
     """
     with ExitStack() as stack:
         pages = open_pages(_mapped(stack, copy), _mapped(stack, Path(f"{copy}-wal")))
-        database = stack.enter_context(closing(sqlite3.connect(file)))
-        with suppress(sqlite3.DatabaseError):
-            # A file that is shorter than its header says is read as far as it goes.
-            database.execute("PRAGMA writable_schema=ON")
-        yield DamagedJournal(database, pages, tables)
+        yield DamagedJournal(pages, tables)
 
 
 class DamagedJournal:
     """Gives the rows of `tables`. Reads the file once to see what lies where."""
 
-    def __init__(
-        self, database: sqlite3.Connection, pages: Pages, tables: Collection[Table]
-    ) -> None:
-        self._database = database
+    def __init__(self, pages: Pages, tables: Collection[Table]) -> None:
         self._pages = pages
         self._shapes = {table.name: _Shape.of(table) for table in tables}
         self._places: dict[str, list[tuple[int, Place]]] = {name: [] for name in self._shapes}
@@ -92,36 +82,15 @@ class DamagedJournal:
     def rows(self, table: Table, whole: Callable[[Row], T | None]) -> Iterator[T]:
         """What `whole` makes of every row, in the order of the row ids.
 
-        Where a row is there in several versions, it is the first that `whole` does not refuse with
-        None; SQL's comes before those of the leaves.
+        Where a row is there in several versions, it is the first in the file that `whole` does not
+        refuse with None.
         """
-        found = merge(self._by_sql(table), sorted(self._places[table.name]), key=itemgetter(0))
-        for rowid, versions in groupby(found, key=itemgetter(0)):
-            for _, version in versions:
-                row = self._row(table, rowid, version) if isinstance(version, Place) else version
+        for rowid, versions in groupby(sorted(self._places[table.name]), key=itemgetter(0)):
+            for _, place in versions:
+                row = self._row(table, rowid, place)
                 if row is not None and (result := whole(row)) is not None:
                     yield result
                     break
-
-    def _by_sql(self, table: Table) -> Iterator[tuple[int, Row | Place]]:
-        """The rows that lie before the first damage of the table's tree."""
-        shape = self._shapes[table.name]
-        last: int | None = None
-        try:
-            there = {row[1] for row in self._database.execute(f"PRAGMA table_info({table.name})")}
-            names = [column.name for column in table.columns if column.name in there]
-            if not names:
-                return
-            query = f"SELECT rowid, {', '.join(names)} FROM {table.name} ORDER BY rowid"  # noqa: S608 - our own names
-            for rowid, *values in self._database.execute(query):
-                if last is not None and rowid <= last:
-                    # A damaged page leads back to rows that were read: this is no tree any more.
-                    return
-                last = rowid
-                if shape.fits(values):
-                    yield rowid, dict(zip(names, values, strict=True))
-        except (sqlite3.Error, UnicodeDecodeError):
-            return  # the leaves have what is behind it
 
     def _row(self, table: Table, rowid: int, place: Place) -> Row | None:
         stored = self._pages.row(place)

@@ -141,7 +141,7 @@ def salvage(file: Path, *, aside: Path, epoch: str) -> Salvaged:
                 shutil.copy2(f"{file}{suffix}", f"{aside}{suffix}")
                 _sync(Path(f"{aside}{suffix}"))
         _remove(fresh)
-        salvaged = _write(file, fresh, aside, epoch)
+        salvaged = _write(fresh, aside, epoch)
         _replace(file, fresh)
     except (OSError, SQLAlchemyError, sqlite3.Error) as error:
         raise journal_failure(error) from error
@@ -183,11 +183,11 @@ def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
 # --- Writing -------------------------------------------------------------------------------------
 
 
-def _write(file: Path, fresh: Path, aside: Path, epoch: str) -> Salvaged:
+def _write(fresh: Path, aside: Path, epoch: str) -> Salvaged:
     engine = writing_engine(journal_url(fresh), busy_timeout=_BUSY_SECONDS)
     try:
         with (
-            open_damaged(file, aside, _READ) as damaged,
+            open_damaged(aside, _READ) as damaged,
             engine.connect() as connection,
             connection.begin(),
         ):

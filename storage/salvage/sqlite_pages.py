@@ -3,7 +3,7 @@
 SQLite finds a row by descending from the root of its table, which the schema on page 1 names. Where
 page 1 or an inner page is gone it finds nothing more, although the leaves that hold the rows may all
 be there. Here every page is looked at in turn, and what is a leaf gives its rows. Which table a leaf
-belongs to is nobody's to know but the reader's of its rows.
+belongs to is for the reader of its rows to know.
 
 What is read of the format (https://www.sqlite.org/fileformat2.html):
 
@@ -17,9 +17,10 @@ What is read of the format (https://www.sqlite.org/fileformat2.html):
                 salts are the log's and its checksum, which goes on from frame to frame, is right, up
                 to the last one that ends a transaction; the last frame of a page is the page.
 
-Only cells that their leaf lists are rows: what else lies in a page was deleted, or moved. Pure: only
-bytes are known here. Every number in them may be damaged or a lie: what does not fit together is left
-out, and the work is bounded by the number of pages.
+Only cells that their leaf lists are rows: what else lies in a page was deleted, or moved. The last page
+of a file that was cut short may lack its end: what is there of it is read. Pure: only bytes are known
+here. Every number in them may be damaged or a lie: what does not fit together is left out, and the work
+is bounded by the number of pages.
 """
 
 import struct
@@ -108,7 +109,7 @@ class Pages:
         """Of a page, in bytes."""
         self._usable = size - reserved
         self._frames = _committed_frames(log, size)
-        self._in_file = len(file) // size
+        self._in_file = -(-len(file) // size)
         self._behind = sorted(number for number in self._frames if number > self._in_file)
         """Pages that are in the log alone."""
         self._count = self._in_file + len(self._behind)
@@ -144,6 +145,8 @@ class Pages:
             trunk = int.from_bytes(header[_FREE_LIST_AT : _FREE_LIST_AT + 4], "big")
             while trunk and trunk not in found:
                 page = self._page(trunk)
+                if len(page) < self.size:
+                    break
                 following, count = struct.unpack_from(">II", page)
                 if count > self._usable // 4 - 2:
                     break
@@ -154,6 +157,7 @@ class Pages:
         return frozenset(found)
 
     def _page(self, number: int) -> bytes:
+        """The bytes of a page; fewer than a page where the file ends within it."""
         frame = self._frames.get(number)
         if frame is not None:
             return self._log[frame : frame + self.size]
@@ -170,7 +174,7 @@ class Pages:
     def _payload(self, page: bytes, at: int, length: int, allowance: "_Allowance") -> bytes:
         """The payload of a cell, from its page and its overflow pages."""
         here = _local(length, self._usable)
-        if at + here > self._usable:
+        if at + here > min(self._usable, len(page)):
             raise _NotWholeError("the cell goes beyond its page")
         if here == length:
             return page[at : at + length]
@@ -220,7 +224,8 @@ def _header_at(number: int) -> int:
 
 def _cells(page: bytes, at: int, usable: int) -> Iterator[int]:
     """Where the cells of a table's leaf stand; nothing for any other page."""
-    if page[at] != _TABLE_LEAF:
+    usable = min(usable, len(page))
+    if at + _LEAF_HEADER > usable or page[at] != _TABLE_LEAF:
         return
     count = int.from_bytes(page[at + 3 : at + 5], "big")
     listed = at + _LEAF_HEADER
