@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+from base58 import b58encode
 from nacl.signing import SigningKey
 
 PATIENCE: Final = 20.0
@@ -30,18 +31,13 @@ Data = dict[str, Any]
 Attempt = tuple[str, str, int, int]
 """(run, step, iteration, attempt): the texts of one attempt are one text."""
 
-_ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _STREAMED: Final = {"action", "yield"}
 _ENDED: Final = {"finished", "failed", "cancelled"}
 
 
 def base58(data: bytes) -> str:
     """The base58 text of `data`."""
-    number, digits = int.from_bytes(data, "big"), ""
-    while number:
-        number, digit = divmod(number, 58)
-        digits = _ALPHABET[digit] + digits
-    return "1" * (len(data) - len(data.lstrip(b"\0"))) + digits
+    return b58encode(data).decode()
 
 
 def new_id() -> str:

@@ -5,13 +5,11 @@ import json
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import RFC_4122, UUID
 
 import pytest
 
@@ -131,13 +129,3 @@ def test_what_no_entry_tells_of_is_not_built(monkeypatch: pytest.MonkeyPatch) ->
     assert built == 0, "a connection's events have no entry: let their transitions wait for readers"
     (taken,) = outcome.transitions
     assert (taken.instance, taken.event, taken.effects) == ("c", "connect", ("IssueChallenge",))
-
-
-def test_ids_are_random_uuids_each_given_once_on_any_thread() -> None:
-    new_id = real_world().new_id
-    with ThreadPoolExecutor(4) as threads:
-        given = list(threads.map(lambda _: new_id(), range(4_000)))
-    assert len(set(given)) == len(given)
-    for each in given[:500]:
-        parsed = UUID(each)
-        assert (str(parsed), parsed.version, parsed.variant) == (each, 4, RFC_4122)

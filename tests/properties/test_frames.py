@@ -652,6 +652,13 @@ def test_base58_spells_the_published_examples() -> None:
     assert encode_public_key(bytes(32)) == "1" * 32
 
 
+@pytest.mark.parametrize("space", [" ", "\t", "\n", "\u00a0"])
+def test_white_space_around_a_key_makes_it_another_text(space: str) -> None:
+    for text in (f"{KEY}{space}", f"{space}{KEY}", f"{KEY[:20]}{space}{KEY[20:]}"):
+        with pytest.raises(ValueError, match="must be base58 of 32 bytes"):
+            decode_base58(text, 32)
+
+
 def test_a_key_of_another_size_has_no_name() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         encode_public_key(bytes(31))
