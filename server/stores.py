@@ -5,22 +5,19 @@ background is begun here.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from machines.models.errors import JournalError, StorageError
+from machines.models.errors import JournalError
 from server.environment import World
 from server.llm.choice import OPENAI_URL
 from server.llm.embeddings import OpenAIEmbeddings
 from server.memory.embeddings import EmbedderChoice, choose_embedder
-from server.memory.recall import REBUILD
+from server.memory.opening import open_memory
 from server.settings import Settings
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from storage.qdrant import client as qdrant
-
-log = logging.getLogger(__name__)
 
 MEMORY_FOLDER = "qdrant"
 """Of the embedded memory, in the data folder."""
@@ -57,19 +54,13 @@ async def open_stores(
         )
         stack.push_async_callback(embedder.embedder.close)
         memory = _memory(settings, world, embedder)
-        # Noted beforehand: a crash between making collections and filling them must show.
-        rebuild = await journal.noted(REBUILD)
-        await journal.note(REBUILD, "due")
-        try:
-            await memory.open(accept_other_fingerprint=accept_other_fingerprint)
-        except StorageError as error:
-            if not error.retryable:
-                raise
-            log.warning("the memory is away: %s", error.message)
+        await open_memory(
+            journal,
+            memory,
+            fingerprint=embedder.embedder.fingerprint,
+            accept_other_fingerprint=accept_other_fingerprint,
+        )
         stack.push_async_callback(memory.close)
-        given = await journal.given_to_memory(fingerprint=embedder.embedder.fingerprint)
-        if rebuild is None and not memory.made_anew and not memory.lacks(given):
-            await journal.note(REBUILD, None)
         yield Stores(journal, memory, embedder)
 
 

@@ -21,7 +21,6 @@ from rich.text import Text
 from machines.models.commands import OpenThread, StopRun, SubmitMessage
 from machines.models.domain import ThreadStatus, Visibility
 from machines.models.ids import PublicKey, RunId, ThreadId
-from server.app import Services, open_services
 from server.chat import render
 from server.chat.frames import (
     Frame,
@@ -48,6 +47,7 @@ from server.chat.view import ChatState, RunView, StepStatus, fold
 from server.commands.errors import CommandFailed
 from server.environment import World
 from server.llm.choice import ModelNotChosen
+from server.services import Services, open_services
 from server.settings import Settings
 from server.threads.broadcast import Delta
 

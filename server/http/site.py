@@ -13,10 +13,10 @@ from pydantic_core import to_json
 from machines.models.errors import StorageError
 from machines.models.limits import MAX_CONTENT_LENGTH, MAX_FRAME_BYTES, MAX_NAME_LENGTH
 from machines.models.wire import frames, views
-from server.app import Services
 from server.concurrency.rate_limit import TokenBucket
 from server.http.hosts import HostPolicy, address_of, subscriber_of
 from server.http.routes import SiteInfo, guard, http_routes
+from server.services import Services
 from server.sessions.ports import Place
 from server.sockets.flusher import Flusher
 from server.sockets.websocket import HEARTBEAT_SECONDS, Sockets, SocketServices

@@ -23,6 +23,7 @@ from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, Record
 from machines.models.outputs import Prior
 from server.memory.embeddings import Embedder
 from server.memory.health import Presence
+from server.memory.opening import REBUILD
 from storage.journal.port import Journal, StoredVector
 from storage.memory.memory import Memory
 from storage.memory.values import (
@@ -45,9 +46,6 @@ EMBED_BATCH = 64
 
 BATCH = 32
 """Tasks carried out at once: a query waits behind one batch at most."""
-
-REBUILD = "memory_rebuild"
-"""Name of the journal's note that the memory must be filled from the beginning."""
 
 PATIENCE_SECONDS = 2.0
 """How long a search waits for the memory to hold what its thread holds."""

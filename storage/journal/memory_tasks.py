@@ -14,11 +14,10 @@ from machines.models.domain import Message, MessageStatus, Thread
 from machines.models.ids import MessageId, ThreadId
 from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, RecordLinks
 from storage.journal.dialect import upsert
-from storage.journal.port import StoredVector
+from storage.journal.port import GivenToMemory, StoredVector
 from storage.journal.queries import CHUNK, chunks
 from storage.journal.rows import task_of_row, task_row, vector_bytes, vector_of_bytes
 from storage.journal.schema import memory_tasks, messages, threads, vectors
-from storage.memory.values import Collection as MemoryCollection
 
 # --- Reads --------------------------------------------------------------------------------------
 
@@ -89,17 +88,14 @@ def first_queued(connection: Connection, thread_ids: Collection[ThreadId] | None
     return min((position for position in positions if position is not None), default=None)
 
 
-def given_to_memory(connection: Connection, *, fingerprint: str) -> dict[MemoryCollection, int]:
+def given_to_memory(connection: Connection, *, fingerprint: str) -> GivenToMemory:
     """How many points each collection was given, at least.
 
     A message whose task was dropped because it could not be embedded is not counted. What several iterations of a
     run linked may be the same, so a run counts as one.
     """
     messages_given = connection.scalar(_GIVEN_MESSAGES, {"of_embedder": fingerprint})
-    return {
-        MemoryCollection.MESSAGES: messages_given or 0,
-        MemoryCollection.LINKS: connection.scalar(_GIVEN_LINKS) or 0,
-    }
+    return GivenToMemory(messages=messages_given or 0, links=connection.scalar(_GIVEN_LINKS) or 0)
 
 
 def kept_vectors(

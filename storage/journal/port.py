@@ -32,7 +32,6 @@ from machines.models.journal import (
     ThreadView,
     TimerRow,
 )
-from storage.memory.values import Collection as MemoryCollection
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,14 @@ class KnownPerson:
     """None before the first sign-in."""
     head_seq: int
     """Number of the last entry of the person's stream; 0 where it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenToMemory:
+    """How many points, at least, the memory must hold."""
+
+    messages: int
+    links: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +253,8 @@ class Journal(Protocol):
     async def first_queued(self, thread_ids: Collection[ThreadId] | None) -> int | None:
         """Lowest waiting position of these threads (of all, for None); None where nothing waits."""
 
-    async def given_to_memory(self, *, fingerprint: str) -> dict[MemoryCollection, int]:
-        """How many points, at least, each collection must hold: those of tasks that were carried
-        out with this embedder, and wait no more."""
+    async def given_to_memory(self, *, fingerprint: str) -> GivenToMemory:
+        """What tasks that were carried out with this embedder, and wait no more, gave to the memory."""
 
     async def vectors(
         self, message_ids: Collection[MessageId], *, fingerprint: str

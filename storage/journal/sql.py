@@ -54,10 +54,16 @@ from storage.journal.dialect import (
     sqlite_file,
     writing_engine,
 )
-from storage.journal.port import EntryPage, KnownPerson, MessagePage, StoredVector, ThreadPage
+from storage.journal.port import (
+    EntryPage,
+    GivenToMemory,
+    KnownPerson,
+    MessagePage,
+    StoredVector,
+    ThreadPage,
+)
 from storage.journal.reader import SnapshotReader
 from storage.journal.writer import GroupCommitWriter
-from storage.memory.values import Collection as MemoryCollection
 
 JOURNAL_FILE: Final = "journal.sqlite3"
 """The usual name of an SQLite journal in its data folder."""
@@ -276,7 +282,7 @@ class SqlJournal:
     async def first_queued(self, thread_ids: Collection[ThreadId] | None) -> int | None:
         return await self._read(memory_tasks.first_queued, thread_ids)
 
-    async def given_to_memory(self, *, fingerprint: str) -> dict[MemoryCollection, int]:
+    async def given_to_memory(self, *, fingerprint: str) -> GivenToMemory:
         return await self._read(memory_tasks.given_to_memory, fingerprint=fingerprint)
 
     async def vectors(

@@ -104,12 +104,13 @@ class Memory:
         """What is known of the memory now."""
         return self._state
 
-    def lacks(self, given: Mapping[Collection, int]) -> bool:
-        """Whether a collection held fewer points than it was given, when it was last opened.
+    def lacks(self, *, messages: int, links: int) -> bool:
+        """Whether a collection held fewer points than these, when it was last opened.
 
         An older copy of a folder looks as healthy as any. False while nothing could be opened.
         """
-        return any(held < given[name] for name, held in self._points.items())
+        wanted = {Collection.MESSAGES: messages, Collection.LINKS: links}
+        return any(held < wanted[name] for name, held in self._points.items())
 
     @property
     def made_anew(self) -> bool:

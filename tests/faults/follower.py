@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from server.app import Services, open_services
 from server.environment import real_world
 from server.llm.policy import Patience
+from server.services import Services, open_services
 from server.settings import Settings
 from tests.faults.in_process import UNLIMITED, Caller
 from tests.integration.client import Data, Identity

@@ -18,8 +18,8 @@ from typing import Final
 
 import aiohttp
 
-from server.app import Services
 from server.environment import real_world
+from server.services import Services
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.hostile_frames import HostileFrames
 from tests.faults.in_process import Caller, open_house

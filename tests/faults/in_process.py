@@ -22,10 +22,10 @@ from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode
 from machines.models.outputs import StepEnum
 from machines.prompting.quoting import quotations
-from server.app import Services, open_services
 from server.environment import World, real_world
 from server.llm.choice import ModelChoice, Wanted, choose_model
 from server.llm.port import AttemptFailed, LanguageModel, ModelAnswer, OnText
+from server.services import Services, open_services
 from server.sessions.ports import Place
 from server.sessions.session import begin_session
 from server.settings import Settings
@@ -237,6 +237,6 @@ async def open_house(
     chosen = Settings(data=folder, llm="offline", **{**UNLIMITED, **settings})
     with pytest.MonkeyPatch.context() as patch:
         if moody:
-            patch.setattr("server.app.choose_model", _moody)
+            patch.setattr("server.services.choose_model", _moody)
         async with open_services(chosen, world or real_world()) as services:
             yield services

@@ -18,7 +18,7 @@ from typing import Any, Final
 from machines.models.commands import ChangeBalance
 from machines.models.ids import ThreadId
 from server import __version__
-from server.app import Services
+from server.services import Services
 from storage.journal.sql import JOURNAL_FILE
 from tests.faults.in_process import Caller, Clock, open_house
 from tests.integration.client import Frame, Identity

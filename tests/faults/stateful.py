@@ -33,7 +33,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from server.app import Services
+from server.services import Services
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.fuzz import Complaints
 from tests.faults.in_process import Caller, Clock, open_house

@@ -16,7 +16,7 @@ import pytest_asyncio
 from machines.models.commands import ChangeBalance
 from machines.models.ids import ThreadId
 from machines.models.wire.frames import ChorusResponseData, ThreadEventKind
-from server.app import Services
+from server.services import Services
 from tests.faults.in_process import Caller, open_house
 from tests.integration.client import Data, Frame, Identity
 

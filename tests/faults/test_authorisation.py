@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from machines.models.wire.requests import REQUESTS
-from server.app import Services
+from server.services import Services
 from tests.faults.in_process import Caller, open_house
 from tests.integration.client import Data, Frame, Identity, new_id
 

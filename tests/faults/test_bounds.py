@@ -16,10 +16,10 @@ import pytest_asyncio
 from machines.models.ids import PublicKey, TimerId
 from machines.models.journal import SessionTimer, TimerRow
 from machines.models.limits import MAX_CO_AUTHORS, MAX_PAGE_CHARACTERS
-from server.app import Services, open_services
 from server.environment import real_world
 from server.http.site import serve_web
 from server.runs.interpreter import RECALLED_CHARACTERS
+from server.services import Services, open_services
 from server.settings import Settings
 from server.timers.timers import SWEEP_FROM, Timers
 from tests.faults.in_process import Caller, open_house

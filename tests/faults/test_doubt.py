@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from machines.models.ids import ThreadId
-from server.app import Services
+from server.services import Services
 from server.threads.broadcast import Delta
 from tests.faults.in_process import Caller, Moody, open_house, until
 from tests.faults.lossy import Lossy

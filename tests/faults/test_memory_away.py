@@ -12,9 +12,9 @@ import pytest
 from machines.models.errors import AIError, ErrorCode
 from machines.models.ids import PointId
 from machines.models.outputs import Prior
-from server.app import Services
 from server.memory.embedders.hashed import HashedEmbedder
 from server.memory.embeddings import EmbedderChoice
+from server.services import Services
 from storage.memory.facts import PointFacts
 from storage.memory.memory import Memory, Prepared
 from storage.memory.retrier import Perseverance

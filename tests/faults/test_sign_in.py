@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from machines.models.keys import decode_signature, encode_base58
-from server.app import Services
+from server.services import Services
 from tests.faults.in_process import Caller, Clock, open_house
 from tests.integration.client import Frame, Identity
 

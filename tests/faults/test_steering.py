@@ -15,7 +15,7 @@ import pytest_asyncio
 from machines.models.effects import AICall
 from machines.models.outputs import StepEnum
 from machines.prompting.quoting import derive_nonce, quotations
-from server.app import Services
+from server.services import Services
 from tests.faults.in_process import Caller, Moody, open_house
 from tests.integration.client import Frame, Identity
 

@@ -19,7 +19,7 @@ import pytest
 import trustme
 from aiohttp import web
 
-from server.app import Services
+from server.services import Services
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.follower import MAX_ATTEMPTS, Follower, edges_of, house_before
 from tests.faults.upstream_faults import (

@@ -20,9 +20,9 @@ from machines.models.ids import ClientId, PublicKey
 from machines.models.journal import MachineTransition
 from machines.models.wire.frames import HelloFrame
 from machines.runtime import Accepted
-from server.app import Services
 from server.environment import World, real_world
 from server.http.site import serve_web
+from server.services import Services
 from server.sessions.signatures import NONCES_AT_ONCE
 from server.wire.codec import decode_server_frame, encode_server_frame
 from tests.faults.in_process import Caller, open_house

@@ -15,10 +15,11 @@ from machines.models.journal import IndexMessage, RecordLinks
 from server.environment import real_world
 from server.memory.embedders.hashed import HashedEmbedder
 from server.memory.embeddings import EmbedderChoice
-from server.memory.recall import REBUILD, Recollection
+from server.memory.opening import REBUILD
+from server.memory.recall import Recollection
 from server.settings import Settings
 from server.stores import MEMORY_FOLDER, Stores, open_stores
-from storage.journal.port import StoredVector
+from storage.journal.port import GivenToMemory, StoredVector
 from storage.memory.values import Collection
 from tests.integration.journal_values import (
     ANN,
@@ -179,7 +180,7 @@ async def test_a_whole_memory_is_not_filled_again_whatever_waits_or_was_dropped(
         _, last = await journal.queued_tasks()
         await journal.finish_tasks([last.position])
         given = await journal.given_to_memory(fingerprint=fingerprint)
-        assert given == {Collection.MESSAGES: len(MESSAGES), Collection.LINKS: 1}
+        assert given == GivenToMemory(messages=len(MESSAGES), links=1)
     async with stores_in(tmp_path) as stores:
         assert await stores.journal.noted(REBUILD) is None
         assert len(await stores.journal.queued_tasks()) == 1

@@ -15,7 +15,7 @@ LATER: Final = ("graphviz", "prompt_toolkit", "safetensors", "tokenizers")
 
 _START: Final = f"""
 import asyncio, sys
-from server.app import open_services
+from server.services import open_services
 from server.settings import load_settings
 from server.environment import real_world
 

@@ -1,0 +1,41 @@
+"""Opening the memory so that a loss of it shows, and is made good.
+
+`REBUILD` is a note beside the journal: while it is there, the memory must be filled from the
+beginning. It is made before anything is opened, and `server.memory.recall` takes it away once
+everything waits to be stored again.
+"""
+
+import logging
+from typing import Final
+
+from machines.models.errors import StorageError
+from storage.journal.port import Journal
+from storage.memory.memory import Memory
+
+log = logging.getLogger(__name__)
+
+REBUILD: Final = "memory_rebuild"
+"""Name of the journal's note that the memory must be filled from the beginning."""
+
+
+async def open_memory(
+    journal: Journal, memory: Memory, *, fingerprint: str, accept_other_fingerprint: bool
+) -> None:
+    """Open the memory; a store that cannot be reached is no error, and is tried again later.
+
+    Raises:
+        StorageError: the journal fails, or the memory does and will not recover by itself.
+    """
+    # Noted beforehand: a crash between making collections and filling them must show.
+    rebuild = await journal.noted(REBUILD)
+    await journal.note(REBUILD, "due")
+    try:
+        await memory.open(accept_other_fingerprint=accept_other_fingerprint)
+    except StorageError as error:
+        if not error.retryable:
+            raise
+        log.warning("the memory is away: %s", error.message)
+    given = await journal.given_to_memory(fingerprint=fingerprint)
+    lost = memory.made_anew or memory.lacks(messages=given.messages, links=given.links)
+    if rebuild is None and not lost:
+        await journal.note(REBUILD, None)

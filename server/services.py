@@ -1,0 +1,257 @@
+"""The composition root of all that runs without sockets: the server and `chorus ask` alike.
+
+Every concrete object is built here and in `server.stores`; `server.app` puts the sockets in front.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from machines.models.commands import Policy
+from machines.models.effects import RunEffect
+from machines.models.errors import ChorusError
+from machines.models.ids import RunId, ThreadId, TimerId
+from machines.models.journal import Batch, TimerRow
+from server.concurrency.rate_limit import RateLimiter
+from server.environment import World
+from server.llm.breaker import SparedModel
+from server.llm.choice import ModelChoice, Wanted, choose_model
+from server.llm.policy import Patience
+from server.memory.embeddings import EmbedderChoice
+from server.memory.recall import Recollection
+from server.metrics import Metrics
+from server.runs.interpreter import Chorus
+from server.runs.run_metrics import RunMetrics
+from server.sessions.accounts import People
+from server.sessions.quotas import Allowances
+from server.sessions.registry import Sessions, SessionServices
+from server.sessions.requests import Requests
+from server.settings import Settings
+from server.stores import open_stores
+from server.threads.broadcast import Broadcast
+from server.threads.service import Rooms
+from server.timers.handlers import Wakeups
+from storage.journal.sql import SqlJournal
+from storage.qdrant.client import DatabaseClient
+
+log = logging.getLogger(__name__)
+
+REMEMBER_REPLIES = timedelta(days=8)
+"""PROTOCOL promises 7 days."""
+
+HOUSEKEEPING_SECONDS = 3_600.0
+WATCH_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that runs without sockets."""
+
+    settings: Settings
+    world: World
+    journal: SqlJournal
+    memory: DatabaseClient
+    model: ModelChoice
+    embedder: EmbedderChoice
+    broadcast: Broadcast
+    rooms: Rooms
+    chorus: Chorus
+    people: People
+    recollection: Recollection
+    requests: Requests
+    sessions: Sessions
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, world: World, patience: Patience | None = None
+) -> AsyncIterator[Services]:
+    """Open the stores, choose the model, and let unfinished runs go on.
+
+    Raises as `open_stores`, and ModelNotChosen.
+    """
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(open_stores(settings, world))
+        patience = patience or Patience()
+        choice = await choose_model(_wanted(settings), clock=world.now, bounds=patience.bounds)
+        metrics = Metrics()
+        model = choice.model
+        if not choice.offline:
+            model = spared = SparedModel(model, patience.breaker, world)
+            metrics.watch_breaker(lambda: spared.status)
+        stack.push_async_callback(model.close)
+        journal = stores.journal
+        broadcast = Broadcast()
+        rooms = Rooms(journal, broadcast, _policy(settings, patience), world.new_id)
+        recollection = Recollection(journal, stores.memory, stores.embedder.embedder)
+        metrics.watch_memory_away(lambda: recollection.away)
+        chorus = Chorus(
+            world=world,
+            rooms=rooms,
+            broadcast=broadcast,
+            model=model,
+            recollection=recollection,
+        )
+        aftermath = _Aftermath(recollection, chorus)
+        people = People(journal, world, aftermath, session_hours=settings.session_hours)
+        requests = Requests(
+            world=world,
+            journal=journal,
+            rooms=rooms,
+            chorus=chorus,
+            people=people,
+            recollection=recollection,
+            prompts=_per_minute(settings.prompts_per_minute, world),
+        )
+        sessions = Sessions(
+            SessionServices(
+                world=world,
+                journal=journal,
+                rooms=rooms,
+                broadcast=broadcast,
+                people=people,
+                requests=requests,
+                sign_ins=_per_minute(settings.sign_ins_per_minute, world),
+                allowances=Allowances(settings.prompts_per_minute, world.monotonic),
+                connections_per_user=settings.connections_per_user,
+                on_refusal=metrics.refused,
+            )
+        )
+        wakeups = Wakeups(
+            world=world, journal=journal, rooms=rooms, chorus=chorus, sessions=sessions
+        )
+        aftermath.wakeups = wakeups
+        rooms.then(aftermath)
+        rooms.then(RunMetrics(metrics))
+
+        unfinished = await journal.live_runs()
+        wakeups.restore(await journal.timers(), unfinished)
+        background = [
+            asyncio.create_task(wakeups.timers.run(), name="timers"),
+            asyncio.create_task(recollection.run(), name="recollection"),
+            asyncio.create_task(rooms.run(), name="rooms"),
+            asyncio.create_task(_keep_house(journal, world), name="housekeeping"),
+            asyncio.create_task(_watch_runs(journal, chorus, wakeups), name="watch"),
+        ]
+        for task in background:
+            task.add_done_callback(_report)
+
+        async def stop() -> None:
+            await chorus.close()
+            await rooms.drain()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+        stack.push_async_callback(stop)
+        await chorus.recover(unfinished)
+        yield Services(
+            settings=settings,
+            world=world,
+            journal=journal,
+            memory=stores.memory,
+            model=choice,
+            embedder=stores.embedder,
+            broadcast=broadcast,
+            rooms=rooms,
+            chorus=chorus,
+            people=people,
+            recollection=recollection,
+            requests=requests,
+            sessions=sessions,
+            metrics=metrics,
+        )
+
+
+class _Aftermath:
+    """What follows a durable batch."""
+
+    def __init__(self, recollection: Recollection, chorus: Chorus) -> None:
+        self._recollection = recollection
+        self._chorus = chorus
+        self.wakeups: Wakeups | None = None
+
+    def set(self, rows: tuple[TimerRow, ...]) -> None:
+        """Timers of sessions."""
+        assert self.wakeups is not None  # noqa: S101 - set by the composition root
+        self.wakeups.timers.set(rows)
+
+    def cancel(self, timer_ids: tuple[TimerId, ...]) -> None:
+        """Timers of sessions that are over."""
+        assert self.wakeups is not None  # noqa: S101 - as above
+        self.wakeups.timers.cancel(timer_ids)
+
+    def after_commit(
+        self, batch: Batch, effects: tuple[RunEffect, ...], thread_id: ThreadId
+    ) -> None:
+        del thread_id
+        assert self.wakeups is not None  # noqa: S101 - as above
+        self.wakeups.timers.cancel(batch.cancelled_timers)
+        self.wakeups.timers.set(batch.timers)
+        if batch.memory:
+            self._recollection.wake()
+        for effect in effects:
+            self._chorus.run(effect)
+
+
+async def _keep_house(journal: SqlJournal, world: World) -> None:
+    """Forget replies that nobody may ask for any more."""
+    while True:
+        try:
+            await journal.forget_replies(world.now() - REMEMBER_REPLIES)
+        except ChorusError as error:
+            log.warning("old replies stay: %s", error.message)
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def _watch_runs(journal: SqlJournal, chorus: Chorus, wakeups: Wakeups) -> None:
+    """Take up runs that nobody works on, whatever became of who did."""
+    suspects: frozenset[RunId] = frozenset()
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            runs = await journal.live_runs()
+        except ChorusError as error:
+            log.warning("runs are not watched: %s", error.message)
+            continue
+        wakeups.take_up(runs)
+        # Seen idle twice: a run between two of its effects is idle for a moment.
+        idle = tuple(run for run in runs if chorus.is_idle(run))
+        await chorus.recover(tuple(run for run in idle if run.id in suspects))
+        suspects = frozenset(run.id for run in idle)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("the background task %s ended", task.get_name(), exc_info=error)
+
+
+def _wanted(settings: Settings) -> Wanted:
+    key = settings.openai_api_key
+    return Wanted(
+        llm=settings.llm,
+        api_key=key.get_secret_value() if key else None,
+        base_url=settings.openai_base_url,
+        model=settings.model,
+    )
+
+
+def _policy(settings: Settings, patience: Patience) -> Policy:
+    return Policy(
+        max_iterations=settings.max_iterations,
+        max_attempts=settings.max_attempts,
+        backoff_base_ms=patience.backoff_base_ms,
+        thread_queue=settings.thread_queue,
+        pending_per_user=settings.pending_per_user,
+        pending_per_thread=settings.pending_per_thread,
+        approval_days=settings.approval_days,
+    )
+
+
+def _per_minute(count: int, world: World) -> RateLimiter[str]:
+    """So many a minute, and at most a minute's worth at once."""
+    return RateLimiter(count / 60, max(count, 1), world.monotonic)
