@@ -1,1 +1,7 @@
-"""The generator of the committed drawings, and the drawings."""
+"""The generator of the committed drawings, and the drawings themselves.
+
+Everything is drawn from a chart's declaration, sorted, so that the same chart gives the same bytes.
+Nothing here knows what a chart is for.
+"""
+
+__all__ = ["arrows", "dot", "generator", "labels", "style", "svg"]

@@ -1,1 +1,26 @@
-"""Charts and pure functions: (state, event) in, (state, response, effects) out. No IO here."""
+"""Charts and pure functions: (state, event) in, (state, response, effects) out.
+
+Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, `thread`,
+`connection` and `breaker`. Below them stand the steps of a run (`loop`) and what the model is asked
+(`prompting`); above them the decisions that fire several charts at once (`decisions`). All of them
+share the values of `models`.
+
+No IO lives here, and no clock, ids or randomness: they come in with the event.
+"""
+
+__all__ = [
+    "breaker",
+    "chart",
+    "chorus",
+    "connection",
+    "decisions",
+    "declarations",
+    "loop",
+    "message",
+    "models",
+    "prompting",
+    "runtime",
+    "table",
+    "thread",
+    "topology",
+]

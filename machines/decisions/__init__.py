@@ -1,0 +1,8 @@
+"""Decisions: what a command does to a thread, and what a frame does to a connection.
+
+A decision fires charts and gathers what follows as one batch or a list of effects. Here are also
+the replay of a run from its entries, and the views of stored values. What a single transition may
+do is the chart's to say, not this package's; nothing is performed or stored here.
+"""
+
+__all__ = ["connections", "replay", "threads", "unit_of_work", "views"]

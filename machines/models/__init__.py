@@ -1,1 +1,23 @@
-"""Frozen pydantic values that every floor shares. Values only: no machine, no IO."""
+"""Frozen pydantic values that every package shares.
+
+Values and their own sanity only: no machine, no IO. `machines.models.wire` has those of the wire
+protocol.
+"""
+
+__all__ = [
+    "breaker",
+    "chorus",
+    "commands",
+    "connection",
+    "domain",
+    "effects",
+    "errors",
+    "events",
+    "ids",
+    "journal",
+    "keys",
+    "limits",
+    "operations",
+    "outputs",
+    "wire",
+]

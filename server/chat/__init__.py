@@ -19,3 +19,21 @@
 Nothing here imports machines, storage or another part of the server, so that whatever works here
 works from PROTOCOL alone.
 """
+
+__all__ = [
+    "client",
+    "command",
+    "errors",
+    "frames",
+    "keyfile",
+    "line",
+    "pending",
+    "plain",
+    "render",
+    "session",
+    "signin",
+    "terminal",
+    "text",
+    "verbs",
+    "view",
+]

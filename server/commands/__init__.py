@@ -4,3 +4,15 @@ A command takes settings and values that are checked already, prints, and gives 
 it cannot do it raises: `server.cli` turns that into one line, by `server.commands.errors`, whose
 `CommandFailed` is for what no error of the tree says. Nothing imports a command but `server.cli`.
 """
+
+__all__ = [
+    "ask",
+    "balance",
+    "diagrams",
+    "errors",
+    "journal_file",
+    "maintenance",
+    "serve",
+    "trace",
+    "verify",
+]

@@ -1,0 +1,20 @@
+"""The language model: its port, its adapters, and what protects the server from them.
+
+The only package that imports `openai`. `port` is what a run asks of a model; `choice` picks the
+adapter; `breaker` stands in front of it. Nothing here waits and tries again: retries belong to
+the chorus chart.
+"""
+
+__all__ = [
+    "breaker",
+    "choice",
+    "embeddings",
+    "errors",
+    "extractive",
+    "offline",
+    "openai",
+    "policy",
+    "port",
+    "reply",
+    "sse",
+]

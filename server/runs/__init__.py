@@ -1,0 +1,6 @@
+"""The runs: their effects are performed, and the results come back to them as events.
+
+What follows a result is the chart's to say. No socket and no session is known here.
+"""
+
+__all__ = ["interpreter", "run_metrics"]

@@ -1,0 +1,7 @@
+"""Sessions: sign-in and tokens, the requests of who is signed in, and the quotas they count against.
+
+A session knows its socket by the protocols in `ports`, and never imports aiohttp. What a
+request does to a thread is carried out in `server.threads`.
+"""
+
+__all__ = ["accounts", "ports", "quotas", "registry", "requests", "session", "signatures"]

@@ -1,0 +1,7 @@
+"""Websockets: a reader, a worker and an outbox for each connection.
+
+Bytes come in and go out here, bounded in both directions. What a frame means is decided in
+`server.sessions`.
+"""
+
+__all__ = ["flusher", "outbox", "queued", "websocket"]

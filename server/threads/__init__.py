@@ -1,0 +1,7 @@
+"""Threads under their locks: a command is decided, made durable, and published to the followers.
+
+What a command does is decided in `machines.decisions.threads`. No socket is known here: followers
+are called, and bring their frames out themselves.
+"""
+
+__all__ = ["broadcast", "service"]

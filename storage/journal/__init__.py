@@ -1,0 +1,26 @@
+"""The journal: its port, and the adapter on SQL.
+
+`port` is what the server asks of a journal; `sql` is the adapter, put together from the other
+modules. Everything that knows SQL is in this package and in `storage.salvage`. Nothing here decides
+what an entry says: batches come decided, and are written whole or not at all.
+"""
+
+__all__ = [
+    "appender",
+    "batch_rows",
+    "check",
+    "dialect",
+    "memory_tasks",
+    "migrations",
+    "port",
+    "queries",
+    "reader",
+    "rows",
+    "runs",
+    "schema",
+    "side_tables",
+    "sql",
+    "statements",
+    "users",
+    "writer",
+]

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, inspect, text
 from machines.models.errors import JournalError
 from storage.journal.schema import REVISION
 
+__all__ = ["upgrade"]
+
 
 def upgrade(connection: Connection) -> None:
     """Make or migrate the tables, inside the caller's transaction: all of it, or nothing.
