@@ -1,4 +1,4 @@
-"""Material: what a request quotes, each part within its own share of the tokens.
+"""Context: what a request quotes, each part within its own share of the tokens.
 
 Thread and request, priors, focus and the records of completed steps, as pure functions of the run's
 state. Everything that a person or a model wrote stands under a tag of `machines.prompting.quoting`; what is
