@@ -13,7 +13,6 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -30,6 +29,8 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from server.addresses import Origin, parts_of
 
 PREFIX: Final = "CHORUS_"
 MASK: Final = "********"
@@ -55,37 +56,21 @@ class InvalidSettings(ValueError):
 # --- Kinds of values -----------------------------------------------------------------------------
 
 
-def _parts(url: str) -> SplitResult | None:
-    """The parts of an http address; None where it is none."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return None
-    return parts if usable else None
-
-
 def _address(url: str) -> str:
-    if _parts(url) is None:
+    if parts_of(url) is None:
         raise ValueError("must be an address such as http://127.0.0.1:8000/v1")
     return url.rstrip("/")
 
 
 def _origin(url: str) -> str:
     """Scheme, host and port, as a browser writes them in `Origin`."""
-    parts = _parts(url)
-    if parts is None or parts.username is not None or parts.path.strip("/") or parts.query:
-        raise ValueError("must be an address without a path, such as https://chorus.example.org")
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    usual_port = {"http": 80, "https": 443}[parts.scheme]
-    port = "" if parts.port in {None, usual_port} else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
+    return str(Origin.parse(url))
 
 
 def _llm(choice: str) -> str:
     if choice in {"auto", "offline"}:
         return choice
-    if _parts(choice) is None:
+    if parts_of(choice) is None:
         raise ValueError(
             "must be auto, offline, or the address of an endpoint such as http://127.0.0.1:8000/v1"
         )
@@ -294,7 +279,7 @@ def _shown(value: object) -> str:
             return "on" if value else "off"
         case tuple():
             return ", ".join(_shown(item) for item in value)
-        case str() if (parts := _parts(value)) and parts.username is not None:
+        case str() if (parts := parts_of(value)) and parts.username is not None:
             return parts._replace(netloc=f"{MASK}@{parts.netloc.rpartition('@')[2]}").geturl()
         case _:
             return f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,10 +8,10 @@ Text in, text or a verdict out: no request object is known here, and nothing is 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
-from urllib.parse import urlsplit
+
+from server.addresses import Origin
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 """As they stand in a Host header; the first is the one that the server prints."""
@@ -19,35 +19,9 @@ LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 UNKNOWN_ADDRESS: Final = "unknown"
 """Of a peer without an address (a Unix socket, a connection that is gone already)."""
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _IPV6_SUBSCRIBER_BITS: Final = 64
 
 Network = IPv4Network | IPv6Network
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Scheme, host and port: what browsers call an origin."""
-
-    scheme: str
-    host: str
-    """Lower case; an IPv6 address in its brackets."""
-    port: int
-
-    @property
-    def authority(self) -> str:
-        """`host[:port]`, the port left out where the scheme implies it."""
-        if self.port == _DEFAULT_PORTS[self.scheme]:
-            return self.host
-        return f"{self.host}:{self.port}"
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """What a Host header may say: with the port, and as `authority` has it."""
-        return f"{self.host}:{self.port}", self.authority
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}"
 
 
 class HostPolicy:
@@ -60,7 +34,7 @@ class HostPolicy:
         allowed_origins: `CHORUS_ALLOWED_ORIGINS`, further pages that may connect.
 
     Raises:
-        ValueError: one of them is no such URL; the sentence is for the operator.
+        ValueError: one of them is no origin; `server.settings` has refused it before, by its name.
     """
 
     def __init__(
@@ -69,10 +43,8 @@ class HostPolicy:
         self._loopback = tuple(Origin("http", name, port) for name in LOOPBACK_NAMES)
         self._own = self._loopback
         if public_url is not None:
-            self._own = (_parse_origin(public_url, "CHORUS_PUBLIC_URL"),)
-        self._allowed = frozenset(
-            _parse_origin(origin, "CHORUS_ALLOWED_ORIGINS") for origin in allowed_origins
-        )
+            self._own = (Origin.parse(public_url),)
+        self._allowed = frozenset(map(Origin.parse, allowed_origins))
         self._names = {name: origin for origin in self._own for name in origin.names}
 
     @property
@@ -119,30 +91,10 @@ class HostPolicy:
 
 
 def _try_origin(text: str) -> Origin | None:
-    """The origin that a header spells, which is never more than scheme, host and port."""
     try:
-        return _parse_origin(text, "Origin")
+        return Origin.parse(text)
     except ValueError:
         return None
-
-
-def _parse_origin(text: str, name: str) -> Origin:
-    """Raises ValueError with a sentence that names the setting."""
-    example = "https://chorus.example.org"
-    problem = f"{name} must be an address such as {example}, and is {text!r}."
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-        host = (parts.hostname or "").encode("ascii").decode().lower()
-        if parts.netloc.startswith("["):
-            host = f"[{IPv6Address(host)}]"
-    except ValueError:
-        raise ValueError(problem) from None
-    scheme = parts.scheme.lower()
-    more = parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment
-    if scheme not in _DEFAULT_PORTS or not host or more or any(map(str.isspace, text)):
-        raise ValueError(problem)
-    return Origin(scheme, host, _DEFAULT_PORTS[scheme] if port is None else port)
 
 
 # --- Where a request comes from ------------------------------------------------------------------

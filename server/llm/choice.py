@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiohttp
 
+from server.addresses import host_of, parts_of
 from server.llm.port import Bounds, LanguageModel
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
@@ -142,12 +142,7 @@ def _means(llm: str) -> str:
 
 def _address(url: str) -> str:
     """`url` without a slash at its end. Raises ModelNotChosen where it is no address."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if parts_of(url) is None:
         raise ModelNotChosen(
             f"{url[:200]!r} is no model endpoint; use auto, offline, or an address such as "
             "http://127.0.0.1:8000/v1"
@@ -160,11 +155,11 @@ async def _named(base_url: str, source: str, wanted: Wanted, probe: Probe) -> En
 
     OpenAI lists its models in no order that says anything, so there the default is ours.
     """
-    names = f"{source} leads to {urlsplit(base_url).hostname}"
+    names = f"{source} leads to {host_of(base_url)}"
     if wanted.model:
         why = f"{names}, and CHORUS_MODEL names {wanted.model}."
         return Endpoint(base_url, wanted.model, wanted.api_key, why)
-    if urlsplit(base_url).hostname == urlsplit(OPENAI_URL).hostname:
+    if host_of(base_url) == host_of(OPENAI_URL):
         why = f"{names}, and {OPENAI_MODEL} is the default there."
         return Endpoint(base_url, OPENAI_MODEL, wanted.api_key, why)
     listed = await _chat_models(base_url, wanted.api_key, probe)

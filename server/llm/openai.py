@@ -12,7 +12,6 @@ JSON, an answer in `server.llm.reply`.
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -20,7 +19,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Final, Self, assert_never
-from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -30,6 +28,7 @@ from pydantic_core import from_json
 from machines.models.effects import AICall
 from machines.models.errors import AIError, NetworkError
 from machines.prompting.answers import is_structured, read_answer, schema_for
+from server.addresses import is_loopback
 from server.llm import errors as llm_errors
 from server.llm.port import AttemptFailed, Bounds, ModelAnswer, OnText
 from server.llm.reply import Reply
@@ -331,11 +330,3 @@ def open_client(
         timeout=timeout,
         http_client=http_client,
     )
-
-
-def is_loopback(url: str) -> bool:
-    """Whether `url` names this machine."""
-    host = urlsplit(url).hostname or ""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost" or host.endswith(".localhost")

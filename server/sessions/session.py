@@ -18,6 +18,7 @@ from machines.decisions.connections import (
     handle_connection_error,
     handle_disconnect,
     handle_event,
+    hash_token,
     new_connection,
 )
 from machines.decisions.views import thread_summary, user_view
@@ -280,7 +281,7 @@ class Session:
             isinstance(message, protocol.Resume)
             and self.state.status is ConnectionStatus.CONNECTING
         ):
-            kept = self._sessions.take(signatures.hash_token(message.data.token))
+            kept = self._sessions.take(hash_token(message.data.token))
             if kept is not None:
                 return kept
         return self.state

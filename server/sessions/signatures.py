@@ -14,7 +14,6 @@ library's build options, so the three rules stand here too (RFC 8032, 5.1.7; lib
   signature out of a first.
 """
 
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -121,14 +120,6 @@ class Nonces:
                 drawn[at : at + NONCE_BYTES].hex() for at in range(0, len(drawn), NONCE_BYTES)
             ]
         return self._drawn.pop()
-
-
-def hash_token(token: str) -> str:
-    """What is stored of a token: its SHA-256 in hexadecimal.
-
-    A token holds 256 random bits, so a plain hash is enough: there is nothing to guess.
-    """
-    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 def _is_usable(key: bytes) -> bool:

@@ -13,8 +13,9 @@ from machines.models.effects import AICall, PromptMessage, SuppliedPrior
 from machines.models.errors import AIError, ChorusError, ErrorCode, NetworkError
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import ExperienceOutput, Prior, StepEnum, UpdateOutput, YieldOutput
+from server.addresses import is_loopback
 from server.llm.embeddings import OpenAIEmbeddings
-from server.llm.openai import OpenAIModel, is_loopback, open_client
+from server.llm.openai import OpenAIModel, open_client
 from server.llm.port import AttemptFailed, Bounds, LanguageModel
 from tests.integration.scripted_endpoint import (
     DONE,

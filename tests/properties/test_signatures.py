@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
+from machines.decisions.connections import hash_token
 from machines.models.ids import PublicKey
 from machines.models.keys import encode_base58, encode_public_key
 from server.chat.signin import check_statement, parse_url
 from server.sessions.signatures import (
     NONCES_AT_ONCE,
     Nonces,
-    hash_token,
     is_usable_key,
     make_statement,
     verify,
