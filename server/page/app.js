@@ -1,5 +1,5 @@
 // The page's controller: it joins the client, the store and the views, and holds every action that
-// a person can take. Views read `app.state` and `app.ui` and call these actions; nothing else
+// a user can take. Views read `app.state` and `app.ui` and call these actions; nothing else
 // speaks to the server.
 
 /**
@@ -30,7 +30,7 @@ const SEEK_MESSAGES = 200;
  * @typedef {object} Ui
  * @property {"threads" | "conversation" | "machines"} area that a narrow screen shows
  * @property {MachineName} drawing which machine is shown
- * @property {string | null} selected the message whose machines are shown; null follows what happens
+ * @property {string | null} selected the message whose machines are shown; null follows the runs
  * @property {Wanted | null} replay
  * @property {string | null} target a message to scroll to once
  */
@@ -99,7 +99,7 @@ export class App {
     });
   }
 
-  /** Sign in with the key of this browser, or ask the person to begin. */
+  /** Sign in with the key of this browser, or ask the user to begin. */
   async begin() {
     const identity = await loadIdentity().catch(() => null);
     if (identity && !this.memory.signedOut) this.signIn(identity);
@@ -107,7 +107,7 @@ export class App {
   }
 
   /**
-   * Sign in; `name` is given once the server knows the person.
+   * Sign in; `name` is given once the server knows the user.
    *
    * @param {Identity} identity
    * @param {string} [name]
@@ -376,8 +376,8 @@ export class App {
   }
 
   /**
-   * Read the steps of a message's run from the journal; gives the run, or null where there is none or
-   * it could not be read.
+   * Read the steps of a message's run from the journal; gives the run, or null where there is none
+   * or it could not be read.
    *
    * @param {Message} message
    */
@@ -535,7 +535,7 @@ export class App {
   }
 
   /**
-   * Somebody new in the thread: frames carry keys only, so ask what they are called.
+   * A user who is new in the thread: frames carry keys only, so ask what they are called.
    *
    * @param {LiveFrame} frame
    */

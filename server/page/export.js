@@ -1,4 +1,4 @@
-// A thread as a document of the person's own: Markdown to read, JSON to work on. Pure.
+// A thread as a document of the user's own: Markdown to read, JSON to work on. Pure.
 
 /** @import { Message, State, Thread } from "./store.js" */
 

@@ -1,4 +1,4 @@
-// Files of the person's own.
+// Files of the user's own.
 
 /** @type {Record<string, string>} */
 const TYPES = { md: "text/markdown", json: "application/json", key: "text/plain" };

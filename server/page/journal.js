@@ -1,8 +1,8 @@
 // The journal of the followed thread as far as this page has read it, by what it is about.
 //
-// Live entries are kept as they come. What happened before is asked for when somebody wants to see
-// it: the beginning is found by bisection over the messages' indexes, so that a replay in a thread
-// of a million entries costs a handful of requests.
+// Live entries are kept as they come; earlier ones are read when they are to be shown. Where they
+// begin is found by bisection over the messages' indexes, so that a replay in a thread of a million
+// entries costs a handful of requests.
 
 /** @import { LiveFrame } from "./wire.d.ts" */
 /** @import { DataOf, ReplyTo } from "./protocol.js" */

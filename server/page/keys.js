@@ -1,10 +1,10 @@
-// The person's Ed25519 key: made, kept and restored in this browser. Only this module sees it.
+// The user's Ed25519 key: made, kept and restored in this browser. Only this module sees it.
 //
 // What is kept in IndexedDB cannot be exported, not even by this page. A key that is to be saved
 // is made exportable, written into a recovery file, and taken in again as not exportable.
 //
 // A recovery file is one line, `chorus-ed25519-seed:` and the base58check of the seed: the same
-// file that `chorus chat` keeps, so one person can be the same in both.
+// file that `chorus chat` keeps, so one user can be the same in both.
 
 import { decodeBase58, encodeBase58 } from "./base58.js";
 
@@ -21,7 +21,7 @@ const PKCS8_HEAD = Uint8Array.from([
   0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ]);
 
-/** A sentence for the person; what went wrong with a key or its file. */
+/** A sentence for the user; what went wrong with a key or its file. */
 export class KeyProblem extends Error {}
 
 /** Why this browser cannot hold a key, in plain words; null where it can. */
@@ -87,7 +87,7 @@ export async function forgetIdentity() {
   await inStore("readwrite", (store) => store.delete(OWN));
 }
 
-/** A person: a public name, and the power to sign with it. */
+/** A user: a public name, and the power to sign with it. */
 export class Identity {
   #privateKey;
 

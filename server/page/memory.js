@@ -29,14 +29,14 @@ export class Memory {
   }
 
   /**
-   * Drop all that was kept for a person.
+   * Drop all that was kept for a user.
    *
-   * @param {string} person the public key
+   * @param {string} publicKey of the user
    */
-  forget(person) {
+  forget(publicKey) {
     try {
       for (const name of Object.keys(localStorage)) {
-        if (name.startsWith("chorus.") && name.includes(person)) localStorage.removeItem(name);
+        if (name.startsWith("chorus.") && name.includes(publicKey)) localStorage.removeItem(name);
       }
     } catch {
       // Storage is off: there is nothing to drop.
@@ -44,68 +44,68 @@ export class Memory {
   }
 
   /**
-   * @param {string} person
+   * @param {string} publicKey
    * @param {string} threadId
    */
-  draft(person, threadId) {
-    return read(localStorage, `chorus.draft.${person}.${threadId}`) ?? "";
+  draft(publicKey, threadId) {
+    return read(localStorage, `chorus.draft.${publicKey}.${threadId}`) ?? "";
   }
 
   /**
-   * @param {string} person
+   * @param {string} publicKey
    * @param {string} threadId
    * @param {string} text
    */
-  keepDraft(person, threadId, text) {
-    write(localStorage, `chorus.draft.${person}.${threadId}`, text || null);
+  keepDraft(publicKey, threadId, text) {
+    write(localStorage, `chorus.draft.${publicKey}.${threadId}`, text || null);
   }
 
   /**
    * A prompt that was refused becomes the draft again, before what was typed since.
    *
-   * @param {string} person
+   * @param {string} publicKey
    * @param {Prompt} prompt
    */
-  giveBack(person, { threadId, text }) {
-    const typed = this.draft(person, threadId);
-    this.keepDraft(person, threadId, typed ? `${text}\n\n${typed}` : text);
+  giveBack(publicKey, { threadId, text }) {
+    const typed = this.draft(publicKey, threadId);
+    this.keepDraft(publicKey, threadId, typed ? `${text}\n\n${typed}` : text);
   }
 
   /**
-   * @param {string} person
+   * @param {string} publicKey
    * @returns {Prompt[]}
    */
-  outgoing(person) {
-    return parse(read(localStorage, `chorus.outgoing.${person}`), []);
+  outgoing(publicKey) {
+    return parse(read(localStorage, `chorus.outgoing.${publicKey}`), []);
   }
 
   /**
-   * @param {string} person
+   * @param {string} publicKey
    * @param {Prompt} prompt
    */
-  keepOutgoing(person, prompt) {
-    this.#writeOutgoing(person, [...this.outgoing(person), prompt]);
+  keepOutgoing(publicKey, prompt) {
+    this.#writeOutgoing(publicKey, [...this.outgoing(publicKey), prompt]);
   }
 
   /**
-   * @param {string} person
+   * @param {string} publicKey
    * @param {string} id
    */
-  dropOutgoing(person, id) {
+  dropOutgoing(publicKey, id) {
     this.#writeOutgoing(
-      person,
-      this.outgoing(person).filter((prompt) => prompt.id !== id),
+      publicKey,
+      this.outgoing(publicKey).filter((prompt) => prompt.id !== id),
     );
   }
 
   /**
-   * @param {string} person
+   * @param {string} publicKey
    * @param {readonly Prompt[]} prompts
    */
-  #writeOutgoing(person, prompts) {
+  #writeOutgoing(publicKey, prompts) {
     write(
       localStorage,
-      `chorus.outgoing.${person}`,
+      `chorus.outgoing.${publicKey}`,
       prompts.length > 0 ? JSON.stringify(prompts) : null,
     );
   }
@@ -113,19 +113,19 @@ export class Memory {
   /**
    * Pairs of thread and seq.
    *
-   * @param {string} person
+   * @param {string} publicKey
    * @returns {[string, number][]}
    */
-  seen(person) {
-    return parse(read(localStorage, `chorus.seen.${person}`), []);
+  seen(publicKey) {
+    return parse(read(localStorage, `chorus.seen.${publicKey}`), []);
   }
 
   /**
-   * @param {string} person
+   * @param {string} publicKey
    * @param {ReadonlyMap<string, number>} seen
    */
-  keepSeen(person, seen) {
-    write(localStorage, `chorus.seen.${person}`, JSON.stringify([...seen]));
+  keepSeen(publicKey, seen) {
+    write(localStorage, `chorus.seen.${publicKey}`, JSON.stringify([...seen]));
   }
 }
 

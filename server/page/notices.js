@@ -37,7 +37,7 @@ export function announce(text) {
 }
 
 /**
- * Announce what somebody who does not look should hear of a live frame.
+ * Announce what a user who does not look should hear of a live frame.
  *
  * @param {LiveFrame} frame
  */

@@ -26,48 +26,48 @@ export class Prompts {
   /**
    * Send a prompt. Throws Refused where it was not taken; its text is then the draft again.
    *
-   * @param {string} person the public key
+   * @param {string} publicKey of the user
    * @param {Prompt} prompt
    */
-  async send(person, { id, threadId, text }) {
+  async send(publicKey, { id, threadId, text }) {
     const prompt = { id, threadId, text };
     if (!this.#sent.has(id)) {
       this.#sent.add(id);
-      this.#memory.keepOutgoing(person, prompt);
+      this.#memory.keepOutgoing(publicKey, prompt);
       this.#fold({ kind: "outgoing", prompt });
     }
     try {
       await this.#client.request("submit_prompt", { thread_id: threadId, prompt: text }, { id });
     } catch (error) {
-      // Signed out: it stays kept, and is sent when the person comes back.
+      // Signed out: it stays kept, and is sent when the user comes back.
       if (error instanceof Refused && error.code === "signed_out") throw error;
-      this.#memory.giveBack(person, prompt);
-      this.#done(person, id);
+      this.#memory.giveBack(publicKey, prompt);
+      this.#done(publicKey, id);
       throw error;
     }
-    this.#done(person, id);
+    this.#done(publicKey, id);
   }
 
   /**
    * Prompts that an earlier page left without an acknowledgement.
    *
-   * @param {string} person
+   * @param {string} publicKey
    */
-  kept(person) {
-    return this.#memory.outgoing(person).filter(({ id }) => !this.#sent.has(id));
+  kept(publicKey) {
+    return this.#memory.outgoing(publicKey).filter(({ id }) => !this.#sent.has(id));
   }
 
-  /** The person signed out: what is kept is sent anew at the next sign-in. */
+  /** The user signed out: what is kept is sent anew at the next sign-in. */
   forget() {
     this.#sent.clear();
   }
 
   /**
-   * @param {string} person
+   * @param {string} publicKey
    * @param {string} id
    */
-  #done(person, id) {
-    this.#memory.dropOutgoing(person, id);
+  #done(publicKey, id) {
+    this.#memory.dropOutgoing(publicKey, id);
     this.#fold({ kind: "acknowledged", id });
   }
 }

@@ -55,9 +55,7 @@ import { whyNotSign } from "./statement.js";
 
 /** @typedef {{kind: "sent", type: RequestType, follows: boolean}} Sent */
 
-/**
- * @typedef {{kind: "answered", type: RequestType, follows: boolean, refused: Refused | null}} Answered
- */
+/** @typedef {Omit<Sent, "kind"> & {kind: "answered", refused: Refused | null}} Answered */
 
 /**
  * @typedef {object} Pending a request without an answer
@@ -107,7 +105,7 @@ const CHANGING = {
   set_name: true,
 };
 
-/** The server's refusal of a request; `message` is for people. */
+/** The server's refusal of a request; `message` is for users. */
 export class Refused extends Error {
   /**
    * @param {Omit<ErrorData, "code" | "retryable"> & {
@@ -246,7 +244,7 @@ export class ChorusClient {
       this.request("leave_thread", { thread_id: following.threadId }).catch(() => null);
   }
 
-  /** Try at once: the network came back, or the person asked. */
+  /** Try at once: the network came back, or the user asked. */
   retryNow() {
     if (this.#ended) return;
     if (this.#socket === null) {

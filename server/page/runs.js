@@ -2,7 +2,8 @@
 
 /**
  * @import {
- *   ChorusResponseData, ErrorCode, LiveFrame, Prior, RunView, StepEnum, StepOutput, StepStarted, StepDelta, Usage
+ *   ChorusResponseData, ErrorCode, LiveFrame, Prior, RunView, StepDelta, StepEnum, StepOutput,
+ *   StepStarted, Usage
  * } from "./wire.d.ts"
  */
 
@@ -231,8 +232,8 @@ export function priorsOf(run) {
 
 /** @param {string} text */
 /**
- * The message that a live frame carries; null for most. A failed run has a `message` too: a sentence
- * for people, and none of the thread's messages.
+ * The message that a live frame carries; null for most. A failed run has a `message` too: a
+ * sentence for users, and none of the thread's messages.
  *
  * @param {LiveFrame} frame
  */
@@ -310,7 +311,9 @@ function stopped(run) {
 }
 
 /**
- * @param {{code: ErrorCode, message?: string, attempt: number, retry_in_ms?: number, partial?: string}} data
+ * @param {{
+ *   code: ErrorCode, message?: string, attempt: number, retry_in_ms?: number, partial?: string
+ * }} data
  * @returns {Failure}
  */
 function failure({ code, message, attempt, retry_in_ms: retryInMs, partial }) {

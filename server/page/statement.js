@@ -2,7 +2,7 @@
 //
 // A signature says "I am this key, towards this host". A server that passes on another server's
 // challenge would get a signature that is good there; so only what names the dialled host and the
-// person's own key is signed.
+// user's own key is signed.
 
 const FIRST_LINE_END = " wants you to sign in with your Ed25519 key:";
 const MAX_CHARACTERS = 4096;

@@ -144,7 +144,7 @@ export function fold(state, event) {
 }
 
 /**
- * Whether a thread has entries that this person has not seen.
+ * Whether a thread has entries that this user has not seen.
  *
  * @param {State} state
  * @param {ThreadSummary} summary

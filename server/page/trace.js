@@ -136,7 +136,7 @@ function entered(trace, { target }) {
   const stays = trace.current.has("running")
     ? [...trace.current].filter((state) => !left.has(state))
     : ["running", "step", "health", inStep ? "stable" : "action"];
-  // The step stands before the health, as people name them.
+  // The step stands before the health, as the words beside the drawing have them.
   return new Set(
     inStep ? [...stays.filter(isAround), target, ...stays.filter(isHealth)] : [...stays, target],
   );

@@ -1,4 +1,4 @@
-// Words for people: names, times, counts and the machines' own names as sentences. Pure, but for
+// Words for users: names, times, counts and the machines' own names as sentences. Pure, but for
 // the language and zone of the browser.
 
 /** @import { ErrorCode, StepEnum } from "./wire.d.ts" */
@@ -22,7 +22,7 @@ export const STEP_WORDS = {
 };
 
 /**
- * A public key as people can compare it: its first and last four characters.
+ * A public key as users can compare it: its first and last four characters.
  *
  * @param {string} key
  */
@@ -31,7 +31,7 @@ export function shortKey(key) {
 }
 
 /**
- * What a person is called: the name they gave, else their short key.
+ * What a user is called: the name they gave, else their short key.
  *
  * @param {{names: ReadonlyMap<string, string>}} state
  * @param {string | null | undefined} key null for the chorus itself
@@ -135,7 +135,7 @@ export const TROUBLE = {
 };
 
 /**
- * What a refusal means for the person, beyond the server's sentence.
+ * What a refusal means for the user, beyond the server's sentence.
  *
  * @param {Refused} refused
  */

@@ -1,4 +1,4 @@
-// A person as a coloured disc: the colour comes from the key, so that equal names stay apart.
+// A user as a coloured disc: the colour comes from the key, so that equal names stay apart.
 
 import { h } from "../dom.js";
 

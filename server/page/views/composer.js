@@ -82,12 +82,12 @@ export class Composer {
   }
 
   /** Whose drafts these are; the shell is only there while someone is signed in. */
-  get person() {
+  get publicKey() {
     return this.app.identity?.publicKey ?? "";
   }
 
   restore() {
-    const kept = this.app.memory.draft(this.person, this.place);
+    const kept = this.app.memory.draft(this.publicKey, this.place);
     if (this.box.value !== kept) this.box.value = kept;
     this.counted();
   }
@@ -101,7 +101,7 @@ export class Composer {
   }
 
   typed() {
-    this.app.memory.keepDraft(this.person, this.place, this.box.value);
+    this.app.memory.keepDraft(this.publicKey, this.place, this.box.value);
     this.counted();
   }
 
@@ -120,17 +120,17 @@ export class Composer {
     const text = this.box.value;
     const isHeld = this.isOverLimit || this.box.disabled || this.isMakingThread;
     if (text.trim() === "" || isHeld) return;
-    const { person } = this;
+    const { publicKey } = this;
     const { memory } = this.app;
     const place = this.app.target() ?? "new";
     const needsThread = place === "new";
     this.box.value = "";
     this.counted();
     this.isMakingThread = needsThread; // while a thread is made, a second prompt would make another
-    if (!needsThread) memory.keepDraft(person, place, ""); // the app keeps it from here
+    if (!needsThread) memory.keepDraft(publicKey, place, ""); // the app keeps it from here
     const wasTaken = await this.app.submit(text);
     this.isMakingThread = false;
-    if (wasTaken && needsThread) memory.keepDraft(person, place, "");
+    if (wasTaken && needsThread) memory.keepDraft(publicKey, place, "");
     if (!wasTaken && this.box.value === "") this.restore();
   }
 

@@ -140,7 +140,7 @@ export class Conversation {
     this.composer.change(thread?.id ?? "new");
   }
 
-  /** Go once to the message that somebody asked for. */
+  /** Go once to the message that was asked for. */
   reach() {
     const { target } = this.app.ui;
     const view = target && this.views.get(target);

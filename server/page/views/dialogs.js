@@ -1,4 +1,4 @@
-// Small questions to the person: a thread's name, a key to invite, oneself. Native dialogs keep the
+// Small questions to the user: a thread's name, a key to invite, oneself. Native dialogs keep the
 // focus inside and give it back.
 
 /** @import { App } from "../app.js" */

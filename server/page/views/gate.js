@@ -187,7 +187,7 @@ function recovery(app, problem) {
 }
 
 /**
- * Do something once; a problem with a key is told where the person looks.
+ * Do something once; a problem with a key is told where the user looks.
  *
  * @param {HTMLButtonElement | null} control
  * @param {HTMLElement} problem

@@ -1,7 +1,7 @@
 // One run beneath its prompt: six steps as rows, the answer as it is written, stop and retry.
 //
 // While it runs, the row of the current step is open at a fixed height, so that nothing beneath it
-// moves while text streams. Rows that a person opened stay as they were put.
+// moves while text streams. Rows that a user opened stay as they were put.
 
 /** @import { App } from "../app.js" */
 /** @import { Run } from "../runs.js" */

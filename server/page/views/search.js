@@ -1,4 +1,4 @@
-// Search over everything that the person may read; a result leads to its message.
+// Search over everything that the user may read; a result leads to its message.
 
 /** @import { App } from "../app.js" */
 /** @import { Prior } from "../wire.d.ts" */

@@ -17,7 +17,7 @@ const AREAS = [
 ];
 
 /**
- * Build the page for a person who signs in.
+ * Build the page for a user who signs in.
  *
  * @param {Element} root
  * @param {App} app

@@ -40,7 +40,7 @@ export class StatusBar {
     );
     const clock = setInterval(() => {
       if (this.element.isConnected) this.update();
-      else clearInterval(clock); // the person signed out
+      else clearInterval(clock); // the user signed out
     }, 1000);
   }
 
