@@ -13,7 +13,6 @@ from server.environment import World
 from server.sessions.accounts import People
 from server.sessions.quotas import Allowances
 from server.sessions.requests import Requests
-from server.sessions.signatures import Nonces
 from server.threads.broadcast import Broadcast
 from server.threads.service import Rooms
 from storage.journal.port import Journal
@@ -55,7 +54,6 @@ class Sessions:
 
     def __init__(self, services: SessionServices) -> None:
         self.services = services
-        self.nonces = Nonces(services.world.secret)
         self.going_away = False
         """Set when the server shuts down: nothing new is begun."""
         self._live: dict[str, LiveSession] = {}

@@ -320,7 +320,7 @@ class Session:
     def _issue_challenge(self, public_key: PublicKey) -> ChallengeIssued:
         now = self._services.world.now()
         expires_at = now + timedelta(seconds=CHALLENGE_SECONDS)
-        nonce = self._sessions.nonces.new()
+        nonce = signatures.new_nonce(self._sessions.services.world.secret)
         statement = signatures.make_statement(
             host=self._place.host,
             public_url=self._place.origin,

@@ -25,7 +25,6 @@ from machines.models.ids import PublicKey
 from machines.models.keys import decode_public_key, decode_signature
 
 NONCE_BYTES: Final = 16
-NONCES_AT_ONCE: Final = 64
 
 STATEMENT_VERSION: Final = 1
 
@@ -50,7 +49,7 @@ def make_statement(
         host: `host[:port]` of this server, from `HostPolicy.host_for_statement`.
         public_url: its URL, from `HostPolicy.url_for_statement`.
         public_key: who signs.
-        nonce: of `Nonces`.
+        nonce: of `new_nonce`.
         issued_at: aware; written in UTC to the second.
         expires_at: likewise.
     """
@@ -99,27 +98,9 @@ def verify(public_key: str, statement: str, signature: str) -> bool:
     return True
 
 
-class Nonces:
-    """Nonces of 32 hexadecimal digits, each given once; drawn many at a time.
-
-    A call to the system lets go of the interpreter, and where other threads are at work, getting it
-    back costs more than all the rest of a challenge. A nonce is told in the clear, and need only be
-    new to everybody: unlike a token it may wait here.
-    """
-
-    def __init__(self, secret: Callable[[int], bytes]) -> None:
-        """`secret` is `World.secret`."""
-        self._secret = secret
-        self._drawn: list[str] = []
-
-    def new(self) -> str:
-        """One that was never given."""
-        if not self._drawn:
-            drawn = self._secret(NONCE_BYTES * NONCES_AT_ONCE)
-            self._drawn = [
-                drawn[at : at + NONCE_BYTES].hex() for at in range(0, len(drawn), NONCE_BYTES)
-            ]
-        return self._drawn.pop()
+def new_nonce(secret: Callable[[int], bytes]) -> str:
+    """Fresh hexadecimal digits for one challenge. `secret` is `World.secret`."""
+    return secret(NONCE_BYTES).hex()
 
 
 def _is_usable(key: bytes) -> bool:

@@ -23,13 +23,11 @@ from machines.runtime import Accepted
 from server.environment import World, real_world
 from server.http.site import serve_web
 from server.services import Services
-from server.sessions.signatures import NONCES_AT_ONCE
 from server.wire.codec import decode_server_frame, encode_server_frame
-from tests.faults.in_process import Caller, open_house
-from tests.integration.client import Identity, connected, signed_in
+from tests.faults.in_process import open_house
+from tests.integration.client import connected, signed_in
 
 PEOPLE = 5
-CROWD = 40
 
 
 @asynccontextmanager
@@ -57,31 +55,6 @@ async def test_a_sign_in_takes_one_task_besides_those_of_aiohttp(tmp_path: Path)
         f"{PEOPLE} sign-ins started {dict(started)}: a first `connect` waits for nothing, so let it"
         " be handled where it is read"
     )
-
-
-async def test_many_sign_ins_share_their_calls_for_secrets(tmp_path: Path) -> None:
-    asked: list[int] = []
-    world = real_world()
-
-    def secret(size: int) -> bytes:
-        asked.append(size)
-        return world.secret(size)
-
-    async with open_house(tmp_path, world=replace(world, secret=secret)) as services:
-        people = [(Caller(services), Identity()) for _ in range(CROWD)]
-        challenges = [
-            await caller.get("connect", public_key=identity.public_key)
-            for caller, identity in people
-        ]
-        await asyncio.gather(
-            *(
-                caller.get("authenticate", signature=identity.sign(challenge["statement"]))
-                for (caller, identity), challenge in zip(people, challenges, strict=True)
-            )
-        )
-    assert len({challenge["nonce"] for challenge in challenges}) == CROWD
-    most = 1 + CROWD // NONCES_AT_ONCE + CROWD // 8
-    assert len(asked) <= most, f"{CROWD} sign-ins asked {len(asked)} times for random bytes"
 
 
 async def test_many_who_come_share_a_greeting_but_for_its_time(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ keys of small order is proved and not copied.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import count
 
 import pytest
 from hypothesis import given
@@ -18,10 +17,9 @@ from machines.models.ids import PublicKey
 from machines.models.keys import encode_base58, encode_public_key
 from server.chat.signin import check_statement, parse_url
 from server.sessions.signatures import (
-    NONCES_AT_ONCE,
-    Nonces,
     is_usable_key,
     make_statement,
+    new_nonce,
     verify,
 )
 
@@ -210,30 +208,15 @@ def test_whatever_stands_for_key_and_signature_is_judged_and_never_raises(
     assert not verify(PublicKey(key), statement(), signature)
 
 
-def test_nonces_are_made_of_secret_bytes_alone() -> None:
+def test_a_nonce_is_made_of_secret_bytes_alone() -> None:
     asked: list[int] = []
 
     def secret(size: int) -> bytes:
         asked.append(size)
         return bytes([0xFB, 0xFF] * (size // 2))
 
-    assert Nonces(secret).new() == "fbff" * 8
-    assert asked == [16 * NONCES_AT_ONCE]
-
-
-def test_no_nonce_is_given_twice_and_many_come_of_one_call() -> None:
-    counter = count()
-    calls = 0
-
-    def secret(size: int) -> bytes:
-        nonlocal calls
-        calls += 1
-        return b"".join(next(counter).to_bytes(16, "big") for _ in range(size // 16))
-
-    nonces = Nonces(secret)
-    given = [nonces.new() for _ in range(3 * NONCES_AT_ONCE)]
-    assert len(set(given)) == len(given)
-    assert calls == 3, f"{len(given)} nonces took {calls} calls to the system: draw many at once"
+    assert new_nonce(secret) == "fbff" * 8
+    assert asked == [16]
 
 
 def test_a_token_is_stored_as_its_sha256() -> None:
