@@ -7,9 +7,8 @@ is the contestant's. Nothing but the machines is needed, so that it runs in eith
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import isfunction
 from typing import Any, Final, Protocol
 
 from benchmarks.measure import tell
@@ -20,9 +19,9 @@ from machines.message import message_machine
 from machines.models.breaker import EndpointDropped
 from machines.models.chorus import Awaited, RunStatus
 from machines.models.events import ChorusEvent
-from machines.runtime import Accepted, Machine, Refusal
+from machines.statechart import Accepted, Configuration, Machine, Refusal, Topology
+from machines.statechart.chart import ActionRule, GuardRule
 from machines.thread import thread_machine
-from machines.topology import Topology
 from tests.transitions import breaker_scenarios as breaker
 from tests.transitions import chorus_scenarios as run
 from tests.transitions import connection_scenarios as link
@@ -58,19 +57,23 @@ class Story:
 class Desk:
     """What the guards and actions of a chart work on: one value that lives, and its event."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, story: Story) -> None:
+        self._react = story.machine.react
         self.configuration: Any = None
         """Where python-statemachine keeps the active states."""
-        self.state = value
+        self.value = story.values[0]
         self.event: Any = None
-        self.responses: list[Any] = []
-        self.effects: list[Any] = []
+        self.chosen: list[Any] = []
+        """Actions that are due, in their order."""
 
     def begin(self, event: Any) -> None:
         """Make ready for an event."""
         self.event = event
-        self.responses = []
-        self.effects = []
+        self.chosen = []
+
+    def land(self, reached: Configuration) -> None:
+        """Place the value where the contestant has moved, and perform the actions."""
+        self.value = self._react(self.value, self.event, reached, tuple(self.chosen)).state
 
 
 class Living(Protocol):
@@ -87,11 +90,32 @@ class Living(Protocol):
 
 
 def body_of(story: Story, desk: Desk) -> Any:
-    """The chart's own guards and actions on a desk, as a plain object without any machine."""
-    functions = {name: each for name, each in vars(story.machine.chart).items() if isfunction(each)}
-    body: Any = type("Body", (), functions)()
-    body.model = desk
-    return body
+    """The chart's own guards and actions on a desk, as the methods of a plain object."""
+    edges = story.topology.edges
+    guards = {guard.name: guard.rule for edge in edges for guard in edge.guards}
+    actions = {
+        name: rule for edge in edges for name, rule in zip(edge.actions, edge.rules, strict=True)
+    }
+
+    def asks(rule: GuardRule) -> Callable[[Any], bool]:
+        return lambda _: rule(desk.value, desk.event)
+
+    def does(rule: ActionRule) -> Callable[[Any], None]:
+        return lambda _: desk.chosen.append(rule)
+
+    methods = {name: asks(rule) for name, rule in guards.items()}
+    return type("Body", (), methods | {name: does(rule) for name, rule in actions.items()})()
+
+
+def leaves_of(story: Story, names: Iterable[str]) -> Configuration:
+    """The innermost of these states, in the order of declaration."""
+    active = set(names)
+    around = {outer for name in active for outer in story.topology.ancestors(name)}
+    return tuple(
+        node.name
+        for node in story.topology.nodes
+        if node.name in active and node.name not in around
+    )
 
 
 # --- The stories ---------------------------------------------------------------------------------

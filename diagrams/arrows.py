@@ -7,8 +7,7 @@ between the same two states share a line, and the box in its middle has a row fo
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from machines.chart import EdgeKind
-from machines.topology import Edge, Topology
+from machines.statechart import Edge, EdgeKind, Topology
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 States are nodes, states with states in them clusters, and each arrow is a line from its source to
 a box with its labels and on to its target. A box is a node, since Graphviz keeps nodes apart and
-leads lines around them, which it does not do for the labels of edges. The outermost state is the card that everything stands on; its label is the drawing's title.
+leads lines around them, which it does not do for the labels of edges. Everything stands on a card,
+whose label is the drawing's title.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import graphviz  # type: ignore[import-untyped]
 
 from diagrams import labels, style
 from diagrams.arrows import Arrow, arrows, is_main_path, leads_back, stays, surrounding
-from machines.topology import Node, NodeKind, Topology
+from machines.statechart import Node, NodeKind, Topology
 
 _UNSEEN = {"style": "invis", "weight": "0"}
 """Lines that only say what is drawn above what."""
@@ -48,6 +49,11 @@ def legend_id(chart: Topology) -> str:
     return f"legend_{chart.machine}"
 
 
+def card_id(chart: Topology) -> str:
+    """The id of the card that everything stands on."""
+    return f"card_{chart.machine}"
+
+
 class _Drawing:
     """One machine on its way into Graphviz source."""
 
@@ -75,11 +81,14 @@ class _Drawing:
             # The older ranking lets one region push the other down; with a single level of states
             # it gives the calmer drawing. Graphviz takes any value of `newrank` for a yes.
             graph.attr(newrank="true")
-        self._add_level(graph, None)
+        with graph.subgraph(name="cluster_card") as card:
+            card.attr(**self._card())
+            self._add_initial(card, None)
+            self._add_level(card, None)
         return str(graph.source)
 
     def _children(self, name: str | None) -> list[Node]:
-        return [node for node in self._chart.nodes if node.parent == name]
+        return list(self._chart.within(name))
 
     def _add_level(self, graph: graphviz.Digraph, name: str | None) -> None:
         """The states within `name`, and the arrows that leave it at neither end."""
@@ -89,7 +98,7 @@ class _Drawing:
                 continue
             with graph.subgraph(name=_cluster(node.name)) as cluster:
                 cluster.attr(**self._compound(node))
-                self._add_initial(cluster, node)
+                self._add_initial(cluster, node.name)
                 self._add_level(cluster, node.name)
                 self._add_exit(cluster, node)
         for arrow in self._arrows:
@@ -114,6 +123,21 @@ class _Drawing:
             "label": labels.table(rows),
         }
 
+    def _card(self) -> dict[str, str]:
+        """What the whole machine is drawn on, with its title and what the colours mean."""
+        return {
+            "id": card_id(self._chart),
+            "class": "card",
+            "style": "rounded,filled",
+            "labeljust": "l",
+            "margin": "28" if self._layout.lines == "ortho" else "20",
+            "color": style.CARD_BORDER,
+            "fillcolor": style.CARD_FILL,
+            "label": labels.title_and_legend(
+                self._chart.title, legend_id(self._chart), self._chart.edges
+            ),
+        }
+
     def _compound(self, node: Node) -> dict[str, str]:
         look = {
             "id": node.id,
@@ -125,16 +149,7 @@ class _Drawing:
             "fillcolor": style.COMPOUND_FILL,
             "label": f"<{labels.font(node.name, size=style.STATE_SIZE, bold=True)}>",
         }
-        if node.parent is None:
-            look |= {
-                "margin": "28" if self._layout.lines == "ortho" else "20",
-                "color": style.CARD_BORDER,
-                "fillcolor": style.CARD_FILL,
-                "label": labels.title_and_legend(
-                    self._chart.title, legend_id(self._chart), self._chart.edges
-                ),
-            }
-        elif self._chart.node(node.parent).kind is NodeKind.PARALLEL:
+        if node.parent and self._chart.node(node.parent).kind is NodeKind.PARALLEL:
             look |= {
                 "class": f"{look['class']} region",
                 "style": "rounded,filled,dashed",
@@ -143,17 +158,20 @@ class _Drawing:
             }
         return look
 
-    def _add_initial(self, graph: graphviz.Digraph, node: Node) -> None:
-        """The dot with an arrow to where a compound state begins; regions all begin at once."""
-        if node.kind is NodeKind.PARALLEL:
+    def _add_initial(self, graph: graphviz.Digraph, name: str | None) -> None:
+        """The dot with an arrow to where a compound state begins, or the whole machine for None;
+        regions all begin at once.
+        """
+        if name is not None and self._chart.node(name).kind is NodeKind.PARALLEL:
             return
-        begin = f"initial_{self._chart.machine}_{node.name}"
+        entry = _entry(name or self._chart.machine)
+        begin = f"initial_{self._chart.machine}{f'_{name}' if name else ''}"
         mark = {"id": begin, "class": "initial", "color": style.INK}
         shape = {"shape": "circle", "width": "0.14", "fixedsize": "true", "label": ""}
-        graph.node(_entry(node.name), **mark, **shape, style="filled", fillcolor=style.INK)
-        first = next(child for child in self._children(node.name) if child.initial)
+        graph.node(entry, **mark, **shape, style="filled", fillcolor=style.INK)
+        first = next(child for child in self._children(name) if child.initial)
         mark["id"] = f"{begin}_arrow"
-        graph.edge(_entry(node.name), self._head(first.name), **mark, weight="10")
+        graph.edge(entry, self._head(first.name), **mark, weight="10")
 
     def _add_exit(self, graph: graphviz.Digraph, node: Node) -> None:
         """An unseen point at the foot of a compound state, where its own arrows begin."""

@@ -5,21 +5,20 @@ is installed, so its coordinates differ between versions of Graphviz: it carries
 `.dot`, and `check` compares that and the ids and labels, never the layout.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
 from diagrams import svg
 from diagrams.arrows import arrows
-from diagrams.dot import DrawingFailed, dot_source, laid_out
+from diagrams.dot import DrawingFailed, card_id, dot_source, laid_out
 from diagrams.labels import text_of
 from machines.breaker import BreakerChart
-from machines.chart import Chart
 from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
 from machines.message import MessageChart
+from machines.statechart import Chart, Topology, topology
 from machines.thread import ThreadChart
-from machines.topology import Topology, topology
 
 __all__ = ["MACHINES", "DrawingFailed", "check", "generate"]
 
@@ -33,15 +32,15 @@ MACHINES: tuple[type[Chart], ...] = (
 """Every chart that has a drawing."""
 
 
-def generate(folder: Path) -> list[Path]:
-    """Write `{machine}.dot` and `{machine}.svg` of every machine; gives the paths written.
+def generate(folder: Path, charts: Iterable[type[Chart]] = MACHINES) -> list[Path]:
+    """Write `{machine}.dot` and `{machine}.svg` of each chart; gives the paths written.
 
     Raises:
         DrawingFailed: `dot` is missing, fails or writes something strange; nothing was written.
         OSError: the folder cannot be written.
     """
     texts: dict[Path, str] = {}
-    for chart in map(topology, MACHINES):
+    for chart in map(topology, charts):
         source = dot_source(chart)
         texts[folder / f"{chart.machine}.dot"] = source
         texts[folder / f"{chart.machine}.svg"] = _picture(chart, source)
@@ -87,9 +86,10 @@ def _drift(chart: Topology, folder: Path) -> Iterator[str]:
 
 
 def _texts(chart: Topology) -> dict[str, str]:
-    """What the drawing says at each id; the outermost state's label is the title."""
-    states = {node.id: node.name if node.parent else chart.title for node in chart.nodes}
-    return states | {edge.id: text_of(edge) for edge in chart.edges}
+    """What the drawing says at each id."""
+    states = {node.id: node.name for node in chart.nodes}
+    edges = {edge.id: text_of(edge) for edge in chart.edges}
+    return {card_id(chart): chart.title} | states | edges
 
 
 def _picture(chart: Topology, source: str) -> str:

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from diagrams import style
 from diagrams.arrows import stays
-from machines.chart import EdgeKind
-from machines.topology import Edge
+from machines.statechart import Edge, EdgeKind
 
 STAYS = "\N{CLOCKWISE OPEN CIRCLE ARROW}"
 """Stands before an edge that leads from a state to itself."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from machines.chart import EdgeKind
+from machines.statechart import EdgeKind
 
 FONT = "Helvetica,Arial,sans-serif"
 TITLE_SIZE = 17

@@ -24,7 +24,7 @@ from xml.etree.ElementTree import Element
 from diagrams import style
 from diagrams.arrows import Arrow
 from diagrams.labels import text_of
-from machines.topology import Topology
+from machines.statechart import Topology
 
 HASH_ATTRIBUTE = "data-dot-sha256"
 _SVG = "http://www.w3.org/2000/svg"
@@ -40,7 +40,7 @@ class Picture:
     dot_hash: str
     """SHA-256 of the `.dot` that it was drawn from, in hex; empty where it names none."""
     texts: dict[str, list[str]]
-    """Of each `state_...` and `edge_...` id: the text of each element that has it."""
+    """Of each `card_...`, `state_...` and `edge_...` id: the text of each element that has it."""
 
 
 def finish(laid_out: str, chart: Topology, arrows: Sequence[Arrow], dot_hash: str) -> str:
@@ -86,7 +86,7 @@ def read(text: str) -> Picture:
     texts: defaultdict[str, list[str]] = defaultdict(list)
     for element in root.iter():
         id_ = element.get("id", "")
-        if id_.startswith(("state_", "edge_")):
+        if id_.startswith(("card_", "state_", "edge_")):
             words = (part.text or "" for part in element.iter(_tag("text")))
             texts[id_].append(" ".join(" ".join(words).split()))
     return Picture(root.get(HASH_ATTRIBUTE, ""), dict(texts))

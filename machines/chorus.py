@@ -2,20 +2,42 @@
 
     queued --start--> running( step x health ) --> finished | failed | cancelled
 
-The root state is there so that the engine never ends: a chart that reached a top-level final state
-stops for good. Callbacks call the pure functions of `machines.loop.steps` and `machines.loop.recovery`; the
-chart's guards read the slot and nothing else.
+Guards read the run and the event and nothing else. What the edges do are the pure functions of
+`machines.loop.steps` and `machines.loop.recovery`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
-from typing import ClassVar
+from itertools import product
+from types import MappingProxyType
+from typing import ClassVar, Final
 
 from statemachine import State
 
-from machines.chart import Chart, EdgeKind
-from machines.loop import recovery, steps
+from machines.loop.recovery import (
+    MAX_REBUILDS,
+    delay_attempt,
+    fail,
+    handle_error,
+    repeat_effect,
+    stop,
+)
+from machines.loop.steps import (
+    StepResult,
+    advance_step,
+    ask_model,
+    finish,
+    next_iteration,
+    run_action,
+    run_experience,
+    run_intention,
+    run_observation,
+    run_update,
+    run_yield,
+    take_context,
+    take_priors,
+)
 from machines.models.chorus import (
     BACKOFF_BASE_MS,
     Awaited,
@@ -23,17 +45,92 @@ from machines.models.chorus import (
     ChorusState,
     Health,
     RunStatus,
-    StepResult,
 )
-from machines.models.effects import CancelTimer, RunEffect, StopAttempt
-from machines.models.events import ChorusEvent, StepCompleted
+from machines.models.effects import RunEffect
+from machines.models.events import (
+    AIFailed,
+    AttemptDelayed,
+    AttemptEvent,
+    ChorusEvent,
+    NetworkFailed,
+    PriorsRetrieved,
+    RetryDue,
+    RunCancelled,
+    RunStarted,
+    StateLost,
+    StepCompleted,
+)
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import StepEnum, UpdateOutput
-from machines.models.wire import frames
-from machines.runtime import Accepted, Machine, Refusal
+from machines.outcomes import refused
+from machines.statechart import (
+    Accepted,
+    Chart,
+    Configuration,
+    EdgeKind,
+    Edges,
+    Machine,
+    Reaction,
+    Refusal,
+)
 
-_STATE_OF_STEP = {step: step.value for step in StepEnum} | {StepEnum.YIELD: "yielding"}
-"""Names of the chart's states; `yield` is a word of Python, so the chart says `yielding`."""
+
+def thread_is_free(_: ChorusState, event: RunStarted) -> bool:
+    return not event.thread_is_busy
+
+
+def result_is_current(run: ChorusState, event: AttemptEvent) -> bool:
+    """A late or repeated result changes nothing."""
+    return (
+        run.health is Health.STABLE
+        and _names_attempt(event, run)
+        and (not isinstance(event, StepCompleted) or event.output.step == event.step)
+    )
+
+
+def retry_is_current(run: ChorusState, event: RetryDue) -> bool:
+    return _names_attempt(event, run)
+
+
+def priors_are_in(run: ChorusState, _: object) -> bool:
+    return run.awaiting is Awaited.MODEL
+
+
+def another_loop_is_wanted(_: ChorusState, event: StepCompleted) -> bool:
+    return isinstance(event.output, UpdateOutput) and event.output.loop
+
+
+def iterations_left(run: ChorusState, _: object) -> bool:
+    return run.iteration < run.max_iterations
+
+
+def failure_may_be_retried(_: ChorusState, event: AIFailed | NetworkFailed) -> bool:
+    return event.retryable
+
+
+def attempts_left(run: ChorusState, _: object) -> bool:
+    return run.failures + 1 < run.max_attempts
+
+
+def attempt_has_waited(run: ChorusState, _: object) -> bool:
+    """One delay for each attempt, so that a spared endpoint holds no run for ever."""
+    return run.has_waited
+
+
+def rebuilds_left(run: ChorusState, _: object) -> bool:
+    return run.rebuilds < MAX_REBUILDS
+
+
+def _names_attempt(event: AttemptEvent, run: ChorusState) -> bool:
+    return (
+        event.run_id == run.id
+        and event.step is run.current_step
+        and event.iteration == run.iteration
+        and event.attempt == run.attempt
+    )
+
+
+on = Edges[ChorusState, ChorusResponse, RunEffect]()
 
 
 class ChorusChart(Chart):
@@ -49,196 +146,143 @@ class ChorusChart(Chart):
         "cancel": EdgeKind.CANCEL,
     }
 
-    class run(State.Compound):  # noqa: N801 - a state, named as it is drawn
-        queued = State(initial=True)
+    queued = State(initial=True)
 
-        class running(State.Parallel):  # noqa: N801
-            class step(State.Compound):  # noqa: N801
-                action = State(initial=True)
-                experience = State()
-                intention = State()
-                observation = State()
-                update = State()
-                yielding = State()
+    class running(State.Parallel):  # noqa: N801 - a state, named as it is drawn
+        class step(State.Compound):  # noqa: N801
+            action = State(initial=True)
+            experience = State()
+            intention = State()
+            observation = State()
+            update = State()
+            yielding = State()
 
-                priors_retrieved = experience.to(
-                    experience,
-                    cond="result_is_current",
-                    unless="priors_are_in",
-                    on=["take_priors", "ask_model"],
+            priors_retrieved = on(
+                PriorsRetrieved,
+                experience.to(experience),
+                when=[result_is_current],
+                unless=[priors_are_in],
+                do=[take_priors, ask_model],
+            )
+            step_completed = (
+                on(
+                    StepCompleted,
+                    action.to(experience),
+                    when=[result_is_current],
+                    do=[advance_step, run_experience],
                 )
-                step_completed = (
-                    action.to(
-                        experience, cond="result_is_current", on=["record_step", "run_experience"]
-                    )
-                    | experience.to(
-                        intention,
-                        cond=["result_is_current", "priors_are_in"],
-                        on=["record_step", "run_intention"],
-                    )
-                    | intention.to(
-                        observation, cond="result_is_current", on=["record_step", "run_observation"]
-                    )
-                    | observation.to(
-                        update, cond="result_is_current", on=["record_step", "run_update"]
-                    )
-                    | update.to(
-                        action,
-                        cond=["result_is_current", "another_loop_is_wanted", "iterations_left"],
-                        on=["record_step", "next_iteration", "run_action"],
-                    )
-                    | update.to(yielding, cond="result_is_current", on=["record_step", "run_yield"])
+                | on(
+                    StepCompleted,
+                    experience.to(intention),
+                    when=[result_is_current, priors_are_in],
+                    do=[advance_step, run_intention],
                 )
-
-            class health(State.Compound):  # noqa: N801
-                stable = State(initial=True)
-                recovering = State()
-
-                ai_failed = stable.to(
-                    recovering,
-                    cond=["result_is_current", "failure_may_be_retried", "attempts_left"],
-                    on="handle_error",
+                | on(
+                    StepCompleted,
+                    intention.to(observation),
+                    when=[result_is_current],
+                    do=[advance_step, run_observation],
                 )
-                network_failed = stable.to(
-                    recovering,
-                    cond=["result_is_current", "failure_may_be_retried", "attempts_left"],
-                    on="handle_error",
+                | on(
+                    StepCompleted,
+                    observation.to(update),
+                    when=[result_is_current],
+                    do=[advance_step, run_update],
                 )
-                state_lost = stable.to(
-                    recovering, cond=["result_is_current", "rebuilds_left"], on="handle_error"
+                | on(
+                    StepCompleted,
+                    update.to(action),
+                    when=[result_is_current, another_loop_is_wanted, iterations_left],
+                    do=[advance_step, next_iteration, run_action],
                 )
-                attempt_delayed = stable.to(
-                    recovering,
-                    cond="result_is_current",
-                    unless="attempt_has_waited",
-                    on="delay_attempt",
+                | on(
+                    StepCompleted,
+                    update.to(yielding),
+                    when=[result_is_current],
+                    do=[advance_step, run_yield],
                 )
-                retry_due = recovering.to(stable, cond="retry_is_current", on="repeat_effect")
+            )
 
-        finished = State(final=True)
-        failed = State(final=True)
-        cancelled = State(final=True)
+        class health(State.Compound):  # noqa: N801
+            stable = State(initial=True)
+            recovering = State()
 
-        start = queued.to(running, cond="thread_is_free", on=["take_context", "run_action"])
-        step_completed = running.step.yielding.to(
-            finished, cond="result_is_current", on=["record_step", "finish"]
-        )
-        ai_failed = failed.from_(
-            running, cond="result_is_current", unless="failure_may_be_retried", on="fail"
-        ) | failed.from_(running, cond="result_is_current", unless="attempts_left", on="fail")
-        network_failed = failed.from_(
-            running, cond="result_is_current", unless="failure_may_be_retried", on="fail"
-        ) | failed.from_(running, cond="result_is_current", unless="attempts_left", on="fail")
-        state_lost = failed.from_(
-            running, cond="result_is_current", unless="rebuilds_left", on="fail"
-        )
-        cancel = queued.to(cancelled, on="stop") | running.to(cancelled, on="stop")
+            ai_failed = on(
+                AIFailed,
+                stable.to(recovering),
+                when=[result_is_current, failure_may_be_retried, attempts_left],
+                do=[handle_error],
+            )
+            network_failed = on(
+                NetworkFailed,
+                stable.to(recovering),
+                when=[result_is_current, failure_may_be_retried, attempts_left],
+                do=[handle_error],
+            )
+            state_lost = on(
+                StateLost,
+                stable.to(recovering),
+                when=[result_is_current, rebuilds_left],
+                do=[handle_error],
+            )
+            attempt_delayed = on(
+                AttemptDelayed,
+                stable.to(recovering),
+                when=[result_is_current],
+                unless=[attempt_has_waited],
+                do=[delay_attempt],
+            )
+            retry_due = on(
+                RetryDue, recovering.to(stable), when=[retry_is_current], do=[repeat_effect]
+            )
 
-    # Guards
+    finished = State(final=True)
+    failed = State(final=True)
+    cancelled = State(final=True)
 
-    def thread_is_free(self) -> bool:
-        return not self.model.event.thread_is_busy
-
-    def result_is_current(self) -> bool:
-        """A late or repeated result changes nothing."""
-        state: ChorusState = self.model.state
-        event = self.model.event
-        return (
-            state.health is Health.STABLE
-            and _names_attempt(event, state)
-            and (not isinstance(event, StepCompleted) or event.output.step == event.step)
-        )
-
-    def priors_are_in(self) -> bool:
-        return bool(self.model.state.awaiting is Awaited.MODEL)
-
-    def another_loop_is_wanted(self) -> bool:
-        output = self.model.event.output
-        return isinstance(output, UpdateOutput) and output.loop
-
-    def iterations_left(self) -> bool:
-        return bool(self.model.state.iteration < self.model.state.max_iterations)
-
-    def failure_may_be_retried(self) -> bool:
-        return bool(self.model.event.retryable)
-
-    def attempts_left(self) -> bool:
-        return bool(self.model.state.failures + 1 < self.model.state.max_attempts)
-
-    def attempt_has_waited(self) -> bool:
-        """One delay for each attempt, so that a spared endpoint holds no run for ever."""
-        return bool(self.model.state.has_waited)
-
-    def rebuilds_left(self) -> bool:
-        return bool(self.model.state.rebuilds < recovery.MAX_REBUILDS)
-
-    def retry_is_current(self) -> bool:
-        return _names_attempt(self.model.event, self.model.state)
-
-    # Callbacks
-
-    def take_context(self) -> None:
-        self.model.state = steps.take_context(self.model.state, self.model.event)
-
-    def take_priors(self) -> None:
-        self.model.state = steps.take_priors(self.model.state, self.model.event)
-
-    def ask_model(self) -> None:
-        self._take(steps.ask_model(self.model.state))
-
-    def record_step(self) -> None:
-        self._take(steps.advance_step(self.model.state, self.model.event))
-
-    def next_iteration(self) -> None:
-        self.model.state = steps.next_iteration(self.model.state, self.model.event)
-
-    def run_action(self) -> None:
-        self._take(steps.run_action(self.model.state))
-
-    def run_experience(self) -> None:
-        self._take(steps.run_experience(self.model.state))
-
-    def run_intention(self) -> None:
-        self._take(steps.run_intention(self.model.state))
-
-    def run_observation(self) -> None:
-        self._take(steps.run_observation(self.model.state))
-
-    def run_update(self) -> None:
-        self._take(steps.run_update(self.model.state))
-
-    def run_yield(self) -> None:
-        self._take(steps.run_yield(self.model.state))
-
-    def finish(self) -> None:
-        self._take(steps.finish(self.model.state))
-
-    def handle_error(self) -> None:
-        self._take(recovery.handle_error(self.model.state, self.model.event))
-
-    def delay_attempt(self) -> None:
-        self._take(recovery.delay_attempt(self.model.state, self.model.event))
-
-    def repeat_effect(self) -> None:
-        self._take(recovery.repeat_effect(self.model.state))
-
-    def fail(self) -> None:
-        self._take(recovery.fail(self.model.state, self.model.event))
-
-    def stop(self) -> None:
-        state: ChorusState = self.model.state
-        cancelled = state.changed(status=RunStatus.CANCELLED)
-        response = frames.RunCancelled(**steps.about(state), by=self.model.event.by)
-        effects = (
-            StopAttempt(run_id=state.id),
-            CancelTimer(timer_id=recovery.retry_timer(state.id)),
-        )
-        self._take(StepResult(cancelled, (response,), effects))
-
-    def _take(self, result: StepResult) -> None:
-        self.model.state = result.state
-        self.model.responses.extend(result.response)
-        self.model.effects.extend(result.effects)
+    start = on(RunStarted, queued.to(running), when=[thread_is_free], do=[take_context, run_action])
+    step_completed = on(
+        StepCompleted,
+        running.step.yielding.to(finished),
+        when=[result_is_current],
+        do=[advance_step, finish],
+    )
+    ai_failed = on(
+        AIFailed,
+        failed.from_(running),
+        when=[result_is_current],
+        unless=[failure_may_be_retried],
+        do=[fail],
+    ) | on(
+        AIFailed,
+        failed.from_(running),
+        when=[result_is_current],
+        unless=[attempts_left],
+        do=[fail],
+    )
+    network_failed = on(
+        NetworkFailed,
+        failed.from_(running),
+        when=[result_is_current],
+        unless=[failure_may_be_retried],
+        do=[fail],
+    ) | on(
+        NetworkFailed,
+        failed.from_(running),
+        when=[result_is_current],
+        unless=[attempts_left],
+        do=[fail],
+    )
+    state_lost = on(
+        StateLost,
+        failed.from_(running),
+        when=[result_is_current],
+        unless=[rebuilds_left],
+        do=[fail],
+    )
+    cancel = on(RunCancelled, queued.to(cancelled), do=[stop]) | on(
+        RunCancelled, cancelled.from_(running), do=[stop]
+    )
 
 
 ChorusMachine = Machine[ChorusState, ChorusEvent, ChorusResponse, RunEffect]
@@ -247,26 +291,43 @@ ChorusMachine = Machine[ChorusState, ChorusEvent, ChorusResponse, RunEffect]
 @cache
 def chorus_machine() -> ChorusMachine:
     """The chart's one machine; its table is compiled at the first event."""
-    return Machine(
-        ChorusChart,
-        instance_of=lambda state: state.id,
-        configuration_of=configuration_of,
-        settle=lambda state, event: state.transition_to(event.at),
-    )
+    return Machine(ChorusChart, states_of=states_of, place=place)
 
 
-def configuration_of(state: ChorusState) -> tuple[str, ...]:
-    """Names of all active states of the chart, outer ones first."""
-    return _configuration(state.status, state.current_step, state.health)
+EQUIVALENT: Final = frozenset({"chorus:c8ecd28eb995"})
+"""Fingerprints of earlier declarations that lead a run through the same states by the same events."""
+
+_STATE_OF_STEP: Final = {step: step.value for step in StepEnum} | {StepEnum.YIELD: "yielding"}
+"""Names of the chart's states; `yield` is a word of Python, so the chart says `yielding`."""
+
+_FIELDS: Final[Mapping[Configuration, Mapping[str, object]]] = MappingProxyType(
+    {(status.value,): {"status": status} for status in RunStatus if status != RunStatus.RUNNING}
+    | {
+        (_STATE_OF_STEP[step], health.value): {
+            "status": RunStatus.RUNNING,
+            "current_step": step,
+            "health": health,
+        }
+        for step, health in product(StepEnum, Health)
+    }
+)
+"""What a run's fields hold in each configuration of the chart."""
+
+_CONFIGURATIONS: Final[Mapping[object, Configuration]] = MappingProxyType(
+    {tuple(fields.values()): configuration for configuration, fields in _FIELDS.items()}
+)
 
 
-# There are as many as the chart has; each event asks for three, and reading the name of an enum's
-# member takes as long as finding the whole tuple.
-@cache
-def _configuration(status: RunStatus, step: StepEnum, health: Health) -> tuple[str, ...]:
-    if status is not RunStatus.RUNNING:
-        return ("run", status.value)
-    return ("run", "running", "step", _STATE_OF_STEP[step], "health", health.value)
+def states_of(run: ChorusState) -> Configuration:
+    """The innermost states of the chart that a run is in."""
+    if run.status is RunStatus.RUNNING:
+        return _CONFIGURATIONS[run.status, run.current_step, run.health]
+    return _CONFIGURATIONS[run.status,]
+
+
+def place(run: ChorusState, event: ChorusEvent, states: Configuration) -> ChorusState:
+    """The run as it stands in these states, one version later."""
+    return run.transition_to(event.at, **_FIELDS[states])
 
 
 def create_initial_state(
@@ -307,9 +368,9 @@ def transform_state(state: ChorusState, event: ChorusEvent) -> StepResult:
     """
     match chorus_machine().fire(state, event):
         case Accepted(state=new, responses=responses, effects=effects):
-            return StepResult(new, responses, effects)
+            return Reaction(new, responses, effects)
         case Refusal() as refusal:
-            raise refusal.as_error()
+            raise refused(refusal)
 
 
 def reconstruct_state(initial: ChorusState, events: Iterable[ChorusEvent]) -> ChorusState:
@@ -323,12 +384,3 @@ def reconstruct_state(initial: ChorusState, events: Iterable[ChorusEvent]) -> Ch
     for event in events:
         state = transform_state(state, event).state
     return state
-
-
-def _names_attempt(event: object, state: ChorusState) -> bool:
-    return (
-        getattr(event, "run_id", None) == state.id
-        and getattr(event, "step", None) is state.current_step
-        and getattr(event, "iteration", None) == state.iteration
-        and getattr(event, "attempt", None) == state.attempt
-    )

@@ -1,21 +1,18 @@
 """The connection chart: one client session, from the socket to its end. Declared here, only here.
 
-    connecting --> authenticating --> ready <--> in_thread
-    ready | in_thread --socket gone--> interrupted --resume--> ready
+    signing_in( connecting --> authenticating ) --> signed_in( ready <--> in_thread )
+    signed_in --socket gone--> interrupted --resume--> signed_in
     any --> closed
 
 Guards read what effects brought back (`VerifySignature`, `CheckAccess`, `LookUpSession`): the chart
 knows no cryptography and no storage. An error on one connection is a value in that connection.
 """
 
-from collections.abc import Mapping
 from functools import cache
-from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 from statemachine import State
 
-from machines.chart import Chart, EdgeKind
 from machines.models import effects
 from machines.models.connection import (
     Challenge,
@@ -25,27 +22,290 @@ from machines.models.connection import (
 )
 from machines.models.effects import ConnectionEffect
 from machines.models.errors import ErrorCode
-from machines.models.events import ConnectionEvent
-from machines.models.wire import frames
-from machines.runtime import Machine
-from machines.table import Configuration
+from machines.models.events import (
+    AccessChecked,
+    AuthenticateRequested,
+    AuthFailed,
+    ChallengeIssued,
+    ConnectionEvent,
+    ConnectRequested,
+    LeaveRequested,
+    NetworkLost,
+    RequestMade,
+    ResumeRequested,
+    SessionExpired,
+    SessionLookedUp,
+    SignatureChecked,
+    SignedOut,
+    ThreadLost,
+    ThreadRequested,
+)
+from machines.models.ids import PublicKey, ThreadId
+from machines.models.wire import frames as server_frames
+from machines.statechart import Chart, Configuration, EdgeKind, Edges, Machine, Reaction
+
+Reacted = Reaction[ConnectionState, object, ConnectionEffect]
 
 MAX_SIGN_IN_FAILURES = 3
 """The third failed sign-in closes the socket."""
 
-_NOTHING_ASKED: Mapping[str, bool | None] = MappingProxyType(
-    {
-        "claimed_key": None,
-        "challenge": None,
-        "checking": False,
-        "looked_up": None,
-        "wanted_thread": None,
-    }
-)
-"""Fields of a connection that waits for nothing."""
-
 CLOSE_SIGNED_OUT = 1000
 CLOSE_NOT_AUTHENTICATED = 4001
+
+
+class _Asked(TypedDict):
+    claimed_key: PublicKey | None
+    challenge: Challenge | None
+    checking: bool
+    looked_up: str | None
+    wanted_thread: ThreadId | None
+
+
+_NOTHING_ASKED: _Asked = {
+    "claimed_key": None,
+    "challenge": None,
+    "checking": False,
+    "looked_up": None,
+    "wanted_thread": None,
+}
+"""Fields of a connection that waits for nothing."""
+
+# Guards. Results are of what was asked last, so that a late one signs no one in.
+
+
+def challenge_is_awaited(connection: ConnectionState, _: object) -> bool:
+    return connection.claimed_key is not None
+
+
+def challenge_is_open(connection: ConnectionState, _: object) -> bool:
+    """A nonce serves once."""
+    return connection.challenge is not None
+
+
+def challenge_is_in_time(connection: ConnectionState, event: AuthenticateRequested) -> bool:
+    return connection.challenge is not None and event.at < connection.challenge.expires_at
+
+
+def failures_left(connection: ConnectionState, _: object) -> bool:
+    return connection.failures + 1 < MAX_SIGN_IN_FAILURES
+
+
+def signature_is_being_checked(connection: ConnectionState, _: object) -> bool:
+    return connection.checking
+
+
+def signature_is_valid(_: ConnectionState, event: SignatureChecked) -> bool:
+    return event.valid and event.user is not None and event.session is not None
+
+
+def token_is_of_this_session(connection: ConnectionState, event: ResumeRequested) -> bool:
+    return event.token_hash == connection.token_hash
+
+
+def session_is_the_one_looked_up(connection: ConnectionState, event: SessionLookedUp) -> bool:
+    return event.token_hash == connection.looked_up
+
+
+def session_is_valid(_: ConnectionState, event: SessionLookedUp) -> bool:
+    return (
+        event.session is not None
+        and event.session.id == event.token_hash
+        and event.user is not None
+        and event.user.public_key == event.session.public_key
+        and event.at < event.session.expires_at
+    )
+
+
+def thread_is_the_one_asked_for(connection: ConnectionState, event: AccessChecked) -> bool:
+    return event.thread_id == connection.wanted_thread
+
+
+def thread_is_readable(_: ConnectionState, event: AccessChecked) -> bool:
+    return event.readable
+
+
+def thread_is_the_followed_one(
+    connection: ConnectionState, event: LeaveRequested | ThreadLost
+) -> bool:
+    return event.thread_id == connection.thread_id
+
+
+# Actions
+
+
+def ask_for_challenge(connection: ConnectionState, event: ConnectRequested) -> Reacted:
+    return Reaction(
+        connection.changed(claimed_key=event.public_key),
+        effects=(effects.IssueChallenge(public_key=event.public_key),),
+    )
+
+
+def send_challenge(connection: ConnectionState, event: ChallengeIssued) -> Reacted:
+    assert connection.claimed_key is not None  # noqa: S101 - authenticating begins with a key
+    challenge = Challenge(
+        public_key=connection.claimed_key,
+        statement=event.statement,
+        nonce=event.nonce,
+        expires_at=event.expires_at,
+    )
+    data = server_frames.Challenge(
+        statement=event.statement, nonce=event.nonce, expires_at=event.expires_at
+    )
+    return Reaction(
+        connection.changed(claimed_key=None, challenge=challenge),
+        effects=_sent(server_frames.ChallengeFrame(data=data)),
+    )
+
+
+def verify_signature(connection: ConnectionState, event: AuthenticateRequested) -> Reacted:
+    challenge = connection.challenge
+    assert challenge is not None  # noqa: S101 - guarded by the edge
+    check = effects.VerifySignature(
+        public_key=challenge.public_key,
+        statement=challenge.statement,
+        signature=event.signature,
+    )
+    return Reaction(connection.changed(challenge=None, checking=True), effects=(check,))
+
+
+def count_failure(connection: ConnectionState, _: object) -> ConnectionState:
+    return connection.changed(failures=connection.failures + 1, **_NOTHING_ASKED)
+
+
+def refuse_sign_in(connection: ConnectionState, _: object) -> Reacted:
+    return _faulted(
+        connection,
+        ErrorCode.AUTH_FAILED,
+        "The sign-in was not accepted; begin again with connect.",
+    )
+
+
+def turn_away(connection: ConnectionState, _: object) -> Reacted:
+    return Reaction(connection, effects=_closed(CLOSE_NOT_AUTHENTICATED, "not authenticated"))
+
+
+def sign_in(
+    connection: ConnectionState, event: SignatureChecked | SessionLookedUp
+) -> ConnectionState:
+    assert event.session is not None  # noqa: S101 - guarded by the edge
+    return connection.changed(
+        user=event.user,
+        token_hash=event.session.id,
+        session_expires_at=event.session.expires_at,
+        failures=0,
+        thread_id=None,
+        error_state=None,
+        **_NOTHING_ASKED,
+    )
+
+
+def welcome(connection: ConnectionState, _: object) -> Reacted:
+    return Reaction(connection, effects=(effects.Welcome(resumed=False),))
+
+
+def welcome_back(connection: ConnectionState, _: object) -> Reacted:
+    return Reaction(connection, effects=(effects.Welcome(resumed=True),))
+
+
+def look_up_session(connection: ConnectionState, event: ResumeRequested) -> Reacted:
+    return Reaction(
+        connection.changed(looked_up=event.token_hash),
+        effects=(effects.LookUpSession(token_hash=event.token_hash),),
+    )
+
+
+def check_access(connection: ConnectionState, event: ThreadRequested) -> Reacted:
+    wanted = event.thread_id
+    check = effects.CheckAccess(thread_id=wanted, public_key=_key_of(connection))
+    return Reaction(connection.changed(wanted_thread=wanted), effects=(check,))
+
+
+def follow(connection: ConnectionState, event: AccessChecked) -> Reacted:
+    return Reaction(
+        connection.changed(thread_id=event.thread_id, wanted_thread=None),
+        effects=(effects.FollowThread(thread_id=event.thread_id),),
+    )
+
+
+def unfollow(connection: ConnectionState, _: object) -> Reacted:
+    """Stop following the thread, if one is followed."""
+    if connection.thread_id is None:
+        return Reaction(connection)
+    return Reaction(
+        connection.changed(thread_id=None),
+        effects=(effects.UnfollowThread(thread_id=connection.thread_id),),
+    )
+
+
+def say_left(connection: ConnectionState, event: LeaveRequested) -> Reacted:
+    accepted = server_frames.Accepted(thread_id=event.thread_id)
+    return Reaction(connection, effects=_sent(server_frames.AcceptedFrame(data=accepted)))
+
+
+def refuse_thread(connection: ConnectionState, _: object) -> Reacted:
+    return _faulted(
+        connection.changed(wanted_thread=None), ErrorCode.NOT_FOUND, "There is no such thread."
+    )
+
+
+def perform_request(connection: ConnectionState, event: RequestMade) -> Reacted:
+    request = effects.PerformRequest(message=event.message, public_key=_key_of(connection))
+    return Reaction(connection, effects=(request,))
+
+
+def keep_session(connection: ConnectionState, _: object) -> ConnectionState:
+    """The session outlives its socket; what was asked of it does not."""
+    return connection.changed(wanted_thread=None)
+
+
+def end_session(connection: ConnectionState, _: object) -> Reacted:
+    assert connection.token_hash is not None  # noqa: S101 - signed in is with a session
+    end = effects.EndSession(token_hash=connection.token_hash, public_key=_key_of(connection))
+    accepted = server_frames.AcceptedFrame(data=server_frames.Accepted())
+    return Reaction(
+        connection, effects=(end, *_sent(accepted), *_closed(CLOSE_SIGNED_OUT, "signed out"))
+    )
+
+
+def say_expired(connection: ConnectionState, _: object) -> Reacted:
+    fault = _faulted(connection, ErrorCode.AUTH_FAILED, "The session is over; sign in again.")
+    close = _closed(CLOSE_NOT_AUTHENTICATED, "session over")
+    return Reaction(fault.state, effects=(*fault.effects, *close))
+
+
+def forget(connection: ConnectionState, _: object) -> ConnectionState:
+    """The connection knows no user and no session any more."""
+    return connection.changed(
+        user=None,
+        token_hash=None,
+        session_expires_at=None,
+        thread_id=None,
+        **_NOTHING_ASKED,
+    )
+
+
+def _key_of(connection: ConnectionState) -> PublicKey:
+    assert connection.user is not None  # noqa: S101 - signed in is with a user
+    return connection.user.public_key
+
+
+def _sent(frame: server_frames.ServerMessage) -> tuple[ConnectionEffect, ...]:
+    return (effects.WebSocketEvent(frame=frame),)
+
+
+def _closed(code: int, reason: str) -> tuple[ConnectionEffect, ...]:
+    return (effects.CloseConnection(code=code, reason=reason),)
+
+
+def _faulted(connection: ConnectionState, code: ErrorCode, message: str) -> Reacted:
+    error = server_frames.ErrorData(code=code, message=message, retryable=False)
+    return Reaction(
+        connection.changed(error_state=ConnectionFault(code=code, message=message)),
+        effects=_sent(server_frames.ErrorFrame(data=error)),
+    )
+
+
+on = Edges[ConnectionState, object, ConnectionEffect]()
 
 
 class ConnectionChart(Chart):
@@ -62,371 +322,165 @@ class ConnectionChart(Chart):
         "sign_out": EdgeKind.CANCEL,
     }
 
-    class connection(State.Compound):  # noqa: N801 - a state, named as it is drawn
+    class signing_in(State.Compound):  # noqa: N801 - a state, named as it is drawn
         connecting = State(initial=True)
         authenticating = State()
-        ready = State()
+
+        connect = on(ConnectRequested, connecting.to(authenticating), do=[ask_for_challenge])
+        challenge_issued = on(
+            ChallengeIssued,
+            authenticating.to(authenticating),
+            when=[challenge_is_awaited],
+            do=[send_challenge],
+        )
+        authenticate = on(
+            AuthenticateRequested,
+            authenticating.to(authenticating),
+            when=[challenge_is_open, challenge_is_in_time],
+            do=[verify_signature],
+        )
+        signature_checked = on(
+            SignatureChecked,
+            authenticating.to(connecting),
+            when=[signature_is_being_checked, failures_left],
+            unless=[signature_is_valid],
+            do=[count_failure, refuse_sign_in],
+        )
+        resume = on(ResumeRequested, connecting.to(connecting), do=[look_up_session])
+        session_looked_up = on(
+            SessionLookedUp,
+            connecting.to(connecting),
+            when=[session_is_the_one_looked_up, failures_left],
+            unless=[session_is_valid],
+            do=[count_failure, refuse_sign_in],
+        )
+
+    class signed_in(State.Compound):  # noqa: N801
+        ready = State(initial=True)
         in_thread = State()
-        interrupted = State()
-        closed = State(final=True)
 
-        connect = connecting.to(authenticating, on="ask_for_challenge")
-        challenge_issued = authenticating.to(
-            authenticating, cond="challenge_is_awaited", on="send_challenge"
-        )
-        authenticate = (
-            authenticating.to(
-                authenticating,
-                cond=["challenge_is_open", "challenge_is_in_time"],
-                on="verify_signature",
-            )
-            | authenticating.to(
-                connecting, cond="failures_left", on=["count_failure", "refuse_sign_in"]
-            )
-            | authenticating.to(
-                closed, unless="failures_left", on=["count_failure", "refuse_sign_in", "turn_away"]
-            )
-            | connecting.to(
-                connecting, cond="failures_left", on=["count_failure", "refuse_sign_in"]
-            )
-            | connecting.to(
-                closed, unless="failures_left", on=["count_failure", "refuse_sign_in", "turn_away"]
-            )
-        )
-        signature_checked = (
-            authenticating.to(
-                ready,
-                cond=["signature_is_being_checked", "signature_is_valid"],
-                on=["sign_in", "welcome"],
-            )
-            | authenticating.to(
-                connecting,
-                cond=["signature_is_being_checked", "failures_left"],
-                unless="signature_is_valid",
-                on=["count_failure", "refuse_sign_in"],
-            )
-            | authenticating.to(
-                closed,
-                cond="signature_is_being_checked",
-                unless=["signature_is_valid", "failures_left"],
-                on=["count_failure", "refuse_sign_in", "turn_away"],
-            )
-        )
-        resume = connecting.to(connecting, on="look_up_session") | interrupted.to(
-            interrupted, cond="token_is_of_this_session", on="look_up_session"
-        )
-        session_looked_up = (
-            connecting.to(
-                ready,
-                cond=["session_is_the_one_looked_up", "session_is_valid"],
-                on=["sign_in", "welcome_back"],
-            )
-            | connecting.to(
-                connecting,
-                cond=["session_is_the_one_looked_up", "failures_left"],
-                unless="session_is_valid",
-                on=["count_failure", "refuse_sign_in"],
-            )
-            | connecting.to(
-                closed,
-                cond="session_is_the_one_looked_up",
-                unless=["session_is_valid", "failures_left"],
-                on=["count_failure", "refuse_sign_in", "turn_away"],
-            )
-            | interrupted.to(
-                ready,
-                cond=["session_is_the_one_looked_up", "session_is_valid"],
-                on=["sign_in", "welcome_back"],
-            )
-            | interrupted.to(
-                connecting,
-                cond="session_is_the_one_looked_up",
-                unless="session_is_valid",
-                on=["forget", "count_failure", "refuse_sign_in"],
-            )
-        )
-
-        open_thread = ready.to(ready, on="check_access") | in_thread.to(
-            in_thread, on="check_access"
+        open_thread = on(
+            ThreadRequested, ready.to(ready) | in_thread.to(in_thread), do=[check_access]
         )
         access_checked = (
-            ready.to(
-                in_thread, cond=["thread_is_the_one_asked_for", "thread_is_readable"], on="follow"
+            on(
+                AccessChecked,
+                ready.to(in_thread),
+                when=[thread_is_the_one_asked_for, thread_is_readable],
+                do=[follow],
             )
-            | ready.to(
-                ready,
-                cond="thread_is_the_one_asked_for",
-                unless="thread_is_readable",
-                on="refuse_thread",
+            | on(
+                AccessChecked,
+                in_thread.to(in_thread),
+                when=[thread_is_the_one_asked_for, thread_is_readable],
+                do=[unfollow, follow],
             )
-            | in_thread.to(
-                in_thread,
-                cond=["thread_is_the_one_asked_for", "thread_is_readable"],
-                on=["unfollow", "follow"],
-            )
-            | in_thread.to(
-                in_thread,
-                cond="thread_is_the_one_asked_for",
-                unless="thread_is_readable",
-                on="refuse_thread",
+            | on(
+                AccessChecked,
+                ready.to(ready) | in_thread.to(in_thread),
+                when=[thread_is_the_one_asked_for],
+                unless=[thread_is_readable],
+                do=[refuse_thread],
             )
         )
         leave_thread = (
-            in_thread.to(ready, cond="thread_is_the_followed_one", on=["unfollow", "say_left"])
-            | in_thread.to(in_thread, unless="thread_is_the_followed_one", on="say_left")
-            | ready.to(ready, on="say_left")
-        )
-        thread_lost = in_thread.to(ready, cond="thread_is_the_followed_one", on="unfollow")
-        request = ready.to(ready, on="perform_request") | in_thread.to(
-            in_thread, on="perform_request"
-        )
-
-        auth_failed = ready.to(connecting, on="forget") | in_thread.to(
-            connecting, on=["unfollow", "forget"]
-        )
-        network_lost = (
-            connecting.to(closed, on="forget")
-            | authenticating.to(closed, on="forget")
-            | ready.to(interrupted, on="keep_session")
-            | in_thread.to(interrupted, on=["unfollow", "keep_session"])
-        )
-        sign_out = ready.to(closed, on=["end_session", "forget"]) | in_thread.to(
-            closed, on=["unfollow", "end_session", "forget"]
-        )
-        session_expired = (
-            ready.to(closed, on=["say_expired", "forget"])
-            | in_thread.to(closed, on=["unfollow", "say_expired", "forget"])
-            | interrupted.to(closed, on="forget")
-        )
-
-    # Guards: results are of what was asked last, so that a late one signs nobody in
-
-    def challenge_is_awaited(self) -> bool:
-        return self.model.state.claimed_key is not None
-
-    def signature_is_being_checked(self) -> bool:
-        return bool(self.model.state.checking)
-
-    def token_is_of_this_session(self) -> bool:
-        return bool(self.model.event.token_hash == self.model.state.token_hash)
-
-    def session_is_the_one_looked_up(self) -> bool:
-        return bool(self.model.event.token_hash == self.model.state.looked_up)
-
-    def challenge_is_open(self) -> bool:
-        """A nonce serves once."""
-        return self.model.state.challenge is not None
-
-    def challenge_is_in_time(self) -> bool:
-        challenge: Challenge | None = self.model.state.challenge
-        return challenge is not None and self.model.event.at < challenge.expires_at
-
-    def failures_left(self) -> bool:
-        return bool(self.model.state.failures + 1 < MAX_SIGN_IN_FAILURES)
-
-    def signature_is_valid(self) -> bool:
-        event = self.model.event
-        return bool(event.valid and event.user is not None and event.session is not None)
-
-    def session_is_valid(self) -> bool:
-        event = self.model.event
-        return (
-            event.session is not None
-            and event.session.id == event.token_hash
-            and event.user is not None
-            and event.user.public_key == event.session.public_key
-            and event.at < event.session.expires_at
-        )
-
-    def thread_is_the_one_asked_for(self) -> bool:
-        return bool(self.model.event.thread_id == self.model.state.wanted_thread)
-
-    def thread_is_readable(self) -> bool:
-        return bool(self.model.event.readable)
-
-    def thread_is_the_followed_one(self) -> bool:
-        return bool(self.model.event.thread_id == self.model.state.thread_id)
-
-    # Callbacks
-
-    def ask_for_challenge(self) -> None:
-        key = self.model.event.public_key
-        self._set(ConnectionStatus.AUTHENTICATING, claimed_key=key)
-        self._emit(effects.IssueChallenge(public_key=key))
-
-    def send_challenge(self) -> None:
-        event = self.model.event
-        state: ConnectionState = self.model.state
-        assert state.claimed_key is not None  # noqa: S101 - authenticating begins with a key
-        self._set(
-            claimed_key=None,
-            challenge=Challenge(
-                public_key=state.claimed_key,
-                statement=event.statement,
-                nonce=event.nonce,
-                expires_at=event.expires_at,
-            ),
-        )
-        self._send(
-            frames.ChallengeFrame(
-                data=frames.Challenge(
-                    statement=event.statement, nonce=event.nonce, expires_at=event.expires_at
-                )
+            on(
+                LeaveRequested,
+                in_thread.to(ready),
+                when=[thread_is_the_followed_one],
+                do=[unfollow, say_left],
             )
-        )
-
-    def verify_signature(self) -> None:
-        challenge: Challenge = self.model.state.challenge
-        self._set(challenge=None, checking=True)
-        self._emit(
-            effects.VerifySignature(
-                public_key=challenge.public_key,
-                statement=challenge.statement,
-                signature=self.model.event.signature,
+            | on(
+                LeaveRequested,
+                in_thread.to(in_thread),
+                unless=[thread_is_the_followed_one],
+                do=[say_left],
             )
+            | on(LeaveRequested, ready.to(ready), do=[say_left])
         )
-
-    def count_failure(self) -> None:
-        state: ConnectionState = self.model.state
-        self._set(
-            ConnectionStatus.CONNECTING,
-            failures=state.failures + 1,
-            **_NOTHING_ASKED,
+        thread_lost = on(
+            ThreadLost, in_thread.to(ready), when=[thread_is_the_followed_one], do=[unfollow]
         )
+        request = on(RequestMade, ready.to(ready) | in_thread.to(in_thread), do=[perform_request])
 
-    def refuse_sign_in(self) -> None:
-        self._fault(
-            ErrorCode.AUTH_FAILED, "The sign-in was not accepted; begin again with connect."
+    interrupted = State()
+    closed = State(final=True)
+
+    authenticate = on(
+        AuthenticateRequested,
+        signing_in.connecting.from_(signing_in),
+        when=[failures_left],
+        do=[count_failure, refuse_sign_in],
+    ) | on(
+        AuthenticateRequested,
+        closed.from_(signing_in),
+        unless=[failures_left],
+        do=[count_failure, refuse_sign_in, turn_away],
+    )
+    signature_checked = on(
+        SignatureChecked,
+        signing_in.authenticating.to(signed_in.ready),
+        when=[signature_is_being_checked, signature_is_valid],
+        do=[sign_in, welcome],
+    ) | on(
+        SignatureChecked,
+        signing_in.authenticating.to(closed),
+        when=[signature_is_being_checked],
+        unless=[signature_is_valid, failures_left],
+        do=[count_failure, refuse_sign_in, turn_away],
+    )
+    resume = on(
+        ResumeRequested,
+        interrupted.to(interrupted),
+        when=[token_is_of_this_session],
+        do=[look_up_session],
+    )
+    session_looked_up = (
+        on(
+            SessionLookedUp,
+            signing_in.connecting.to(signed_in.ready) | interrupted.to(signed_in.ready),
+            when=[session_is_the_one_looked_up, session_is_valid],
+            do=[sign_in, welcome_back],
         )
-
-    def turn_away(self) -> None:
-        self._set(ConnectionStatus.CLOSED)
-        self._close(CLOSE_NOT_AUTHENTICATED, "not authenticated")
-
-    def sign_in(self) -> None:
-        session, user = self.model.event.session, self.model.event.user
-        self._set(
-            ConnectionStatus.READY,
-            user=user,
-            token_hash=session.id,
-            session_expires_at=session.expires_at,
-            failures=0,
-            thread_id=None,
-            error_state=None,
-            **_NOTHING_ASKED,
+        | on(
+            SessionLookedUp,
+            signing_in.connecting.to(closed),
+            when=[session_is_the_one_looked_up],
+            unless=[session_is_valid, failures_left],
+            do=[count_failure, refuse_sign_in, turn_away],
         )
-
-    def welcome(self) -> None:
-        self._emit(effects.Welcome(resumed=False))
-
-    def welcome_back(self) -> None:
-        self._emit(effects.Welcome(resumed=True))
-
-    def look_up_session(self) -> None:
-        token_hash = self.model.event.token_hash
-        self._set(looked_up=token_hash)
-        self._emit(effects.LookUpSession(token_hash=token_hash))
-
-    def check_access(self) -> None:
-        state: ConnectionState = self.model.state
-        assert state.user is not None  # noqa: S101 - nobody is ready without a user
-        wanted = self.model.event.thread_id
-        self._set(wanted_thread=wanted)
-        self._emit(effects.CheckAccess(thread_id=wanted, public_key=state.user.public_key))
-
-    def follow(self) -> None:
-        thread_id = self.model.event.thread_id
-        self._set(ConnectionStatus.IN_THREAD, thread_id=thread_id, wanted_thread=None)
-        self._emit(effects.FollowThread(thread_id=thread_id))
-
-    def unfollow(self) -> None:
-        state: ConnectionState = self.model.state
-        assert state.thread_id is not None  # noqa: S101 - in_thread names its thread
-        self._set(ConnectionStatus.READY, thread_id=None)
-        self._emit(effects.UnfollowThread(thread_id=state.thread_id))
-
-    def say_left(self) -> None:
-        accepted = frames.Accepted(thread_id=self.model.event.thread_id)
-        self._send(frames.AcceptedFrame(data=accepted))
-
-    def refuse_thread(self) -> None:
-        self._set(wanted_thread=None)
-        self._fault(ErrorCode.NOT_FOUND, "There is no such thread.")
-
-    def perform_request(self) -> None:
-        state: ConnectionState = self.model.state
-        assert state.user is not None  # noqa: S101 - nobody is ready without a user
-        self._emit(
-            effects.PerformRequest(
-                message=self.model.event.message, public_key=state.user.public_key
-            )
+        | on(
+            SessionLookedUp,
+            interrupted.to(signing_in.connecting),
+            when=[session_is_the_one_looked_up],
+            unless=[session_is_valid],
+            do=[forget, count_failure, refuse_sign_in],
         )
-
-    def keep_session(self) -> None:
-        self._set(ConnectionStatus.INTERRUPTED, wanted_thread=None)
-
-    def end_session(self) -> None:
-        state: ConnectionState = self.model.state
-        assert state.user is not None  # noqa: S101 - as above
-        assert state.token_hash is not None  # noqa: S101 - as above
-        self._emit(
-            effects.EndSession(token_hash=state.token_hash, public_key=state.user.public_key)
-        )
-        self._send(frames.AcceptedFrame(data=frames.Accepted()))
-        self._close(CLOSE_SIGNED_OUT, "signed out")
-
-    def say_expired(self) -> None:
-        self._fault(ErrorCode.AUTH_FAILED, "The session is over; sign in again.")
-        self._close(CLOSE_NOT_AUTHENTICATED, "session over")
-
-    def forget(self) -> None:
-        """Whoever this was: the connection knows no person and no session any more."""
-        target = (
-            ConnectionStatus.CONNECTING
-            if self.model.event.event in {"auth_failed", "session_looked_up"}
-            else ConnectionStatus.CLOSED
-        )
-        self._set(
-            target,
-            user=None,
-            token_hash=None,
-            session_expires_at=None,
-            thread_id=None,
-            **_NOTHING_ASKED,
-        )
-
-    def _set(self, status: ConnectionStatus | None = None, **changes: object) -> None:
-        if status is not None:
-            changes["status"] = status
-        self.model.state = self.model.state.changed(**changes)
-
-    def _emit(self, effect: ConnectionEffect) -> None:
-        self.model.effects.append(effect)
-
-    def _send(self, frame: frames.ServerMessage) -> None:
-        self._emit(effects.WebSocketEvent(frame=frame))
-
-    def _fault(self, code: ErrorCode, message: str) -> None:
-        self._set(error_state=ConnectionFault(code=code, message=message))
-        error = frames.ErrorData(code=code, message=message, retryable=False)
-        self._send(frames.ErrorFrame(data=error))
-
-    def _close(self, code: int, reason: str) -> None:
-        self._emit(effects.CloseConnection(code=code, reason=reason))
+    )
+    auth_failed = on(AuthFailed, signing_in.connecting.from_(signed_in), do=[unfollow, forget])
+    network_lost = on(NetworkLost, closed.from_(signing_in), do=[forget]) | on(
+        NetworkLost, interrupted.from_(signed_in), do=[unfollow, keep_session]
+    )
+    sign_out = on(SignedOut, closed.from_(signed_in), do=[unfollow, end_session, forget])
+    session_expired = on(
+        SessionExpired, closed.from_(signed_in), do=[unfollow, say_expired, forget]
+    ) | on(SessionExpired, interrupted.to(closed), do=[forget])
 
 
 ConnectionMachine = Machine[ConnectionState, ConnectionEvent, object, ConnectionEffect]
-
-_CONFIGURATIONS: Mapping[ConnectionStatus, Configuration] = MappingProxyType(
-    {status: ("connection", status.value) for status in ConnectionStatus}
-)
 
 
 @cache
 def connection_machine() -> ConnectionMachine:
     """The chart's one machine; its table is compiled at the first event."""
     return Machine(
-        ConnectionChart,
-        instance_of=lambda state: state.client_id,
-        configuration_of=lambda state: _CONFIGURATIONS[state.status],
+        ConnectionChart, states_of=lambda connection: (connection.status.value,), place=_place
     )
+
+
+def _place(
+    connection: ConnectionState, _: ConnectionEvent, states: Configuration
+) -> ConnectionState:
+    if states[0] == connection.status.value:
+        return connection
+    return connection.changed(status=ConnectionStatus(states[0]))

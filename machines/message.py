@@ -12,13 +12,119 @@ from typing import ClassVar
 
 from statemachine import State
 
-from machines.chart import Chart, EdgeKind
 from machines.models.domain import Approval, Decision, Message, MessageStatus, Role
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
-from machines.models.events import ElectorLeft, MessageEvent, MessageSubmitted, VoteCast
+from machines.models.events import (
+    AnswerGiven,
+    ElectorLeft,
+    MessageEvent,
+    MessageExpired,
+    MessageSubmitted,
+    MessageWithdrawn,
+    VoteCast,
+)
 from machines.models.ids import MessageId, PublicKey, TimerId
 from machines.models.journal import ApprovalTimer, IndexMessage
-from machines.runtime import Machine
+from machines.statechart import Chart, Configuration, EdgeKind, Edges, Machine, Reaction
+
+Voted = Reaction[Message, object, RunEffect]
+
+
+def chorus_speaks(message: Message, _: object) -> bool:
+    return message.role is Role.CHORUS
+
+
+def author_is_co_author(_: Message, event: MessageSubmitted) -> bool:
+    return event.author_is_co_author
+
+
+def voter_is_elector(message: Message, event: VoteCast) -> bool:
+    return event.voter in message.electors
+
+
+def voter_has_not_voted(message: Message, event: VoteCast) -> bool:
+    return all(approval.co_author != event.voter for approval in message.approvals)
+
+
+def deadline_is_ahead(message: Message, event: VoteCast | MessageExpired | ElectorLeft) -> bool:
+    """A vote at the deadline is too late."""
+    return message.expires_at is not None and event.at < message.expires_at
+
+
+def every_other_elector_approved(message: Message, event: VoteCast) -> bool:
+    return _others_approved(message, event.voter)
+
+
+def author_asks(message: Message, event: MessageWithdrawn) -> bool:
+    return event.by == message.author
+
+
+def thread_is_archived(_: Message, event: MessageExpired) -> bool:
+    return event.thread_archived
+
+
+def leaver_is_elector(message: Message, event: ElectorLeft) -> bool:
+    return event.elector in message.electors
+
+
+def electors_remain(message: Message, event: ElectorLeft) -> bool:
+    """An empty electorate never approves."""
+    return any(elector != event.elector for elector in message.electors)
+
+
+def every_remaining_elector_approved(message: Message, event: ElectorLeft) -> bool:
+    return _others_approved(message, event.elector)
+
+
+def open_vote(message: Message, event: MessageSubmitted) -> Voted:
+    """Every co-author but the author has a vote, until the deadline."""
+    waiting = message.model_copy(
+        update={
+            "electors": tuple(key for key in event.co_authors if key != message.author),
+            "expires_at": event.expires_at,
+        }
+    )
+    timer = ApprovalTimer(thread_id=message.thread_id, message_id=message.id)
+    return Reaction(
+        waiting,
+        effects=(
+            ScheduleTimer(
+                timer_id=approval_timer(message.id), due_at=event.expires_at, timer=timer
+            ),
+        ),
+    )
+
+
+def count_vote(message: Message, event: VoteCast) -> Message:
+    vote = Approval(
+        co_author=event.voter, decision=event.decision, reason=event.reason, at=event.at
+    )
+    return message.model_copy(update={"approvals": (*message.approvals, vote)})
+
+
+def drop_elector(message: Message, event: ElectorLeft) -> Message:
+    return message.model_copy(
+        update={
+            "electors": tuple(key for key in message.electors if key != event.elector),
+            "approvals": tuple(
+                vote for vote in message.approvals if vote.co_author != event.elector
+            ),
+        }
+    )
+
+
+def close_vote(message: Message, _: object) -> Voted:
+    """The deadline means nothing any more."""
+    return Reaction(message, effects=(CancelTimer(timer_id=approval_timer(message.id)),))
+
+
+def remember(message: Message, _: object) -> Voted:
+    """An approved message may be recalled."""
+    task = IndexMessage(thread_id=message.thread_id, message_id=message.id)
+    return Reaction(message, effects=(DBOperation(task=task),))
+
+
+on = Edges[Message, object, RunEffect]()
 
 
 class MessageChart(Chart):
@@ -31,168 +137,87 @@ class MessageChart(Chart):
         "elector_left": EdgeKind.RETRY,
     }
 
-    class message(State.Compound):  # noqa: N801 - a state, named as it is drawn
-        submitted = State(initial=True)
-        pending = State()
-        approved = State(final=True)
-        rejected = State(final=True)
-        expired = State(final=True)
-        withdrawn = State(final=True)
+    submitted = State(initial=True)
+    pending = State()
+    approved = State(final=True)
+    rejected = State(final=True)
+    expired = State(final=True)
+    withdrawn = State(final=True)
 
-        submit = submitted.to(approved, cond="author_is_co_author", on="accept") | submitted.to(
-            pending, unless="author_is_co_author", on="open_vote"
+    submit = on(
+        MessageSubmitted, submitted.to(approved), when=[author_is_co_author], do=[remember]
+    ) | on(MessageSubmitted, submitted.to(pending), unless=[author_is_co_author], do=[open_vote])
+    answer = on(AnswerGiven, submitted.to(approved), when=[chorus_speaks], do=[remember])
+
+    approve = (
+        on(
+            VoteCast,
+            pending.to(approved),
+            when=[
+                voter_is_elector,
+                voter_has_not_voted,
+                deadline_is_ahead,
+                every_other_elector_approved,
+            ],
+            do=[count_vote, close_vote, remember],
         )
-        answer = submitted.to(approved, cond="chorus_speaks", on="accept")
-
-        approve = (
-            pending.to(
-                approved,
-                cond=[
-                    "voter_is_elector",
-                    "voter_has_not_voted",
-                    "deadline_is_ahead",
-                    "every_other_elector_approved",
-                ],
-                on=["count_vote", "accept"],
-            )
-            | pending.to(
-                pending,
-                cond=["voter_is_elector", "voter_has_not_voted", "deadline_is_ahead"],
-                unless="every_other_elector_approved",
-                on="count_vote",
-            )
-            | pending.to(
-                expired, cond="voter_is_elector", unless="deadline_is_ahead", on="close_expired"
-            )
+        | on(
+            VoteCast,
+            pending.to(pending),
+            when=[voter_is_elector, voter_has_not_voted, deadline_is_ahead],
+            unless=[every_other_elector_approved],
+            do=[count_vote],
         )
-        reject = pending.to(
-            rejected,
-            cond=["voter_is_elector", "voter_has_not_voted", "deadline_is_ahead"],
-            on=["count_vote", "close_rejected"],
-        ) | pending.to(
-            expired, cond="voter_is_elector", unless="deadline_is_ahead", on="close_expired"
+        | on(
+            VoteCast,
+            pending.to(expired),
+            when=[voter_is_elector],
+            unless=[deadline_is_ahead],
+            do=[close_vote],
         )
-        withdraw = pending.to(withdrawn, cond="author_asks", on="close_withdrawn")
-        expire = pending.to(expired, unless="deadline_is_ahead", on="close_expired") | pending.to(
-            expired, cond=["deadline_is_ahead", "thread_is_archived"], on="close_expired"
+    )
+    reject = on(
+        VoteCast,
+        pending.to(rejected),
+        when=[voter_is_elector, voter_has_not_voted, deadline_is_ahead],
+        do=[count_vote, close_vote],
+    ) | on(
+        VoteCast,
+        pending.to(expired),
+        when=[voter_is_elector],
+        unless=[deadline_is_ahead],
+        do=[close_vote],
+    )
+    withdraw = on(MessageWithdrawn, pending.to(withdrawn), when=[author_asks], do=[close_vote])
+    expire = on(
+        MessageExpired, pending.to(expired), unless=[deadline_is_ahead], do=[close_vote]
+    ) | on(
+        MessageExpired,
+        pending.to(expired),
+        when=[deadline_is_ahead, thread_is_archived],
+        do=[close_vote],
+    )
+    elector_left = (
+        on(
+            ElectorLeft,
+            pending.to(approved),
+            when=[
+                leaver_is_elector,
+                deadline_is_ahead,
+                electors_remain,
+                every_remaining_elector_approved,
+            ],
+            do=[drop_elector, close_vote, remember],
         )
-        elector_left = (
-            pending.to(
-                approved,
-                cond=[
-                    "leaver_is_elector",
-                    "deadline_is_ahead",
-                    "electors_remain",
-                    "every_remaining_elector_approved",
-                ],
-                on=["drop_elector", "accept"],
-            )
-            | pending.to(
-                expired,
-                cond="leaver_is_elector",
-                unless="deadline_is_ahead",
-                on=["drop_elector", "close_expired"],
-            )
-            | pending.to(pending, cond="leaver_is_elector", on="drop_elector")
+        | on(
+            ElectorLeft,
+            pending.to(expired),
+            when=[leaver_is_elector],
+            unless=[deadline_is_ahead],
+            do=[drop_elector, close_vote],
         )
-
-    # Guards
-
-    def chorus_speaks(self) -> bool:
-        return bool(self.model.state.role is Role.CHORUS)
-
-    def author_is_co_author(self) -> bool:
-        return bool(self.model.event.author_is_co_author)
-
-    def voter_is_elector(self) -> bool:
-        return self.model.event.voter in self.model.state.electors
-
-    def voter_has_not_voted(self) -> bool:
-        voter = self.model.event.voter
-        return all(approval.co_author != voter for approval in self.model.state.approvals)
-
-    def deadline_is_ahead(self) -> bool:
-        """A vote at the deadline is too late."""
-        message: Message = self.model.state
-        return message.expires_at is not None and self.model.event.at < message.expires_at
-
-    def every_other_elector_approved(self) -> bool:
-        return _others_approved(self.model.state, self.model.event.voter)
-
-    def author_asks(self) -> bool:
-        return bool(self.model.event.by == self.model.state.author)
-
-    def thread_is_archived(self) -> bool:
-        return bool(self.model.event.thread_archived)
-
-    def leaver_is_elector(self) -> bool:
-        return self.model.event.elector in self.model.state.electors
-
-    def electors_remain(self) -> bool:
-        """An empty electorate never approves."""
-        return any(each != self.model.event.elector for each in self.model.state.electors)
-
-    def every_remaining_elector_approved(self) -> bool:
-        return _others_approved(self.model.state, self.model.event.elector)
-
-    # Callbacks
-
-    def accept(self) -> None:
-        message = self._close(MessageStatus.APPROVED)
-        task = IndexMessage(thread_id=message.thread_id, message_id=message.id)
-        self.model.effects.append(DBOperation(task=task))
-
-    def open_vote(self) -> None:
-        event: MessageSubmitted = self.model.event
-        message: Message = self.model.state
-        self.model.state = message.model_copy(
-            update={
-                "status": MessageStatus.PENDING,
-                "electors": tuple(key for key in event.co_authors if key != message.author),
-                "expires_at": event.expires_at,
-            }
-        )
-        timer = ApprovalTimer(thread_id=message.thread_id, message_id=message.id)
-        self.model.effects.append(
-            ScheduleTimer(timer_id=approval_timer(message.id), due_at=event.expires_at, timer=timer)
-        )
-
-    def count_vote(self) -> None:
-        event: VoteCast = self.model.event
-        vote = Approval(
-            co_author=event.voter, decision=event.decision, reason=event.reason, at=event.at
-        )
-        message: Message = self.model.state
-        self.model.state = message.model_copy(update={"approvals": (*message.approvals, vote)})
-
-    def drop_elector(self) -> None:
-        event: ElectorLeft = self.model.event
-        message: Message = self.model.state
-        self.model.state = message.model_copy(
-            update={
-                "electors": tuple(key for key in message.electors if key != event.elector),
-                "approvals": tuple(
-                    vote for vote in message.approvals if vote.co_author != event.elector
-                ),
-            }
-        )
-
-    def close_rejected(self) -> None:
-        self._close(MessageStatus.REJECTED)
-
-    def close_expired(self) -> None:
-        self._close(MessageStatus.EXPIRED)
-
-    def close_withdrawn(self) -> None:
-        self._close(MessageStatus.WITHDRAWN)
-
-    def _close(self, status: MessageStatus) -> Message:
-        message: Message = self.model.state
-        if message.status is MessageStatus.PENDING:
-            self.model.effects.append(CancelTimer(timer_id=approval_timer(message.id)))
-        closed = message.model_copy(update={"status": status})
-        self.model.state = closed
-        return closed
+        | on(ElectorLeft, pending.to(pending), when=[leaver_is_elector], do=[drop_elector])
+    )
 
 
 MessageMachine = Machine[Message, MessageEvent, object, RunEffect]
@@ -201,12 +226,7 @@ MessageMachine = Machine[Message, MessageEvent, object, RunEffect]
 @cache
 def message_machine() -> MessageMachine:
     """The chart's one machine; its table is compiled at the first event."""
-    return Machine(
-        MessageChart,
-        instance_of=lambda message: message.id,
-        configuration_of=lambda message: ("message", message.status.value),
-        settle=_settle,
-    )
+    return Machine(MessageChart, states_of=lambda message: (message.status.value,), place=_place)
 
 
 def approval_timer(message_id: MessageId) -> TimerId:
@@ -214,11 +234,12 @@ def approval_timer(message_id: MessageId) -> TimerId:
     return TimerId(f"approval:{message_id}")
 
 
-def _settle(message: Message, event: MessageEvent) -> Message:
+def _place(message: Message, event: MessageEvent, states: Configuration) -> Message:
     """A new message keeps version 1; every later event makes one more."""
-    if event.event in {"submit", "answer"}:
-        return message
-    return message.transition_to(event.at)
+    status = MessageStatus(states[0])
+    if message.status is MessageStatus.SUBMITTED:
+        return message.changed(status=status)
+    return message.transition_to(event.at, status=status)
 
 
 def _others_approved(message: Message, but: PublicKey) -> bool:

@@ -12,7 +12,6 @@ from typing import ClassVar
 
 from statemachine import State
 
-from machines.chart import Chart, EdgeKind
 from machines.models.domain import (
     Invalid,
     Thread,
@@ -23,8 +22,58 @@ from machines.models.domain import (
 from machines.models.effects import RunEffect
 from machines.models.errors import InvalidTransition
 from machines.models.journal import MachineTransition
-from machines.models.operations import CreditTokens, DebitTokens, ThreadOperation
-from machines.runtime import Accepted, Machine, Refusal
+from machines.models.operations import (
+    AddMessage,
+    ArchiveThread,
+    CreditTokens,
+    DebitTokens,
+    JoinCoAuthor,
+    LeaveCoAuthor,
+    RenameThread,
+    ThreadOperation,
+)
+from machines.outcomes import recorded, refused
+from machines.statechart import (
+    Accepted,
+    Chart,
+    Configuration,
+    EdgeKind,
+    Edges,
+    Machine,
+    Refusal,
+)
+
+
+def a_co_author_or_an_approval_invites(thread: Thread, event: JoinCoAuthor) -> bool:
+    """An approval has no actor: it is the electorate that lets the author in."""
+    return event.actor is None or event.actor in thread.co_authors
+
+
+def newcomer_is_co_author(thread: Thread, event: JoinCoAuthor) -> bool:
+    return event.public_key in thread.co_authors
+
+
+def leaver_is_co_author(thread: Thread, event: LeaveCoAuthor) -> bool:
+    return event.public_key in thread.co_authors
+
+
+def another_co_author_stays(thread: Thread, _: object) -> bool:
+    return len(thread.co_authors) > 1
+
+
+def actor_is_co_author(thread: Thread, event: RenameThread | ArchiveThread) -> bool:
+    return event.actor in thread.co_authors
+
+
+def balance_covers_it(thread: Thread, event: DebitTokens) -> bool:
+    return event.amount <= thread.token_balance
+
+
+def apply(thread: Thread, operation: ThreadOperation) -> Thread:
+    return operation.apply_to(thread)
+
+
+on = Edges[Thread, object, RunEffect]()
 
 
 class ThreadChart(Chart):
@@ -33,51 +82,27 @@ class ThreadChart(Chart):
     machine = "thread"
     edge_kinds: ClassVar = {"archive": EdgeKind.CANCEL}
 
-    class thread(State.Compound):  # noqa: N801 - a state, named as it is drawn
-        active = State(initial=True)
-        archived = State(final=True)
+    active = State(initial=True)
+    archived = State(final=True)
 
-        add_message = active.to(active, on="apply")
-        join = active.to(
-            active,
-            cond="a_co_author_or_an_approval_invites",
-            unless="newcomer_is_co_author",
-            on="apply",
-        )
-        leave = active.to(
-            active, cond=["leaver_is_co_author", "another_co_author_stays"], on="apply"
-        )
-        rename = active.to(active, cond="actor_is_co_author", on="apply")
-        credit_tokens = active.to(active, on="apply")
-        debit_tokens = active.to(active, cond="balance_covers_it", on="apply")
-        archive = active.to(archived, cond="actor_is_co_author", on="apply")
-
-    # Guards
-
-    def a_co_author_or_an_approval_invites(self) -> bool:
-        """An approval has no actor: it is the electorate that lets the author in."""
-        actor = self.model.event.actor
-        return actor is None or actor in self.model.state.co_authors
-
-    def newcomer_is_co_author(self) -> bool:
-        return self.model.event.public_key in self.model.state.co_authors
-
-    def leaver_is_co_author(self) -> bool:
-        return self.model.event.public_key in self.model.state.co_authors
-
-    def another_co_author_stays(self) -> bool:
-        return len(self.model.state.co_authors) > 1
-
-    def actor_is_co_author(self) -> bool:
-        return self.model.event.actor in self.model.state.co_authors
-
-    def balance_covers_it(self) -> bool:
-        return bool(self.model.event.amount <= self.model.state.token_balance)
-
-    # Callbacks
-
-    def apply(self) -> None:
-        self.model.state = self.model.event.apply_to(self.model.state)
+    add_message = on(AddMessage, active.to(active), do=[apply])
+    join = on(
+        JoinCoAuthor,
+        active.to(active),
+        when=[a_co_author_or_an_approval_invites],
+        unless=[newcomer_is_co_author],
+        do=[apply],
+    )
+    leave = on(
+        LeaveCoAuthor,
+        active.to(active),
+        when=[leaver_is_co_author, another_co_author_stays],
+        do=[apply],
+    )
+    rename = on(RenameThread, active.to(active), when=[actor_is_co_author], do=[apply])
+    credit_tokens = on(CreditTokens, active.to(active), do=[apply])
+    debit_tokens = on(DebitTokens, active.to(active), when=[balance_covers_it], do=[apply])
+    archive = on(ArchiveThread, active.to(archived), when=[actor_is_co_author], do=[apply])
 
 
 ThreadMachine = Machine[Thread, ThreadOperation, object, RunEffect]
@@ -86,11 +111,11 @@ ThreadMachine = Machine[Thread, ThreadOperation, object, RunEffect]
 @cache
 def thread_machine() -> ThreadMachine:
     """The chart's one machine; its table is compiled at the first event."""
-    return Machine(
-        ThreadChart,
-        instance_of=lambda thread: thread.id,
-        configuration_of=lambda thread: ("thread", thread.status.value),
-    )
+    return Machine(ThreadChart, states_of=lambda thread: (thread.status.value,), place=_place)
+
+
+def _place(thread: Thread, _: ThreadOperation, states: Configuration) -> Thread:
+    return thread.changed(status=ThreadStatus(states[0]))
 
 
 def validate_co_author_transition(before: Thread, after: Thread) -> ValidationResult:
@@ -165,7 +190,7 @@ class Success:
     """The operation was applied; a kind of TransitionResult."""
 
     new_state: Thread
-    transitions: tuple[MachineTransition, ...]
+    transition: MachineTransition
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +211,8 @@ class StateManager:
         """Fire the operation; refused ones name the guard or the rule."""
         match thread_machine().fire(current, operation):
             case Refusal() as refusal:
-                return Failure(refusal.as_error())
-            case Accepted(state=new, transitions=transitions):
+                return Failure(refused(refusal))
+            case Accepted(state=new) as accepted:
                 match can_transition_to(current, new, operation):
                     case Invalid(problems=problems):
                         return Failure(
@@ -199,4 +224,4 @@ class StateManager:
                             )
                         )
                     case _:
-                        return Success(new, transitions)
+                        return Success(new, recorded(accepted, new.id))

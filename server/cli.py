@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 from uuid import UUID
 
@@ -277,11 +278,18 @@ def diagrams(
     check: Annotated[
         bool, typer.Option("--check", help="Only say which drawings are not up to date.")
     ] = False,
+    chart: Annotated[
+        str | None,
+        typer.Option(help="Draw this chart in place of ours: package.module:Class."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to draw into; made where it is missing.")
+    ] = None,
 ) -> int:
-    """Draw every state machine into diagrams/, or check the drawings there."""
+    """Draw every state machine into diagrams/, check the drawings there, or draw a chart of yours."""
     from server.commands import diagrams as command
 
-    command.run(check=check, say=typer.echo)
+    command.run(check=check, chart=chart, out=out, say=typer.echo)
     return DONE
 
 

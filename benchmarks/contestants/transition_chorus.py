@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.stories import Living, Story, compete
-from machines.runtime import Accepted, Machine
+from machines.statechart import Accepted, Machine
 
 
 class _Fired:

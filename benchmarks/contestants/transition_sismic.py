@@ -19,20 +19,23 @@ from sismic.model import (
 )
 
 from benchmarks.stories import Desk, Living, Story, body_of, compete
-from machines.topology import Guard, Node, NodeKind, Topology
+from machines.statechart import Guard, Node, NodeKind, Topology
+
+OUTERMOST = "outermost"
+"""The library wants one state around all others."""
 
 
 class _Interpreted:
     def __init__(self, story: Story, statechart: Statechart) -> None:
-        self._desk = Desk(story.values[0])
+        self._desk = Desk(story)
         context = {"body": body_of(story, self._desk)}
         self._interpreter = Interpreter(statechart, initial_context=context, ignore_contract=True)
         self._interpreter.execute_once()
-        self._stamp = story.machine.settle
+        self._leaves = {place.active: states for states, place in story.machine.table.items()}
 
     @property
     def value(self) -> Any:
-        return self._desk.state
+        return self._desk.value
 
     def take(self, event: Any) -> bool:
         desk = self._desk
@@ -41,15 +44,17 @@ class _Interpreted:
         step = self._interpreter.execute_once()
         if step is None or not step.transitions:
             return False
-        desk.state = self._stamp(desk.state, event)
+        desk.land(self._leaves[frozenset(self._interpreter.configuration) - {OUTERMOST}])
         return True
 
 
 def build(story: Story) -> Callable[[], Living]:
     topology = story.topology
     statechart = Statechart(topology.machine)
+    first = next(node.name for node in topology.within(None) if node.initial)
+    statechart.add_state(CompoundState(OUTERMOST, initial=first), None)
     for node in topology.nodes:
-        statechart.add_state(_state(topology, node), node.parent)
+        statechart.add_state(_state(topology, node), node.parent or OUTERMOST)
     for place, edge in enumerate(topology.edges):
         statechart.add_transition(
             Transition(

@@ -12,21 +12,22 @@ from typing import Any
 from statemachine.exceptions import TransitionNotAllowed
 from statemachine.orderedset import OrderedSet
 
-from benchmarks.stories import Desk, Living, Story, compete
+from benchmarks.stories import Desk, Living, Story, compete, leaves_of
+from machines.statechart import Configuration
 
 
 class _Plain:
     """An instance that lives as long as its value."""
 
     def __init__(self, story: Story) -> None:
-        self._desk = Desk(story.values[0])
+        self._desk = Desk(story)
         self._chart = _built(story, self._desk)
         self._send = self._chart.send
-        self._stamp = story.machine.settle
+        self._leaves = _leaves(story)
 
     @property
     def value(self) -> Any:
-        return self._desk.state
+        return self._desk.value
 
     def take(self, event: Any) -> bool:
         desk = self._desk
@@ -35,30 +36,48 @@ class _Plain:
             self._send(event.event)
         except TransitionNotAllowed:
             return False
-        desk.state = self._stamp(desk.state, event)
+        _land(desk, self._leaves)
         return True
 
 
 class _Loaded:
     """A value, and the instance of all such values."""
 
-    def __init__(self, story: Story, chart: Any, desk: Desk) -> None:
-        self._chart, self._desk = chart, desk
-        self._stamp = story.machine.settle
-        self._active = story.machine.configuration_of
+    def __init__(self, story: Story, make: Callable[[Desk], Any], desk: Desk) -> None:
+        self._make, self._desk = make, desk
+        self._chart = make(desk)
+        self._active = {states: place.active for states, place in story.machine.table.items()}
+        self._states_of = story.machine.states_of
+        self._leaves = _leaves(story)
         self.value = story.values[0]
 
     def take(self, event: Any) -> bool:
         desk = self._desk
         desk.begin(event)
-        desk.state = self.value
-        desk.configuration = OrderedSet(self._active(self.value))
+        desk.value = self.value
+        if self._chart.is_terminated:
+            self._chart = self._make(desk)
+        desk.configuration = OrderedSet(self._active[self._states_of(self.value)])
         try:
             self._chart.send(event.event)
         except TransitionNotAllowed:
             return False
-        self.value = self._stamp(desk.state, event)
+        _land(desk, self._leaves)
+        self.value = desk.value
         return True
+
+
+def _land(desk: Desk, leaves: dict[Any, Configuration]) -> None:
+    desk.chosen = [action.rule for action in desk.chosen]
+    at = desk.configuration
+    desk.land(leaves[at if isinstance(at, str) else frozenset(at)])
+
+
+def _leaves(story: Story) -> dict[Any, Configuration]:
+    """The innermost states, by what the engine keeps of the active ones."""
+    active = {place.active for place in story.machine.table.values()}
+    several: dict[Any, Configuration] = {each: leaves_of(story, each) for each in active}
+    return several | {states[0]: states for states in story.machine.table if len(states) == 1}
 
 
 def _built(story: Story, desk: Desk) -> Any:
@@ -70,9 +89,8 @@ def living(story: Story) -> Callable[[], Living]:
 
 
 def loaded(story: Story) -> Callable[[], Living]:
-    desk = Desk(story.values[0])
-    chart = _built(story, desk)
-    return lambda: _Loaded(story, chart, desk)
+    desk = Desk(story)
+    return lambda: _Loaded(story, lambda desk: _built(story, desk), desk)
 
 
 WAYS = {"living": living, "loaded": loaded}

@@ -1,8 +1,7 @@
 """`transitions`: a machine for each value, with the topology, guards and actions of the chart.
 
 `Machine` where a chart is flat, `HierarchicalMachine` where it nests; the machine lives as long as
-its value. Automatic transitions are left out, and so is the outermost state, which the library does
-not need.
+its value. Automatic transitions are left out.
 """
 
 from collections.abc import Callable
@@ -10,21 +9,22 @@ from typing import Any
 
 from transitions import Machine, MachineError
 from transitions.extensions import HierarchicalMachine
+from transitions.extensions.nesting import NestedState
 
 from benchmarks.stories import Desk, Living, Story, body_of, compete
-from machines.topology import Node, NodeKind, Topology
+from machines.statechart import Configuration, Node, NodeKind, Topology
 
 
 class _Driven:
     def __init__(self, story: Story, kind: type[Machine], declared: dict[str, Any]) -> None:
-        self._desk = Desk(story.values[0])
+        self._desk = Desk(story)
         self._body = body_of(story, self._desk)
         self._machine = kind(model=self._body, auto_transitions=False, **declared)
-        self._stamp = story.machine.settle
+        self._leaves = {_spelled(story.topology, states): states for states in story.machine.table}
 
     @property
     def value(self) -> Any:
-        return self._desk.state
+        return self._desk.value
 
     def take(self, event: Any) -> bool:
         desk = self._desk
@@ -34,16 +34,17 @@ class _Driven:
         except MachineError:
             return False
         if accepted:
-            desk.state = self._stamp(desk.state, event)
+            state = self._body.state
+            desk.land(self._leaves[state if isinstance(state, str) else tuple(state)])
         return bool(accepted)
 
 
 def build(story: Story) -> Callable[[], Living]:
     topology = story.topology
-    (root,) = (node for node in topology.nodes if node.parent is None)
-    nested = any(node.kind is NodeKind.PARALLEL for node in topology.nodes)
+    nested = any(node.kind is not NodeKind.ATOMIC for node in topology.nodes)
     kind = HierarchicalMachine if nested else Machine
-    inner = [node for node in topology.nodes if node.parent == root.name]
+    NestedState.separator = "."  # its own is part of our names
+    inner = topology.within(None)
     declared = {
         "states": [_state(topology, node) if nested else node.name for node in inner],
         "initial": next(node.name for node in inner if node.initial),
@@ -74,9 +75,14 @@ def _state(topology: Topology, node: Node) -> dict[str, Any] | str:
 
 
 def _path(topology: Topology, name: str) -> str:
-    """As the library names a nested state: the states around it first, without the outermost."""
-    around = [*topology.ancestors(name)][:-1]
-    return "_".join([*reversed(around), name])
+    """As the library names a nested state: the states around it first."""
+    return ".".join([*reversed(topology.ancestors(name)), name])
+
+
+def _spelled(topology: Topology, states: Configuration) -> str | tuple[str, ...]:
+    """As the library keeps a configuration: one name, or one for each region."""
+    paths = tuple(_path(topology, name) for name in states)
+    return paths if len(paths) > 1 else paths[0]
 
 
 if __name__ == "__main__":

@@ -33,10 +33,11 @@ from machines.models.events import (
     ThreadRequested,
 )
 from machines.models.ids import ClientId
-from machines.models.wire import requests
+from machines.models.wire import requests as protocol
 from machines.models.wire.frames import PongFrame
 from machines.models.wire.requests import ClientMessage
-from machines.runtime import Accepted, Refusal
+from machines.outcomes import refused
+from machines.statechart import Accepted, Refusal
 
 Handled = tuple[ConnectionState, tuple[ConnectionEffect, ...]]
 
@@ -54,69 +55,69 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
         InvalidTransition: the connection is in no state for this request.
     """
     match message:
-        case requests.Connect():
+        case protocol.Connect():
             return handle_connect(state, message)
-        case requests.Authenticate():
+        case protocol.Authenticate():
             return handle_authenticate(state, message, at)
-        case requests.Resume():
+        case protocol.Resume():
             return handle_resume(state, message)
-        case requests.Ping():
+        case protocol.Ping():
             return state, (WebSocketEvent(frame=PongFrame()),)
         case _:
             _require_sign_in(state)
     match message:
-        case requests.GetThread() if message.data.before_index is None:
+        case protocol.GetThread() if message.data.before_index is None:
             return handle_get_thread(state, message)
-        case requests.LeaveThread():
+        case protocol.LeaveThread():
             return handle_leave_thread(state, message)
-        case requests.SignOut():
+        case protocol.SignOut():
             return handle_event(state, SignedOut())
         case (
-            requests.GetThread()
-            | requests.CreateThread()
-            | requests.GetEvents()
-            | requests.SubmitPrompt()
-            | requests.CancelRun()
-            | requests.RetryRun()
-            | requests.ApproveMessage()
-            | requests.RejectMessage()
-            | requests.WithdrawMessage()
-            | requests.InviteCoAuthor()
-            | requests.LeaveCoAuthorship()
-            | requests.RenameThread()
-            | requests.ArchiveThread()
-            | requests.ListThreads()
-            | requests.Search()
-            | requests.SetName()
+            protocol.GetThread()
+            | protocol.CreateThread()
+            | protocol.GetEvents()
+            | protocol.SubmitPrompt()
+            | protocol.CancelRun()
+            | protocol.RetryRun()
+            | protocol.ApproveMessage()
+            | protocol.RejectMessage()
+            | protocol.WithdrawMessage()
+            | protocol.InviteCoAuthor()
+            | protocol.LeaveCoAuthorship()
+            | protocol.RenameThread()
+            | protocol.ArchiveThread()
+            | protocol.ListThreads()
+            | protocol.Search()
+            | protocol.SetName()
         ):
             return handle_event(state, RequestMade(message=message))
         case _:
             assert_never(message)
 
 
-def handle_connect(state: ConnectionState, message: requests.Connect) -> Handled:
+def handle_connect(state: ConnectionState, message: protocol.Connect) -> Handled:
     """A person names a key; a challenge is asked for."""
     return handle_event(state, ConnectRequested(public_key=message.data.public_key))
 
 
 def handle_authenticate(
-    state: ConnectionState, message: requests.Authenticate, at: datetime
+    state: ConnectionState, message: protocol.Authenticate, at: datetime
 ) -> Handled:
     """A signature: checked once, over the statement that the server kept."""
     return handle_event(state, AuthenticateRequested(signature=message.data.signature, at=at))
 
 
-def handle_resume(state: ConnectionState, message: requests.Resume) -> Handled:
+def handle_resume(state: ConnectionState, message: protocol.Resume) -> Handled:
     """A session's token; only its hash goes further."""
     return handle_event(state, ResumeRequested(token_hash=hash_token(message.data.token)))
 
 
-def handle_get_thread(state: ConnectionState, message: requests.GetThread) -> Handled:
+def handle_get_thread(state: ConnectionState, message: protocol.GetThread) -> Handled:
     """Follow a thread, and leave the one followed before."""
     return handle_event(state, ThreadRequested(thread_id=message.data.thread_id))
 
 
-def handle_leave_thread(state: ConnectionState, message: requests.LeaveThread) -> Handled:
+def handle_leave_thread(state: ConnectionState, message: protocol.LeaveThread) -> Handled:
     """Stop following."""
     return handle_event(state, LeaveRequested(thread_id=message.data.thread_id))
 
@@ -149,7 +150,7 @@ def handle_event(state: ConnectionState, event: ConnectionEvent) -> Handled:
     """Any event of the chart. Raises InvalidTransition where it is refused."""
     match connection_machine().fire(state, event):
         case Refusal() as refusal:
-            raise refusal.as_error()
+            raise refused(refusal)
         case Accepted(state=after, effects=effects):
             return after, effects
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from machines.chorus import chorus_machine, reconstruct_state
+from machines.chorus import EQUIVALENT, chorus_machine, reconstruct_state
 from machines.models.chorus import ChorusState
 from machines.models.domain import Created
 from machines.models.errors import StateError
@@ -35,9 +35,10 @@ def replay_run(run_id: RunId, entries: Iterable[JournalEntry]) -> ChorusState:
 
 
 def written_by_this_chart(entries: Iterable[JournalEntry]) -> bool:
-    """Whether every entry was accepted by the Chorus chart as it is declared now."""
+    """Whether every entry was accepted by the Chorus chart as it is declared now, or by its equal."""
+    known = {chorus_machine().fingerprint, *EQUIVALENT}
     return all(
-        chorus_machine().fingerprint in entry.fingerprint
+        known & set(entry.fingerprint.split())
         for entry in entries
         if any(isinstance(fired, ChorusFired) for fired in entry.fired)
     )

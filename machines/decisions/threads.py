@@ -63,7 +63,8 @@ from machines.models.operations import (
     RenameThread,
 )
 from machines.models.wire.frames import ThreadEvent, ThreadEventKind
-from machines.runtime import Refusal
+from machines.outcomes import refused
+from machines.statechart import Refusal
 
 BUSY_RETRY_MS = 5_000
 """When a full queue may have room again; a run's length is not known beforehand."""
@@ -354,7 +355,7 @@ def _admit(draft: Draft, message: Message, by: PublicKey | None) -> RunId:
 
 
 def _refused(machine: str, state: str, event: str, *guards: str) -> InvalidTransition:
-    return Refusal(machine, state, event, guards, ()).as_error()
+    return refused(Refusal(machine, state, event, guards, ()))
 
 
 def _reader(thread: Thread, by: PublicKey | None) -> PublicKey:

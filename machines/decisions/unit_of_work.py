@@ -48,7 +48,8 @@ from machines.models.operations import AddMessage, JoinCoAuthor, ThreadOperation
 from machines.models.outputs import YieldOutput
 from machines.models.wire import frames
 from machines.models.wire.frames import ThreadEventKind
-from machines.runtime import Accepted, Refusal
+from machines.outcomes import recorded, refused
+from machines.statechart import Accepted, Refusal
 from machines.thread import Failure, StateManager, Success, thread_machine
 
 CONTEXT_MESSAGES = 16
@@ -109,10 +110,10 @@ class Draft:
         match StateManager.transition(self.thread, operation):
             case Failure(error=error):
                 raise error
-            case Success(new_state=thread, transitions=transitions):
+            case Success(new_state=thread, transition=transition):
                 self.thread = thread
                 fired = ThreadFired(instance=thread.id, event=operation)
-                return Change((fired,), transitions, (update_of("thread", thread),))
+                return Change((fired,), (transition,), (update_of("thread", thread),))
 
     def change_message(
         self, message: Message, event: MessageEvent, *, created: bool = False
@@ -120,13 +121,14 @@ class Draft:
         """Fire a message's event. Raises InvalidTransition where the message refuses it."""
         match message_machine().fire(message, event):
             case Refusal() as refusal:
-                raise refusal.as_error()
-            case Accepted(state=after, effects=effects, transitions=transitions):
+                raise refused(refusal)
+            case Accepted(state=after, effects=effects) as accepted:
                 self._effects.extend(effects)
                 self.place(after)
                 fired = MessageFired(instance=after.id, event=event)
                 make = creation_of if created else update_of
-                return after, Change((fired,), transitions, (make("message", after),))
+                transition = recorded(accepted, after.id)
+                return after, Change((fired,), (transition,), (make("message", after),))
 
     def place(self, message: Message) -> None:
         """Let the draft's picture of the thread hold this version of a message."""
@@ -142,7 +144,7 @@ class Draft:
         """Fire a run's event and tell the thread. Raises InvalidTransition where it is refused."""
         match chorus_machine().fire(run, event):
             case Refusal() as refusal:
-                raise refusal.as_error()
+                raise refused(refusal)
             case Accepted() as accepted:
                 self._take_run(run, accepted, event)
 
@@ -306,7 +308,7 @@ class Draft:
         self._effects.extend(accepted.effects)
         change = Change(
             (ChorusFired(instance=run.id, event=event),),
-            accepted.transitions,
+            (recorded(accepted, run.id),),
             (_run_change(before, run),),
         )
         for response in accepted.responses:

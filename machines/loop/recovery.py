@@ -14,20 +14,23 @@ a spared endpoint delays is no failure: it waits once, then it is made.
 from datetime import timedelta
 from typing import assert_never
 
-from machines.loop.steps import about, effect_under_way
+from machines.loop.steps import StepResult, about, effect_under_way
 from machines.models.chorus import (
     BACKOFF_BASE_MS,
     Awaited,
     ChorusState,
     ErrorState,
     Failure,
-    Health,
-    RunStatus,
-    StepResult,
 )
-from machines.models.effects import CancelTimer, RunEffect, ScheduleTimer
+from machines.models.effects import CancelTimer, RunEffect, ScheduleTimer, StopAttempt
 from machines.models.errors import ErrorCode
-from machines.models.events import AIFailed, AttemptDelayed, NetworkFailed, StateLost
+from machines.models.events import (
+    AIFailed,
+    AttemptDelayed,
+    NetworkFailed,
+    RunCancelled,
+    StateLost,
+)
 from machines.models.ids import RunId, TimerId
 from machines.models.journal import RetryTimer
 from machines.models.wire import frames
@@ -100,10 +103,10 @@ def generate_recovery_effects(state: ChorusState) -> tuple[RunEffect, ...]:
     return (ScheduleTimer(timer_id=retry_timer(state.id), due_at=error.retry_at, timer=timer),)
 
 
-def repeat_effect(state: ChorusState) -> StepResult:
+def repeat_effect(state: ChorusState, _: object = None) -> StepResult:
     """The wait is over: the next attempt, with the effect that was kept."""
     awaiting = state.error_state.kept if state.error_state else state.awaiting
-    again = state.changed(attempt=state.attempt + 1, health=Health.STABLE, awaiting=awaiting)
+    again = state.changed(attempt=state.attempt + 1, awaiting=awaiting)
     effects = (CancelTimer(timer_id=retry_timer(state.id)), effect_under_way(again))
     return StepResult(again, (frames.StepStarted(**about(again)),), effects)
 
@@ -119,11 +122,18 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
         case _:
             assert_never(event)
     error = error.changed(retry_at=None, retry_in_ms=None)
-    failed = state.changed(status=RunStatus.FAILED, error_state=error)
     response = frames.RunFailed(
         **about(state), code=error.code, message=error.message, partial=error.partial
     )
-    return StepResult(failed, (response,), (CancelTimer(timer_id=retry_timer(state.id)),))
+    effects = (CancelTimer(timer_id=retry_timer(state.id)),)
+    return StepResult(state.changed(error_state=error), (response,), effects)
+
+
+def stop(state: ChorusState, event: RunCancelled) -> StepResult:
+    """End the run, and whatever it waits for."""
+    response = frames.RunCancelled(**about(state), by=event.by)
+    effects = (StopAttempt(run_id=state.id), CancelTimer(timer_id=retry_timer(state.id)))
+    return StepResult(state, (response,), effects)
 
 
 def backoff_ms(failures: int, jitter: float, base_ms: int = BACKOFF_BASE_MS) -> int:
@@ -189,7 +199,6 @@ def _rebuilt(state: ChorusState, event: StateLost) -> ChorusState:
 
 def _recovering(state: ChorusState, error: ErrorState, *, counts: bool) -> ChorusState:
     return state.changed(
-        health=Health.RECOVERING,
         failures=state.failures + (1 if counts else 0),
         has_waited=state.has_waited and not counts,
         awaiting=Awaited(error.kept),

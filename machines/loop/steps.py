@@ -10,13 +10,11 @@ from typing import TypedDict
 from machines.models.chorus import (
     AnswerReady,
     Awaited,
+    ChorusResponse,
     ChorusState,
-    Health,
-    RunStatus,
     StepRecord,
-    StepResult,
 )
-from machines.models.effects import AICall, DBOperation, RecallPriors
+from machines.models.effects import AICall, DBOperation, RecallPriors, RunEffect
 from machines.models.events import PriorsRetrieved, RunStarted, StepCompleted
 from machines.models.ids import MessageId, RunId
 from machines.models.journal import RecordLinks
@@ -24,41 +22,46 @@ from machines.models.outputs import IntentionOutput, Prior, StepEnum, UpdateOutp
 from machines.models.wire import frames
 from machines.prompting.context import FRESH_PRIORS, PRIORS_SENT
 from machines.prompting.request import build_ai_call
+from machines.statechart import Reaction
+
+StepResult = Reaction[ChorusState, ChorusResponse, RunEffect]
+"""What a pure step gives back: `state`, `response` in order, and the `effects` that the boundary
+performs once the transition is durable."""
 
 
-def run_action(state: ChorusState) -> StepResult:
+def run_action(state: ChorusState, _: object = None) -> StepResult:
     """Begin action: a first answer, from the prompt and the recent messages alone."""
-    return _begin(state, StepEnum.ACTION)
+    return _begin(state)
 
 
-def run_experience(state: ChorusState) -> StepResult:
+def run_experience(state: ChorusState, _: object = None) -> StepResult:
     """Begin experience: search the memory first; the model is asked once the priors are in."""
-    return _begin(state, StepEnum.EXPERIENCE, awaiting=Awaited.PRIORS)
+    return _begin(state, awaiting=Awaited.PRIORS)
 
 
-def run_intention(state: ChorusState) -> StepResult:
+def run_intention(state: ChorusState, _: object = None) -> StepResult:
     """Begin intention: what the person is after, and which priors matter."""
-    return _begin(state, StepEnum.INTENTION)
+    return _begin(state)
 
 
-def run_observation(state: ChorusState) -> StepResult:
+def run_observation(state: ChorusState, _: object = None) -> StepResult:
     """Begin observation: patterns and gaps across everything so far."""
-    return _begin(state, StepEnum.OBSERVATION)
+    return _begin(state)
 
 
-def run_update(state: ChorusState) -> StepResult:
+def run_update(state: ChorusState, _: object = None) -> StepResult:
     """Begin update: whether another iteration is worth it."""
-    return _begin(state, StepEnum.UPDATE)
+    return _begin(state)
 
 
-def run_yield(state: ChorusState) -> StepResult:
+def run_yield(state: ChorusState, _: object = None) -> StepResult:
     """Begin yield: the final answer from everything accumulated over all iterations."""
-    return _begin(state, StepEnum.YIELD)
+    return _begin(state)
 
 
 def take_context(state: ChorusState, event: RunStarted) -> ChorusState:
     """Keep the recent messages as they are now that the run leaves the queue."""
-    return state.changed(messages=event.messages, status=RunStatus.RUNNING)
+    return state.changed(messages=event.messages)
 
 
 def take_priors(state: ChorusState, event: PriorsRetrieved) -> ChorusState:
@@ -92,7 +95,7 @@ def selected_so_far(state: ChorusState) -> int:
     )
 
 
-def ask_model(state: ChorusState) -> StepResult:
+def ask_model(state: ChorusState, _: object = None) -> StepResult:
     """The priors are in: the people see them, and the model is asked."""
     response = frames.StepStarted(
         **about(state), priors=state.priors, memory_available=state.memory_available
@@ -111,8 +114,13 @@ def advance_step(state: ChorusState, event: StepCompleted) -> StepResult:
         usage=event.usage,
     )
     experienced = event.step is StepEnum.EXPERIENCE
+    # The state stands in the next step already; what ended is named by the event.
     response = frames.StepCompleted(
-        **about(state),
+        run_id=state.id,
+        message_id=state.message_id,
+        step=event.step,
+        iteration=event.iteration,
+        attempt=event.attempt,
         text=event.text,
         output=event.output,
         usage=event.usage,
@@ -131,11 +139,10 @@ def next_iteration(state: ChorusState, event: StepCompleted) -> ChorusState:
     return state.changed(iteration=state.iteration + 1, query=query)
 
 
-def finish(state: ChorusState) -> StepResult:
+def finish(state: ChorusState, _: object = None) -> StepResult:
     """The run has its answer."""
-    done = state.changed(status=RunStatus.FINISHED)
     response = AnswerReady(**about(state), message_id_of_answer=state.answer_id)
-    return StepResult(done, (response,), ())
+    return StepResult(state, (response,))
 
 
 def effect_under_way(state: ChorusState) -> AICall | RecallPriors:
@@ -179,13 +186,11 @@ def about(state: ChorusState) -> About:
     }
 
 
-def _begin(state: ChorusState, step: StepEnum, *, awaiting: Awaited = Awaited.MODEL) -> StepResult:
+def _begin(state: ChorusState, *, awaiting: Awaited = Awaited.MODEL) -> StepResult:
     begun = state.changed(
-        current_step=step,
         attempt=1,
         failures=0,
         has_waited=False,
-        health=Health.STABLE,
         awaiting=awaiting,
         error_state=None,
     )

@@ -5,7 +5,7 @@ steps' (`machines.loop.steps`).
 """
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -14,10 +14,6 @@ from machines.models.errors import ErrorCode
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import Prior, StepEnum, StepOutput, Usage
 from machines.models.wire import frames
-
-if TYPE_CHECKING:
-    from machines.models.effects import Effect
-
 
 BACKOFF_BASE_MS = 500
 """Of a run that was given no other: how long the first wait after a failed attempt is at most."""
@@ -193,13 +189,3 @@ ChorusResponse = (
     | frames.RunCancelled
 )
 """What a transition tells the thread, one journal entry each: PROTOCOL's `chorus_response`."""
-
-
-class StepResult(NamedTuple):
-    """What a pure step gives back."""
-
-    state: ChorusState
-    response: "tuple[ChorusResponse, ...]"
-    """In order; one transition may answer more than once (`completed`, then `started`)."""
-    effects: "tuple[Effect, ...]"
-    """What the boundary must do once the transition is durable."""

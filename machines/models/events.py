@@ -28,7 +28,7 @@ class RunStarted(Frozen):
     messages: tuple[ContextMessage, ...] = ()
 
 
-class _OfAttempt(Frozen):
+class AttemptEvent(Frozen):
     """A result belongs to one attempt; a late or repeated one is refused by `result_is_current`."""
 
     run_id: RunId
@@ -38,7 +38,7 @@ class _OfAttempt(Frozen):
     at: AwareDatetime
 
 
-class PriorsRetrieved(_OfAttempt):
+class PriorsRetrieved(AttemptEvent):
     """Vector search answered, or could not."""
 
     event: Literal["priors_retrieved"] = "priors_retrieved"
@@ -47,7 +47,7 @@ class PriorsRetrieved(_OfAttempt):
     """False when memory is away: then `priors` is empty and that is said to the people."""
 
 
-class StepCompleted(_OfAttempt):
+class StepCompleted(AttemptEvent):
     """The model's answer for the step, checked."""
 
     event: Literal["step_completed"] = "step_completed"
@@ -57,7 +57,7 @@ class StepCompleted(_OfAttempt):
     model: str
 
 
-class _AttemptFailed(_OfAttempt):
+class _AttemptFailed(AttemptEvent):
     code: ErrorCode
     message: str
     retryable: bool
@@ -79,7 +79,7 @@ class NetworkFailed(_AttemptFailed):
     event: Literal["network_failed"] = "network_failed"
 
 
-class AttemptDelayed(_OfAttempt):
+class AttemptDelayed(AttemptEvent):
     """The endpoint keeps failing and is spared: the attempt was not made, and must wait."""
 
     event: Literal["attempt_delayed"] = "attempt_delayed"
@@ -88,13 +88,13 @@ class AttemptDelayed(_OfAttempt):
     wait_ms: int = Field(ge=0)
 
 
-class StateLost(_OfAttempt):
+class StateLost(AttemptEvent):
     """The process that performed the effect is gone (StateError): rebuild, and go on."""
 
     event: Literal["state_lost"] = "state_lost"
 
 
-class RetryDue(_OfAttempt):
+class RetryDue(AttemptEvent):
     """The wait is over. `attempt` is the attempt that failed, or was delayed."""
 
     event: Literal["retry_due"] = "retry_due"

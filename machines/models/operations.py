@@ -1,14 +1,14 @@
 """Operations on a thread: each is an event of the thread chart, and knows how it is applied.
 
-`apply_to` is arithmetic on values. Whether an operation is allowed is the chart's to say
-(`machines.thread`): call `StateManager.transition`, which fires the chart and then applies.
+`apply_to` is arithmetic on values. Whether an operation is allowed, and which state it leads to, is
+the chart's to say (`machines.thread`): call `StateManager.transition`, which fires the chart.
 """
 
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from machines.models.domain import Frozen, Thread, ThreadStatus
+from machines.models.domain import Frozen, Thread
 from machines.models.ids import PublicKey
 
 
@@ -64,7 +64,7 @@ class ArchiveThread(_Operation):
     event: Literal["archive"] = "archive"
 
     def apply_to(self, thread: Thread) -> Thread:
-        return thread.transition_to(self.at, status=ThreadStatus.ARCHIVED)
+        return thread.transition_to(self.at)
 
 
 class CreditTokens(_Operation):

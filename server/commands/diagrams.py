@@ -1,29 +1,78 @@
-"""`chorus diagrams`: draw every state machine, and with `--check` say which drawings are stale."""
+"""`chorus diagrams`: draw state machines, and with `--check` say which drawings are stale."""
 
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import diagrams
 from diagrams import generator
-from server.commands.errors import CommandFailed
+from machines.statechart import Chart, UnsupportedDeclaration
+from machines.statechart.compiler import compile_table
+from server.commands.errors import WRONG_USE, CommandFailed
 
 
-def run(*, check: bool, say: Callable[[str], None]) -> None:
-    """Write the drawings beside their generator, or look at those that are there.
+def run(*, check: bool, chart: str | None, out: Path | None, say: Callable[[str], None]) -> None:
+    """Write drawings, or look at those that are there.
+
+    Args:
+        check: only say which of Chorus' own drawings are not up to date.
+        chart: `package.module:Class`, a chart to draw in place of Chorus' own.
+        out: where to write; by default beside the generator, for `chart` the current folder.
 
     Raises:
         CommandFailed: they cannot be drawn here, or are not those of the machines.
     """
-    folder = Path(diagrams.__file__).parent
+    own = Path(diagrams.__file__).parent
     if check:
-        _check(folder, say)
+        if chart is not None or out is not None:
+            raise CommandFailed("--check looks at Chorus' own drawings alone.", exit_code=WRONG_USE)
+        _check(own, say)
         return
+    charts = generator.MACHINES if chart is None else (_chart_named(chart),)
+    folder = out or (own if chart is None else Path())
     try:
-        written = generator.generate(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = generator.generate(folder, charts)
     except generator.DrawingFailed as error:
-        raise CommandFailed(str(error), exit_code=2) from error
+        raise CommandFailed(str(error), exit_code=WRONG_USE) from error
+    except OSError as error:
+        raise CommandFailed(
+            f"{folder} cannot be written: {error.strerror}.", exit_code=WRONG_USE
+        ) from error
     for path in written:
         say(str(path))
+
+
+def _chart_named(name: str) -> type[Chart]:
+    """The chart of `package.module:Class`, found from the current folder as `python -m` would."""
+    module_name, _, class_name = name.partition(":")
+    if not module_name or not class_name:
+        raise CommandFailed(
+            f"{name!r} is not of the form package.module:Class.", exit_code=WRONG_USE
+        )
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise CommandFailed(
+            f"{module_name} cannot be imported: {type(error).__name__}: {_one_line(error)}",
+            exit_code=WRONG_USE,
+        ) from error
+    finally:
+        sys.path.pop(0)
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type) or not issubclass(found, Chart) or found is Chart:
+        raise CommandFailed(f"{module_name} has no chart called {class_name}.", exit_code=WRONG_USE)
+    try:
+        compile_table(found)
+    except UnsupportedDeclaration as error:
+        raise CommandFailed(str(error), exit_code=WRONG_USE) from error
+    return found
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _check(folder: Path, say: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ from machines.breaker import breaker_machine
 from machines.models import breaker
 from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode, NetworkError
-from machines.runtime import Accepted, Refusal
+from machines.statechart import Accepted, Refusal
 from server.environment import World
 from server.llm.port import AttemptDelayed, AttemptFailed, LanguageModel, ModelAnswer, OnText
 

@@ -13,13 +13,7 @@ from typing import Any
 
 import pytest
 
-from machines.connection import connection_machine
-from machines.decisions.connections import new_connection
-from machines.models.events import ConnectRequested
-from machines.models.ids import ClientId, PublicKey
-from machines.models.journal import MachineTransition
 from machines.models.wire.frames import HelloFrame
-from machines.runtime import Accepted
 from server.environment import World, real_world
 from server.http.site import serve_web
 from server.services import Services
@@ -85,20 +79,3 @@ async def test_many_who_come_share_a_greeting_but_for_its_time(tmp_path: Path) -
     times = [each.data.server_time for each in hellos if isinstance(each, HelloFrame)]
     assert len(set(times)) == PEOPLE, "each is told the time at which they came"
     assert asked == 1, f"{PEOPLE} greetings asked {asked} times for the epoch: remember it"
-
-
-def test_what_no_entry_tells_of_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    built = 0
-
-    def counted(**fields: Any) -> MachineTransition:
-        nonlocal built
-        built += 1
-        return MachineTransition(**fields)
-
-    monkeypatch.setattr("machines.runtime.MachineTransition", counted)
-    event = ConnectRequested(public_key=PublicKey("a key"))
-    outcome = connection_machine().fire(new_connection(ClientId("c")), event)
-    assert isinstance(outcome, Accepted)
-    assert built == 0, "a connection's events have no entry: let their transitions wait for readers"
-    (taken,) = outcome.transitions
-    assert (taken.instance, taken.event, taken.effects) == ("c", "connect", ("IssueChallenge",))

@@ -14,8 +14,7 @@ from diagrams.dot import dot_source
 from diagrams.generator import MACHINES, DrawingFailed, check, generate
 from diagrams.labels import text_of
 from diagrams.style import EDGE_STYLES, LAYOUTS
-from machines.chart import Chart, EdgeKind
-from machines.topology import NodeKind, topology
+from machines.statechart import Chart, EdgeKind, NodeKind, topology
 
 COMMITTED = Path(generator.__file__).parent
 SVG = "{http://www.w3.org/2000/svg}"

@@ -18,7 +18,7 @@ from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode, NetworkError
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import ActionOutput, StepEnum
-from machines.runtime import Accepted, Refusal
+from machines.statechart import Accepted, Refusal
 from server.environment import World, real_world
 from server.llm.breaker import SparedModel
 from server.llm.port import AttemptDelayed, AttemptFailed, ModelAnswer, OnText

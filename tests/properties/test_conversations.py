@@ -37,7 +37,7 @@ from machines.models.operations import (
     RenameThread,
     ThreadOperation,
 )
-from machines.runtime import Accepted
+from machines.statechart import Accepted
 from machines.thread import Failure, StateManager, Success
 from tests.transitions import message_scenarios as message
 from tests.transitions import thread_scenarios as thread
@@ -221,7 +221,7 @@ def test_a_thread_has_co_authors_and_no_debt_and_each_success_is_one_version(
             assert after.version == before.version + 1
             assert after.updated_at >= before.updated_at
             assert (after.id, after.visibility) == (before.id, before.visibility)
-            (taken,) = result.transitions
+            taken = result.transition
             assert (taken.event, taken.instance) == (operation.event, before.id)
 
 

@@ -28,7 +28,7 @@ from machines.models.events import (
     SignatureChecked,
 )
 from machines.models.outputs import StepEnum
-from machines.runtime import Accepted, Refusal
+from machines.statechart import Accepted, Refusal
 from tests.transitions import chorus_scenarios as run
 from tests.transitions import connection_scenarios as link
 from tests.transitions.spaces import likely_link_events, likely_run_events, link_events, run_events

@@ -31,13 +31,13 @@ from machines.models.events import ChorusEvent, ConnectionEvent, MessageEvent
 from machines.models.journal import ChorusFired, Fired, MemoryTask, MessageFired, ThreadFired, Timer
 from machines.models.operations import ThreadOperation
 from machines.models.outputs import StepOutput
-from machines.runtime import Accepted, Refusal
+from machines.statechart import Accepted, Refusal
+from machines.statechart.engine import AnyMachine
 from machines.thread import thread_machine
 from tests.transitions import chorus_scenarios as run
 from tests.transitions import connection_scenarios as link
 from tests.transitions import message_scenarios as message
 from tests.transitions import thread_scenarios as thread
-from tests.transitions.catalogue import AnyMachine
 from tests.transitions.spaces import (
     likely_link_events,
     likely_run_events,

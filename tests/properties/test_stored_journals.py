@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from machines.decisions.replay import replay_run
+from machines.decisions.replay import replay_run, written_by_this_chart
 from machines.models.ids import RunId, ThreadId, thread_stream
 from machines.models.journal import JournalEntry
 from server.wire.presenter import LiveEntry
@@ -96,8 +96,9 @@ async def test_every_run_is_replayed_to_the_state_that_was_kept(
                     runs.add(RunId(str(run_id)))
         assert len(runs) >= 6
         for run_id in runs:
-            replayed = replay_run(run_id, await journal.run_entries(run_id))
-            assert replayed == await journal.run(run_id)
+            written = await journal.run_entries(run_id)
+            assert written_by_this_chart(written), "add the fingerprint of its chart to EQUIVALENT"
+            assert replay_run(run_id, written) == await journal.run(run_id)
     finally:
         await journal.close()
 

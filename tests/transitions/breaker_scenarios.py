@@ -14,8 +14,8 @@ from machines.models.breaker import (
     BreakerState,
     EndpointDropped,
 )
-from machines.runtime import Accepted
-from tests.transitions.catalogue import Catalogue, Refused, Taken
+from machines.statechart import Accepted
+from machines.statechart.scenarios import Catalogue, Refused, Taken
 
 POLICY: Final = BreakerPolicy(threshold=2)
 EARLY: Final = 100.0

@@ -40,7 +40,7 @@ from machines.models.outputs import (
     Usage,
     YieldOutput,
 )
-from tests.transitions.catalogue import Catalogue, Refused, Taken
+from machines.statechart.scenarios import Catalogue, Refused, Taken
 from tests.transitions.values import (
     ALICE,
     ANSWER,

@@ -32,8 +32,8 @@ from machines.models.events import (
 )
 from machines.models.ids import RequestId, ThreadId
 from machines.models.wire.requests import NoData, Ping
-from machines.runtime import Accepted
-from tests.transitions.catalogue import Catalogue, Refused, Taken
+from machines.statechart import Accepted
+from machines.statechart.scenarios import Catalogue, Refused, Taken
 from tests.transitions.values import ALICE, BOB, CLIENT, NOW, OTHER_THREAD, SOON, THREAD, USER
 
 TOKEN_HASH: Final = "ab" * 32
@@ -226,12 +226,12 @@ def _signing_in() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
     yield "challenge_issued_authenticating_authenticating", unchallenged, challenge()
 
     yield "authenticate_authenticating_authenticating", waiting, authenticate()
-    yield "authenticate_authenticating_connecting", waiting, authenticate(NONCE_EXPIRES)
-    yield "authenticate_authenticating_connecting", signed, authenticate()
-    yield "authenticate_authenticating_closed", waiting_last, authenticate(NONCE_EXPIRES)
-    yield "authenticate_authenticating_closed", signed_last, authenticate()
-    yield "authenticate_connecting_connecting", connecting(), authenticate()
-    yield "authenticate_connecting_closed", last, authenticate()
+    yield "authenticate_signing_in_connecting", waiting, authenticate(NONCE_EXPIRES)
+    yield "authenticate_signing_in_connecting", signed, authenticate()
+    yield "authenticate_signing_in_closed", waiting_last, authenticate(NONCE_EXPIRES)
+    yield "authenticate_signing_in_closed", signed_last, authenticate()
+    yield "authenticate_signing_in_connecting", connecting(), authenticate()
+    yield "authenticate_signing_in_closed", last, authenticate()
 
     yield "signature_checked_authenticating_ready", signed, checked()
     yield "signature_checked_authenticating_ready", signed_last, checked()
@@ -275,16 +275,16 @@ def _following() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
 
 
 def _ending() -> Iterator[tuple[str, ConnectionState, ConnectionEvent]]:
-    yield "auth_failed_ready_connecting", ready(), AuthFailed()
-    yield "auth_failed_in_thread_connecting", in_thread(), AuthFailed()
-    yield "network_lost_connecting_closed", connecting(), NetworkLost()
-    yield "network_lost_authenticating_closed", authenticating(), NetworkLost()
-    yield "network_lost_ready_interrupted", ready(), NetworkLost()
-    yield "network_lost_in_thread_interrupted", in_thread(), NetworkLost()
-    yield "sign_out_ready_closed", ready(), SignedOut()
-    yield "sign_out_in_thread_closed", in_thread(), SignedOut()
-    yield "session_expired_ready_closed", ready(), SessionExpired()
-    yield "session_expired_in_thread_closed", in_thread(), SessionExpired()
+    yield "auth_failed_signed_in_connecting", ready(), AuthFailed()
+    yield "auth_failed_signed_in_connecting", in_thread(), AuthFailed()
+    yield "network_lost_signing_in_closed", connecting(), NetworkLost()
+    yield "network_lost_signing_in_closed", authenticating(), NetworkLost()
+    yield "network_lost_signed_in_interrupted", ready(), NetworkLost()
+    yield "network_lost_signed_in_interrupted", in_thread(), NetworkLost()
+    yield "sign_out_signed_in_closed", ready(), SignedOut()
+    yield "sign_out_signed_in_closed", in_thread(), SignedOut()
+    yield "session_expired_signed_in_closed", ready(), SessionExpired()
+    yield "session_expired_signed_in_closed", in_thread(), SessionExpired()
     yield "session_expired_interrupted_closed", interrupted(), SessionExpired()
 
 

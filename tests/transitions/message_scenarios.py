@@ -16,7 +16,7 @@ from machines.models.events import (
     VoteCast,
 )
 from machines.models.ids import PublicKey
-from tests.transitions.catalogue import Catalogue, Refused, Taken
+from machines.statechart.scenarios import Catalogue, Refused, Taken
 from tests.transitions.values import ALICE, BOB, CAROL, DAVE, DEADLINE, MESSAGE, NOW, SOON, THREAD
 
 AUTHOR = DAVE

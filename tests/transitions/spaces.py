@@ -4,7 +4,7 @@ An alphabet holds each kind of event with every outcome of every guard, late and
 among them. The search takes all of them in every state, random walks some.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -17,7 +17,7 @@ from machines.message import message_machine
 from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
 from machines.models.chorus import Awaited, ChorusState, Health, RunStatus
 from machines.models.connection import ConnectionState, ConnectionStatus
-from machines.models.domain import Message, Role, Thread
+from machines.models.domain import Message, Role, Thread, Valid
 from machines.models.events import (
     AnswerGiven,
     AuthFailed,
@@ -30,18 +30,15 @@ from machines.models.events import (
 )
 from machines.models.operations import ThreadOperation
 from machines.models.outputs import StepEnum, StepOutput
+from machines.statechart.coverage import Key, Reached, Space, explore
+from machines.statechart.engine import AnyMachine
 from machines.thread import thread_machine
 from tests.transitions import breaker_scenarios as breaker
 from tests.transitions import chorus_scenarios as run
 from tests.transitions import connection_scenarios as link
 from tests.transitions import message_scenarios as message
 from tests.transitions import thread_scenarios as thread
-from tests.transitions.search import (
-    Key,
-    Reached,
-    Space,
-    explore,
-)
+from tests.transitions.answers import answers_to
 from tests.transitions.values import (
     ALICE,
     BOB,
@@ -268,28 +265,41 @@ def chorus() -> Space:
     """Runs of two iterations and two attempts."""
     # Fifty rebuilds behave like two: the search begins where two are left.
     begin = run.queued(rebuilds=MAX_REBUILDS - 2)
-    return Space(chorus_machine(), (begin,), run_key, run_events)
+    return _space(chorus_machine(), (begin,), run_key, run_events)
 
 
 def messages() -> Space:
     """A message before three electors, and an answer."""
     answer = message.submitted(role=Role.CHORUS, author=None)
-    return Space(message_machine(), (message.submitted(), answer), message_key, message_events)
+    return _space(message_machine(), (message.submitted(), answer), message_key, message_events)
 
 
 def connections() -> Space:
     """A session of one person that follows one of two threads."""
-    return Space(connection_machine(), (link.connecting(),), link_key, link_events)
+    return _space(connection_machine(), (link.connecting(),), link_key, link_events)
 
 
 def threads() -> Space:
     """A thread that three people come to and leave."""
-    return Space(thread_machine(), (thread.thread(ALICE),), thread_key, thread_events)
+    return _space(thread_machine(), (thread.thread(ALICE),), thread_key, thread_events)
 
 
 def breakers() -> Space:
     """A breaker that two failures open."""
-    return Space(breaker_machine(), (breaker.closed(),), breaker_key, breaker_events)
+    return _space(breaker_machine(), (breaker.closed(),), breaker_key, breaker_events)
+
+
+def _space(
+    machine: AnyMachine,
+    initial: tuple[Any, ...],
+    key_of: Callable[[Any], Key],
+    events_at: Callable[[Any], Iterable[Any]],
+) -> Space:
+    return Space(machine, initial, events_at, key_of, answers_to, _keeps_its_rules)
+
+
+def _keeps_its_rules(value: Any) -> None:
+    assert value.validate_state() == Valid(), f"{value}: {value.validate_state()}"
 
 
 SPACES: Final[Mapping[str, Callable[[], Space]]] = {

@@ -12,8 +12,10 @@ import pytest
 from pydantic import BaseModel
 
 import machines
-from machines.chart import Chart
-from machines.runtime import Accepted, Refusal
+from machines.outcomes import recorded, refused
+from machines.statechart import Accepted, Chart, Refusal
+from machines.statechart.compiler import after
+from machines.statechart.scenarios import Catalogue, Taken, atoms, complaints
 from tests.conftest import Tally
 from tests.transitions import (
     breaker_scenarios,
@@ -22,8 +24,6 @@ from tests.transitions import (
     message_scenarios,
     thread_scenarios,
 )
-from tests.transitions.catalogue import Catalogue, Taken, atoms, complaints
-from tests.transitions.oracle import after
 from tests.transitions.spaces import SPACES
 
 CATALOGUES = {
@@ -42,7 +42,9 @@ def catalogue(request: pytest.FixtureRequest) -> Catalogue:
 
 def test_the_scenarios_cover_the_whole_chart(catalogue: Catalogue, tally: Tally) -> None:
     uncovered = complaints(catalogue)
-    assert not uncovered, f"in {catalogue.file}:\n" + "\n".join(uncovered)
+    assert not uncovered, f"in tests/transitions/{catalogue.name}_scenarios.py:\n" + "\n".join(
+        uncovered
+    )
     edges, guarded = catalogue.machine.topology.edges, atoms(catalogue.machine)
     guards = {atom.guard.name for atom in guarded}
     tally(
@@ -59,7 +61,7 @@ def test_a_scenario_takes_its_edge_to_its_target(catalogue: Catalogue) -> None:
         outcome = machine.fire(scenario.state, scenario.event)
         assert isinstance(outcome, Accepted), f"{scenario.edge}: {outcome}"
         edge = edges[scenario.edge]
-        (taken,) = outcome.transitions
+        taken = recorded(outcome, "id")
         assert (taken.edge, taken.event, taken.source, taken.target) == (
             edge.id,
             edge.event,
@@ -115,7 +117,7 @@ def test_a_refusal_as_an_error_says_what_was_false_and_what_is_legal(catalogue: 
     scenario = catalogue.refused[0]
     refusal = catalogue.machine.fire(scenario.state, scenario.event)
     assert isinstance(refusal, Refusal)
-    error = refusal.as_error()
+    error = refused(refusal)
     assert (error.machine, error.state, error.event, error.guards, error.allowed) == (
         refusal.machine,
         refusal.state,
@@ -167,7 +169,7 @@ def test_a_state_and_an_event_without_a_sample_are_reported() -> None:
     whole = thread_scenarios.catalogue()
     poor = replace(whole, standing=whole.standing[:1], events_at=lambda _: iter(()))
     reported = complaints(poor)
-    assert "no value stands for archived + thread: add one to `standing`" in reported
+    assert "no value stands for archived: add one to `standing`" in reported
     assert "there is no sample of the event rename: add one to `events_at`" in reported
 
 

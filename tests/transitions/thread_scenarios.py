@@ -15,8 +15,8 @@ from machines.models.operations import (
     RenameThread,
     ThreadOperation,
 )
+from machines.statechart.scenarios import Catalogue, Refused, Taken
 from machines.thread import thread_machine
-from tests.transitions.catalogue import Catalogue, Refused, Taken
 from tests.transitions.values import ALICE, BOB, CAROL, NOW, SOON, THREAD
 
 # --- Operations ----------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from machines.runtime import Accepted, Refusal
-from tests.transitions.catalogue import AnyMachine
+from machines.statechart import Accepted, Refusal
+from machines.statechart.engine import AnyMachine
 
 Events = Callable[[Any], Iterable[Any]]
 

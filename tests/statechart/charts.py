@@ -1,11 +1,10 @@
-"""Charts that nobody declared, for hypothesis: states nested at random, and edges between any two.
+"""Charts made up by hypothesis: states nested at random, and edges between any two.
 
 The house's own charts have one pair of regions and few edges across levels; these have what the
-statechart rules make of the rest: regions that move together or exclude each other, edges into and out
-of them, edges from and to the root.
+statechart rules make of the rest: edges into and out of regions, from and to the states around them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import new_class
 from typing import Any, Final, cast
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from statemachine import State
 from statemachine.transition_list import TransitionList
 
-from machines.chart import Chart
+from machines.statechart import Chart, Configuration, Edges, Machine, Reaction
 
 GUARDS: Final = ("is_warm", "is_wet", "is_late")
 ACTIONS: Final = ("knock", "wait", "enter")
@@ -54,37 +53,46 @@ class Weather:
     faulty: frozenset[str]
 
 
-def _asked(self: Chart, name: str) -> bool:
-    if name in self.model.event.faulty:
-        raise RuntimeError(f"a defect in {name}")
-    return name in self.model.event.true
+def _rule(name: str) -> Callable[[object, Weather], bool]:
+    """A guard that the event answers, or an action that gives the value back; either may fail."""
+
+    def asked(_: object, event: Weather) -> bool:
+        if name in event.faulty:
+            raise RuntimeError(f"a defect in {name}")
+        return name in event.true
+
+    asked.__name__ = name
+    return asked
+
+
+def _action(name: str) -> Callable[[Configuration, Weather], Reaction[Configuration, str, object]]:
+    rule = _rule(name)
+
+    def act(value: Configuration, event: Weather) -> Reaction[Configuration, str, object]:
+        rule(value, event)
+        return Reaction(value, (name,))
+
+    act.__name__ = name
+    return act
+
+
+on: Final = Edges[Configuration, str, object]()
+RULES: Final = {name: _rule(name) for name in GUARDS}
+DEEDS: Final = {name: _action(name) for name in ACTIONS}
 
 
 class Weathered(Chart):
-    """What all these charts can be asked and told."""
+    """What all these charts have in common."""
 
     machine = "weathered"
     validate_disconnected_states = False
     validate_trap_states = False
     validate_final_reachability = False
 
-    def is_warm(self) -> bool:
-        return _asked(self, "is_warm")
 
-    def is_wet(self) -> bool:
-        return _asked(self, "is_wet")
-
-    def is_late(self) -> bool:
-        return _asked(self, "is_late")
-
-    def knock(self) -> None:
-        _asked(self, "knock")
-
-    def wait(self) -> None:
-        _asked(self, "wait")
-
-    def enter(self) -> None:
-        _asked(self, "enter")
+def machine_of(chart: type[Chart]) -> Machine[Configuration, Weather, str, object]:
+    """A machine whose value is the configuration itself."""
+    return Machine(chart, states_of=lambda states: states, place=lambda _, __, states: states)
 
 
 def charts() -> st.SearchStrategy[type[Chart]]:
@@ -107,20 +115,50 @@ def weathers() -> st.SearchStrategy[Weather]:
 
 
 def declared(root: Shape, arrows: Iterable[Arrow]) -> type[Chart]:
-    """The chart class of a shape and its arrows, as if somebody had written it."""
+    """The chart class of a shape and its arrows, as if somebody had written it.
+
+    Arrows that would let one event move two regions are left out: such a chart is not compiled.
+    """
     states: list[Any] = []
     top = _state(root, states, initial=True)
     events: dict[str, TransitionList] = {}
-    for arrow in arrows:
-        drawn = states[arrow.source].to(
-            states[arrow.target],
-            cond=list(arrow.cond),
-            unless=list(arrow.unless),
-            on=list(arrow.on),
+    for arrow in _one_region_each(root, arrows):
+        drawn = on(
+            Weather,
+            states[arrow.source].to(states[arrow.target]),
+            when=[RULES[name] for name in arrow.cond],
+            unless=[RULES[name] for name in arrow.unless],
+            do=[DEEDS[name] for name in arrow.on],
         )
         events[arrow.event] = events[arrow.event] | drawn if arrow.event in events else drawn
     made = new_class("MadeUp", (Weathered,), {}, lambda body: body.update(s0=top, **events))
     return cast("type[Chart]", made)
+
+
+def _one_region_each(root: Shape, arrows: Iterable[Arrow]) -> Iterator[Arrow]:
+    paths = list(_paths(root, ()))
+    kept: list[Arrow] = []
+    for arrow in arrows:
+        rivals = [paths[each.source] for each in kept if each.event == arrow.event]
+        if not any(_side_by_side(root, paths[arrow.source], rival) for rival in rivals):
+            kept.append(arrow)
+            yield arrow
+
+
+def _paths(shape: Shape, path: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Which child, and which of its children and so on, leads to each state, in their order."""
+    yield path
+    for number, child in enumerate(shape.within):
+        yield from _paths(child, (*path, number))
+
+
+def _side_by_side(shape: Shape, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two states are in different regions of a parallel one."""
+    if not one or not other:
+        return False
+    if one[0] != other[0]:
+        return shape.parallel
+    return _side_by_side(shape.within[one[0]], one[1:], other[1:])
 
 
 def count(shape: Shape) -> int:
@@ -188,7 +226,7 @@ def _siblings(shape: Shape, place: int = 0) -> Iterator[tuple[int, ...]]:
 
 def _arrows(root: Shape) -> st.SearchStrategy[Arrow]:
     anywhere = st.integers(0, count(root) - 1)
-    # Most edges are short: long ones leave all regions, so that nothing is taken together.
+    # Most edges are short: long ones leave all regions.
     short = st.sampled_from(list(_siblings(root))).flatmap(
         lambda places: st.tuples(st.sampled_from(places), st.sampled_from(places))
     )

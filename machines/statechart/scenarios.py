@@ -1,20 +1,16 @@
-"""What a catalogue of scenarios is made of, and what it leaves uncovered.
+"""Examples of a machine by name: an edge with a state and an event that takes it, and a refusal.
 
-The scenarios of a chart stand in `tests/transitions/{machine}_scenarios.py`. Coverage is measured
-against the chart's metadata, so a new edge, guard or state without a scenario fails, and says where
-to add one.
+Where `machines.statechart.coverage` searches, a `Catalogue` shows: its scenarios are read as much as they
+are run. `complaints` measures them against the chart, so that a new edge, guard or state without a
+scenario fails, and says where to add one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from machines.runtime import Machine
-from machines.topology import Edge, Guard
-from tests.transitions.oracle import Configuration, configurations
-
-AnyMachine = Machine[Any, Any, Any, Any]
-"""A machine whose states and events a test handles without looking inside."""
+from machines.statechart.engine import AnyMachine
+from machines.statechart.topology import Edge, Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ Scenario = Taken | Refused
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything that the coverage tests know about one machine."""
+    """The scenarios of one machine."""
 
     machine: AnyMachine
     taken: tuple[Taken, ...]
@@ -59,11 +55,6 @@ class Catalogue:
     def scenarios(self) -> tuple[Scenario, ...]:
         return (*self.taken, *self.refused)
 
-    @property
-    def file(self) -> str:
-        """Where the scenarios stand; failures name it."""
-        return f"tests/transitions/{self.name}_scenarios.py"
-
     def event_at(self, state: Any) -> Mapping[str, Any]:
         """The events of `events_at` by their names."""
         return {event.event: event for event in self.events_at(state)}
@@ -73,10 +64,7 @@ class Catalogue:
         for state in self.standing:
             active = self.machine.active(state)
             for name, event in self.event_at(state).items():
-                if not any(
-                    edge.event == name and edge.source in active
-                    for edge in self.machine.topology.edges
-                ):
+                if not self.machine.topology.edges_from(active, name):
                     yield state, event
 
 
@@ -105,8 +93,7 @@ def seen(catalogue: Catalogue, *, satisfied: bool) -> frozenset[Atom]:
         for atom in atoms(machine)
         if atom.edge.event == scenario.event.event
         and atom.edge.source in machine.active(scenario.state)
-        and (machine.holds(scenario.state, scenario.event, atom.guard.name) is atom.guard.expected)
-        is satisfied
+        and (atom.guard.rule(scenario.state, scenario.event) is atom.guard.expected) is satisfied
     )
 
 
@@ -115,7 +102,7 @@ def complaints(catalogue: Catalogue) -> list[str]:
     machine, chart = catalogue.machine, catalogue.machine.topology
     fired = {scenario.edge for scenario in catalogue.taken}
     true, false = (seen(catalogue, satisfied=wanted) for wanted in (True, False))
-    standing = {machine.active(state) for state in catalogue.standing}
+    standing = {machine.states_of(state) for state in catalogue.standing}
     samples = catalogue.event_at(catalogue.standing[0])
     return [
         *(
@@ -139,9 +126,9 @@ def complaints(catalogue: Catalogue) -> list[str]:
             if atom not in false
         ),
         *(
-            f"no value stands for {_named(configuration)}: add one to `standing`"
-            for configuration in sorted(configurations(chart), key=sorted)
-            if configuration not in standing
+            f"no value stands for {' + '.join(states)}: add one to `standing`"
+            for states in machine.table
+            if states not in standing
         ),
         *(
             f"there is no sample of the event {event}: add one to `events_at`"
@@ -149,7 +136,3 @@ def complaints(catalogue: Catalogue) -> list[str]:
             if event not in samples
         ),
     ]
-
-
-def _named(configuration: Configuration) -> str:
-    return " + ".join(sorted(configuration))

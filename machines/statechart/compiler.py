@@ -1,0 +1,139 @@
+"""A chart compiled into a table: for each configuration and event, what may be taken, and to where.
+
+The rules are those of python-statemachine's engine, worked out once for each chart instead of once
+for each event. The engine stays the definition: `machines.statechart.engine` runs it beside the table,
+over the whole reachable space of every chart and over charts that the tests make up.
+
+1. An event takes one edge: the innermost states' come first, then the order of declaration; the
+   first whose guards hold. A chart in which one event could move two regions is refused.
+2. The edge leaves all states within the innermost compound state around both of its ends, and enters
+   its target, what is around it up to that state, and the initial states within.
+
+A table holds no value and no instance, so every thread may use it at any time.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, product, takewhile
+from typing import assert_never
+
+from machines.statechart.chart import ActionRule, Chart, GuardRule
+from machines.statechart.topology import Edge, NodeKind, Topology, problems_of, topology
+
+Configuration = tuple[str, ...]
+"""The innermost active states, one for each region, in the order of declaration."""
+
+
+class UnsupportedDeclaration(TypeError):
+    """A chart declares what no table is compiled of; the text says what, and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An edge that an event may take in one configuration."""
+
+    edge: Edge
+    guards: tuple[tuple[GuardRule, bool], ...]
+    """As `edge.guards`: the function and what it must give."""
+    actions: tuple[ActionRule, ...]
+    reached: Configuration
+
+    def false_guards(self, value: object, event: object) -> tuple[str, ...]:
+        """Labels of all guards that do not hold."""
+        guards = self.edge.guards
+        return tuple(each.label for each in guards if each.rule(value, event) is not each.expected)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One configuration."""
+
+    active: frozenset[str]
+    """All states that hold: the innermost ones and those around them."""
+    allowed: tuple[str, ...]
+    """Events that some edge declares here, sorted."""
+    rows: Mapping[str, tuple[Candidate, ...]]
+    """For each of `allowed` what it may take, in the order in which it is tried."""
+
+
+Table = Mapping[Configuration, Place]
+
+
+def compile_table(chart: type[Chart]) -> Table:
+    """The table of a chart class, of every configuration that its nesting allows.
+
+    Raises:
+        UnsupportedDeclaration: with a sentence for each thing that a table cannot say.
+    """
+    problems = list(problems_of(chart))
+    if problems:
+        raise UnsupportedDeclaration(f"{chart.__name__} is not compiled: {'; '.join(problems)}.")
+    shape = topology(chart)
+    return {_innermost(shape, active): _place(shape, active) for active in configurations(shape)}
+
+
+def configurations(shape: Topology) -> Iterator[frozenset[str]]:
+    """Every set of states that the nesting of a chart lets hold together."""
+    yield from chain(*(_within(shape, node.name) for node in shape.within(None)))
+
+
+def after(shape: Topology, active: frozenset[str], edge: Edge) -> frozenset[str]:
+    """The states that hold once `edge` was taken where `active` held."""
+    around = shape.ancestors(edge.target)
+    domain = next(
+        (
+            name
+            for name in shape.ancestors(edge.source)
+            if name in around and shape.node(name).kind is NodeKind.COMPOUND
+        ),
+        None,
+    )
+    stays = {name for name in active if domain and domain not in shape.ancestors(name)}
+    holds = stays | {edge.target, *takewhile(lambda name: name != domain, around)}
+    for node in shape.nodes:  # outer states before those within them
+        beside = {each.name for each in shape.within(node.parent)}
+        if node.parent in holds and (
+            shape.node(node.parent).kind is NodeKind.PARALLEL
+            or (node.initial and not beside & holds)
+        ):
+            holds.add(node.name)
+    return frozenset(holds)
+
+
+def _within(shape: Topology, name: str) -> Iterator[frozenset[str]]:
+    """Every combination of `name` and states within it."""
+    inner = [list(_within(shape, child.name)) for child in shape.within(name)]
+    kind = shape.node(name).kind
+    match kind:
+        case NodeKind.ATOMIC:
+            yield frozenset({name})
+        case NodeKind.COMPOUND:
+            yield from (each | {name} for each in chain(*inner))
+        case NodeKind.PARALLEL:
+            yield from (frozenset({name}).union(*each) for each in product(*inner))
+        case _:
+            assert_never(kind)
+
+
+def _place(shape: Topology, active: frozenset[str]) -> Place:
+    allowed = shape.allowed(active)
+    rows = {
+        event: tuple(
+            Candidate(
+                edge,
+                tuple((guard.rule, guard.expected) for guard in edge.guards),
+                edge.rules,
+                _innermost(shape, after(shape, active, edge)),
+            )
+            for edge in shape.edges_from(active, event)
+        )
+        for event in allowed
+    }
+    return Place(active, allowed, rows)
+
+
+def _innermost(shape: Topology, active: frozenset[str]) -> Configuration:
+    around = {node.parent for node in shape.nodes if node.name in active}
+    return tuple(
+        node.name for node in shape.nodes if node.name in active and node.name not in around
+    )

@@ -1,0 +1,127 @@
+"""A chart as python-statemachine's engine runs it: the definition that compiled tables are held against.
+
+Production never builds an engine: it takes as long as several events. The tests do, and compare: the
+edge, the actions in their order, the states that are reached, and the guards that a refusal names.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from statemachine.exceptions import TransitionNotAllowed
+from statemachine.orderedset import OrderedSet
+from statemachine.transition import Transition
+
+from machines.statechart.chart import ActionRule, Chart, Slot
+from machines.statechart.machine import Accepted, Machine, Refusal
+from machines.statechart.topology import Edge, topology, transitions_of
+
+AnyMachine = Machine[Any, Any, Any, Any]
+"""A machine whose values and events are handled without looking inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What the engine made of one event."""
+
+    edge: Edge
+    actions: tuple[ActionRule, ...]
+    reached: frozenset[str]
+
+
+class Engine:
+    """A chart under python-statemachine, loaded with one value and one event at a time."""
+
+    def __init__(self, chart: type[Chart]) -> None:
+        self._declared = chart
+        declared = [(id(each), event.id) for each in transitions_of(chart) for event in each.events]
+        self._edges = dict(zip(declared, topology(chart).edges, strict=True))
+        self._taken: list[Transition] = []
+        self._build()
+
+    def _build(self) -> None:
+        self._slot = Slot(None, None)
+        self._chart = self._declared(self._slot, state_field="configuration", listeners=[self])
+
+    def before_transition(self, transition: Transition) -> None:
+        """Note which edge is taken. The engine calls its listeners by this name."""
+        self._taken.append(transition)
+
+    def take(self, active: frozenset[str], value: object, event: Any) -> Moved | None:
+        """Send one event where the states of `active` hold; None where no edge may be taken."""
+        if self._chart.is_terminated:  # a final state at the top ends an engine for good
+            self._build()
+        declared = (node.name for node in topology(self._declared).nodes)
+        self._slot.configuration = OrderedSet(name for name in declared if name in active)
+        self._slot.value, self._slot.event = value, event
+        self._slot.chosen = []
+        self._taken.clear()
+        try:
+            self._chart.send(event.event)
+        except TransitionNotAllowed:
+            return None
+        (taken,) = self._taken
+        return Moved(
+            self._edges[id(taken), event.event],
+            tuple(action.rule for action in self._slot.chosen),
+            frozenset(state.id for state in self._chart.configuration),
+        )
+
+
+class EngineMachine:
+    """What `Machine.fire` must give, worked out by the engine."""
+
+    def __init__(self, machine: AnyMachine) -> None:
+        self._machine = machine
+        self._engine = Engine(machine.chart)
+
+    def fire(self, value: Any, event: Any) -> Accepted[Any, Any, Any] | Refusal:
+        """As `Machine.fire`."""
+        machine, active = self._machine, self._machine.active(value)
+        moved = self._engine.take(active, value, event)
+        if moved is None:
+            return self._refusal(value, event)
+        around = {node.parent for node in machine.topology.nodes if node.name in moved.reached}
+        reached = tuple(
+            node.name
+            for node in machine.topology.nodes
+            if node.name in moved.reached and node.name not in around
+        )
+        return Accepted(*machine.react(value, event, reached, moved.actions), moved.edge)
+
+    def _refusal(self, value: Any, event: Any) -> Refusal:
+        chart, active = self._machine.topology, self._machine.active(value)
+        false = [
+            [each.label for each in edge.guards if each.rule(value, event) is not each.expected]
+            for edge in chart.edges_from(active, event.event)
+        ]
+        nearest = min(map(len, false), default=0)
+        return Refusal(
+            machine=chart.machine,
+            state=" ".join(self._machine.states_of(value)),
+            event=event.event,
+            guards=tuple(
+                dict.fromkeys(name for names in false if len(names) == nearest for name in names)
+            ),
+            allowed=chart.allowed(active),
+        )
+
+
+def compare(machine: AnyMachine, engine: EngineMachine, value: Any, event: Any) -> Any:
+    """The outcome of the table, or the exception's text where a guard or an action fails.
+
+    Raises:
+        AssertionError: the engine gives another one.
+    """
+    by_table, by_engine = (_outcome(each, value, event) for each in (machine, engine))
+    if by_table != by_engine:
+        raise AssertionError(
+            f"{event} at {value}: the table gives {by_table}, the engine {by_engine}"
+        )
+    return by_table
+
+
+def _outcome(machine: AnyMachine | EngineMachine, value: Any, event: Any) -> Any:
+    try:
+        return machine.fire(value, event)
+    except Exception as error:  # noqa: BLE001 - whatever it is, both must raise it
+        return f"{type(error).__name__}: {error}"
