@@ -7,7 +7,7 @@ is the contestant's. Nothing but the machines is needed, so that it runs in eith
 
 import gc
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -105,17 +105,6 @@ def body_of(story: Story, desk: Desk) -> Any:
 
     methods = {name: asks(rule) for name, rule in guards.items()}
     return type("Body", (), methods | {name: does(rule) for name, rule in actions.items()})()
-
-
-def leaves_of(story: Story, names: Iterable[str]) -> Configuration:
-    """The innermost of these states, in the order of declaration."""
-    active = set(names)
-    around = {outer for name in active for outer in story.topology.ancestors(name)}
-    return tuple(
-        node.name
-        for node in story.topology.nodes
-        if node.name in active and node.name not in around
-    )
 
 
 # --- The stories ---------------------------------------------------------------------------------

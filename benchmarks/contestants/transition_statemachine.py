@@ -12,7 +12,7 @@ from typing import Any
 from statemachine.exceptions import TransitionNotAllowed
 from statemachine.orderedset import OrderedSet
 
-from benchmarks.stories import Desk, Living, Story, compete, leaves_of
+from benchmarks.stories import Desk, Living, Story, compete
 from machines.statechart import Configuration
 
 
@@ -75,9 +75,9 @@ def _land(desk: Desk, leaves: dict[Any, Configuration]) -> None:
 
 def _leaves(story: Story) -> dict[Any, Configuration]:
     """The innermost states, by what the engine keeps of the active ones."""
-    active = {place.active for place in story.machine.table.values()}
-    several: dict[Any, Configuration] = {each: leaves_of(story, each) for each in active}
-    return several | {states[0]: states for states in story.machine.table if len(states) == 1}
+    table = story.machine.table
+    several: dict[Any, Configuration] = {place.active: at for at, place in table.items()}
+    return several | {at[0]: at for at in table if len(at) == 1}
 
 
 def _built(story: Story, desk: Desk) -> Any:

@@ -6,9 +6,17 @@ README.md beside this file shows a whole one. Business rules, IO and drawings li
 """
 
 from machines.statechart.chart import Chart, EdgeKind, Edges, Reaction
-from machines.statechart.compiler import Configuration, UnsupportedDeclaration
+from machines.statechart.compiler import UnsupportedDeclaration
 from machines.statechart.machine import Accepted, Machine, Refusal
-from machines.statechart.topology import Edge, Guard, Node, NodeKind, Topology, topology
+from machines.statechart.topology import (
+    Configuration,
+    Edge,
+    Guard,
+    Node,
+    NodeKind,
+    Topology,
+    topology,
+)
 
 __all__ = [
     "Accepted",

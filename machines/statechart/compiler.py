@@ -17,31 +17,23 @@ from dataclasses import dataclass
 from itertools import chain, product, takewhile
 from typing import assert_never
 
-from machines.statechart.chart import ActionRule, Chart, GuardRule
-from machines.statechart.topology import Edge, NodeKind, Topology, problems_of, topology
-
-Configuration = tuple[str, ...]
-"""The innermost active states, one for each region, in the order of declaration."""
+from machines.statechart.chart import Chart
+from machines.statechart.topology import (
+    Configuration,
+    Edge,
+    NodeKind,
+    Topology,
+    problems_of,
+    topology,
+)
 
 
 class UnsupportedDeclaration(TypeError):
     """A chart declares what no table is compiled of; the text says what, and what to do instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An edge that an event may take in one configuration."""
-
-    edge: Edge
-    guards: tuple[tuple[GuardRule, bool], ...]
-    """As `edge.guards`: the function and what it must give."""
-    actions: tuple[ActionRule, ...]
-    reached: Configuration
-
-    def false_guards(self, value: object, event: object) -> tuple[str, ...]:
-        """Labels of all guards that do not hold."""
-        guards = self.edge.guards
-        return tuple(each.label for each in guards if each.rule(value, event) is not each.expected)
+Row = tuple[tuple[Edge, Configuration], ...]
+"""The edges that an event may take, in the order in which they are tried, and where each leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +44,8 @@ class Place:
     """All states that hold: the innermost ones and those around them."""
     allowed: tuple[str, ...]
     """Events that some edge declares here, sorted."""
-    rows: Mapping[str, tuple[Candidate, ...]]
-    """For each of `allowed` what it may take, in the order in which it is tried."""
+    rows: Mapping[str, Row]
+    """For each of `allowed`."""
 
 
 Table = Mapping[Configuration, Place]
@@ -69,7 +61,7 @@ def compile_table(chart: type[Chart]) -> Table:
     if problems:
         raise UnsupportedDeclaration(f"{chart.__name__} is not compiled: {'; '.join(problems)}.")
     shape = topology(chart)
-    return {_innermost(shape, active): _place(shape, active) for active in configurations(shape)}
+    return {shape.innermost(active): _place(shape, active) for active in configurations(shape)}
 
 
 def configurations(shape: Topology) -> Iterator[frozenset[str]]:
@@ -119,21 +111,9 @@ def _place(shape: Topology, active: frozenset[str]) -> Place:
     allowed = shape.allowed(active)
     rows = {
         event: tuple(
-            Candidate(
-                edge,
-                tuple((guard.rule, guard.expected) for guard in edge.guards),
-                edge.rules,
-                _innermost(shape, after(shape, active, edge)),
-            )
+            (edge, shape.innermost(after(shape, active, edge)))
             for edge in shape.edges_from(active, event)
         )
         for event in allowed
     }
     return Place(active, allowed, rows)
-
-
-def _innermost(shape: Topology, active: frozenset[str]) -> Configuration:
-    around = {node.parent for node in shape.nodes if node.name in active}
-    return tuple(
-        node.name for node in shape.nodes if node.name in active and node.name not in around
-    )

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any, Final
 
-from machines.statechart.compiler import Configuration
 from machines.statechart.engine import AnyMachine, EngineMachine, compare
 from machines.statechart.machine import Accepted
+from machines.statechart.topology import Configuration
 
 Key = Hashable
 
@@ -214,15 +214,11 @@ def _fired(
     _demand(not isinstance(outcome, str), f"{event} at {value} fails: {outcome}")
     if not isinstance(outcome, Accepted):
         return None
-    (candidate,) = (
-        each
-        for each in machine.table[machine.states_of(value)].rows[event.event]
-        if each.edge is outcome.edge
-    )
-    stands = machine.states_of(outcome.state)
+    row = machine.table[machine.states_of(value)].rows[event.event]
+    reaches, stands = dict(row)[outcome.edge], machine.states_of(outcome.state)
     _demand(
-        stands == candidate.reached,
-        f"{outcome.edge.id} leads to {_named(candidate.reached)}, and an action moves the value "
+        stands == reaches,
+        f"{outcome.edge.id} leads to {_named(reaches)}, and an action moves the value "
         f"to {_named(stands)}",
     )
     return outcome

@@ -76,34 +76,12 @@ class EngineMachine:
 
     def fire(self, value: Any, event: Any) -> Accepted[Any, Any, Any] | Refusal:
         """As `Machine.fire`."""
-        machine, active = self._machine, self._machine.active(value)
-        moved = self._engine.take(active, value, event)
+        machine = self._machine
+        moved = self._engine.take(machine.active(value), value, event)
         if moved is None:
-            return self._refusal(value, event)
-        around = {node.parent for node in machine.topology.nodes if node.name in moved.reached}
-        reached = tuple(
-            node.name
-            for node in machine.topology.nodes
-            if node.name in moved.reached and node.name not in around
-        )
+            return machine.refusal(value, event)
+        reached = machine.topology.innermost(moved.reached)
         return Accepted(*machine.react(value, event, reached, moved.actions), moved.edge)
-
-    def _refusal(self, value: Any, event: Any) -> Refusal:
-        chart, active = self._machine.topology, self._machine.active(value)
-        false = [
-            [each.label for each in edge.guards if each.rule(value, event) is not each.expected]
-            for edge in chart.edges_from(active, event.event)
-        ]
-        nearest = min(map(len, false), default=0)
-        return Refusal(
-            machine=chart.machine,
-            state=" ".join(self._machine.states_of(value)),
-            event=event.event,
-            guards=tuple(
-                dict.fromkeys(name for names in false if len(names) == nearest for name in names)
-            ),
-            allowed=chart.allowed(active),
-        )
 
 
 def compare(machine: AnyMachine, engine: EngineMachine, value: Any, event: Any) -> Any:

@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from machines.statechart.chart import ActionRule, Chart, Reaction
-from machines.statechart.compiler import Candidate, Configuration, Place, Table, compile_table
-from machines.statechart.topology import Edge, Topology, topology
+from machines.statechart.compiler import Place, Table, compile_table
+from machines.statechart.topology import Configuration, Edge, Topology, topology
 
 
 class Event(Protocol):
@@ -120,20 +120,28 @@ class Machine(Generic[V, E, R, F]):
 
         Raises whatever a guard or an action raises: that is a defect, and nothing has changed.
         """
-        standing = self._standing(value)
-        row = standing.rows.get(event.event, ())
-        for candidate in row:
-            for guard, expected in candidate.guards:
-                if guard(value, event) is not expected:
+        for edge, reached in self._standing(value).rows.get(event.event, ()):
+            for guard in edge.guards:
+                if guard.rule(value, event) is not guard.expected:
                     break
             else:
-                after = self.react(value, event, candidate.reached, candidate.actions)
-                return Accepted(*after, candidate.edge)
+                return Accepted(*self.react(value, event, reached, edge.rules), edge)
+        return self.refusal(value, event)
+
+    def refusal(self, value: V, event: E) -> Refusal:
+        """Why no edge is taken. Of several edges the nearest says it: who is no elector is not told
+        of deadlines.
+        """
+        standing = self._standing(value)
+        row = standing.rows.get(event.event, ())
+        false = [edge.false_guards(value, event) for edge, _ in row]
+        nearest = min(map(len, false), default=0)
+        names = (name for each in false if len(each) == nearest for name in each)
         return Refusal(
             machine=self.name,
             state=" ".join(self.states_of(value)),
             event=event.event,
-            guards=_nearest_false(row, value, event),
+            guards=tuple(dict.fromkeys(names)),
             allowed=standing.allowed,
         )
 
@@ -160,10 +168,3 @@ class Machine(Generic[V, E, R, F]):
         if standing is None:
             raise AssertionError(f"{self.name}: {states} is no configuration of the chart")
         return standing
-
-
-def _nearest_false(row: tuple[Candidate, ...], value: object, event: object) -> tuple[str, ...]:
-    false = [candidate.false_guards(value, event) for candidate in row]
-    # Of several edges the nearest says why: who is no elector is not told of deadlines.
-    nearest = min(map(len, false), default=0)
-    return tuple(dict.fromkeys(name for names in false if len(names) == nearest for name in names))

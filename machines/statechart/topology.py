@@ -31,6 +31,10 @@ _PREFIXES_OF_THE_ENGINE = frozenset({"done", "error"})
 """An event of that name would also take the engine's own `done.state.x` and `error.execution`."""
 
 
+Configuration = tuple[str, ...]
+"""The innermost active states, one for each region, in the order of declaration."""
+
+
 class NodeKind(StrEnum):
     """What a state holds."""
 
@@ -85,6 +89,12 @@ class Edge:
     rules: tuple[ActionRule, ...] = field(repr=False, compare=False)
     """The functions of `actions`."""
 
+    def false_guards(self, value: object, event: object) -> tuple[str, ...]:
+        """Labels of all guards that do not hold."""
+        return tuple(
+            guard.label for guard in self.guards if guard.rule(value, event) is not guard.expected
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
@@ -123,6 +133,12 @@ class Topology:
         """The edges that `event` may take while the states of `active` hold, inner ones first."""
         candidates = [edge for edge in self.edges if edge.event == event and edge.source in active]
         return tuple(sorted(candidates, key=lambda edge: -len(self.ancestors(edge.source))))
+
+    def innermost(self, active: frozenset[str]) -> Configuration:
+        """Those of `active` that have none of the others within them."""
+        around = {node.parent for node in self.nodes if node.name in active}
+        names = (node.name for node in self.nodes if node.name in active)
+        return tuple(name for name in names if name not in around)
 
     def allowed(self, active: frozenset[str]) -> tuple[str, ...]:
         """The events that some edge declares for `active`, sorted."""

@@ -54,10 +54,10 @@ def test_a_table_has_every_configuration_that_the_nesting_allows_and_leads_to_no
         configurations(machine.topology)
     )
     reached = {
-        candidate.reached
+        states
         for place in machine.table.values()
         for row in place.rows.values()
-        for candidate in row
+        for _, states in row
     }
     assert reached <= set(machine.table)
 
