@@ -95,7 +95,7 @@ export class ConnectionTracker {
         if (this.#state === "in_thread" && !refused) this.#fire("leave_thread", "ready");
         return;
       case "sign_out":
-        this.#fire("sign_out", "closed");
+        this.#fire("sign_out", "closed", { from: "signed_in" });
         return;
       default:
     }
@@ -105,21 +105,24 @@ export class ConnectionTracker {
   #accessChecked(refused) {
     // Two edges lead back into in_thread; the drawing names the second one, of a refusal, by _2.
     const isSecond = refused && this.#state === "in_thread";
-    this.#fire("access_checked", refused ? this.#state : "in_thread", isSecond ? "_2" : "");
+    const suffix = isSecond ? "_2" : "";
+    this.#fire("access_checked", refused ? this.#state : "in_thread", { suffix });
   }
 
   #lost() {
     const kept = this.#state === "ready" || this.#state === "in_thread";
     if (this.#state === "closed" || this.#state === "interrupted") return;
-    this.#fire("network_lost", kept ? "interrupted" : "closed");
+    if (kept) this.#fire("network_lost", "interrupted", { from: "signed_in" });
+    else this.#fire("network_lost", "closed", { from: "signing_in" });
   }
 
   /**
    * @param {string} event
    * @param {string} target
+   * @param {{from?: string, suffix?: string}} [edge] where the edge begins, if not in the innermost
+   *   state, and the number that its id ends in
    */
-  #fire(event, target, suffix = "") {
-    const source = this.#state;
+  #fire(event, target, { from: source = this.#state, suffix = "" } = {}) {
     const edge = `edge_connection_${event}_${source}_${target}${suffix}`;
     this.#state = target;
     const next = foldTransition(this.trace, {

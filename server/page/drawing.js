@@ -129,8 +129,11 @@ export class Drawing {
    */
   edgesFor(event, state, guards) {
     const source = state.split(/[,. ]+/).at(-1) ?? state;
-    const prefix = `edge_${this.machine}_${event}_${source}_`;
-    const from = [...this.#edges.keys()].filter((id) => id.startsWith(prefix));
+    const ofEvent = `edge_${this.machine}_${event}_`;
+    const all = [...this.#edges.keys()].filter((id) => id.startsWith(ofEvent));
+    const inner = all.filter((id) => id.startsWith(`${ofEvent}${source}_`));
+    // An edge may leave a state around the innermost one, which the refusal names.
+    const from = inner.length > 0 ? inner : all;
     const named = from.filter((id) => this.edge(id).guards.some((guard) => guards.includes(guard)));
     return named.length > 0 ? named : from;
   }

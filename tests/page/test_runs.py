@@ -133,7 +133,7 @@ async def test_a_killed_server_loses_nothing_that_was_said_or_typed(
         assert [text.strip() for text in texts] == [answer_to(prompt), answer_to(unsent)]
         await expect(ann.page.locator(".outgoing")).to_have_count(0)
         assert await ann.page.input_value("#prompt") == "still being typed"
-        interrupted = ann.page.locator("#edge_connection_network_lost_in_thread_interrupted")
+        interrupted = ann.page.locator("#edge_connection_network_lost_signed_in_interrupted")
         await ann.choose_machine("Connection")
         await expect(interrupted).to_have_class("edge failure taken")
 
