@@ -7,6 +7,7 @@ in `machines`, never here.
 
 __all__ = [
     "__version__",
+    "addresses",
     "app",
     "chat",
     "cli",
