@@ -10,17 +10,14 @@ No IO lives here, and no clock, ids or randomness: they come in with the event.
 
 __all__ = [
     "breaker",
-    "chart",
     "chorus",
     "connection",
     "decisions",
-    "declarations",
     "loop",
     "message",
     "models",
+    "outcomes",
     "prompting",
-    "runtime",
-    "table",
+    "statechart",
     "thread",
-    "topology",
 ]

@@ -33,5 +33,11 @@ __all__ = [
     "Refusal",
     "Topology",
     "UnsupportedDeclaration",
+    "chart",
+    "compiler",
+    "coverage",
+    "engine",
+    "machine",
+    "scenarios",
     "topology",
 ]
