@@ -1,6 +1,7 @@
 """The house in a hundred lines: what the server must answer, and what its threads must hold then.
 
-A model of the rules in docs/protocol.md that knows no journal, no chart and no clock but "the deadline passed".
+A model of the rules in docs/protocol.md that knows no journal, no chart and no clock but "the
+deadline passed".
 `Model.answer(...)` says what a request must get; `Model.carry_out(...)` does what the request does.
 Runs are outside of it, except that some requests begin one.
 """
