@@ -41,6 +41,16 @@ def test_every_package_has_a_sentence() -> None:
     assert not missing, f"docs/architecture.md does not say what is in {missing}"
 
 
+def test_every_folder_of_tests_is_explained() -> None:
+    rows = document("CONTRIBUTING.md").section("Tests").table()
+    folders = {
+        f"tests/{each.parent.name}/"
+        for each in (ROOT / "tests").glob("*/__init__.py")
+        if any(each.parent.glob("test_*.py"))
+    }
+    assert {row[0].text for row in rows} == folders
+
+
 def test_the_drawing_names_packages_that_exist() -> None:
     named = re.findall(r'^\s*"([\w/]+/[\w/]+)" \[', SOURCE.read_text(), re.MULTILINE)
     assert named
