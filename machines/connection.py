@@ -41,7 +41,7 @@ from machines.models.events import (
     ThreadRequested,
 )
 from machines.models.ids import PublicKey, ThreadId
-from machines.models.wire import frames as server_frames
+from machines.models.wire import frames
 from machines.statechart import Chart, Configuration, EdgeKind, Edges, Machine, Reaction
 
 Reacted = Reaction[ConnectionState, object, ConnectionEffect]
@@ -148,12 +148,12 @@ def send_challenge(connection: ConnectionState, event: ChallengeIssued) -> React
         nonce=event.nonce,
         expires_at=event.expires_at,
     )
-    data = server_frames.Challenge(
+    data = frames.ChallengeData(
         statement=event.statement, nonce=event.nonce, expires_at=event.expires_at
     )
     return Reaction(
         connection.changed(claimed_key=None, challenge=challenge),
-        effects=_sent(server_frames.ChallengeFrame(data=data)),
+        effects=_sent(frames.ChallengeFrame(data=data)),
     )
 
 
@@ -238,8 +238,8 @@ def unfollow(connection: ConnectionState, _: object) -> Reacted:
 
 
 def say_left(connection: ConnectionState, event: LeaveRequested) -> Reacted:
-    accepted = server_frames.Accepted(thread_id=event.thread_id)
-    return Reaction(connection, effects=_sent(server_frames.AcceptedFrame(data=accepted)))
+    accepted = frames.AcceptedData(thread_id=event.thread_id)
+    return Reaction(connection, effects=_sent(frames.AcceptedFrame(data=accepted)))
 
 
 def refuse_thread(connection: ConnectionState, _: object) -> Reacted:
@@ -261,7 +261,7 @@ def keep_session(connection: ConnectionState, _: object) -> ConnectionState:
 def end_session(connection: ConnectionState, _: object) -> Reacted:
     assert connection.token_hash is not None  # noqa: S101 - signed in is with a session
     end = effects.EndSession(token_hash=connection.token_hash, public_key=_key_of(connection))
-    accepted = server_frames.AcceptedFrame(data=server_frames.Accepted())
+    accepted = frames.AcceptedFrame(data=frames.AcceptedData())
     return Reaction(
         connection, effects=(end, *_sent(accepted), *_closed(CLOSE_SIGNED_OUT, "signed out"))
     )
@@ -289,7 +289,7 @@ def _key_of(connection: ConnectionState) -> PublicKey:
     return connection.user.public_key
 
 
-def _sent(frame: server_frames.ServerMessage) -> tuple[ConnectionEffect, ...]:
+def _sent(frame: frames.ServerMessage) -> tuple[ConnectionEffect, ...]:
     return (effects.WebSocketEvent(frame=frame),)
 
 
@@ -298,10 +298,10 @@ def _closed(code: int, reason: str) -> tuple[ConnectionEffect, ...]:
 
 
 def _faulted(connection: ConnectionState, code: ErrorCode, message: str) -> Reacted:
-    error = server_frames.ErrorData(code=code, message=message, retryable=False)
+    error = frames.ErrorData(code=code, message=message, retryable=False)
     return Reaction(
         connection.changed(error_state=ConnectionFault(code=code, message=message)),
-        effects=_sent(server_frames.ErrorFrame(data=error)),
+        effects=_sent(frames.ErrorFrame(data=error)),
     )
 
 

@@ -34,7 +34,7 @@ from machines.models.commands import OpenThread
 from machines.models.domain import Message, MessageStatus, Role, Thread, Visibility
 from machines.models.ids import MessageId, PublicKey, ThreadId, thread_stream
 from machines.models.journal import Batch, JournalEntry, creation_of, fields_of, update_of
-from machines.models.wire.frames import ThreadEvent, ThreadEventKind
+from machines.models.wire.frames import ThreadEventData, ThreadEventKind
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.transitions.values import NOW
 
@@ -106,7 +106,7 @@ def _entries(thread: Thread, authors: Sequence[PublicKey], messages: int) -> Ite
             updated_at=at,
         )
         thread = thread.transition_to(at, message_count=index + 1)
-        data = ThreadEvent(
+        data = ThreadEventData(
             kind=ThreadEventKind.MESSAGE_SUBMITTED,
             at=at,
             by=author,

@@ -33,7 +33,7 @@ from machines.models.events import (
     ThreadRequested,
 )
 from machines.models.ids import ClientId
-from machines.models.wire import requests as protocol
+from machines.models.wire import requests
 from machines.models.wire.frames import PongFrame
 from machines.models.wire.requests import ClientMessage
 from machines.outcomes import refused
@@ -55,69 +55,69 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
         InvalidTransition: the connection is in no state for this request.
     """
     match message:
-        case protocol.Connect():
+        case requests.ConnectRequest():
             return handle_connect(state, message)
-        case protocol.Authenticate():
+        case requests.AuthenticateRequest():
             return handle_authenticate(state, message, at)
-        case protocol.Resume():
+        case requests.ResumeRequest():
             return handle_resume(state, message)
-        case protocol.Ping():
+        case requests.PingRequest():
             return state, (WebSocketEvent(frame=PongFrame()),)
         case _:
             _require_sign_in(state)
     match message:
-        case protocol.GetThread() if message.data.before_index is None:
+        case requests.GetThreadRequest() if message.data.before_index is None:
             return handle_get_thread(state, message)
-        case protocol.LeaveThread():
+        case requests.LeaveThreadRequest():
             return handle_leave_thread(state, message)
-        case protocol.SignOut():
+        case requests.SignOutRequest():
             return handle_event(state, SignedOut())
         case (
-            protocol.GetThread()
-            | protocol.CreateThread()
-            | protocol.GetEvents()
-            | protocol.SubmitPrompt()
-            | protocol.CancelRun()
-            | protocol.RetryRun()
-            | protocol.ApproveMessage()
-            | protocol.RejectMessage()
-            | protocol.WithdrawMessage()
-            | protocol.InviteCoAuthor()
-            | protocol.LeaveCoAuthorship()
-            | protocol.RenameThread()
-            | protocol.ArchiveThread()
-            | protocol.ListThreads()
-            | protocol.Search()
-            | protocol.SetName()
+            requests.GetThreadRequest()
+            | requests.CreateThreadRequest()
+            | requests.GetEventsRequest()
+            | requests.SubmitPromptRequest()
+            | requests.CancelRunRequest()
+            | requests.RetryRunRequest()
+            | requests.ApproveMessageRequest()
+            | requests.RejectMessageRequest()
+            | requests.WithdrawMessageRequest()
+            | requests.InviteCoAuthorRequest()
+            | requests.LeaveCoAuthorshipRequest()
+            | requests.RenameThreadRequest()
+            | requests.ArchiveThreadRequest()
+            | requests.ListThreadsRequest()
+            | requests.SearchRequest()
+            | requests.SetNameRequest()
         ):
             return handle_event(state, RequestMade(message=message))
         case _:
             assert_never(message)
 
 
-def handle_connect(state: ConnectionState, message: protocol.Connect) -> Handled:
+def handle_connect(state: ConnectionState, message: requests.ConnectRequest) -> Handled:
     """A person names a key; a challenge is asked for."""
     return handle_event(state, ConnectRequested(public_key=message.data.public_key))
 
 
 def handle_authenticate(
-    state: ConnectionState, message: protocol.Authenticate, at: datetime
+    state: ConnectionState, message: requests.AuthenticateRequest, at: datetime
 ) -> Handled:
     """A signature: checked once, over the statement that the server kept."""
     return handle_event(state, AuthenticateRequested(signature=message.data.signature, at=at))
 
 
-def handle_resume(state: ConnectionState, message: protocol.Resume) -> Handled:
+def handle_resume(state: ConnectionState, message: requests.ResumeRequest) -> Handled:
     """A session's token; only its hash goes further."""
     return handle_event(state, ResumeRequested(token_hash=hash_token(message.data.token)))
 
 
-def handle_get_thread(state: ConnectionState, message: protocol.GetThread) -> Handled:
+def handle_get_thread(state: ConnectionState, message: requests.GetThreadRequest) -> Handled:
     """Follow a thread, and leave the one followed before."""
     return handle_event(state, ThreadRequested(thread_id=message.data.thread_id))
 
 
-def handle_leave_thread(state: ConnectionState, message: protocol.LeaveThread) -> Handled:
+def handle_leave_thread(state: ConnectionState, message: requests.LeaveThreadRequest) -> Handled:
     """Stop following."""
     return handle_event(state, LeaveRequested(thread_id=message.data.thread_id))
 

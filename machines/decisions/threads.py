@@ -62,7 +62,7 @@ from machines.models.operations import (
     LeaveCoAuthor,
     RenameThread,
 )
-from machines.models.wire.frames import ThreadEvent, ThreadEventKind
+from machines.models.wire.frames import ThreadEventData, ThreadEventKind
 from machines.outcomes import refused
 from machines.statechart import Refusal
 
@@ -81,7 +81,7 @@ def open_thread(command: OpenThread) -> Decision:
         created_at=command.at,
         updated_at=command.at,
     )
-    data = ThreadEvent(
+    data = ThreadEventData(
         kind=ThreadEventKind.THREAD_CREATED,
         at=command.at,
         by=command.by,

@@ -171,7 +171,7 @@ class Draft:
         """Put a created run at the end of the queue, and let it start if nothing else does."""
         self.place(message)
         self.runs[run.id] = run
-        queued = frames.RunQueued(
+        queued = frames.RunQueuedData(
             run_id=run.id,
             message_id=message.id,
             step=run.current_step,
@@ -220,7 +220,7 @@ class Draft:
         by: PublicKey | None,
     ) -> None:
         """One `thread_event` entry."""
-        data = frames.ThreadEvent(
+        data = frames.ThreadEventData(
             kind=kind,
             at=self._command.at,
             by=by,
@@ -242,10 +242,10 @@ class Draft:
         )
 
     def tell_run(
-        self, response: ChorusResponse | frames.RunFinished, change: Change | None = None
+        self, response: ChorusResponse | frames.RunFinishedData, change: Change | None = None
     ) -> None:
         """One `chorus_response` entry."""
-        by = response.by if isinstance(response, frames.RunCancelled) else None
+        by = response.by if isinstance(response, frames.RunCancelledData) else None
         self._append(
             "chorus_response",
             response.status,
@@ -340,7 +340,7 @@ class Draft:
             updated_at=self._command.at,
         )
         message, given = self.change_message(answer, AnswerGiven(at=self._command.at), created=True)
-        finished = frames.RunFinished(
+        finished = frames.RunFinishedData(
             run_id=ready.run_id,
             message_id=ready.message_id,
             step=ready.step,
@@ -369,7 +369,7 @@ class Draft:
         type_: Literal["chorus_response", "thread_event"],
         kind: str,
         by: PublicKey | None,
-        data: frames.ThreadEvent | ChorusResponse | frames.RunFinished,
+        data: frames.ThreadEventData | ChorusResponse | frames.RunFinishedData,
         change: Change,
         restricted_to: PublicKey | None = None,
     ) -> None:

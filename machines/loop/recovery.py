@@ -108,7 +108,7 @@ def repeat_effect(state: ChorusState, _: object = None) -> StepResult:
     awaiting = state.error_state.kept if state.error_state else state.awaiting
     again = state.changed(attempt=state.attempt + 1, awaiting=awaiting)
     effects = (CancelTimer(timer_id=retry_timer(state.id)), effect_under_way(again))
-    return StepResult(again, (frames.StepStarted(**about(again)),), effects)
+    return StepResult(again, (frames.StepStartedData(**about(again)),), effects)
 
 
 def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
@@ -122,7 +122,7 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
         case _:
             assert_never(event)
     error = error.changed(retry_at=None, retry_in_ms=None)
-    response = frames.RunFailed(
+    response = frames.RunFailedData(
         **about(state), code=error.code, message=error.message, partial=error.partial
     )
     effects = (CancelTimer(timer_id=retry_timer(state.id)),)
@@ -131,7 +131,7 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
 
 def stop(state: ChorusState, event: RunCancelled) -> StepResult:
     """End the run, and whatever it waits for."""
-    response = frames.RunCancelled(**about(state), by=event.by)
+    response = frames.RunCancelledData(**about(state), by=event.by)
     effects = (StopAttempt(run_id=state.id), CancelTimer(timer_id=retry_timer(state.id)))
     return StepResult(state, (response,), effects)
 
@@ -155,7 +155,7 @@ def _told(recovering: ChorusState) -> StepResult:
     """What the thread hears of a run that recovers, and the timer that ends the wait."""
     error = recovering.error_state
     assert error is not None  # noqa: S101 - every correction notes what it corrects
-    response = frames.StepRecovering(
+    response = frames.StepRecoveringData(
         **about(recovering),
         code=error.code,
         message=error.message,

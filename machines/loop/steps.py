@@ -97,7 +97,7 @@ def selected_so_far(state: ChorusState) -> int:
 
 def ask_model(state: ChorusState, _: object = None) -> StepResult:
     """The priors are in: the people see them, and the model is asked."""
-    response = frames.StepStarted(
+    response = frames.StepStartedData(
         **about(state), priors=state.priors, memory_available=state.memory_available
     )
     return StepResult(state, (response,), (build_ai_call(state),))
@@ -115,7 +115,7 @@ def advance_step(state: ChorusState, event: StepCompleted) -> StepResult:
     )
     experienced = event.step is StepEnum.EXPERIENCE
     # The state stands in the next step already; what ended is named by the event.
-    response = frames.StepCompleted(
+    response = frames.StepCompletedData(
         run_id=state.id,
         message_id=state.message_id,
         step=event.step,
@@ -194,7 +194,7 @@ def _begin(state: ChorusState, *, awaiting: Awaited = Awaited.MODEL) -> StepResu
         awaiting=awaiting,
         error_state=None,
     )
-    return StepResult(begun, (frames.StepStarted(**about(begun)),), (effect_under_way(begun),))
+    return StepResult(begun, (frames.StepStartedData(**about(begun)),), (effect_under_way(begun),))
 
 
 def _links(state: ChorusState) -> tuple[DBOperation, ...]:

@@ -180,12 +180,12 @@ class AnswerReady(frames.RunFrameData):
 
 
 ChorusResponse = (
-    frames.RunQueued
-    | frames.StepStarted
-    | frames.StepCompleted
-    | frames.StepRecovering
+    frames.RunQueuedData
+    | frames.StepStartedData
+    | frames.StepCompletedData
+    | frames.StepRecoveringData
     | AnswerReady
-    | frames.RunFailed
-    | frames.RunCancelled
+    | frames.RunFailedData
+    | frames.RunCancelledData
 )
 """What a transition tells the thread, one journal entry each: PROTOCOL's `chorus_response`."""

@@ -81,7 +81,7 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
 
 def _hello(services: Services) -> Callable[[], Awaitable[str]]:
     settings = services.settings
-    limits = views.Limits(
+    limits = views.LimitsView(
         max_frame_bytes=MAX_FRAME_BYTES,
         max_prompt_chars=MAX_CONTENT_LENGTH,
         max_name_chars=MAX_NAME_LENGTH,
@@ -96,7 +96,7 @@ def _hello(services: Services) -> Callable[[], Awaitable[str]]:
     def encoded(epoch: str, server_time: datetime) -> str:
         return encode_server_frame(
             frames.HelloFrame(
-                data=frames.Hello(
+                data=frames.HelloData(
                     server_time=server_time,
                     epoch=epoch,
                     limits=limits,

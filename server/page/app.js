@@ -3,7 +3,7 @@
 // speaks to the server.
 
 /**
- * @import { Init, LiveFrame, ThreadSummary, Visibility } from "./wire.d.ts"
+ * @import { InitData, LiveFrame, ThreadSummary, Visibility } from "./wire.d.ts"
  * @import { Identity } from "./keys.js"
  * @import { ClientEvent, Connection, DataOf, RequestType } from "./protocol.js"
  * @import { Message, Prompt, Scope, StoreEvent } from "./store.js"
@@ -487,7 +487,7 @@ export class App {
     }
   }
 
-  /** @param {Init} init */
+  /** @param {InitData} init */
   #welcomed(init) {
     this.#markSeenAtFirst(init.threads);
     if (!this.state.thread) this.#followAddress();

@@ -9,8 +9,9 @@ import { whyNotSign } from "./statement.js";
 
 /**
  * @import {
- *   Challenge, ErrorCode, ErrorData, Hello, Init, Limits, LiveFrame, MutatingType, Notice,
- *   NoticeFrame, ProtocolVersion, Replies, Requests, ServerMessage, Subprotocol, ThreadMessages
+ *   ChallengeData, ErrorCode, ErrorData, HelloData, InitData, LimitsView, LiveFrame, MutatingType,
+ *   NoticeData, NoticeFrame, ProtocolVersion, Replies, Requests, ServerMessage, Subprotocol,
+ *   ThreadMessagesData
  * } from "./wire.d.ts"
  */
 /** @import { Identity } from "./keys.js" */
@@ -41,12 +42,12 @@ import { whyNotSign } from "./statement.js";
  *   | {kind: "line_lost", wasOpen: boolean}
  *   | Sent
  *   | Answered
- *   | {kind: "hello", hello: Hello}
- *   | {kind: "init", init: Init}
- *   | {kind: "opened", snapshot: ThreadMessages, epoch: string | null}
- *   | {kind: "caught_up", snapshot: ThreadMessages, epoch: string | null}
+ *   | {kind: "hello", hello: HelloData}
+ *   | {kind: "init", init: InitData}
+ *   | {kind: "opened", snapshot: ThreadMessagesData, epoch: string | null}
+ *   | {kind: "caught_up", snapshot: ThreadMessagesData, epoch: string | null}
  *   | {kind: "live", frame: LiveFrame}
- *   | {kind: "notice", threadId: string, headSeq: number, what: Notice["kind"]}
+ *   | {kind: "notice", threadId: string, headSeq: number, what: NoticeData["kind"]}
  *   | {kind: "gone", threadId: string, message: string}
  *   | {kind: "fault", error: Refused}
  *   | {kind: "unreadable"}
@@ -73,7 +74,7 @@ import { whyNotSign } from "./statement.js";
  * @property {string} threadId
  * @property {number} seq the last one that was told
  * @property {string | null} epoch
- * @property {ThreadMessages | null} snapshot told once `seq` has reached it
+ * @property {ThreadMessagesData | null} snapshot told once `seq` has reached it
  */
 
 /** @type {ProtocolVersion} */
@@ -128,7 +129,7 @@ export class ChorusClient {
   #open = false; // signed in on this socket
   /** @type {Identity | null} */
   #identity = null;
-  /** @type {Pick<Limits, "max_frame_bytes">} */
+  /** @type {Pick<LimitsView, "max_frame_bytes">} */
   #limits = { max_frame_bytes: 65_536 };
   /** @type {string | null} */
   #epoch = null;
@@ -217,7 +218,7 @@ export class ChorusClient {
    * Open a thread and follow it in place of the one before; gives its snapshot.
    *
    * @param {string} threadId
-   * @returns {Promise<ThreadMessages>}
+   * @returns {Promise<ThreadMessagesData>}
    */
   open(threadId, { limit = 50 } = {}) {
     /** @type {DataOf<"get_thread">} */
@@ -230,7 +231,7 @@ export class ChorusClient {
         data,
         purpose: "open",
         threadId,
-        resolve: (frame) => resolve(/** @type {ThreadMessages} */ (frame.data)),
+        resolve: (frame) => resolve(/** @type {ThreadMessagesData} */ (frame.data)),
         reject,
       });
     });
@@ -431,7 +432,7 @@ export class ChorusClient {
     else this.#live(/** @type {LiveFrame} */ (frame));
   }
 
-  /** @param {Hello} hello */
+  /** @param {HelloData} hello */
   #greeted(hello) {
     if (hello.protocol !== PROTOCOL) {
       this.#giveUp(
@@ -500,7 +501,7 @@ export class ChorusClient {
     }
   }
 
-  /** @param {Challenge} challenge */
+  /** @param {ChallengeData} challenge */
   async #signChallenge({ statement, nonce }) {
     const identity = this.#identity;
     if (!identity) return;
@@ -515,7 +516,7 @@ export class ChorusClient {
     if (socket === this.#socket) this.#say("authenticate", { signature });
   }
 
-  /** @param {Init} init */
+  /** @param {InitData} init */
   #signedIn(init) {
     clearTimeout(this.#watch);
     this.#open = true;
@@ -527,7 +528,7 @@ export class ChorusClient {
     this.#sendAgain();
   }
 
-  /** @param {ThreadMessages} snapshot */
+  /** @param {ThreadMessagesData} snapshot */
   #opened(snapshot) {
     const threadId = snapshot.thread.id;
     const epoch = this.#epoch;

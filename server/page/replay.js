@@ -1,6 +1,6 @@
 // A finished run or message, step by step out of its journal. Pure, but for the timer that plays.
 
-/** @import { LiveFrame, ThreadEvent } from "./wire.d.ts" */
+/** @import { LiveFrame, ThreadEventData } from "./wire.d.ts" */
 
 import { runOf } from "./runs.js";
 import { traceOf } from "./trace.js";
@@ -82,7 +82,7 @@ export class Replay {
 }
 
 /**
- * @param {ThreadEvent} data
+ * @param {ThreadEventData} data
  * @param {string} id
  */
 function isAbout(data, id) {

@@ -2,8 +2,8 @@
 
 /**
  * @import {
- *   ChorusResponseData, ErrorCode, LiveFrame, Prior, RunView, StepDelta, StepEnum, StepOutput,
- *   StepStarted, Usage
+ *   ChorusResponseData, ErrorCode, LiveFrame, Prior, RunView, StepDeltaData, StepEnum,
+ *   StepOutput, StepStartedData, Usage
  * } from "./wire.d.ts"
  */
 
@@ -262,7 +262,7 @@ function mark(priors, id, marks) {
 /**
  * @param {Run} run
  * @param {Place} at
- * @param {StepStarted} data
+ * @param {StepStartedData} data
  */
 function started(run, at, data) {
   return withRecord({ ...run, ...at, status: "running" }, at, (record) => {
@@ -284,7 +284,7 @@ function started(run, at, data) {
  *
  * @param {Run} run
  * @param {Place} at
- * @param {StepDelta} data
+ * @param {StepDeltaData} data
  */
 function grown(run, at, data) {
   const record = find(run, at);

@@ -6,9 +6,10 @@
 import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 
 /**
- * @import { Hello, Init, LiveFrame, MessageView, RunView, ThreadSummary, ThreadView, UserView }
- *   from "./wire.d.ts"
- * @import { ChorusResponseData, ListThreadsData, ThreadMessages } from "./wire.d.ts"
+ * @import {
+ *   ChorusResponseData, HelloData, InitData, ListThreadsData, LiveFrame, MessageView, RunView,
+ *   ThreadMessagesData, ThreadSummary, ThreadView, UserView
+ * } from "./wire.d.ts"
  * @import { ClientEvent, Connection } from "./protocol.js"
  * @import { Run } from "./runs.js"
  */
@@ -40,7 +41,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 /**
  * @typedef {object} State
  * @property {Connection} connection
- * @property {Hello | null} hello
+ * @property {HelloData | null} hello
  * @property {UserView | null} user
  * @property {ReadonlyMap<string, ThreadSummary>} summaries by thread, for both lists
  * @property {Record<Scope, ThreadList>} lists
@@ -57,7 +58,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  *   | {kind: "signed_out"}
  *   | Listed
  *   | {kind: "seen", seen: Iterable<[string, number]>}
- *   | {kind: "older", snapshot: ThreadMessages}
+ *   | {kind: "older", snapshot: ThreadMessagesData}
  *   | {kind: "closed"}
  *   | {kind: "names", names: Record<string, string>}
  *   | {kind: "run_read", threadId: string, run: Run}
@@ -232,7 +233,7 @@ function renamedSelf(state, name) {
 
 /**
  * @param {State} state
- * @param {Init} init
+ * @param {InitData} init
  */
 function initialised(state, init) {
   const next = named({ ...state, user: init.user }, { [init.user.public_key]: init.user.name });
@@ -292,7 +293,7 @@ function named(state, names) {
 
 /**
  * @param {State} state
- * @param {{snapshot: ThreadMessages, epoch: string | null}} event
+ * @param {{snapshot: ThreadMessagesData, epoch: string | null}} event
  */
 function opened(state, { snapshot, epoch }) {
   /** @type {Thread} */
@@ -314,7 +315,7 @@ function opened(state, { snapshot, epoch }) {
  * After a gap: the entries that were missed have been folded, now what has no entry yet.
  *
  * @param {State} state
- * @param {{snapshot: ThreadMessages, epoch: string | null}} event
+ * @param {{snapshot: ThreadMessagesData, epoch: string | null}} event
  */
 function caughtUp(state, { snapshot, epoch }) {
   if (state.thread?.id !== snapshot.thread.id) return state;
@@ -325,7 +326,7 @@ function caughtUp(state, { snapshot, epoch }) {
 
 /**
  * @param {State} state
- * @param {ThreadMessages} snapshot
+ * @param {ThreadMessagesData} snapshot
  */
 function older(state, snapshot) {
   if (state.thread?.id !== snapshot.thread.id) return state;

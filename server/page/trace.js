@@ -2,7 +2,7 @@
 //
 // A drawing is lit from a trace alone, so the live picture and a replay cannot differ.
 
-/** @import { ChorusResponseData, ThreadEvent, TransitionView } from "./wire.d.ts" */
+/** @import { ChorusResponseData, ThreadEventData, TransitionView } from "./wire.d.ts" */
 /** @import { Run } from "./runs.js" */
 
 /** Regions that run side by side in the chorus chart, and where each begins. */
@@ -81,7 +81,7 @@ export function foldTransition(trace, transition) {
  *
  * @param {MachineName} machine
  * @param {string} instance
- * @param {readonly {data: ChorusResponseData | ThreadEvent}[]} entries
+ * @param {readonly {data: ChorusResponseData | ThreadEventData}[]} entries
  */
 export function traceOf(machine, instance, entries) {
   let trace = newTrace(machine);

@@ -1,6 +1,6 @@
 // The wire protocol, generated from machines/models by `make types`; not to be edited.
 
-export interface Accepted {
+export interface AcceptedData {
   thread_id: string | null;
   /** Of the last journal entry that carried it out. */
   seq: number | null;
@@ -17,7 +17,7 @@ export interface AcceptedFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: Accepted;
+  data: AcceptedData;
 }
 
 /** The first answer without priors: text alone. */
@@ -35,24 +35,17 @@ export interface ApprovalView {
 }
 
 /** Vote for a pending message. */
-export interface ApproveMessage {
+export interface ApproveMessageRequest {
   id: string;
   type: "approve_message";
   data: MessageRef;
 }
 
 /** End a thread: from then on it is only read. */
-export interface ArchiveThread {
+export interface ArchiveThreadRequest {
   id: string;
   type: "archive_thread";
   data: ThreadRef;
-}
-
-/** Prove the key that `Connect` named. */
-export interface Authenticate {
-  id: string;
-  type: "authenticate";
-  data: AuthenticateData;
 }
 
 export interface AuthenticateData {
@@ -60,14 +53,21 @@ export interface AuthenticateData {
   signature: string;
 }
 
+/** Prove the key that `ConnectRequest` named. */
+export interface AuthenticateRequest {
+  id: string;
+  type: "authenticate";
+  data: AuthenticateData;
+}
+
 /** Stop a run. */
-export interface CancelRun {
+export interface CancelRunRequest {
   id: string;
   type: "cancel_run";
   data: RunRef;
 }
 
-export interface Challenge {
+export interface ChallengeData {
   /** The exact UTF-8 text to sign. */
   statement: string;
   nonce: string;
@@ -82,18 +82,18 @@ export interface ChallengeFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: Challenge;
+  data: ChallengeData;
 }
 
 export type ChorusResponseData =
-  | RunQueued
-  | StepStarted
-  | StepDelta
-  | StepCompleted
-  | StepRecovering
-  | RunFinished
-  | RunFailed
-  | RunCancelled;
+  | RunQueuedData
+  | StepStartedData
+  | StepDeltaData
+  | StepCompletedData
+  | StepRecoveringData
+  | RunFinishedData
+  | RunFailedData
+  | RunCancelledData;
 
 /** A run goes on. With `seq` it is a journal entry, without it is a passing delta. */
 export interface ChorusResponseFrame {
@@ -114,23 +114,16 @@ export interface Citation {
   thread_id: string;
 }
 
-/** Name the key to sign in with; next comes `Authenticate`. */
-export interface Connect {
-  id: string;
-  type: "connect";
-  data: ConnectData;
-}
-
 export interface ConnectData {
   /** Canonical base58 of the 32 bytes of an ed25519 public key. */
   public_key: string;
 }
 
-/** Open a thread with the caller as its first co-author. */
-export interface CreateThread {
+/** Name the key to sign in with; next comes `AuthenticateRequest`. */
+export interface ConnectRequest {
   id: string;
-  type: "create_thread";
-  data: CreateThreadData;
+  type: "connect";
+  data: ConnectData;
 }
 
 export interface CreateThreadData {
@@ -139,6 +132,13 @@ export interface CreateThreadData {
   visibility?: Visibility;
   /** The caller's own, where it is given; another's is `forbidden`. */
   user_id?: string | null;
+}
+
+/** Open a thread with the caller as its first co-author. */
+export interface CreateThreadRequest {
+  id: string;
+  type: "create_thread";
+  data: CreateThreadData;
 }
 
 /** How an elector voted. */
@@ -194,7 +194,7 @@ export interface ErrorFrame {
   data: ErrorData;
 }
 
-export interface Events {
+export interface EventsData {
   /** Consecutive entries, each the frame in its live form. */
   entries: readonly LiveFrame[];
   head_seq: number;
@@ -209,7 +209,7 @@ export interface EventsFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: Events;
+  data: EventsData;
 }
 
 /** What the priors add. */
@@ -220,24 +220,17 @@ export interface ExperienceOutput {
   used: readonly string[];
 }
 
-/** Read a thread's journal. */
-export interface GetEvents {
-  id: string;
-  type: "get_events";
-  data: GetEventsData;
-}
-
 export interface GetEventsData {
   thread_id: string;
   after_seq: number;
   limit?: number;
 }
 
-/** Read a thread and follow it, or page back in it. */
-export interface GetThread {
+/** Read a thread's journal. */
+export interface GetEventsRequest {
   id: string;
-  type: "get_thread";
-  data: GetThreadData;
+  type: "get_events";
+  data: GetEventsData;
 }
 
 export interface GetThreadData {
@@ -251,12 +244,19 @@ export interface GetThreadData {
   epoch?: string | null;
 }
 
-export interface Hello {
+/** Read a thread and follow it, or page back in it. */
+export interface GetThreadRequest {
+  id: string;
+  type: "get_thread";
+  data: GetThreadData;
+}
+
+export interface HelloData {
   protocol: number;
   server_time: string;
   /** Changes when the store was restored or rebuilt: a remembered `seq` is then void. */
   epoch: string;
-  limits: Limits;
+  limits: LimitsView;
   model: ModelInfo;
   embedder: EmbedderInfo;
   heartbeat_seconds: number;
@@ -270,10 +270,10 @@ export interface HelloFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: Hello;
+  data: HelloData;
 }
 
-export interface Init {
+export interface InitData {
   user: UserView;
   threads: readonly ThreadSummary[];
   session: SessionView;
@@ -290,7 +290,7 @@ export interface InitFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: Init;
+  data: InitData;
 }
 
 /** What the person is after, in words and beneath them. */
@@ -303,35 +303,35 @@ export interface IntentionOutput {
   selected_priors: readonly SelectedPrior[];
 }
 
-/** Make a key a co-author at once. */
-export interface InviteCoAuthor {
-  id: string;
-  type: "invite_co_author";
-  data: InviteCoAuthorData;
-}
-
 export interface InviteCoAuthorData {
   thread_id: string;
   /** Canonical base58 of the 32 bytes of an ed25519 public key. */
   public_key: string;
 }
 
+/** Make a key a co-author at once. */
+export interface InviteCoAuthorRequest {
+  id: string;
+  type: "invite_co_author";
+  data: InviteCoAuthorData;
+}
+
 /** Be a co-author no more. */
-export interface LeaveCoAuthorship {
+export interface LeaveCoAuthorshipRequest {
   id: string;
   type: "leave_co_authorship";
   data: ThreadRef;
 }
 
 /** Stop following a thread; rights stay as they are. */
-export interface LeaveThread {
+export interface LeaveThreadRequest {
   id: string;
   type: "leave_thread";
   data: ThreadRef;
 }
 
 /** The bounds that a client should keep by itself; 0 is no limit for the rates. */
-export interface Limits {
+export interface LimitsView {
   max_frame_bytes: number;
   max_prompt_chars: number;
   max_name_chars: number;
@@ -339,18 +339,18 @@ export interface Limits {
   frames_per_second: number;
 }
 
-/** List one's own or the public threads, the last changed first. */
-export interface ListThreads {
-  id: string;
-  type: "list_threads";
-  data: ListThreadsData;
-}
-
 export interface ListThreadsData {
   scope: "mine" | "public";
   /** The `next` of the page before. */
   after?: string | null;
   limit?: number;
+}
+
+/** List one's own or the public threads, the last changed first. */
+export interface ListThreadsRequest {
+  id: string;
+  type: "list_threads";
+  data: ListThreadsData;
 }
 
 export type LiveFrame = ChorusResponseFrame | ThreadEventFrame;
@@ -415,7 +415,7 @@ export type MutatingType =
 /** A request that says everything by its type. */
 export interface NoData {}
 
-export interface Notice {
+export interface NoticeData {
   thread_id: string;
   head_seq: number;
   kind: ThreadEventKind | "chorus_response";
@@ -429,7 +429,7 @@ export interface NoticeFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: Notice;
+  data: NoticeData;
 }
 
 /** What shows across prompt, priors and insights, and what is missing. */
@@ -441,14 +441,14 @@ export interface ObservationOutput {
 }
 
 /** Ask whether the server is there. */
-export interface Ping {
+export interface PingRequest {
   id: string;
   type: "ping";
   data: NoData;
 }
 
 /** Nothing: the frame says it. */
-export interface Pong {}
+export interface PongData {}
 
 /** The server is there. */
 export interface PongFrame {
@@ -458,7 +458,7 @@ export interface PongFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: Pong;
+  data: PongData;
 }
 
 /** An approved message that vector search found. */
@@ -475,30 +475,30 @@ export interface Prior {
 
 export type ProtocolVersion = 1;
 
-/** Vote against a pending message. */
-export interface RejectMessage {
-  id: string;
-  type: "reject_message";
-  data: RejectMessageData;
-}
-
 export interface RejectMessageData {
   thread_id: string;
   message_id: string;
   reason?: string | null;
 }
 
-/** Give a thread another name. */
-export interface RenameThread {
+/** Vote against a pending message. */
+export interface RejectMessageRequest {
   id: string;
-  type: "rename_thread";
-  data: RenameThreadData;
+  type: "reject_message";
+  data: RejectMessageData;
 }
 
 export interface RenameThreadData {
   thread_id: string;
   /** 1 to 80 characters once stripped, none a control character */
   name: string;
+}
+
+/** Give a thread another name. */
+export interface RenameThreadRequest {
+  id: string;
+  type: "rename_thread";
+  data: RenameThreadData;
 }
 
 /** The frame that answers each request, where it is not an error. */
@@ -529,43 +529,43 @@ export interface Replies {
 
 /** Each request by its type. */
 export interface Requests {
-  approve_message: ApproveMessage;
-  archive_thread: ArchiveThread;
-  authenticate: Authenticate;
-  cancel_run: CancelRun;
-  connect: Connect;
-  create_thread: CreateThread;
-  get_events: GetEvents;
-  get_thread: GetThread;
-  invite_co_author: InviteCoAuthor;
-  leave_co_authorship: LeaveCoAuthorship;
-  leave_thread: LeaveThread;
-  list_threads: ListThreads;
-  ping: Ping;
-  reject_message: RejectMessage;
-  rename_thread: RenameThread;
-  resume: Resume;
-  retry_run: RetryRun;
-  search: Search;
-  set_name: SetName;
-  sign_out: SignOut;
-  submit_prompt: SubmitPrompt;
-  withdraw_message: WithdrawMessage;
-}
-
-/** Take up a session, in place of `Connect`. */
-export interface Resume {
-  id: string;
-  type: "resume";
-  data: ResumeData;
+  approve_message: ApproveMessageRequest;
+  archive_thread: ArchiveThreadRequest;
+  authenticate: AuthenticateRequest;
+  cancel_run: CancelRunRequest;
+  connect: ConnectRequest;
+  create_thread: CreateThreadRequest;
+  get_events: GetEventsRequest;
+  get_thread: GetThreadRequest;
+  invite_co_author: InviteCoAuthorRequest;
+  leave_co_authorship: LeaveCoAuthorshipRequest;
+  leave_thread: LeaveThreadRequest;
+  list_threads: ListThreadsRequest;
+  ping: PingRequest;
+  reject_message: RejectMessageRequest;
+  rename_thread: RenameThreadRequest;
+  resume: ResumeRequest;
+  retry_run: RetryRunRequest;
+  search: SearchRequest;
+  set_name: SetNameRequest;
+  sign_out: SignOutRequest;
+  submit_prompt: SubmitPromptRequest;
+  withdraw_message: WithdrawMessageRequest;
 }
 
 export interface ResumeData {
   token: string;
 }
 
+/** Take up a session, in place of `ConnectRequest`. */
+export interface ResumeRequest {
+  id: string;
+  type: "resume";
+  data: ResumeData;
+}
+
 /** Run a message again whose run failed or was cancelled. */
-export interface RetryRun {
+export interface RetryRunRequest {
   id: string;
   type: "retry_run";
   data: RunRef;
@@ -575,7 +575,7 @@ export interface RetryRun {
 export type Role = "user" | "chorus";
 
 /** The run was stopped. */
-export interface RunCancelled {
+export interface RunCancelledData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
@@ -589,7 +589,7 @@ export interface RunCancelled {
 }
 
 /** The run ended without an answer; `retry_run` begins another. */
-export interface RunFailed {
+export interface RunFailedData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
@@ -604,7 +604,7 @@ export interface RunFailed {
 }
 
 /** The run has its answer. */
-export interface RunFinished {
+export interface RunFinishedData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
@@ -618,7 +618,7 @@ export interface RunFinished {
 }
 
 /** The run waits for its thread to be free. */
-export interface RunQueued {
+export interface RunQueuedData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
@@ -649,13 +649,6 @@ export interface RunView {
   outputs: readonly StepView[];
 }
 
-/** Search the approved messages that the caller may read. */
-export interface Search {
-  id: string;
-  type: "search";
-  data: SearchData;
-}
-
 export interface SearchData {
   query: string;
   limit?: number;
@@ -663,7 +656,14 @@ export interface SearchData {
   thread_id?: string | null;
 }
 
-export interface SearchResults {
+/** Search the approved messages that the caller may read. */
+export interface SearchRequest {
+  id: string;
+  type: "search";
+  data: SearchData;
+}
+
+export interface SearchResultsData {
   /** Best first. */
   results: readonly Prior[];
 }
@@ -676,7 +676,7 @@ export interface SearchResultsFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: SearchResults;
+  data: SearchResultsData;
 }
 
 /** A prior that the intention step chose, and its reason. */
@@ -706,27 +706,27 @@ export interface SessionView {
   expires_at: string;
 }
 
-/** Say how one wants to be called. */
-export interface SetName {
-  id: string;
-  type: "set_name";
-  data: SetNameData;
-}
-
 export interface SetNameData {
   /** 1 to 80 characters once stripped, none a control character */
   name: string;
 }
 
+/** Say how one wants to be called. */
+export interface SetNameRequest {
+  id: string;
+  type: "set_name";
+  data: SetNameData;
+}
+
 /** End the session; the socket closes after the reply. */
-export interface SignOut {
+export interface SignOutRequest {
   id: string;
   type: "sign_out";
   data: NoData;
 }
 
 /** A step has its output. */
-export interface StepCompleted {
+export interface StepCompletedData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
@@ -747,7 +747,7 @@ export interface StepCompleted {
 }
 
 /** Partial text; passing, never in the journal. */
-export interface StepDelta {
+export interface StepDeltaData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
@@ -773,7 +773,7 @@ export type StepOutput =
   | YieldOutput;
 
 /** An attempt failed and another follows; nothing of it feeds a later step. */
-export interface StepRecovering {
+export interface StepRecoveringData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
@@ -789,7 +789,7 @@ export interface StepRecovering {
 }
 
 /** A step, or a new attempt of it, began. Experience says it again once its priors are in. */
-export interface StepStarted {
+export interface StepStartedData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
@@ -815,21 +815,21 @@ export interface StepView {
   usage: Usage | null;
 }
 
-/** Say something in a thread: it runs at once or waits for approval. */
-export interface SubmitPrompt {
-  id: string;
-  type: "submit_prompt";
-  data: SubmitPromptData;
-}
-
 export interface SubmitPromptData {
   thread_id: string;
   prompt: string;
 }
 
+/** Say something in a thread: it runs at once or waits for approval. */
+export interface SubmitPromptRequest {
+  id: string;
+  type: "submit_prompt";
+  data: SubmitPromptData;
+}
+
 export type Subprotocol = "chorus.v1";
 
-export interface ThreadEvent {
+export interface ThreadEventData {
   kind: ThreadEventKind;
   at: string;
   /** null for the system itself. */
@@ -853,7 +853,7 @@ export interface ThreadEventFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: ThreadEvent;
+  data: ThreadEventData;
 }
 
 /** What can happen in a thread beside runs. */
@@ -871,7 +871,7 @@ export type ThreadEventKind =
   | "message_withdrawn"
   | "token_balance_changed";
 
-export interface ThreadMessages {
+export interface ThreadMessagesData {
   thread: ThreadView;
   /** Of those co-authors and authors who gave one. */
   names: Record<string, string>;
@@ -891,7 +891,7 @@ export interface ThreadMessagesFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: ThreadMessages;
+  data: ThreadMessagesData;
 }
 
 /** A request about a thread. */
@@ -928,7 +928,7 @@ export interface ThreadView {
   updated_at: string;
 }
 
-export interface Threads {
+export interface ThreadsData {
   threads: readonly ThreadSummary[];
   /** What to ask `after` for; null at the end. */
   next: string | null;
@@ -942,7 +942,7 @@ export interface ThreadsFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
-  data: Threads;
+  data: ThreadsData;
 }
 
 /** One accepted transition of a machine, as the drawing names it. */
@@ -993,7 +993,7 @@ export interface UserView {
 export type Visibility = "private" | "public";
 
 /** Take one's own pending message back. */
-export interface WithdrawMessage {
+export interface WithdrawMessageRequest {
   id: string;
   type: "withdraw_message";
   data: MessageRef;

@@ -392,7 +392,7 @@ class Chorus:
 
 
 def _encoder(call: AICall) -> DeltaEncoder:
-    delta = frames.StepDelta(
+    delta = frames.StepDeltaData(
         run_id=call.run_id,
         message_id=call.message_id,
         step=call.step,

@@ -47,9 +47,9 @@ class Allowances:
         """None where the request is allowed, or the milliseconds after which it will be."""
         waits: list[int | None] = []
         match message:
-            case requests.SubmitPrompt() | requests.RetryRun():
+            case requests.SubmitPromptRequest() | requests.RetryRunRequest():
                 waits.append(self._prompts_of_an_address.try_take(address))
-            case requests.Search():
+            case requests.SearchRequest():
                 waits.append(self._searches.try_take(caller))
                 waits.append(self._searches_of_an_address.try_take(address))
             case _:

@@ -66,14 +66,14 @@ class Requests:
         if isinstance(message, requests.MutatingRequest):
             return _encode(await self._once(message, caller), message.id)
         match message:
-            case requests.GetThread():
+            case requests.GetThreadRequest():
                 _, frame = await self.snapshot(message, caller)
                 return _encode(frame, message.id)
-            case requests.GetEvents():
+            case requests.GetEventsRequest():
                 return await self._events(message, caller)
-            case requests.ListThreads():
+            case requests.ListThreadsRequest():
                 return _encode(await self._threads(message, caller), message.id)
-            case requests.Search():
+            case requests.SearchRequest():
                 return _encode(await self._search(message, caller), message.id)
             case _:
                 raise AssertionError(f"{message.type} is the connection's to handle")
@@ -110,7 +110,9 @@ class Requests:
             raise RequestRefused(
                 ErrorCode.CONFLICT, "Another request was made with this id; use a new one."
             )
-        if known.thread_id is not None and not isinstance(message, requests.LeaveCoAuthorship):
+        if known.thread_id is not None and not isinstance(
+            message, requests.LeaveCoAuthorshipRequest
+        ):
             await self._readable(known.thread_id, caller)
         return _accepted(
             Outcome(known.thread_id, known.seq or 0, known.message_id, known.run_id)
@@ -129,10 +131,10 @@ class Requests:
             at=self._world.now(),
         )
         match message:
-            case requests.SetName(data=data):
+            case requests.SetNameRequest(data=data):
                 await self._people.set_name(caller, data.name, reply)
                 return _accepted(None)
-            case requests.CreateThread():
+            case requests.CreateThreadRequest():
                 return _accepted(await self._create_thread(message, caller, reply))
             case _:
                 thread_id, make = self._command(message, caller)
@@ -143,7 +145,7 @@ class Requests:
         return _accepted(outcome)
 
     async def _create_thread(
-        self, message: requests.CreateThread, caller: PublicKey, reply: RememberedReply
+        self, message: requests.CreateThreadRequest, caller: PublicKey, reply: RememberedReply
     ) -> Outcome:
         user = await self._journal.user(caller)
         wanted = message.data.user_id
@@ -174,50 +176,50 @@ class Requests:
             )
 
         match message:
-            case requests.SubmitPrompt(data=data):
+            case requests.SubmitPromptRequest(data=data):
                 self._take_prompt(caller)
                 return data.thread_id, lambda ids: commands.SubmitMessage(
                     **base(data.thread_id, ids), content=data.prompt
                 )
-            case requests.CancelRun(data=data):
+            case requests.CancelRunRequest(data=data):
                 return data.thread_id, lambda ids: commands.StopRun(
                     **base(data.thread_id, ids), run_id=data.run_id
                 )
-            case requests.RetryRun(data=data):
+            case requests.RetryRunRequest(data=data):
                 self._take_prompt(caller)
                 return data.thread_id, lambda ids: commands.RetryRun(
                     **base(data.thread_id, ids), run_id=data.run_id
                 )
-            case requests.ApproveMessage(data=data):
+            case requests.ApproveMessageRequest(data=data):
                 return data.thread_id, lambda ids: commands.Vote(
                     **base(data.thread_id, ids),
                     message_id=data.message_id,
                     decision=Decision.APPROVE,
                 )
-            case requests.RejectMessage(data=data):
+            case requests.RejectMessageRequest(data=data):
                 return data.thread_id, lambda ids: commands.Vote(
                     **base(data.thread_id, ids),
                     message_id=data.message_id,
                     decision=Decision.REJECT,
                     reason=data.reason,
                 )
-            case requests.WithdrawMessage(data=data):
+            case requests.WithdrawMessageRequest(data=data):
                 return data.thread_id, lambda ids: commands.Withdraw(
                     **base(data.thread_id, ids), message_id=data.message_id
                 )
-            case requests.InviteCoAuthor(data=data):
+            case requests.InviteCoAuthorRequest(data=data):
                 return data.thread_id, lambda ids: commands.Invite(
                     **base(data.thread_id, ids), public_key=data.public_key
                 )
-            case requests.LeaveCoAuthorship(data=data):
+            case requests.LeaveCoAuthorshipRequest(data=data):
                 return data.thread_id, lambda ids: commands.LeaveCoAuthorship(
                     **base(data.thread_id, ids)
                 )
-            case requests.RenameThread(data=data):
+            case requests.RenameThreadRequest(data=data):
                 return data.thread_id, lambda ids: commands.Rename(
                     **base(data.thread_id, ids), name=data.name
                 )
-            case requests.ArchiveThread(data=data):
+            case requests.ArchiveThreadRequest(data=data):
                 return data.thread_id, lambda ids: commands.Archive(**base(data.thread_id, ids))
             case _:
                 raise AssertionError(f"{type(message).__name__} is no command to a thread")
@@ -235,7 +237,7 @@ class Requests:
     # Queries
 
     async def snapshot(
-        self, message: requests.GetThread, caller: PublicKey
+        self, message: requests.GetThreadRequest, caller: PublicKey
     ) -> tuple[ThreadView, frames.ThreadMessagesFrame]:
         """A thread and a page of its messages, at one head. Raises RequestRefused: not_found."""
         data = message.data
@@ -253,7 +255,7 @@ class Requests:
             each.author for each in messages if each.author is not None
         }
         return view, frames.ThreadMessagesFrame(
-            data=frames.ThreadMessages(
+            data=frames.ThreadMessagesData(
                 thread=thread_view(thread),
                 names=await self._journal.names(people),
                 messages=await asyncio.to_thread(
@@ -280,7 +282,7 @@ class Requests:
                 yield text
             after_seq = page.entries[-1].seq
 
-    async def _events(self, message: requests.GetEvents, caller: PublicKey) -> str:
+    async def _events(self, message: requests.GetEventsRequest, caller: PublicKey) -> str:
         data = message.data
         await self._readable(data.thread_id, caller)
         page = await self._journal.entries(
@@ -307,7 +309,7 @@ class Requests:
         return [each.text_for(caller, thread) for each in shown]
 
     async def _threads(
-        self, message: requests.ListThreads, caller: PublicKey
+        self, message: requests.ListThreadsRequest, caller: PublicKey
     ) -> frames.ThreadsFrame:
         data = message.data
         page = (
@@ -316,10 +318,10 @@ class Requests:
             else await self._journal.public_threads(after=data.after, limit=data.limit)
         )
         summaries = tuple(thread_summary(row.thread, row.head_seq) for row in page.rows)
-        return frames.ThreadsFrame(data=frames.Threads(threads=summaries, next=page.next))
+        return frames.ThreadsFrame(data=frames.ThreadsData(threads=summaries, next=page.next))
 
     async def _search(
-        self, message: requests.Search, caller: PublicKey
+        self, message: requests.SearchRequest, caller: PublicKey
     ) -> frames.SearchResultsFrame:
         data = message.data
         if data.thread_id is not None:
@@ -327,7 +329,7 @@ class Requests:
         results = await self._recollection.search(
             caller, data.query, thread_id=data.thread_id, limit=data.limit
         )
-        return frames.SearchResultsFrame(data=frames.SearchResults(results=results))
+        return frames.SearchResultsFrame(data=frames.SearchResultsData(results=results))
 
     async def _readable(self, thread_id: ThreadId, caller: PublicKey) -> Thread:
         thread = await self._rooms.readable(thread_id, caller)
@@ -348,9 +350,9 @@ def _fitting(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 def _accepted(outcome: Outcome | None) -> frames.AcceptedFrame:
     if outcome is None:
-        return frames.AcceptedFrame(data=frames.Accepted())
+        return frames.AcceptedFrame(data=frames.AcceptedData())
     return frames.AcceptedFrame(
-        data=frames.Accepted(
+        data=frames.AcceptedData(
             thread_id=outcome.thread_id,
             seq=outcome.seq,
             message_id=outcome.message_id,

@@ -45,9 +45,7 @@ from machines.models.events import (
 )
 from machines.models.ids import ClientId, PublicKey, RequestId, ThreadId
 from machines.models.limits import MAX_CATCH_UP
-from machines.models.wire import frames
-from machines.models.wire import requests as protocol
-from machines.models.wire import views as shapes
+from machines.models.wire import frames, requests, views
 from machines.models.wire.requests import ClientMessage
 from server.sessions import signatures
 from server.sessions.ports import Outlet, Place
@@ -136,7 +134,7 @@ class Session:
     def handle_at_once(self, message: ClientMessage) -> bool:
         """As `handle`, for the one frame whose effects wait for nothing: a `connect`. False where
         it is another one, and nothing was done."""
-        if not isinstance(message, protocol.Connect):
+        if not isinstance(message, requests.ConnectRequest):
             return False
         before = self.state
         try:
@@ -256,11 +254,11 @@ class Session:
     def _admit(self, message: ClientMessage) -> None:
         """Limits by address and by person. How many connections a key has is its owner's to know,
         and so is told only once the key was proved."""
-        if self._sessions.going_away and not isinstance(message, protocol.Ping):
+        if self._sessions.going_away and not isinstance(message, requests.PingRequest):
             raise RequestRefused(
                 ErrorCode.SHUTTING_DOWN, "The server is going away; come again.", retryable=True
             )
-        if isinstance(message, protocol.Connect | protocol.Resume):
+        if isinstance(message, requests.ConnectRequest | requests.ResumeRequest):
             wait = self._services.sign_ins.try_take(self._place.address)
             if wait is not None:
                 raise _limited("Too many sign-ins from your address.", wait)
@@ -278,7 +276,7 @@ class Session:
     def _adopted(self, message: ClientMessage) -> ConnectionState:
         """For a resume: the interrupted connection itself, where this process still has it."""
         if (
-            isinstance(message, protocol.Resume)
+            isinstance(message, requests.ResumeRequest)
             and self.state.status is ConnectionStatus.CONNECTING
         ):
             kept = self._sessions.take(hash_token(message.data.token))
@@ -291,12 +289,16 @@ class Session:
         if self.state is before:
             return
         match message:
-            case protocol.Connect() | protocol.Authenticate() | protocol.Resume():
+            case (
+                requests.ConnectRequest()
+                | requests.AuthenticateRequest()
+                | requests.ResumeRequest()
+            ):
                 # Half a sign-in is none, and its nonce is spent: begin again with connect.
                 self._detach()
                 fresh = new_connection(before.client_id)
                 self.state = fresh.model_copy(update={"failures": before.failures})
-            case protocol.SignOut():
+            case requests.SignOutRequest():
                 self.state = before
                 if before.thread_id and not self._services.broadcast.follows(
                     before.thread_id, self
@@ -343,7 +345,7 @@ class Session:
         journal = self._services.journal
         session = await journal.session(token_hash)
         user = await journal.user(session.public_key) if session is not None else None
-        if isinstance(message, protocol.Resume):
+        if isinstance(message, requests.ResumeRequest):
             self._token = message.data.token
         if session is not None and not self._sessions.holds(token_hash):
             self._require_place_for(session.public_key)
@@ -356,12 +358,12 @@ class Session:
     ) -> AccessChecked:
         rooms = self._services.rooms
         thread = await rooms.readable(effect.thread_id, effect.public_key)
-        if thread is not None and isinstance(message, protocol.GetThread):
+        if thread is not None and isinstance(message, requests.GetThreadRequest):
             view = await rooms.view(effect.thread_id)
             await self._check_catch_up(message.data, view.head_seq if view is not None else 0)
         return AccessChecked(thread_id=effect.thread_id, readable=thread is not None)
 
-    async def _check_catch_up(self, data: protocol.GetThreadData, head_seq: int) -> None:
+    async def _check_catch_up(self, data: requests.GetThreadData, head_seq: int) -> None:
         if data.epoch is not None and data.epoch != await self._services.journal.epoch():
             raise RequestRefused(
                 ErrorCode.CONFLICT, "The store was restored; what you remember of it is void."
@@ -393,10 +395,10 @@ class Session:
         self._attached = state.user.public_key
         services.broadcast.attach(self)
         self._sessions.live(state.token_hash, self)
-        init = frames.Init(
+        init = frames.InitData(
             user=user_view(state.user),
             threads=tuple(thread_summary(row.thread, row.head_seq) for row in page.rows),
-            session=shapes.SessionView(token=self._token, expires_at=state.session_expires_at),
+            session=views.SessionView(token=self._token, expires_at=state.session_expires_at),
             resumed=resumed,
             thread_id=session.thread_id if session is not None else None,
         )
@@ -404,7 +406,7 @@ class Session:
 
     async def _follow(self, thread_id: ThreadId, message: ClientMessage) -> AsyncIterator[str]:
         """The snapshot, what was missed, and from there on the live frames."""
-        assert isinstance(message, protocol.GetThread)  # noqa: S101 - no other frame follows
+        assert isinstance(message, requests.GetThreadRequest)  # noqa: S101 - no other frame follows
         services, caller = self._services, self.public_key
         services.broadcast.follow(thread_id, self)
         try:

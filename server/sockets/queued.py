@@ -7,7 +7,7 @@ may wait, is known to `server.sockets.outbox`.
 from collections.abc import Hashable
 from typing import Final, Protocol
 
-from machines.models.wire.frames import ChorusResponseFrame, StepDelta
+from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
 from server.wire.codec import decode_server_frame, encode_server_frame
 
 _TEXT_FRAME: Final = 0x81
@@ -68,7 +68,7 @@ class Pieces:
         if len(self.texts) == 1:
             return self.first.encoded
         frame = decode_server_frame(self.first.encoded)
-        if not isinstance(frame, ChorusResponseFrame) or not isinstance(frame.data, StepDelta):
+        if not isinstance(frame, ChorusResponseFrame) or not isinstance(frame.data, StepDeltaData):
             raise TypeError(f"only deltas can be merged, and this frame is {frame.type}")
         data = frame.data.model_copy(update={"text": "".join(self.texts)})
         return encode_server_frame(frame.model_copy(update={"data": data}))

@@ -31,7 +31,7 @@ from machines.models.wire.frames import (
     ErrorFrame,
     ServerFrame,
     ServerMessage,
-    StepDelta,
+    StepDeltaData,
 )
 from machines.models.wire.requests import REQUESTS, ClientMessage
 
@@ -229,7 +229,7 @@ def encode_server_frame(frame: ServerFrame, *, re: RequestId | None = None) -> s
 class DeltaEncoder:
     """The frames of one attempt's deltas: what is the same in all of them is encoded once."""
 
-    def __init__(self, thread_id: ThreadId, delta: StepDelta) -> None:
+    def __init__(self, thread_id: ThreadId, delta: StepDeltaData) -> None:
         """`delta` is any of the attempt."""
         blank = delta.model_copy(update={"offset": 0, "text": ""})
         frame = encode_server_frame(ChorusResponseFrame(thread_id=thread_id, data=blank))

@@ -13,8 +13,7 @@ from machines.decisions.views import message_view, without_content
 from machines.models.domain import Message, Role, Thread
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.journal import JournalEntry
-from machines.models.wire import frames
-from machines.models.wire import views as shapes
+from machines.models.wire import frames, views
 from server.wire.codec import encode_server_frame
 from server.wire.markdown import render_markdown
 
@@ -56,7 +55,7 @@ class LiveEntry:
     @cached_property
     def notice(self) -> str:
         """The frame for co-authors who do not follow the thread; of a busy one few are sent."""
-        data = frames.Notice.model_validate(
+        data = frames.NoticeData.model_validate(
             {"thread_id": self.thread_id, "head_seq": self.seq, "kind": self.kind}
         )
         return encode_server_frame(frames.NoticeFrame(data=data))
@@ -101,7 +100,7 @@ def _encode_both(entry: JournalEntry, thread_id: ThreadId) -> tuple[str, str]:
     redacted_data = data
     # The `message` of a failed run is a sentence; every other one is a message of the thread.
     if message is not None and not isinstance(message, str):
-        view = _with_html(shapes.MessageView.model_validate(message))
+        view = _with_html(views.MessageView.model_validate(message))
         data = data | {"message": view}
         redacted_data = data | {"message": without_content(view)}
     full = _encode(entry, thread_id, data)
@@ -112,7 +111,7 @@ def _encode_both(entry: JournalEntry, thread_id: ThreadId) -> tuple[str, str]:
     return full, _encode(entry, thread_id, redacted_data)
 
 
-def present_message(message: Message, reader: PublicKey, thread: Thread) -> shapes.MessageView:
+def present_message(message: Message, reader: PublicKey, thread: Thread) -> views.MessageView:
     """A message as this person may see it now."""
     view = _with_html(message_view(message))
     if reader in thread.co_authors or reader == message.author:
@@ -120,7 +119,7 @@ def present_message(message: Message, reader: PublicKey, thread: Thread) -> shap
     return without_content(view)
 
 
-def _with_html(view: shapes.MessageView) -> shapes.MessageView:
+def _with_html(view: views.MessageView) -> views.MessageView:
     if view.role is not Role.CHORUS or view.content is None:
         return view
     return view.model_copy(update={"html": render_markdown(view.content)})

@@ -12,14 +12,14 @@ from machines.models.ids import RequestId
 from machines.models.limits import MAX_CONTENT_LENGTH
 from machines.models.wire.frames import (
     SERVER_FRAMES,
-    Accepted,
+    AcceptedData,
     AcceptedFrame,
     ErrorData,
     ErrorFrame,
     PongFrame,
     ServerFrame,
 )
-from machines.models.wire.requests import REQUESTS, NoData, Ping
+from machines.models.wire.requests import REQUESTS, NoData, PingRequest
 from server.http.asyncapi import UNASKED, asyncapi_document
 from server.wire.codec import encode_server_frame
 
@@ -146,7 +146,7 @@ def test_the_bounds_of_fields_are_told() -> None:
     "frame",
     [
         PongFrame(),
-        AcceptedFrame(data=Accepted()),
+        AcceptedFrame(data=AcceptedData()),
         ErrorFrame(data=ErrorData(code=ErrorCode.INTERNAL, message="Oh.", retryable=False)),
         ErrorFrame(
             seq=None,
@@ -170,5 +170,5 @@ def test_a_frame_has_the_keys_that_its_schema_requires_and_no_other(frame: Serve
 def test_a_request_must_say_its_type_id_and_data() -> None:
     for name in REQUESTS:
         assert set(payload(name)["required"]) == {"type", "id", "data"}
-    request = Ping(id=RequestId("r1"), data=NoData())
+    request = PingRequest(id=RequestId("r1"), data=NoData())
     assert set(json.loads(request.model_dump_json())) == {"type", "id", "data"}

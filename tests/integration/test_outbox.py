@@ -16,7 +16,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import StepEnum
-from machines.models.wire.frames import ChorusResponseFrame, StepDelta
+from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import HIGH_WATER, OUTBOX_CAP, Outbox
 from server.sockets.queued import text_frame
@@ -58,7 +58,7 @@ class Piece:
 def piece(offset: int, text: str, attempt: int = 1) -> Piece:
     frame = ChorusResponseFrame(
         thread_id=THREAD,
-        data=StepDelta(
+        data=StepDeltaData(
             run_id=RUN,
             message_id=MESSAGE,
             step=StepEnum.ACTION,

@@ -72,14 +72,14 @@ def test_what_a_request_may_leave_out_is_optional_and_may_be_null() -> None:
 
 
 def test_what_the_server_leaves_out_is_never_null() -> None:
-    assert "priors?: readonly Prior[];" in definition("StepCompleted")
-    assert "usage: Usage | null;" in definition("StepCompleted")
+    assert "priors?: readonly Prior[];" in definition("StepCompletedData")
+    assert "usage: Usage | null;" in definition("StepCompletedData")
 
 
 def test_unions_stay_discriminated() -> None:
-    assert 'status: "delta";' in definition("StepDelta")
-    assert "| StepDelta" in definition("ChorusResponseData")
-    assert "output: StepOutput;" in definition("StepCompleted")
+    assert 'status: "delta";' in definition("StepDeltaData")
+    assert "| StepDeltaData" in definition("ChorusResponseData")
+    assert "output: StepOutput;" in definition("StepCompletedData")
 
 
 def test_each_request_leads_to_the_data_of_its_reply() -> None:

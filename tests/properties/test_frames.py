@@ -35,22 +35,22 @@ from machines.models.outputs import (
     YieldOutput,
 )
 from machines.models.wire.frames import (
-    Accepted,
+    AcceptedData,
     AcceptedFrame,
     ChorusResponseFrame,
     ErrorData,
     ErrorFrame,
     EventsFrame,
     PongFrame,
-    RunCancelled,
-    RunFailed,
-    RunFinished,
-    RunQueued,
-    StepCompleted,
-    StepDelta,
-    StepRecovering,
-    StepStarted,
-    ThreadEvent,
+    RunCancelledData,
+    RunFailedData,
+    RunFinishedData,
+    RunQueuedData,
+    StepCompletedData,
+    StepDeltaData,
+    StepRecoveringData,
+    StepStartedData,
+    ThreadEventData,
     ThreadEventFrame,
     ThreadEventKind,
 )
@@ -60,9 +60,9 @@ from machines.models.wire.requests import (
     ClientMessage,
     MutatingRequest,
     NoData,
-    Ping,
-    SubmitPrompt,
+    PingRequest,
     SubmitPromptData,
+    SubmitPromptRequest,
 )
 from machines.models.wire.views import ApprovalView, MessageView, ThreadView, TransitionView
 from server.wire.codec import (
@@ -247,11 +247,11 @@ threads = st.builds(
     updated_at=instants,
 )
 run_data = st.one_of(
-    st.builds(RunQueued, **about_run),
-    st.builds(StepStarted, **about_run),
-    st.builds(StepDelta, **about_run, offset=st.integers(0, 99), text=text),
+    st.builds(RunQueuedData, **about_run),
+    st.builds(StepStartedData, **about_run),
+    st.builds(StepDeltaData, **about_run, offset=st.integers(0, 99), text=text),
     st.builds(
-        StepCompleted,
+        StepCompletedData,
         **about_run,
         text=text,
         output=outputs,
@@ -259,15 +259,15 @@ run_data = st.one_of(
         usage=optional(st.builds(Usage, total_tokens=st.integers(0, 99))),
     ),
     st.builds(
-        StepRecovering,
+        StepRecoveringData,
         **about_run,
         code=codes,
         retry_in_ms=st.integers(0, 9999),
         partial=optional(text),
     ),
-    st.builds(RunFinished, **about_run, message_id_of_answer=uuids, message=messages),
-    st.builds(RunFailed, **about_run, code=codes, message=text, partial=optional(text)),
-    st.builds(RunCancelled, **about_run, by=optional(keys)),
+    st.builds(RunFinishedData, **about_run, message_id_of_answer=uuids, message=messages),
+    st.builds(RunFailedData, **about_run, code=codes, message=text, partial=optional(text)),
+    st.builds(RunCancelledData, **about_run, by=optional(keys)),
 )
 live_frames = st.one_of(
     st.builds(ChorusResponseFrame, thread_id=uuids, seq=optional(seqs), data=run_data),
@@ -276,7 +276,7 @@ live_frames = st.one_of(
         thread_id=uuids,
         seq=seqs,
         data=st.builds(
-            ThreadEvent,
+            ThreadEventData,
             kind=st.sampled_from(ThreadEventKind),
             at=instants,
             by=optional(keys),
@@ -377,14 +377,14 @@ def test_two_sendings_of_one_request_share_a_fingerprint_and_other_requests_do_n
 def test_a_prompt_is_kept_as_it_was_typed() -> None:
     prompt = "  two\n\tlines, NaN and Infinity 😀 "
     message = decode_client_frame(frame("submit_prompt", thread_id=THREAD, prompt=prompt))
-    assert message == SubmitPrompt(
+    assert message == SubmitPromptRequest(
         id=RequestId("r1"), data=SubmitPromptData(thread_id=THREAD, prompt=prompt)
     )
 
 
 def test_the_last_of_repeated_keys_counts() -> None:
     message = decode_client_frame('{"type":"x","id":"a","id":"b","type":"ping","data":{}}')
-    assert message == Ping(id=RequestId("b"), data=NoData())
+    assert message == PingRequest(id=RequestId("b"), data=NoData())
 
 
 @pytest.mark.parametrize("length", [1, MAX_CONTENT_LENGTH])
@@ -690,7 +690,7 @@ def test_encoding_in_parts_says_what_the_model_says(
 @given(st.text(st.characters(codec="utf-8")), st.integers(0, 200_000))
 @settings(max_examples=150, deadline=None)
 def test_a_delta_is_encoded_as_every_other_frame_whatever_its_text(text: str, offset: int) -> None:
-    delta = StepDelta(
+    delta = StepDeltaData(
         run_id=RUN,
         message_id=MESSAGE,
         step=StepEnum.YIELD,
@@ -731,7 +731,7 @@ def test_keys_that_hold_nothing_are_left_out_only_where_the_protocol_says_so() -
         "re": "r1",
         "data": {"code": "internal", "message": "Oh.", "retryable": False},
     }
-    accepted = AcceptedFrame(thread_id=THREAD, seq=4, data=Accepted(thread_id=THREAD, seq=4))
+    accepted = AcceptedFrame(thread_id=THREAD, seq=4, data=AcceptedData(thread_id=THREAD, seq=4))
     assert json.loads(encode_server_frame(accepted)) == {
         "type": "accepted",
         "re": None,
@@ -743,18 +743,18 @@ def test_keys_that_hold_nothing_are_left_out_only_where_the_protocol_says_so() -
 
 def test_times_are_written_in_utc() -> None:
     at = datetime(2026, 3, 1, 12, 30, tzinfo=timezone(timedelta(hours=2)))
-    event = ThreadEvent(kind=ThreadEventKind.THREAD_ARCHIVED, at=at, by=None)
+    event = ThreadEventData(kind=ThreadEventKind.THREAD_ARCHIVED, at=at, by=None)
     assert json.loads(event.model_dump_json())["at"] == "2026-03-01T10:30:00Z"
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
     naive = datetime(2026, 3, 1)  # noqa: DTZ001 - that is the point
     with pytest.raises(ValidationError, match="timezone"):
-        ThreadEvent(kind=ThreadEventKind.THREAD_ARCHIVED, at=naive, by=None)
+        ThreadEventData(kind=ThreadEventKind.THREAD_ARCHIVED, at=naive, by=None)
 
 
 def test_frames_are_frozen() -> None:
-    message: ClientMessage = Ping(id=RequestId("r1"), data=NoData())
+    message: ClientMessage = PingRequest(id=RequestId("r1"), data=NoData())
     for value in (message, PongFrame()):
         with pytest.raises(ValidationError, match="frozen"):
             value.id = "r2"  # type: ignore[union-attr,misc]

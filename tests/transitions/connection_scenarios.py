@@ -31,7 +31,7 @@ from machines.models.events import (
     ThreadRequested,
 )
 from machines.models.ids import RequestId, ThreadId
-from machines.models.wire.requests import NoData, Ping
+from machines.models.wire.requests import NoData, PingRequest
 from machines.statechart import Accepted
 from machines.statechart.scenarios import Catalogue, Refused, Taken
 from tests.transitions.values import ALICE, BOB, CLIENT, NOW, OTHER_THREAD, SOON, THREAD, USER
@@ -125,7 +125,7 @@ def lost(thread_id: ThreadId = THREAD) -> ThreadLost:
 
 def request() -> RequestMade:
     """Any other request."""
-    return RequestMade(message=Ping(id=RequestId("r1"), data=NoData()))
+    return RequestMade(message=PingRequest(id=RequestId("r1"), data=NoData()))
 
 
 def events_at(_: ConnectionState) -> Iterator[ConnectionEvent]:

@@ -26,7 +26,7 @@ from machines.models.outputs import (
 )
 from machines.models.wire.views import (
     EmbedderInfo,
-    Limits,
+    LimitsView,
     MessageView,
     ModelInfo,
     Omittable,
@@ -56,12 +56,12 @@ class ServerFrame(Value):
 # --- Opening -------------------------------------------------------------------------------------
 
 
-class Hello(Value):
+class HelloData(Value):
     protocol: int = PROTOCOL_VERSION
     server_time: Timestamp
     epoch: str
     """Changes when the store was restored or rebuilt: a remembered `seq` is then void."""
-    limits: Limits
+    limits: LimitsView
     model: ModelInfo
     embedder: EmbedderInfo
     heartbeat_seconds: float
@@ -71,10 +71,10 @@ class HelloFrame(ServerFrame):
     """The first frame of a connection."""
 
     type: Literal["hello"] = "hello"
-    data: Hello
+    data: HelloData
 
 
-class Challenge(Value):
+class ChallengeData(Value):
     statement: str
     """The exact UTF-8 text to sign."""
     nonce: str
@@ -85,10 +85,10 @@ class ChallengeFrame(ServerFrame):
     """What to sign, if it names the host that was dialled and one's own key."""
 
     type: Literal["challenge"] = "challenge"
-    data: Challenge
+    data: ChallengeData
 
 
-class Init(Value):
+class InitData(Value):
     user: UserView
     threads: tuple[ThreadSummary, ...]
     session: SessionView
@@ -101,13 +101,13 @@ class InitFrame(ServerFrame):
     """The person is signed in."""
 
     type: Literal["init"] = "init"
-    data: Init
+    data: InitData
 
 
 # --- Replies -------------------------------------------------------------------------------------
 
 
-class Accepted(Value):
+class AcceptedData(Value):
     thread_id: ThreadId | None = None
     seq: int | None = None
     """Of the last journal entry that carried it out."""
@@ -120,10 +120,10 @@ class AcceptedFrame(ServerFrame):
     """The request is carried out, durably."""
 
     type: Literal["accepted"] = "accepted"
-    data: Accepted
+    data: AcceptedData
 
 
-class ThreadMessages(Value):
+class ThreadMessagesData(Value):
     thread: ThreadView
     names: dict[PublicKey, str]
     """Of those co-authors and authors who gave one."""
@@ -139,10 +139,10 @@ class ThreadMessagesFrame(ServerFrame):
     """A snapshot of a thread at `head_seq`."""
 
     type: Literal["thread_messages"] = "thread_messages"
-    data: ThreadMessages
+    data: ThreadMessagesData
 
 
-class Threads(Value):
+class ThreadsData(Value):
     threads: tuple[ThreadSummary, ...]
     next: str | None
     """What to ask `after` for; None at the end."""
@@ -152,10 +152,10 @@ class ThreadsFrame(ServerFrame):
     """A page of threads, the last changed first."""
 
     type: Literal["threads"] = "threads"
-    data: Threads
+    data: ThreadsData
 
 
-class SearchResults(Value):
+class SearchResultsData(Value):
     results: tuple[Prior, ...]
     """Best first."""
 
@@ -164,10 +164,10 @@ class SearchResultsFrame(ServerFrame):
     """What memory holds on a query."""
 
     type: Literal["search_results"] = "search_results"
-    data: SearchResults
+    data: SearchResultsData
 
 
-class Pong(Value):
+class PongData(Value):
     """Nothing: the frame says it."""
 
 
@@ -175,7 +175,7 @@ class PongFrame(ServerFrame):
     """The server is there."""
 
     type: Literal["pong"] = "pong"
-    data: Pong = Pong()
+    data: PongData = PongData()
 
 
 class ErrorData(Value):
@@ -210,13 +210,13 @@ class RunFrameData(Value):
     transitions: tuple[TransitionView, ...] = ()
 
 
-class RunQueued(RunFrameData):
+class RunQueuedData(RunFrameData):
     """The run waits for its thread to be free."""
 
     status: Literal["queued"] = "queued"
 
 
-class StepStarted(RunFrameData):
+class StepStartedData(RunFrameData):
     """A step, or a new attempt of it, began. Experience says it again once its priors are in."""
 
     status: Literal["started"] = "started"
@@ -226,7 +226,7 @@ class StepStarted(RunFrameData):
     """With `priors`; false where they could not be searched."""
 
 
-class StepDelta(RunFrameData):
+class StepDeltaData(RunFrameData):
     """Partial text; passing, never in the journal."""
 
     status: Literal["delta"] = "delta"
@@ -235,7 +235,7 @@ class StepDelta(RunFrameData):
     text: str
 
 
-class StepCompleted(RunFrameData):
+class StepCompletedData(RunFrameData):
     """A step has its output."""
 
     status: Literal["completed"] = "completed"
@@ -250,7 +250,7 @@ class StepCompleted(RunFrameData):
     """None is unknown, which is not zero."""
 
 
-class StepRecovering(RunFrameData):
+class StepRecoveringData(RunFrameData):
     """An attempt failed and another follows; nothing of it feeds a later step."""
 
     status: Literal["recovering"] = "recovering"
@@ -260,7 +260,7 @@ class StepRecovering(RunFrameData):
     partial: Omittable[str] = None
 
 
-class RunFinished(RunFrameData):
+class RunFinishedData(RunFrameData):
     """The run has its answer."""
 
     status: Literal["finished"] = "finished"
@@ -268,7 +268,7 @@ class RunFinished(RunFrameData):
     message: MessageView
 
 
-class RunFailed(RunFrameData):
+class RunFailedData(RunFrameData):
     """The run ended without an answer; `retry_run` begins another."""
 
     status: Literal["failed"] = "failed"
@@ -277,7 +277,7 @@ class RunFailed(RunFrameData):
     partial: Omittable[str] = None
 
 
-class RunCancelled(RunFrameData):
+class RunCancelledData(RunFrameData):
     """The run was stopped."""
 
     status: Literal["cancelled"] = "cancelled"
@@ -286,14 +286,14 @@ class RunCancelled(RunFrameData):
 
 
 ChorusResponseData = Annotated[
-    RunQueued
-    | StepStarted
-    | StepDelta
-    | StepCompleted
-    | StepRecovering
-    | RunFinished
-    | RunFailed
-    | RunCancelled,
+    RunQueuedData
+    | StepStartedData
+    | StepDeltaData
+    | StepCompletedData
+    | StepRecoveringData
+    | RunFinishedData
+    | RunFailedData
+    | RunCancelledData,
     Field(discriminator="status"),
 ]
 """What a run tells its thread, told apart by `status`."""
@@ -326,7 +326,7 @@ class ThreadEventKind(StrEnum):
     TOKEN_BALANCE_CHANGED = "token_balance_changed"  # noqa: S105 - tokens of a thread, no secret
 
 
-class ThreadEvent(Value):
+class ThreadEventData(Value):
     kind: ThreadEventKind
     at: Timestamp
     by: PublicKey | None
@@ -346,14 +346,14 @@ class ThreadEventFrame(ServerFrame):
     """Something happened in a thread; always a journal entry."""
 
     type: Literal["thread_event"] = "thread_event"
-    data: ThreadEvent
+    data: ThreadEventData
 
 
 LiveFrame = Annotated[ChorusResponseFrame | ThreadEventFrame, Field(discriminator="type")]
 """What the journal of a thread is made of, as followers see it."""
 
 
-class Events(Value):
+class EventsData(Value):
     entries: tuple[LiveFrame, ...]
     """Consecutive entries, each the frame in its live form."""
     head_seq: int
@@ -364,10 +364,10 @@ class EventsFrame(ServerFrame):
     """A page of a thread's journal."""
 
     type: Literal["events"] = "events"
-    data: Events
+    data: EventsData
 
 
-class Notice(Value):
+class NoticeData(Value):
     thread_id: ThreadId
     head_seq: int
     kind: ThreadEventKind | Literal["chorus_response"]
@@ -377,7 +377,7 @@ class NoticeFrame(ServerFrame):
     """Something happened in a thread of the user's that this connection does not follow."""
 
     type: Literal["notice"] = "notice"
-    data: Notice
+    data: NoticeData
 
 
 ServerMessage = (

@@ -186,38 +186,38 @@ class MutatingRequest(Request):
         return sha256(self.model_dump_json(exclude={"id"}).encode()).hexdigest()
 
 
-class Connect(Request):
-    """Name the key to sign in with; next comes `Authenticate`."""
+class ConnectRequest(Request):
+    """Name the key to sign in with; next comes `AuthenticateRequest`."""
 
     reply = "challenge"
     type: Literal["connect"] = "connect"
     data: ConnectData
 
 
-class Authenticate(Request):
-    """Prove the key that `Connect` named."""
+class AuthenticateRequest(Request):
+    """Prove the key that `ConnectRequest` named."""
 
     reply = "init"
     type: Literal["authenticate"] = "authenticate"
     data: AuthenticateData
 
 
-class Resume(Request):
-    """Take up a session, in place of `Connect`."""
+class ResumeRequest(Request):
+    """Take up a session, in place of `ConnectRequest`."""
 
     reply = "init"
     type: Literal["resume"] = "resume"
     data: ResumeData
 
 
-class CreateThread(MutatingRequest):
+class CreateThreadRequest(MutatingRequest):
     """Open a thread with the caller as its first co-author."""
 
     type: Literal["create_thread"] = "create_thread"
     data: CreateThreadData
 
 
-class GetThread(Request):
+class GetThreadRequest(Request):
     """Read a thread and follow it, or page back in it."""
 
     reply = "thread_messages"
@@ -225,14 +225,14 @@ class GetThread(Request):
     data: GetThreadData
 
 
-class LeaveThread(Request):
+class LeaveThreadRequest(Request):
     """Stop following a thread; rights stay as they are."""
 
     type: Literal["leave_thread"] = "leave_thread"
     data: ThreadRef
 
 
-class GetEvents(Request):
+class GetEventsRequest(Request):
     """Read a thread's journal."""
 
     reply = "events"
@@ -240,77 +240,77 @@ class GetEvents(Request):
     data: GetEventsData
 
 
-class SubmitPrompt(MutatingRequest):
+class SubmitPromptRequest(MutatingRequest):
     """Say something in a thread: it runs at once or waits for approval."""
 
     type: Literal["submit_prompt"] = "submit_prompt"
     data: SubmitPromptData
 
 
-class CancelRun(MutatingRequest):
+class CancelRunRequest(MutatingRequest):
     """Stop a run."""
 
     type: Literal["cancel_run"] = "cancel_run"
     data: RunRef
 
 
-class RetryRun(MutatingRequest):
+class RetryRunRequest(MutatingRequest):
     """Run a message again whose run failed or was cancelled."""
 
     type: Literal["retry_run"] = "retry_run"
     data: RunRef
 
 
-class ApproveMessage(MutatingRequest):
+class ApproveMessageRequest(MutatingRequest):
     """Vote for a pending message."""
 
     type: Literal["approve_message"] = "approve_message"
     data: MessageRef
 
 
-class RejectMessage(MutatingRequest):
+class RejectMessageRequest(MutatingRequest):
     """Vote against a pending message."""
 
     type: Literal["reject_message"] = "reject_message"
     data: RejectMessageData
 
 
-class WithdrawMessage(MutatingRequest):
+class WithdrawMessageRequest(MutatingRequest):
     """Take one's own pending message back."""
 
     type: Literal["withdraw_message"] = "withdraw_message"
     data: MessageRef
 
 
-class InviteCoAuthor(MutatingRequest):
+class InviteCoAuthorRequest(MutatingRequest):
     """Make a key a co-author at once."""
 
     type: Literal["invite_co_author"] = "invite_co_author"
     data: InviteCoAuthorData
 
 
-class LeaveCoAuthorship(MutatingRequest):
+class LeaveCoAuthorshipRequest(MutatingRequest):
     """Be a co-author no more."""
 
     type: Literal["leave_co_authorship"] = "leave_co_authorship"
     data: ThreadRef
 
 
-class RenameThread(MutatingRequest):
+class RenameThreadRequest(MutatingRequest):
     """Give a thread another name."""
 
     type: Literal["rename_thread"] = "rename_thread"
     data: RenameThreadData
 
 
-class ArchiveThread(MutatingRequest):
+class ArchiveThreadRequest(MutatingRequest):
     """End a thread: from then on it is only read."""
 
     type: Literal["archive_thread"] = "archive_thread"
     data: ThreadRef
 
 
-class ListThreads(Request):
+class ListThreadsRequest(Request):
     """List one's own or the public threads, the last changed first."""
 
     reply = "threads"
@@ -318,7 +318,7 @@ class ListThreads(Request):
     data: ListThreadsData
 
 
-class Search(Request):
+class SearchRequest(Request):
     """Search the approved messages that the caller may read."""
 
     reply = "search_results"
@@ -326,21 +326,21 @@ class Search(Request):
     data: SearchData
 
 
-class SetName(MutatingRequest):
+class SetNameRequest(MutatingRequest):
     """Say how one wants to be called."""
 
     type: Literal["set_name"] = "set_name"
     data: SetNameData
 
 
-class SignOut(Request):
+class SignOutRequest(Request):
     """End the session; the socket closes after the reply."""
 
     type: Literal["sign_out"] = "sign_out"
     data: NoData
 
 
-class Ping(Request):
+class PingRequest(Request):
     """Ask whether the server is there."""
 
     reply = "pong"
@@ -349,28 +349,28 @@ class Ping(Request):
 
 
 ClientMessage = (
-    Connect
-    | Authenticate
-    | Resume
-    | CreateThread
-    | GetThread
-    | LeaveThread
-    | GetEvents
-    | SubmitPrompt
-    | CancelRun
-    | RetryRun
-    | ApproveMessage
-    | RejectMessage
-    | WithdrawMessage
-    | InviteCoAuthor
-    | LeaveCoAuthorship
-    | RenameThread
-    | ArchiveThread
-    | ListThreads
-    | Search
-    | SetName
-    | SignOut
-    | Ping
+    ConnectRequest
+    | AuthenticateRequest
+    | ResumeRequest
+    | CreateThreadRequest
+    | GetThreadRequest
+    | LeaveThreadRequest
+    | GetEventsRequest
+    | SubmitPromptRequest
+    | CancelRunRequest
+    | RetryRunRequest
+    | ApproveMessageRequest
+    | RejectMessageRequest
+    | WithdrawMessageRequest
+    | InviteCoAuthorRequest
+    | LeaveCoAuthorshipRequest
+    | RenameThreadRequest
+    | ArchiveThreadRequest
+    | ListThreadsRequest
+    | SearchRequest
+    | SetNameRequest
+    | SignOutRequest
+    | PingRequest
 )
 """Any request; a `match` over it ends in `assert_never`."""
 

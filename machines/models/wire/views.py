@@ -47,7 +47,7 @@ class SessionView(Value):
     expires_at: Timestamp
 
 
-class Limits(Value):
+class LimitsView(Value):
     """The bounds that a client should keep by itself; 0 is no limit for the rates."""
 
     max_frame_bytes: int
