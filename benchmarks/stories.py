@@ -17,8 +17,7 @@ from machines.chorus import chorus_machine, transform_state
 from machines.connection import connection_machine
 from machines.message import message_machine
 from machines.models.breaker import EndpointDropped
-from machines.models.chorus import Awaited, RunStatus
-from machines.models.events import ChorusEvent
+from machines.models.chorus import Awaited, ChorusEvent, RunStatus
 from machines.statechart import Accepted, Configuration, Machine, Refusal, Topology
 from machines.statechart.chart import ActionRule, GuardRule
 from machines.thread import thread_machine

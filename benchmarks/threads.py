@@ -27,7 +27,7 @@ from typing import Final
 from nacl.signing import SigningKey
 
 from machines.decisions.threads import decide, open_thread
-from machines.models.chorus import Awaited, ChorusState
+from machines.models.chorus import Awaited, ChorusState, EffectResult, StepCompleted
 from machines.models.commands import (
     AdvanceRun,
     Basis,
@@ -40,13 +40,12 @@ from machines.models.commands import (
     ThreadCommand,
     Vote,
 )
-from machines.models.domain import Decision as Verdict
-from machines.models.domain import Visibility
-from machines.models.events import EffectResult, StepCompleted
 from machines.models.ids import MessageId, PublicKey, ThreadId
 from machines.models.journal import Batch, JournalEntry, MemoryTask, TimerRow
 from machines.models.keys import encode_public_key
+from machines.models.message import Decision as Verdict
 from machines.models.outputs import StepEnum
+from machines.models.thread import Visibility
 from server.environment import real_world
 from server.memory.recall import Recollection
 from server.settings import Settings, load_settings

@@ -40,26 +40,24 @@ from machines.loop.steps import (
 )
 from machines.models.chorus import (
     BACKOFF_BASE_MS,
-    Awaited,
-    ChorusResponse,
-    ChorusState,
-    Health,
-    RunStatus,
-)
-from machines.models.effects import RunEffect
-from machines.models.events import (
     AIFailed,
     AttemptDelayed,
     AttemptEvent,
+    Awaited,
     ChorusEvent,
+    ChorusResponse,
+    ChorusState,
+    Health,
     NetworkFailed,
     PriorsRetrieved,
     RetryDue,
     RunCancelled,
     RunStarted,
+    RunStatus,
     StateLost,
     StepCompleted,
 )
+from machines.models.effects import RunEffect
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import StepEnum, UpdateOutput
 from machines.outcomes import refused

@@ -15,19 +15,15 @@ from statemachine import State
 
 from machines.models import effects
 from machines.models.connection import (
-    Challenge,
-    ConnectionFault,
-    ConnectionState,
-    ConnectionStatus,
-)
-from machines.models.effects import ConnectionEffect
-from machines.models.errors import ErrorCode
-from machines.models.events import (
     AccessChecked,
     AuthenticateRequested,
     AuthFailed,
+    Challenge,
     ChallengeIssued,
     ConnectionEvent,
+    ConnectionFault,
+    ConnectionState,
+    ConnectionStatus,
     ConnectRequested,
     LeaveRequested,
     NetworkLost,
@@ -40,6 +36,8 @@ from machines.models.events import (
     ThreadLost,
     ThreadRequested,
 )
+from machines.models.effects import ConnectionEffect
+from machines.models.errors import ErrorCode
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.wire import frames
 from machines.statechart import Chart, Configuration, EdgeKind, Edges, Machine, Reaction

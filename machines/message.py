@@ -12,19 +12,23 @@ from typing import ClassVar
 
 from statemachine import State
 
-from machines.models.domain import Approval, Decision, Message, MessageStatus, Role
+from machines.models.domain import Role
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
-from machines.models.events import (
+from machines.models.ids import MessageId, PublicKey, TimerId
+from machines.models.journal import ApprovalTimer, IndexMessage
+from machines.models.message import (
     AnswerGiven,
+    Approval,
+    Decision,
     ElectorLeft,
+    Message,
     MessageEvent,
     MessageExpired,
+    MessageStatus,
     MessageSubmitted,
     MessageWithdrawn,
     VoteCast,
 )
-from machines.models.ids import MessageId, PublicKey, TimerId
-from machines.models.journal import ApprovalTimer, IndexMessage
 from machines.statechart import Chart, Configuration, EdgeKind, Edges, Machine, Reaction
 
 Voted = Reaction[Message, object, RunEffect]

@@ -12,17 +12,11 @@ from typing import ClassVar
 
 from statemachine import State
 
-from machines.models.domain import (
-    Invalid,
-    Thread,
-    ThreadStatus,
-    ValidationResult,
-    validation,
-)
+from machines.models.domain import Invalid, ValidationResult, validation
 from machines.models.effects import RunEffect
 from machines.models.errors import InvalidTransition
 from machines.models.journal import MachineTransition
-from machines.models.operations import (
+from machines.models.thread import (
     AddMessage,
     ArchiveThread,
     CreditTokens,
@@ -30,7 +24,9 @@ from machines.models.operations import (
     JoinCoAuthor,
     LeaveCoAuthor,
     RenameThread,
+    Thread,
     ThreadOperation,
+    ThreadStatus,
 )
 from machines.outcomes import recorded, refused
 from machines.statechart import (

@@ -31,9 +31,11 @@ from benchmarks.work import prose, uuid
 from machines.decisions.threads import open_thread
 from machines.decisions.views import message_view
 from machines.models.commands import OpenThread
-from machines.models.domain import Message, MessageStatus, Role, Thread, Visibility
+from machines.models.domain import Role
 from machines.models.ids import MessageId, PublicKey, ThreadId, thread_stream
 from machines.models.journal import Batch, JournalEntry, creation_of, fields_of, update_of
+from machines.models.message import Message, MessageStatus
+from machines.models.thread import Thread, Visibility
 from machines.models.wire.frames import ThreadEventData, ThreadEventKind
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.transitions.values import NOW

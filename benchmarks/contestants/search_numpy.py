@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from benchmarks.contestants.search_arena import Answer, Vector, compete
 from benchmarks.contestants.search_population import LIMIT, Population, message_id
-from machines.models.domain import Visibility
 from machines.models.outputs import Prior
+from machines.models.thread import Visibility
 from storage.memory.values import MessagePayload, SearchScope
 
 Rows = list[tuple[int, float]]

@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from machines.models.domain import Role, Visibility
+from machines.models.domain import Role
 from machines.models.ids import MessageId, PublicKey, ThreadId
+from machines.models.thread import Visibility
 from storage.memory.values import Collection, MessagePayload, SearchScope
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from pydantic import TypeAdapter
 from benchmarks import work
 from benchmarks.measure import Spent, measured
 from machines.models.commands import OpenThread, Policy, SubmitMessage
-from machines.models.domain import Thread, Visibility
 from machines.models.effects import AICall, RunEffect
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.journal import Batch
 from machines.models.outputs import Prior, StepOutput, Usage
+from machines.models.thread import Thread, Visibility
 from server.environment import real_world
 from server.gc_tuning import spare_what_there_is
 from server.llm.port import ModelAnswer, OnText

@@ -10,19 +10,12 @@ from hashlib import sha256
 from typing import assert_never
 
 from machines.connection import connection_machine
-from machines.models.connection import ConnectionState, ConnectionStatus
-from machines.models.effects import ConnectionEffect, WebSocketEvent
-from machines.models.errors import (
-    AuthError,
-    ErrorCode,
-    NetworkError,
-    RequestRefused,
-    ThreadError,
-)
-from machines.models.events import (
+from machines.models.connection import (
     AuthenticateRequested,
     AuthFailed,
     ConnectionEvent,
+    ConnectionState,
+    ConnectionStatus,
     ConnectRequested,
     LeaveRequested,
     NetworkLost,
@@ -31,6 +24,14 @@ from machines.models.events import (
     SignedOut,
     ThreadLost,
     ThreadRequested,
+)
+from machines.models.effects import ConnectionEffect, WebSocketEvent
+from machines.models.errors import (
+    AuthError,
+    ErrorCode,
+    NetworkError,
+    RequestRefused,
+    ThreadError,
 )
 from machines.models.ids import ClientId
 from machines.models.wire import requests

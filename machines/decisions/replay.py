@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 
 from machines.chorus import EQUIVALENT, chorus_machine, reconstruct_state
-from machines.models.chorus import ChorusState
+from machines.models.chorus import ChorusEvent, ChorusState
 from machines.models.domain import Created
 from machines.models.errors import StateError
-from machines.models.events import ChorusEvent
 from machines.models.ids import RunId
 from machines.models.journal import ChorusFired, JournalEntry
 

@@ -14,7 +14,7 @@ from typing import assert_never
 
 from machines.decisions.unit_of_work import Change, Decision, Draft
 from machines.decisions.views import thread_view
-from machines.models.chorus import ChorusState, RunStatus
+from machines.models.chorus import ChorusState, RunCancelled, RunStatus
 from machines.models.commands import (
     AdvanceRun,
     Archive,
@@ -33,27 +33,21 @@ from machines.models.commands import (
     Vote,
     Withdraw,
 )
-from machines.models.domain import (
-    Message,
-    MessageStatus,
-    Role,
-    Thread,
-    ThreadStatus,
-    Visibility,
-)
+from machines.models.domain import Role
 from machines.models.errors import ErrorCode, InvalidTransition, RequestRefused
-from machines.models.events import (
-    ElectorLeft,
-    MessageExpired,
-    MessageSubmitted,
-    MessageWithdrawn,
-    RunCancelled,
-    VoteCast,
-)
 from machines.models.ids import MessageId, PublicKey, RunId, thread_stream
 from machines.models.journal import Batch, JournalEntry, ThreadView, creation_of, fields_of
 from machines.models.limits import MAX_CO_AUTHORS
-from machines.models.operations import (
+from machines.models.message import (
+    ElectorLeft,
+    Message,
+    MessageExpired,
+    MessageStatus,
+    MessageSubmitted,
+    MessageWithdrawn,
+    VoteCast,
+)
+from machines.models.thread import (
     AddMessage,
     ArchiveThread,
     CreditTokens,
@@ -61,6 +55,9 @@ from machines.models.operations import (
     JoinCoAuthor,
     LeaveCoAuthor,
     RenameThread,
+    Thread,
+    ThreadStatus,
+    Visibility,
 )
 from machines.models.wire.frames import ThreadEventData, ThreadEventKind
 from machines.outcomes import refused

@@ -12,22 +12,17 @@ from machines.decisions.views import message_view, thread_view
 from machines.message import message_machine
 from machines.models.chorus import (
     AnswerReady,
+    ChorusEvent,
     ChorusResponse,
     ChorusState,
     ContextMessage,
+    RunStarted,
     RunStatus,
 )
 from machines.models.commands import Facts, Policy, ThreadCommand
-from machines.models.domain import (
-    Message,
-    MessageStatus,
-    Role,
-    StateTransition,
-    Thread,
-)
+from machines.models.domain import Role, StateTransition
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
 from machines.models.errors import ChorusError
-from machines.models.events import AnswerGiven, ChorusEvent, MessageEvent, RunStarted
 from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
 from machines.models.journal import (
     Batch,
@@ -44,8 +39,9 @@ from machines.models.journal import (
     fields_of,
     update_of,
 )
-from machines.models.operations import AddMessage, JoinCoAuthor, ThreadOperation
+from machines.models.message import AnswerGiven, Message, MessageEvent, MessageStatus
 from machines.models.outputs import YieldOutput
+from machines.models.thread import AddMessage, JoinCoAuthor, Thread, ThreadOperation
 from machines.models.wire import frames
 from machines.models.wire.frames import ThreadEventKind
 from machines.outcomes import recorded, refused

@@ -4,8 +4,10 @@ Pure conversions. Rendering Markdown and encoding frames are the server's.
 """
 
 from machines.models.chorus import ChorusState, Health, RunStatus
-from machines.models.domain import Message, MessageStatus, Thread, User
+from machines.models.domain import User
+from machines.models.message import Message, MessageStatus
 from machines.models.outputs import StepEnum
+from machines.models.thread import Thread
 from machines.models.wire import views
 
 

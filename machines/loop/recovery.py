@@ -17,20 +17,18 @@ from typing import assert_never
 from machines.loop.steps import StepResult, about, effect_under_way
 from machines.models.chorus import (
     BACKOFF_BASE_MS,
+    AIFailed,
+    AttemptDelayed,
     Awaited,
     ChorusState,
     ErrorState,
     Failure,
-)
-from machines.models.effects import CancelTimer, RunEffect, ScheduleTimer, StopAttempt
-from machines.models.errors import ErrorCode
-from machines.models.events import (
-    AIFailed,
-    AttemptDelayed,
     NetworkFailed,
     RunCancelled,
     StateLost,
 )
+from machines.models.effects import CancelTimer, RunEffect, ScheduleTimer, StopAttempt
+from machines.models.errors import ErrorCode
 from machines.models.ids import RunId, TimerId
 from machines.models.journal import RetryTimer
 from machines.models.wire import frames

@@ -12,10 +12,12 @@ from machines.models.chorus import (
     Awaited,
     ChorusResponse,
     ChorusState,
+    PriorsRetrieved,
+    RunStarted,
+    StepCompleted,
     StepRecord,
 )
 from machines.models.effects import AICall, DBOperation, RecallPriors, RunEffect
-from machines.models.events import PriorsRetrieved, RunStarted, StepCompleted
 from machines.models.ids import MessageId, RunId
 from machines.models.journal import RecordLinks
 from machines.models.outputs import IntentionOutput, Prior, StepEnum, UpdateOutput

@@ -5,7 +5,7 @@ steps' (`machines.loop.steps`).
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -169,6 +169,128 @@ class ChorusState(BaseState):
     def latest(self, step: StepEnum) -> StepRecord | None:
         """The newest completed record of `step`, of whichever iteration."""
         return next((record for record in reversed(self.steps) if record.step is step), None)
+
+
+# --- Events --------------------------------------------------------------------------------------
+
+
+class RunStarted(Frozen):
+    """The run may leave the queue, if its thread is free."""
+
+    event: Literal["start"] = "start"
+    at: AwareDatetime
+    thread_is_busy: bool
+    """Whether another run of the thread is under way."""
+    messages: tuple[ContextMessage, ...] = ()
+
+
+class AttemptEvent(Frozen):
+    """A result belongs to one attempt; a late or repeated one is refused by `result_is_current`."""
+
+    run_id: RunId
+    step: StepEnum
+    iteration: int
+    attempt: int
+    at: AwareDatetime
+
+
+class PriorsRetrieved(AttemptEvent):
+    """Vector search answered, or could not."""
+
+    event: Literal["priors_retrieved"] = "priors_retrieved"
+    priors: tuple[Prior, ...]
+    available: bool
+    """False when memory is away: then `priors` is empty and that is said to the people."""
+
+
+class StepCompleted(AttemptEvent):
+    """The model's answer for the step, checked."""
+
+    event: Literal["step_completed"] = "step_completed"
+    text: str
+    output: StepOutput
+    usage: Usage | None
+    model: str
+
+
+class _AttemptFailed(AttemptEvent):
+    code: ErrorCode
+    message: str
+    retryable: bool
+    retry_after_ms: int | None = None
+    partial: str | None = None
+    jitter: float = Field(ge=0, lt=1)
+    """Randomness for the backoff, drawn by the shell."""
+
+
+class AIFailed(_AttemptFailed):
+    """The endpoint answered and it is no use (AIError)."""
+
+    event: Literal["ai_failed"] = "ai_failed"
+
+
+class NetworkFailed(_AttemptFailed):
+    """The endpoint was not reached, or the line was cut (NetworkError)."""
+
+    event: Literal["network_failed"] = "network_failed"
+
+
+class AttemptDelayed(AttemptEvent):
+    """The endpoint keeps failing and is spared: the attempt was not made, and must wait."""
+
+    event: Literal["attempt_delayed"] = "attempt_delayed"
+    code: ErrorCode
+    message: str
+    wait_ms: int = Field(ge=0)
+
+
+class StateLost(AttemptEvent):
+    """The process that performed the effect is gone (StateError): rebuild, and go on."""
+
+    event: Literal["state_lost"] = "state_lost"
+
+
+class RetryDue(AttemptEvent):
+    """The wait is over. `attempt` is the attempt that failed, or was delayed."""
+
+    event: Literal["retry_due"] = "retry_due"
+
+
+class RunCancelled(Frozen):
+    """Somebody stops the run; None is the system (an archived thread)."""
+
+    event: Literal["cancel"] = "cancel"
+    at: AwareDatetime
+    by: PublicKey | None
+
+
+EffectResult = Annotated[
+    PriorsRetrieved
+    | StepCompleted
+    | AIFailed
+    | NetworkFailed
+    | AttemptDelayed
+    | StateLost
+    | RetryDue,
+    Field(discriminator="event"),
+]
+"""What the shell brings to a run. Starting and stopping one is for the thread to decide."""
+
+ChorusEvent = Annotated[
+    RunStarted
+    | PriorsRetrieved
+    | StepCompleted
+    | AIFailed
+    | NetworkFailed
+    | AttemptDelayed
+    | StateLost
+    | RetryDue
+    | RunCancelled,
+    Field(discriminator="event"),
+]
+
+
+# --- Responses -----------------------------------------------------------------------------------
 
 
 class AnswerReady(frames.RunFrameData):

@@ -9,11 +9,12 @@ from typing import TypedDict
 
 from pydantic import AwareDatetime
 
-from machines.models.chorus import BACKOFF_BASE_MS, ChorusState
-from machines.models.domain import Decision, Frozen, Message, Visibility
-from machines.models.events import EffectResult
+from machines.models.chorus import BACKOFF_BASE_MS, ChorusState, EffectResult
+from machines.models.domain import Frozen
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
 from machines.models.journal import ThreadView
+from machines.models.message import Decision, Message
+from machines.models.thread import Visibility
 
 
 class Policy(Frozen):

@@ -1,12 +1,14 @@
 """The state of one client session's connection."""
 
 from enum import StrEnum
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from machines.models.domain import Frozen, User, ValidationResult, validation
+from machines.models.domain import Frozen, Session, User, ValidationResult, validation
 from machines.models.errors import ErrorCode
 from machines.models.ids import ClientId, PublicKey, ThreadId
+from machines.models.wire.requests import ClientMessage
 
 
 class ConnectionStatus(StrEnum):
@@ -79,3 +81,136 @@ class ConnectionState(Frozen):
                 ),
             }
         )
+
+
+# --- Events --------------------------------------------------------------------------------------
+
+
+class ConnectRequested(Frozen):
+    """`connect`: a person names a key."""
+
+    event: Literal["connect"] = "connect"
+    public_key: PublicKey
+
+
+class ChallengeIssued(Frozen):
+    """The shell made a statement with a single-use nonce."""
+
+    event: Literal["challenge_issued"] = "challenge_issued"
+    statement: str
+    nonce: str
+    expires_at: AwareDatetime
+
+
+class AuthenticateRequested(Frozen):
+    """`authenticate`: the signature of the statement."""
+
+    event: Literal["authenticate"] = "authenticate"
+    signature: str
+    at: AwareDatetime
+
+
+class SignatureChecked(Frozen):
+    """What `VerifySignature` found; the user and the new session come with a valid one."""
+
+    event: Literal["signature_checked"] = "signature_checked"
+    valid: bool
+    user: User | None = None
+    session: Session | None = None
+
+
+class ResumeRequested(Frozen):
+    """`resume`: a session's token, hashed by the shell."""
+
+    event: Literal["resume"] = "resume"
+    token_hash: str
+
+
+class SessionLookedUp(Frozen):
+    """What `LookUpSession` found."""
+
+    event: Literal["session_looked_up"] = "session_looked_up"
+    token_hash: str
+    at: AwareDatetime
+    session: Session | None
+    user: User | None
+
+
+class ThreadRequested(Frozen):
+    """`get_thread` without `before_index`: follow this thread."""
+
+    event: Literal["open_thread"] = "open_thread"
+    thread_id: ThreadId
+
+
+class AccessChecked(Frozen):
+    """What `CheckAccess` found."""
+
+    event: Literal["access_checked"] = "access_checked"
+    thread_id: ThreadId
+    readable: bool
+
+
+class LeaveRequested(Frozen):
+    """`leave_thread`: stop following."""
+
+    event: Literal["leave_thread"] = "leave_thread"
+    thread_id: ThreadId
+
+
+class ThreadLost(Frozen):
+    """The followed thread may not be read any more (ThreadError)."""
+
+    event: Literal["thread_lost"] = "thread_lost"
+    thread_id: ThreadId
+
+
+class RequestMade(Frozen):
+    """Any other request of a person who is signed in."""
+
+    event: Literal["request"] = "request"
+    message: ClientMessage
+
+
+class AuthFailed(Frozen):
+    """The session is not valid any more (AuthError)."""
+
+    event: Literal["auth_failed"] = "auth_failed"
+
+
+class NetworkLost(Frozen):
+    """The socket is gone (NetworkError)."""
+
+    event: Literal["network_lost"] = "network_lost"
+
+
+class SignedOut(Frozen):
+    """`sign_out`."""
+
+    event: Literal["sign_out"] = "sign_out"
+
+
+class SessionExpired(Frozen):
+    """The session's time is over, or a resume took it to another socket."""
+
+    event: Literal["session_expired"] = "session_expired"
+
+
+ConnectionEvent = Annotated[
+    ConnectRequested
+    | ChallengeIssued
+    | AuthenticateRequested
+    | SignatureChecked
+    | ResumeRequested
+    | SessionLookedUp
+    | ThreadRequested
+    | AccessChecked
+    | LeaveRequested
+    | ThreadLost
+    | RequestMade
+    | AuthFailed
+    | NetworkLost
+    | SignedOut
+    | SessionExpired,
+    Field(discriminator="event"),
+]

@@ -7,13 +7,11 @@ the charts decide that (`machines.thread`, `machines.message`).
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, UserId
-from machines.models.limits import MAX_CONTENT_LENGTH, MAX_NAME_LENGTH
-from machines.models.outputs import Citation, Usage
+from machines.models.ids import PublicKey, ThreadId, UserId
 
 
 class Frozen(BaseModel):
@@ -80,43 +78,11 @@ class BaseState(Frozen):
         return self.changed(**changes, updated_at=later, version=self.version + 1)
 
 
-class Visibility(StrEnum):
-    """Who may read a thread; fixed when the thread is created."""
-
-    PRIVATE = "private"
-    PUBLIC = "public"
-
-
-class ThreadStatus(StrEnum):
-    """States of the thread chart."""
-
-    ACTIVE = "active"
-    ARCHIVED = "archived"
-
-
-class MessageStatus(StrEnum):
-    """States of the message chart; `SUBMITTED` lasts only inside the transaction that submits."""
-
-    SUBMITTED = "submitted"
-    PENDING = "pending"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    EXPIRED = "expired"
-    WITHDRAWN = "withdrawn"
-
-
 class Role(StrEnum):
     """Who speaks."""
 
     USER = "user"
     CHORUS = "chorus"
-
-
-class Decision(StrEnum):
-    """How an elector voted."""
-
-    APPROVE = "approve"
-    REJECT = "reject"
 
 
 class User(BaseState):
@@ -136,100 +102,6 @@ class Session(BaseState):
     expires_at: AwareDatetime
     thread_id: ThreadId | None = None
     """The thread that the session followed last."""
-
-
-class Thread(BaseState):
-    """A conversation with its co-authors."""
-
-    id: ThreadId
-    name: str
-    visibility: Visibility
-    status: ThreadStatus = ThreadStatus.ACTIVE
-    co_authors: tuple[PublicKey, ...]
-    """In the order of joining, without repeats."""
-    token_balance: int = 0
-    message_count: int = 0
-
-    def validate_state(self) -> ValidationResult:
-        return validation(
-            {
-                "a thread has at least one co-author": not self.co_authors,
-                "a co-author is listed once": len(set(self.co_authors)) != len(self.co_authors),
-                "a token balance is never below zero": self.token_balance < 0,
-                "a message count is never below zero": self.message_count < 0,
-                "a thread's name is not blank": not self.name.strip(),
-                f"a thread's name has at most {MAX_NAME_LENGTH} characters": (
-                    len(self.name) > MAX_NAME_LENGTH
-                ),
-                "it was updated before it was created": self.updated_at < self.created_at,
-            }
-        )
-
-
-class Approval(Frozen):
-    """One elector's vote."""
-
-    co_author: PublicKey
-    decision: Decision
-    reason: str | None = None
-    at: AwareDatetime
-
-
-class Message(BaseState):
-    """What a person or the chorus said in a thread. Its content never changes."""
-
-    MAX_CONTENT_LENGTH: ClassVar[int] = MAX_CONTENT_LENGTH
-
-    id: MessageId
-    thread_id: ThreadId
-    index: int = Field(ge=0)
-    """Place in the thread, from 0, given in the order of submission."""
-    role: Role
-    author: PublicKey | None
-    """None for the chorus."""
-    content: str
-    status: MessageStatus = MessageStatus.SUBMITTED
-    electors: tuple[PublicKey, ...] = ()
-    """The co-authors at submission without the author, less those who have left since."""
-    approvals: tuple[Approval, ...] = ()
-    expires_at: AwareDatetime | None = None
-    """Deadline of the vote; None where there is none."""
-    run_id: RunId | None = None
-    """For a prompt: its latest run. For an answer: the run that gave it."""
-    model: str | None = None
-    citations: tuple[Citation, ...] = ()
-    usage: Usage | None = None
-
-    def can_approve(self, voter: PublicKey, at: datetime) -> bool:
-        """Whether `voter` may cast a vote at `at` (a vote at the deadline is too late)."""
-        return (
-            self.status is MessageStatus.PENDING
-            and voter in self.electors
-            and all(approval.co_author != voter for approval in self.approvals)
-            and self.expires_at is not None
-            and at < self.expires_at
-        )
-
-    def validate_state(self) -> ValidationResult:
-        pending = self.status is MessageStatus.PENDING
-        voters = {approval.co_author for approval in self.approvals}
-        return validation(
-            {
-                "content is not blank": not self.content.strip(),
-                "a person's content keeps its limit": (
-                    self.role is Role.USER and len(self.content) > MAX_CONTENT_LENGTH
-                ),
-                "a person's message has an author, the chorus' has none": (
-                    (self.role is Role.USER) != (self.author is not None)
-                ),
-                "an author is no elector": self.author in self.electors,
-                "only electors vote, once each": (
-                    not voters <= set(self.electors) or len(voters) != len(self.approvals)
-                ),
-                "a pending message has a deadline": pending and self.expires_at is None,
-                "it was updated before it was created": self.updated_at < self.created_at,
-            }
-        )
 
 
 class Created(Frozen):

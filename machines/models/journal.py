@@ -9,20 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from machines.models.chorus import ChorusState
-from machines.models.domain import (
-    BaseState,
-    Created,
-    Frozen,
-    Message,
-    StateTransition,
-    Thread,
-    Updated,
-)
-from machines.models.events import ChorusEvent, MessageEvent
+from machines.models.chorus import ChorusEvent, ChorusState
+from machines.models.domain import BaseState, Created, Frozen, StateTransition, Updated
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, StreamId, ThreadId, TimerId
-from machines.models.operations import ThreadOperation
+from machines.models.message import Message, MessageEvent
 from machines.models.outputs import StepEnum
+from machines.models.thread import Thread, ThreadOperation
 
 # --- What a machine did -------------------------------------------------------------------------
 

@@ -19,8 +19,8 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from machines.models.commands import OpenThread, StopRun, SubmitMessage
-from machines.models.domain import ThreadStatus, Visibility
 from machines.models.ids import PublicKey, RunId, ThreadId
+from machines.models.thread import ThreadStatus, Visibility
 from server.chat import render
 from server.chat.frames import (
     Frame,

@@ -11,7 +11,6 @@ from typing import Final
 from machines.decisions.replay import replay_run, written_by_this_chart
 from machines.message import approval_timer
 from machines.models.chorus import Health
-from machines.models.domain import Message, Thread
 from machines.models.errors import ChorusError
 from machines.models.ids import PointId, RunId, TimerId
 from machines.models.journal import (
@@ -21,6 +20,8 @@ from machines.models.journal import (
     RecordLinks,
     TimerRow,
 )
+from machines.models.message import Message
+from machines.models.thread import Thread
 from server.environment import World
 from server.memory.recall import Recollection
 from server.sessions.accounts import People, session_end

@@ -16,11 +16,12 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from machines.models import errors
-from machines.models.domain import Message, Thread, Visibility
 from machines.models.errors import ChorusError
 from machines.models.ids import MessageId, PublicKey, ThreadId
 from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, RecordLinks
+from machines.models.message import Message
 from machines.models.outputs import Prior
+from machines.models.thread import Thread, Visibility
 from server.memory.embeddings import Embedder
 from server.memory.health import Presence
 from server.memory.opening import REBUILD

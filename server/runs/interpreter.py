@@ -15,10 +15,20 @@ from typing import ParamSpec, TypedDict, TypeVar, assert_never
 
 from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
-from machines.models import events
-from machines.models.chorus import ChorusState, Health, RunStatus
+from machines.models import chorus
+from machines.models.chorus import (
+    AIFailed,
+    ChorusState,
+    EffectResult,
+    Health,
+    NetworkFailed,
+    PriorsRetrieved,
+    RetryDue,
+    RunStatus,
+    StateLost,
+    StepCompleted,
+)
 from machines.models.commands import AdvanceRun
-from machines.models.domain import Thread
 from machines.models.effects import (
     AICall,
     CancelTimer,
@@ -39,18 +49,10 @@ from machines.models.errors import (
     RequestRefused,
     StateError,
 )
-from machines.models.events import (
-    AIFailed,
-    EffectResult,
-    NetworkFailed,
-    PriorsRetrieved,
-    RetryDue,
-    StateLost,
-    StepCompleted,
-)
 from machines.models.ids import PublicKey, RunId, ThreadId
 from machines.models.journal import RetryTimer, ThreadView
 from machines.models.outputs import Prior, StepEnum
+from machines.models.thread import Thread
 from machines.models.wire import frames
 from machines.prompting.context import PRIORS_SENT
 from machines.prompting.quoting import clipped, fair_limit
@@ -250,7 +252,7 @@ class Chorus:
             self._flush(stream)
             event = self._failure(call, failed.error, failed.partial or None)
         except AttemptDelayed as delayed:
-            event = events.AttemptDelayed(
+            event = chorus.AttemptDelayed(
                 **self._about(call),
                 code=delayed.error.code,
                 message=delayed.error.message,

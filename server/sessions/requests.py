@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from machines.decisions.threads import may_read, no_such_thread
 from machines.decisions.views import run_view, thread_summary, thread_view
 from machines.models import commands
-from machines.models.domain import Decision, Message, Thread
 from machines.models.errors import (
     ErrorCode,
     InvalidTransition,
@@ -21,6 +20,8 @@ from machines.models.errors import (
 from machines.models.ids import PublicKey, RequestId, ThreadId, thread_stream
 from machines.models.journal import JournalEntry, RememberedReply, ThreadView
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES, MAX_PAGE_CHARACTERS
+from machines.models.message import Decision, Message
+from machines.models.thread import Thread
 from machines.models.wire import frames, requests
 from machines.models.wire.requests import ClientMessage
 from server.concurrency.rate_limit import RateLimiter

@@ -23,7 +23,17 @@ from machines.decisions.connections import (
 )
 from machines.decisions.views import thread_summary, user_view
 from machines.models import effects
-from machines.models.connection import ConnectionState, ConnectionStatus
+from machines.models.connection import (
+    AccessChecked,
+    ChallengeIssued,
+    ConnectionEvent,
+    ConnectionState,
+    ConnectionStatus,
+    SessionExpired,
+    SessionLookedUp,
+    SignatureChecked,
+    ThreadLost,
+)
 from machines.models.effects import ConnectionEffect
 from machines.models.errors import (
     AuthError,
@@ -33,15 +43,6 @@ from machines.models.errors import (
     RequestRefused,
     StorageError,
     ThreadError,
-)
-from machines.models.events import (
-    AccessChecked,
-    ChallengeIssued,
-    ConnectionEvent,
-    SessionExpired,
-    SessionLookedUp,
-    SignatureChecked,
-    ThreadLost,
 )
 from machines.models.ids import ClientId, PublicKey, RequestId, ThreadId
 from machines.models.limits import MAX_CATCH_UP

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from machines.decisions.threads import may_read
-from machines.models.domain import Thread, Visibility
 from machines.models.ids import PublicKey, ThreadId
+from machines.models.thread import Thread, Visibility
 from server.wire.presenter import LiveEntry
 
 MAX_COLLECTED = 5_000

@@ -35,12 +35,12 @@ from machines.models.commands import (
     Vote,
     Withdraw,
 )
-from machines.models.domain import Thread
 from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError, JournalConflict, RequestRefused, StorageError
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, thread_stream
 from machines.models.journal import Batch, JournalEntry, RememberedReply, ThreadView
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
+from machines.models.thread import Thread
 from server.threads.broadcast import Broadcast
 from server.wire.presenter import LiveEntry
 from storage.journal.port import Journal

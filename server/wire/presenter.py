@@ -10,9 +10,11 @@ from functools import cached_property
 from pydantic_core import to_json
 
 from machines.decisions.views import message_view, without_content
-from machines.models.domain import Message, Role, Thread
+from machines.models.domain import Role
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.journal import JournalEntry
+from machines.models.message import Message
+from machines.models.thread import Thread
 from machines.models.wire import frames, views
 from server.wire.codec import encode_server_frame
 from server.wire.markdown import render_markdown

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from machines.models.chorus import ChorusState
-from machines.models.domain import Deleted, Message, MessageStatus, Session, Thread, User
+from machines.models.domain import Deleted, Session, User
 from machines.models.errors import JournalError
 from machines.models.journal import (
     ApprovalTimer,
@@ -42,6 +42,8 @@ from machines.models.journal import (
     SessionTimer,
     TimerRow,
 )
+from machines.models.message import Message, MessageStatus
+from machines.models.thread import Thread
 from storage.journal.appender import BatchAppender
 from storage.journal.dialect import damaged_pages, scratch_engine
 from storage.journal.queries import CHUNK

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, bindparam, delete, distinct, func, insert, se
 from sqlalchemy import false as sql_false
 from sqlalchemy import true as sql_true
 
-from machines.models.domain import Message, MessageStatus, Thread
 from machines.models.ids import MessageId, ThreadId
 from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, RecordLinks
+from machines.models.message import Message, MessageStatus
+from machines.models.thread import Thread
 from storage.journal.dialect import upsert
 from storage.journal.port import GivenToMemory, StoredVector
 from storage.journal.queries import CHUNK, chunks

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from machines.models.chorus import ChorusState
-from machines.models.domain import Message, Session, Thread, User
+from machines.models.domain import Session, User
 from machines.models.ids import (
     MessageId,
     PublicKey,
@@ -32,6 +32,8 @@ from machines.models.journal import (
     ThreadView,
     TimerRow,
 )
+from machines.models.message import Message
+from machines.models.thread import Thread
 
 
 @dataclass(frozen=True, slots=True)

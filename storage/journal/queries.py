@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Select, bindparam, exists, func, select
 
-from machines.models.domain import Message, MessageStatus, Session, Thread, User, Visibility
+from machines.models.domain import Session, User
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, StreamId, ThreadId
 from machines.models.journal import (
     JournalEntry,
@@ -19,6 +19,8 @@ from machines.models.journal import (
     TimerRow,
 )
 from machines.models.limits import MAX_SEQ
+from machines.models.message import Message, MessageStatus
+from machines.models.thread import Thread, Visibility
 from storage.journal.port import EntryPage, MessagePage, ThreadPage, ThreadRow
 from storage.journal.rows import cursor, cursor_position, entry_of_row, session_of_row
 from storage.journal.runs import live_runs_of

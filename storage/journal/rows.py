@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from machines.models.chorus import RunStatus
-from machines.models.domain import Created, MessageStatus, Session, Updated
+from machines.models.domain import Created, Session, Updated
 from machines.models.errors import ErrorCode, JournalError, RequestRefused, VectorError
 from machines.models.ids import ThreadId
 from machines.models.journal import (
@@ -30,6 +30,7 @@ from machines.models.journal import (
     TimerRow,
 )
 from machines.models.limits import MAX_SEQ
+from machines.models.message import MessageStatus
 
 Row = dict[str, Any]
 """A row by column name."""

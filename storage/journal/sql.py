@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from machines.models.chorus import ChorusState
-from machines.models.domain import Message, Session, Thread, User
+from machines.models.domain import Session, User
 from machines.models.errors import JournalError
 from machines.models.ids import (
     MessageId,
@@ -44,6 +44,8 @@ from machines.models.journal import (
     ThreadView,
     TimerRow,
 )
+from machines.models.message import Message
+from machines.models.thread import Thread
 from storage.folder_lock import FolderLock
 from storage.journal import check, memory_tasks, migrations, queries, runs, side_tables, users
 from storage.journal.appender import BatchAppender

@@ -15,11 +15,12 @@ from uuid import UUID, uuid5
 
 from pydantic import ConfigDict, Field
 
-from machines.models.domain import Frozen, Role, Visibility
+from machines.models.domain import Frozen, Role
 from machines.models.errors import InconsistencyError, StorageError
 from machines.models.ids import MessageId, PointId, PublicKey, RunId, ThreadId
 from machines.models.limits import MAX_SEARCH_RESULTS
 from machines.models.outputs import Prior, Timestamp
+from machines.models.thread import Visibility
 
 MAX_BATCH: Final = 256
 """Points in one operation: about 2 MB of vectors on the wire."""

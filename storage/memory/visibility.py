@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from machines.models.domain import Visibility
 from machines.models.ids import MessageId, ThreadId
 from machines.models.outputs import Prior
+from machines.models.thread import Visibility
 from storage.memory.values import MessagePayload, SearchScope
 
 

@@ -22,9 +22,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from machines.models.domain import Visibility
 from machines.models.ids import PointId, ThreadId
 from machines.models.outputs import Prior
+from machines.models.thread import Visibility
 from storage.memory.values import SearchScope, message_point_id
 from storage.memory.visibility import payload_of, sound_and_readable
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from machines.models import errors
-from machines.models.domain import Visibility
 from machines.models.outputs import Prior
+from machines.models.thread import Visibility
 from storage.memory.values import Collection, QueryPoints, SearchScope, message_point_id
 from storage.memory.visibility import readable
 from storage.qdrant.store import ENDS_OF_LINKS, QdrantStore

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from machines.models.domain import MessageStatus
 from machines.models.errors import JournalError
 from machines.models.ids import thread_stream
+from machines.models.message import MessageStatus
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from storage.salvage.recover import damage, salvage
 from tests.integration.journal_values import (

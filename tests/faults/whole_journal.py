@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from machines.models.domain import MessageStatus
 from machines.models.ids import TimerId, thread_stream, user_stream
 from machines.models.journal import ApprovalTimer, TimerRow
+from machines.models.message import MessageStatus
 from storage.journal.port import StoredVector
 from storage.journal.schema import entries
 from storage.journal.sql import SqlJournal

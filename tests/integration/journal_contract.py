@@ -11,7 +11,6 @@ from typing import TypeVar
 import pytest
 
 from machines.models.chorus import ChorusState, RunStatus
-from machines.models.domain import Message, MessageStatus, Visibility
 from machines.models.errors import ErrorCode, JournalConflict, JournalError, RequestRefused
 from machines.models.ids import (
     MessageId,
@@ -32,7 +31,9 @@ from machines.models.journal import (
     RetryTimer,
     TimerRow,
 )
+from machines.models.message import Message, MessageStatus
 from machines.models.outputs import StepEnum
+from machines.models.thread import Visibility
 from storage.journal.port import Journal, KnownPerson, StoredVector, ThreadPage
 from tests.integration.journal_values import (
     ANN,

@@ -6,22 +6,17 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID, uuid5
 
-from machines.models.chorus import ChorusState, ContextMessage, RunStatus
+from machines.models.chorus import ChorusState, ContextMessage, RunStarted, RunStatus
 from machines.models.domain import (
     BaseState,
     Created,
     Deleted,
-    Message,
-    MessageStatus,
     Role,
     Session,
     StateTransition,
-    Thread,
     Updated,
     User,
-    Visibility,
 )
-from machines.models.events import RunStarted
 from machines.models.ids import (
     MessageId,
     PublicKey,
@@ -39,6 +34,8 @@ from machines.models.journal import (
     MachineTransition,
     RememberedReply,
 )
+from machines.models.message import Message, MessageStatus
+from machines.models.thread import Thread, Visibility
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
 ANN, BEN, CAY = PublicKey("Ann"), PublicKey("Ben"), PublicKey("Cay")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
-from machines.models.domain import Thread, Visibility
 from machines.models.ids import PublicKey, ThreadId, thread_stream
+from machines.models.thread import Thread, Visibility
 from machines.models.wire.frames import ServerFrame
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import HIGH_WATER, Outbox

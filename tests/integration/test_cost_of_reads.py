@@ -14,9 +14,10 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, event
 
-from machines.models.domain import MessageStatus, Thread, Visibility
 from machines.models.ids import thread_stream, user_stream
 from machines.models.journal import IndexMessage
+from machines.models.message import MessageStatus
+from machines.models.thread import Thread, Visibility
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.integration.journal_values import (
     ANN,

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from machines.models.domain import Message, Visibility
 from machines.models.ids import thread_stream
 from machines.models.journal import IndexMessage, RecordLinks
+from machines.models.message import Message
+from machines.models.thread import Visibility
 from server.environment import real_world
 from server.memory.embedders.hashed import HashedEmbedder
 from server.memory.embeddings import EmbedderChoice

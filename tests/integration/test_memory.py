@@ -18,9 +18,10 @@ import pytest
 from qdrant_client import QdrantClient
 
 from machines.models import errors
-from machines.models.domain import Role, Visibility
+from machines.models.domain import Role
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import Prior
+from machines.models.thread import Visibility
 from storage.memory.consistency import (
     collections_to_reset,
     expect,

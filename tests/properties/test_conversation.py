@@ -17,7 +17,7 @@ from machines.decisions.replay import replay_run
 from machines.decisions.threads import decide, open_thread
 from machines.decisions.unit_of_work import Decision
 from machines.loop.steps import effect_under_way
-from machines.models.chorus import ChorusState, Health, RunStatus
+from machines.models.chorus import ChorusState, Health, RunCancelled, RunStarted, RunStatus
 from machines.models.commands import (
     AdvanceRun,
     Archive,
@@ -37,23 +37,14 @@ from machines.models.commands import (
     Vote,
     Withdraw,
 )
-from machines.models.domain import (
-    Created,
-    Deleted,
-    Message,
-    MessageStatus,
-    Thread,
-    ThreadStatus,
-    Updated,
-    Valid,
-    Visibility,
-)
-from machines.models.domain import Decision as Ballot
+from machines.models.domain import Created, Deleted, Updated, Valid
 from machines.models.effects import AICall, RecallPriors, RunEffect, StopAttempt
 from machines.models.errors import InvalidTransition, RequestRefused
-from machines.models.events import RunCancelled, RunStarted
 from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
 from machines.models.journal import Batch, ChorusFired, IndexMessage, JournalEntry, ThreadFired
+from machines.models.message import Decision as Ballot
+from machines.models.message import Message, MessageStatus
+from machines.models.thread import Thread, ThreadStatus, Visibility
 from machines.thread import StateManager, Success
 from tests.transitions import chorus_scenarios as loop
 from tests.transitions.values import ALICE, BOB, CAROL, NOW, PEOPLE, THREAD, uuid

@@ -12,30 +12,28 @@ from hypothesis import strategies as st
 
 from machines.message import approval_timer, message_machine
 from machines.models import effects
-from machines.models.domain import (
+from machines.models.domain import Valid
+from machines.models.ids import PublicKey
+from machines.models.message import (
     Decision,
-    Message,
-    MessageStatus,
-    Thread,
-    ThreadStatus,
-    Valid,
-)
-from machines.models.events import (
     ElectorLeft,
+    Message,
     MessageEvent,
     MessageExpired,
+    MessageStatus,
     MessageSubmitted,
     VoteCast,
 )
-from machines.models.ids import PublicKey
-from machines.models.operations import (
+from machines.models.thread import (
     AddMessage,
     CreditTokens,
     DebitTokens,
     JoinCoAuthor,
     LeaveCoAuthor,
     RenameThread,
+    Thread,
     ThreadOperation,
+    ThreadStatus,
 )
 from machines.statechart import Accepted
 from machines.thread import Failure, StateManager, Success

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from machines.models.domain import Visibility
 from machines.models.ids import MessageId, PointId, ThreadId
 from machines.models.outputs import Prior
+from machines.models.thread import Visibility
 from storage.memory.values import SearchScope, message_point_id
 from storage.qdrant.exact_index import ExactIndex, StoredPoint
 

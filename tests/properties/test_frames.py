@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from machines.models.domain import Decision, MessageStatus, Role, ThreadStatus, Visibility
+from machines.models.domain import Role
 from machines.models.errors import AIError, ErrorCode, InvalidTransition, RequestRefused
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
 from machines.models.keys import (
@@ -21,6 +21,7 @@ from machines.models.keys import (
     encode_public_key,
 )
 from machines.models.limits import MAX_CONTENT_LENGTH, MAX_NAME_LENGTH, MAX_SEQ
+from machines.models.message import Decision, MessageStatus
 from machines.models.outputs import (
     ActionOutput,
     Citation,
@@ -34,6 +35,7 @@ from machines.models.outputs import (
     Usage,
     YieldOutput,
 )
+from machines.models.thread import ThreadStatus, Visibility
 from machines.models.wire.frames import (
     AcceptedData,
     AcceptedFrame,

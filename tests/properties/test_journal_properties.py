@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from machines.models.chorus import ChorusState, RunStatus
-from machines.models.domain import Message, MessageStatus, Thread
 from machines.models.errors import JournalConflict
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId, thread_stream
 from machines.models.journal import Batch, IndexMessage, JournalEntry, MemoryTask
+from machines.models.message import Message, MessageStatus
+from machines.models.thread import Thread
 from storage.journal.port import Journal
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.integration.journal_values import (

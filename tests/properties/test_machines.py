@@ -17,16 +17,15 @@ from machines.loop.recovery import BACKOFF_CAP_MS, MAX_REBUILDS, backoff_ms
 from machines.loop.steps import is_complete
 from machines.models import effects
 from machines.models.chorus import BACKOFF_BASE_MS, Awaited, Health, RunStatus
-from machines.models.connection import ConnectionState, ConnectionStatus
-from machines.models.domain import (
-    Valid,
-)
-from machines.models.events import (
+from machines.models.connection import (
     ChallengeIssued,
     ConnectionEvent,
+    ConnectionState,
+    ConnectionStatus,
     SessionLookedUp,
     SignatureChecked,
 )
+from machines.models.domain import Valid
 from machines.models.outputs import StepEnum
 from machines.statechart import Accepted, Refusal
 from tests.transitions import chorus_scenarios as run

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machines.chorus import transform_state
-from machines.models.chorus import ChorusState, ContextMessage
+from machines.models.chorus import ChorusState, ContextMessage, RunStarted
 from machines.models.domain import Role
 from machines.models.effects import AICall, RecallPriors
-from machines.models.events import RunStarted
 from machines.models.ids import MessageId
 from machines.models.outputs import Prior, StepEnum
 from machines.prompting import context, quoting

@@ -14,23 +14,15 @@ from machines.chorus import chorus_machine, reconstruct_state, transform_state
 from machines.connection import connection_machine
 from machines.message import message_machine
 from machines.models import journal
-from machines.models.chorus import ChorusResponse, ChorusState
-from machines.models.connection import ConnectionState
-from machines.models.domain import (
-    Frozen,
-    Message,
-    Session,
-    StateTransition,
-    Thread,
-    User,
-    Valid,
-)
+from machines.models.chorus import ChorusEvent, ChorusResponse, ChorusState
+from machines.models.connection import ConnectionEvent, ConnectionState
+from machines.models.domain import Frozen, Session, StateTransition, User, Valid
 from machines.models.effects import Effect
 from machines.models.errors import InvalidTransition
-from machines.models.events import ChorusEvent, ConnectionEvent, MessageEvent
 from machines.models.journal import ChorusFired, Fired, MemoryTask, MessageFired, ThreadFired, Timer
-from machines.models.operations import ThreadOperation
+from machines.models.message import Message, MessageEvent
 from machines.models.outputs import StepOutput
+from machines.models.thread import Thread, ThreadOperation
 from machines.statechart import Accepted, Refusal
 from machines.statechart.engine import AnyMachine
 from machines.thread import thread_machine

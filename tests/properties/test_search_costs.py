@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 import qdrant_client  # noqa: F401 - loaded here, where no call is noted: that would take long
 
-from machines.models.domain import Role, Visibility
+from machines.models.domain import Role
 from machines.models.ids import MessageId, ThreadId
+from machines.models.thread import Visibility
 from storage.memory.values import MessagePayload, MessagePoint, Search, SearchScope, Store, Success
 from storage.qdrant.client import DatabaseClient, EmbeddedMemory
 from storage.qdrant.exact_index import ExactIndex, StoredPoint

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machines.models import errors
-from machines.models.domain import Role, Visibility
+from machines.models.domain import Role
 from machines.models.ids import MessageId, PointId, RunId, ThreadId
+from machines.models.thread import Visibility
 from storage.memory.consistency import (
     collections_to_reset,
     expect,

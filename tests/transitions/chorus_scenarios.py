@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from machines.chorus import chorus_machine, create_initial_state, transform_state
 from machines.loop.recovery import MAX_REBUILDS
-from machines.models.chorus import Awaited, ChorusState, ContextMessage, Health
-from machines.models.domain import Role
-from machines.models.errors import ErrorCode
-from machines.models.events import (
+from machines.models.chorus import (
     AIFailed,
     AttemptDelayed,
+    Awaited,
     ChorusEvent,
+    ChorusState,
+    ContextMessage,
+    Health,
     NetworkFailed,
     PriorsRetrieved,
     RetryDue,
@@ -25,6 +26,8 @@ from machines.models.events import (
     StateLost,
     StepCompleted,
 )
+from machines.models.domain import Role
+from machines.models.errors import ErrorCode
 from machines.models.ids import MessageId, PublicKey
 from machines.models.outputs import (
     ActionOutput,

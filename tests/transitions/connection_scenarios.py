@@ -10,14 +10,13 @@ from functools import reduce
 from typing import Any, Final
 
 from machines.connection import MAX_SIGN_IN_FAILURES, connection_machine
-from machines.models.connection import ConnectionState
-from machines.models.domain import Session, User
-from machines.models.events import (
+from machines.models.connection import (
     AccessChecked,
     AuthenticateRequested,
     AuthFailed,
     ChallengeIssued,
     ConnectionEvent,
+    ConnectionState,
     ConnectRequested,
     LeaveRequested,
     NetworkLost,
@@ -30,6 +29,7 @@ from machines.models.events import (
     ThreadLost,
     ThreadRequested,
 )
+from machines.models.domain import Session, User
 from machines.models.ids import RequestId, ThreadId
 from machines.models.wire.requests import NoData, PingRequest
 from machines.statechart import Accepted

@@ -5,17 +5,21 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from machines.message import message_machine
-from machines.models.domain import Approval, Decision, Message, MessageStatus, Role
-from machines.models.events import (
+from machines.models.domain import Role
+from machines.models.ids import PublicKey
+from machines.models.message import (
     AnswerGiven,
+    Approval,
+    Decision,
     ElectorLeft,
+    Message,
     MessageEvent,
     MessageExpired,
+    MessageStatus,
     MessageSubmitted,
     MessageWithdrawn,
     VoteCast,
 )
-from machines.models.ids import PublicKey
 from machines.statechart.scenarios import Catalogue, Refused, Taken
 from tests.transitions.values import ALICE, BOB, CAROL, DAVE, DEADLINE, MESSAGE, NOW, SOON, THREAD
 

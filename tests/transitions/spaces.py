@@ -15,21 +15,20 @@ from machines.connection import connection_machine
 from machines.loop.recovery import MAX_REBUILDS
 from machines.message import message_machine
 from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
-from machines.models.chorus import Awaited, ChorusState, Health, RunStatus
-from machines.models.connection import ConnectionState, ConnectionStatus
-from machines.models.domain import Message, Role, Thread, Valid
-from machines.models.events import (
-    AnswerGiven,
+from machines.models.chorus import Awaited, ChorusEvent, ChorusState, Health, RunStatus
+from machines.models.connection import (
     AuthFailed,
-    ChorusEvent,
     ConnectionEvent,
-    MessageEvent,
+    ConnectionState,
+    ConnectionStatus,
     NetworkLost,
     SessionExpired,
     SignedOut,
 )
-from machines.models.operations import ThreadOperation
+from machines.models.domain import Role, Valid
+from machines.models.message import AnswerGiven, Message, MessageEvent
 from machines.models.outputs import StepEnum, StepOutput
+from machines.models.thread import Thread, ThreadOperation
 from machines.statechart.coverage import Key, Reached, Space, explore
 from machines.statechart.engine import AnyMachine
 from machines.thread import thread_machine

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machines.models.breaker import BreakerEvent, BreakerState
-from machines.models.chorus import ChorusState
-from machines.models.connection import ConnectionState
-from machines.models.domain import Message, Thread
-from machines.models.events import ChorusEvent, ConnectionEvent, MessageEvent
-from machines.models.operations import ThreadOperation
+from machines.models.chorus import ChorusEvent, ChorusState
+from machines.models.connection import ConnectionEvent, ConnectionState
+from machines.models.message import Message, MessageEvent
+from machines.models.thread import Thread, ThreadOperation
 from machines.statechart.engine import EngineMachine, compare
 from tests.transitions.spaces import SPACES
 from tests.transitions.strategies import values_of

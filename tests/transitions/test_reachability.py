@@ -12,8 +12,9 @@ from machines.connection import MAX_SIGN_IN_FAILURES
 from machines.loop.recovery import MAX_REBUILDS
 from machines.models.chorus import RunStatus
 from machines.models.connection import ConnectionState
-from machines.models.domain import Message, MessageStatus, Thread
 from machines.models.effects import Effect, ScheduleTimer
+from machines.models.message import Message, MessageStatus
+from machines.models.thread import Thread
 from machines.statechart.coverage import (
     Key,
     cycle_free,

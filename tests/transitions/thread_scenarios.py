@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from machines.models.domain import Thread, ThreadStatus, Visibility
 from machines.models.ids import PublicKey
-from machines.models.operations import (
+from machines.models.thread import (
     AddMessage,
     ArchiveThread,
     CreditTokens,
@@ -13,7 +12,10 @@ from machines.models.operations import (
     JoinCoAuthor,
     LeaveCoAuthor,
     RenameThread,
+    Thread,
     ThreadOperation,
+    ThreadStatus,
+    Visibility,
 )
 from machines.statechart.scenarios import Catalogue, Refused, Taken
 from machines.thread import thread_machine

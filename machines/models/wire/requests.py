@@ -18,7 +18,6 @@ from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from machines.models.domain import Visibility
 from machines.models.keys import PublicKeyText, SignatureText
 from machines.models.limits import (
     DEFAULT_EVENTS_PAGE,
@@ -28,6 +27,7 @@ from machines.models.limits import (
     MAX_PAGE,
     MAX_SEARCH_RESULTS,
 )
+from machines.models.thread import Visibility
 from machines.models.wire.fields import (
     Cursor,
     Epoch,

@@ -8,8 +8,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
-from machines.models.domain import Decision, MessageStatus, Role, ThreadStatus, Visibility
+from machines.models.domain import Role
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, UserId
+from machines.models.message import Decision, MessageStatus
 from machines.models.outputs import (
     Citation,
     Prior,
@@ -19,6 +20,7 @@ from machines.models.outputs import (
     Usage,
     Value,
 )
+from machines.models.thread import ThreadStatus, Visibility
 
 T = TypeVar("T")
 

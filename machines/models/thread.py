@@ -1,15 +1,62 @@
-"""Operations on a thread: each is an event of the thread chart, and knows how it is applied.
+"""A thread, and the operations on it: each is an event of the thread chart.
 
 `apply_to` is arithmetic on values. Whether an operation is allowed, and which state it leads to, is
 the chart's to say (`machines.thread`): call `StateManager.transition`, which fires the chart.
 """
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from machines.models.domain import Frozen, Thread
-from machines.models.ids import PublicKey
+from machines.models.domain import BaseState, Frozen, ValidationResult, validation
+from machines.models.ids import PublicKey, ThreadId
+from machines.models.limits import MAX_NAME_LENGTH
+
+
+class Visibility(StrEnum):
+    """Who may read a thread; fixed when the thread is created."""
+
+    PRIVATE = "private"
+    PUBLIC = "public"
+
+
+class ThreadStatus(StrEnum):
+    """States of the thread chart."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+class Thread(BaseState):
+    """A conversation with its co-authors."""
+
+    id: ThreadId
+    name: str
+    visibility: Visibility
+    status: ThreadStatus = ThreadStatus.ACTIVE
+    co_authors: tuple[PublicKey, ...]
+    """In the order of joining, without repeats."""
+    token_balance: int = 0
+    message_count: int = 0
+
+    def validate_state(self) -> ValidationResult:
+        return validation(
+            {
+                "a thread has at least one co-author": not self.co_authors,
+                "a co-author is listed once": len(set(self.co_authors)) != len(self.co_authors),
+                "a token balance is never below zero": self.token_balance < 0,
+                "a message count is never below zero": self.message_count < 0,
+                "a thread's name is not blank": not self.name.strip(),
+                f"a thread's name has at most {MAX_NAME_LENGTH} characters": (
+                    len(self.name) > MAX_NAME_LENGTH
+                ),
+                "it was updated before it was created": self.updated_at < self.created_at,
+            }
+        )
+
+
+# --- Events --------------------------------------------------------------------------------------
 
 
 class _Operation(Frozen):
