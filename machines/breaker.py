@@ -4,8 +4,9 @@
 
 While the breaker is open an attempt is delayed, never failed: runs have few attempts, and an
 endpoint that is away for a minute must cost none of them. An attempt is delayed once; when it comes
-again it goes out, whatever the state, so no breaker holds a run for ever. The shell around it is
-`server.llm.breaker`.
+again it goes out, whatever the state, so no breaker holds a run for ever. The memory has a breaker of
+the same chart, in which nothing but the owner probes. The shell around both is
+`server.concurrency.circuit_breaker`.
 """
 
 # ruff: noqa: A003 - the states have the names that everybody knows them by; nothing here opens a file

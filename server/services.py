@@ -17,7 +17,7 @@ from machines.models.ids import RunId, ThreadId, TimerId
 from machines.models.journal import Batch, TimerRow
 from server.concurrency.rate_limit import RateLimiter
 from server.environment import World
-from server.llm.breaker import SparedModel
+from server.llm.breaker import CircuitBreakerModel
 from server.llm.choice import ModelChoice, Wanted, choose_model
 from server.llm.policy import Patience
 from server.memory.embeddings import EmbedderChoice
@@ -81,7 +81,7 @@ async def open_services(
         metrics = Metrics()
         model = choice.model
         if not choice.offline:
-            model = spared = SparedModel(model, patience.breaker, world)
+            model = spared = CircuitBreakerModel(model, patience.breaker, world)
             metrics.watch_breaker(lambda: spared.status)
         stack.push_async_callback(model.close)
         journal = stores.journal

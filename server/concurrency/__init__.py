@@ -1,7 +1,7 @@
-"""Tools of the event loop that know nothing of Chorus: batching, delays and rates.
+"""Tools of the event loop that know no conversation: batching, breakers, delays, rates and retries.
 
-What is batched, delayed or counted, and what follows, is decided by the caller. The clock is passed
-in.
+What is batched, attempted, delayed or counted, and what follows, is decided by the caller. The clock
+is passed in.
 """
 
-__all__ = ["batcher", "delay_queue", "rate_limit"]
+__all__ = ["batcher", "circuit_breaker", "delay_queue", "rate_limit"]

@@ -23,7 +23,7 @@ from machines.models.message import Message
 from machines.models.outputs import Prior
 from machines.models.thread import Thread, Visibility
 from server.memory.embeddings import Embedder
-from server.memory.health import Presence
+from server.memory.health import MemoryHealth
 from server.memory.opening import REBUILD
 from storage.journal.port import Journal, StoredVector
 from storage.memory.memory import Memory
@@ -70,7 +70,7 @@ class Recollection:
         self._memory = memory
         self._embedder = embedder
         self._asked = asyncio.Event()
-        self._presence = Presence(on_loss=self._asked.set)
+        self._health = MemoryHealth(on_loss=self._asked.set)
         self._progress = asyncio.Condition()
         self._anew: bool | None = None
         """Whether the memory must be filled from the beginning; None where the journal knows."""
@@ -82,7 +82,7 @@ class Recollection:
     @property
     def away(self) -> bool:
         """Whether searches are refused, since the last one was not answered."""
-        return self._presence.away
+        return self._health.away
 
     # Feeding
 
@@ -133,7 +133,7 @@ class Recollection:
 
     async def _probe(self) -> None:
         """Raises ChorusError where the memory does not answer, or the embedder does not embed."""
-        async with self._presence.probed(SEARCH_SECONDS):
+        async with self._health.probed(SEARCH_SECONDS):
             try:
                 await self._search(PROBE, SearchScope(include_public=True), limit=1)
             except errors.ConnectionError:
@@ -292,7 +292,7 @@ class Recollection:
         Raises:
             ChorusError: the memory or the embedder is away, or took too long.
         """
-        async with self._presence.expected(PATIENCE_SECONDS + SEARCH_SECONDS):
+        async with self._health.expected(PATIENCE_SECONDS + SEARCH_SECONDS):
             await self._catch_up(thread.id)
             private: frozenset[ThreadId] = frozenset()
             if thread.visibility is Visibility.PRIVATE:
@@ -308,7 +308,7 @@ class Recollection:
         """What this person may read. Raises as `recall`."""
         private = await self._journal.private_threads_shared_by((reader,))
         scope = SearchScope(private_thread_ids=private, include_public=True, thread_id=thread_id)
-        async with self._presence.expected(SEARCH_SECONDS):
+        async with self._health.expected(SEARCH_SECONDS):
             return await self._search(query, scope, limit)
 
     async def _search(self, query: str, scope: SearchScope, limit: int) -> tuple[Prior, ...]:

@@ -20,7 +20,7 @@ from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import ActionOutput, StepEnum
 from machines.statechart import Accepted, Refusal
 from server.environment import World, real_world
-from server.llm.breaker import SparedModel
+from server.llm.breaker import CircuitBreakerModel
 from server.llm.port import AttemptDelayed, AttemptFailed, ModelAnswer, OnText
 from tests.transitions import breaker_scenarios as breaker
 from tests.transitions.spaces import breaker_events
@@ -175,13 +175,13 @@ def dead() -> NetworkError:
     return NetworkError("The endpoint is away.")
 
 
-def status(spared: SparedModel) -> BreakerStatus:
+def status(spared: CircuitBreakerModel) -> BreakerStatus:
     return spared.status
 
 
-async def opened(model: Told, hand: Hand) -> SparedModel:
+async def opened(model: Told, hand: Hand) -> CircuitBreakerModel:
     """A model whose breaker has just opened."""
-    spared = SparedModel(model, POLICY, hand.world)
+    spared = CircuitBreakerModel(model, POLICY, hand.world)
     model.end = dead()
     for number in range(POLICY.threshold):
         with pytest.raises(AttemptFailed):
@@ -215,7 +215,7 @@ async def test_a_call_that_may_not_be_delayed_is_made_whatever_the_breaker_says(
 
 async def test_an_endpoint_that_says_no_is_not_dead() -> None:
     model, hand = Told(end=AIError("No.", code=ErrorCode.AI_REJECTED, retryable=False)), Hand()
-    spared = SparedModel(model, POLICY, hand.world)
+    spared = CircuitBreakerModel(model, POLICY, hand.world)
     for number in range(2 * POLICY.threshold):
         with pytest.raises(AttemptFailed):
             await spared.answer(call(number), lambda _: None)
@@ -265,7 +265,7 @@ async def test_attempts_that_wait_are_spread_over_the_room_that_is_left() -> Non
 
 async def test_a_closed_model_is_asked_nothing_more() -> None:
     model, hand = Told(), Hand()
-    spared = SparedModel(model, POLICY, hand.world)
+    spared = CircuitBreakerModel(model, POLICY, hand.world)
     await spared.close()
     assert model.closed
     with pytest.raises(AttemptFailed):

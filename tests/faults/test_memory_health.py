@@ -7,29 +7,29 @@ import pytest
 import pytest_asyncio
 
 from machines.models import errors
-from server.memory.health import Presence
+from server.memory.health import MemoryHealth
 
 FOR_EVER = 60.0
 """Nobody here waits so long, unless something is wrong."""
 
 
 class Watched:
-    """A presence, and how often somebody was asked to probe."""
+    """The memory's health, and how often somebody was asked to probe."""
 
     def __init__(self) -> None:
         self.losses = 0
-        self.presence = Presence(self._lost)
+        self.health = MemoryHealth(self._lost)
 
     def _lost(self) -> None:
         self.losses += 1
 
     def away(self) -> bool:
         """Whether it is known to be away now."""
-        return self.presence.away
+        return self.health.away
 
     async def wait(self, seconds: float, answer: Callable[[], Awaitable[object]]) -> None:
         """Expect an answer."""
-        async with self.presence.expected(seconds):
+        async with self.health.expected(seconds):
             await answer()
 
     async def lose(self) -> None:
@@ -74,10 +74,10 @@ async def test_nobody_asks_a_memory_that_is_known_to_be_away(watched: Watched) -
 async def test_it_is_back_once_a_probe_is_answered(watched: Watched) -> None:
     await watched.lose()
     with pytest.raises(errors.ConnectionError):
-        async with watched.presence.probed(0.001):
+        async with watched.health.probed(0.001):
             await never()
     assert watched.away()
-    async with watched.presence.probed(FOR_EVER):
+    async with watched.health.probed(FOR_EVER):
         pass
     assert not watched.away()
     await watched.wait(FOR_EVER, lambda: asyncio.sleep(0))
@@ -104,7 +104,7 @@ async def test_a_memory_that_cannot_be_reached_is_away_at_once(watched: Watched)
     assert told.value.retryable, "an operator may mend it while people try again"
     assert watched.away()
     with pytest.raises(errors.ConnectionError, match="key is refused"):
-        async with watched.presence.probed(FOR_EVER):
+        async with watched.health.probed(FOR_EVER):
             await refuse()
 
 
