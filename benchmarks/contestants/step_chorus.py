@@ -97,8 +97,10 @@ class Performing:
                 self.ended.setdefault(RunId(str(entry.data["run_id"])), asyncio.Event()).set()
 
 
-async def go(journal: SqlJournal, iterations: int, runs: int) -> Spent:
-    """So many runs, one after the other."""
+async def go(
+    journal: SqlJournal, iterations: int, runs: int, *, prompt: str = work.PROMPT
+) -> Spent:
+    """So many runs of a prompt, one after the other."""
     world = real_world()
     broadcast = Broadcast()
     rooms = Rooms(journal, broadcast, POLICY, world.new_id)
@@ -126,7 +128,7 @@ async def go(journal: SqlJournal, iterations: int, runs: int) -> Spent:
             outcome = await rooms.perform(
                 thread_id,
                 lambda ids: SubmitMessage(
-                    thread_id=thread_id, at=world.now(), by=AUTHOR, ids=ids, content=work.PROMPT
+                    thread_id=thread_id, at=world.now(), by=AUTHOR, ids=ids, content=prompt
                 ),
             )
             assert outcome.run_id is not None

@@ -20,7 +20,7 @@ from machines.models.chorus import (
     RunStatus,
 )
 from machines.models.commands import Facts, Policy, ThreadCommand
-from machines.models.domain import Role, StateTransition
+from machines.models.domain import Role, StateTransition, Updated
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
 from machines.models.errors import ChorusError
 from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
@@ -390,16 +390,18 @@ class Draft:
 
 
 def _run_change(before: ChorusState | None, run: ChorusState) -> StateTransition:
-    """A run without what earlier entries hold, and without its messages, which its start holds.
+    """A run without what its events and earlier entries hold.
 
-    Steps and priors are only ever added, behind those that are there.
+    Priors are only ever added, behind those that are there.
     """
     if before is None:
-        return creation_of("run", run, "messages")
-    added = run.changed(
-        steps=run.steps[len(before.steps) :], priors=run.priors[len(before.priors) :]
-    )
-    return update_of("run", added, "messages")
+        return creation_of("run", run, "messages", "priors", "steps")
+    fields = fields_of(run, "prompt", "messages", "query", "priors", "steps")
+    if run.query != before.query:
+        fields["query"] = run.query
+    if added := run.priors[len(before.priors) :]:
+        fields["priors"] = tuple(each.message_id for each in added)
+    return Updated(kind="run", id=run.id, version=run.version, value=fields)
 
 
 def _fingerprint(machine: str) -> str:

@@ -44,7 +44,7 @@ MAX_REBUILDS = 50
 
 def handle_error(state: ChorusState, event: ErrorEvent) -> StepResult:
     """Recover: the corrected state, what the thread is told, and the wait for the next attempt."""
-    return _told(apply_error_correction(state, event))
+    return _told(apply_error_correction(state, event), _partial(event))
 
 
 def delay_attempt(state: ChorusState, event: AttemptDelayed) -> StepResult:
@@ -60,7 +60,7 @@ def delay_attempt(state: ChorusState, event: AttemptDelayed) -> StepResult:
         kept=state.awaiting,
     )
     delayed = _recovering(state, error, counts=False)
-    return _told(delayed.changed(has_waited=True))
+    return _told(delayed.changed(has_waited=True), None)
 
 
 def apply_error_correction(state: ChorusState, event: ErrorEvent) -> ChorusState:
@@ -121,7 +121,7 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
             assert_never(event)
     error = error.changed(retry_at=None, retry_in_ms=None)
     response = frames.RunFailedData(
-        **about(state), code=error.code, message=error.message, partial=error.partial
+        **about(state), code=error.code, message=error.message, partial=_partial(event)
     )
     effects = (CancelTimer(timer_id=retry_timer(state.id)),)
     return StepResult(state.changed(error_state=error), (response,), effects)
@@ -149,7 +149,7 @@ def retry_timer(run_id: RunId) -> TimerId:
     return TimerId(f"retry:{run_id}")
 
 
-def _told(recovering: ChorusState) -> StepResult:
+def _told(recovering: ChorusState, partial: str | None) -> StepResult:
     """What the thread hears of a run that recovers, and the timer that ends the wait."""
     error = recovering.error_state
     assert error is not None  # noqa: S101 - every correction notes what it corrects
@@ -158,9 +158,14 @@ def _told(recovering: ChorusState) -> StepResult:
         code=error.code,
         message=error.message,
         retry_in_ms=error.retry_in_ms or 0,
-        partial=error.partial,
+        partial=partial,
     )
     return StepResult(recovering, (response,), generate_recovery_effects(recovering))
+
+
+def _partial(event: ErrorEvent) -> str | None:
+    """Text of the failed attempt."""
+    return None if isinstance(event, StateLost) else event.partial
 
 
 def _failure(state: ChorusState, event: AIFailed | NetworkFailed, failure: Failure) -> ErrorState:
@@ -174,7 +179,6 @@ def _failure(state: ChorusState, event: AIFailed | NetworkFailed, failure: Failu
         retry_at=event.at + timedelta(milliseconds=wait),
         retry_in_ms=wait,
         kept=state.awaiting,
-        partial=event.partial,
     )
 
 

@@ -72,8 +72,6 @@ class ErrorState(Frozen):
     retry_in_ms: int | None
     kept: Awaited
     """The effect that was under way, and is performed again by `cache_and_retry`."""
-    partial: str | None = None
-    """Text of the failed attempt. Nothing of it feeds a later step."""
 
 
 class ContextMessage(Frozen):
@@ -98,8 +96,8 @@ class StepRecord(Frozen):
     """None where the endpoint gave none: unknown is not zero."""
 
 
-class ChorusState(BaseState):
-    """One run of the loop over one prompt. `id` is the run's id."""
+class RunProgress(BaseState):
+    """How far a run of the loop is, without the texts that it reads and gives. `id` is the run's id."""
 
     id: RunId
     thread_id: ThreadId
@@ -108,9 +106,6 @@ class ChorusState(BaseState):
     answer_id: MessageId
     """The id that the answer will have; given with the run, so that replay gives it again."""
     requested_by: PublicKey
-    prompt: str
-    messages: tuple[ContextMessage, ...] = ()
-    """Recent approved messages before the prompt, oldest first, as they were when it started."""
     status: RunStatus = RunStatus.QUEUED
     current_step: StepEnum = StepEnum.ACTION
     health: Health = Health.STABLE
@@ -127,17 +122,26 @@ class ChorusState(BaseState):
     max_iterations: int = Field(ge=1)
     max_attempts: int = Field(ge=1)
     backoff_base_ms: int = Field(default=BACKOFF_BASE_MS, ge=1)
+    memory_available: bool = True
+    """False when the last search could not be answered."""
+    model: str | None = None
+    """Name of the model that gave the newest completed step."""
+    error_state: ErrorState | None = None
+
+
+class ChorusState(RunProgress):
+    """One run of the loop over one prompt."""
+
+    prompt: str
+    """The content of its message."""
+    messages: tuple[ContextMessage, ...] = ()
+    """Recent approved messages before the prompt, oldest first, as they were when it started."""
     query: str
     """What experience searches for: the prompt, then what update asks for."""
     priors: tuple[Prior, ...] = ()
     """Supplied to the model over all iterations, best first, each once; label Pn is place n."""
-    memory_available: bool = True
-    """False when the last search could not be answered."""
     steps: tuple[StepRecord, ...] = ()
     """Completed steps of all iterations, in order."""
-    model: str | None = None
-    """Name of the model that gave the newest completed step."""
-    error_state: ErrorState | None = None
 
     def validate_state(self) -> ValidationResult:
         final = self.status.final

@@ -153,9 +153,9 @@ class JournalEntry(Frozen):
     fired: tuple[Fired, ...] = ()
     transitions: tuple[MachineTransition, ...] = ()
     changes: tuple[StateTransition, ...] = ()
-    """The resulting values; the snapshot rows are written from these alone. Of a run's steps and
-    priors a change holds those that it added: repeating all of them would make the journal grow with
-    the square of a run's length."""
+    """The resulting values; the snapshot rows are written from these alone. A run's change leaves out
+    what its events hold: the messages that it reads, its steps, and its priors, but for the ids of those
+    that it adds. Its prompt stands in the first alone, its query where it is another one."""
     restricted_to: PublicKey | None = None
     """Set where `data.message` is not approved: its content is for the co-authors and this author."""
     fingerprint: str = ""

@@ -46,13 +46,15 @@ async def trace(settings: Settings, run_id: RunId) -> tuple[TracedTransition, ..
 
     Raises:
         CommandFailed: there is no journal, or no such run in it.
-        JournalError: the journal cannot be read.
+        JournalError: the journal cannot be read, or is not migrated yet.
     """
     engine = reading_engine(journal_url(existing_journal(settings)), busy_timeout=_BUSY_SECONDS)
     reader = SnapshotReader(engine)
     reader.start()
     try:
-        entries = await reader.read(lambda connection: queries.run_entries(connection, run_id))
+        entries = await reader.read(
+            lambda connection: queries.unopened_run_entries(connection, run_id)
+        )
     finally:
         await reader.close()
         engine.dispose()

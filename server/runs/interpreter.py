@@ -24,6 +24,7 @@ from machines.models.chorus import (
     NetworkFailed,
     PriorsRetrieved,
     RetryDue,
+    RunProgress,
     RunStatus,
     StateLost,
     StepCompleted,
@@ -160,17 +161,17 @@ class Chorus:
         )
         return "".join(stream.sent) if same else ""
 
-    def is_idle(self, run: ChorusState) -> bool:
+    def is_idle(self, run: RunProgress) -> bool:
         """Whether the run waits for an effect that nobody performs."""
         stable = run.status is RunStatus.RUNNING and run.health is Health.STABLE
         return stable and run.id not in self._tasks
 
-    async def recover(self, runs: tuple[ChorusState, ...]) -> None:
+    async def recover(self, runs: tuple[RunProgress, ...]) -> None:
         """Let unfinished runs go on after a start: what was under way is nobody's any more."""
         for some in (runs[begin : begin + RECOVERED] for begin in range(0, len(runs), RECOVERED)):
             await asyncio.gather(*map(self._take_up, some))
 
-    async def _take_up(self, run: ChorusState) -> None:
+    async def _take_up(self, run: RunProgress) -> None:
         if not self.is_idle(run):
             return
         event = StateLost(

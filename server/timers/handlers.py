@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from machines.loop.recovery import retry_timer
-from machines.models.chorus import ChorusState, Health
+from machines.models.chorus import Health, RunProgress
 from machines.models.commands import Expire
 from machines.models.errors import InvalidTransition, RequestRefused, StorageError
 from machines.models.journal import ApprovalTimer, RetryTimer, SessionTimer, TimerRow
@@ -40,7 +40,7 @@ class Wakeups:
         self._sessions = sessions
         self.timers = Timers(world.now, self.fire, world.monotonic)
 
-    def restore(self, rows: Iterable[TimerRow], runs: Iterable[ChorusState]) -> None:
+    def restore(self, rows: Iterable[TimerRow], runs: Iterable[RunProgress]) -> None:
         """Set the timers of a start.
 
         A retry waits no longer than it had to, whatever the clock did while nobody looked.
@@ -57,7 +57,7 @@ class Wakeups:
                 at = min(at, now + waits.get(row.timer.run_id, timedelta()))
             self.timers.set_at(row, at)
 
-    def take_up(self, runs: Iterable[ChorusState]) -> None:
+    def take_up(self, runs: Iterable[RunProgress]) -> None:
         """Set the retries that nobody waits for: of a commit whose success was never told."""
         for run in runs:
             if run.health is Health.RECOVERING and not self.timers.knows(retry_timer(run.id)):
@@ -108,7 +108,7 @@ class Wakeups:
                 assert_never(row.timer)
 
 
-def retry_row(run: ChorusState) -> TimerRow:
+def retry_row(run: RunProgress) -> TimerRow:
     """The timer of a run that waits for its next attempt, as it was set."""
     error = run.error_state
     return TimerRow(

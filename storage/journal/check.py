@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from machines.models.chorus import ChorusState
+from machines.models.chorus import RunProgress
 from machines.models.domain import Deleted, Session, User
 from machines.models.errors import JournalError
 from machines.models.journal import (
@@ -45,9 +45,9 @@ from machines.models.journal import (
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
 from storage.journal.appender import BatchAppender
-from storage.journal.dialect import damaged_pages, scratch_engine
-from storage.journal.queries import CHUNK
-from storage.journal.rows import Row, entry_columns, entry_of_row, task_of_row
+from storage.journal.dialect import CHUNK, damaged_pages, scratch_engine
+from storage.journal.entries import read
+from storage.journal.rows import Row, entry_columns, task_of_row
 from storage.journal.schema import (
     METADATA,
     co_authors,
@@ -116,7 +116,7 @@ _SNAPSHOTS: Final = (
     _Snapshots("thread", threads, Thread),
     _Snapshots("co-authorship", co_authors),
     _Snapshots("message", messages, Message),
-    _Snapshots("run", runs, ChorusState),
+    _Snapshots("run", runs, RunProgress),
     _Snapshots("user", users, User),
     _Snapshots("session", sessions, Session, beside=frozenset({"followed"})),
 )
@@ -193,14 +193,13 @@ def _replay(
     for part in connection.execute(_ENTRIES).mappings().partitions(CHUNK):
         rows = [dict(row) for row in part]
         readable: list[JournalEntry] = []
-        for row in rows:
+        # Messages are those of the replay: a snapshot proves nothing about an entry.
+        for row, entry in zip(rows, read(connection, rows, messages_in=scratch), strict=True):
             stream, seq = row["stream"], row["seq"]
             damage += _gap(stream, heads.get(stream, 0), seq)
             heads[stream] = seq
-            try:
-                entry = entry_of_row(row)
-            except ValueError as error:
-                damage.append(Finding(f"The {error}. {_WAY_OUT}"))
+            if isinstance(entry, ValueError):
+                damage.append(Finding(f"The {entry}. {_WAY_OUT}"))
                 continue
             readable.append(entry)
             damage += _run_gaps(versions, entry)

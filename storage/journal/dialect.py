@@ -5,9 +5,10 @@ SQLAlchemy Core. Two engines serve one journal: one connection that writes, a fe
 """
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -28,6 +29,18 @@ from storage.journal.statements import Statement
 
 READERS: Final = 2
 """Connections that read at the same time."""
+
+K = TypeVar("K")
+
+CHUNK: Final = 500
+"""Keys in one `IN (...)`; databases bound the number of parameters."""
+
+
+def chunks(keys: Collection[K]) -> Iterator[list[K]]:
+    """`keys` in lists that fit into one statement."""
+    rest = iter(keys)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
 
 
 def journal_url(target: str | Path) -> URL:

@@ -14,9 +14,8 @@ from machines.models.ids import MessageId, ThreadId
 from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, RecordLinks
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
-from storage.journal.dialect import upsert
+from storage.journal.dialect import CHUNK, chunks, upsert
 from storage.journal.port import GivenToMemory, StoredVector
-from storage.journal.queries import CHUNK, chunks
 from storage.journal.rows import task_of_row, task_row, vector_bytes, vector_of_bytes
 from storage.journal.schema import memory_tasks, messages, threads, vectors
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from machines.models.chorus import ChorusState
+from machines.models.chorus import ChorusState, RunProgress
 from machines.models.domain import Session, User
 from machines.models.ids import (
     MessageId,
@@ -192,9 +192,9 @@ class Journal(Protocol):
 
     async def run(self, run_id: RunId) -> ChorusState | None: ...
 
-    async def live_runs(self) -> tuple[ChorusState, ...]:
-        """Every run of every thread that is not final, without what it gathered: messages, steps and
-        priors are those of `run` and `thread_view`. One damaged run does not hide the others."""
+    async def live_runs(self) -> tuple[RunProgress, ...]:
+        """Every run of every thread that is not final, without its texts: those are of `run` and
+        `thread_view`. One damaged run does not hide the others."""
 
     async def user(self, public_key: PublicKey) -> User | None: ...
 
@@ -220,8 +220,8 @@ class Journal(Protocol):
     async def entries(
         self, stream: StreamId, *, after_seq: int, limit: int, max_bytes: int | None = None
     ) -> EntryPage:
-        """Entries `after_seq + 1 ...`: at most `limit`; a page also ends once it has more than
-        `max_bytes` of stored JSON (at least one entry is always given)."""
+        """Entries `after_seq + 1 ...`: at most `limit`; a page also ends once its `data`
+        has more than `max_bytes` as JSON (at least one entry is always given)."""
 
     async def run_entries(self, run_id: RunId) -> tuple[JournalEntry, ...]:
         """The entries in which this run fired or was queued, in order; for `trace`.

@@ -4,13 +4,14 @@ Reads only. No query's cost grows with the length of a thread: each is answered 
 at its limit, or with the entries of the thread's live runs, which are bounded. Statements are built once; SQLAlchemy caches their compiled form.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
-from typing import Any, Final, TypeVar
+from collections.abc import Collection, Iterable
+from typing import Any, Final
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, Select, bindparam, exists, func, select
 
 from machines.models.domain import Session, User
+from machines.models.errors import JournalError
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, StreamId, ThreadId
 from machines.models.journal import (
     JournalEntry,
@@ -21,8 +22,11 @@ from machines.models.journal import (
 from machines.models.limits import MAX_SEQ
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread, Visibility
+from storage.journal import migrations
+from storage.journal.dialect import CHUNK, chunks
+from storage.journal.entries import entries_of
 from storage.journal.port import EntryPage, MessagePage, ThreadPage, ThreadRow
-from storage.journal.rows import cursor, cursor_position, entry_of_row, session_of_row
+from storage.journal.rows import cursor, cursor_position, session_of_row
 from storage.journal.runs import live_runs_of
 from storage.journal.schema import (
     co_authors,
@@ -35,19 +39,6 @@ from storage.journal.schema import (
     timers,
     users,
 )
-
-K = TypeVar("K")
-
-CHUNK: Final = 500
-"""Keys in one `IN (...)`; databases bound the number of parameters."""
-
-
-def chunks(keys: Collection[K]) -> Iterator[list[K]]:
-    """`keys` in lists that fit into one statement."""
-    rest = iter(keys)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
-
 
 _EPOCH = select(meta.c.value).where(meta.c.name == "epoch")
 
@@ -285,6 +276,10 @@ _REPLY = select(replies.c.body).where(
 _TIMERS = select(timers.c.body).order_by(timers.c.due_at, timers.c.id)
 
 
+_AT_ONCE: Final = 50
+"""Entries of a page that are read together."""
+
+
 def head(connection: Connection, stream: StreamId) -> int:
     return connection.scalar(_HEAD, {"of_stream": stream}) or 0
 
@@ -293,15 +288,16 @@ def entry_page(
     connection: Connection, stream: StreamId, *, after_seq: int, limit: int, max_bytes: int | None
 ) -> EntryPage:
     found: list[JournalEntry] = []
-    size = 0
+    room = MAX_SEQ if max_bytes is None else max_bytes
     key = {"of_stream": stream, "after_seq": after_seq, "at_most": limit}
-    # Rows are fetched one by one: those beyond `max_bytes` are never read.
+    # Rows are fetched a few at a time: those far beyond `max_bytes` are never read.
     with connection.execute(_ENTRIES, key).mappings() as rows:
-        for row in rows:
-            found.append(entry_of_row(row))
-            size += len(row["body"].encode())
-            if max_bytes is not None and size > max_bytes:
-                break
+        while room >= 0 and (some := rows.fetchmany(_AT_ONCE)):
+            for entry in entries_of(connection, some):
+                found.append(entry)
+                room -= len(to_json(entry.data))
+                if room < 0:
+                    break
     head_seq = head(connection, stream)
     last = found[-1].seq if found else after_seq
     return EntryPage(entries=tuple(found), head_seq=head_seq, has_more=last < head_seq)
@@ -309,7 +305,21 @@ def entry_page(
 
 def run_entries(connection: Connection, run_id: RunId) -> tuple[JournalEntry, ...]:
     rows = connection.execute(_RUN_ENTRIES, {"of_run": run_id}).mappings()
-    return tuple(map(entry_of_row, rows))
+    return tuple(entries_of(connection, rows.all()))
+
+
+def unopened_run_entries(connection: Connection, run_id: RunId) -> tuple[JournalEntry, ...]:
+    """As `run_entries`, of a journal that is only read: nothing has migrated it.
+
+    Raises:
+        JournalError: it was written by another version.
+    """
+    if not migrations.is_done(connection):
+        raise JournalError(
+            "The data folder was written by an earlier version: start the server once.",
+            retryable=False,
+        )
+    return run_entries(connection, run_id)
 
 
 def reply(

@@ -1,7 +1,7 @@
 """How the journal's values become rows and come back: one pure function for each direction.
 
-No statement and no connection. A value's JSON is stored whole, as pydantic writes it; the columns
-beside it are derived from that same value here and nowhere else, so that verify can derive them
+No statement and no connection. A snapshot's JSON is stored as pydantic writes it, an entry's as
+`storage.journal.bodies` says; the columns beside it are derived from that same value here and nowhere else, so that verify can derive them
 again.
 """
 
@@ -13,9 +13,9 @@ from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 from pydantic import TypeAdapter
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
-from machines.models.chorus import RunStatus
+from machines.models.chorus import RunProgress, RunStatus
 from machines.models.domain import Created, Session, Updated
 from machines.models.errors import ErrorCode, JournalError, RequestRefused, VectorError
 from machines.models.ids import ThreadId
@@ -31,6 +31,7 @@ from machines.models.journal import (
 )
 from machines.models.limits import MAX_SEQ
 from machines.models.message import MessageStatus
+from storage.journal.bodies import Stored, body_of
 
 Row = dict[str, Any]
 """A row by column name."""
@@ -50,13 +51,9 @@ def micros(moment: datetime) -> int:
 # --- Entries ------------------------------------------------------------------------------------
 
 
-def entry_row(entry: JournalEntry, stored: str | None = None) -> Row:
-    """The row of an entry; its position is the database's to give.
-
-    Args:
-        stored: The JSON that the entry was read from, where it was stored before: it stays as it is.
-    """
-    body = entry.model_dump_json() if stored is None else stored
+def entry_row(entry: JournalEntry) -> Row:
+    """The row of an entry; its position is the database's to give."""
+    body = body_of(entry)
     return {
         "stream": entry.stream,
         "seq": entry.seq,
@@ -78,39 +75,27 @@ def entry_digest(stream: str, seq: int, body: str) -> bytes:
     return blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
-def entry_of_row(row: Mapping[Any, Any]) -> JournalEntry:
-    """The entry of a row with `stream`, `seq`, `body` and `digest`.
-
-    A row of the first version, before its journal is migrated, has no digest.
+def stored_of_row(row: Mapping[Any, Any]) -> Stored:
+    """The body of a row with `stream`, `seq`, `body` and `digest`, parsed.
 
     Raises:
         ValueError: the row is not what was written, in words that hold nothing of its content.
     """
     stream, seq, body = row["stream"], row["seq"], row["body"]
-    if "digest" in row and row["digest"] != entry_digest(stream, seq, body):
-        raise _altered(stream, seq)
+    if row["digest"] != entry_digest(stream, seq, body):
+        raise ValueError(f"entry {seq} of {stream} is not what was written")
     try:
-        entry = JournalEntry.model_validate_json(body)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"entry {seq} of {stream} cannot be read") from error
-    if (entry.stream, entry.seq) != (stream, seq):
-        raise ValueError(f"entry {seq} of {stream} is another one")
-    return entry
+        stored = from_json(body)
+    except ValueError as error:
+        raise unreadable(stream, seq) from error
+    if not isinstance(stored, dict):
+        raise unreadable(stream, seq)
+    return stored
 
 
-def check_digest(row: Any) -> str:
-    """The body of a row with `stream`, `seq`, `body` and `digest`, as it was written.
-
-    Raises:
-        ValueError: it is not what was written.
-    """
-    if row.digest != entry_digest(row.stream, row.seq, row.body):
-        raise _altered(row.stream, row.seq)
-    return str(row.body)
-
-
-def _altered(stream: str, seq: int) -> ValueError:
-    return ValueError(f"entry {seq} of {stream} is not what was written")
+def unreadable(stream: str, seq: int) -> ValueError:
+    """An entry that cannot be read, although it is what was written."""
+    return ValueError(f"entry {seq} of {stream} cannot be read")
 
 
 def entry_columns(entry: JournalEntry) -> Row:
@@ -152,7 +137,7 @@ def snapshot_row(change: Created | Updated, seq: int) -> Row:
         raise _unfit(change) from error
     value = change.value
     if change.kind == "run":
-        value = {name: each for name, each in value.items() if name not in _GATHERED}
+        value = {name: each for name, each in value.items() if name in _PROGRESS}
     return {
         "id": change.id,
         "version": change.version,
@@ -161,8 +146,8 @@ def snapshot_row(change: Created | Updated, seq: int) -> Row:
     }
 
 
-_GATHERED: Final = frozenset({"messages", "steps", "priors"})
-"""Fields of a run that stand in its entries alone (`storage.journal.runs`)."""
+_PROGRESS: Final = frozenset(RunProgress.model_fields)
+"""Fields of a run's row; its entries alone hold the others (`storage.journal.runs`)."""
 
 
 def _unfit(change: Created | Updated) -> JournalError:

@@ -1,23 +1,24 @@
-"""Runs as the journal holds them: each is a row, and what it gathered stands in its entries.
+"""Runs as the journal holds them: how far one is says its row, what it gathered say its entries.
 
-Reads only. A run's messages, steps and priors are large and come once, so its row leaves them out: an
-entry holds what its transition added, and a run is put together of all of them. A run has a few dozen
-entries, which an index brings in their order.
+Reads only. A run's texts are large and come once: its prompt and the messages that it reads are those of
+its thread, and its steps and priors stand in the events that brought them. So a run is put together of
+all its entries; it has a few dozen, which an index brings in their order.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
-from pydantic import TypeAdapter
 from pydantic_core import from_json
 from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy import true as sql_true
 
-from machines.models.chorus import ChorusState, ContextMessage, StepRecord
+from machines.models.chorus import ChorusState, RunProgress, StepRecord
 from machines.models.ids import RunId, ThreadId
-from machines.models.outputs import Prior
-from storage.journal.rows import check_digest
+from storage.journal.bodies import Sources, Stored, added_priors, query_of, run_event_of
+from storage.journal.entries import messages_of
+from storage.journal.rows import stored_of_row
 from storage.journal.schema import entries, runs
 
 _ROWS = select(runs.c.id, runs.c.body)
@@ -48,11 +49,10 @@ def run(connection: Connection, run_id: RunId) -> ChorusState | None:
     return next(_runs(connection, _RUN, _ENTRIES_OF_RUN, {"of_run": run_id}), None)
 
 
-def live_runs(connection: Connection) -> tuple[ChorusState, ...]:
-    """The runs of all threads that are not final, those of one thread in the order of requests;
-    without what they gathered."""
+def live_runs(connection: Connection) -> tuple[RunProgress, ...]:
+    """The runs of all threads that are not final, those of one thread in the order of requests."""
     rows = connection.execute(_LIVE)
-    return tuple(ChorusState.model_validate_json(row.body) for row in rows)
+    return tuple(RunProgress.model_validate_json(row.body) for row in rows)
 
 
 def live_runs_of(connection: Connection, thread_id: ThreadId) -> tuple[ChorusState, ...]:
@@ -68,53 +68,74 @@ def _runs(
     found = connection.execute(rows, key).all()
     if not found:
         return
-    grouped = groupby(connection.execute(of_rows, key), lambda entry: entry.run_id)
-    told = next(grouped, None)
-    for row in found:
-        bodies: Iterable[str] = ()
-        if told is not None and told[0] == row.id:
-            bodies = [check_digest(each) for each in told[1]]
-            told = next(grouped, None)
-        yield _whole(row.id, row.body, bodies)
+    gathered = {row.id: _Gathered(row.id, from_json(row.body)) for row in found}
+    for run_id, told in groupby(
+        connection.execute(of_rows, key).mappings(), lambda row: row["run_id"]
+    ):
+        if run_id in gathered:
+            for row in told:
+                gathered[run_id].take(stored_of_row(row))
+    ids = {id_ for each in gathered.values() for id_ in (each.prompt, *each.messages)}
+    sources = Sources(messages=messages_of(connection, ids))
+    for each in gathered.values():
+        yield each.whole(sources)
 
 
-_MESSAGES: Final = TypeAdapter(tuple[ContextMessage, ...], config={"defer_build": True})
-_STEPS: Final = TypeAdapter(tuple[StepRecord, ...], config={"defer_build": True})
-_PRIORS: Final = TypeAdapter(tuple[Prior, ...], config={"defer_build": True})
+_STEP: Final = frozenset(StepRecord.model_fields)
 
 
-def _whole(run_id: str, body: str, bodies: Iterable[str]) -> ChorusState:
-    """A run with what its entries say that it gathered, each thing once.
+@dataclass(slots=True)
+class _Gathered:
+    """What the entries of a run say that it gathered, each thing once."""
 
-    Entries of before revision 0003 hold all that the run had, each time.
+    run_id: str
+    row: Stored
+    messages: list[str] = field(default_factory=list)
+    """Ids of those that it reads."""
+    steps: list[Stored] = field(default_factory=list)
+    priors: dict[str, Any] = field(default_factory=dict)
+    query: tuple[Stored, Stored] | None = None
+    """The newest change that set it, and that change's body."""
+    version: int = 0
 
-    Raises:
-        ValueError: the entries do not tell of every version of the run.
-    """
-    messages: list[object] = []
-    steps: dict[tuple[int, str], object] = {}
-    priors: dict[str, object] = {}
-    version = 0
-    for entry in map(from_json, bodies):
-        for fired in entry["fired"]:
-            if fired["instance"] == run_id:
-                messages = fired["event"].get("messages") or messages
-        for change in entry["changes"]:
-            if (change["kind"], change["id"]) == ("run", run_id):
-                if change["version"] != version + 1:
-                    raise ValueError(f"run {run_id} lacks its version {version + 1}")
-                version = change["version"]
-                for step in change["value"]["steps"]:
-                    steps.setdefault((step["iteration"], step["step"]), step)
-                for prior in change["value"]["priors"]:
-                    priors.setdefault(prior["message_id"], prior)
-    run = ChorusState.model_validate_json(body)
-    if version != run.version:
-        raise ValueError(f"run {run_id} lacks its version {run.version}")
-    return run.model_copy(
-        update={
-            "messages": _MESSAGES.validate_python(messages),
-            "steps": _STEPS.validate_python(tuple(steps.values())),
-            "priors": _PRIORS.validate_python(tuple(priors.values())),
-        }
-    )
+    @property
+    def prompt(self) -> str:
+        """The id of its message."""
+        return str(self.row["message_id"])
+
+    def take(self, stored: Stored) -> None:
+        """The next of the run's entries. Raises ValueError where one before it is missing."""
+        for change in stored.get("changes", ()):
+            if (change["kind"], change["id"]) == ("run", self.run_id):
+                if change["version"] != self.version + 1:
+                    raise ValueError(f"run {self.run_id} lacks its version {self.version + 1}")
+                self.version = change["version"]
+                if "query" in change["value"]:
+                    self.query = (change["value"], stored)
+        event = run_event_of(stored)
+        if event is None:
+            return
+        match event["event"]:
+            case "start":
+                self.messages = event["messages"]
+            case "step_completed":
+                self.steps.append({name: each for name, each in event.items() if name in _STEP})
+            case "priors_retrieved":
+                for _, prior in added_priors(stored):
+                    self.priors.setdefault(prior["message_id"], prior)
+
+    def whole(self, sources: Sources) -> ChorusState:
+        """The run. Raises ValueError where its entries do not tell of every version."""
+        if self.version != self.row["version"] or self.query is None:
+            raise ValueError(f"run {self.run_id} lacks its version {self.row['version']}")
+        prompt = sources.content(self.prompt)
+        return ChorusState.model_validate(
+            {
+                **self.row,
+                "prompt": prompt,
+                "messages": [sources.quoted(each) for each in self.messages],
+                "query": query_of(*self.query, prompt),
+                "priors": list(self.priors.values()),
+                "steps": self.steps,
+            }
+        )

@@ -26,7 +26,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -57,8 +57,8 @@ entries = Table(
     Index("entries_by_run", "run_id", "position"),
 )
 """`position` numbers the entries of all streams as they were written; `(stream, seq)` is the
-optimistic lock; `run_id` is the run that an entry is about, where there is one; `body` is the whole
-`JournalEntry` as JSON; `digest` is `rows.entry_digest` of stream, number and body, by which a
+optimistic lock; `run_id` is the run that an entry is about, where there is one; `body` is the
+`JournalEntry` as `storage.journal.bodies` writes it; `digest` is `rows.entry_digest` of stream, number and body, by which a
 damaged entry is known that still is good JSON."""
 
 threads = Table(
@@ -110,8 +110,8 @@ runs = Table(
     Column("body", Text, nullable=False),
     Index("runs_by_life", "live", "thread_id", "created_seq", "id"),
 )
-"""`created_seq` is the number of the entry that requested it; `body` leaves out what the run
-gathered, which its entries hold (`storage.journal.runs`)."""
+"""`created_seq` is the number of the entry that requested it; `body` says how far the run
+is; its texts stand in its entries (`storage.journal.runs`)."""
 
 users = Table(
     "users",

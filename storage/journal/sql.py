@@ -14,6 +14,7 @@ runs reads on theirs. The event loop waits for futures, never for a disk.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from uuid import uuid4
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from machines.models.chorus import ChorusState
+from machines.models.chorus import ChorusState, RunProgress
 from machines.models.domain import Session, User
 from machines.models.errors import JournalError
 from machines.models.ids import (
@@ -50,6 +51,7 @@ from storage.folder_lock import FolderLock
 from storage.journal import check, memory_tasks, migrations, queries, runs, side_tables, users
 from storage.journal.appender import BatchAppender
 from storage.journal.dialect import (
+    chunks,
     journal_failure,
     journal_url,
     reading_engine,
@@ -66,6 +68,8 @@ from storage.journal.port import (
 )
 from storage.journal.reader import SnapshotReader
 from storage.journal.writer import GroupCommitWriter
+
+log = logging.getLogger(__name__)
 
 JOURNAL_FILE: Final = "journal.sqlite3"
 """The usual name of an SQLite journal in its data folder."""
@@ -115,10 +119,12 @@ class SqlJournal:
         if self._lock is not None:
             self._lock.acquire()
         try:
-            with self._writing.connect() as connection, connection.begin():
-                migrations.upgrade(connection)
-                if queries.epoch(connection) is None:
-                    side_tables.set_epoch(connection, self._make_epoch())
+            with self._writing.connect() as connection:
+                with connection.begin():
+                    migrations.upgrade(connection)
+                    if queries.epoch(connection) is None:
+                        side_tables.set_epoch(connection, self._make_epoch())
+                _finish_migration(connection)
         except SQLAlchemyError as error:
             self._release()
             raise journal_failure(error) from error
@@ -222,7 +228,7 @@ class SqlJournal:
     async def run(self, run_id: RunId) -> ChorusState | None:
         return await self._read(runs.run, run_id)
 
-    async def live_runs(self) -> tuple[ChorusState, ...]:
+    async def live_runs(self) -> tuple[RunProgress, ...]:
         return await self._read(runs.live_runs)
 
     async def user(self, public_key: PublicKey) -> User | None:
@@ -313,7 +319,7 @@ class SqlJournal:
 
     async def requeue(self, tasks: Collection[MemoryTask]) -> None:
         # A rebuild asks for everything at once; commits must find their turn in between.
-        for some in queries.chunks(tasks):
+        for some in chunks(tasks):
             await self._write(memory_tasks.requeue, some)
 
     # verify
@@ -324,3 +330,14 @@ class SqlJournal:
 
     async def repair(self) -> tuple[str, ...]:
         return await self._write(check.repair)
+
+
+def _finish_migration(connection: Connection) -> None:
+    """Rewrite what an earlier version wrote, some rows at a time, each time durably."""
+    with connection.begin():
+        left = migrations.go_on(connection)
+    if left:
+        log.warning("the entries of an earlier version are rewritten; this is done once")
+    while left:
+        with connection.begin():
+            left = migrations.go_on(connection)

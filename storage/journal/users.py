@@ -10,8 +10,9 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from machines.models.domain import User
 from machines.models.ids import PublicKey, user_stream
+from storage.journal.dialect import chunks
 from storage.journal.port import KnownPerson, ThreadPage
-from storage.journal.queries import chunks, threads_of
+from storage.journal.queries import threads_of
 from storage.journal.schema import co_authors, entries, users
 
 _USERS: Final = select(users.c.public_key, users.c.body).where(

@@ -74,8 +74,8 @@ class DamagedJournal:
         free = pages.free()
         for place, stored in pages.rows():
             for name, shape in self._shapes.items():
-                # Entries are never deleted or changed, so one that lies in a free page is as good
-                # as any. What else lies there may have been deleted.
+                # Entries are never deleted, and change at most in form, so one that lies in a free
+                # page is as good as any. What else lies there may have been deleted.
                 if shape.fits(stored.values) and (name == entries.name or place.page not in free):
                     self._places[name].append((stored.rowid, place))
 

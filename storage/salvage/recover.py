@@ -11,27 +11,31 @@ import os
 import shutil
 import sqlite3
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from machines.models.errors import ChorusError, JournalError
-from machines.models.journal import JournalEntry, RememberedReply, TimerRow
+from machines.models.journal import RememberedReply, TimerRow
 from storage.folder_lock import FolderLock
 from storage.journal import migrations, side_tables
 from storage.journal.appender import BatchAppender
+from storage.journal.bodies import Sources, entry_of
 from storage.journal.dialect import journal_failure, journal_url, writing_engine
+from storage.journal.entries import entries_of
 from storage.journal.rows import (
     Row,
-    entry_of_row,
-    entry_row,
+    entry_columns,
+    entry_digest,
+    stored_of_row,
     task_of_row,
     task_row,
+    unreadable,
     vector_of_bytes,
 )
 from storage.journal.schema import (
@@ -109,16 +113,62 @@ def _problems(connection: sqlite3.Connection) -> Iterator[str]:
     query = f"SELECT {', '.join(names)} FROM entries ORDER BY position"  # noqa: S608 - our own names
     for values in connection.execute(query):
         row = dict(zip(names, values, strict=True))
-        try:
-            entry = entry_of_row(row)
-        except ValueError as error:
-            yield str(error)
+        stream, seq = row["stream"], row["seq"]
+        problem = _problem_of(row)
+        if problem is not None:
+            yield problem
             continue
-        last = heads.get(entry.stream, 0)
-        if entry.seq != last + 1:
+        last = heads.get(stream, 0)
+        if seq != last + 1:
             # A tree that lost a leaf without a trace.
-            yield f"entry {entry.seq} of {entry.stream} follows entry {last}"
-        heads[entry.stream] = entry.seq
+            yield f"entry {seq} of {stream} follows entry {last}"
+        heads[stream] = seq
+
+
+def _problem_of(row: Row) -> str | None:
+    """What is wrong with the row of an entry, whatever it refers to."""
+    stream, seq = row["stream"], row["seq"]
+    try:
+        stored = stored_of_row(_present(row))
+    except ValueError as error:
+        return str(error)
+    try:
+        entry_of(stream, seq, stored, _Unseen())
+    except ValueError:
+        return str(unreadable(stream, seq))
+    return None
+
+
+class _Unseen(Sources):
+    """Stands for whatever an entry refers to."""
+
+    def content(self, message_id: str) -> str:
+        del message_id
+        return ""
+
+    def quoted(self, message_id: str) -> dict[str, Any]:
+        return {"message_id": message_id, "role": "user", "author": None, "content": ""}
+
+    def priors_of(self, run_id: str, ids: Iterable[str]) -> list[Any]:
+        del run_id, ids
+        return []
+
+
+def _present(row: Row) -> Row:
+    """A row of an entry as this version writes it. What is not what was written stays so.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    stream, seq, body = row["stream"], row["seq"], row["body"]
+    # A row of the first version has no digest.
+    if row.get("digest", b"") not in (b"", entry_digest(stream, seq, body)):
+        return row
+    try:
+        body = migrations.rewritten(body)
+    except ValueError as error:
+        raise unreadable(stream, seq) from error
+    return {"stream": stream, "seq": seq, "body": body, "digest": entry_digest(stream, seq, body)}
 
 
 def salvage(file: Path, *, aside: Path, epoch: str) -> Salvaged:
@@ -227,22 +277,24 @@ def _write_following(
 ) -> int:
     """One pass over the entries: those that follow the heads are written; gives how many did not."""
     left_out = 0
-    for entry, body in damaged.rows(entries, _entry):
-        head = heads.get(entry.stream, 0)
-        if entry.seq <= head:
+    for row in damaged.rows(entries, _entry):
+        stream, seq = row["stream"], row["seq"]
+        head = heads.get(stream, 0)
+        if seq <= head:
             continue  # the same one, at a damaged position
-        if entry.seq != head + 1:
+        if seq != head + 1:
             left_out += 1
             continue
         try:
             with connection.begin_nested():
-                connection.execute(insert(entries), entry_row(entry, body))
+                (entry,) = entries_of(connection, [row])
+                connection.execute(insert(entries), {**row, **entry_columns(entry)})
                 appender.apply(connection, (entry,))
-        except (IntegrityError, ChorusError):
+        except (IntegrityError, ChorusError, ValueError):
             # It builds on something that was lost in another stream; its stream ends here.
             left_out += 1
             continue
-        heads[entry.stream] = entry.seq
+        heads[stream] = seq
     return left_out
 
 
@@ -273,12 +325,13 @@ def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[s
 # --- Which rows are whole ------------------------------------------------------------------------
 
 
-def _entry(row: Row) -> tuple[JournalEntry, str] | None:
-    """An entry with the JSON that it was read from."""
+def _entry(row: Row) -> Row | None:
+    """The row of an entry that is whole, as this version writes it."""
     try:
-        return entry_of_row(row), row["body"]
+        present = _present(row)
     except ValueError:
         return None
+    return present if _problem_of(present) is None else None
 
 
 def _reply(row: Row, heads: Mapping[str, int]) -> Row | None:

@@ -100,7 +100,9 @@ class Autopsy:
             what = (entry["request_id"], entry["kind"], *about)
             self._carried_out[what] += 1
         if entry["kind"] == "message_submitted":
-            self._prompts[data["message_id"]] = data["message"]["content"]
+            for change in entry["changes"]:
+                if (change["change"], change["kind"]) == ("created", "message"):
+                    self._prompts[change["id"]] = change["value"]["content"]
         elif entry["type"] == "chorus_response" and entry["kind"] == "completed":
             step = Step(self._prompts[data["message_id"]], data["step"], data["iteration"])
             steps = self.completed.setdefault(data["run_id"], set())

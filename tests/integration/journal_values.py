@@ -128,10 +128,13 @@ _KINDS: Mapping[type[BaseState], str] = {
 
 
 def change(value: BaseState) -> StateTransition:
-    """The change that leaves `value`; a run's messages are kept apart."""
+    """The change that leaves `value`; what a run gathers stands in its events."""
     kind = _KINDS[type(value)]
-    body = value.model_dump(mode="json", exclude={"messages"} if kind == "run" else None)
     form = Created if value.version == 1 else Updated
+    gathered = {"messages", "steps", "priors"}
+    if form is Updated:
+        gathered |= {"prompt", "query"}
+    body = value.model_dump(mode="json", exclude=gathered if kind == "run" else None)
     return form(kind=kind, id=value.id, version=value.version, value=body)
 
 

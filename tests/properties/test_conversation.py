@@ -17,7 +17,16 @@ from machines.decisions.replay import replay_run
 from machines.decisions.threads import decide, open_thread
 from machines.decisions.unit_of_work import Decision
 from machines.loop.steps import effect_under_way
-from machines.models.chorus import ChorusState, Health, RunCancelled, RunStarted, RunStatus
+from machines.models.chorus import (
+    ChorusState,
+    Health,
+    PriorsRetrieved,
+    RunCancelled,
+    RunStarted,
+    RunStatus,
+    StepCompleted,
+    StepRecord,
+)
 from machines.models.commands import (
     AdvanceRun,
     Archive,
@@ -113,7 +122,7 @@ class History:
             )
             assert (entry.stream, entry.seq) == (STREAM, seq)
             self._keep_changes(entry.changes)
-            self._keep_messages(entry)
+            self._keep_gathered(entry)
             self.entries.append(entry)
         self._keep_rows(batch)
         for effect in decision.effects:
@@ -140,25 +149,35 @@ class History:
                     self.messages[MessageId(change.id)] = Message.model_validate(change.value)
                 case "run":
                     before = self.runs.get(RunId(change.id))
-                    run = ChorusState.model_validate(change.value)
-                    if before is not None:
-                        run = run.model_copy(
-                            update={
-                                "messages": before.messages,
-                                "steps": before.steps + run.steps,
-                                "priors": before.priors + run.priors,
-                            }
-                        )
-                    self.runs[RunId(change.id)] = run
+                    known_of = {} if before is None else before.model_dump()
+                    told = {**change.value, "priors": known_of.get("priors", ())}
+                    self.runs[RunId(change.id)] = ChorusState.model_validate(known_of | told)
                 case kind:
                     pytest.fail(f"a decision about a thread changes no {kind}")
 
-    def _keep_messages(self, entry: JournalEntry) -> None:
+    def _keep_gathered(self, entry: JournalEntry) -> None:
+        """What an event brings to its run; a change names the priors alone."""
         for fired in entry.fired:
-            if isinstance(fired, ChorusFired) and isinstance(fired.event, RunStarted):
-                run = self.runs[fired.instance]
-                update = {"messages": fired.event.messages}
-                self.runs[fired.instance] = run.model_copy(update=update)
+            if not isinstance(fired, ChorusFired):
+                continue
+            run = self.runs[fired.instance]
+            match fired.event:
+                case RunStarted(messages=messages):
+                    gathered: dict[str, object] = {"messages": messages}
+                case StepCompleted() as done:
+                    record = StepRecord.model_validate(
+                        {name: getattr(done, name) for name in StepRecord.model_fields}
+                    )
+                    gathered = {"steps": (*run.steps, record)}
+                case PriorsRetrieved(priors=found):
+                    (change,) = entry.changes
+                    assert not isinstance(change, Deleted)
+                    added = change.value.get("priors", [])
+                    taken = tuple(each for each in found if each.message_id in added)  # type: ignore[operator]
+                    gathered = {"priors": (*run.priors, *taken)}
+                case _:
+                    continue
+            self.runs[fired.instance] = run.model_copy(update=gathered)
 
     def _keep_rows(self, batch: Batch) -> None:
         self.timers -= set(batch.cancelled_timers)

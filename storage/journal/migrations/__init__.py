@@ -1,6 +1,6 @@
 """Brings a journal's tables to this version of the program, by numbered Alembic migrations.
 
-`upgrade` is all that others call. The migrations are the modules of `versions/`; Alembic runs them
+`upgrade` changes the tables, then `go_on` rewrites what they hold, until nothing is left. The migrations are the modules of `versions/`; Alembic runs them
 through `env.py`. There is no alembic.ini: what it would say is said here.
 """
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from machines.models.errors import JournalError
+from storage.journal.migrations import each_text_once
 from storage.journal.schema import REVISION
 
 __all__ = ["upgrade"]
@@ -40,6 +41,27 @@ def upgrade(connection: Connection) -> None:
             retryable=False,
             detail=f"schema revision {current}: {error}",
         ) from error
+
+
+def go_on(connection: Connection) -> bool:
+    """Rewrite some of the rows of an earlier version, inside the caller's transaction.
+
+    What is durable need not be done again: a journal whose migration was interrupted goes on with it.
+
+    Returns:
+        Whether to call again; False where nothing is left to do.
+    """
+    return each_text_once.go_on(connection)
+
+
+def is_done(connection: Connection) -> bool:
+    """Whether the journal is as this version writes it."""
+    return _current(connection) == REVISION and not each_text_once.is_begun(connection)
+
+
+def rewritten(body: str) -> str:
+    """The body of an entry of any version, as this one writes it. Raises ValueError where it is none."""
+    return each_text_once.rewritten(body)
 
 
 def _current(connection: Connection) -> str | None:
