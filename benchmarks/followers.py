@@ -20,7 +20,7 @@ from nacl.signing import SigningKey
 
 from benchmarks.upstream import delay, tokens_in
 
-PATIENCE: Final = 60.0
+TIMEOUT_SECONDS: Final = 60.0
 """Seconds until something that never comes fails the contestant."""
 
 _TEXT, _CLOSE, _PING, _PONG = 0x1, 0x8, 0x9, 0xA
@@ -58,7 +58,7 @@ class Line(asyncio.Protocol):
             f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await self._upgraded
 
     def send(self, text: str) -> None:
@@ -171,7 +171,7 @@ class Person:
         request_id = str(uuid.uuid4())
         reply = self.line.awaiting(f'"re":"{request_id}"')
         self.line.send(json.dumps({"type": type_, "id": request_id, "data": data}))
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             frame = json.loads(await reply)
         if frame["type"] == "error":
             raise WorkNotDone(f"{type_}: {frame['data']}")

@@ -46,8 +46,8 @@ from machines.models.keys import encode_public_key
 from machines.models.message import Decision as Verdict
 from machines.models.outputs import StepEnum
 from machines.models.thread import Visibility
-from server.environment import real_world
-from server.memory.recall import Recollection
+from server.environment import system_environment
+from server.memory.recall import MemoryService
 from server.settings import Settings, load_settings
 from server.stores import Stores, open_stores
 from storage.journal.port import StoredVector
@@ -280,7 +280,7 @@ def copied(threads: int, target: Path) -> Path:
 
 async def _make(data: Path, texts: dict[str, str], threads: int) -> None:
     settings: Settings = load_settings({"data": str(data), "llm": "offline"})
-    async with open_stores(settings, real_world()) as stores:
+    async with open_stores(settings, system_environment()) as stores:
         copies = _copies(texts, threads)
         while group := list(islice(copies, _GROUP)):
             await asyncio.gather(*(stores.journal.commit(batch) for batch in group))
@@ -313,8 +313,8 @@ async def _keep_vectors(stores: Stores) -> int:
 @asynccontextmanager
 async def _fed(stores: Stores) -> AsyncIterator[None]:
     """The memory follows the journal meanwhile."""
-    recollection = Recollection(stores.journal, stores.memory, stores.embedder.embedder)
-    feeding = asyncio.create_task(recollection.run())
+    memory_service = MemoryService(stores.journal, stores.memory, stores.embedder.embedder)
+    feeding = asyncio.create_task(memory_service.run())
     try:
         yield
     finally:

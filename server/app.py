@@ -5,15 +5,15 @@ import signal
 import socket
 from collections.abc import Callable
 
-from server.environment import World, real_world
-from server.gc_tuning import spare_what_there_is
+from server.environment import Environment, system_environment
+from server.gc_tuning import freeze_gc
 from server.http.site import serve_web
 from server.services import Services, open_services
 from server.settings import Settings
 
 
 async def serve(
-    settings: Settings, announce: Callable[[str], None], world: World | None = None
+    settings: Settings, announce: Callable[[str], None], environment: Environment | None = None
 ) -> None:
     """Serve until SIGTERM or SIGINT; `announce` prints a line. The world is the real one unless given.
 
@@ -23,15 +23,15 @@ async def serve(
         OSError: the address cannot be had.
         ChorusError, ModelNotChosen: as `open_services`.
     """
-    world = world or real_world()
+    environment = environment or system_environment()
     with _bind(settings.host, settings.port) as listening:
-        async with open_services(settings, world) as services:
+        async with open_services(settings, environment) as services:
             told = asyncio.Event()
             loop = asyncio.get_running_loop()
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, told.set)
             async with serve_web(services, listening) as address:
-                spare_what_there_is()
+                freeze_gc()
                 for line in _greeting(services, address):
                     announce(line)
                 await told.wait()

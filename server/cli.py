@@ -156,9 +156,9 @@ def serve(
     if show_settings:
         _show_settings(settings)
         return DONE
-    from server.gc_tuning import at_rest
+    from server.gc_tuning import gc_paused
 
-    with at_rest(), _folder_named(settings):
+    with gc_paused(), _folder_named(settings):
         from server.commands import serve as command
 
         return command.run(settings)
@@ -180,11 +180,11 @@ def ask(
     text = _checked(sys.stdin.read() if prompt == "-" else prompt, "PROMPT", MAX_CONTENT_LENGTH)
     settings = _settings(data=data, llm=llm)
     from server.commands import ask as command
-    from server.environment import real_world
+    from server.environment import system_environment
 
     asked = command.ask(
         settings,
-        real_world(),
+        system_environment(),
         text,
         out=Console(highlight=False, soft_wrap=not sys.stdout.isatty()),
         progress=Console(
@@ -255,9 +255,11 @@ def verify(
     """Check that journal, memory and runs agree; exit code 1 where they do not."""
     settings = _settings(data=data)
     from server.commands import verify as command
-    from server.environment import real_world
+    from server.environment import system_environment
 
-    verified = command.run(settings, real_world(), repair=repair, restored=restored, say=typer.echo)
+    verified = command.run(
+        settings, system_environment(), repair=repair, restored=restored, say=typer.echo
+    )
     return _perform(settings, verified)
 
 
@@ -345,9 +347,9 @@ def _change_balance(thread: str, amount: int, cause: str, data: str | None) -> i
     text = _checked(cause, "--cause", MAX_REASON_LENGTH)
     settings = _settings(data=data)
     from server.commands import balance as command
-    from server.environment import real_world
+    from server.environment import system_environment
 
-    changed = command.change_balance(settings, real_world(), ThreadId(thread), amount, text)
+    changed = command.change_balance(settings, system_environment(), ThreadId(thread), amount, text)
     typer.echo(f"The balance is {_perform(settings, changed)} tokens now.")
     return DONE
 

@@ -1,6 +1,6 @@
 """What a program must not make up by itself: the time, fresh ids, randomness. Passed in everywhere.
 
-Tests pass a world of their own; the composition root passes `real_world()`.
+Tests pass an environment of their own; the composition root passes `system_environment()`.
 """
 
 import random
@@ -13,7 +13,7 @@ from uuid import uuid4
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Environment:
     """Sources of everything that differs between two runs of the same program."""
 
     now: Callable[[], datetime]
@@ -25,12 +25,12 @@ class World:
     random: Callable[[], float]
     """In [0, 1); for jitter, never for secrets."""
     secret: Callable[[int], bytes]
-    """That many bytes that nobody can guess."""
+    """That many bytes that cannot be guessed."""
 
 
-def real_world() -> World:
-    """The world as it is."""
-    return World(
+def system_environment() -> Environment:
+    """The environment of this process: the system clock, and the randomness of the operating system."""
+    return Environment(
         now=lambda: datetime.now(UTC),
         monotonic=time.monotonic,
         new_id=lambda: str(uuid4()),

@@ -15,8 +15,8 @@ YOUNG_OBJECTS: Final = 5_000
 
 
 @contextmanager
-def at_rest() -> Iterator[None]:
-    """No collection until the context ends or `spare_what_there_is` is called."""
+def gc_paused() -> Iterator[None]:
+    """No collection until the context ends or `freeze_gc` is called."""
     gc.disable()
     try:
         yield
@@ -24,7 +24,7 @@ def at_rest() -> Iterator[None]:
         gc.enable()
 
 
-def spare_what_there_is() -> None:
+def freeze_gc() -> None:
     """Collect again, but never look at what there is now: it stays as long as the process.
 
     The garbage of the start stays with it, less than a megabyte; looking for it would keep the

@@ -16,12 +16,12 @@ from machines.models.errors import ChorusError
 from machines.models.ids import RunId, ThreadId, TimerId
 from machines.models.journal import Batch, TimerRow
 from server.concurrency.rate_limit import RateLimiter
-from server.environment import World
+from server.environment import Environment
 from server.llm.breaker import CircuitBreakerModel
 from server.llm.choice import ModelChoice, Wanted, choose_model
-from server.llm.policy import Patience
+from server.llm.policy import ModelPolicy
 from server.memory.embeddings import EmbedderChoice
-from server.memory.recall import Recollection
+from server.memory.recall import MemoryService
 from server.metrics import Metrics
 from server.runs.interpreter import Chorus
 from server.runs.run_metrics import RunMetrics
@@ -51,7 +51,7 @@ class Services:
     """Everything that runs without sockets."""
 
     settings: Settings
-    world: World
+    environment: Environment
     journal: SqlJournal
     memory: DatabaseClient
     model: ModelChoice
@@ -60,7 +60,7 @@ class Services:
     rooms: Rooms
     chorus: Chorus
     people: People
-    recollection: Recollection
+    memory_service: MemoryService
     requests: Requests
     sessions: Sessions
     metrics: Metrics
@@ -68,61 +68,63 @@ class Services:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, world: World, patience: Patience | None = None
+    settings: Settings, environment: Environment, model_policy: ModelPolicy | None = None
 ) -> AsyncIterator[Services]:
     """Open the stores, choose the model, and let unfinished runs go on.
 
     Raises as `open_stores`, and ModelNotChosen.
     """
     async with AsyncExitStack() as stack:
-        stores = await stack.enter_async_context(open_stores(settings, world))
-        patience = patience or Patience()
-        choice = await choose_model(_wanted(settings), clock=world.now, bounds=patience.bounds)
+        stores = await stack.enter_async_context(open_stores(settings, environment))
+        model_policy = model_policy or ModelPolicy()
+        choice = await choose_model(
+            _wanted(settings), clock=environment.now, bounds=model_policy.bounds
+        )
         metrics = Metrics()
         model = choice.model
         if not choice.offline:
-            model = spared = CircuitBreakerModel(model, patience.breaker, world)
+            model = spared = CircuitBreakerModel(model, model_policy.breaker, environment)
             metrics.watch_breaker(lambda: spared.status)
         stack.push_async_callback(model.close)
         journal = stores.journal
         broadcast = Broadcast()
-        rooms = Rooms(journal, broadcast, _policy(settings, patience), world.new_id)
-        recollection = Recollection(journal, stores.memory, stores.embedder.embedder)
-        metrics.watch_memory_away(lambda: recollection.away)
+        rooms = Rooms(journal, broadcast, _policy(settings, model_policy), environment.new_id)
+        memory_service = MemoryService(journal, stores.memory, stores.embedder.embedder)
+        metrics.watch_memory_away(lambda: memory_service.away)
         chorus = Chorus(
-            world=world,
+            environment=environment,
             rooms=rooms,
             broadcast=broadcast,
             model=model,
-            recollection=recollection,
+            memory_service=memory_service,
         )
-        aftermath = _Aftermath(recollection, chorus)
-        people = People(journal, world, aftermath, session_hours=settings.session_hours)
+        aftermath = _Aftermath(memory_service, chorus)
+        people = People(journal, environment, aftermath, session_hours=settings.session_hours)
         requests = Requests(
-            world=world,
+            environment=environment,
             journal=journal,
             rooms=rooms,
             chorus=chorus,
             people=people,
-            recollection=recollection,
-            prompts=_per_minute(settings.prompts_per_minute, world),
+            memory_service=memory_service,
+            prompts=_per_minute(settings.prompts_per_minute, environment),
         )
         sessions = Sessions(
             SessionServices(
-                world=world,
+                environment=environment,
                 journal=journal,
                 rooms=rooms,
                 broadcast=broadcast,
                 people=people,
                 requests=requests,
-                sign_ins=_per_minute(settings.sign_ins_per_minute, world),
-                allowances=Allowances(settings.prompts_per_minute, world.monotonic),
+                sign_ins=_per_minute(settings.sign_ins_per_minute, environment),
+                allowances=Allowances(settings.prompts_per_minute, environment.monotonic),
                 connections_per_user=settings.connections_per_user,
                 on_refusal=metrics.refused,
             )
         )
         wakeups = Wakeups(
-            world=world, journal=journal, rooms=rooms, chorus=chorus, sessions=sessions
+            environment=environment, journal=journal, rooms=rooms, chorus=chorus, sessions=sessions
         )
         aftermath.wakeups = wakeups
         rooms.then(aftermath)
@@ -132,9 +134,11 @@ async def open_services(
         wakeups.restore(await journal.timers(), unfinished)
         background = [
             asyncio.create_task(wakeups.timers.run(), name="timers"),
-            asyncio.create_task(recollection.run(), name="recollection"),
+            asyncio.create_task(memory_service.run(), name="memory service"),
             asyncio.create_task(rooms.run(), name="rooms"),
-            asyncio.create_task(_keep_house(journal, world), name="housekeeping"),
+            asyncio.create_task(
+                _purge_expired_replies(journal, environment), name="purge expired replies"
+            ),
             asyncio.create_task(_watch_runs(journal, chorus, wakeups), name="watch"),
         ]
         for task in background:
@@ -151,7 +155,7 @@ async def open_services(
         await chorus.recover(unfinished)
         yield Services(
             settings=settings,
-            world=world,
+            environment=environment,
             journal=journal,
             memory=stores.memory,
             model=choice,
@@ -160,7 +164,7 @@ async def open_services(
             rooms=rooms,
             chorus=chorus,
             people=people,
-            recollection=recollection,
+            memory_service=memory_service,
             requests=requests,
             sessions=sessions,
             metrics=metrics,
@@ -170,8 +174,8 @@ async def open_services(
 class _Aftermath:
     """What follows a durable batch."""
 
-    def __init__(self, recollection: Recollection, chorus: Chorus) -> None:
-        self._recollection = recollection
+    def __init__(self, memory_service: MemoryService, chorus: Chorus) -> None:
+        self._memory_service = memory_service
         self._chorus = chorus
         self.wakeups: Wakeups | None = None
 
@@ -193,16 +197,16 @@ class _Aftermath:
         self.wakeups.timers.cancel(batch.cancelled_timers)
         self.wakeups.timers.set(batch.timers)
         if batch.memory:
-            self._recollection.wake()
+            self._memory_service.wake()
         for effect in effects:
             self._chorus.run(effect)
 
 
-async def _keep_house(journal: SqlJournal, world: World) -> None:
+async def _purge_expired_replies(journal: SqlJournal, environment: Environment) -> None:
     """Forget replies that nobody may ask for any more."""
     while True:
         try:
-            await journal.forget_replies(world.now() - REMEMBER_REPLIES)
+            await journal.forget_replies(environment.now() - REMEMBER_REPLIES)
         except ChorusError as error:
             log.warning("old replies stay: %s", error.message)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -240,11 +244,11 @@ def _wanted(settings: Settings) -> Wanted:
     )
 
 
-def _policy(settings: Settings, patience: Patience) -> Policy:
+def _policy(settings: Settings, model_policy: ModelPolicy) -> Policy:
     return Policy(
         max_iterations=settings.max_iterations,
         max_attempts=settings.max_attempts,
-        backoff_base_ms=patience.backoff_base_ms,
+        backoff_base_ms=model_policy.backoff_base_ms,
         thread_queue=settings.thread_queue,
         pending_per_user=settings.pending_per_user,
         pending_per_thread=settings.pending_per_thread,
@@ -252,6 +256,6 @@ def _policy(settings: Settings, patience: Patience) -> Policy:
     )
 
 
-def _per_minute(count: int, world: World) -> RateLimiter[str]:
+def _per_minute(count: int, environment: Environment) -> RateLimiter[str]:
     """So many a minute, and at most a minute's worth at once."""
-    return RateLimiter(count / 60, max(count, 1), world.monotonic)
+    return RateLimiter(count / 60, max(count, 1), environment.monotonic)

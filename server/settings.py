@@ -32,7 +32,7 @@ from pydantic_settings import (
 
 from server.addresses import Origin, parts_of
 
-PREFIX: Final = "CHORUS_"
+ENV_PREFIX: Final = "CHORUS_"
 MASK: Final = "********"
 
 _CLIENT_VARIABLES: Final = frozenset({"CHORUS_KEY_FILE"})
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     """Everything that an operator may set; make it by `load_settings`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
+        env_prefix=ENV_PREFIX,
         env_ignore_empty=True,
         frozen=True,
         extra="forbid",
@@ -204,7 +204,7 @@ class Settings(BaseSettings):
 
 def variable(name: str) -> str:
     """The environment variable of a setting."""
-    return name.upper() if name.startswith("openai_") else f"{PREFIX}{name.upper()}"
+    return name.upper() if name.startswith("openai_") else f"{ENV_PREFIX}{name.upper()}"
 
 
 def flag(name: str) -> str:
@@ -235,7 +235,7 @@ def misspelt_variables(environment: Mapping[str, str] = os.environ) -> Iterator[
     """
     known = {variable(name) for name in Settings.model_fields}
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known | _CLIENT_VARIABLES:
+        if name.startswith(ENV_PREFIX) and name not in known | _CLIENT_VARIABLES:
             for meant in get_close_matches(name, known, n=1, cutoff=0.85):
                 yield f"{name} is no setting and is ignored; did you mean {meant}?"
 

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from machines.models.errors import JournalError
-from server.environment import World
+from server.environment import Environment
 from server.llm.choice import OPENAI_URL
 from server.llm.embeddings import OpenAIEmbeddings
 from server.memory.embeddings import EmbedderChoice, choose_embedder
@@ -34,7 +34,7 @@ class Stores:
 
 @asynccontextmanager
 async def open_stores(
-    settings: Settings, world: World, *, accept_other_fingerprint: bool = False
+    settings: Settings, environment: Environment, *, accept_other_fingerprint: bool = False
 ) -> AsyncIterator[Stores]:
     """The journal, the embedder and the memory.
 
@@ -50,10 +50,10 @@ async def open_stores(
         stack.push_async_callback(journal.close)
         embedder = await choose_embedder(
             embedding_model=settings.embedding_model,
-            endpoint_factory=lambda: _embeddings(settings, world, stack),
+            endpoint_factory=lambda: _embeddings(settings, environment, stack),
         )
         stack.push_async_callback(embedder.embedder.close)
-        memory = _memory(settings, world, embedder)
+        memory = _memory(settings, environment, embedder)
         await open_memory(
             journal,
             memory,
@@ -77,7 +77,9 @@ def _prepare_folder(settings: Settings) -> None:
         )
 
 
-def _memory(settings: Settings, world: World, embedder: EmbedderChoice) -> qdrant.DatabaseClient:
+def _memory(
+    settings: Settings, environment: Environment, embedder: EmbedderChoice
+) -> qdrant.DatabaseClient:
     key = settings.qdrant_api_key
     location = (
         qdrant.MemoryServer(
@@ -95,16 +97,18 @@ def _memory(settings: Settings, world: World, embedder: EmbedderChoice) -> qdran
         location,
         dimensions=embedder.embedder.dimensions,
         fingerprint=embedder.embedder.fingerprint,
-        jitter=world.random,
+        jitter=environment.random,
         embed=embed,
     )
 
 
-def _embeddings(settings: Settings, world: World, stack: AsyncExitStack) -> OpenAIEmbeddings:
+def _embeddings(
+    settings: Settings, environment: Environment, stack: AsyncExitStack
+) -> OpenAIEmbeddings:
     url = settings.openai_base_url or OPENAI_URL
     if settings.llm not in {"auto", "offline"}:
         url = settings.llm
     key = settings.openai_api_key
-    endpoint = OpenAIEmbeddings(url, key.get_secret_value() if key else None, clock=world.now)
+    endpoint = OpenAIEmbeddings(url, key.get_secret_value() if key else None, clock=environment.now)
     stack.push_async_callback(endpoint.close)
     return endpoint

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import base58
 from nacl.signing import SigningKey
 
-PATIENCE: Final = 120.0
+TIMEOUT_SECONDS: Final = 120.0
 """Seconds after which something that never comes fails the contestant."""
 
 IN_FLIGHT: Final = 100
@@ -182,7 +182,7 @@ async def sign_in_all(url: str, everybody: Sequence[Person]) -> list[Line]:
     async def in_turn() -> None:
         lines.extend([await sign_in(url, person) for person in waiting])
 
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await asyncio.gather(*(in_turn() for _ in range(IN_FLIGHT)))
     return lines
 
@@ -200,7 +200,7 @@ async def ask(line: Line, frame: bytes, reply: str) -> Any:
 
     line.on_text = take
     line.send(frame)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         data = await answered
     line.on_text = _ignore
     return data
@@ -255,7 +255,7 @@ def _running(command: list[str], settings: dict[str, str]) -> Iterator[Server]:
         yield Server(url, process.pid)
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT_SECONDS)
 
 
 def run(work: Callable[[], Awaitable[dict[str, float]]]) -> dict[str, float]:

@@ -85,7 +85,7 @@ def measure(
                 heard = followers.expect()
                 began = time.perf_counter()
                 asking.send(ask(number))
-                async with asyncio.timeout(load.PATIENCE):
+                async with asyncio.timeout(load.TIMEOUT_SECONDS):
                     await heard
                 times.append(time.perf_counter() - began)
                 followers.check()

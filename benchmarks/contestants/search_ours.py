@@ -1,4 +1,4 @@
-"""Ours: `Memory.execute(Search(...))` on an embedded memory, as the server's recollection does it.
+"""Ours: `Memory.execute(Search(...))` on an embedded memory, as the server's memory service does it.
 
 Each search is made of the query's vector and the scope of who searches, built anew as for every
 request, and ends with the 80 priors as the validated values that the server hands on. Rights are

@@ -24,10 +24,10 @@ from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.journal import Batch
 from machines.models.outputs import Prior, StepOutput, Usage
 from machines.models.thread import Thread, Visibility
-from server.environment import real_world
-from server.gc_tuning import spare_what_there_is
+from server.environment import system_environment
+from server.gc_tuning import freeze_gc
 from server.llm.port import ModelAnswer, OnText
-from server.memory.recall import Recollection
+from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.threads.broadcast import Broadcast
 from server.threads.service import Rooms
@@ -101,23 +101,23 @@ async def go(
     journal: SqlJournal, iterations: int, runs: int, *, prompt: str = work.PROMPT
 ) -> Spent:
     """So many runs of a prompt, one after the other."""
-    world = real_world()
+    environment = system_environment()
     broadcast = Broadcast()
-    rooms = Rooms(journal, broadcast, POLICY, world.new_id)
+    rooms = Rooms(journal, broadcast, POLICY, environment.new_id)
     performing = Performing()
     rooms.then(performing)
     performing.chorus = Chorus(
-        world=world,
+        environment=environment,
         rooms=rooms,
         broadcast=broadcast,
         model=Model(iterations),
-        recollection=cast("Recollection", Memory()),
+        memory_service=cast("MemoryService", Memory()),
     )
-    thread_id = ThreadId(world.new_id())
+    thread_id = ThreadId(environment.new_id())
     await rooms.open_thread(
         OpenThread(
             thread_id=thread_id,
-            at=world.now(),
+            at=environment.now(),
             by=AUTHOR,
             name="Benchmark",
             visibility=Visibility.PRIVATE,
@@ -128,7 +128,7 @@ async def go(
             outcome = await rooms.perform(
                 thread_id,
                 lambda ids: SubmitMessage(
-                    thread_id=thread_id, at=world.now(), by=AUTHOR, ids=ids, content=prompt
+                    thread_id=thread_id, at=environment.now(), by=AUTHOR, ids=ids, content=prompt
                 ),
             )
             assert outcome.run_id is not None
@@ -138,7 +138,7 @@ async def go(
             del performing.ended[outcome.run_id]
     await performing.chorus.close()
     await rooms.drain()
-    view = await journal.thread_view(thread_id)
+    view = await journal.decision_view(thread_id)
     assert view is not None
     # Submitted, queued, started; a step's `completed` and the next `started`, twice for experience.
     if view.runs or view.head_seq < 1 + runs * (2 + 2 * work.steps_of(iterations)):
@@ -152,7 +152,7 @@ async def main() -> None:
         journal = SqlJournal(Path(folder) / JOURNAL_FILE)
         await journal.open()
         await go(journal, 1, 5)
-        spare_what_there_is()
+        freeze_gc()
         short = await go(journal, 1, runs)
         long = await go(journal, 3, runs // 2)
         await journal.close()

@@ -21,7 +21,7 @@ import aiohttp
 import uvloop
 
 from benchmarks.contestants.streaming_work import CROWD, RUNS, Process, measure, process, upstream
-from benchmarks.followers import PATIENCE, Person
+from benchmarks.followers import TIMEOUT_SECONDS, Person
 
 _AT_ONCE: Final = 20
 """People who arrive at the same time."""
@@ -96,7 +96,7 @@ async def _measure(server: Process, source: Process, people: list[Person], strea
 
 async def _indexed(server: Process) -> None:
     """Wait until the memory has the prompts."""
-    async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             async with session.get(f"{server.url}/metrics") as response:
                 if _NOTHING_DUE in (await response.text()).splitlines():

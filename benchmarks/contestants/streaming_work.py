@@ -35,7 +35,7 @@ _QUIET_SECONDS: Final = 0.25
 _QUIET_CPU: Final = 0.025
 """A server is quiet that uses less than so much CPU in so much time, so many times in a row."""
 
-_PATIENCE: Final = 60.0
+_TIMEOUT_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ async def process(
     )
     try:
         assert child.stdout is not None
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             line = (await child.stdout.readline()).decode()
         if "http://" not in line:
             raise WorkNotDone(f"{' '.join(command)} did not start")
@@ -94,7 +94,7 @@ async def measure(
         WorkNotDone: not every line got every token, once and in order.
     """
     async with aiohttp.ClientSession() as control:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             while await _waiting(control, source) < streams:  # noqa: ASYNC110 - asks a process
                 await asyncio.sleep(0.05)
         await _quiet(server.pid)
@@ -104,7 +104,7 @@ async def measure(
     began, cpu_before = time.monotonic(), cpu_of(server.pid)
     await asyncio.sleep(WINDOW_SECONDS)
     ended, cpu_after = time.monotonic(), cpu_of(server.pid)
-    async with asyncio.timeout(_PATIENCE):
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
         while any(count_of(line, carries=carries) < TOKENS for line in lines):  # noqa: ASYNC110 - lines only keep
             await asyncio.sleep(0.5)
     got = arrived(lines, began, ended, carries=carries)
@@ -131,7 +131,7 @@ async def _quiet(pid: int) -> None:
     """Wait until a server has done what the arrival of everybody gave it to do."""
     quiet = 0
     before = cpu_of(pid)
-    async with asyncio.timeout(_PATIENCE):
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
         while quiet < _QUIET_TIMES:
             await asyncio.sleep(_QUIET_SECONDS)
             after = cpu_of(pid)

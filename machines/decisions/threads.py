@@ -12,7 +12,7 @@ Who may not know of a thread gets the very answer that a thread which does not e
 from datetime import timedelta
 from typing import assert_never
 
-from machines.decisions.unit_of_work import Change, Decision, Draft
+from machines.decisions.unit_of_work import Change, Decided, Draft
 from machines.decisions.views import thread_view
 from machines.models.chorus import ChorusState, RunCancelled, RunStatus
 from machines.models.commands import (
@@ -36,7 +36,7 @@ from machines.models.commands import (
 from machines.models.domain import Role
 from machines.models.errors import ErrorCode, InvalidTransition, RequestRefused
 from machines.models.ids import MessageId, PublicKey, RunId, thread_stream
-from machines.models.journal import Batch, JournalEntry, ThreadView, creation_of, fields_of
+from machines.models.journal import Batch, DecisionView, JournalEntry, creation_of, fields_of
 from machines.models.limits import MAX_CO_AUTHORS
 from machines.models.message import (
     ElectorLeft,
@@ -67,7 +67,7 @@ BUSY_RETRY_MS = 5_000
 """When a full queue may have room again; a run's length is not known beforehand."""
 
 
-def open_thread(command: OpenThread) -> Decision:
+def open_thread(command: OpenThread) -> Decided:
     """A new thread with its creator as the only co-author."""
     assert command.by is not None  # noqa: S101 - a thread is opened by a person
     thread = Thread(
@@ -95,11 +95,11 @@ def open_thread(command: OpenThread) -> Decision:
         changes=(creation_of("thread", thread),),
         seq=1,
     )
-    facts = Facts(view=ThreadView(head_seq=1, thread=thread))
-    return Decision(Batch(entries=(entry,)), facts, ())
+    facts = Facts(view=DecisionView(head_seq=1, thread=thread))
+    return Decided(Batch(entries=(entry,)), facts, ())
 
 
-def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decision:
+def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
     """What the command comes to.
 
     Raises:
@@ -145,7 +145,7 @@ def no_such_thread() -> RequestRefused:
     return RequestRefused(ErrorCode.NOT_FOUND, "There is no such thread.")
 
 
-def _submit(draft: Draft, command: SubmitMessage, policy: Policy) -> Decision:
+def _submit(draft: Draft, command: SubmitMessage, policy: Policy) -> Decided:
     author = _reader(draft.thread, command.by)
     insider = author in draft.thread.co_authors
     if insider:
@@ -181,7 +181,7 @@ def _submit(draft: Draft, command: SubmitMessage, policy: Policy) -> Decision:
     return draft.decision(message_id=message.id, run_id=run.id)
 
 
-def _vote(draft: Draft, command: Vote, facts: Facts) -> Decision:
+def _vote(draft: Draft, command: Vote, facts: Facts) -> Decided:
     voter = _co_author(draft.thread, command.by)
     before = _named_message(facts, command.message_id)
     event = VoteCast(
@@ -208,7 +208,7 @@ def _vote(draft: Draft, command: Vote, facts: Facts) -> Decision:
             return draft.decision(message_id=after.id)
 
 
-def _withdraw(draft: Draft, command: Withdraw, facts: Facts) -> Decision:
+def _withdraw(draft: Draft, command: Withdraw, facts: Facts) -> Decided:
     author = _reader(draft.thread, command.by)
     before = _named_message(facts, command.message_id)
     after, change = draft.change_message(before, MessageWithdrawn(at=command.at, by=author))
@@ -216,14 +216,14 @@ def _withdraw(draft: Draft, command: Withdraw, facts: Facts) -> Decision:
     return draft.decision(message_id=after.id)
 
 
-def _expire(draft: Draft, command: Expire, facts: Facts) -> Decision:
+def _expire(draft: Draft, command: Expire, facts: Facts) -> Decided:
     before = _named_message(facts, command.message_id)
     after, change = draft.change_message(before, MessageExpired(at=command.at))
     draft.tell(ThreadEventKind.MESSAGE_EXPIRED, change, message=after, by=None)
     return draft.decision(message_id=after.id)
 
 
-def _stop_run(draft: Draft, command: StopRun, facts: Facts) -> Decision:
+def _stop_run(draft: Draft, command: StopRun, facts: Facts) -> Decided:
     by = _co_author(draft.thread, command.by)
     run = _named_run(draft, facts, command.run_id)
     draft.fire_run(run, RunCancelled(at=command.at, by=by))
@@ -231,7 +231,7 @@ def _stop_run(draft: Draft, command: StopRun, facts: Facts) -> Decision:
     return draft.decision(message_id=run.message_id, run_id=run.id)
 
 
-def _retry_run(draft: Draft, command: RetryRun, facts: Facts, policy: Policy) -> Decision:
+def _retry_run(draft: Draft, command: RetryRun, facts: Facts, policy: Policy) -> Decided:
     _co_author(draft.thread, command.by)
     run = _named_run(draft, facts, command.run_id)
     message = facts.message
@@ -249,7 +249,7 @@ def _retry_run(draft: Draft, command: RetryRun, facts: Facts, policy: Policy) ->
     return draft.decision(message_id=message.id, run_id=run.id)
 
 
-def _invite(draft: Draft, command: Invite) -> Decision:
+def _invite(draft: Draft, command: Invite) -> Decided:
     by = _co_author(draft.thread, command.by)
     _require_place_for_co_author(draft)
     joined = draft.change_thread(
@@ -265,7 +265,7 @@ def _invite(draft: Draft, command: Invite) -> Decision:
     return draft.decision()
 
 
-def _leave(draft: Draft, command: LeaveCoAuthorship) -> Decision:
+def _leave(draft: Draft, command: LeaveCoAuthorship) -> Decided:
     leaver = _co_author(draft.thread, command.by)
     change = draft.change_thread(LeaveCoAuthor(at=command.at, actor=leaver, public_key=leaver))
     decided: list[Message] = []
@@ -289,14 +289,14 @@ def _leave(draft: Draft, command: LeaveCoAuthorship) -> Decision:
     return draft.decision()
 
 
-def _rename(draft: Draft, command: Rename) -> Decision:
+def _rename(draft: Draft, command: Rename) -> Decided:
     by = _co_author(draft.thread, command.by)
     renamed = draft.change_thread(RenameThread(at=command.at, actor=by, name=command.name))
     draft.tell(ThreadEventKind.THREAD_RENAMED, renamed, thread=draft.thread, by=by)
     return draft.decision()
 
 
-def _archive(draft: Draft, command: Archive) -> Decision:
+def _archive(draft: Draft, command: Archive) -> Decided:
     by = _co_author(draft.thread, command.by)
     if draft.thread.status is ThreadStatus.ACTIVE:
         for run in tuple(draft.runs.values()):
@@ -311,7 +311,7 @@ def _archive(draft: Draft, command: Archive) -> Decision:
     return draft.decision()
 
 
-def _change_balance(draft: Draft, command: ChangeBalance) -> Decision:
+def _change_balance(draft: Draft, command: ChangeBalance) -> Decided:
     operation = (
         CreditTokens(at=command.at, actor=command.by, amount=command.amount, cause=command.cause)
         if command.amount > 0
@@ -330,7 +330,7 @@ def _change_balance(draft: Draft, command: ChangeBalance) -> Decision:
     return draft.decision()
 
 
-def _advance_run(draft: Draft, command: AdvanceRun) -> Decision:
+def _advance_run(draft: Draft, command: AdvanceRun) -> Decided:
     run = draft.runs.get(command.run_id)
     if run is None:
         raise RequestRefused(ErrorCode.NOT_FOUND, "There is no such run.")

@@ -27,13 +27,13 @@ from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_str
 from machines.models.journal import (
     Batch,
     ChorusFired,
+    DecisionView,
     Fired,
     JournalEntry,
     MachineTransition,
     MemoryTask,
     MessageFired,
     ThreadFired,
-    ThreadView,
     TimerRow,
     creation_of,
     fields_of,
@@ -53,7 +53,7 @@ CONTEXT_MESSAGES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Decided:
     """What a command comes to."""
 
     batch: Batch
@@ -256,7 +256,7 @@ class Draft:
         message_id: MessageId | None = None,
         run_id: RunId | None = None,
         refused: ChorusError | None = None,
-    ) -> Decision:
+    ) -> Decided:
         """The finished decision."""
         timers: dict[TimerId, TimerRow] = {}
         cancelled: dict[TimerId, None] = {}
@@ -281,14 +281,14 @@ class Draft:
             memory=tuple(memory),
         )
         live = tuple(run for run in self.runs.values() if not run.status.final)
-        view = ThreadView(
+        view = DecisionView(
             head_seq=self._facts.view.head_seq + len(self._entries),
             thread=self.thread,
             pending=tuple(self.pending.values()),
             runs=live,
         )
         facts = Facts(view=view, recent=tuple(self.recent[-CONTEXT_MESSAGES:]))
-        return Decision(batch, facts, tuple(rest), message_id, run_id, refused)
+        return Decided(batch, facts, tuple(rest), message_id, run_id, refused)
 
     # Inside
 

@@ -22,7 +22,7 @@ from machines.models.chorus import (
     Awaited,
     ChorusState,
     ErrorState,
-    Failure,
+    FailureKind,
     NetworkFailed,
     RunCancelled,
     StateLost,
@@ -51,7 +51,7 @@ def delay_attempt(state: ChorusState, event: AttemptDelayed) -> StepResult:
     """Wait for an endpoint that is spared: the attempt was not made, so it counts for nothing."""
     wait = min(event.wait_ms, BACKOFF_CAP_MS)
     error = ErrorState(
-        failure=Failure.DELAY,
+        failure=FailureKind.DELAY,
         code=event.code,
         message=event.message,
         at=event.at,
@@ -78,12 +78,12 @@ def apply_error_correction(state: ChorusState, event: ErrorEvent) -> ChorusState
 
 def rollback_to_last_stable(state: ChorusState, event: AIFailed) -> ChorusState:
     """Back to how the step began: completed steps stay, the failed attempt leaves nothing."""
-    return _recovering(state, _failure(state, event, Failure.AI), counts=True)
+    return _recovering(state, _failure(state, event, FailureKind.AI), counts=True)
 
 
 def cache_and_retry(state: ChorusState, event: NetworkFailed) -> ChorusState:
     """Keep the effect that did not get through; it is performed again, the same in all its parts."""
-    return _recovering(state, _failure(state, event, Failure.NETWORK), counts=True)
+    return _recovering(state, _failure(state, event, FailureKind.NETWORK), counts=True)
 
 
 def generate_recovery_effects(state: ChorusState) -> tuple[RunEffect, ...]:
@@ -113,7 +113,7 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
     """No attempt is left, or none can help: the run ends, and says why."""
     match event:
         case AIFailed() | NetworkFailed():
-            failure = Failure.AI if isinstance(event, AIFailed) else Failure.NETWORK
+            failure = FailureKind.AI if isinstance(event, AIFailed) else FailureKind.NETWORK
             error = _failure(state, event, failure)
         case StateLost():
             error = _state_failure(state, event)
@@ -168,7 +168,9 @@ def _partial(event: ErrorEvent) -> str | None:
     return None if isinstance(event, StateLost) else event.partial
 
 
-def _failure(state: ChorusState, event: AIFailed | NetworkFailed, failure: Failure) -> ErrorState:
+def _failure(
+    state: ChorusState, event: AIFailed | NetworkFailed, failure: FailureKind
+) -> ErrorState:
     backoff = backoff_ms(state.failures + 1, event.jitter, state.backoff_base_ms)
     wait = max(backoff, event.retry_after_ms or 0)
     return ErrorState(
@@ -184,7 +186,7 @@ def _failure(state: ChorusState, event: AIFailed | NetworkFailed, failure: Failu
 
 def _state_failure(state: ChorusState, event: StateLost) -> ErrorState:
     return ErrorState(
-        failure=Failure.STATE,
+        failure=FailureKind.STATE,
         code=ErrorCode.INTERNAL,
         message="The server restarted while it worked on this step.",
         at=event.at,

@@ -48,7 +48,7 @@ class Awaited(StrEnum):
     MODEL = "model"
 
 
-class Failure(StrEnum):
+class FailureKind(StrEnum):
     """Why a run recovers: an error of the tree, each with its own edge and its own correction, or
     an attempt that was not made yet."""
 
@@ -62,7 +62,7 @@ class Failure(StrEnum):
 class ErrorState(Frozen):
     """The failure that a run recovers from, or died of."""
 
-    failure: Failure
+    failure: FailureKind
     code: ErrorCode
     message: str
     """For people."""

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime
 from machines.models.chorus import BACKOFF_BASE_MS, ChorusState, EffectResult
 from machines.models.domain import Frozen
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
-from machines.models.journal import ThreadView
+from machines.models.journal import DecisionView
 from machines.models.message import Decision, Message
 from machines.models.thread import Visibility
 
@@ -34,7 +34,7 @@ class Policy(Frozen):
 class Facts(Frozen):
     """What a decision knows of a thread."""
 
-    view: ThreadView
+    view: DecisionView
     recent: tuple[Message, ...] = ()
     """The newest approved messages, oldest first: context for a run that starts."""
     message: Message | None = None

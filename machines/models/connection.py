@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from machines.models.domain import Frozen, Session, User, ValidationResult, validation
+from machines.models.domain import Frozen, SessionRecord, User, ValidationResult, validation
 from machines.models.errors import ErrorCode
 from machines.models.ids import ClientId, PublicKey, ThreadId
 from machines.models.wire.requests import ClientMessage
@@ -116,7 +116,7 @@ class SignatureChecked(Frozen):
     event: Literal["signature_checked"] = "signature_checked"
     valid: bool
     user: User | None = None
-    session: Session | None = None
+    session: SessionRecord | None = None
 
 
 class ResumeRequested(Frozen):
@@ -132,7 +132,7 @@ class SessionLookedUp(Frozen):
     event: Literal["session_looked_up"] = "session_looked_up"
     token_hash: str
     at: AwareDatetime
-    session: Session | None
+    session: SessionRecord | None
     user: User | None
 
 

@@ -93,7 +93,7 @@ class User(BaseState):
     name: str | None = None
 
 
-class Session(BaseState):
+class SessionRecord(BaseState):
     """A sign-in that may be resumed until `expires_at`; only the token's hash is kept."""
 
     id: str

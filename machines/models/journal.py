@@ -240,7 +240,7 @@ class Committed(Frozen):
     reply: RememberedReply | None = None
 
 
-class ThreadView(Frozen):
+class DecisionView(Frozen):
     """A thread as decisions see it: one consistent read at `head_seq`."""
 
     head_seq: int

@@ -118,7 +118,7 @@ def _speakers(messages: Iterable[ContextMessage]) -> list[str]:
 # --- Priors and records: the same but for one record more in each step -------------------------
 
 
-class Recollection(NamedTuple):
+class QuotedMaterial(NamedTuple):
     """What one request shows of what the run has found and given so far."""
 
     supplied: tuple[SuppliedPrior, ...]
@@ -127,11 +127,11 @@ class Recollection(NamedTuple):
     """The quotations, with `SLOT` for the nonce; empty where there are none."""
 
 
-def recollection(state: ChorusState) -> Recollection:
+def quoted_material(state: ChorusState) -> QuotedMaterial:
     """The priors that the current step reads, and what the completed steps gave, oldest first."""
     match state.current_step:
         case StepEnum.ACTION:
-            return Recollection((), "")
+            return QuotedMaterial((), "")
         case StepEnum.YIELD:
             account = _account(_Given(state.id, state.iteration, state.priors, state.steps))
             priors = _shown(state.priors, account.labels, _selected(state.steps, PRIORS_SENT))
@@ -140,7 +140,7 @@ def recollection(state: ChorusState) -> Recollection:
             priors = account.priors
         case step:
             assert_never(step)
-    return Recollection(priors.supplied, _joined(priors.text, account.records))
+    return QuotedMaterial(priors.supplied, _joined(priors.text, account.records))
 
 
 class _Given(NamedTuple):
@@ -161,7 +161,7 @@ class _Account(NamedTuple):
 
     labels: Mapping[MessageId, str]
     """Of all the run's priors, shown or not."""
-    priors: Recollection
+    priors: QuotedMaterial
     """What every step of the iteration shows but yield; without records."""
     bodies: tuple[str, ...]
     """Of the records, each as far as this request or a later one may show it."""
@@ -215,7 +215,7 @@ def _selected(records: Iterable[StepRecord], most: int) -> tuple[MessageId, ...]
 
 def _shown(
     priors: Iterable[Prior], labels: Mapping[MessageId, str], chosen: Container[MessageId]
-) -> Recollection:
+) -> QuotedMaterial:
     """The chosen priors under their labels; where they are too long, the longest give way."""
     sent = [prior for prior in priors if prior.message_id in chosen]
     bodies = [harmless(prior.content) for prior in sent]
@@ -229,7 +229,7 @@ def _shown(
         attributes = f'label="{label}" by="{author}" score="{prior.score:.2f}"'
         supplied.append(SuppliedPrior(label=label, prior=prior))
         parts.append(quoted("prior", SLOT, clipped(body, limit), attributes))
-    return Recollection(tuple(supplied), "\n\n".join(parts))
+    return QuotedMaterial(tuple(supplied), "\n\n".join(parts))
 
 
 def _room_for(bodies: Sized) -> int:

@@ -22,7 +22,7 @@ from typing import Final
 from machines.models.chorus import ChorusState
 from machines.models.effects import AICall, PromptMessage
 from machines.models.outputs import StepEnum
-from machines.prompting.context import focus, opening, recollection
+from machines.prompting.context import focus, opening, quoted_material
 from machines.prompting.quoting import SLOT, derive_nonce
 
 PROMPT_TOKENS: Final = 32_000
@@ -120,7 +120,7 @@ def build_ai_call(state: ChorusState) -> AICall:
         str(state.iteration),
         str(state.attempt),
     )
-    recalled = recollection(state)
+    recalled = quoted_material(state)
     parts = [
         opening(state, run_nonce),
         recalled.text.replace(SLOT, nonce),

@@ -56,7 +56,7 @@ class Slot:
     event: Any
     configuration: Any = None
     """Where the engine keeps the active states."""
-    chosen: "list[Action]" = field(default_factory=list)
+    chosen: "list[ActionCallback]" = field(default_factory=list)
     """Actions in the order in which the engine calls them."""
 
 
@@ -76,14 +76,14 @@ class Callback:
         raise NotImplementedError
 
 
-class Guard(Callback):
+class GuardCallback(Callback):
     """Asks its rule about the value and the event of the slot."""
 
     def __call__(self, model: Slot) -> bool:
         return bool(self.rule(model.value, model.event))
 
 
-class Action(Callback):
+class ActionCallback(Callback):
     """Says only that it is due: an engine chooses, and `Machine.react` performs."""
 
     def __call__(self, model: Slot) -> None:
@@ -120,9 +120,9 @@ class Edges(Generic[V, R, F]):
         inline = CallbackPriority.INLINE
         for edge in edges:
             for rules, expected in ((when, True), (unless, False)):
-                guards = [Guard(rule, event) for rule in rules]
+                guards = [GuardCallback(rule, event) for rule in rules]
                 edge.cond.add(guards, priority=inline, expected_value=expected)
-            edge.on.add([Action(rule, event) for rule in do], priority=inline)
+            edge.on.add([ActionCallback(rule, event) for rule in do], priority=inline)
         return edges
 
 

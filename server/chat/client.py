@@ -14,11 +14,12 @@ from typing import Self, TypeVar, assert_never
 
 from pydantic import ValidationError
 
-from server.chat.errors import ChatError, LineLost, RequestRefused, SessionEnded, Unreachable
+from server.chat.errors import ChatError, LineLost, RefusedByServer, SessionEnded, Unreachable
 from server.chat.frames import (
-    Accepted,
+    AcceptedReply,
     CaughtUp,
     ClientEvent,
+    ErrorReply,
     Frame,
     Gone,
     Limits,
@@ -27,21 +28,20 @@ from server.chat.frames import (
     Offline,
     Online,
     Opened,
-    Refusal,
     SearchResults,
     Skipped,
-    StepDelta,
+    StepDeltaEvent,
     ThreadMessages,
     Threads,
-    Value,
+    WireValue,
     parse_live,
 )
 from server.chat.keyfile import Identity
 from server.chat.line import Line, dial, read_data
-from server.chat.pending import MUTATING, Pending, Role
-from server.chat.signin import Endpoint
+from server.chat.pending import RESENDABLE, Pending, Purpose
+from server.chat.signin import ServerAddress
 
-V = TypeVar("V", bound=Value)
+V = TypeVar("V", bound=WireValue)
 
 STEADY_SECONDS = 5.0
 """A socket that lived this long ends a row of failures."""
@@ -66,7 +66,7 @@ class Backoff:
 
 
 @dataclass(frozen=True)
-class Following:
+class FollowedThread:
     """The followed thread and how far it was told."""
 
     thread_id: str
@@ -93,7 +93,7 @@ class ChorusClient:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: ServerAddress,
         identity: Identity,
         *,
         new_id: Callable[[], str],
@@ -110,7 +110,7 @@ class ChorusClient:
         self._dialled: Line | None = None
         """The last line, in use or not; it is hung up at the end whatever became of it."""
         self._max_frame_bytes = Limits().max_frame_bytes
-        self._following: Following | None = None
+        self._following: FollowedThread | None = None
         self._pending: dict[str, Pending] = {}
         self._mailbox = _Mailbox()
         self._supervisor: asyncio.Task[None] | None = None
@@ -158,39 +158,39 @@ class ChorusClient:
         if self._mailbox.ended is not None:
             raise self._mailbox.ended
 
-    async def act(self, request: str, **data: object) -> Accepted:
+    async def act(self, request: str, **data: object) -> AcceptedReply:
         """Ask for a change; returns when the server holds it durably. Raises RequestRefused."""
-        return read_data(Accepted, await self._ask(request, data, Role.PLAIN))
+        return read_data(AcceptedReply, await self._ask(request, data, Purpose.PLAIN))
 
     async def follow(self, thread_id: str) -> ThreadMessages:
         """Open a thread and follow it in place of the one before. Raises RequestRefused."""
-        frame = await self._ask("get_thread", {"thread_id": thread_id}, Role.FOLLOW)
+        frame = await self._ask("get_thread", {"thread_id": thread_id}, Purpose.FOLLOW)
         return read_data(ThreadMessages, frame)
 
     async def threads(self, scope: str) -> Threads:
         """The threads of `scope` (`mine` or `public`) that changed last."""
-        return read_data(Threads, await self._ask("list_threads", {"scope": scope}, Role.PLAIN))
+        return read_data(Threads, await self._ask("list_threads", {"scope": scope}, Purpose.PLAIN))
 
     async def search(self, query: str) -> SearchResults:
         """What the caller may read and what is near to `query`, best first."""
-        frame = await self._ask("search", {"query": query}, Role.PLAIN)
+        frame = await self._ask("search", {"query": query}, Purpose.PLAIN)
         return read_data(SearchResults, frame)
 
     async def unfollow(self) -> None:
         """Stop following; no frame of the thread is told from here on."""
         if (following := self._following) is not None:
             self._following = None
-            await self._ask("leave_thread", {"thread_id": following.thread_id}, Role.PLAIN)
+            await self._ask("leave_thread", {"thread_id": following.thread_id}, Purpose.PLAIN)
 
     # -- requests --------------------------------------------------------------------------------
 
-    async def _ask(self, request: str, data: Mapping[str, object], role: Role) -> Frame:
+    async def _ask(self, request: str, data: Mapping[str, object], purpose: Purpose) -> Frame:
         if self._mailbox.ended is not None:
             raise self._mailbox.ended
         reply: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        pending = Pending(self._new_id(), request, data, role, reply)
+        pending = Pending(self._new_id(), request, data, purpose, reply)
         if len(pending.encode().encode()) > self._max_frame_bytes:
-            raise RequestRefused("too_large", "That is more than the server takes in one frame.")
+            raise RefusedByServer("too_large", "That is more than the server takes in one frame.")
         self._send(pending)
         return await reply
 
@@ -202,7 +202,7 @@ class ChorusClient:
 
     async def _sign_out(self) -> None:
         try:
-            await self._ask("sign_out", {}, Role.PLAIN)
+            await self._ask("sign_out", {}, Purpose.PLAIN)
         except (ChatError, asyncio.CancelledError):
             return
 
@@ -281,17 +281,17 @@ class ChorusClient:
         for pending in waiting:
             if pending.reply is None or pending.reply.done():
                 continue
-            same = pending.type in MUTATING
+            same = pending.type in RESENDABLE
             self._send(pending if same else replace(pending, id=self._new_id()))
 
-    def _catch_up(self, following: Following) -> None:
+    def _catch_up(self, following: FollowedThread) -> None:
         self._following = replace(following, catching_up=None)
         data = {
             "thread_id": following.thread_id,
             "after_seq": following.seq,
             "epoch": following.epoch,
         }
-        self._send(Pending(self._new_id(), "get_thread", data, Role.CATCH_UP, None))
+        self._send(Pending(self._new_id(), "get_thread", data, Purpose.CATCH_UP, None))
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -306,11 +306,11 @@ class ChorusClient:
             except ValidationError:
                 self._tell(Skipped("notice"))
         elif frame.type == "error":
-            self._tell(Skipped(read_data(Refusal, frame).message))
+            self._tell(Skipped(read_data(ErrorReply, frame).message))
         elif self._following is not None and frame.thread_id == self._following.thread_id:
             self._advance(self._following, frame)
 
-    def _advance(self, following: Following, frame: Frame) -> None:
+    def _advance(self, following: FollowedThread, frame: Frame) -> None:
         if frame.seq is not None:
             if frame.seq <= following.seq:
                 return  # a repeat: told already
@@ -322,7 +322,10 @@ class ChorusClient:
         body = parse_live(frame)
         if body is None:
             self._tell(Skipped(f"{frame.type} {frame.seq or ''}".strip()))
-        elif not isinstance(body, StepDelta) or self._mailbox.waiting.qsize() < PASSING_FRAMES_KEPT:
+        elif (
+            not isinstance(body, StepDeltaEvent)
+            or self._mailbox.waiting.qsize() < PASSING_FRAMES_KEPT
+        ):
             self._tell(Live(following.thread_id, frame.seq, body))
         self._tell_if_caught_up()
 
@@ -335,26 +338,26 @@ class ChorusClient:
             self._tell(CaughtUp(snapshot))
 
     def _answer(self, pending: Pending, frame: Frame) -> None:
-        refusal = read_data(Refusal, frame) if frame.type == "error" else None
-        match pending.role:
-            case Role.PLAIN:
+        refusal = read_data(ErrorReply, frame) if frame.type == "error" else None
+        match pending.purpose:
+            case Purpose.PLAIN:
                 pass
-            case Role.FOLLOW | Role.REOPEN:
+            case Purpose.FOLLOW | Purpose.REOPEN:
                 if refusal is None:
                     self._opened(read_data(ThreadMessages, frame))
-                elif pending.role is Role.REOPEN:
+                elif pending.purpose is Purpose.REOPEN:
                     self._lost_thread(refusal)
-            case Role.CATCH_UP:
+            case Purpose.CATCH_UP:
                 self._catching_up(pending, frame, refusal)
             case _:
-                assert_never(pending.role)
+                assert_never(pending.purpose)
         if pending.reply is None or pending.reply.done():
             return
         if refusal is None:
             pending.reply.set_result(frame)
         else:
             pending.reply.set_exception(
-                RequestRefused(
+                RefusedByServer(
                     refusal.code,
                     refusal.message,
                     retryable=refusal.retryable,
@@ -364,10 +367,12 @@ class ChorusClient:
 
     def _opened(self, snapshot: ThreadMessages) -> None:
         assert self._line is not None, "a reply comes over a line"  # noqa: S101
-        self._following = Following(snapshot.thread.id, snapshot.head_seq, self._line.hello.epoch)
+        self._following = FollowedThread(
+            snapshot.thread.id, snapshot.head_seq, self._line.hello.epoch
+        )
         self._tell(Opened(snapshot))
 
-    def _catching_up(self, pending: Pending, frame: Frame, refusal: Refusal | None) -> None:
+    def _catching_up(self, pending: Pending, frame: Frame, refusal: ErrorReply | None) -> None:
         following = self._following
         if following is None or following.thread_id != pending.data["thread_id"]:
             return  # another thread was opened meanwhile, or none is wanted
@@ -378,13 +383,13 @@ class ChorusClient:
         elif refusal.code in {"conflict", "invalid_field"}:
             # Another epoch, or too much to catch up: what is remembered of `seq` is void.
             data = {"thread_id": following.thread_id}
-            self._send(Pending(self._new_id(), "get_thread", data, Role.REOPEN, None))
+            self._send(Pending(self._new_id(), "get_thread", data, Purpose.REOPEN, None))
         elif refusal.retryable:
             raise LineLost(refusal.message)
         else:
             self._lost_thread(refusal)
 
-    def _lost_thread(self, refusal: Refusal) -> None:
+    def _lost_thread(self, refusal: ErrorReply) -> None:
         if self._following is not None:
             thread_id, self._following = self._following.thread_id, None
             self._tell(Gone(thread_id, refusal.message))

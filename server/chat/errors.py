@@ -42,7 +42,7 @@ class SessionEnded(ChatError):
     """The server ended the session for good; dialling again would not help."""
 
 
-class RequestRefused(ChatError):
+class RefusedByServer(ChatError):
     """The server's `error` to one request."""
 
     def __init__(

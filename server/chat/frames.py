@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 
-class Value(BaseModel):
+class WireValue(BaseModel):
     """A frozen value that tolerates added fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Frame(Value):
+class Frame(WireValue):
     """One server frame; `data` is read by the type that the frame names."""
 
     type: str
@@ -27,35 +27,35 @@ class Frame(Value):
     data: Mapping[str, object] = Field(default_factory=dict)
 
 
-class Limits(Value):
+class Limits(WireValue):
     max_frame_bytes: int = 65_536
     max_prompt_chars: int = 32_000
 
 
-class Model(Value):
+class Model(WireValue):
     name: str = "unknown"
     offline: bool = False
 
 
-class Hello(Value):
+class Hello(WireValue):
     protocol: int
     epoch: str | int
     limits: Limits = Limits()
     model: Model = Model()
 
 
-class Challenge(Value):
+class SignInChallenge(WireValue):
     statement: str
     nonce: str
 
 
-class User(Value):
+class ChatUser(WireValue):
     id: str
     public_key: str
     name: str | None = None
 
 
-class ThreadSummary(Value):
+class ChatThreadSummary(WireValue):
     id: str
     name: str
     visibility: str
@@ -65,18 +65,18 @@ class ThreadSummary(Value):
     updated_at: str = ""
 
 
-class Session(Value):
+class SessionToken(WireValue):
     token: str
 
 
-class Init(Value):
-    user: User
-    threads: tuple[ThreadSummary, ...] = ()
-    session: Session
+class Init(WireValue):
+    user: ChatUser
+    threads: tuple[ChatThreadSummary, ...] = ()
+    session: SessionToken
     resumed: bool = False
 
 
-class Thread(Value):
+class ChatThread(WireValue):
     id: str
     name: str
     visibility: str
@@ -85,19 +85,19 @@ class Thread(Value):
     message_count: int = 0
 
 
-class Vote(Value):
+class ChatVote(WireValue):
     co_author: str
     decision: str
     reason: str | None = None
 
 
-class Citation(Value):
+class ChatCitation(WireValue):
     label: str
     message_id: str
     thread_id: str
 
 
-class Message(Value):
+class ChatMessage(WireValue):
     id: str
     thread_id: str
     index: int
@@ -106,13 +106,13 @@ class Message(Value):
     content: str | None = None
     """None where the reader has no right to content that is not approved."""
     status: str
-    approvals: tuple[Vote, ...] = ()
+    approvals: tuple[ChatVote, ...] = ()
     electors: tuple[str, ...] = ()
     run_id: str | None = None
-    citations: tuple[Citation, ...] = ()
+    citations: tuple[ChatCitation, ...] = ()
 
 
-class Prior(Value):
+class ChatPrior(WireValue):
     message_id: str
     thread_id: str
     content: str
@@ -120,7 +120,7 @@ class Prior(Value):
     score: float
 
 
-class RunSnapshot(Value):
+class RunSnapshot(WireValue):
     """A run that is not in a final state, as a snapshot tells of it."""
 
     run_id: str
@@ -132,33 +132,33 @@ class RunSnapshot(Value):
     text: str | None = None
 
 
-class ThreadMessages(Value):
+class ThreadMessages(WireValue):
     """The snapshot of a thread at `head_seq`."""
 
-    thread: Thread
+    thread: ChatThread
     names: Mapping[str, str | None] = Field(default_factory=dict)
-    messages: tuple[Message, ...] = ()
+    messages: tuple[ChatMessage, ...] = ()
     head_seq: int
     has_more: bool = False
     runs: tuple[RunSnapshot, ...] = ()
 
 
-class Threads(Value):
-    threads: tuple[ThreadSummary, ...] = ()
+class Threads(WireValue):
+    threads: tuple[ChatThreadSummary, ...] = ()
     next: str | None = None
 
 
-class SearchResults(Value):
-    results: tuple[Prior, ...] = ()
+class SearchResults(WireValue):
+    results: tuple[ChatPrior, ...] = ()
 
 
-class Accepted(Value):
+class AcceptedReply(WireValue):
     thread_id: str | None = None
     message_id: str | None = None
     run_id: str | None = None
 
 
-class Refusal(Value):
+class ErrorReply(WireValue):
     """The data of an `error`."""
 
     code: str
@@ -167,7 +167,7 @@ class Refusal(Value):
     retry_after_ms: int | None = None
 
 
-class StepOutput(Value):
+class ChatStepOutput(WireValue):
     """The outputs of all steps in one shape; each step fills its own fields."""
 
     key_insights: tuple[str, ...] = ()
@@ -180,7 +180,7 @@ class StepOutput(Value):
     confidence: float | None = None
 
 
-class RunEvent(Value):
+class RunEvent(WireValue):
     """What every `chorus_response` carries; iteration and attempt count from 1."""
 
     run_id: str
@@ -190,15 +190,15 @@ class RunEvent(Value):
     attempt: int = 1
 
 
-class RunQueued(RunEvent):
+class RunQueuedEvent(RunEvent):
     status: Literal["queued"]
 
 
-class StepStarted(RunEvent):
+class StepStartedEvent(RunEvent):
     status: Literal["started"]
 
 
-class StepDelta(RunEvent):
+class StepDeltaEvent(RunEvent):
     """Passing text; `offset` counts code points from the beginning of the attempt's text."""
 
     status: Literal["delta"]
@@ -206,14 +206,14 @@ class StepDelta(RunEvent):
     text: str
 
 
-class StepCompleted(RunEvent):
+class StepCompletedEvent(RunEvent):
     status: Literal["completed"]
     text: str
-    output: StepOutput = StepOutput()
-    priors: tuple[Prior, ...] | None = None
+    output: ChatStepOutput = ChatStepOutput()
+    priors: tuple[ChatPrior, ...] | None = None
 
 
-class StepRecovering(RunEvent):
+class StepRecoveringEvent(RunEvent):
     """One attempt failed; the next begins in `retry_in_ms` milliseconds."""
 
     status: Literal["recovering"]
@@ -221,24 +221,24 @@ class StepRecovering(RunEvent):
     retry_in_ms: int = 0
 
 
-class RunFinished(RunEvent):
+class RunFinishedEvent(RunEvent):
     status: Literal["finished"]
-    message: Message
+    message: ChatMessage
     """The answer, as it stands in the thread."""
 
 
-class RunFailed(RunEvent):
+class RunFailedEvent(RunEvent):
     status: Literal["failed"]
     code: str
     message: str
 
 
-class RunCancelled(RunEvent):
+class RunCancelledEvent(RunEvent):
     status: Literal["cancelled"]
     by: str | None = None
 
 
-class ThreadEvent(Value):
+class ThreadEvent(WireValue):
     """Something that people or time did to a thread; `by` is None for the system itself."""
 
     kind: str
@@ -246,23 +246,23 @@ class ThreadEvent(Value):
     message_id: str | None = None
     run_id: str | None = None
     public_key: str | None = None
-    message: Message | None = None
-    thread: Thread | None = None
+    message: ChatMessage | None = None
+    thread: ChatThread | None = None
 
 
 RunEventUnion = (
-    RunQueued
-    | StepStarted
-    | StepDelta
-    | StepCompleted
-    | StepRecovering
-    | RunFinished
-    | RunFailed
-    | RunCancelled
+    RunQueuedEvent
+    | StepStartedEvent
+    | StepDeltaEvent
+    | StepCompletedEvent
+    | StepRecoveringEvent
+    | RunFinishedEvent
+    | RunFailedEvent
+    | RunCancelledEvent
 )
 
 
-class Notice(Value):
+class Notice(WireValue):
     """Something happened in a thread of the user's that this connection does not follow."""
 
     thread_id: str
@@ -273,8 +273,8 @@ class Notice(Value):
 class Online:
     """Signed in; `resumed` after a dropped socket."""
 
-    user: User
-    threads: tuple[ThreadSummary, ...]
+    user: ChatUser
+    threads: tuple[ChatThreadSummary, ...]
     model: Model
     resumed: bool
 

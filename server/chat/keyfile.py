@@ -16,7 +16,7 @@ from nacl.signing import SigningKey
 
 from server.chat.errors import KeyFileError
 
-PREFIX = "chorus-ed25519-seed:"
+SEED_PREFIX = "chorus-ed25519-seed:"
 SEED_BYTES = 32
 MAX_FILE_BYTES = 1024
 
@@ -62,7 +62,9 @@ def load_or_create(path: Path) -> Identity:
 def _create(path: Path) -> None:
     """Make a key; of two programs that do so at once, the first to finish wins for both."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    line = PREFIX + base58.b58encode_check(SigningKey.generate().encode()).decode("ascii") + "\n"
+    line = (
+        SEED_PREFIX + base58.b58encode_check(SigningKey.generate().encode()).decode("ascii") + "\n"
+    )
     # Written aside (mkstemp gives 0600) and then linked, so that no one ever reads half a key and
     # an existing key is never overwritten.
     descriptor, aside = mkstemp(prefix=".key-", dir=path.parent)
@@ -107,7 +109,7 @@ def _decode(content: bytes) -> bytes | None:
     """The seed, or None where anything about the line is wrong."""
     try:
         line = content.decode("ascii").strip()
-        seed = base58.b58decode_check(line.removeprefix(PREFIX))
+        seed = base58.b58decode_check(line.removeprefix(SEED_PREFIX))
     except ValueError:
         return None
-    return seed if line.startswith(PREFIX) and len(seed) == SEED_BYTES else None
+    return seed if line.startswith(SEED_PREFIX) and len(seed) == SEED_BYTES else None

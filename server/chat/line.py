@@ -15,19 +15,19 @@ import aiohttp
 from pydantic import ValidationError
 
 from server.chat.errors import LineLost, OtherProtocol, SessionEnded, SignInRefused
-from server.chat.frames import Challenge, Frame, Hello, Init, Refusal, Value
+from server.chat.frames import ErrorReply, Frame, Hello, Init, SignInChallenge, WireValue
 from server.chat.keyfile import Identity
-from server.chat.signin import Endpoint, check_statement
+from server.chat.signin import ServerAddress, check_statement
 from server.chat.text import one_line
 
-V = TypeVar("V", bound=Value)
+V = TypeVar("V", bound=WireValue)
 
 PROTOCOL = 1
-SUBPROTOCOL = f"chorus.v{PROTOCOL}"
+_SUBPROTOCOL = f"chorus.v{PROTOCOL}"
 SIGN_IN_SECONDS = 20.0
-HEARTBEAT_SECONDS = 25.0
-CLOSE_SECONDS = 2.0
-MAX_FRAME_BYTES = 64 * 1024 * 1024
+_HEARTBEAT_SECONDS = 25.0
+_CLOSE_SECONDS = 2.0
+MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
 """A snapshot of 200 messages of 32,000 characters, with its HTML, stays under it."""
 
 
@@ -98,7 +98,7 @@ class Line:
 
 
 async def dial(
-    endpoint: Endpoint, identity: Identity, *, token: str | None, new_id: Callable[[], str]
+    endpoint: ServerAddress, identity: Identity, *, token: str | None, new_id: Callable[[], str]
 ) -> Line:
     """Connect and sign in, by `token` if there is one that still holds, else by the key.
 
@@ -123,12 +123,12 @@ async def dial(
 async def hang_up(
     session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse | None
 ) -> None:
-    """Close within `CLOSE_SECONDS`, whether the other side answers or not."""
+    """Close within `_CLOSE_SECONDS`, whether the other side answers or not."""
     try:
         if socket is not None and not socket.closed:
             closing = asyncio.create_task(socket.close())
             try:
-                await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+                await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
             finally:
                 closing.cancel()
     finally:
@@ -136,15 +136,15 @@ async def hang_up(
 
 
 async def _connect(
-    session: aiohttp.ClientSession, endpoint: Endpoint
+    session: aiohttp.ClientSession, endpoint: ServerAddress
 ) -> aiohttp.ClientWebSocketResponse:
     try:
         return await session.ws_connect(
             endpoint.websocket_url,
-            protocols=(SUBPROTOCOL,),
-            heartbeat=HEARTBEAT_SECONDS,
-            max_msg_size=MAX_FRAME_BYTES,
-            timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+            protocols=(_SUBPROTOCOL,),
+            heartbeat=_HEARTBEAT_SECONDS,
+            max_msg_size=MAX_SNAPSHOT_BYTES,
+            timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
         )
     except aiohttp.WSServerHandshakeError as error:
         if error.status == 429 or error.status >= 500:
@@ -155,7 +155,7 @@ async def _connect(
             ) from error
         if error.status == 400:
             raise OtherProtocol(
-                f"The server refuses {SUBPROTOCOL} (HTTP 400): it speaks another version of the protocol."
+                f"The server refuses {_SUBPROTOCOL} (HTTP 400): it speaks another version of the protocol."
             ) from error
         raise OtherProtocol(
             f"There is no Chorus server at {endpoint.websocket_url} (HTTP {error.status})."
@@ -217,7 +217,7 @@ async def _read_hello(socket: aiohttp.ClientWebSocketResponse) -> Hello:
 
 async def _sign_in(
     socket: aiohttp.ClientWebSocketResponse,
-    endpoint: Endpoint,
+    endpoint: ServerAddress,
     identity: Identity,
     token: str | None,
     new_id: Callable[[], str],
@@ -236,12 +236,12 @@ async def _sign_in(
         frame = await ask("resume", {"token": token})
         if frame.type == "init":
             return read_data(Init, frame)
-        if read_data(Refusal, frame).code != "auth_failed":
+        if read_data(ErrorReply, frame).code != "auth_failed":
             raise _refused(frame)
     frame = await ask("connect", {"public_key": identity.public_key})
     if frame.type != "challenge":
         raise _refused(frame)
-    challenge = read_data(Challenge, frame)
+    challenge = read_data(SignInChallenge, frame)
     check_statement(
         challenge.statement,
         endpoint=endpoint,
@@ -255,7 +255,7 @@ async def _sign_in(
 
 
 def _refused(frame: Frame) -> LineLost | SignInRefused:
-    refusal = read_data(Refusal, frame)
+    refusal = read_data(ErrorReply, frame)
     message = one_line(refusal.message)
     if refusal.retryable:
         return LineLost(message)

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from server.chat.frames import Frame
 
-MUTATING = frozenset(
+RESENDABLE = frozenset(
     {
         "create_thread",
         "submit_prompt",
@@ -27,7 +27,7 @@ MUTATING = frozenset(
 """Requests that are sent again under the same id."""
 
 
-class Role(Enum):
+class Purpose(Enum):
     """What the reply to a request means to the client itself."""
 
     PLAIN = auto()
@@ -46,7 +46,7 @@ class Pending:
     id: str
     type: str
     data: Mapping[str, object]
-    role: Role
+    purpose: Purpose
     reply: asyncio.Future[Frame] | None
     """None where the client itself asked."""
 

@@ -13,24 +13,24 @@ from rich.console import Console
 
 from server.chat import render
 from server.chat.client import ChorusClient
-from server.chat.errors import BadInput, RequestRefused
+from server.chat.errors import BadInput, RefusedByServer
 from server.chat.frames import (
-    Accepted,
+    AcceptedReply,
     ClientEvent,
     Gone,
     Live,
     Offline,
     Online,
     Opened,
-    StepCompleted,
-    StepRecovering,
+    StepCompletedEvent,
+    StepRecoveringEvent,
 )
 from server.chat.session import ChatSession
 from server.chat.text import clean, one_line
 from server.chat.verbs import Command, Verb, parse
-from server.chat.view import ChatState, RunStatus, RunView
+from server.chat.view import ChatRun, ChatRunStatus, ChatState
 
-PATIENCE = 5
+ATTEMPTS = 5
 """How often a request that came too early is asked again before it counts as refused."""
 
 WIDTH = 160
@@ -95,14 +95,14 @@ class PlainChat:
                 if command.verb is Verb.QUIT:
                     break
                 failed |= not await self._carry_out(command)
-            except (RequestRefused, BadInput) as error:
+            except (RefusedByServer, BadInput) as error:
                 failed = True
                 self._tell(str(error))
         return 1 if failed else 0
 
     async def _carry_out(self, command: Command) -> bool:
         """Whether the command, and the run that it began, succeeded."""
-        accepted = await self._patiently(command)
+        accepted = await self._with_retries(command)
         if accepted is None or accepted.run_id is None or command.verb is Verb.STOP:
             return True
         run_id = accepted.run_id
@@ -113,19 +113,19 @@ class PlainChat:
             return False
         return self._report(run, state)
 
-    async def _patiently(self, command: Command) -> Accepted | None:
+    async def _with_retries(self, command: Command) -> AcceptedReply | None:
         """Ask again, after the time that the server names, what it only refuses for now."""
-        for _ in range(PATIENCE):
+        for _ in range(ATTEMPTS):
             try:
                 return await self._session.do(command)
-            except RequestRefused as refused:
+            except RefusedByServer as refused:
                 if refused.retry_after_ms is None:
                     raise
                 self._tell(f"{refused} Waiting {refused.retry_after_ms / 1000:.1f} s.")
                 await asyncio.sleep(refused.retry_after_ms / 1000)
         return await self._session.do(command)
 
-    def _report(self, run: RunView, state: ChatState) -> bool:
+    def _report(self, run: ChatRun, state: ChatState) -> bool:
         if run.answer is not None:
             self._out.file.write(clean(run.answer.content or "") + "\n")
             for citation in render.citations(run.answer.citations, state):
@@ -133,7 +133,7 @@ class PlainChat:
             self._out.file.flush()
         elif run.failure is not None:
             self._tell("The run failed ({}): {}".format(*run.failure))
-        elif run.status is RunStatus.CANCELLED:
+        elif run.status is ChatRunStatus.CANCELLED:
             self._tell("The run was stopped.")
         else:
             self._tell("The run ended while the connection was away; open the thread to see how.")
@@ -149,10 +149,10 @@ class PlainChat:
     def _follow(self, before: ChatState, event: ClientEvent) -> None:
         """One line for what a script's owner wants to see go by."""
         match event:
-            case Live(body=StepCompleted() as done):
+            case Live(body=StepCompletedEvent() as done):
                 found = "" if done.priors is None else f", {len(done.priors)} priors"
                 self._tell(f"{done.step}, loop {done.iteration}{found}")
-            case Live(body=StepRecovering() as lost):
+            case Live(body=StepRecoveringEvent() as lost):
                 self._tell(f"{lost.step}, loop {lost.iteration}: {lost.code}, trying again")
             case Opened(snapshot) if before.thread is None:
                 self._tell(f"thread {snapshot.thread.id}")

@@ -18,29 +18,29 @@ from rich.text import Text
 
 from server.chat.frames import (
     CaughtUp,
-    Citation,
+    ChatCitation,
+    ChatMessage,
+    ChatPrior,
+    ChatThread,
+    ChatThreadSummary,
     ClientEvent,
     Gone,
     Live,
-    Message,
     Notice,
     Offline,
     Online,
     Opened,
-    Prior,
-    RunCancelled,
+    RunCancelledEvent,
     RunEventUnion,
-    RunFailed,
-    RunFinished,
-    RunQueued,
+    RunFailedEvent,
+    RunFinishedEvent,
+    RunQueuedEvent,
     Skipped,
-    StepCompleted,
-    StepDelta,
-    StepRecovering,
-    StepStarted,
-    Thread,
+    StepCompletedEvent,
+    StepDeltaEvent,
+    StepRecoveringEvent,
+    StepStartedEvent,
     ThreadEvent,
-    ThreadSummary,
 )
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE
@@ -128,7 +128,7 @@ def whoami(state: ChatState) -> RenderableType:
     return grid
 
 
-def threads(listed: Sequence[ThreadSummary], scope: str) -> RenderableType:
+def threads(listed: Sequence[ChatThreadSummary], scope: str) -> RenderableType:
     if not listed:
         return note(
             "There is no public thread."
@@ -148,7 +148,7 @@ def threads(listed: Sequence[ThreadSummary], scope: str) -> RenderableType:
     return Group(grid, Text("/open N opens one.", style="dim"))
 
 
-def priors(found: Sequence[Prior], state: ChatState) -> RenderableType:
+def priors(found: Sequence[ChatPrior], state: ChatState) -> RenderableType:
     """Priors with their scores, best first as they came."""
     if not found:
         return note("Nothing was found.")
@@ -158,7 +158,7 @@ def priors(found: Sequence[Prior], state: ChatState) -> RenderableType:
     return Group(*lines)
 
 
-def _prior(prior: Prior, state: ChatState) -> Text:
+def _prior(prior: ChatPrior, state: ChatState) -> Text:
     line = Text("  ")
     line.append(f"{prior.score:5.2f} ", style="cyan")
     line.append(f"{person(prior.author, state)}: ", style="bold dim")
@@ -175,7 +175,7 @@ def step_title(step: str, iteration: int, attempt: int) -> Text:
     return title
 
 
-def message(shown: Message, state: ChatState) -> RenderableType:
+def message(shown: ChatMessage, state: ChatState) -> RenderableType:
     """A message as it stands in the thread."""
     title = Text(f"{person(shown.author, state)} ", style="bold green" if shown.author else "bold")
     title.append(f"#{shown.index}", style="dim")
@@ -191,7 +191,7 @@ def message(shown: Message, state: ChatState) -> RenderableType:
     return Group(*parts)
 
 
-def answer(shown: Message, state: ChatState) -> RenderableType:
+def answer(shown: ChatMessage, state: ChatState) -> RenderableType:
     """The final answer: Markdown, and under it what its labels cite."""
     # Hyperlinks off: a link then shows where it leads, instead of hiding it behind its words.
     body = Markdown(clean(shown.content or ""), hyperlinks=False)
@@ -199,7 +199,7 @@ def answer(shown: Message, state: ChatState) -> RenderableType:
     return Group(title, Padding(body, (0, 2)), *citations(shown.citations, state), Text())
 
 
-def citations(cited: Iterable[Citation], state: ChatState) -> Iterable[Text]:
+def citations(cited: Iterable[ChatCitation], state: ChatState) -> Iterable[Text]:
     """One line for each citation; messages of this thread by their number and beginning."""
     for citation in cited:
         line = Text(f"  [{one_line(citation.label, 20)}] ", style="cyan")
@@ -215,7 +215,7 @@ def citations(cited: Iterable[Citation], state: ChatState) -> Iterable[Text]:
         yield line
 
 
-def thread_header(thread: Thread, state: ChatState) -> RenderableType:
+def thread_header(thread: ChatThread, state: ChatState) -> RenderableType:
     authors = ", ".join(person(key, state) for key in thread.co_authors)
     subtitle = Text(f"{one_line(thread.visibility, 20)} · {authors}", style="dim")
     if thread.status != "active":
@@ -257,30 +257,30 @@ def scrollback(before: ChatState, event: ClientEvent, after: ChatState) -> list[
 
 def _run_event(event: RunEventUnion, before: ChatState, after: ChatState) -> list[RenderableType]:
     match event:
-        case RunQueued():
+        case RunQueuedEvent():
             return [note("Queued behind the run under way.")] if before.running else []
-        case StepCompleted():
+        case StepCompletedEvent():
             return [] if event.step == "yield" else [_completed(event, after)]
-        case StepRecovering():
+        case StepRecoveringEvent():
             text = f"  ↻ {one_line(event.code, 40)}: again in {event.retry_in_ms / 1000:.1f} s"
             title = step_title(event.step or "", event.iteration, event.attempt)
             return [Text.assemble(title, Text(text, style="yellow"))]
-        case RunFinished():
+        case RunFinishedEvent():
             return [answer(event.message, after)]
-        case RunFailed():
+        case RunFailedEvent():
             return [
                 problem(f"The run failed ({event.code}): {event.message}"),
                 note("/retry tries again."),
             ]
-        case RunCancelled():
+        case RunCancelledEvent():
             return [note(f"{person(event.by, after)} stopped the run.")]
-        case StepStarted() | StepDelta():
+        case StepStartedEvent() | StepDeltaEvent():
             return []
         case _:
             assert_never(event)
 
 
-def _completed(event: StepCompleted, state: ChatState) -> RenderableType:
+def _completed(event: StepCompletedEvent, state: ChatState) -> RenderableType:
     output = event.output
     parts: list[RenderableType] = [step_title(event.step or "", event.iteration, event.attempt)]
     if event.priors is not None:

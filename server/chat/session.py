@@ -14,10 +14,10 @@ from rich.console import RenderableType
 from server.chat import render
 from server.chat.client import ChorusClient
 from server.chat.errors import BadInput
-from server.chat.frames import Accepted, ClientEvent, Message, ThreadSummary
+from server.chat.frames import AcceptedReply, ChatMessage, ChatThreadSummary, ClientEvent
 from server.chat.text import one_line
 from server.chat.verbs import Command, Verb, split_index, split_visibility
-from server.chat.view import ChatState, RunStatus, close, expect, fold
+from server.chat.view import ChatRunStatus, ChatState, close, expect, fold
 
 THREAD_NAME_CHARS = 60
 
@@ -35,7 +35,7 @@ class ChatSession:
         self.state = ChatState(me=client.public_key)
         self._client = client
         self._show = show
-        self._listed: tuple[ThreadSummary, ...] = ()
+        self._listed: tuple[ChatThreadSummary, ...] = ()
         self._waiters: list[_Waiter] = []
 
     def take(self, event: ClientEvent) -> tuple[ChatState, ChatState]:
@@ -65,7 +65,7 @@ class ChatSession:
         await self._client.follow(thread_id)
         await self.until(lambda state: state.thread is not None and state.thread.id == thread_id)
 
-    async def do(self, command: Command) -> Accepted | None:
+    async def do(self, command: Command) -> AcceptedReply | None:
         """Carry out one command; returns what the server accepted, once it holds it.
 
         Raises RequestRefused, BadInput, or what ended the session. Quitting is the user
@@ -137,13 +137,13 @@ class ChatSession:
             raise BadInput("No thread is open; /threads lists yours, /new NAME starts one.")
         return self.state.thread.id
 
-    async def _act(self, request: str, **data: object) -> Accepted:
+    async def _act(self, request: str, **data: object) -> AcceptedReply:
         accepted = await self._client.act(request, thread_id=self._thread_id(), **data)
         if accepted.run_id is not None and request != "cancel_run":
             self.state = expect(self.state, accepted.run_id, accepted.message_id or "")
         return accepted
 
-    async def _say(self, prompt: str) -> Accepted:
+    async def _say(self, prompt: str) -> AcceptedReply:
         """Submit a prompt; where no thread is open, a private one named after it is begun."""
         if self.state.thread is None:
             await self._new(one_line(prompt, THREAD_NAME_CHARS), "private")
@@ -152,7 +152,7 @@ class ChatSession:
             self._show(render.note("Your message waits for the approval of the co-authors."))
         return accepted
 
-    async def _new(self, name: str, visibility: str) -> Accepted:
+    async def _new(self, name: str, visibility: str) -> AcceptedReply:
         accepted = await self._client.act("create_thread", name=name, visibility=visibility)
         if accepted.thread_id is not None:
             await self.open(accepted.thread_id)
@@ -179,8 +179,8 @@ class ChatSession:
         return matching[0] if len(matching) == 1 else wanted
 
     def _choose(
-        self, argument: str, among: tuple[Message, ...], what_it_does: str
-    ) -> tuple[Message, str]:
+        self, argument: str, among: tuple[ChatMessage, ...], what_it_does: str
+    ) -> tuple[ChatMessage, str]:
         """The message that `#N` names, else the oldest, and the rest of the argument."""
         self._thread_id()
         index, rest = split_index(argument)
@@ -190,16 +190,16 @@ class ChatSession:
             raise BadInput(f"{which} {what_it_does}.")
         return chosen[0], rest
 
-    async def _stop(self) -> Accepted:
+    async def _stop(self) -> AcceptedReply:
         self._thread_id()
         run = self.state.running or next(iter(self.state.live_runs), None)
         if run is None:
             raise BadInput("Nothing is running here.")
         return await self._act("cancel_run", run_id=run.run_id)
 
-    async def _retry(self) -> Accepted:
+    async def _retry(self) -> AcceptedReply:
         self._thread_id()
-        again = {RunStatus.FAILED, RunStatus.CANCELLED}
+        again = {ChatRunStatus.FAILED, ChatRunStatus.CANCELLED}
         run = next((run for run in reversed(self.state.runs) if run.status in again), None)
         if run is None:
             raise BadInput("No run that failed or was cancelled is known here.")

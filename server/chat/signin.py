@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from server.chat.errors import BadAddress, SignInRefused
 
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 MAX_STATEMENT_CHARS = 4096
 FIRST_LINE_END = " wants you to sign in with your Ed25519 key:"
 
@@ -18,7 +18,7 @@ _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class ServerAddress:
     """A server's address as it was dialled."""
 
     secure: bool
@@ -40,7 +40,7 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        return self.host in LOOPBACK_NAMES
+        return self.host in _LOOPBACK_NAMES
 
     def is_named_by(self, authority: str) -> bool:
         """Whether `authority` (`host[:port]`) means this server.
@@ -56,11 +56,11 @@ class Endpoint:
         if named.netloc != authority or named.username is not None or port != self.port:
             return False
         return named.hostname == self.host or (
-            self.is_loopback and named.hostname in LOOPBACK_NAMES
+            self.is_loopback and named.hostname in _LOOPBACK_NAMES
         )
 
 
-def parse_url(url: str) -> Endpoint:
+def parse_url(url: str) -> ServerAddress:
     """The endpoint that `url` (http, https, ws or wss) names. Raises BadAddress."""
     try:
         parts = urlsplit(url)
@@ -73,7 +73,7 @@ def parse_url(url: str) -> Endpoint:
     if parts.username is not None or parts.query or parts.fragment:
         raise BadAddress(f"{url!r} has parts that a server's address has not; give host and port.")
     path = parts.path.rstrip("/")
-    return Endpoint(
+    return ServerAddress(
         secure=scheme in {"https", "wss"},
         host=host,
         port=port or _DEFAULT_PORTS[scheme],
@@ -81,7 +81,9 @@ def parse_url(url: str) -> Endpoint:
     )
 
 
-def check_statement(statement: str, *, endpoint: Endpoint, public_key: str, nonce: str) -> None:
+def check_statement(
+    statement: str, *, endpoint: ServerAddress, public_key: str, nonce: str
+) -> None:
     """Return if `statement` may be signed; raise SignInRefused with the reason if not."""
     lines = statement.split("\n")
     if len(statement) > MAX_STATEMENT_CHARS or not all(

@@ -23,12 +23,12 @@ from rich.console import Console, RenderableType
 
 from server.chat import render
 from server.chat.client import ChorusClient
-from server.chat.errors import BadInput, ChatError, RequestRefused
-from server.chat.frames import ClientEvent, Live, Offline, StepRecovering
+from server.chat.errors import BadInput, ChatError, RefusedByServer
+from server.chat.frames import ClientEvent, Live, Offline, StepRecoveringEvent
 from server.chat.session import ChatSession
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE, Command, Verb, parse
-from server.chat.view import ChatState, RunView, StepStatus
+from server.chat.view import ChatRun, ChatState, StepStatus
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 TICK_SECONDS = 0.1
@@ -131,7 +131,7 @@ class Terminal:
             command = await self._commands.get()
             try:
                 await self._session.do(command)
-            except (RequestRefused, BadInput) as error:
+            except (RefusedByServer, BadInput) as error:
                 self._print(render.problem(str(error)))
             except ChatError:
                 return  # the session ended; `_pump` raises it
@@ -152,7 +152,7 @@ class Terminal:
     def _note_due_time(self, event: ClientEvent) -> None:
         if isinstance(event, Offline):
             self._again_at = self._clock() + event.retry_in
-        elif isinstance(event, Live) and isinstance(event.body, StepRecovering):
+        elif isinstance(event, Live) and isinstance(event.body, StepRecoveringEvent):
             self._again_at = self._clock() + event.body.retry_in_ms / 1000
 
     def _remaining(self) -> str:
@@ -171,7 +171,7 @@ class Terminal:
             shown += [("class:quiet", f"{self._spinner()} waiting for its turn\n")]
         return [*shown, ("class:prompt", "> ")]
 
-    def _running(self, run: RunView) -> StyleAndTextTuples:
+    def _running(self, run: ChatRun) -> StyleAndTextTuples:
         step = run.current
         if step is None:
             return []

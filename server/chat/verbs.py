@@ -38,33 +38,35 @@ class Verb(StrEnum):
 
 
 @dataclass(frozen=True)
-class Usage:
+class VerbUsage:
     takes: Takes
     argument: str
     """As the help shows it."""
     meaning: str
 
 
-USAGE: dict[Verb, Usage] = {
-    Verb.HELP: Usage(Takes.NOTHING, "", "this list"),
-    Verb.THREADS: Usage(Takes.NOTHING, "", "your threads"),
-    Verb.PUBLIC: Usage(Takes.NOTHING, "", "threads that anyone may read"),
-    Verb.OPEN: Usage(Takes.SOMETHING, "N | ID", "open a thread of the last list, or by its id"),
-    Verb.CLOSE: Usage(Takes.NOTHING, "", "stop following the thread"),
-    Verb.NEW: Usage(Takes.SOMETHING, "NAME [public]", "start a thread and open it"),
-    Verb.RENAME: Usage(Takes.SOMETHING, "NAME", "rename the thread"),
-    Verb.INVITE: Usage(Takes.SOMETHING, "KEY", "make a person a co-author"),
-    Verb.APPROVE: Usage(Takes.MAYBE, "[#N]", "approve a waiting message, the oldest by default"),
-    Verb.REJECT: Usage(Takes.MAYBE, "[#N] [REASON]", "reject one"),
-    Verb.WITHDRAW: Usage(Takes.MAYBE, "[#N]", "take back a waiting message of your own"),
-    Verb.STOP: Usage(Takes.NOTHING, "", "cancel the run under way"),
-    Verb.RETRY: Usage(Takes.NOTHING, "", "run the last failed or cancelled prompt again"),
-    Verb.SEARCH: Usage(Takes.SOMETHING, "WORDS", "search what you may read"),
-    Verb.NAME: Usage(Takes.SOMETHING, "NAME", "choose the name that others see"),
-    Verb.WHOAMI: Usage(Takes.NOTHING, "", "your key and name, the model, the thread"),
-    Verb.LEAVE: Usage(Takes.MAYBE, "yes", "stop being a co-author of the thread, for good"),
-    Verb.ARCHIVE: Usage(Takes.MAYBE, "yes", "end the thread for everyone; it stays readable"),
-    Verb.QUIT: Usage(Takes.NOTHING, "", "leave (Ctrl-D does too)"),
+USAGE: dict[Verb, VerbUsage] = {
+    Verb.HELP: VerbUsage(Takes.NOTHING, "", "this list"),
+    Verb.THREADS: VerbUsage(Takes.NOTHING, "", "your threads"),
+    Verb.PUBLIC: VerbUsage(Takes.NOTHING, "", "threads that anyone may read"),
+    Verb.OPEN: VerbUsage(Takes.SOMETHING, "N | ID", "open a thread of the last list, or by its id"),
+    Verb.CLOSE: VerbUsage(Takes.NOTHING, "", "stop following the thread"),
+    Verb.NEW: VerbUsage(Takes.SOMETHING, "NAME [public]", "start a thread and open it"),
+    Verb.RENAME: VerbUsage(Takes.SOMETHING, "NAME", "rename the thread"),
+    Verb.INVITE: VerbUsage(Takes.SOMETHING, "KEY", "make a person a co-author"),
+    Verb.APPROVE: VerbUsage(
+        Takes.MAYBE, "[#N]", "approve a waiting message, the oldest by default"
+    ),
+    Verb.REJECT: VerbUsage(Takes.MAYBE, "[#N] [REASON]", "reject one"),
+    Verb.WITHDRAW: VerbUsage(Takes.MAYBE, "[#N]", "take back a waiting message of your own"),
+    Verb.STOP: VerbUsage(Takes.NOTHING, "", "cancel the run under way"),
+    Verb.RETRY: VerbUsage(Takes.NOTHING, "", "run the last failed or cancelled prompt again"),
+    Verb.SEARCH: VerbUsage(Takes.SOMETHING, "WORDS", "search what you may read"),
+    Verb.NAME: VerbUsage(Takes.SOMETHING, "NAME", "choose the name that others see"),
+    Verb.WHOAMI: VerbUsage(Takes.NOTHING, "", "your key and name, the model, the thread"),
+    Verb.LEAVE: VerbUsage(Takes.MAYBE, "yes", "stop being a co-author of the thread, for good"),
+    Verb.ARCHIVE: VerbUsage(Takes.MAYBE, "yes", "end the thread for everyone; it stays readable"),
+    Verb.QUIT: VerbUsage(Takes.NOTHING, "", "leave (Ctrl-D does too)"),
 }
 """Every slash command, in the order of the help."""
 

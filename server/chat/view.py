@@ -11,29 +11,29 @@ from typing import assert_never
 
 from server.chat.frames import (
     CaughtUp,
+    ChatMessage,
+    ChatPrior,
+    ChatStepOutput,
+    ChatThread,
     ClientEvent,
     Gone,
     Live,
-    Message,
     Notice,
     Offline,
     Online,
     Opened,
-    Prior,
-    RunCancelled,
+    RunCancelledEvent,
     RunEvent,
     RunEventUnion,
-    RunFailed,
-    RunFinished,
-    RunQueued,
+    RunFailedEvent,
+    RunFinishedEvent,
+    RunQueuedEvent,
     RunSnapshot,
     Skipped,
-    StepCompleted,
-    StepDelta,
-    StepOutput,
-    StepRecovering,
-    StepStarted,
-    Thread,
+    StepCompletedEvent,
+    StepDeltaEvent,
+    StepRecoveringEvent,
+    StepStartedEvent,
     ThreadEvent,
     ThreadMessages,
 )
@@ -48,7 +48,7 @@ class StepStatus(StrEnum):
     COMPLETED = "completed"
 
 
-class RunStatus(StrEnum):
+class ChatRunStatus(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     FINISHED = "finished"
@@ -58,11 +58,11 @@ class RunStatus(StrEnum):
     """It ended while the client was away for too long to be told how."""
 
 
-LIVE = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
+LIVE = frozenset({ChatRunStatus.QUEUED, ChatRunStatus.RUNNING})
 
 
 @dataclass(frozen=True)
-class StepView:
+class ChatStep:
     """One attempt of a step in one iteration, both counted from 1."""
 
     step: str
@@ -70,8 +70,8 @@ class StepView:
     attempt: int
     status: StepStatus = StepStatus.RUNNING
     text: str = ""
-    output: StepOutput = field(default_factory=StepOutput)
-    priors: tuple[Prior, ...] = ()
+    output: ChatStepOutput = field(default_factory=ChatStepOutput)
+    priors: tuple[ChatPrior, ...] = ()
     code: str = ""
     """Why a recovering attempt failed."""
     retry_in_ms: int = 0
@@ -82,14 +82,14 @@ class StepView:
 
 
 @dataclass(frozen=True)
-class RunView:
+class ChatRun:
     """One run of the loop: its attempts in order, the last one being where it stands."""
 
     run_id: str
     message_id: str
-    status: RunStatus = RunStatus.QUEUED
-    steps: tuple[StepView, ...] = ()
-    answer: Message | None = None
+    status: ChatRunStatus = ChatRunStatus.QUEUED
+    steps: tuple[ChatStep, ...] = ()
+    answer: ChatMessage | None = None
     failure: tuple[str, str] | None = None
     """Code and sentence of a failed run."""
 
@@ -98,7 +98,7 @@ class RunView:
         return self.status in LIVE
 
     @property
-    def current(self) -> StepView | None:
+    def current(self) -> ChatStep | None:
         return self.steps[-1] if self.steps else None
 
 
@@ -113,35 +113,35 @@ class ChatState:
     offline_model: bool = False
     link: Online | Offline | None = None
     """None before the first sign-in was told."""
-    thread: Thread | None = None
+    thread: ChatThread | None = None
     names: Mapping[str, str | None] = field(default_factory=dict)
-    messages: tuple[Message, ...] = ()
+    messages: tuple[ChatMessage, ...] = ()
     """Oldest first."""
-    runs: tuple[RunView, ...] = ()
+    runs: tuple[ChatRun, ...] = ()
     """In the order in which they were first heard of."""
 
-    def run(self, run_id: str) -> RunView | None:
+    def run(self, run_id: str) -> ChatRun | None:
         return next((run for run in self.runs if run.run_id == run_id), None)
 
-    def message(self, message_id: str) -> Message | None:
+    def message(self, message_id: str) -> ChatMessage | None:
         return next((message for message in self.messages if message.id == message_id), None)
 
     @property
-    def live_runs(self) -> tuple[RunView, ...]:
+    def live_runs(self) -> tuple[ChatRun, ...]:
         return tuple(run for run in self.runs if run.is_live)
 
     @property
-    def running(self) -> RunView | None:
+    def running(self) -> ChatRun | None:
         """The run whose steps stream now."""
-        return next((run for run in self.runs if run.status is RunStatus.RUNNING), None)
+        return next((run for run in self.runs if run.status is ChatRunStatus.RUNNING), None)
 
     @property
-    def pending(self) -> tuple[Message, ...]:
+    def pending(self) -> tuple[ChatMessage, ...]:
         """Messages that wait for approval."""
         return tuple(message for message in self.messages if message.status == "pending")
 
     @property
-    def to_vote_on(self) -> tuple[Message, ...]:
+    def to_vote_on(self) -> tuple[ChatMessage, ...]:
         """Pending messages that wait for this person's vote."""
         return tuple(
             message
@@ -193,7 +193,7 @@ def expect(state: ChatState, run_id: str, message_id: str) -> ChatState:
     """A run that the server accepted; its frames may come later, or have come already."""
     if state.run(run_id) is not None:
         return state
-    return replace(state, runs=_put(state.runs, RunView(run_id, message_id)))
+    return replace(state, runs=_put(state.runs, ChatRun(run_id, message_id)))
 
 
 def _open(state: ChatState, snapshot: ThreadMessages) -> ChatState:
@@ -215,16 +215,16 @@ def _open(state: ChatState, snapshot: ThreadMessages) -> ChatState:
     )
 
 
-def _settle(run: RunView, answer: Message | None) -> RunView:
-    status = RunStatus.UNKNOWN if answer is None else RunStatus.FINISHED
+def _settle(run: ChatRun, answer: ChatMessage | None) -> ChatRun:
+    status = ChatRunStatus.UNKNOWN if answer is None else ChatRunStatus.FINISHED
     return replace(run, status=status, answer=answer)
 
 
-def _from_snapshot(run: RunSnapshot) -> RunView:
+def _from_snapshot(run: RunSnapshot) -> ChatRun:
     if run.step is None or run.status == "queued":
-        return RunView(run.run_id, run.message_id)
-    step = StepView(run.step, run.iteration, run.attempt, text=run.text or "")
-    return RunView(run.run_id, run.message_id, RunStatus.RUNNING, (step,))
+        return ChatRun(run.run_id, run.message_id)
+    step = ChatStep(run.step, run.iteration, run.attempt, text=run.text or "")
+    return ChatRun(run.run_id, run.message_id, ChatRunStatus.RUNNING, (step,))
 
 
 def _overlay(state: ChatState, snapshot: ThreadMessages) -> ChatState:
@@ -235,7 +235,7 @@ def _overlay(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         (run.run_id, run.step, run.iteration, run.attempt): run.text or "" for run in snapshot.runs
     }
 
-    def with_text(run: RunView) -> RunView:
+    def with_text(run: ChatRun) -> ChatRun:
         step = run.current
         if step is None or step.status is not StepStatus.RUNNING:
             return run
@@ -267,15 +267,15 @@ def _fold_thread_event(state: ChatState, event: ThreadEvent) -> ChatState:
 
 
 def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
-    run = state.run(event.run_id) or RunView(event.run_id, event.message_id)
+    run = state.run(event.run_id) or ChatRun(event.run_id, event.message_id)
     match event:
-        case RunQueued():
-            run = replace(run, status=RunStatus.QUEUED)
-        case StepStarted():
+        case RunQueuedEvent():
+            run = replace(run, status=ChatRunStatus.QUEUED)
+        case StepStartedEvent():
             run = _begin(run, event)
-        case StepDelta():
+        case StepDeltaEvent():
             return _fold_delta(state, run, event)
-        case StepCompleted():
+        case StepCompletedEvent():
             step = _attempt(run, event)
             run = _with_current(
                 run,
@@ -287,7 +287,7 @@ def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
                     priors=event.priors or (),
                 ),
             )
-        case StepRecovering():
+        case StepRecoveringEvent():
             step = replace(
                 _attempt(run, event),
                 status=StepStatus.RECOVERING,
@@ -295,19 +295,19 @@ def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
                 retry_in_ms=event.retry_in_ms,
             )
             run = _with_current(run, step)
-        case RunFinished():
-            run = replace(run, status=RunStatus.FINISHED, answer=event.message)
+        case RunFinishedEvent():
+            run = replace(run, status=ChatRunStatus.FINISHED, answer=event.message)
             state = replace(state, messages=_upsert(state.messages, event.message))
-        case RunFailed():
-            run = replace(run, status=RunStatus.FAILED, failure=(event.code, event.message))
-        case RunCancelled():
-            run = replace(run, status=RunStatus.CANCELLED)
+        case RunFailedEvent():
+            run = replace(run, status=ChatRunStatus.FAILED, failure=(event.code, event.message))
+        case RunCancelledEvent():
+            run = replace(run, status=ChatRunStatus.CANCELLED)
         case _:
             assert_never(event)
     return replace(state, runs=_put(state.runs, run))
 
 
-def _fold_delta(state: ChatState, run: RunView, event: StepDelta) -> ChatState:
+def _fold_delta(state: ChatState, run: ChatRun, event: StepDeltaEvent) -> ChatState:
     """A delta is added only where its offset is the length of what is there."""
     step = _attempt(run, event)
     if (
@@ -321,7 +321,7 @@ def _fold_delta(state: ChatState, run: RunView, event: StepDelta) -> ChatState:
     return replace(state, runs=_put(state.runs, run))
 
 
-def _is_late(current: StepView | None, step: StepView) -> bool:
+def _is_late(current: ChatStep | None, step: ChatStep) -> bool:
     """Whether `step` was left behind: an earlier iteration, or an earlier attempt of `current`."""
     if current is None:
         return False
@@ -330,33 +330,33 @@ def _is_late(current: StepView | None, step: StepView) -> bool:
     return step.iteration < current.iteration
 
 
-def _begin(run: RunView, event: RunEvent) -> RunView:
+def _begin(run: ChatRun, event: RunEvent) -> ChatRun:
     return _with_current(run, _attempt(run, event))
 
 
-def _attempt(run: RunView, event: RunEvent) -> StepView:
+def _attempt(run: ChatRun, event: RunEvent) -> ChatStep:
     """The attempt that `event` is about; a fresh one where it was not heard of."""
     key = (event.step or "", event.iteration, event.attempt)
     known = next((step for step in run.steps if step.key == key), None)
-    return known or StepView(*key)
+    return known or ChatStep(*key)
 
 
-def _with_current(run: RunView, step: StepView) -> RunView:
+def _with_current(run: ChatRun, step: ChatStep) -> ChatRun:
     """The run with `step` in its place, at the end where it is new; the run is under way then."""
     if any(known.key == step.key for known in run.steps):
         steps = tuple(step if known.key == step.key else known for known in run.steps)
     else:
         steps = (*run.steps, step)
-    return replace(run, steps=steps, status=RunStatus.RUNNING)
+    return replace(run, steps=steps, status=ChatRunStatus.RUNNING)
 
 
-def _put(runs: tuple[RunView, ...], run: RunView) -> tuple[RunView, ...]:
+def _put(runs: tuple[ChatRun, ...], run: ChatRun) -> tuple[ChatRun, ...]:
     if any(known.run_id == run.run_id for known in runs):
         return tuple(run if known.run_id == run.run_id else known for known in runs)
     return _bounded((*runs, run))
 
 
-def _bounded(runs: Iterable[RunView]) -> tuple[RunView, ...]:
+def _bounded(runs: Iterable[ChatRun]) -> tuple[ChatRun, ...]:
     """All live runs, and the last ended ones."""
     every = tuple(runs)
     ended = [run.run_id for run in every if not run.is_live]
@@ -364,6 +364,6 @@ def _bounded(runs: Iterable[RunView]) -> tuple[RunView, ...]:
     return tuple(run for run in every if run.run_id not in dropped)
 
 
-def _upsert(messages: tuple[Message, ...], message: Message) -> tuple[Message, ...]:
+def _upsert(messages: tuple[ChatMessage, ...], message: ChatMessage) -> tuple[ChatMessage, ...]:
     others = (known for known in messages if known.id != message.id)
     return tuple(sorted((*others, message), key=lambda known: known.index))

@@ -23,29 +23,29 @@ from machines.models.ids import PublicKey, RunId, ThreadId
 from machines.models.thread import ThreadStatus, Visibility
 from server.chat import render
 from server.chat.frames import (
+    ChatMessage,
+    ChatPrior,
+    ChatThread,
     Frame,
     Live,
-    Message,
     Opened,
-    Prior,
-    RunCancelled,
-    RunFailed,
-    RunFinished,
-    RunQueued,
-    StepCompleted,
-    StepDelta,
-    StepRecovering,
-    StepStarted,
-    Thread,
+    RunCancelledEvent,
+    RunFailedEvent,
+    RunFinishedEvent,
+    RunQueuedEvent,
+    StepCompletedEvent,
+    StepDeltaEvent,
+    StepRecoveringEvent,
+    StepStartedEvent,
     ThreadEvent,
     ThreadMessages,
     parse_live,
 )
 from server.chat.keyfile import default_key_file, load_or_create
 from server.chat.text import clean, one_line
-from server.chat.view import ChatState, RunView, StepStatus, fold
+from server.chat.view import ChatRun, ChatState, StepStatus, fold
 from server.commands.errors import CommandFailed
-from server.environment import World
+from server.environment import Environment
 from server.llm.choice import ModelNotChosen
 from server.services import Services, open_services
 from server.settings import Settings
@@ -95,7 +95,7 @@ class Asker:
 
 
 async def ask(
-    settings: Settings, world: World, prompt: str, *, out: Console, progress: Console
+    settings: Settings, environment: Environment, prompt: str, *, out: Console, progress: Console
 ) -> None:
     """Run the six steps on `prompt`: steps go to `progress` as they happen, the answer to `out`.
 
@@ -106,8 +106,8 @@ async def ask(
     key_file = default_key_file(os.environ, Path.home())
     identity = await asyncio.to_thread(load_or_create, key_file)
     me = PublicKey(identity.public_key)
-    async with _services(settings, world) as services:
-        thread_id = await _own_thread(services, world, me)
+    async with _services(settings, environment) as services:
+        thread_id = await _own_thread(services, environment, me)
         asker = Asker(me)
         state = await _follow(services, thread_id, asker)
         model, embedder = services.model.name, services.embedder.embedder.name
@@ -115,7 +115,7 @@ async def ask(
         submitted = await services.rooms.perform(
             thread_id,
             lambda ids: SubmitMessage(
-                thread_id=thread_id, at=world.now(), by=me, ids=ids, content=prompt
+                thread_id=thread_id, at=environment.now(), by=me, ids=ids, content=prompt
             ),
         )
         run_id = submitted.run_id
@@ -123,7 +123,7 @@ async def ask(
         try:
             answered = await _watch(asker, state, run_id, progress)
         except asyncio.CancelledError:
-            await _stop(services, world, me, thread_id, run_id)
+            await _stop(services, environment, me, thread_id, run_id)
             raise
         finally:
             services.broadcast.unfollow(thread_id, asker)
@@ -131,15 +131,15 @@ async def ask(
 
 
 @asynccontextmanager
-async def _services(settings: Settings, world: World) -> AsyncIterator[Services]:
+async def _services(settings: Settings, environment: Environment) -> AsyncIterator[Services]:
     try:
-        async with open_services(settings, world) as services:
+        async with open_services(settings, environment) as services:
             yield services
     except ModelNotChosen as error:
         raise CommandFailed(f"No model: {error}", exit_code=2) from error
 
 
-async def _own_thread(services: Services, world: World, me: PublicKey) -> ThreadId:
+async def _own_thread(services: Services, environment: Environment, me: PublicKey) -> ThreadId:
     """The thread that asks go to.
 
     Only one of which this person is the sole co-author: others could make one of the same name.
@@ -161,8 +161,8 @@ async def _own_thread(services: Services, world: World, me: PublicKey) -> Thread
         after = page.next
     opened = await services.rooms.open_thread(
         OpenThread(
-            thread_id=ThreadId(world.new_id()),
-            at=world.now(),
+            thread_id=ThreadId(environment.new_id()),
+            at=environment.now(),
             by=me,
             name=THREAD_NAME,
             visibility=Visibility.PRIVATE,
@@ -177,14 +177,16 @@ async def _follow(services: Services, thread_id: ThreadId, asker: Asker) -> Chat
     view = await services.rooms.view(thread_id)
     assert view is not None  # noqa: S101 - it was found or made a moment ago
     services.broadcast.go_live(thread_id, asker, view.thread, view.head_seq)
-    thread = Thread(id=thread_id, name=view.thread.name, visibility=view.thread.visibility.value)
+    thread = ChatThread(
+        id=thread_id, name=view.thread.name, visibility=view.thread.visibility.value
+    )
     snapshot = ThreadMessages(thread=thread, head_seq=view.head_seq)
     return fold(ChatState(me=asker.public_key), Opened(snapshot))
 
 
 async def _watch(
     asker: Asker, state: ChatState, run_id: RunId, progress: Console
-) -> tuple[Message, RunView]:
+) -> tuple[ChatMessage, ChatRun]:
     """Show the run until it ends; gives its answer, and the run with all its steps.
 
     Raises CommandFailed where it ends without an answer.
@@ -199,18 +201,18 @@ async def _watch(
             run = state.run(run_id)
             assert run is not None  # noqa: S101 - it was folded a line ago
             match body:
-                case RunFinished():
+                case RunFinishedEvent():
                     return body.message, run
-                case RunFailed():
+                case RunFailedEvent():
                     raise CommandFailed(f"The run failed ({body.code}): {body.message}")
-                case RunCancelled():
+                case RunCancelledEvent():
                     raise CommandFailed("The run was cancelled.")
-                case StepCompleted(step="yield"):  # its text is the answer, which follows
+                case StepCompletedEvent(step="yield"):  # its text is the answer, which follows
                     _tell(progress, render.step_title("yield", body.iteration, body.attempt))
-                case RunQueued() | StepCompleted() | StepRecovering():
+                case RunQueuedEvent() | StepCompletedEvent() | StepRecoveringEvent():
                     for shown in render.scrollback(before, heard, state):
                         _tell(progress, shown)
-                case StepStarted() | StepDelta():
+                case StepStartedEvent() | StepDeltaEvent():
                     pass  # shown below, for as long as it lasts
                 case _:
                     assert_never(body)
@@ -220,7 +222,7 @@ async def _watch(
 
 
 async def _stop(
-    services: Services, world: World, me: PublicKey, thread_id: ThreadId, run_id: RunId
+    services: Services, environment: Environment, me: PublicKey, thread_id: ThreadId, run_id: RunId
 ) -> None:
     """Cancel the run of an interrupted ask; else it would go on with the next one."""
     with suppress(TimeoutError):
@@ -228,7 +230,7 @@ async def _stop(
             await services.rooms.perform(
                 thread_id,
                 lambda ids: StopRun(
-                    thread_id=thread_id, at=world.now(), by=me, ids=ids, run_id=run_id
+                    thread_id=thread_id, at=environment.now(), by=me, ids=ids, run_id=run_id
                 ),
             )
 
@@ -249,7 +251,7 @@ def _tell(console: Console, shown: RenderableType) -> None:
     console.file.flush()
 
 
-def _happening(run: RunView, console: Console) -> RenderableType:
+def _happening(run: ChatRun, console: Console) -> RenderableType:
     """The step under way: a spinner, and the last lines of its text."""
     step = run.current
     if step is None:
@@ -263,7 +265,7 @@ def _happening(run: RunView, console: Console) -> RenderableType:
     return Group(Spinner("dots", title), *(Text("  ") + line for line in lines))
 
 
-def _print_answer(answered: tuple[Message, RunView], me: PublicKey, out: Console) -> None:
+def _print_answer(answered: tuple[ChatMessage, ChatRun], me: PublicKey, out: Console) -> None:
     message, run = answered
     content = clean(message.content or "")
     # Hyperlinks off: a link then shows where it leads, instead of hiding it behind its words.
@@ -278,7 +280,7 @@ def _print_answer(answered: tuple[Message, RunView], me: PublicKey, out: Console
         _tell(out, Text.assemble(label, source))
 
 
-def _source(prior: Prior | None, message_id: str, me: PublicKey) -> Text:
+def _source(prior: ChatPrior | None, message_id: str, me: PublicKey) -> Text:
     if prior is None:
         return Text(f"message {one_line(message_id, 40)}", style="dim")
     author = render.person(prior.author, ChatState(me=me))

@@ -3,7 +3,7 @@
 from machines.models.commands import ChangeBalance, Policy
 from machines.models.ids import ThreadId
 from server.commands.journal_file import existing_journal
-from server.environment import World
+from server.environment import Environment
 from server.settings import Settings
 from server.threads.broadcast import Broadcast
 from server.threads.service import Rooms
@@ -11,7 +11,7 @@ from storage.journal.sql import SqlJournal
 
 
 async def change_balance(
-    settings: Settings, world: World, thread_id: ThreadId, amount: int, cause: str
+    settings: Settings, environment: Environment, thread_id: ThreadId, amount: int, cause: str
 ) -> int:
     """Credit (above zero) or debit (below zero) tokens; gives the balance that results.
 
@@ -22,15 +22,15 @@ async def change_balance(
         InvalidTransition: the thread refuses it, as where too little would be left.
         JournalError: the journal cannot be opened, or nothing was changed.
     """
-    journal = SqlJournal(existing_journal(settings), make_epoch=world.new_id)
+    journal = SqlJournal(existing_journal(settings), make_epoch=environment.new_id)
     await journal.open()
     try:
-        rooms = Rooms(journal, Broadcast(), Policy(), world.new_id)
+        rooms = Rooms(journal, Broadcast(), Policy(), environment.new_id)
         await rooms.perform(
             thread_id,
             lambda ids: ChangeBalance(
                 thread_id=thread_id,
-                at=world.now(),
+                at=environment.now(),
                 by=None,
                 ids=ids,
                 amount=amount,

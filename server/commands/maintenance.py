@@ -22,8 +22,8 @@ from machines.models.journal import (
 )
 from machines.models.message import Message
 from machines.models.thread import Thread
-from server.environment import World
-from server.memory.recall import Recollection
+from server.environment import Environment
+from server.memory.recall import MemoryService
 from server.sessions.accounts import People, session_end
 from server.settings import Settings
 from server.stores import Stores, open_stores
@@ -45,7 +45,7 @@ Say = Callable[[str], None]
 
 
 async def verify(
-    settings: Settings, world: World, *, repair: bool, restored: bool, say: Say
+    settings: Settings, environment: Environment, *, repair: bool, restored: bool, say: Say
 ) -> int:
     """Say each problem and, with `repair`, what was mended; gives the number of problems left.
 
@@ -57,12 +57,12 @@ async def verify(
     Raises:
         ChorusError: a store cannot be opened, or not be read at all.
     """
-    left = await _verify_file(settings, world, repair=repair, say=say)
+    left = await _verify_file(settings, environment, repair=repair, say=say)
     if left:
         return left
-    async with open_stores(settings, world, accept_other_fingerprint=True) as stores:
+    async with open_stores(settings, environment, accept_other_fingerprint=True) as stores:
         if restored:
-            await stores.journal.new_epoch(world.new_id())
+            await stores.journal.new_epoch(environment.new_id())
             say("The store has a new epoch: clients read anew what they remember of it.")
         left = await _verify_journal(stores.journal, repair=repair, say=say)
         if left and restored:
@@ -70,7 +70,7 @@ async def verify(
         elif not left:
             # Only what the journal has whole is asked for all of it.
             if restored:
-                await _end_sessions(stores.journal, world)
+                await _end_sessions(stores.journal, environment)
                 say("Its sessions are ended: people sign in again with their keys.")
             left = await _verify_timers(stores.journal, repair=repair, say=say)
         left += await _verify_runs(stores.journal, say)
@@ -92,15 +92,17 @@ class _NoServer:
         """Nothing to cancel."""
 
 
-async def _end_sessions(journal: Journal, world: World) -> None:
+async def _end_sessions(journal: Journal, environment: Environment) -> None:
     """End every session; those of many are written with few commits."""
-    people = People(journal, world, _NoServer(), session_hours=0.0)
+    people = People(journal, environment, _NoServer(), session_hours=0.0)
     hashes = [session.id for session in await journal.sessions()]
     for some in (hashes[begin : begin + _AT_ONCE] for begin in range(0, len(hashes), _AT_ONCE)):
         await asyncio.gather(*map(people.end_session, some))
 
 
-async def _verify_file(settings: Settings, world: World, *, repair: bool, say: Say) -> int:
+async def _verify_file(
+    settings: Settings, environment: Environment, *, repair: bool, say: Say
+) -> int:
     """Whether the journal's file is whole; with `repair`, save what can be read of it.
 
     Raises:
@@ -114,8 +116,8 @@ async def _verify_file(settings: Settings, world: World, *, repair: bool, say: S
     if not repair:
         say("A repair keeps the file aside and saves what is whole; a backup may hold more.")
         return 1
-    aside = file.with_name(f"{file.name}.damaged-{world.now():%Y%m%dT%H%M%S%f}")
-    saved = await asyncio.to_thread(recover.salvage, file, aside=aside, epoch=world.new_id())
+    aside = file.with_name(f"{file.name}.damaged-{environment.now():%Y%m%dT%H%M%S%f}")
+    saved = await asyncio.to_thread(recover.salvage, file, aside=aside, epoch=environment.new_id())
     say(f"kept aside: the damaged file, as {aside.name}")
     say(f"mended: saved {saved.saved} entries; {saved.left_out} that follow a gap were left out")
     return 0
@@ -206,7 +208,7 @@ class _Comparison:
         self._journal = stores.journal
         self._memory = stores.memory
         self._embedder = stores.embedder.embedder
-        self._recollection = Recollection(stores.journal, stores.memory, self._embedder)
+        self._memory_service = MemoryService(stores.journal, stores.memory, self._embedder)
         self._messages: dict[PointId, tuple[Message, Thread, int]] = {}
         self._links: dict[PointId, Point] = {}
 
@@ -242,9 +244,9 @@ class _Comparison:
             point_id: self._links[point_id] for point_id in needed & self._links.keys()
         }
         rows = [self._messages[point_id] for point_id in needed & self._messages.keys()]
-        vectors = await self._recollection.vectors_of([message for message, _, _ in rows])
+        vectors = await self._memory_service.vectors_of([message for message, _, _ in rows])
         for message, thread, seq in rows:
-            points[message_point_id(message.id)] = self._recollection.message_point(
+            points[message_point_id(message.id)] = self._memory_service.message_point(
                 message, thread, seq, vectors[message.id]
             )
         for operation in repair_consistency(found, points):
@@ -260,11 +262,11 @@ class _Comparison:
         self._links = {}
         async for queued in self._journal.all_links():
             if isinstance(queued.task, RecordLinks):
-                for point in await self._recollection.link_points(queued.task, queued.seq):
+                for point in await self._memory_service.link_points(queued.task, queued.seq):
                     self._links[point.payload.point_id] = point
 
     def _payload(self, message: Message, thread: Thread, seq: int) -> MessagePayload:
-        return self._recollection.message_payload(message, thread, seq)
+        return self._memory_service.message_payload(message, thread, seq)
 
     async def _waiting(self) -> frozenset[PointId]:
         ids: set[PointId] = set()
@@ -276,7 +278,7 @@ class _Comparison:
                     case IndexMessage(message_id=message_id):
                         ids.add(message_point_id(message_id))
                     case RecordLinks():
-                        points = await self._recollection.link_points(queued.task, queued.seq)
+                        points = await self._memory_service.link_points(queued.task, queued.seq)
                         ids.update(point.payload.point_id for point in points)
         return frozenset(ids)
 

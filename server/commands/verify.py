@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from server.commands.journal_file import existing_journal
 from server.commands.maintenance import verify
-from server.environment import World
+from server.environment import Environment
 from server.settings import Settings
 
 
 async def run(
     settings: Settings,
-    world: World,
+    environment: Environment,
     *,
     repair: bool,
     restored: bool,
@@ -21,7 +21,7 @@ async def run(
 ) -> int:
     """Tell each problem, and what was mended; gives the exit code, 0 where none is left."""
     existing_journal(settings)
-    left = await verify(settings, world, repair=repair, restored=restored, say=say)
+    left = await verify(settings, environment, repair=repair, restored=restored, say=say)
     if left == 0:
         say("Everything agrees.")
         return 0

@@ -1,7 +1,7 @@
 """How much one person, address or connection may ask for: rates and counts.
 
 Only arithmetic lives here. What is counted, and what the answer to too much is, is decided by who
-asks. The clock is passed in: `World.monotonic`, in seconds. 0 is no limit, as in PROTOCOL.
+asks. The clock is passed in: `Environment.monotonic`, in seconds. 0 is no limit, as in PROTOCOL.
 """
 
 import math

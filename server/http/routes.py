@@ -26,10 +26,10 @@ from server.metrics import CONTENT_TYPE, Metrics
 
 log = logging.getLogger(__name__)
 
-MACHINES: Final = ("chorus", "message", "connection", "thread", "breaker")
+MACHINE_NAMES: Final = ("chorus", "message", "connection", "thread", "breaker")
 """Those that are drawn, in the order of the page."""
 
-READY_SECONDS: Final = 2.0
+_READY_SECONDS: Final = 2.0
 """How long the journal may take to say that it can be written."""
 
 OPERATORS_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -70,7 +70,7 @@ def http_routes(info: SiteInfo, metrics: Metrics) -> list[web.RouteDef]:
         FileNotFoundError: a drawing or the page is not in this installation.
     """
     files = {"/asyncapi.json": StaticFile(_asyncapi(info.address), "application/json")}
-    for machine in MACHINES:
+    for machine in MACHINE_NAMES:
         drawing = resources.files("diagrams").joinpath(f"{machine}.svg").read_bytes()
         files[f"/diagrams/{machine}.svg"] = StaticFile(drawing, "image/svg+xml", _DRAWING_HEADERS)
     return [
@@ -129,7 +129,7 @@ async def _healthz(_request: web.Request) -> web.Response:
 def _readyz(ready: Callable[[], Awaitable[bool]]) -> Handler:
     async def readyz(_request: web.Request) -> web.Response:
         try:
-            async with asyncio.timeout(READY_SECONDS):
+            async with asyncio.timeout(_READY_SECONDS):
                 writable = await ready()
         except (StorageError, TimeoutError) as error:
             log.warning("the journal is not ready: %s", error)

@@ -28,7 +28,7 @@ GRACE_SECONDS = 10.0
 HANDSHAKE_SECONDS = 30.0
 """How long a connection may take to say what it wants, and stay open between requests."""
 
-READY_SECONDS = 1.0
+WRITE_CHECK_SECONDS = 1.0
 
 EPOCH_SECONDS = 1.0
 """How old the epoch may be that a connection is greeted with; the frame is encoded as often."""
@@ -60,7 +60,7 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
     app = web.Application(middlewares=[guard(hosts)])
     app[SOCKETS] = sockets
     metrics.watch_connections(lambda: len(sockets))
-    metrics.watch_memory_lag(lambda: services.recollection.waiting)
+    metrics.watch_memory_lag(lambda: services.memory_service.waiting)
     app.router.add_get("/ws", sockets.handle)
     app.add_routes(http_routes(_site_info(services, address), metrics))
     runner = web.AppRunner(
@@ -112,14 +112,14 @@ def _hello(services: Services) -> Callable[[], Awaitable[str]]:
 
     async def hello() -> str:
         nonlocal known
-        monotonic = services.world.monotonic()
+        monotonic = services.environment.monotonic()
         if known is None or monotonic - known[0] > EPOCH_SECONDS:
-            now = services.world.now()
+            now = services.environment.now()
             frame = encoded(await services.journal.epoch(), now)
             before, behind = frame.split(_json(now), 1)
             known = (monotonic, before, behind)
         _, before, behind = known
-        return f"{before}{_json(services.world.now())}{behind}"
+        return f"{before}{_json(services.environment.now())}{behind}"
 
     return hello
 
@@ -131,7 +131,7 @@ def _json(moment: datetime) -> str:
 
 def _frame_buckets(services: Services) -> Callable[[], TokenBucket]:
     rate = services.settings.frames_per_second
-    return lambda: TokenBucket(rate, max(2 * rate, 1), services.world.monotonic)
+    return lambda: TokenBucket(rate, max(2 * rate, 1), services.environment.monotonic)
 
 
 def _places(hosts: HostPolicy, services: Services) -> Callable[[web.Request], Place | None]:
@@ -157,15 +157,15 @@ def _places(hosts: HostPolicy, services: Services) -> Callable[[web.Request], Pl
 
 
 def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:
-    """Whether the journal can be written, tried at most once in `READY_SECONDS`."""
+    """Whether the journal can be written, tried at most once in `WRITE_CHECK_SECONDS`."""
     known: tuple[float, bool] | None = None
 
     async def ready() -> bool:
         nonlocal known
-        now = services.world.monotonic()
-        if known is None or now - known[0] > READY_SECONDS:
+        now = services.environment.monotonic()
+        if known is None or now - known[0] > WRITE_CHECK_SECONDS:
             try:
-                await services.journal.note("write_check", services.world.now().isoformat())
+                await services.journal.note("write_check", services.environment.now().isoformat())
             except StorageError:
                 known = (now, False)
             else:

@@ -9,18 +9,20 @@ from machines.models.breaker import BreakerPolicy, BreakerStatus
 from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode, NetworkError
 from server.concurrency.circuit_breaker import CircuitBreaker, NotAdmitted
-from server.environment import World
-from server.llm.port import AttemptDelayed, AttemptFailed, LanguageModel, ModelAnswer, OnText
+from server.environment import Environment
+from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel, ModelAnswer, OnText
 
 
 class CircuitBreakerModel:
     """A model whose endpoint is spared while it keeps failing; a `LanguageModel`."""
 
-    def __init__(self, model: LanguageModel, policy: BreakerPolicy, world: World) -> None:
+    def __init__(
+        self, model: LanguageModel, policy: BreakerPolicy, environment: Environment
+    ) -> None:
         """`model` is closed with this one; of `world` the monotonic clock and randomness serve."""
         self._model = model
         self._breaker = CircuitBreaker(
-            model.name, policy, clock=world.monotonic, random=world.random
+            model.name, policy, clock=environment.monotonic, random=environment.random
         )
 
     @property
@@ -50,7 +52,7 @@ class CircuitBreakerModel:
 
                 try:
                     return await self._model.answer(call, hear if attempt.is_probe else on_text)
-                except AttemptFailed as failed:
+                except AnswerFailed as failed:
                     if _shows_a_dead_endpoint(failed.error):
                         attempt.failed()
                     else:
@@ -58,14 +60,12 @@ class CircuitBreakerModel:
                     raise
         except NotAdmitted as refused:
             if refused.wait_ms is None:
-                raise AttemptFailed(
-                    NetworkError("The server asks this model no more.")
-                ) from refused
+                raise AnswerFailed(NetworkError("The server asks this model no more.")) from refused
             error = NetworkError(
                 "The model endpoint keeps failing, so it is spared for a moment.",
                 retry_after_ms=refused.wait_ms,
             )
-            raise AttemptDelayed(error, refused.wait_ms) from refused
+            raise AnswerDelayed(error, refused.wait_ms) from refused
 
     async def close(self) -> None:
         """See `LanguageModel.close`."""

@@ -30,8 +30,8 @@ from machines.models.errors import AIError, NetworkError
 from machines.prompting.answers import is_structured, read_answer, schema_for
 from server.addresses import is_loopback
 from server.llm import errors as llm_errors
-from server.llm.port import AttemptFailed, Bounds, ModelAnswer, OnText
-from server.llm.reply import Reply
+from server.llm.port import AnswerFailed, Bounds, ModelAnswer, OnText
+from server.llm.reply import StreamedAnswer
 from server.llm.sse import EventReader
 
 _log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class OpenAIModel:
 
     async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
         """See `LanguageModel.answer`."""
-        reply = Reply(call.step, on_text, self._bounds.characters)
+        reply = StreamedAnswer(call.step, on_text, self._bounds.characters)
         try:
             await self._ask(call, reply)
             checked = read_answer(call, reply.answer())
@@ -134,7 +134,7 @@ class OpenAIModel:
         """See `LanguageModel.close`."""
         await self._client.close()
 
-    async def _ask(self, call: AICall, reply: Reply) -> None:
+    async def _ask(self, call: AICall, reply: StreamedAnswer) -> None:
         """Stream the answer into `reply`, in the best dialect that the endpoint understands.
 
         A refused dialect cost no generation, so trying the next one is no new attempt. Ends:
@@ -154,7 +154,7 @@ class OpenAIModel:
             else:
                 return
 
-    async def _stream(self, body: dict[str, object], reply: Reply) -> None:
+    async def _stream(self, body: dict[str, object], reply: StreamedAnswer) -> None:
         """One request, streamed into `reply`. Raises NetworkError, AIError and `FOREIGN_ERRORS`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._bounds.total_seconds
@@ -190,7 +190,7 @@ class OpenAIModel:
             yield stream.response
 
 
-async def _read(response: httpx2.Response, reply: Reply, silence: "_Silence") -> None:
+async def _read(response: httpx2.Response, reply: StreamedAnswer, silence: "_Silence") -> None:
     """Read a response to its end."""
     events, request = EventReader(), response.request
     async with contextlib.aclosing(_bytes_of(response)) as stream:
@@ -271,12 +271,12 @@ class _Silence:
             self._deadline.reschedule(due)
 
 
-def _failed(call: AICall, error: AIError | NetworkError, reply: Reply) -> AttemptFailed:
+def _failed(call: AICall, error: AIError | NetworkError, reply: StreamedAnswer) -> AnswerFailed:
     _log.warning(
         "run %s, %s, pass %d, attempt %d: %s (%s)",
         *(call.run_id, call.step, call.iteration, call.attempt, error.message, error.detail),
     )
-    return AttemptFailed(error, reply.told)
+    return AnswerFailed(error, reply.told)
 
 
 def _body(call: AICall, model: str, dialect: Dialect) -> dict[str, object]:

@@ -11,7 +11,7 @@ from server.llm.port import Bounds
 
 
 @dataclass(frozen=True)
-class Patience:
+class ModelPolicy:
     """What `open_services` builds the model's side with."""
 
     bounds: Bounds = field(default_factory=Bounds)

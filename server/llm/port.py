@@ -43,7 +43,7 @@ class ModelAnswer:
     """Labels of priors that the model invented; they are no part of `output`."""
 
 
-class AttemptFailed(Exception):
+class AnswerFailed(Exception):
     """An attempt ended without a usable answer."""
 
     def __init__(self, error: AIError | NetworkError, partial: str = "") -> None:
@@ -53,7 +53,7 @@ class AttemptFailed(Exception):
         """What `on_text` was given until then, joined."""
 
 
-class AttemptDelayed(Exception):
+class AnswerDelayed(Exception):
     """An attempt was not made, since the endpoint is spared: make it again after `wait_ms`."""
 
     def __init__(self, error: NetworkError, wait_ms: int) -> None:

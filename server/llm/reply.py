@@ -21,7 +21,7 @@ _MODEL_CHARACTERS: Final = 200
 
 
 @dataclass
-class Reply:
+class StreamedAnswer:
     """The answer as far as it has come: reads chunks, and tells people what they may read."""
 
     step: StepEnum

@@ -5,7 +5,7 @@ carried out here in order: embed (each text once, vectors are kept beside the jo
 only then is the row gone. While the memory or the embedder is away the rows wait; conversations go
 on. Searches never give an invented result: they raise where they could not search.
 
-A memory that stalls delays a step by `PATIENCE_SECONDS` and `SEARCH_SECONDS` at most, and once that is
+A memory that stalls delays a step by `CATCH_UP_SECONDS` and `SEARCH_SECONDS` at most, and once that is
 known by nothing: searches are refused at once until a probe is answered (`server.memory.health`). Whoever
 feeds also probes.
 """
@@ -48,7 +48,7 @@ EMBED_BATCH = 64
 BATCH = 32
 """Tasks carried out at once: a query waits behind one batch at most."""
 
-PATIENCE_SECONDS = 2.0
+CATCH_UP_SECONDS = 2.0
 """How long a search waits for the memory to hold what its thread holds."""
 
 SEARCH_SECONDS = 5.0
@@ -62,7 +62,7 @@ RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Waits while the memory or the embedder is away; the last one repeats."""
 
 
-class Recollection:
+class MemoryService:
     """Feeds the memory, and searches it."""
 
     def __init__(self, journal: Journal, memory: Memory, embedder: Embedder) -> None:
@@ -292,7 +292,7 @@ class Recollection:
         Raises:
             ChorusError: the memory or the embedder is away, or took too long.
         """
-        async with self._health.expected(PATIENCE_SECONDS + SEARCH_SECONDS):
+        async with self._health.expected(CATCH_UP_SECONDS + SEARCH_SECONDS):
             await self._catch_up(thread.id)
             private: frozenset[ThreadId] = frozenset()
             if thread.visibility is Visibility.PRIVATE:
@@ -328,7 +328,7 @@ class Recollection:
             return
         self.wake()
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(CATCH_UP_SECONDS):
                 while await self._journal.first_queued((thread_id,)) is not None:
                     async with self._progress:
                         await self._progress.wait()

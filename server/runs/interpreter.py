@@ -51,16 +51,16 @@ from machines.models.errors import (
     StateError,
 )
 from machines.models.ids import PublicKey, RunId, ThreadId
-from machines.models.journal import RetryTimer, ThreadView
+from machines.models.journal import DecisionView, RetryTimer
 from machines.models.outputs import Prior, StepEnum
 from machines.models.thread import Thread
 from machines.models.wire import frames
 from machines.prompting.context import PRIORS_SENT
 from machines.prompting.quoting import clipped, fair_limit
 from server.concurrency.delay_queue import DelayQueue
-from server.environment import World
-from server.llm.port import AttemptDelayed, AttemptFailed, LanguageModel
-from server.memory.recall import Recollection
+from server.environment import Environment
+from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel
+from server.memory.recall import MemoryService
 from server.threads.broadcast import Broadcast, Delta
 from server.threads.service import Rooms
 from server.wire.codec import DeltaEncoder
@@ -118,17 +118,17 @@ class Chorus:
     def __init__(
         self,
         *,
-        world: World,
+        environment: Environment,
         rooms: Rooms,
         broadcast: Broadcast,
         model: LanguageModel,
-        recollection: Recollection,
+        memory_service: MemoryService,
     ) -> None:
-        self._world = world
+        self._environment = environment
         self._rooms = rooms
         self._broadcast = broadcast
         self._model = model
-        self._recollection = recollection
+        self._memory_service = memory_service
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
         self._streams: dict[RunId, _Stream] = {}
         self._due = DelayQueue(GATHER_SECONDS, self._flush)
@@ -179,7 +179,7 @@ class Chorus:
             step=run.current_step,
             iteration=run.iteration,
             attempt=run.attempt,
-            at=self._world.now(),
+            at=self._environment.now(),
         )
         try:
             await self._advance(run.thread_id, run.id, event)
@@ -249,10 +249,10 @@ class Chorus:
         event: EffectResult
         try:
             answer = await self._model.answer(call, partial(self._gather, stream))
-        except AttemptFailed as failed:
+        except AnswerFailed as failed:
             self._flush(stream)
             event = self._failure(call, failed.error, failed.partial or None)
-        except AttemptDelayed as delayed:
+        except AnswerDelayed as delayed:
             event = chorus.AttemptDelayed(
                 **self._about(call),
                 code=delayed.error.code,
@@ -279,7 +279,7 @@ class Chorus:
 
     async def _recall(self, effect: RecallPriors) -> None:
         while True:
-            view = await _patiently(self._rooms.view, effect.thread_id)
+            view = await _with_retries(self._rooms.view, effect.thread_id)
             if view is None:
                 raise StateError("The thread of a run is gone.")
             event = await self._priors_for(effect, view.thread)
@@ -298,7 +298,7 @@ class Chorus:
         priors: tuple[Prior, ...] = ()
         available = True
         try:
-            priors = await self._recollection.recall(
+            priors = await self._memory_service.recall(
                 thread, effect.query, exclude=effect.exclude, limit=PRIORS_SENT
             )
         except ChorusError as error:
@@ -322,7 +322,7 @@ class Chorus:
             retryable=error.retryable,
             retry_after_ms=error.retry_after_ms,
             partial=partial,
-            jitter=self._world.random(),
+            jitter=self._environment.random(),
         )
 
     async def retry(self, timer: RetryTimer) -> bool:
@@ -337,7 +337,7 @@ class Chorus:
             "step": attempt.step,
             "iteration": attempt.iteration,
             "attempt": attempt.attempt,
-            "at": self._world.now(),
+            "at": self._environment.now(),
         }
 
     async def _advance(
@@ -354,13 +354,13 @@ class Chorus:
         not of `only_for`; the room's lock makes that certain.
         """
 
-        def command(view: ThreadView) -> AdvanceRun:
+        def command(view: DecisionView) -> AdvanceRun:
             if only_for is not None and not only_for.issuperset(view.thread.co_authors):
                 raise _AudienceGrew
             return AdvanceRun(thread_id=thread_id, at=event.at, by=None, run_id=run_id, event=event)
 
         try:
-            await _patiently(self._rooms.perform_seeing, thread_id, command)
+            await _with_retries(self._rooms.perform_seeing, thread_id, command)
         except (InvalidTransition, RequestRefused) as refusal:
             # Late or repeated: the run has moved on without it, and nothing changed.
             log.debug("%s of a run came too late: %s", event.event, refusal.code)
@@ -407,7 +407,7 @@ def _encoder(call: AICall) -> DeltaEncoder:
     return DeltaEncoder(call.thread_id, delta)
 
 
-async def _patiently(
+async def _with_retries(
     call: Callable[P, Coroutine[object, object, T]], *args: P.args, **kwargs: P.kwargs
 ) -> T:
     """What a call gives; it is made again while the journal is away."""
@@ -417,12 +417,12 @@ async def _patiently(
         if not _is_passing(error):
             raise
     # The retrying machinery costs more than a command: it is made when it is needed.
-    patient = AsyncRetrying(
+    retrying = AsyncRetrying(
         retry=retry_if_exception(_is_passing),
         wait=wait_exponential_jitter(multiplier=0.2, max=5),
         reraise=True,
     )
-    return await patient(call, *args, **kwargs)
+    return await retrying(call, *args, **kwargs)
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from typing import Protocol
 from weakref import WeakValueDictionary
 
 from machines.decisions.connections import hash_token
-from machines.models.domain import Deleted, Session, StateTransition, User
+from machines.models.domain import Deleted, SessionRecord, StateTransition, User
 from machines.models.errors import JournalConflict
 from machines.models.ids import PublicKey, RequestId, TimerId, UserId, user_stream
 from machines.models.journal import (
@@ -25,7 +25,7 @@ from machines.models.journal import (
     update_of,
 )
 from server.concurrency.batcher import Batcher
-from server.environment import World
+from server.environment import Environment
 from server.threads.service import MAX_RACES
 from storage.journal.port import Journal, KnownPerson, ThreadPage
 
@@ -45,7 +45,7 @@ class SignedIn:
     """A person with a session that just began; the token is known nowhere else."""
 
     user: User
-    session: Session
+    session: SessionRecord
     token: str
 
 
@@ -61,10 +61,15 @@ class People:
     """Users and sessions, through the journal."""
 
     def __init__(
-        self, journal: Journal, world: World, timers: KeepsTimers, *, session_hours: float
+        self,
+        journal: Journal,
+        environment: Environment,
+        timers: KeepsTimers,
+        *,
+        session_hours: float,
     ) -> None:
         self._journal = journal
-        self._world = world
+        self._environment = environment
         self._timers = timers
         self._session_hours = session_hours
         self._locks: WeakValueDictionary[PublicKey, asyncio.Lock] = WeakValueDictionary()
@@ -92,7 +97,7 @@ class People:
         """Begin a session for each of these, who are different people."""
         for race in range(MAX_RACES):
             known = await self._journal.people(public_keys)
-            now = self._world.now()
+            now = self._environment.now()
             tokens = self._tokens(len(public_keys))
             begun = [
                 self._begun(key, known[key].user, token, now)
@@ -115,15 +120,18 @@ class People:
 
     def _tokens(self, count: int) -> list[str]:
         """So many fresh tokens."""
-        return [self._world.secret(TOKEN_BYTES).hex() for _ in range(count)]
+        return [self._environment.secret(TOKEN_BYTES).hex() for _ in range(count)]
 
     def _begun(
         self, public_key: PublicKey, known: User | None, token: str, now: datetime
     ) -> SignedIn:
         user = known or User(
-            id=UserId(self._world.new_id()), public_key=public_key, created_at=now, updated_at=now
+            id=UserId(self._environment.new_id()),
+            public_key=public_key,
+            created_at=now,
+            updated_at=now,
         )
-        session = Session(
+        session = SessionRecord(
             id=hash_token(token),
             public_key=public_key,
             created_at=now,
@@ -141,7 +149,7 @@ class People:
         for race in range(MAX_RACES):
             user = await self._journal.user(public_key)
             assert user is not None  # noqa: S101 - who is signed in has a row
-            named = user.transition_to(self._world.now(), name=name)
+            named = user.transition_to(self._environment.now(), name=name)
             change = update_of("user", named)
             try:
                 await self._append(
@@ -155,7 +163,7 @@ class People:
                 return named
         raise AssertionError("the last race raises")
 
-    async def end_session(self, token_hash: str) -> Session | None:
+    async def end_session(self, token_hash: str) -> SessionRecord | None:
         """Forget a session, if it is still there: its token is worth nothing from now on."""
         session = await self._journal.session(token_hash)
         if session is None:
@@ -163,7 +171,7 @@ class People:
         async with self._alone(session.public_key):
             return await self._end_session(token_hash)
 
-    async def _end_session(self, token_hash: str) -> Session | None:
+    async def _end_session(self, token_hash: str) -> SessionRecord | None:
         for race in range(MAX_RACES):
             session = await self._journal.session(token_hash)
             if session is None:
@@ -201,7 +209,7 @@ class People:
         request_id: RequestId | None = None,
     ) -> None:
         head = await self._journal.head(user_stream(public_key))
-        entry = _entry(public_key, kind, self._world.now(), changes, head + 1, request_id)
+        entry = _entry(public_key, kind, self._environment.now(), changes, head + 1, request_id)
         await self._journal.commit(
             Batch(
                 entries=(entry,),
@@ -211,7 +219,7 @@ class People:
         )
 
 
-def session_end(session: Session) -> TimerRow:
+def session_end(session: SessionRecord) -> TimerRow:
     """The timer of a session, as it is set."""
     return TimerRow(
         id=session_timer(session.id),

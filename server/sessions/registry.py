@@ -9,7 +9,7 @@ from typing import Protocol
 
 from machines.models.connection import ConnectionState
 from server.concurrency.rate_limit import RateLimiter
-from server.environment import World
+from server.environment import Environment
 from server.sessions.accounts import People
 from server.sessions.quotas import Allowances
 from server.sessions.requests import Requests
@@ -35,7 +35,7 @@ class LiveSession(Protocol):
 class SessionServices:
     """What every session works with."""
 
-    world: World
+    environment: Environment
     journal: Journal
     rooms: Rooms
     broadcast: Broadcast

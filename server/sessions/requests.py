@@ -18,15 +18,15 @@ from machines.models.errors import (
     RequestRefused,
 )
 from machines.models.ids import PublicKey, RequestId, ThreadId, thread_stream
-from machines.models.journal import JournalEntry, RememberedReply, ThreadView
+from machines.models.journal import DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES, MAX_PAGE_CHARACTERS
 from machines.models.message import Decision, Message
 from machines.models.thread import Thread
 from machines.models.wire import frames, requests
 from machines.models.wire.requests import ClientMessage
 from server.concurrency.rate_limit import RateLimiter
-from server.environment import World
-from server.memory.recall import Recollection
+from server.environment import Environment
+from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.sessions.accounts import People
 from server.threads.service import MakeCommand, Outcome, Rooms
@@ -41,20 +41,20 @@ class Requests:
     def __init__(
         self,
         *,
-        world: World,
+        environment: Environment,
         journal: Journal,
         rooms: Rooms,
         chorus: Chorus,
         people: People,
-        recollection: Recollection,
+        memory_service: MemoryService,
         prompts: RateLimiter[str],
     ) -> None:
-        self._world = world
+        self._environment = environment
         self._journal = journal
         self._rooms = rooms
         self._chorus = chorus
         self._people = people
-        self._recollection = recollection
+        self._memory_service = memory_service
         self._prompts = prompts
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
 
@@ -129,7 +129,7 @@ class Requests:
             request_id=message.id,
             digest=message.fingerprint(),
             thread_id=None,
-            at=self._world.now(),
+            at=self._environment.now(),
         )
         match message:
             case requests.SetNameRequest(data=data):
@@ -153,8 +153,8 @@ class Requests:
         if user is None or (wanted is not None and wanted != user.id):
             raise RequestRefused(ErrorCode.FORBIDDEN, "A thread is created for oneself.")
         command = commands.OpenThread(
-            thread_id=ThreadId(self._world.new_id()),
-            at=self._world.now(),
+            thread_id=ThreadId(self._environment.new_id()),
+            at=self._environment.now(),
             by=caller,
             request_id=message.id,
             name=message.data.name,
@@ -170,7 +170,7 @@ class Requests:
         def base(thread_id: ThreadId, ids: tuple[str, ...]) -> commands.Basis:
             return commands.Basis(
                 thread_id=thread_id,
-                at=self._world.now(),
+                at=self._environment.now(),
                 by=caller,
                 ids=ids,
                 request_id=message.id,
@@ -239,7 +239,7 @@ class Requests:
 
     async def snapshot(
         self, message: requests.GetThreadRequest, caller: PublicKey
-    ) -> tuple[ThreadView, frames.ThreadMessagesFrame]:
+    ) -> tuple[DecisionView, frames.ThreadMessagesFrame]:
         """A thread and a page of its messages, at one head. Raises RequestRefused: not_found."""
         data = message.data
         # First, so that a thread that is not the caller's costs no more than one that is not there.
@@ -327,7 +327,7 @@ class Requests:
         data = message.data
         if data.thread_id is not None:
             await self._readable(data.thread_id, caller)
-        results = await self._recollection.search(
+        results = await self._memory_service.search(
             caller, data.query, thread_id=data.thread_id, limit=data.limit
         )
         return frames.SearchResultsFrame(data=frames.SearchResultsData(results=results))

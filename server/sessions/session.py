@@ -222,7 +222,7 @@ class Session:
         """The effects that a frame asks for, once the chart has taken it."""
         self._admit(message)
         self.state, asked = handle_client_message(
-            self._adopted(message), message, self._services.world.now()
+            self._adopted(message), message, self._services.environment.now()
         )
         return asked
 
@@ -321,9 +321,9 @@ class Session:
             self._outlet.close(code, reason)
 
     def _issue_challenge(self, public_key: PublicKey) -> ChallengeIssued:
-        now = self._services.world.now()
+        now = self._services.environment.now()
         expires_at = now + timedelta(seconds=CHALLENGE_SECONDS)
-        nonce = signatures.new_nonce(self._sessions.services.world.secret)
+        nonce = signatures.new_nonce(self._sessions.services.environment.secret)
         statement = signatures.make_statement(
             host=self._place.host,
             public_url=self._place.origin,
@@ -351,7 +351,7 @@ class Session:
         if session is not None and not self._sessions.holds(token_hash):
             self._require_place_for(session.public_key)
         return SessionLookedUp(
-            token_hash=token_hash, at=self._services.world.now(), session=session, user=user
+            token_hash=token_hash, at=self._services.environment.now(), session=session, user=user
         )
 
     async def _check_access(
@@ -439,5 +439,5 @@ def _limited(message: str, retry_after_ms: int) -> RequestRefused:
 
 def begin_session(sessions: Sessions, outlet: Outlet, place: Place) -> Session:
     """A session for a socket that was just opened."""
-    client_id = ClientId(sessions.services.world.new_id())
+    client_id = ClientId(sessions.services.environment.new_id())
     return Session(sessions, outlet, place, new_connection(client_id))

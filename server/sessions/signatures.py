@@ -99,7 +99,7 @@ def verify(public_key: str, statement: str, signature: str) -> bool:
 
 
 def new_nonce(secret: Callable[[int], bytes]) -> str:
-    """Fresh hexadecimal digits for one challenge. `secret` is `World.secret`."""
+    """Fresh hexadecimal digits for one challenge. `secret` is `Environment.secret`."""
     return secret(NONCE_BYTES).hex()
 
 

@@ -23,7 +23,7 @@ from typing import Protocol
 from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from machines.decisions.threads import decide, may_read, no_such_thread, open_thread
-from machines.decisions.unit_of_work import CONTEXT_MESSAGES, Decision
+from machines.decisions.unit_of_work import CONTEXT_MESSAGES, Decided
 from machines.models.commands import (
     Expire,
     Facts,
@@ -38,7 +38,7 @@ from machines.models.commands import (
 from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError, JournalConflict, RequestRefused, StorageError
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, thread_stream
-from machines.models.journal import Batch, JournalEntry, RememberedReply, ThreadView
+from machines.models.journal import Batch, DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from machines.models.thread import Thread
 from server.threads.broadcast import Broadcast
@@ -167,14 +167,14 @@ class Rooms:
             JournalError: it may be durable or not; what is, is followed up.
         """
 
-        def with_ids(view: ThreadView) -> ThreadCommand:
+        def with_ids(view: DecisionView) -> ThreadCommand:
             # An archiving or a leaving co-author may start a run for each message that waits.
             return make(tuple(self._new_id() for _ in range(2 * len(view.pending) + 4)))
 
         return await self._finish(self._perform(thread_id, with_ids, reply))
 
     async def perform_seeing(
-        self, thread_id: ThreadId, make: Callable[[ThreadView], ThreadCommand]
+        self, thread_id: ThreadId, make: Callable[[DecisionView], ThreadCommand]
     ) -> Outcome:
         """As `perform`, for a command that depends on the thread as it is at that very moment, and
         that creates nothing.
@@ -183,12 +183,12 @@ class Rooms:
         """
         return await self._finish(self._perform(thread_id, make, None))
 
-    async def view(self, thread_id: ThreadId) -> ThreadView | None:
+    async def view(self, thread_id: ThreadId) -> DecisionView | None:
         """The thread as it is now, from the room or the journal."""
         room = self._rooms.get(thread_id)
         if room is not None and room.facts is not None:
             return room.facts.view
-        return await self._journal.thread_view(thread_id)
+        return await self._journal.decision_view(thread_id)
 
     async def readable(self, thread_id: ThreadId, reader: PublicKey) -> Thread | None:
         """The thread as it is now, if this person may know of it.
@@ -245,7 +245,7 @@ class Rooms:
     async def _perform(
         self,
         thread_id: ThreadId,
-        make: Callable[[ThreadView], ThreadCommand],
+        make: Callable[[DecisionView], ThreadCommand],
         reply: RememberedReply | None,
     ) -> Outcome:
         async with self._inside(thread_id) as room:
@@ -266,7 +266,7 @@ class Rooms:
         self,
         room: _Room,
         thread_id: ThreadId,
-        decision: Decision,
+        decision: Decided,
         reply: RememberedReply | None,
     ) -> Outcome:
         if reply is not None and decision.refused is None:
@@ -313,7 +313,7 @@ class Rooms:
                 with suppress(RequestRefused):
                     await self._read(room, thread_id)
 
-    def _publish(self, room: _Room, view: ThreadView, entries: tuple[JournalEntry, ...]) -> None:
+    def _publish(self, room: _Room, view: DecisionView, entries: tuple[JournalEntry, ...]) -> None:
         room.published = entries[-1].seq
         try:
             self._broadcast.publish(view.thread, map(LiveEntry, entries))
@@ -322,7 +322,7 @@ class Rooms:
             log.exception("entries could not be published")
 
     async def _read(self, room: _Room, thread_id: ThreadId) -> Facts:
-        view = await self._journal.thread_view(thread_id)
+        view = await self._journal.decision_view(thread_id)
         if view is None:
             room.doubt = room.published = None
             raise no_such_thread()
@@ -333,7 +333,7 @@ class Rooms:
         room.facts = Facts(view=view, recent=recent)
         return room.facts
 
-    async def _publish_missed(self, room: _Room, view: ThreadView) -> None:
+    async def _publish_missed(self, room: _Room, view: DecisionView) -> None:
         """Entries that became durable without this room: another writer's, or those of a commit that
         is in doubt. Followers get them before anything newer, and what is ours is followed up."""
         missed: list[JournalEntry] = []

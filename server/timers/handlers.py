@@ -14,7 +14,7 @@ from machines.models.chorus import Health, RunProgress
 from machines.models.commands import Expire
 from machines.models.errors import InvalidTransition, RequestRefused, StorageError
 from machines.models.journal import ApprovalTimer, RetryTimer, SessionTimer, TimerRow
-from server.environment import World
+from server.environment import Environment
 from server.runs.interpreter import Chorus
 from server.sessions.registry import Sessions
 from server.threads.service import Rooms
@@ -31,14 +31,20 @@ class Wakeups:
     """Performs timers."""
 
     def __init__(
-        self, *, world: World, journal: Journal, rooms: Rooms, chorus: Chorus, sessions: Sessions
+        self,
+        *,
+        environment: Environment,
+        journal: Journal,
+        rooms: Rooms,
+        chorus: Chorus,
+        sessions: Sessions,
     ) -> None:
-        self._world = world
+        self._environment = environment
         self._journal = journal
         self._rooms = rooms
         self._chorus = chorus
         self._sessions = sessions
-        self.timers = Timers(world.now, self.fire, world.monotonic)
+        self.timers = Timers(environment.now, self.fire, environment.monotonic)
 
     def restore(self, rows: Iterable[TimerRow], runs: Iterable[RunProgress]) -> None:
         """Set the timers of a start.
@@ -50,7 +56,7 @@ class Wakeups:
             for run in runs
             if run.error_state is not None
         }
-        now = self._world.now()
+        now = self._environment.now()
         for row in rows:
             at = row.due_at
             if isinstance(row.timer, RetryTimer):
@@ -78,7 +84,7 @@ class Wakeups:
     def _set_again(self, row: TimerRow, wait: timedelta) -> None:
         """Unless it was moved or taken meanwhile."""
         if self.timers.is_set(row):
-            self.timers.set_at(row, self._world.now() + wait)
+            self.timers.set_at(row, self._environment.now() + wait)
 
     async def _perform(self, row: TimerRow) -> bool:
         """Whether it changed anything; then its row went with the change."""
@@ -92,7 +98,7 @@ class Wakeups:
                         lambda ids: Expire(
                             thread_id=thread_id,
                             # The clock may have stepped back since the timer found it due.
-                            at=max(self._world.now(), row.due_at),
+                            at=max(self._environment.now(), row.due_at),
                             by=None,
                             ids=ids,
                             message_id=message_id,

@@ -21,7 +21,7 @@ from machines.models.journal import (
 )
 from storage.journal.batch_rows import Snapshots, rows_of
 from storage.journal.dialect import upsert
-from storage.journal.rows import Row, task_row
+from storage.journal.rows import RowValues, task_row
 from storage.journal.schema import (
     co_authors,
     entries,
@@ -180,7 +180,7 @@ def _write_members(connection: Connection, thread_id: str, members: tuple[Public
         )
 
 
-def _task_row(connection: Connection, task: MemoryTask, heads: Mapping[StreamId, int]) -> Row:
+def _task_row(connection: Connection, task: MemoryTask, heads: Mapping[StreamId, int]) -> RowValues:
     if isinstance(task, IndexMessage):
         # A point is of the entry that approved its message, also when it is indexed again.
         approved = _APPROVED_AT.value(connection, {"of_message": task.message_id})

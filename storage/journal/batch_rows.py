@@ -7,14 +7,21 @@ from machines.models.domain import Deleted
 from machines.models.errors import JournalError
 from machines.models.ids import PublicKey, StreamId, ThreadId, thread_stream
 from machines.models.journal import Batch, JournalEntry, RememberedReply
-from storage.journal.rows import SNAPSHOT_KINDS, Row, entry_row, reply_row, snapshot_row, timer_row
+from storage.journal.rows import (
+    SNAPSHOT_KINDS,
+    RowValues,
+    entry_row,
+    reply_row,
+    snapshot_row,
+    timer_row,
+)
 
 
 @dataclass(slots=True)
 class Snapshots:
     """What remains of a series of changes: the last of each value."""
 
-    rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+    rows: dict[str, dict[str, RowValues]] = field(default_factory=dict)
     """By kind, then by id."""
     deleted: dict[str, set[str]] = field(default_factory=dict)
     members: dict[str, tuple[PublicKey, ...]] = field(default_factory=dict)
@@ -47,7 +54,7 @@ class Snapshots:
         return snapshots
 
 
-def _keep_firsts(row: Row, earlier: Row) -> None:
+def _keep_firsts(row: RowValues, earlier: RowValues) -> None:
     """A value that changed twice was created, and approved, at the first of the two."""
     if "created_seq" in row:
         row["created_seq"] = earlier["created_seq"]
@@ -67,12 +74,12 @@ class BatchRows:
 
     heads: Mapping[StreamId, int]
     """The head of each stream once it is written."""
-    entries: tuple[Row, ...]
+    entries: tuple[RowValues, ...]
     snapshots: Snapshots
-    timers: tuple[Row, ...]
+    timers: tuple[RowValues, ...]
     remembered: RememberedReply | None
     """The batch's reply with its number."""
-    reply: Row | None
+    reply: RowValues | None
 
 
 def rows_of(batch: Batch) -> BatchRows:

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from machines.models.chorus import RunProgress
-from machines.models.domain import Deleted, Session, User
+from machines.models.domain import Deleted, SessionRecord, User
 from machines.models.errors import JournalError
 from machines.models.journal import (
     ApprovalTimer,
@@ -47,7 +47,7 @@ from machines.models.thread import Thread
 from storage.journal.appender import BatchAppender
 from storage.journal.dialect import CHUNK, damaged_pages, scratch_engine
 from storage.journal.entries import read
-from storage.journal.rows import Row, entry_columns, task_of_row
+from storage.journal.rows import RowValues, entry_columns, task_of_row
 from storage.journal.schema import (
     METADATA,
     co_authors,
@@ -61,7 +61,7 @@ from storage.journal.schema import (
     users,
 )
 
-Key = tuple[Any, ...]
+PrimaryKey = tuple[Any, ...]
 """The values of a table's primary key."""
 
 
@@ -70,7 +70,7 @@ class Put:
     """Write a row in place of the one with its key."""
 
     table: Table
-    row: Row
+    row: RowValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Drop:
     """Remove the row with a key."""
 
     table: Table
-    key: Key
+    key: PrimaryKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ _SNAPSHOTS: Final = (
     _Snapshots("message", messages, Message),
     _Snapshots("run", runs, RunProgress),
     _Snapshots("user", users, User),
-    _Snapshots("session", sessions, Session, beside=frozenset({"followed"})),
+    _Snapshots("session", sessions, SessionRecord, beside=frozenset({"followed"})),
 )
 
 
@@ -270,7 +270,9 @@ def _differences(connection: Connection, scratch: Connection) -> Iterator[Findin
                     )
 
 
-def _difference(kind: _Snapshots, key: Key, right: Row, actual: Row | None) -> Iterator[Finding]:
+def _difference(
+    kind: _Snapshots, key: PrimaryKey, right: RowValues, actual: RowValues | None
+) -> Iterator[Finding]:
     what = f"the {kind.noun} {_name(key)}"
     if kind.model is not None:
         try:
@@ -370,24 +372,26 @@ def _exists(connection: Connection, table: Table, condition: ColumnElement[bool]
 # --- Rows by key --------------------------------------------------------------------------------
 
 
-def _key(table: Table, row: Row) -> Key:
+def _key(table: Table, row: RowValues) -> PrimaryKey:
     return tuple(row[column.name] for column in table.primary_key)
 
 
-def _has_key(table: Table, key: Key) -> ColumnElement[bool]:
+def _has_key(table: Table, key: PrimaryKey) -> ColumnElement[bool]:
     return tuple_(*table.primary_key).in_([key])
 
 
-def _rows(connection: Connection, table: Table, keys: Iterable[Key]) -> dict[Key, Row]:
-    wanted: Sequence[Key] = list(keys)
+def _rows(
+    connection: Connection, table: Table, keys: Iterable[PrimaryKey]
+) -> dict[PrimaryKey, RowValues]:
+    wanted: Sequence[PrimaryKey] = list(keys)
     statement = select(table).where(tuple_(*table.primary_key).in_(wanted))
     return _by_key(table, connection.execute(statement).mappings())
 
 
-def _by_key(table: Table, rows: Iterable[RowMapping]) -> dict[Key, Row]:
+def _by_key(table: Table, rows: Iterable[RowMapping]) -> dict[PrimaryKey, RowValues]:
     plain = [dict(row) for row in rows]
     return {_key(table, row): row for row in plain}
 
 
-def _name(key: Key) -> str:
+def _name(key: PrimaryKey) -> str:
     return " of ".join(str(each) for each in reversed(key) if each != "")

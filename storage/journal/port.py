@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from machines.models.chorus import ChorusState, RunProgress
-from machines.models.domain import Session, User
+from machines.models.domain import SessionRecord, User
 from machines.models.ids import (
     MessageId,
     PublicKey,
@@ -25,11 +25,11 @@ from machines.models.ids import (
 from machines.models.journal import (
     Batch,
     Committed,
+    DecisionView,
     JournalEntry,
     MemoryTask,
     QueuedTask,
     RememberedReply,
-    ThreadView,
     TimerRow,
 )
 from machines.models.message import Message
@@ -144,7 +144,7 @@ class Journal(Protocol):
     async def thread(self, thread_id: ThreadId) -> Thread | None:
         """A thread alone: what says who may read it."""
 
-    async def thread_view(self, thread_id: ThreadId) -> ThreadView | None:
+    async def decision_view(self, thread_id: ThreadId) -> DecisionView | None:
         """A thread with its pending messages and live runs, at one head."""
 
     async def threads_of(
@@ -175,7 +175,7 @@ class Journal(Protocol):
 
     async def snapshot(
         self, thread_id: ThreadId, *, limit: int, before_index: int | None
-    ) -> tuple[ThreadView, MessagePage] | None:
+    ) -> tuple[DecisionView, MessagePage] | None:
         """A thread and a page of its messages (index below `before_index`), at one head."""
 
     # messages, runs, people
@@ -204,9 +204,9 @@ class Journal(Protocol):
     async def names(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:
         """The names of those who gave themselves one."""
 
-    async def session(self, token_hash: str) -> Session | None: ...
+    async def session(self, token_hash: str) -> SessionRecord | None: ...
 
-    async def sessions(self) -> tuple[Session, ...]:
+    async def sessions(self) -> tuple[SessionRecord, ...]:
         """All of them; for maintenance."""
 
     async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:

@@ -10,13 +10,13 @@ from typing import Any, Final
 from pydantic_core import to_json
 from sqlalchemy import Connection, Select, bindparam, exists, func, select
 
-from machines.models.domain import Session, User
+from machines.models.domain import SessionRecord, User
 from machines.models.errors import JournalError
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, StreamId, ThreadId
 from machines.models.journal import (
+    DecisionView,
     JournalEntry,
     RememberedReply,
-    ThreadView,
     TimerRow,
 )
 from machines.models.limits import MAX_SEQ
@@ -71,12 +71,12 @@ def thread(connection: Connection, thread_id: ThreadId) -> Thread | None:
     return None if row is None else Thread.model_validate_json(row.body)
 
 
-def thread_view(connection: Connection, thread_id: ThreadId) -> ThreadView | None:
+def decision_view(connection: Connection, thread_id: ThreadId) -> DecisionView | None:
     key = {"of_thread": thread_id}
     row = connection.execute(_THREAD, key).one_or_none()
     if row is None:
         return None
-    return ThreadView(
+    return DecisionView(
         head_seq=row.head_seq,
         thread=Thread.model_validate_json(row.body),
         pending=_messages(connection.scalars(_PENDING, key)),
@@ -191,8 +191,8 @@ _RECENT = _PAGE.where(messages.c.status == MessageStatus.APPROVED.value)
 
 def snapshot(
     connection: Connection, thread_id: ThreadId, *, limit: int, before_index: int | None
-) -> tuple[ThreadView, MessagePage] | None:
-    view = thread_view(connection, thread_id)
+) -> tuple[DecisionView, MessagePage] | None:
+    view = decision_view(connection, thread_id)
     if view is None:
         return None
     before = MAX_SEQ if before_index is None else before_index
@@ -242,7 +242,7 @@ def names(connection: Connection, public_keys: Collection[PublicKey]) -> dict[Pu
     }
 
 
-def session(connection: Connection, token_hash: str) -> Session | None:
+def session(connection: Connection, token_hash: str) -> SessionRecord | None:
     row = connection.execute(_SESSION, {"token": token_hash}).one_or_none()
     return None if row is None else session_of_row(row.body, row.followed)
 
@@ -250,7 +250,7 @@ def session(connection: Connection, token_hash: str) -> Session | None:
 # Of the whole store; nobody waits for these two but `chorus verify`.
 
 
-def all_sessions(connection: Connection) -> tuple[Session, ...]:
+def all_sessions(connection: Connection) -> tuple[SessionRecord, ...]:
     found = connection.execute(select(sessions.c.body, sessions.c.followed))
     return tuple(session_of_row(row.body, row.followed) for row in found)
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from machines.models.chorus import RunProgress, RunStatus
-from machines.models.domain import Created, Session, Updated
+from machines.models.domain import Created, SessionRecord, Updated
 from machines.models.errors import ErrorCode, JournalError, RequestRefused, VectorError
 from machines.models.ids import ThreadId
 from machines.models.journal import (
@@ -33,7 +33,7 @@ from machines.models.limits import MAX_SEQ
 from machines.models.message import MessageStatus
 from storage.journal.bodies import Stored, body_of
 
-Row = dict[str, Any]
+RowValues = dict[str, Any]
 """A row by column name."""
 
 DIGEST_BYTES: Final = 16
@@ -51,7 +51,7 @@ def micros(moment: datetime) -> int:
 # --- Entries ------------------------------------------------------------------------------------
 
 
-def entry_row(entry: JournalEntry) -> Row:
+def entry_row(entry: JournalEntry) -> RowValues:
     """The row of an entry; its position is the database's to give."""
     body = body_of(entry)
     return {
@@ -98,7 +98,7 @@ def unreadable(stream: str, seq: int) -> ValueError:
     return ValueError(f"entry {seq} of {stream} cannot be read")
 
 
-def entry_columns(entry: JournalEntry) -> Row:
+def entry_columns(entry: JournalEntry) -> RowValues:
     """The columns that repeat what the body says, for queries and for people."""
     return {
         "type": entry.type,
@@ -125,7 +125,7 @@ def _run_of(entry: JournalEntry) -> str | None:
 # --- Snapshots ----------------------------------------------------------------------------------
 
 
-def snapshot_row(change: Created | Updated, seq: int) -> Row:
+def snapshot_row(change: Created | Updated, seq: int) -> RowValues:
     """The row of a changed value; `seq` is the number of the entry that changed it.
 
     Raises:
@@ -158,12 +158,12 @@ def _unfit(change: Created | Updated) -> JournalError:
     )
 
 
-def _thread_columns(value: Mapping[str, Any], _seq: int) -> Row:
+def _thread_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
     # The head and the position are set for every thread whose stream grew, changed or not.
     return {"visibility": value["visibility"], "head_seq": 0, "last_position": 0}
 
 
-def _message_columns(value: Mapping[str, Any], seq: int) -> Row:
+def _message_columns(value: Mapping[str, Any], seq: int) -> RowValues:
     return {
         "thread_id": value["thread_id"],
         "idx": value["index"],
@@ -173,7 +173,7 @@ def _message_columns(value: Mapping[str, Any], seq: int) -> Row:
     }
 
 
-def _run_columns(value: Mapping[str, Any], seq: int) -> Row:
+def _run_columns(value: Mapping[str, Any], seq: int) -> RowValues:
     return {
         "thread_id": value["thread_id"],
         "live": not RunStatus(value["status"]).final,
@@ -181,16 +181,16 @@ def _run_columns(value: Mapping[str, Any], seq: int) -> Row:
     }
 
 
-def _user_columns(value: Mapping[str, Any], _seq: int) -> Row:
+def _user_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
     return {"public_key": value["public_key"], "name": value.get("name")}
 
 
-def _session_columns(value: Mapping[str, Any], _seq: int) -> Row:
+def _session_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
     return {"followed": value.get("thread_id")}
 
 
 class _Derive(Protocol):
-    def __call__(self, value: Mapping[str, Any], seq: int, /) -> Row: ...
+    def __call__(self, value: Mapping[str, Any], seq: int, /) -> RowValues: ...
 
 
 _DERIVED: Final[dict[str, _Derive]] = {
@@ -206,9 +206,9 @@ SNAPSHOT_KINDS: Final = frozenset(_DERIVED)
 """Kinds of values that have a table."""
 
 
-def session_of_row(body: str, followed: str | None) -> Session:
+def session_of_row(body: str, followed: str | None) -> SessionRecord:
     """A session with the thread that it followed last."""
-    session = Session.model_validate_json(body)
+    session = SessionRecord.model_validate_json(body)
     thread_id = None if followed is None else ThreadId(followed)
     return session.model_copy(update={"thread_id": thread_id})
 
@@ -216,12 +216,12 @@ def session_of_row(body: str, followed: str | None) -> Session:
 # --- Timers, memory tasks, vectors --------------------------------------------------------------
 
 
-def timer_row(timer: TimerRow) -> Row:
+def timer_row(timer: TimerRow) -> RowValues:
     """The row of a timer."""
     return {"id": timer.id, "due_at": micros(timer.due_at), "body": timer.model_dump_json()}
 
 
-def reply_row(reply: RememberedReply) -> Row:
+def reply_row(reply: RememberedReply) -> RowValues:
     """The row of an answer that is remembered."""
     return {
         "public_key": reply.public_key,
@@ -234,7 +234,7 @@ def reply_row(reply: RememberedReply) -> Row:
 _TASK: Final[TypeAdapter[MemoryTask]] = TypeAdapter(MemoryTask)
 
 
-def task_row(task: MemoryTask, seq: int) -> Row:
+def task_row(task: MemoryTask, seq: int) -> RowValues:
     """The row of a memory task that waits; `seq` is that of the entry that asked for it."""
     match task:
         case IndexMessage(message_id=message_id):

@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from machines.models.chorus import ChorusState, RunProgress
-from machines.models.domain import Session, User
+from machines.models.domain import SessionRecord, User
 from machines.models.errors import JournalError
 from machines.models.ids import (
     MessageId,
@@ -38,11 +38,11 @@ from machines.models.ids import (
 from machines.models.journal import (
     Batch,
     Committed,
+    DecisionView,
     JournalEntry,
     MemoryTask,
     QueuedTask,
     RememberedReply,
-    ThreadView,
     TimerRow,
 )
 from machines.models.message import Message
@@ -182,8 +182,8 @@ class SqlJournal:
     async def thread(self, thread_id: ThreadId) -> Thread | None:
         return await self._read(queries.thread, thread_id)
 
-    async def thread_view(self, thread_id: ThreadId) -> ThreadView | None:
-        return await self._read(queries.thread_view, thread_id)
+    async def decision_view(self, thread_id: ThreadId) -> DecisionView | None:
+        return await self._read(queries.decision_view, thread_id)
 
     async def threads_of(
         self, public_key: PublicKey, *, after: str | None, limit: int
@@ -207,7 +207,7 @@ class SqlJournal:
 
     async def snapshot(
         self, thread_id: ThreadId, *, limit: int, before_index: int | None
-    ) -> tuple[ThreadView, MessagePage] | None:
+    ) -> tuple[DecisionView, MessagePage] | None:
         return await self._read(queries.snapshot, thread_id, limit=limit, before_index=before_index)
 
     # messages, runs, people
@@ -240,10 +240,10 @@ class SqlJournal:
     async def names(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:
         return await self._read(queries.names, public_keys)
 
-    async def session(self, token_hash: str) -> Session | None:
+    async def session(self, token_hash: str) -> SessionRecord | None:
         return await self._read(queries.session, token_hash)
 
-    async def sessions(self) -> tuple[Session, ...]:
+    async def sessions(self) -> tuple[SessionRecord, ...]:
         return await self._read(queries.all_sessions)
 
     async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:

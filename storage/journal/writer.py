@@ -34,7 +34,7 @@ T = TypeVar("T")
 Work = Callable[[Connection], Any]
 """A piece of work: writes, and returns what its caller waits for."""
 
-MAX_GROUP: Final = 256
+MAX_BATCHES: Final = 256
 """Pieces of work in one transaction; bounds how long the first of them waits for the last."""
 
 _SAVE: Final = Statement(text("SAVEPOINT piece"))
@@ -132,7 +132,7 @@ class GroupCommitWriter:
         job = self._queue.get()
         while job is not None:
             group.append(job)
-            if len(group) == MAX_GROUP:
+            if len(group) == MAX_BATCHES:
                 return group, False
             try:
                 job = self._queue.get_nowait()

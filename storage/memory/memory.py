@@ -25,7 +25,7 @@ from storage.memory.operations import (
     handle_storage_error,
     operation_performed,
 )
-from storage.memory.retrier import Perseverance
+from storage.memory.retrier import Retrier
 from storage.memory.values import (
     Collection,
     CollectionState,
@@ -88,10 +88,10 @@ class Memory:
     a `StorageError`.
     """
 
-    def __init__(self, store: VectorStore, perseverance: Perseverance) -> None:
+    def __init__(self, store: VectorStore, retrier: Retrier) -> None:
         """Nothing is opened yet."""
         self._store = store
-        self._perseverance = perseverance
+        self._retrier = retrier
         self._worker: ThreadPoolExecutor | None = None
         self._prepared = False
         self._accept_other = False
@@ -164,10 +164,10 @@ class Memory:
         before the next write.
         """
         if isinstance(operation, Search):
-            return await self._perseverance.attempt(operation, self._try_once)
+            return await self._retrier.attempt(operation, self._try_once)
         # What waits comes first, so that an update never overtakes its store.
         for waiting in (*self._state.cache.operations, operation):
-            result = await self._perseverance.attempt(waiting, self._try_once)
+            result = await self._retrier.attempt(waiting, self._try_once)
             if self._is_away(result):
                 self._state = cache_operation(self._state, operation)
                 break
@@ -215,7 +215,7 @@ class Memory:
             if validate or not self._prepared:
                 await self._prepare()
                 state = self._state.model_copy(update={"error_state": errors_so_far})
-            state, result = execute_operation(state, operation, self._perseverance.policy)
+            state, result = execute_operation(state, operation, self._retrier.policy)
             if isinstance(result, Success):
                 found: tuple[Prior, ...] = ()
                 for effect in result.effects:
@@ -226,7 +226,7 @@ class Memory:
             if isinstance(error, errors.ConnectionError):
                 # Whatever comes back may be another store, or the same one without its points.
                 self._prepared = False
-            state, recovery = handle_storage_error(state, error, self._perseverance.policy)
+            state, recovery = handle_storage_error(state, error, self._retrier.policy)
             result = Failure(error=error, recovery=recovery)
         self._state = self._state.model_copy(update={"error_state": state.error_state})
         return state.error_state, result

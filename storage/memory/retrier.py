@@ -42,7 +42,7 @@ class Try(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Perseverance:
+class Retrier:
     """What recovering takes: patience, and a way to embed again."""
 
     policy: RecoveryPolicy

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from storage.memory.memory import Memory
 from storage.memory.operations import DEFAULT_POLICY
-from storage.memory.retrier import Perseverance
+from storage.memory.retrier import Retrier
 from storage.memory.values import RecoveryPolicy
 from storage.qdrant.embedded import EmbeddedStore
 from storage.qdrant.remote import MemoryServer, ServerStore
@@ -65,4 +65,4 @@ class DatabaseClient(Memory):
                 store = ServerStore(location, dimensions, fingerprint, timeout_seconds)
             case _:
                 assert_never(location)
-        super().__init__(store, Perseverance(policy, sleep, jitter, fingerprint, embed))
+        super().__init__(store, Retrier(policy, sleep, jitter, fingerprint, embed))

@@ -20,9 +20,9 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Column, Table
 
-from storage.journal.rows import Row
+from storage.journal.rows import RowValues
 from storage.journal.schema import entries
-from storage.salvage.sqlite_pages import Buffer, Pages, Place, Value, open_pages
+from storage.salvage.sqlite_pages import Buffer, CellPlace, Pages, SqlValue, open_pages
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class _Shape:
             fewest=sum(1 for column in table.columns if column not in _LATER),
         )
 
-    def fits(self, values: Sequence[Value]) -> bool:
+    def fits(self, values: Sequence[SqlValue]) -> bool:
         return len(values) in range(self.fewest, len(self.types) + 1) and all(
             map(isinstance, values, self.types)
         )
@@ -70,7 +70,7 @@ class DamagedJournal:
     def __init__(self, pages: Pages, tables: Collection[Table]) -> None:
         self._pages = pages
         self._shapes = {table.name: _Shape.of(table) for table in tables}
-        self._places: dict[str, list[tuple[int, Place]]] = {name: [] for name in self._shapes}
+        self._places: dict[str, list[tuple[int, CellPlace]]] = {name: [] for name in self._shapes}
         free = pages.free()
         for place, stored in pages.rows():
             for name, shape in self._shapes.items():
@@ -79,7 +79,7 @@ class DamagedJournal:
                 if shape.fits(stored.values) and (name == entries.name or place.page not in free):
                     self._places[name].append((stored.rowid, place))
 
-    def rows(self, table: Table, whole: Callable[[Row], T | None]) -> Iterator[T]:
+    def rows(self, table: Table, whole: Callable[[RowValues], T | None]) -> Iterator[T]:
         """What `whole` makes of every row, in the order of the row ids.
 
         Where a row is there in several versions, it is the first in the file that `whole` does not
@@ -92,7 +92,7 @@ class DamagedJournal:
                     yield result
                     break
 
-    def _row(self, table: Table, rowid: int, place: Place) -> Row | None:
+    def _row(self, table: Table, rowid: int, place: CellPlace) -> RowValues | None:
         stored = self._pages.row(place)
         if stored is None:
             return None

@@ -29,7 +29,7 @@ from storage.journal.bodies import Sources, entry_of
 from storage.journal.dialect import journal_failure, journal_url, writing_engine
 from storage.journal.entries import entries_of
 from storage.journal.rows import (
-    Row,
+    RowValues,
     entry_columns,
     entry_digest,
     stored_of_row,
@@ -125,7 +125,7 @@ def _problems(connection: sqlite3.Connection) -> Iterator[str]:
         heads[stream] = seq
 
 
-def _problem_of(row: Row) -> str | None:
+def _problem_of(row: RowValues) -> str | None:
     """What is wrong with the row of an entry, whatever it refers to."""
     stream, seq = row["stream"], row["seq"]
     try:
@@ -154,7 +154,7 @@ class _Unseen(Sources):
         return []
 
 
-def _present(row: Row) -> Row:
+def _present(row: RowValues) -> RowValues:
     """A row of an entry as this version writes it. What is not what was written stays so.
 
     Raises:
@@ -306,10 +306,10 @@ def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[s
         for id_ in connection.scalars(select(table.c.id))
     }
 
-    def about_known(subject: str | None, row: Row) -> Row | None:
+    def about_known(subject: str | None, row: RowValues) -> RowValues | None:
         return row if subject in known else None
 
-    kept: dict[Table, Callable[[Row], Row | None]] = {
+    kept: dict[Table, Callable[[RowValues], RowValues | None]] = {
         replies: lambda row: _reply(row, heads),
         memory_tasks: lambda row: about_known(_task_subject(row), row),
         vectors: lambda row: about_known(_vector_subject(row), row),
@@ -325,7 +325,7 @@ def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[s
 # --- Which rows are whole ------------------------------------------------------------------------
 
 
-def _entry(row: Row) -> Row | None:
+def _entry(row: RowValues) -> RowValues | None:
     """The row of an entry that is whole, as this version writes it."""
     try:
         present = _present(row)
@@ -334,7 +334,7 @@ def _entry(row: Row) -> Row | None:
     return present if _problem_of(present) is None else None
 
 
-def _reply(row: Row, heads: Mapping[str, int]) -> Row | None:
+def _reply(row: RowValues, heads: Mapping[str, int]) -> RowValues | None:
     """A reply whose entry was saved."""
     try:
         reply = RememberedReply.model_validate_json(row["body"])
@@ -347,7 +347,7 @@ def _reply(row: Row, heads: Mapping[str, int]) -> Row | None:
     return row if (reply.seq or 0) <= heads.get(f"thread:{reply.thread_id}", 0) else None
 
 
-def _task_subject(row: Row) -> str | None:
+def _task_subject(row: RowValues) -> str | None:
     """The message or run that a memory task is about; None where it cannot be read."""
     try:
         queued = task_of_row(row["position"], row["thread_id"], row["seq"], row["body"])
@@ -357,7 +357,7 @@ def _task_subject(row: Row) -> str | None:
     return subject
 
 
-def _vector_subject(row: Row) -> str | None:
+def _vector_subject(row: RowValues) -> str | None:
     """The message that a vector is of; None where it cannot be read."""
     try:
         vector_of_bytes(row["vector"])
@@ -367,7 +367,7 @@ def _vector_subject(row: Row) -> str | None:
     return subject
 
 
-def _timer_subject(row: Row) -> str | None:
+def _timer_subject(row: RowValues) -> str | None:
     """What a timer is for; None where it cannot be read."""
     try:
         timer = TimerRow.model_validate_json(row["body"])
@@ -377,7 +377,7 @@ def _timer_subject(row: Row) -> str | None:
     return timer.id.partition(":")[2] if timer.id == row["id"] else None
 
 
-def _typed(table: Table, row: Row) -> Row:
+def _typed(table: Table, row: RowValues) -> RowValues:
     """The row with the types that its table declares, without the number that the database gives.
 
     SQLite keeps truth values as numbers.

@@ -30,7 +30,7 @@ from itertools import chain
 from mmap import mmap
 from typing import Final, NamedTuple, TypeAlias
 
-Value: TypeAlias = int | float | str | bytes | None
+SqlValue: TypeAlias = int | float | str | bytes | None
 Buffer: TypeAlias = bytes | mmap
 
 MOST_COLUMNS: Final = 64
@@ -58,7 +58,7 @@ _INTEGER_BYTES: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 """By serial type."""
 
 
-class Place(NamedTuple):
+class CellPlace(NamedTuple):
     """Where a cell stands."""
 
     page: int
@@ -70,7 +70,7 @@ class StoredRow:
     """A row as its record has it: no names; a column that is the row id is None."""
 
     rowid: int
-    values: tuple[Value, ...]
+    values: tuple[SqlValue, ...]
 
 
 class _NotWholeError(Exception):
@@ -114,7 +114,7 @@ class Pages:
         """Pages that are in the log alone."""
         self._count = self._in_file + len(self._behind)
 
-    def rows(self) -> Iterator[tuple[Place, StoredRow]]:
+    def rows(self) -> Iterator[tuple[CellPlace, StoredRow]]:
         """Every whole row of every table, in the order of the file."""
         # In a sound file no overflow page is read for two cells. Cells that lie about theirs
         # could all lead through the same ones; that is cut off well beyond what damage does.
@@ -123,11 +123,11 @@ class Pages:
             page = self._page(number)
             for offset in _cells(page, _header_at(number), self._usable):
                 try:
-                    yield Place(number, offset), self._cell(page, offset, allowance)
+                    yield CellPlace(number, offset), self._cell(page, offset, allowance)
                 except _NotWholeError:
                     continue
 
-    def row(self, place: Place) -> StoredRow | None:
+    def row(self, place: CellPlace) -> StoredRow | None:
         """The row whose cell stands there; None where it is not whole."""
         try:
             return self._cell(self._page(place.page), place.offset, _Allowance(self._count))
@@ -270,7 +270,7 @@ def _signed(number: int) -> int:
 # --- Records ------------------------------------------------------------------------------------
 
 
-def _record(payload: bytes) -> tuple[Value, ...]:
+def _record(payload: bytes) -> tuple[SqlValue, ...]:
     head, at = _varint(payload, 0)
     if head > len(payload):
         raise _NotWholeError("the record's head is cut off")
@@ -282,7 +282,7 @@ def _record(payload: bytes) -> tuple[Value, ...]:
         kinds.append(kind)
     if at != head or not kinds:
         raise _NotWholeError("the record's head ends within a number, or lists nothing")
-    values: list[Value] = []
+    values: list[SqlValue] = []
     for kind in kinds:
         size = _size(kind)
         if at + size > len(payload):
@@ -303,7 +303,7 @@ def _size(kind: int) -> int:
     return 8 if kind == 7 else _INTEGER_BYTES.get(kind, 0)
 
 
-def _value(kind: int, data: bytes) -> Value:
+def _value(kind: int, data: bytes) -> SqlValue:
     if kind >= 12:
         if kind % 2 == 0:
             return data

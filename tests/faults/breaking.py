@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from machines.models.breaker import BreakerPolicy
-from server.llm.policy import Patience
+from server.llm.policy import ModelPolicy
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.follower import DELAYED, Follower, edges_of, house_before
 from tests.integration.client import Data
@@ -44,8 +44,8 @@ class Spared:
 async def breaking(folder: Path, *, runs: int = 12, dead_seconds: float = 2.0) -> Spared:
     """Runs before an endpoint that is away for a while; all must end well."""
     async with obedient_model() as model:
-        patience = Patience(backoff_base_ms=20, breaker=QUICK_BREAKER)
-        async with house_before(model.url, folder, patience, max_attempts=6) as services:
+        model_policy = ModelPolicy(backoff_base_ms=20, breaker=QUICK_BREAKER)
+        async with house_before(model.url, folder, model_policy, max_attempts=6) as services:
             back = time.monotonic() + dead_seconds
             asked: list[float] = []
 
@@ -79,13 +79,13 @@ async def breaking(folder: Path, *, runs: int = 12, dead_seconds: float = 2.0) -
 async def delayed_over_a_restart(folder: Path) -> Data:
     """A run that waits for a spared endpoint when its server ends; how it ends in the next one."""
     prompt = "Are you there, after all?"
-    patience = Patience(backoff_base_ms=20, breaker=LONG_ENOUGH)
+    model_policy = ModelPolicy(backoff_base_ms=20, breaker=LONG_ENOUGH)
     async with obedient_model() as model:
         model.plan(prompt, "action", refuses(503))
-        async with house_before(model.url, folder, patience) as services:
+        async with house_before(model.url, folder, model_policy) as services:
             run = await Follower(services, prompt).ask()
             await run.delayed()
-        async with house_before(model.url, folder, patience) as services:
+        async with house_before(model.url, folder, model_policy) as services:
             again = await run.come_again(services)
             ended = await again.end()
             attempts = [

@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Engine, event
 
 from server.app import serve
 from server.commands.serve import announce
-from server.environment import World, real_world
+from server.environment import Environment, system_environment
 from server.settings import load_settings
 from storage.journal import writer
 from storage.journal.statements import Parameters, Statement
@@ -196,8 +196,8 @@ def _is_the_writer() -> bool:
     return threading.current_thread().name == "journal-writer"
 
 
-def _world(orders: OrderFile) -> World:
-    real = real_world()
+def _environment(orders: OrderFile) -> Environment:
+    real = system_environment()
     return dataclasses.replace(
         real, now=lambda: real.now() + timedelta(seconds=orders.read().clock_offset)
     )
@@ -214,7 +214,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     JournalFaults(orders).listen()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(load_settings(given), announce, _world(orders)))
+        runner.run(serve(load_settings(given), announce, _environment(orders)))
 
 
 if __name__ == "__main__":

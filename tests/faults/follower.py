@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from server.environment import real_world
-from server.llm.policy import Patience
+from server.environment import system_environment
+from server.llm.policy import ModelPolicy
 from server.services import Services, open_services
 from server.settings import Settings
 from tests.faults.in_process import UNLIMITED, Caller
@@ -23,7 +23,7 @@ DELAYED: Final = "edge_chorus_attempt_delayed_stable_recovering"
 
 @asynccontextmanager
 async def house_before(
-    url: str, folder: Path, patience: Patience, **settings: Any
+    url: str, folder: Path, model_policy: ModelPolicy, **settings: Any
 ) -> AsyncIterator[Services]:
     """The services on `folder`, with the model at `url`."""
     chosen = Settings(
@@ -32,7 +32,7 @@ async def house_before(
         model="scripted-1",
         **{**UNLIMITED, "max_attempts": MAX_ATTEMPTS, **settings},
     )
-    async with open_services(chosen, real_world(), patience) as services:
+    async with open_services(chosen, system_environment(), model_policy) as services:
         yield services
 
 

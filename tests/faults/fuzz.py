@@ -18,7 +18,7 @@ from typing import Final
 
 import aiohttp
 
-from server.environment import real_world
+from server.environment import system_environment
 from server.services import Services
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.hostile_frames import HostileFrames
@@ -68,8 +68,8 @@ async def fuzz_sessions(folder: Path, dice: random.Random, frames: int) -> Count
     with complaints() as logged:
         ids = random.Random(dice.random())
         # Ids that the server makes are in later frames: they follow from the dice as well.
-        world = replace(real_world(), new_id=lambda: _uuid(ids))
-        async with open_house(folder, world=world, moody=True) as services:
+        environment = replace(system_environment(), new_id=lambda: _uuid(ids))
+        async with open_house(folder, environment=environment, moody=True) as services:
             source = HostileFrames(dice)
             bystander = await Caller(services).sign_in(Identity())
             quiet = (await bystander.get("create_thread", name="Quiet"))["thread_id"]

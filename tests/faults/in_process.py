@@ -22,9 +22,9 @@ from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode
 from machines.models.outputs import StepEnum
 from machines.prompting.quoting import quotations
-from server.environment import World, real_world
+from server.environment import Environment, system_environment
 from server.llm.choice import ModelChoice, Wanted, choose_model
-from server.llm.port import AttemptFailed, LanguageModel, ModelAnswer, OnText
+from server.llm.port import AnswerFailed, LanguageModel, ModelAnswer, OnText
 from server.services import Services, open_services
 from server.sessions.ports import Place
 from server.sessions.session import begin_session
@@ -192,10 +192,10 @@ class Moody:
         if call.step is StepEnum.ACTION and "FAIL" in asked:
             on_text("Half an answer")
             error = AIError("No.", code=ErrorCode.AI_REJECTED, retryable=False)
-            raise AttemptFailed(error, "Half an answer")
+            raise AnswerFailed(error, "Half an answer")
         if call.step is StepEnum.ACTION and "STUMBLE" in asked and call.attempt == 1:
             error = AIError("Not yet.", code=ErrorCode.AI_UNAVAILABLE, retry_after_ms=1)
-            raise AttemptFailed(error)
+            raise AnswerFailed(error)
         return await self._real.answer(call, on_text)
 
     async def close(self) -> None:
@@ -206,16 +206,16 @@ class Clock:
     """A wall clock that a test may move; it goes on by itself in between."""
 
     def __init__(self) -> None:
-        self._world = real_world()
+        self._environment = system_environment()
         self.ahead = timedelta()
 
     def now(self) -> datetime:
-        return self._world.now() + self.ahead
+        return self._environment.now() + self.ahead
 
-    def world(self) -> World:
+    def environment(self) -> Environment:
         """The world as it is, but for the time."""
-        real = self._world
-        return World(
+        real = self._environment
+        return Environment(
             now=self.now,
             monotonic=real.monotonic,
             new_id=real.new_id,
@@ -231,12 +231,12 @@ async def _moody(wanted: Wanted, **rest: Any) -> ModelChoice:
 
 @asynccontextmanager
 async def open_house(
-    folder: Path, *, world: World | None = None, moody: bool = False, **settings: Any
+    folder: Path, *, environment: Environment | None = None, moody: bool = False, **settings: Any
 ) -> AsyncIterator[Services]:
     """The services on `folder`; nothing is limited unless `settings` say so."""
     chosen = Settings(data=folder, llm="offline", **{**UNLIMITED, **settings})
     with pytest.MonkeyPatch.context() as patch:
         if moody:
             patch.setattr("server.services.choose_model", _moody)
-        async with open_services(chosen, world or real_world()) as services:
+        async with open_services(chosen, environment or system_environment()) as services:
             yield services

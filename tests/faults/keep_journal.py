@@ -132,7 +132,9 @@ async def keep() -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="chorus-journal-") as folder:
         clock = Clock()
-        async with open_house(Path(folder), world=clock.world(), moody=True) as services:
+        async with open_house(
+            Path(folder), environment=clock.environment(), moody=True
+        ) as services:
             told = await live_through(services, clock)
         KEPT.mkdir(parents=True, exist_ok=True)
         kept.write_text(dumped(Path(folder)))

@@ -4,7 +4,7 @@ import pytest
 
 from machines.models.errors import JournalError
 from machines.models.ids import StreamId, ThreadId
-from machines.models.journal import Batch, Committed, ThreadView
+from machines.models.journal import Batch, Committed, DecisionView
 from storage.journal.port import EntryPage
 from storage.journal.sql import SqlJournal
 
@@ -26,10 +26,10 @@ class Lossy:
         """Whether every other read of a thread fails."""
         self._reads = 0
         self._commit = journal.commit
-        self._thread_view = journal.thread_view
+        self._decision_view = journal.decision_view
         self._entries = journal.entries
         patch.setattr(journal, "commit", self.commit)
-        patch.setattr(journal, "thread_view", self.thread_view)
+        patch.setattr(journal, "thread_view", self.decision_view)
         patch.setattr(journal, "entries", self.entries)
 
     async def commit(self, batch: Batch) -> Committed:
@@ -54,11 +54,11 @@ class Lossy:
             max_bytes = 1
         return await self._entries(stream, after_seq=after_seq, limit=limit, max_bytes=max_bytes)
 
-    async def thread_view(self, thread_id: ThreadId) -> ThreadView | None:
+    async def decision_view(self, thread_id: ThreadId) -> DecisionView | None:
         if self.unreadable:
             self.unreadable -= 1
             raise JournalError("The journal cannot be read.")
         self._reads += 1
         if self.flaky and self._reads % 2:
             raise JournalError("The journal cannot be read.")
-        return await self._thread_view(thread_id)
+        return await self._decision_view(thread_id)

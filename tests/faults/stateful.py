@@ -294,7 +294,7 @@ class House(RuleBasedStateMachine):
     async def _open(self) -> None:
         self.opened = open_house(
             Path(self.folder.name),
-            world=self.clock.world(),
+            environment=self.clock.environment(),
             moody=True,
             thread_queue=0,
             pending_per_user=0,

@@ -109,7 +109,7 @@ async def everything_happens(house: Services) -> Told:
         ThreadId(public_id),
         lambda ids: ChangeBalance(
             thread_id=ThreadId(public_id),
-            at=house.world.now(),
+            at=house.environment.now(),
             by=None,
             ids=ids,
             amount=5,

@@ -16,7 +16,7 @@ import pytest_asyncio
 from machines.models.ids import PublicKey, TimerId
 from machines.models.journal import SessionTimer, TimerRow
 from machines.models.limits import MAX_CO_AUTHORS, MAX_PAGE_CHARACTERS
-from server.environment import real_world
+from server.environment import system_environment
 from server.http.site import serve_web
 from server.runs.interpreter import RECALLED_CHARACTERS
 from server.services import Services, open_services
@@ -203,7 +203,7 @@ async def test_who_connects_and_says_nothing_is_hung_up_on(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         async with (
-            open_services(settings, real_world()) as services,
+            open_services(settings, system_environment()) as services,
             serve_web(services, listening),
         ):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -220,7 +220,7 @@ async def test_who_does_not_sign_in_is_closed_with_4001(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         settings = Settings(data=tmp_path, llm="offline")
         async with (
-            open_services(settings, real_world()) as services,
+            open_services(settings, system_environment()) as services,
             serve_web(services, listening) as address,
             connected(address) as silent,
         ):

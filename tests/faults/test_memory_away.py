@@ -17,7 +17,7 @@ from server.memory.embeddings import EmbedderChoice
 from server.services import Services
 from storage.memory.facts import PointFacts
 from storage.memory.memory import Memory, Prepared
-from storage.memory.retrier import Perseverance
+from storage.memory.retrier import Retrier
 from storage.memory.values import Collection, RecoveryPolicy, StorageEffect
 from tests.faults.fake_qdrant import Failing, FakeQdrant, fake_qdrant
 from tests.faults.in_process import PATIENCE, Caller, open_house, until
@@ -80,12 +80,12 @@ async def test_runs_go_on_beside_a_memory_that_stalls_and_find_it_again_when_it_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with stalling(tmp_path) as (services, qdrant, authors):
-        monkeypatch.setattr("server.memory.recall.PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr("server.memory.recall.CATCH_UP_SECONDS", 0.1)
         monkeypatch.setattr("server.memory.recall.SEARCH_SECONDS", 0.5)
         for _ in range(2):
             told = await asyncio.gather(*(each.experience() for each in authors))
             assert [each["memory_available"] for each in told] == [False] * len(authors)
-            assert services.recollection.away
+            assert services.memory_service.away
         refused = await authors[0].caller.ask("search", query="rivers")
         assert refused["data"]["code"] == "storage_unavailable"
         assert refused["data"]["retryable"]
@@ -95,7 +95,7 @@ async def test_runs_go_on_beside_a_memory_that_stalls_and_find_it_again_when_it_
         await qdrant.appear()
 
         async def found() -> bool:
-            return not services.recollection.away and await nothing_waits(services)
+            return not services.memory_service.away and await nothing_waits(services)
 
         await until(found, "the memory was found again, and caught up")
         assert (await authors[0].experience())["memory_available"] is not False
@@ -188,8 +188,8 @@ class Slow:
 
 async def test_collections_that_were_made_while_nobody_waited_are_filled_all_the_same() -> None:
     store = Slow()
-    perseverance = Perseverance(RecoveryPolicy(), asyncio.sleep, lambda: 0.0, "fingerprint")
-    memory = Memory(store, perseverance)
+    retrier = Retrier(RecoveryPolicy(), asyncio.sleep, lambda: 0.0, "fingerprint")
+    memory = Memory(store, retrier)
     waiting = asyncio.create_task(memory.open())
     await asyncio.to_thread(store.begun.wait, PATIENCE)
     waiting.cancel()

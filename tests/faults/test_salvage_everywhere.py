@@ -18,7 +18,7 @@ import pytest
 from machines.models.errors import JournalError
 from machines.models.ids import StreamId, thread_stream
 from storage.journal.migrations import rewritten
-from storage.journal.rows import Row, stored_of_row
+from storage.journal.rows import RowValues, stored_of_row
 from storage.journal.schema import METADATA, entries, memory_tasks, replies, timers, vectors
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from storage.salvage.damaged_rows import open_damaged
@@ -52,7 +52,7 @@ def read(file: Path) -> dict[Key, str]:
     return found
 
 
-def whole_row(row: Row) -> Row | None:
+def whole_row(row: RowValues) -> RowValues | None:
     try:
         stored_of_row(row)
     except ValueError:

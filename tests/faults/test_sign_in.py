@@ -36,7 +36,7 @@ def clock() -> Clock:
 
 @pytest_asyncio.fixture
 async def house(tmp_path: Path, clock: Clock) -> AsyncIterator[Services]:
-    async with open_house(tmp_path, world=clock.world()) as services:
+    async with open_house(tmp_path, environment=clock.environment()) as services:
         yield services
 
 

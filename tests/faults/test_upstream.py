@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from server.llm.openai import open_client
-from server.llm.policy import Patience
+from server.llm.policy import ModelPolicy
 from tests.conftest import Tally
 from tests.faults.breaking import (
     LONG_ENOUGH,
@@ -77,8 +77,11 @@ async def test_a_delayed_attempt_is_made_after_a_restart(tmp_path: Path) -> None
 
 
 async def test_operators_see_a_dead_endpoint_and_the_runs_that_wait_for_it(tmp_path: Path) -> None:
-    patience = Patience(backoff_base_ms=20, breaker=LONG_ENOUGH)
-    async with obedient_model() as model, house_before(model.url, tmp_path, patience) as services:
+    model_policy = ModelPolicy(backoff_base_ms=20, breaker=LONG_ENOUGH)
+    async with (
+        obedient_model() as model,
+        house_before(model.url, tmp_path, model_policy) as services,
+    ):
         assert b'chorus_breaker_state{state="closed"} 1.0' in services.metrics.text()
         prompt = "Does anybody see this?"
         model.plan(prompt, "action", refuses(503))

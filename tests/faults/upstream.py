@@ -148,11 +148,11 @@ async def meet_all(folder: Path, faults: Sequence[Fault] = FAULTS) -> dict[str, 
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(obedient_model())
         houses: dict[int, Services] = {}
-        for patience in {id(each.patience): each.patience for each in faults}.values():
-            house = house_before(model.url, folder / f"house-{len(houses)}", patience)
-            houses[id(patience)] = await stack.enter_async_context(house)
+        for model_policy in {id(each.model_policy): each.model_policy for each in faults}.values():
+            house = house_before(model.url, folder / f"house-{len(houses)}", model_policy)
+            houses[id(model_policy)] = await stack.enter_async_context(house)
         outcomes = await asyncio.gather(
-            *(_outcome(fault, houses[id(fault.patience)], model) for fault in faults)
+            *(_outcome(fault, houses[id(fault.model_policy)], model) for fault in faults)
         )
     return {fault.name: outcome for fault, outcome in zip(faults, outcomes, strict=True) if outcome}
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from machines.models.breaker import BreakerPolicy
-from server.llm.policy import Patience
+from server.llm.policy import ModelPolicy
 from server.llm.port import Bounds
 from tests.integration.scripted_endpoint import (
     DONE,
@@ -42,8 +42,8 @@ UNUSABLE: Final = "ai_invalid_output"
 NEVER_OPENS: Final = BreakerPolicy(threshold=1_000_000)
 """The catalogue is about single runs; what a breaker does of many failures is `breaking`'s."""
 
-USUAL: Final = Patience(backoff_base_ms=20, breaker=NEVER_OPENS)
-HASTY: Final = Patience(
+USUAL: Final = ModelPolicy(backoff_base_ms=20, breaker=NEVER_OPENS)
+HASTY: Final = ModelPolicy(
     bounds=Bounds(idle_seconds=2.0, total_seconds=4.0), backoff_base_ms=20, breaker=NEVER_OPENS
 )
 """A minute of ours is a second here: for endpoints that are silent, or do not end."""
@@ -65,7 +65,7 @@ class Fault:
     wait_ms: int = 0
     """What the endpoint asks to wait: the least that a run does."""
     longest_ms: int = LONGEST_WAIT_MS
-    patience: Patience = USUAL
+    model_policy: ModelPolicy = USUAL
     says: str = ""
     """What people must be told, in part."""
 
@@ -339,7 +339,7 @@ def _silence() -> Sequence[Fault]:
 
     def slow(name: str, does: Script, partial: str = "") -> Fault:
         return Fault(
-            name, does, edge="network_failed", code=UNAVAILABLE, partial=partial, patience=HASTY
+            name, does, edge="network_failed", code=UNAVAILABLE, partial=partial, model_policy=HASTY
         )
 
     return (

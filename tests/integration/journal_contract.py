@@ -120,7 +120,7 @@ class JournalContract:
             with pytest.raises(JournalConflict):
                 await journal.commit(batch(head, entry(stream, renamed)))
         assert await journal.head(stream) == 1
-        view = await journal.thread_view(one.id)
+        view = await journal.decision_view(one.id)
         assert view is not None
         assert view.thread == one
 
@@ -132,7 +132,7 @@ class JournalContract:
         with pytest.raises(JournalConflict):
             await journal.commit(both)
         assert await journal.head(streams[0]) == 0
-        assert await journal.thread_view(one.id) is None
+        assert await journal.decision_view(one.id) is None
 
     async def test_of_many_batches_for_one_place_exactly_one_is_accepted(
         self, journal: Journal
@@ -162,7 +162,7 @@ class JournalContract:
         refused = {n for n, result in enumerate(results) if isinstance(result, JournalConflict)}
         assert refused == wrong
         for n, one in enumerate(threads):
-            assert (await journal.thread_view(one.id) is None) == (n in wrong)
+            assert (await journal.decision_view(one.id) is None) == (n in wrong)
 
     async def test_what_cannot_be_stored_is_an_error_of_its_batch_alone(
         self, journal: Journal
@@ -193,7 +193,7 @@ class JournalContract:
         assert isinstance(results[2], asyncio.CancelledError)
         assert sum(isinstance(result, BaseException) for result in results) == 1
         await journal.commit(opening(thread("later")))
-        assert await journal.thread_view(threads[5].id) is not None
+        assert await journal.decision_view(threads[5].id) is not None
 
     # replies
 
@@ -214,7 +214,7 @@ class JournalContract:
         await journal.commit(opening(one).model_copy(update={"reply": reply(of=one)}))
         with pytest.raises(JournalConflict):
             await journal.commit(opening(other).model_copy(update={"reply": reply(of=other)}))
-        assert await journal.thread_view(other.id) is None
+        assert await journal.decision_view(other.id) is None
 
     async def test_old_replies_are_forgotten(self, journal: Journal) -> None:
         for n in range(3):
@@ -237,13 +237,13 @@ class JournalContract:
         await journal.commit(batch(4, *(run_entry(each, "queued", each) for each in runs)))
         ended = finished(runs[0])
         await journal.commit(batch(7, run_entry(ended, "cancelled", ended)))
-        view = await journal.thread_view(one.id)
+        view = await journal.decision_view(one.id)
         assert view is not None
         assert view.head_seq == 8
         assert view.thread == whole
         assert view.pending == (prompts[2],)
         assert view.runs == (runs[1], runs[2])
-        assert await journal.thread_view(NOBODY) is None
+        assert await journal.decision_view(NOBODY) is None
 
     async def test_a_runs_messages_are_kept_beside_it(self, journal: Journal) -> None:
         one = thread()
@@ -416,7 +416,7 @@ class JournalContract:
         one = thread()
         with pytest.raises(JournalConflict):
             await journal.commit(batch(0, entry(thread_stream(one.id), one, twin)))
-        assert await journal.thread_view(one.id) is None
+        assert await journal.decision_view(one.id) is None
 
     async def test_a_session_remembers_its_thread_and_ends(self, journal: Journal) -> None:
         stream, one, followed = user_stream(ANN), session(), thread()

@@ -12,7 +12,7 @@ from machines.models.domain import (
     Created,
     Deleted,
     Role,
-    Session,
+    SessionRecord,
     StateTransition,
     Updated,
     User,
@@ -114,8 +114,10 @@ def user(key: PublicKey, name: str | None = None) -> User:
     )
 
 
-def session(key: PublicKey = ANN) -> Session:
-    return Session(id="hash", created_at=NOW, updated_at=NOW, public_key=key, expires_at=at(3600))
+def session(key: PublicKey = ANN) -> SessionRecord:
+    return SessionRecord(
+        id="hash", created_at=NOW, updated_at=NOW, public_key=key, expires_at=at(3600)
+    )
 
 
 _KINDS: Mapping[type[BaseState], str] = {
@@ -123,7 +125,7 @@ _KINDS: Mapping[type[BaseState], str] = {
     Message: "message",
     ChorusState: "run",
     User: "user",
-    Session: "session",
+    SessionRecord: "session",
 }
 
 

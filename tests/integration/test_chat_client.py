@@ -16,15 +16,15 @@ from server.chat.errors import (
     BadAddress,
     KeyFileError,
     OtherProtocol,
-    RequestRefused,
+    RefusedByServer,
     SessionEnded,
     SignInRefused,
     Unreachable,
 )
-from server.chat.frames import CaughtUp, ClientEvent, Live, Opened, RunFinished
+from server.chat.frames import CaughtUp, ClientEvent, Live, Opened, RunFinishedEvent
 from server.chat.keyfile import Identity, default_key_file, load_or_create
 from server.chat.signin import check_statement, parse_url
-from server.chat.view import ChatState, RunStatus, fold
+from server.chat.view import ChatRunStatus, ChatState, fold
 from tests.integration.fake_server import BOB, FakeServer, Room, statement
 
 PATIENCE = 20.0
@@ -121,7 +121,7 @@ async def test_a_prompt_streams_to_its_answer(server: FakeServer, identity: Iden
         assert await told.answer(accepted.run_id) == server.answer
     run = told.state.run(accepted.run_id or "")
     assert run is not None
-    assert run.status is RunStatus.FINISHED
+    assert run.status is ChatRunStatus.FINISHED
     assert [(step.step, step.iteration) for step in run.steps if step.attempt == 1] == [
         *((step, 1) for step in ("action", "experience", "intention", "observation", "update")),
         *((step, 2) for step in ("action", "experience", "intention", "observation", "update")),
@@ -230,7 +230,7 @@ async def test_a_refused_request_raises_its_code_and_the_session_goes_on(
     server: FakeServer, identity: Identity
 ) -> None:
     async with signed_in(server, identity) as told:
-        with pytest.raises(RequestRefused, match="no such thread") as refused:
+        with pytest.raises(RefusedByServer, match="no such thread") as refused:
             await told.client.follow("00000000-0000-4000-8000-000000000000")
         assert refused.value.code == "not_found"
         assert (await told.client.threads("mine")).threads == ()
@@ -240,7 +240,7 @@ async def test_a_request_over_the_frame_limit_is_refused_before_it_is_sent(
     server: FakeServer, identity: Identity
 ) -> None:
     async with signed_in(server, identity) as told:
-        with pytest.raises(RequestRefused) as refused:
+        with pytest.raises(RefusedByServer) as refused:
             await told.client.act("submit_prompt", thread_id="x", prompt="雪" * 30_000)
     assert refused.value.code == "too_large"
     assert all(frame["type"] != "submit_prompt" for frame in server.received)
@@ -549,7 +549,7 @@ async def test_a_live_finish_is_told_after_all_that_led_to_it(
         accepted = await told.client.act("submit_prompt", thread_id=room.id, prompt="Is it so?")
         await told.answer(accepted.run_id)
     last = [event for event in told.events if isinstance(event, Live)][-1]
-    assert isinstance(last.body, RunFinished)
+    assert isinstance(last.body, RunFinishedEvent)
     run = told.state.run(last.body.run_id)
     assert run is not None
     assert run.steps[-1].text == server.answer

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from machines.models.wire.frames import HelloFrame
-from server.environment import World, real_world
+from server.environment import Environment, system_environment
 from server.http.site import serve_web
 from server.services import Services
 from server.wire.codec import decode_server_frame, encode_server_frame
@@ -25,10 +25,10 @@ PEOPLE = 5
 
 
 @asynccontextmanager
-async def served(folder: Path, world: World) -> AsyncIterator[tuple[Services, str]]:
+async def served(folder: Path, environment: Environment) -> AsyncIterator[tuple[Services, str]]:
     """The server in this process behind a real port, and its address."""
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(open_house(folder, world=world))
+        services = await stack.enter_async_context(open_house(folder, environment=environment))
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         yield services, await stack.enter_async_context(serve_web(services, listening))
 
@@ -40,7 +40,7 @@ async def test_a_sign_in_takes_one_task_besides_those_of_aiohttp(tmp_path: Path)
         started[getattr(work, "__qualname__", "")] += 1
         return asyncio.Task(work, loop=loop, **rest)
 
-    async with served(tmp_path, real_world()) as (_, url), AsyncExitStack() as stack:
+    async with served(tmp_path, system_environment()) as (_, url), AsyncExitStack() as stack:
         asyncio.get_running_loop().set_task_factory(noting)
         for _ in range(PEOPLE):
             await stack.enter_async_context(signed_in(url))
@@ -52,8 +52,8 @@ async def test_a_sign_in_takes_one_task_besides_those_of_aiohttp(tmp_path: Path)
 
 
 async def test_many_who_come_share_a_greeting_but_for_its_time(tmp_path: Path) -> None:
-    world, asked = real_world(), 0
-    start, seconds = world.now(), 0
+    environment, asked = system_environment(), 0
+    start, seconds = environment.now(), 0
 
     def now() -> Any:
         nonlocal seconds
@@ -61,7 +61,7 @@ async def test_many_who_come_share_a_greeting_but_for_its_time(tmp_path: Path) -
         return start + timedelta(seconds=seconds)
 
     # A clock of its own: the moment is another each time, and an epoch never gets old.
-    stopped = replace(world, now=now, monotonic=lambda: 0.0)
+    stopped = replace(environment, now=now, monotonic=lambda: 0.0)
     async with served(tmp_path, stopped) as (services, url), AsyncExitStack() as stack:
         epoch = services.journal.epoch
 

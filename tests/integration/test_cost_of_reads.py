@@ -49,7 +49,7 @@ STREAM: Final = thread_stream(ASKED.id)
 Read = Callable[[SqlJournal], Awaitable[Any]]
 
 OPENING: Final[Mapping[str, Read]] = {
-    "the thread as decisions see it": lambda journal: journal.thread_view(ASKED.id),
+    "the thread as decisions see it": lambda journal: journal.decision_view(ASKED.id),
     "a page of it": lambda journal: journal.snapshot(ASKED.id, limit=50, before_index=None),
     "its newest messages": lambda journal: journal.recent_messages(
         ASKED.id, before_index=MESSAGES, limit=16
@@ -164,7 +164,7 @@ async def costs_in_a_thread_of(length: int, folder: Path, steps: Steps) -> dict[
         await journal.commit(opening(ASKED, *messages, waits))
         head = await journal.head(STREAM)
         reads: dict[str, Read] = {
-            "the thread as decisions see it": lambda journal: journal.thread_view(ASKED.id),
+            "the thread as decisions see it": lambda journal: journal.decision_view(ASKED.id),
             "its newest page": lambda journal: journal.snapshot(
                 ASKED.id, limit=SOME, before_index=None
             ),

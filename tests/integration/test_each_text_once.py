@@ -280,7 +280,7 @@ async def test_what_was_committed_is_what_is_read(
 
     monkeypatch.setattr(SqlJournal, "commit", listening)
     clock = Clock()
-    async with open_house(tmp_path, world=clock.world(), moody=True) as services:
+    async with open_house(tmp_path, environment=clock.environment(), moody=True) as services:
         await live_through(services, clock)
     journal = SqlJournal(tmp_path / JOURNAL_FILE)
     await journal.open()

@@ -15,14 +15,14 @@ from aiohttp import ClientResponse, ClientSession, WSMsgType, web
 from machines.models.breaker import BreakerStatus
 from machines.models.errors import JournalError
 from server.http.hosts import HostPolicy
-from server.http.routes import MACHINES, SiteInfo, guard, http_routes
+from server.http.routes import MACHINE_NAMES, SiteInfo, guard, http_routes
 from server.metrics import Metrics
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import Outbox
 
 PATHS = (
     *("/", "/page/base.css", "/asyncapi.json", "/healthz", "/readyz", "/metrics"),
-    *(f"/diagrams/{machine}.svg" for machine in MACHINES),
+    *(f"/diagrams/{machine}.svg" for machine in MACHINE_NAMES),
 )
 PUBLIC = "https://chorus.example.org"
 
@@ -142,7 +142,7 @@ async def test_a_path_beside_the_page_leads_nowhere() -> None:
 
 async def test_the_drawings_of_all_machines_are_served_and_can_run_nothing() -> None:
     async with serving() as site:
-        for machine in MACHINES:
+        for machine in MACHINE_NAMES:
             response = await site.get(f"/diagrams/{machine}.svg")
             assert response.content_type == "image/svg+xml"
             assert "sandbox" in response.headers["Content-Security-Policy"]

@@ -16,7 +16,7 @@ from machines.models.outputs import ExperienceOutput, Prior, StepEnum, UpdateOut
 from server.addresses import is_loopback
 from server.llm.embeddings import OpenAIEmbeddings
 from server.llm.openai import OpenAIModel, open_client
-from server.llm.port import AttemptFailed, Bounds, LanguageModel
+from server.llm.port import AnswerFailed, Bounds, LanguageModel
 from tests.integration.scripted_endpoint import (
     DONE,
     Script,
@@ -95,10 +95,10 @@ async def model_at(
 
 async def failure_of(
     *scripts: Script, step: StepEnum = StepEnum.ACTION, bounds: Bounds | None = None
-) -> AttemptFailed:
+) -> AnswerFailed:
     """What an attempt at `step` against `scripts` ends with."""
     async with model_at(*scripts, bounds=bounds) as (model, _):
-        with pytest.raises(AttemptFailed) as caught:
+        with pytest.raises(AnswerFailed) as caught:
             await model.answer(call(step), lambda _: None)
         assert "SECRET" not in caught.value.error.message + caught.value.error.detail
         return caught.value
@@ -173,7 +173,7 @@ async def test_stream_options_are_left_out_where_the_endpoint_does_not_know_them
 async def test_other_refusals_never_change_the_json_mode(status: int) -> None:
     body = {"message": "bad"} if status == 400 else {"param": "response_format"}
     async with model_at(refuses(status, body), says_json(UPDATE)) as (model, endpoint):
-        with pytest.raises(AttemptFailed):
+        with pytest.raises(AnswerFailed):
             await model.answer(call(StepEnum.UPDATE), lambda _: None)
         await model.answer(call(StepEnum.UPDATE), lambda _: None)
     assert [asked["response_format"]["type"] for asked in endpoint.asked] == ["json_schema"] * 2
@@ -335,7 +335,7 @@ async def test_what_breaks_in_the_listener_still_ends_the_attempt() -> None:
         raise RuntimeError("a bug of ours")
 
     async with model_at(says("x")) as (model, _):
-        with pytest.raises(AttemptFailed):
+        with pytest.raises(AnswerFailed):
             await model.answer(call(StepEnum.ACTION), broken)
 
 
@@ -343,7 +343,7 @@ async def test_a_refused_connection_is_a_network_error() -> None:
     async with serve(says("x")) as endpoint:
         url = endpoint.url
     model = OpenAIModel(open_client(url, None), "any", clock=lambda: NOW, bounds=Bounds())
-    with pytest.raises(AttemptFailed) as caught:
+    with pytest.raises(AnswerFailed) as caught:
         await model.answer(call(StepEnum.ACTION), lambda _: None)
     await model.close()
     assert isinstance(caught.value.error, NetworkError)
@@ -355,7 +355,7 @@ async def test_silence_is_a_network_error_and_ends_upstream(pieces: list[str]) -
         model,
         endpoint,
     ):
-        with pytest.raises(AttemptFailed) as caught:
+        with pytest.raises(AnswerFailed) as caught:
             await model.answer(call(StepEnum.ACTION), lambda _: None)
         await asyncio.wait_for(endpoint.hung_up.wait(), 5)
     assert isinstance(caught.value.error, NetworkError)
@@ -365,7 +365,7 @@ async def test_silence_is_a_network_error_and_ends_upstream(pieces: list[str]) -
 async def test_an_endless_answer_ends_at_the_bound_of_its_length_and_upstream_too() -> None:
     bounds = Bounds(characters=1_000)
     async with model_at(never_ends("more "), bounds=bounds) as (model, endpoint):
-        with pytest.raises(AttemptFailed) as caught:
+        with pytest.raises(AnswerFailed) as caught:
             await model.answer(call(StepEnum.ACTION), lambda _: None)
         await asyncio.wait_for(endpoint.hung_up.wait(), 5)
     assert isinstance(caught.value.error, AIError)
@@ -375,7 +375,7 @@ async def test_an_endless_answer_ends_at_the_bound_of_its_length_and_upstream_to
 async def test_an_endless_stream_of_nothing_ends_at_the_bound_of_its_time() -> None:
     bounds = Bounds(idle_seconds=5, total_seconds=0.3)
     async with model_at(never_ends(""), bounds=bounds) as (model, endpoint):
-        with pytest.raises(AttemptFailed) as caught:
+        with pytest.raises(AnswerFailed) as caught:
             await model.answer(call(StepEnum.ACTION), lambda _: None)
         await asyncio.wait_for(endpoint.hung_up.wait(), 5)
     assert isinstance(caught.value.error, NetworkError)
@@ -426,7 +426,7 @@ async def test_a_connection_serves_one_answer_after_the_other() -> None:
         for text in ("a", None, "b"):
             try:
                 answer = await model.answer(call(StepEnum.ACTION), lambda _: None)
-            except AttemptFailed:
+            except AnswerFailed:
                 assert text is None
             else:
                 assert answer.text == text
@@ -435,7 +435,7 @@ async def test_a_connection_serves_one_answer_after_the_other() -> None:
 
 async def test_the_sdk_retries_nothing_by_itself() -> None:
     async with model_at(refuses(500)) as (model, endpoint):
-        with pytest.raises(AttemptFailed):
+        with pytest.raises(AnswerFailed):
             await model.answer(call(StepEnum.ACTION), lambda _: None)
     assert len(endpoint.asked) == 1
 

@@ -13,11 +13,11 @@ from machines.models.ids import thread_stream
 from machines.models.journal import IndexMessage, RecordLinks
 from machines.models.message import Message
 from machines.models.thread import Visibility
-from server.environment import real_world
+from server.environment import system_environment
 from server.memory.embedders.hashed import HashedEmbedder
 from server.memory.embeddings import EmbedderChoice
 from server.memory.opening import REBUILD
-from server.memory.recall import Recollection
+from server.memory.recall import MemoryService
 from server.settings import Settings
 from server.stores import MEMORY_FOLDER, Stores, open_stores
 from storage.journal.port import GivenToMemory, StoredVector
@@ -67,14 +67,14 @@ def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def stores_in(folder: Path) -> AsyncIterator[Stores]:
-    async with open_stores(Settings(data=folder, llm="offline"), real_world()) as stores:
+    async with open_stores(Settings(data=folder, llm="offline"), system_environment()) as stores:
         yield stores
 
 
-async def feed(stores: Stores) -> Recollection:
+async def feed(stores: Stores) -> MemoryService:
     """Carry out everything that waits."""
-    recollection = Recollection(stores.journal, stores.memory, stores.embedder.embedder)
-    feeding = asyncio.create_task(recollection.run())
+    memory_service = MemoryService(stores.journal, stores.memory, stores.embedder.embedder)
+    feeding = asyncio.create_task(memory_service.run())
     try:
         async with asyncio.timeout(PATIENCE):
             while (  # noqa: ASYNC110 - nobody is told of the end
@@ -83,11 +83,11 @@ async def feed(stores: Stores) -> Recollection:
             ):
                 await asyncio.sleep(0.01)
     except TimeoutError:
-        pytest.fail("the memory was not fed in time; does `Recollection.run` still go on?")
+        pytest.fail("the memory was not fed in time; does `MemoryService.run` still go on?")
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
-    return recollection
+    return memory_service
 
 
 async def filled(folder: Path) -> None:
@@ -155,8 +155,8 @@ async def test_what_the_memory_lost_between_two_starts_is_filled_again(
     damage(tmp_path)
     async with stores_in(tmp_path) as stores:
         assert await stores.journal.noted(REBUILD) is not None, "the loss was not noticed"
-        recollection = await feed(stores)
-        found = await recollection.search(ANN, "Who sleeps?", thread_id=None, limit=80)
+        memory_service = await feed(stores)
+        found = await memory_service.search(ANN, "Who sleeps?", thread_id=None, limit=80)
         assert {prior.message_id for prior in found} == {each.id for each in MESSAGES}
         assert len((await stores.memory.facts(Collection.LINKS)).points) == 1
     async with stores_in(tmp_path) as stores:
@@ -195,11 +195,11 @@ async def test_points_whose_file_vanishes_under_an_open_memory_are_filled_again(
     async with stores_in(tmp_path) as stores:
         without(Collection.MESSAGES)(tmp_path)
         await submit(stores, late)
-        recollection = await feed(stores)
+        memory_service = await feed(stores)
         assert points_file(tmp_path, Collection.MESSAGES).exists()
         # The loss shows at the write, and the filling is asked for after it.
         async with asyncio.timeout(PATIENCE):
             while len((await stores.memory.facts(Collection.MESSAGES)).points) <= len(MESSAGES):
-                recollection = await feed(stores)
-        found = await recollection.search(ANN, "Who sleeps?", thread_id=None, limit=80)
+                memory_service = await feed(stores)
+        found = await memory_service.search(ANN, "Who sleeps?", thread_id=None, limit=80)
         assert {prior.message_id for prior in found} == {each.id for each in (*MESSAGES, late)}

@@ -31,7 +31,7 @@ from storage.memory.consistency import (
 )
 from storage.memory.facts import JournalFacts, MemoryFacts, VectorHealth
 from storage.memory.memory import Memory
-from storage.memory.retrier import Perseverance
+from storage.memory.retrier import Retrier
 from storage.memory.values import (
     Collection,
     Delete,
@@ -472,7 +472,7 @@ class BusyStore(EmbeddedStore):
 
 async def test_the_event_loop_goes_on_while_the_store_works(tmp_path: Path) -> None:
     store = BusyStore(tmp_path)
-    memory = Memory(store, Perseverance(RecoveryPolicy(), no_wait, lambda: 0.0, EMBEDDER))
+    memory = Memory(store, Retrier(RecoveryPolicy(), no_wait, lambda: 0.0, EMBEDDER))
     await memory.open()
     working = asyncio.ensure_future(memory.execute(Store(points=(message(1),))))
     assert await asyncio.to_thread(store.begun.wait, 20)
@@ -500,7 +500,7 @@ class FlakyStore(EmbeddedStore):
 
 async def test_what_waited_is_written_first_when_the_store_is_back(tmp_path: Path) -> None:
     store = FlakyStore(tmp_path)
-    memory = Memory(store, Perseverance(RecoveryPolicy(), no_wait, lambda: 0.0, EMBEDDER))
+    memory = Memory(store, Retrier(RecoveryPolicy(), no_wait, lambda: 0.0, EMBEDDER))
     await memory.open()
     store.away = True
     for number in (1, 2):
@@ -526,7 +526,7 @@ class HalfWritingStore(EmbeddedStore):
 async def test_a_search_knows_what_a_write_that_failed_has_left(tmp_path: Path) -> None:
     memory = Memory(
         HalfWritingStore(tmp_path, DIMENSIONS, EMBEDDER),
-        Perseverance(RecoveryPolicy(), no_wait, lambda: 0.0, EMBEDDER),
+        Retrier(RecoveryPolicy(), no_wait, lambda: 0.0, EMBEDDER),
     )
     await memory.open()
     result = await memory.execute(Store(points=tuple(message(number) for number in range(4))))

@@ -155,11 +155,11 @@ class TestGroupCommit:
             waiting = asyncio.ensure_future(journal.commit(opening(thread("new"))))
             for _ in range(50):
                 await asyncio.sleep(0)
-            assert await journal.thread_view(thread("old").id) is not None
-            assert await journal.thread_view(thread("new").id) is None
+            assert await journal.decision_view(thread("old").id) is not None
+            assert await journal.decision_view(thread("new").id) is None
             assert not waiting.done()
         await waiting
-        assert await journal.thread_view(thread("new").id) is not None
+        assert await journal.decision_view(thread("new").id) is not None
 
     async def test_a_failed_transaction_fails_every_batch_in_it_and_the_next_one_succeeds(
         self, file: Path
@@ -176,7 +176,7 @@ class TestGroupCommit:
             assert result.retryable
             assert str(file) not in result.message
         for one in threads:
-            assert await journal.thread_view(one.id) is None
+            assert await journal.decision_view(one.id) is None
         again = await asyncio.gather(*(journal.commit(opening(one)) for one in threads))
         assert all(isinstance(result, Committed) for result in again)
         await journal.close()
@@ -195,7 +195,7 @@ class TestGroupCommit:
         with pytest.raises(JournalError):
             await journal.epoch()
         await journal.open()
-        assert await journal.thread_view(thread("t4").id) is not None
+        assert await journal.decision_view(thread("t4").id) is not None
         await journal.close()
 
 
@@ -218,7 +218,7 @@ class TestCrashes:
         await journal.open()
         for written, last in acknowledged.items():
             assert await journal.head(written) >= last
-            view = await journal.thread_view(ThreadId(written.removeprefix("thread:")))
+            view = await journal.decision_view(ThreadId(written.removeprefix("thread:")))
             assert view is not None
             assert view.thread.version == view.head_seq
         assert await journal.verify() == ()
@@ -522,7 +522,7 @@ class TestVerifyAndRepair:
         edit(file, statement)
         asked: list[Awaitable[object]] = [
             journal.run(whole.id),
-            journal.thread_view(whole.thread_id),
+            journal.decision_view(whole.thread_id),
         ]
         for each in asked:
             with pytest.raises(JournalError, match="damaged"):

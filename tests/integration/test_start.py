@@ -17,11 +17,11 @@ _START: Final = f"""
 import asyncio, sys
 from server.services import open_services
 from server.settings import load_settings
-from server.environment import real_world
+from server.environment import system_environment
 
 async def main():
     settings = load_settings({{"data": sys.argv[1], "llm": "offline"}})
-    async with open_services(settings, real_world()):
+    async with open_services(settings, system_environment()):
         import server.http.site
         print([name for name in {LATER!r} if name in sys.modules])
 

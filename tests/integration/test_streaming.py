@@ -13,7 +13,7 @@ import pytest
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.outputs import StepEnum
 from server.concurrency.delay_queue import COMPANY_SECONDS, DelayQueue
-from server.llm.policy import Patience
+from server.llm.policy import ModelPolicy
 from server.runs.interpreter import GATHER_SECONDS
 from server.threads.broadcast import Delta
 from tests.faults.follower import house_before
@@ -55,7 +55,7 @@ async def test_a_stream_is_a_frame_for_each_window_encoded_once_for_all_follower
     listeners = [Listener() for _ in range(5)]
     async with (
         obedient_model() as model,
-        house_before(model.url, tmp_path, Patience()) as services,
+        house_before(model.url, tmp_path, ModelPolicy()) as services,
     ):
         model.plan("Stream.", "action", says(*TOKENS))
         caller = Caller(services)

@@ -19,9 +19,9 @@ from machines.models.errors import AIError, ErrorCode, NetworkError
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import ActionOutput, StepEnum
 from machines.statechart import Accepted, Refusal
-from server.environment import World, real_world
+from server.environment import Environment, system_environment
 from server.llm.breaker import CircuitBreakerModel
-from server.llm.port import AttemptDelayed, AttemptFailed, ModelAnswer, OnText
+from server.llm.port import AnswerDelayed, AnswerFailed, ModelAnswer, OnText
 from tests.transitions import breaker_scenarios as breaker
 from tests.transitions.spaces import breaker_events
 from tests.transitions.walks import Walk, walks
@@ -132,7 +132,7 @@ class Told:
             self.holding.set()
             await self.hold.wait()
         if self.end is not None:
-            raise AttemptFailed(self.end, self.words)
+            raise AnswerFailed(self.end, self.words)
         return ModelAnswer(text=self.words, output=ActionOutput(), usage=None, model=self.name)
 
     async def close(self) -> None:
@@ -145,11 +145,11 @@ class Hand:
 
     seconds: float = 0.0
     dice: float = 0.0
-    world: World = field(init=False)
+    environment: Environment = field(init=False)
 
     def __post_init__(self) -> None:
-        real = real_world()
-        self.world = World(
+        real = system_environment()
+        self.environment = Environment(
             now=real.now,
             monotonic=lambda: self.seconds,
             new_id=real.new_id,
@@ -181,10 +181,10 @@ def status(spared: CircuitBreakerModel) -> BreakerStatus:
 
 async def opened(model: Told, hand: Hand) -> CircuitBreakerModel:
     """A model whose breaker has just opened."""
-    spared = CircuitBreakerModel(model, POLICY, hand.world)
+    spared = CircuitBreakerModel(model, POLICY, hand.environment)
     model.end = dead()
     for number in range(POLICY.threshold):
-        with pytest.raises(AttemptFailed):
+        with pytest.raises(AnswerFailed):
             await spared.answer(call(number), lambda _: None)
     assert status(spared) is BreakerStatus.OPEN
     return spared
@@ -193,7 +193,7 @@ async def opened(model: Told, hand: Hand) -> CircuitBreakerModel:
 async def test_an_open_breaker_delays_without_asking_and_the_probe_closes_it() -> None:
     model, hand = Told(), Hand()
     spared = await opened(model, hand)
-    with pytest.raises(AttemptDelayed) as delayed:
+    with pytest.raises(AnswerDelayed) as delayed:
         await spared.answer(call(3), lambda _: None)
     assert delayed.value.wait_ms == 1_000
     assert delayed.value.error.code is ErrorCode.AI_UNAVAILABLE
@@ -208,16 +208,16 @@ async def test_a_call_that_may_not_be_delayed_is_made_whatever_the_breaker_says(
     model, hand = Told(), Hand()
     spared = await opened(model, hand)
     for number in range(3, 6):
-        with pytest.raises(AttemptFailed):
+        with pytest.raises(AnswerFailed):
             await spared.answer(call(number, may_be_delayed=False), lambda _: None)
     assert model.asked == 5
 
 
 async def test_an_endpoint_that_says_no_is_not_dead() -> None:
     model, hand = Told(end=AIError("No.", code=ErrorCode.AI_REJECTED, retryable=False)), Hand()
-    spared = CircuitBreakerModel(model, POLICY, hand.world)
+    spared = CircuitBreakerModel(model, POLICY, hand.environment)
     for number in range(2 * POLICY.threshold):
-        with pytest.raises(AttemptFailed):
+        with pytest.raises(AnswerFailed):
             await spared.answer(call(number), lambda _: None)
     assert status(spared) is BreakerStatus.CLOSED
 
@@ -241,7 +241,7 @@ async def test_a_probe_that_is_cancelled_leaves_its_place_to_the_next_attempt() 
     probe = asyncio.create_task(spared.answer(call(3), lambda _: None))
     await model.holding.wait()
     assert status(spared) is BreakerStatus.HALF_OPEN
-    with pytest.raises(AttemptDelayed):
+    with pytest.raises(AnswerDelayed):
         await spared.answer(call(1, run="another"), lambda _: None)
     probe.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -257,7 +257,7 @@ async def test_attempts_that_wait_are_spread_over_the_room_that_is_left() -> Non
     waits = []
     for dice in (0.0, 0.5, 0.99):
         hand.dice = dice
-        with pytest.raises(AttemptDelayed) as delayed:
+        with pytest.raises(AnswerDelayed) as delayed:
             await spared.answer(call(3), lambda _: None)
         waits.append(delayed.value.wait_ms)
     assert waits == sorted(set(waits)), f"all of them come at once: {waits}"
@@ -265,9 +265,9 @@ async def test_attempts_that_wait_are_spread_over_the_room_that_is_left() -> Non
 
 async def test_a_closed_model_is_asked_nothing_more() -> None:
     model, hand = Told(), Hand()
-    spared = CircuitBreakerModel(model, POLICY, hand.world)
+    spared = CircuitBreakerModel(model, POLICY, hand.environment)
     await spared.close()
     assert model.closed
-    with pytest.raises(AttemptFailed):
+    with pytest.raises(AnswerFailed):
         await spared.answer(call(), lambda _: None)
     assert model.asked == 0

@@ -17,23 +17,23 @@ from server.chat import render
 from server.chat.errors import BadInput
 from server.chat.frames import (
     CaughtUp,
+    ChatMessage,
+    ChatPrior,
+    ChatThread,
     ClientEvent,
     Frame,
     Gone,
     Live,
-    Message,
     Notice,
     Offline,
     Opened,
-    Prior,
     Skipped,
-    Thread,
     ThreadMessages,
     parse_live,
 )
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE, Command, Takes, Verb, parse
-from server.chat.view import ChatState, RunStatus, StepStatus, expect, fold
+from server.chat.view import ChatRunStatus, ChatState, StepStatus, expect, fold
 
 ME, BOB, THREAD = "me-key", "bob-key", "thread-1"
 
@@ -133,7 +133,7 @@ def test_an_ended_run_stays_ended_whatever_passes_late() -> None:
     state = folded(opened(), [step("started"), failed, step("delta", offset=0, text="late")])
     run = state.run("r1")
     assert run is not None
-    assert (run.status, run.failure) == (RunStatus.FAILED, ("ai_rejected", "No key."))
+    assert (run.status, run.failure) == (ChatRunStatus.FAILED, ("ai_rejected", "No key."))
     assert state.running is None
 
 
@@ -168,7 +168,7 @@ def test_a_run_that_ended_unseen_is_settled_by_a_fresh_snapshot() -> None:
     waiting = expect(expect(opened(), "r1", "m0"), "r2", "m0")
     state = fold(waiting, Opened(snapshot(messages=[message(0), answered])))
     statuses = {run.run_id: run.status for run in state.runs}
-    assert statuses == {"r1": RunStatus.FINISHED, "r2": RunStatus.UNKNOWN}
+    assert statuses == {"r1": ChatRunStatus.FINISHED, "r2": ChatRunStatus.UNKNOWN}
 
 
 def test_an_expected_run_does_not_hide_what_was_told_of_it() -> None:
@@ -245,14 +245,14 @@ def harmless(text: str) -> bool:
 @settings(max_examples=60)
 def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
     state = opened(names={BOB: text}, messages=[message(0, content=text)])
-    answer = Message.model_validate(
+    answer = ChatMessage.model_validate(
         {
             **message(1, role="chorus", author=None, content=text),
             "citations": [{"label": text, "message_id": "m0", "thread_id": text}],
         }
     )
-    prior = Prior(message_id="m0", thread_id=THREAD, content=text, author=BOB, score=0.5)
-    thread = Thread(id=text, name=text, visibility=text, status=text, co_authors=(BOB, text))
+    prior = ChatPrior(message_id="m0", thread_id=THREAD, content=text, author=BOB, score=0.5)
+    thread = ChatThread(id=text, name=text, visibility=text, status=text, co_authors=(BOB, text))
     events: list[ClientEvent] = [
         Offline(1, 0.5, text),
         Gone(THREAD, text),

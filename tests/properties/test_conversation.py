@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from machines.decisions.replay import replay_run
 from machines.decisions.threads import decide, open_thread
-from machines.decisions.unit_of_work import Decision
+from machines.decisions.unit_of_work import Decided
 from machines.loop.steps import effect_under_way
 from machines.models.chorus import (
     ChorusState,
@@ -109,7 +109,7 @@ class History:
         message = self.messages.get(message_id) if message_id else None
         return self.facts.model_copy(update={"message": message, "run": run})
 
-    def keep(self, decision: Decision) -> None:
+    def keep(self, decision: Decided) -> None:
         """Make a decision part of the history, checking it as a journal would."""
         batch = decision.batch
         head = self.entries[-1].seq if self.entries else 0
@@ -367,7 +367,7 @@ def test_every_rule_holds_after_every_command(data: st.DataObject, visibility: V
             )
 
 
-def perform(history: History, command: ThreadCommand) -> Decision | None:
+def perform(history: History, command: ThreadCommand) -> Decided | None:
     """Decide and keep; None where the command was refused."""
     facts = history.named(command)
     before = facts.model_dump_json()

@@ -16,7 +16,7 @@ from machines.message import message_machine
 from machines.models import journal
 from machines.models.chorus import ChorusEvent, ChorusResponse, ChorusState
 from machines.models.connection import ConnectionEvent, ConnectionState
-from machines.models.domain import Frozen, Session, StateTransition, User, Valid
+from machines.models.domain import Frozen, SessionRecord, StateTransition, User, Valid
 from machines.models.effects import Effect
 from machines.models.errors import InvalidTransition
 from machines.models.journal import ChorusFired, Fired, MemoryTask, MessageFired, ThreadFired, Timer
@@ -41,7 +41,7 @@ from tests.transitions.spaces import (
 from tests.transitions.strategies import members, values_of
 from tests.transitions.walks import Walk, walks
 
-STATES: Final = (ChorusState, Message, Thread, ConnectionState, User, Session)
+STATES: Final = (ChorusState, Message, Thread, ConnectionState, User, SessionRecord)
 EVENTS: Final = tuple(
     event
     for union in (ChorusEvent, MessageEvent, ConnectionEvent, ThreadOperation)

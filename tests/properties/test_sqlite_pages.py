@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.salvage.sqlite_pages import Pages, StoredRow, Value, open_pages
+from storage.salvage.sqlite_pages import Pages, SqlValue, StoredRow, open_pages
 
 LARGE = 9_000
 """Bytes that fill overflow pages of every size up to 4096."""
@@ -34,7 +34,7 @@ ROWS = st.dictionaries(
 )
 SIZES = st.sampled_from([512, 1024, 4096, 65536])
 
-Content = dict[int, tuple[Value, ...]]
+Content = dict[int, tuple[SqlValue, ...]]
 
 
 def write(file: Path, size: int, rows: Content, *, log: bool = False) -> sqlite3.Connection:
@@ -242,11 +242,11 @@ def test_a_record_that_does_not_fit_together_is_no_row(payload: bytes) -> None:
         (varints([2, 14]) + b"\xff", (b"\xff",)),
     ],
 )
-def test_a_record_that_fits_together_is_a_row(payload: bytes, values: Sequence[Value]) -> None:
+def test_a_record_that_fits_together_is_a_row(payload: bytes, values: Sequence[SqlValue]) -> None:
     assert rows_of_one_leaf(payload) == [tuple(values)]
 
 
-def rows_of_one_leaf(payload: bytes) -> list[tuple[Value, ...]]:
+def rows_of_one_leaf(payload: bytes) -> list[tuple[SqlValue, ...]]:
     size = 512
     cell = bytes((len(payload), 7)) + payload
     at = size - max(len(cell), 4)

@@ -29,7 +29,7 @@ from machines.models.connection import (
     ThreadLost,
     ThreadRequested,
 )
-from machines.models.domain import Session, User
+from machines.models.domain import SessionRecord, User
 from machines.models.ids import RequestId, ThreadId
 from machines.models.wire.requests import NoData, PingRequest
 from machines.statechart import Accepted
@@ -49,9 +49,9 @@ def user() -> User:
     return User(id=USER, public_key=ALICE, name="Alice", created_at=NOW, updated_at=NOW)
 
 
-def session(**changes: Any) -> Session:
+def session(**changes: Any) -> SessionRecord:
     """Her session."""
-    value = Session(
+    value = SessionRecord(
         id=TOKEN_HASH,
         public_key=ALICE,
         expires_at=SESSION_EXPIRES,
@@ -84,7 +84,7 @@ def checked(*, valid: bool = True, complete: bool = True) -> SignatureChecked:
 
 
 def looked_up(
-    found: Session | None = None,
+    found: SessionRecord | None = None,
     owner: User | None = None,
     at: datetime = SOON,
     token_hash: str = TOKEN_HASH,

@@ -18,7 +18,7 @@ from hashlib import blake2b
 
 from server.memory.embedders.rules import encodable, unit_vector
 
-DIMENSIONS = 384
+_DIMENSIONS = 384
 
 _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
@@ -33,8 +33,8 @@ class HashedEmbedder:
 
     name = "hashed-words"
     semantic = False
-    fingerprint = f"hashed-words:1:{DIMENSIONS}"
-    dimensions = DIMENSIONS
+    fingerprint = f"hashed-words:1:{_DIMENSIONS}"
+    dimensions = _DIMENSIONS
 
     async def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
         """One unit vector of 384 dimensions for each text, in order; every text has one."""
@@ -57,7 +57,7 @@ def hashed_vector(text: str) -> tuple[float, ...]:
         sums = _summed(Counter(features))
         if any(sums):
             break
-    return unit_vector(sums, DIMENSIONS)
+    return unit_vector(sums, _DIMENSIONS)
 
 
 def _words(text: str) -> Iterator[str]:
@@ -69,11 +69,11 @@ def _words(text: str) -> Iterator[str]:
 
 def _summed(features: Counter[str]) -> list[float]:
     """The features' weights added up by dimension: 384 sums."""
-    sums = [0.0] * DIMENSIONS
+    sums = [0.0] * _DIMENSIONS
     for feature, count in features.items():
         digest = int.from_bytes(blake2b(feature.encode(), digest_size=8).digest(), "big")
         sign = 1.0 if digest & 1 else -1.0
-        sums[(digest >> 1) % DIMENSIONS] += sign * _weight(feature) * (1.0 + math.log(count))
+        sums[(digest >> 1) % _DIMENSIONS] += sign * _weight(feature) * (1.0 + math.log(count))
     return sums
 
 

