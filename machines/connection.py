@@ -40,15 +40,13 @@ from machines.models.effects import ConnectionEffect
 from machines.models.errors import ErrorCode
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.wire import frames
+from machines.models.wire.close_codes import CloseCode
 from machines.statechart import Chart, Configuration, EdgeKind, Edges, Machine, Reaction
 
 Reacted = Reaction[ConnectionState, object, ConnectionEffect]
 
 MAX_SIGN_IN_FAILURES = 3
 """The third failed sign-in closes the socket."""
-
-CLOSE_SIGNED_OUT = 1000
-CLOSE_NOT_AUTHENTICATED = 4001
 
 
 class _Asked(TypedDict):
@@ -179,7 +177,7 @@ def refuse_sign_in(connection: ConnectionState, _: object) -> Reacted:
 
 
 def turn_away(connection: ConnectionState, _: object) -> Reacted:
-    return Reaction(connection, effects=_closed(CLOSE_NOT_AUTHENTICATED, "not authenticated"))
+    return Reaction(connection, effects=_closed(CloseCode.NOT_AUTHENTICATED, "not authenticated"))
 
 
 def sign_in(
@@ -261,13 +259,13 @@ def end_session(connection: ConnectionState, _: object) -> Reacted:
     end = effects.EndSession(token_hash=connection.token_hash, public_key=_key_of(connection))
     accepted = frames.AcceptedFrame(data=frames.AcceptedData())
     return Reaction(
-        connection, effects=(end, *_sent(accepted), *_closed(CLOSE_SIGNED_OUT, "signed out"))
+        connection, effects=(end, *_sent(accepted), *_closed(CloseCode.DONE, "signed out"))
     )
 
 
 def say_expired(connection: ConnectionState, _: object) -> Reacted:
     fault = _faulted(connection, ErrorCode.AUTH_FAILED, "The session is over; sign in again.")
-    close = _closed(CLOSE_NOT_AUTHENTICATED, "session over")
+    close = _closed(CloseCode.NOT_AUTHENTICATED, "session over")
     return Reaction(fault.state, effects=(*fault.effects, *close))
 
 
@@ -291,7 +289,7 @@ def _sent(frame: frames.ServerMessage) -> tuple[ConnectionEffect, ...]:
     return (effects.WebSocketEvent(frame=frame),)
 
 
-def _closed(code: int, reason: str) -> tuple[ConnectionEffect, ...]:
+def _closed(code: CloseCode, reason: str) -> tuple[ConnectionEffect, ...]:
     return (effects.CloseConnection(code=code, reason=reason),)
 
 

@@ -17,6 +17,7 @@ from machines.models.domain import Frozen
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, TimerId
 from machines.models.journal import MemoryTask, Timer
 from machines.models.outputs import Prior, StepEnum
+from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.frames import ServerMessage
 from machines.models.wire.requests import ClientMessage
 
@@ -167,7 +168,7 @@ class EndSession(Frozen):
 class CloseConnection(Frozen):
     """Close the socket with PROTOCOL's close code."""
 
-    code: int
+    code: CloseCode
     reason: str
 
 

@@ -66,6 +66,7 @@ class Asker:
 
     def __init__(self, public_key: PublicKey) -> None:
         self.public_key = public_key
+        self.sink = self
         self._heard: asyncio.Queue[str | None] = asyncio.Queue()
 
     def send(self, text: str) -> None:

@@ -17,7 +17,7 @@ from server.concurrency.rate_limit import TokenBucket
 from server.http.hosts import HostPolicy, address_of, subscriber_of
 from server.http.routes import SiteInfo, guard, http_routes
 from server.services import Services
-from server.sessions.ports import Place
+from server.sessions.ports import ConnectionOrigin
 from server.sockets.flusher import Flusher
 from server.sockets.websocket import HEARTBEAT_SECONDS, Sockets, SocketServices
 from server.wire.codec import encode_server_frame
@@ -49,7 +49,7 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
             sessions=services.sessions,
             flusher=Flusher(asyncio.get_running_loop(), metrics.frames_written),
             hello=_hello(services),
-            place=_places(hosts, services),
+            origin=_origins(hosts, services),
             new_bucket=_frame_buckets(services),
             connections_per_address=settings.connections_per_address,
             compress=settings.compression,
@@ -134,26 +134,28 @@ def _frame_buckets(services: Services) -> Callable[[], TokenBucket]:
     return lambda: TokenBucket(rate, max(2 * rate, 1), services.environment.monotonic)
 
 
-def _places(hosts: HostPolicy, services: Services) -> Callable[[web.Request], Place | None]:
+def _origins(
+    hosts: HostPolicy, services: Services
+) -> Callable[[web.Request], ConnectionOrigin | None]:
     proxies = services.settings.trusted_proxies
 
-    # Many connections come from one place, and each keeps it as long as it lasts.
+    # Many connections have one origin, and each keeps it as long as it lasts.
     @lru_cache(maxsize=1_024)
-    def at(host: str, peer: str, forwarded_for: tuple[str, ...]) -> Place:
-        return Place(
+    def at(host: str, peer: str, forwarded_for: tuple[str, ...]) -> ConnectionOrigin:
+        return ConnectionOrigin(
             host=hosts.host_for_statement(host),
-            origin=hosts.url_for_statement(host),
+            public_url=hosts.url_for_statement(host),
             address=subscriber_of(address_of(peer, forwarded_for, proxies)),
         )
 
-    def place(request: web.Request) -> Place | None:
+    def origin(request: web.Request) -> ConnectionOrigin | None:
         host = request.headers.get("Host", "")
         if not hosts.check(host, request.headers.get("Origin")):
             return None
         forwarded_for = tuple(request.headers.getall("X-Forwarded-For", []))
         return at(host, request.remote or "", forwarded_for)
 
-    return place
+    return origin
 
 
 def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:

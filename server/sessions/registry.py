@@ -5,6 +5,7 @@ Only the registry lives here; what a session does with frames and effects is `se
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 from machines.models.connection import ConnectionState
@@ -49,13 +50,20 @@ class SessionServices:
     """Told the code of each error that a request gets."""
 
 
+class Phase(Enum):
+    """What a server does for its sessions."""
+
+    SERVING = auto()
+    GOING_AWAY = auto()
+    """Nothing new is begun; whoever is here may resume elsewhere."""
+
+
 class Sessions:
     """The sessions of this process: the live ones by token, and those that may resume."""
 
     def __init__(self, services: SessionServices) -> None:
         self.services = services
-        self.going_away = False
-        """Set when the server shuts down: nothing new is begun."""
+        self.phase = Phase.SERVING
         self._live: dict[str, LiveSession] = {}
         self._kept: dict[str, ConnectionState] = {}
 

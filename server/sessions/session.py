@@ -12,7 +12,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import assert_never
 
-from machines.connection import CLOSE_NOT_AUTHENTICATED, CLOSE_SIGNED_OUT
 from machines.decisions.connections import (
     handle_client_message,
     handle_connection_error,
@@ -47,18 +46,16 @@ from machines.models.errors import (
 from machines.models.ids import ClientId, PublicKey, RequestId, ThreadId
 from machines.models.limits import MAX_CATCH_UP
 from machines.models.wire import frames, requests, views
+from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.requests import ClientMessage
 from server.sessions import signatures
-from server.sessions.ports import Outlet, Place
-from server.sessions.registry import Sessions
-from server.threads.broadcast import Delta
+from server.sessions.ports import CloseSocket, ConnectionOrigin, FrameSink
+from server.sessions.registry import Phase, Sessions
 from server.wire.codec import encode_server_frame, error_frame
 
 log = logging.getLogger(__name__)
 
 CHALLENGE_SECONDS = 60
-CLOSE_TOO_SLOW = 4008
-CLOSE_REPLACED = 4009
 
 
 class Session:
@@ -66,27 +63,32 @@ class Session:
 
     __slots__ = (
         "_attached",
-        "_closed",
-        "_outlet",
-        "_place",
+        "_close",
+        "_origin",
         "_services",
         "_sessions",
         "_token",
+        "sink",
         "state",
     )
 
     def __init__(
-        self, sessions: Sessions, outlet: Outlet, place: Place, state: ConnectionState
+        self,
+        sessions: Sessions,
+        sink: FrameSink,
+        close: CloseSocket,
+        origin: ConnectionOrigin,
+        state: ConnectionState,
     ) -> None:
         self.state = state
         self._sessions = sessions
         self._services = sessions.services
-        self._outlet = outlet
-        self._place = place
+        self.sink = sink
+        self._close = close
+        self._origin = origin
         self._token = ""
         self._attached: PublicKey | None = None
         """Whose connection this is to the broadcast; outlives the state's user by a sign-out."""
-        self._closed = False
 
     @property
     def signed_in(self) -> bool:
@@ -101,12 +103,6 @@ class Session:
         assert self._attached is not None, "only signed-in sessions follow"  # noqa: S101
         return self._attached
 
-    def send(self, text: str) -> None:
-        self._outlet.send(text)
-
-    def send_delta(self, delta: Delta) -> None:
-        self._outlet.send_delta(delta)
-
     def lose_thread(self, thread_id: ThreadId) -> None:
         """The thread may not be read any more."""
         if self.state.thread_id == thread_id:
@@ -116,7 +112,7 @@ class Session:
 
     def too_slow(self) -> None:
         """It takes longer to catch up than the thread takes to go on."""
-        self._close(CLOSE_TOO_SLOW, "the consumer is too slow")
+        self._close(CloseCode.TOO_SLOW, "the consumer is too slow")
 
     # Frames
 
@@ -125,12 +121,12 @@ class Session:
         before = self.state
         try:
             async for text in self.handle_effects(self._asked(message), message):
-                self._outlet.reply(text)
-                await self._outlet.room()
+                self.sink.reply(text)
+                await self.sink.room()
         except Exception as error:  # noqa: BLE001 - it is told to the client, and logged
             self._failed(error, before, message)
         if self.state.status is ConnectionStatus.CLOSED:
-            self._close(CLOSE_SIGNED_OUT, "closed")
+            self._close(CloseCode.DONE, "closed")
 
     def handle_at_once(self, message: ClientMessage) -> bool:
         """As `handle`, for the one frame whose effects wait for nothing: a `connect`. False where
@@ -152,7 +148,7 @@ class Session:
                     self.state, more = handle_event(self.state, self._issue_challenge(key))
                     self._perform_at_once(more, re)
                 case effects.WebSocketEvent(frame=frame):
-                    self._outlet.reply(encode_server_frame(frame, re=re))
+                    self.sink.reply(encode_server_frame(frame, re=re))
                 case _:
                     raise AssertionError(f"a connect asks for {type(effect).__name__}")
 
@@ -207,14 +203,14 @@ class Session:
 
     def replaced(self) -> None:
         """Another socket resumed this session."""
-        self._end(CLOSE_REPLACED, "replaced by a resume of the same session")
+        self._end(CloseCode.REPLACED, "replaced by a resume of the same session")
 
     def expired(self) -> None:
         """The session's time is over."""
         if self.signed_in:
             over = AuthError("The session is over; sign in again.")
-            self._outlet.reply(encode_server_frame(error_frame(over)))
-        self._end(CLOSE_NOT_AUTHENTICATED, "session over")
+            self.sink.reply(encode_server_frame(error_frame(over)))
+        self._end(CloseCode.NOT_AUTHENTICATED, "session over")
 
     # Inside
 
@@ -234,7 +230,7 @@ class Session:
         self._restore(before, message)
         self._refuse(error, message.id)
 
-    def _end(self, code: int, reason: str) -> None:
+    def _end(self, code: CloseCode, reason: str) -> None:
         """The session is not this connection's any more."""
         if not self.signed_in:
             return
@@ -255,16 +251,18 @@ class Session:
     def _admit(self, message: ClientMessage) -> None:
         """Limits by address and by person. How many connections a key has is its owner's to know,
         and so is told only once the key was proved."""
-        if self._sessions.going_away and not isinstance(message, requests.PingRequest):
+        if self._sessions.phase is Phase.GOING_AWAY and not isinstance(
+            message, requests.PingRequest
+        ):
             raise RequestRefused(
                 ErrorCode.SHUTTING_DOWN, "The server is going away; come again.", retryable=True
             )
         if isinstance(message, requests.ConnectRequest | requests.ResumeRequest):
-            wait = self._services.sign_ins.try_take(self._place.address)
+            wait = self._services.sign_ins.try_take(self._origin.address)
             if wait is not None:
                 raise _limited("Too many sign-ins from your address.", wait)
         elif self._attached is not None:
-            address = self._place.address
+            address = self._origin.address
             wait = self._services.allowances.try_take(message, self._attached, address)
             if wait is not None:
                 raise _limited("Too many requests; wait a moment.", wait)
@@ -313,20 +311,15 @@ class Session:
         if error.detail:
             log.info("%s: %s", error.code, error.detail)
         self._services.on_refusal(error.code.value)
-        self._outlet.reply(encode_server_frame(error_frame(error), re=re))
-
-    def _close(self, code: int, reason: str) -> None:
-        if not self._closed:
-            self._closed = True
-            self._outlet.close(code, reason)
+        self.sink.reply(encode_server_frame(error_frame(error), re=re))
 
     def _issue_challenge(self, public_key: PublicKey) -> ChallengeIssued:
         now = self._services.environment.now()
         expires_at = now + timedelta(seconds=CHALLENGE_SECONDS)
         nonce = signatures.new_nonce(self._sessions.services.environment.secret)
         statement = signatures.make_statement(
-            host=self._place.host,
-            public_url=self._place.origin,
+            host=self._origin.host,
+            public_url=self._origin.public_url,
             public_key=public_key,
             nonce=nonce,
             issued_at=now,
@@ -437,7 +430,9 @@ def _limited(message: str, retry_after_ms: int) -> RequestRefused:
     )
 
 
-def begin_session(sessions: Sessions, outlet: Outlet, place: Place) -> Session:
+def begin_session(
+    sessions: Sessions, sink: FrameSink, close: CloseSocket, origin: ConnectionOrigin
+) -> Session:
     """A session for a socket that was just opened."""
     client_id = ClientId(sessions.services.environment.new_id())
-    return Session(sessions, outlet, place, new_connection(client_id))
+    return Session(sessions, sink, close, origin, new_connection(client_id))

@@ -28,12 +28,13 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
-from typing import Final
+from typing import Final, assert_never
 
 from aiohttp import WSMsgType, web
 
 from server.sockets.flusher import Flusher
-from server.sockets.queued import Delta, Pieces, Reply
+from server.sockets.queued import Pieces, Reply
+from server.threads.broadcast import Delta
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,10 @@ class _Phase(Enum):
     """The flusher writes it when the tick ends."""
     STALLED = auto()
     """What comes waits behind what waits: the transport is full, or a frame is being compressed."""
+    CLOSING = auto()
+    """What waits is written, and nothing more is taken."""
     ENDED = auto()
-    """The line is gone or given up: whatever comes is dropped."""
+    """The line is gone or given up: whatever waited is dropped, and whatever comes."""
 
 
 _EMPTY: Final = _Phase.EMPTY
@@ -82,7 +85,7 @@ class Outbox:
         transport: `request.transport`.
         flusher: the one of the same loop.
         on_overflow: called once, soon, when the consumer is too slow; everything that waited is
-            dropped by then. Next: `close(4008, ...)`.
+            dropped by then. Next: `close(CloseCode.TOO_SLOW, ...)`.
         cap: bytes of frames nobody asked for, past which no further one is taken.
     """
 
@@ -134,6 +137,7 @@ class Outbox:
         self._retry: asyncio.TimerHandle | None = None
         self._pump: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+        """What every call of `close` waits for."""
 
     @property
     def waiting(self) -> int:
@@ -176,7 +180,13 @@ class Outbox:
         await self._until_at_most(self._cap - 1)
 
     def _takes(self) -> bool:
-        return self._phase is not _Phase.ENDED and self._closing is None
+        match self._phase:
+            case _Phase.EMPTY | _Phase.DUE | _Phase.STALLED:
+                return True
+            case _Phase.CLOSING | _Phase.ENDED:
+                return False
+            case _:
+                assert_never(self._phase)
 
     def _admits_unasked(self) -> bool:
         if not self._takes():
@@ -232,7 +242,6 @@ class Outbox:
             self._phase is not _EMPTY
             or self._written_in == flusher.tick
             or self._compressed
-            or self._closing is not None
             or transport.get_write_buffer_size() >= HIGH_WATER
             or transport.is_closing()
             or self._ws.closed
@@ -264,17 +273,21 @@ class Outbox:
             self.abort()
             return
         self._retry = None
+        self._settle()
         if not self._queue:
-            self._phase = _Phase.EMPTY
             self._pause = FIRST_RETRY_SECONDS
         else:
-            self._phase = _Phase.STALLED
             self._pause = (
                 FIRST_RETRY_SECONDS if progress else min(2 * self._pause, LAST_RETRY_SECONDS)
             )
             self._retry = self._flusher.loop.call_later(self._pause, self.flush)
         if progress:
             self._tell_progress()
+
+    def _settle(self) -> None:
+        """Enter the phase of what waits still, unless the line has begun to end."""
+        if self._takes():
+            self._phase = _Phase.STALLED if self._queue else _Phase.EMPTY
 
     def _write(self) -> bool:
         """Write while the transport takes more; whether it took anything."""
@@ -320,8 +333,7 @@ class Outbox:
             log.exception(_CUT)
             self.abort()
         else:
-            if self._phase is _Phase.STALLED:
-                self._phase = _Phase.EMPTY
+            self._settle()
 
     # --- Ending ----------------------------------------------------------------------------------
 
@@ -333,6 +345,8 @@ class Outbox:
         does not follow within `seconds` is cut.
         """
         if self._closing is None:
+            if self._takes():
+                self._phase = _Phase.CLOSING
             self._closing = self._flusher.loop.create_task(self._close(code, reason, seconds))
         await asyncio.shield(self._closing)
 

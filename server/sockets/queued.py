@@ -4,33 +4,14 @@ Values of one connection's queue and their spelling on the wire; when they are w
 may wait, is known to `server.sockets.outbox`.
 """
 
-from collections.abc import Hashable
-from typing import Final, Protocol
+from typing import Final
 
 from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
+from server.threads.broadcast import Delta
 from server.wire.codec import decode_server_frame, encode_server_frame
 
 _TEXT_FRAME: Final = 0x81
 """First byte of a whole, uncompressed text frame."""
-
-
-class Delta(Protocol):
-    """A passing piece of a step's text, as it is published."""
-
-    @property
-    def key(self) -> Hashable:
-        """Names the text that this is a piece of: run, step, iteration and attempt."""
-
-    @property
-    def offset(self) -> int:
-        """Code points of the text before this piece."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def encoded(self) -> str:
-        """The frame that carries this piece alone."""
 
 
 class Reply:

@@ -10,19 +10,21 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final, NamedTuple, assert_never
 
 from aiohttp import WSMsgType, web
 
 from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.limits import MAX_FRAME_BYTES, SUBPROTOCOL
+from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.requests import ClientMessage
 from server.concurrency.rate_limit import TokenBucket
-from server.sessions.ports import Place
-from server.sessions.registry import Sessions
+from server.sessions.ports import ConnectionOrigin
+from server.sessions.registry import Phase, Sessions
 from server.sessions.session import Session, begin_session
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import Outbox
-from server.threads.broadcast import Delta
 from server.wire.codec import FrameError, decode_client_frame, encode_server_frame, error_frame
 
 log = logging.getLogger(__name__)
@@ -33,13 +35,7 @@ QUEUED_FRAMES = 64
 """Requests of one connection that wait; then the reader waits, and TCP slows the client."""
 MAX_BAD_FRAMES = 20
 
-CLOSE_DONE = 1000
-CLOSE_GOING_AWAY = 1001
-CLOSE_FAILED = 1011
-CLOSE_BINARY = 1003
-CLOSE_ABUSE = 1008
-CLOSE_NOT_AUTHENTICATED = 4001
-CLOSE_TOO_SLOW = 4008
+GOING_AWAY: Final = "the server is going away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class SocketServices:
     flusher: Flusher
     hello: Callable[[], Awaitable[str]]
     """The encoded `hello`."""
-    place: Callable[[web.Request], Place | None]
+    origin: Callable[[web.Request], ConnectionOrigin | None]
     """Where a request comes from; None where its Host or Origin is not ours: 403."""
     new_bucket: Callable[[], TokenBucket]
     """Bounds the frames of one connection."""
@@ -82,7 +78,6 @@ class Sockets:
         self._services = services
         self._open: set[_Socket] = set()
         self._by_address: Counter[str] = Counter()
-        self._going_away = False
         self._last_gone: asyncio.Future[None] | None = None
         """What the end of the server waits for."""
 
@@ -91,16 +86,17 @@ class Sockets:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve `GET /ws`."""
-        place = self._admitted(request)
-        self._by_address[place.address] += 1
+        origin = self._admitted(request)
+        self._by_address[origin.address] += 1
         try:
             ws = new_websocket(compress=self._services.compress)
             await ws.prepare(request)
             transport = request.transport
-            if self._going_away or transport is None:
-                await ws.close(code=CLOSE_GOING_AWAY)
+            going_away = self._services.sessions.phase is Phase.GOING_AWAY
+            if going_away or transport is None:
+                await ws.close(code=CloseCode.GOING_AWAY)
                 return ws
-            socket = _Socket(self._services, ws, transport, place)
+            socket = _Socket(self._services, ws, transport, origin)
             self._open.add(socket)
             try:
                 await socket.serve()
@@ -108,24 +104,23 @@ class Sockets:
                 self._gone(socket)
             return ws
         finally:
-            self._by_address[place.address] -= 1
-            if not self._by_address[place.address]:
-                del self._by_address[place.address]
+            self._by_address[origin.address] -= 1
+            if not self._by_address[origin.address]:
+                del self._by_address[origin.address]
 
     async def close_all(self) -> None:
         """The server goes away: everybody is told at once, and may resume elsewhere."""
-        self._going_away = True
-        self._services.sessions.going_away = True
+        self._services.sessions.phase = Phase.GOING_AWAY
         for socket in tuple(self._open):
-            socket.close(CLOSE_GOING_AWAY, "the server is going away")
+            socket.close(CloseCode.GOING_AWAY, GOING_AWAY)
         if self._open:
             self._last_gone = asyncio.get_running_loop().create_future()
             await self._last_gone
 
-    def _admitted(self, request: web.Request) -> Place:
+    def _admitted(self, request: web.Request) -> ConnectionOrigin:
         """Where a request comes from. Raises HTTPException where it is not served."""
-        place = self._services.place(request)
-        if place is None:
+        origin = self._services.origin(request)
+        if origin is None:
             raise web.HTTPForbidden(text="This host or origin is not served here.\n")
         offered = [
             each.strip()
@@ -135,9 +130,9 @@ class Sockets:
         if offered and SUBPROTOCOL not in offered:
             raise web.HTTPBadRequest(text=f"The subprotocol is {SUBPROTOCOL}.\n")
         most = self._services.connections_per_address
-        if most and self._by_address[place.address] >= most:
+        if most and self._by_address[origin.address] >= most:
             raise web.HTTPTooManyRequests(text="Too many connections from your address.\n")
-        return place
+        return origin
 
     def _gone(self, socket: "_Socket") -> None:
         self._open.discard(socket)
@@ -145,8 +140,21 @@ class Sockets:
             self._last_gone.set_result(None)
 
 
+class _Phase(Enum):
+    NEW = auto()
+    """No request has come yet."""
+    SERVING = auto()
+
+
+class _Closing(NamedTuple):
+    """Nothing more is read or worked on; the code and the reason are known."""
+
+    code: CloseCode
+    reason: str
+
+
 class _Socket:
-    """One websocket; the outlet of its session.
+    """One websocket, its outbox and its session.
 
     Thousands of them are idle at most times, so an idle one is little: it has no task but aiohttp's
     own, which reads. The worker is there only while there is work.
@@ -157,13 +165,12 @@ class _Socket:
         "_bucket",
         "_deadline",
         "_has_space",
-        "_is_new",
         "_outbox",
+        "_phase",
         "_reading",
         "_requests",
         "_services",
         "_session",
-        "_verdict",
         "_worker",
         "_ws",
     )
@@ -173,16 +180,15 @@ class _Socket:
         services: SocketServices,
         ws: web.WebSocketResponse,
         transport: asyncio.Transport,
-        place: Place,
+        origin: ConnectionOrigin,
     ) -> None:
         self._services = services
         self._ws = ws
         self._outbox = Outbox(ws, transport, services.flusher, on_overflow=self._too_slow)
-        self._session: Session = begin_session(services.sessions, self, place)
+        self._session: Session = begin_session(services.sessions, self._outbox, self.close, origin)
         self._bucket = services.new_bucket()
         self._bad_frames = 0
-        self._is_new = True
-        """Whether no request has come yet."""
+        self._phase: _Phase | _Closing = _Phase.NEW
         self._requests: list[ClientMessage] = []
         """What waits for the worker, the oldest first; seldom more than one."""
         self._worker: asyncio.Task[None] | None = None
@@ -192,30 +198,18 @@ class _Socket:
         """Of the sign-in; None once it is kept."""
         self._reading: asyncio.Timeout | None = None
         """Ends the reading from outside, while there is any."""
-        self._verdict: tuple[int, str] | None = None
-        """With which code and reason the socket is to be closed, once that is known."""
 
-    # The session's outlet
-
-    def send(self, text: str) -> None:
-        self._outbox.send(text)
-
-    def reply(self, text: str) -> None:
-        self._outbox.reply(text)
-
-    def send_delta(self, delta: Delta) -> None:
-        self._outbox.send_delta(delta)
-
-    async def room(self) -> None:
-        await self._outbox.room()
-
-    def close(self, code: int, reason: str) -> None:
-        if self._verdict is None:
-            self._verdict = code, reason
-            if self._reading is not None:
-                self._reading.reschedule(0.0)
-
-    # Serving
+    def close(self, code: CloseCode, reason: str) -> None:
+        """End the reading, and close once what waits is written; the first code and reason count."""
+        match self._phase:
+            case _Closing():
+                pass
+            case _Phase.NEW | _Phase.SERVING:
+                self._phase = _Closing(code, reason)
+                if self._reading is not None:
+                    self._reading.reschedule(0.0)
+            case _:
+                assert_never(self._phase)
 
     async def serve(self) -> None:
         """From `hello` to the end of the socket."""
@@ -230,21 +224,19 @@ class _Socket:
                         if message.type is WSMsgType.TEXT:
                             await self._take(message.data)
                         elif message.type is WSMsgType.BINARY:
-                            self.close(CLOSE_BINARY, "text frames only")
+                            self.close(CloseCode.BINARY, "text frames only")
                             break
                         elif message.type is WSMsgType.ERROR:
                             break
                 finally:
                     self._reading = None
         except TimeoutError as error:
-            if self._verdict is None:
+            if not isinstance(self._phase, _Closing):
                 self._fail(error)
-            else:
-                log.debug("a connection is closed: %s", self._verdict)
         except Exception as error:  # noqa: BLE001 - it is logged, and ends this connection alone
             self._fail(error)
         else:
-            self.close(CLOSE_DONE, "good bye")
+            self.close(CloseCode.DONE, "good bye")
         finally:
             await self._end()
 
@@ -257,8 +249,10 @@ class _Socket:
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
         self._session.disconnected()
-        code, reason = self._verdict or (CLOSE_GOING_AWAY, "the server is going away")
-        await self._outbox.close(code, reason)
+        # A handler that is cancelled was told nothing: its server goes away.
+        self.close(CloseCode.GOING_AWAY, GOING_AWAY)
+        assert isinstance(self._phase, _Closing)  # noqa: S101 - it is, from the line above
+        await self._outbox.close(self._phase.code, self._phase.reason)
 
     async def _take(self, raw: str) -> None:
         """Enqueue a frame, or refuse it; a flood waits here, and TCP slows who sends it."""
@@ -270,14 +264,16 @@ class _Socket:
             self._refuse(error, error.re)
             self._bad_frames += 1
             if self._bad_frames >= MAX_BAD_FRAMES:
-                self.close(CLOSE_ABUSE, "too many bad frames")
+                self.close(CloseCode.ABUSE, "too many bad frames")
         else:
             self._bad_frames = 0
-            is_first, self._is_new = self._is_new, False
             if wait is None:
-                # A `connect` costs less than a task for it. Once: many in a row wait their turn.
-                if not (is_first and self._session.handle_at_once(request)):
-                    await self._enqueue(request)
+                if self._phase is _Phase.NEW:
+                    self._phase = _Phase.SERVING
+                    # A `connect` costs less than a task. Once: many in a row wait their turn.
+                    if self._session.handle_at_once(request):
+                        return
+                await self._enqueue(request)
                 return
             limited = RequestRefused(
                 ErrorCode.RATE_LIMITED, "Too many frames.", retry_after_ms=wait, retryable=True
@@ -302,7 +298,7 @@ class _Socket:
     async def _work(self) -> None:
         """Take what waits, one after the other, until nothing waits."""
         try:
-            while self._requests and self._verdict is None:
+            while self._requests and self._phase is _Phase.SERVING:
                 request = self._requests.pop(0)
                 if self._has_space is not None and not self._has_space.done():
                     self._has_space.set_result(None)
@@ -319,11 +315,11 @@ class _Socket:
     def _fail(self, error: Exception) -> None:
         """A defect: the connection ends with it, and no other."""
         log.error("a connection failed", exc_info=error)
-        self.close(CLOSE_FAILED, "the server failed")
+        self.close(CloseCode.FAILED, "the server failed")
 
     def _too_slow(self) -> None:
-        self.close(CLOSE_TOO_SLOW, "the consumer is too slow")
+        self.close(CloseCode.TOO_SLOW, "the consumer is too slow")
 
     def _demand_sign_in(self) -> None:
         if not self._session.signed_in:
-            self.close(CLOSE_NOT_AUTHENTICATED, "not authenticated in time")
+            self.close(CloseCode.NOT_AUTHENTICATED, "not authenticated in time")

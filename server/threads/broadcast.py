@@ -32,17 +32,25 @@ class Delta(NamedTuple):
     encoded: str
 
 
+class LiveSink(Protocol):
+    """Where live frames go: a connection's outbox. Nothing here awaits or fails."""
+
+    def send(self, text: str) -> None:
+        """Take an encoded frame; nobody begins or ends to follow meanwhile."""
+
+    def send_delta(self, delta: Delta) -> None:
+        """Take a passing frame, which may be merged with the next."""
+
+
 class Follower(Protocol):
     """A connection, or anything else that listens to threads."""
 
     @property
     def public_key(self) -> PublicKey: ...
 
-    def send(self, text: str) -> None:
-        """Take an encoded frame; never blocks, and nobody begins or ends to follow meanwhile."""
-
-    def send_delta(self, delta: Delta) -> None:
-        """Take a passing frame, which may be merged with the next."""
+    @property
+    def sink(self) -> LiveSink:
+        """Takes the frames; told nothing else."""
 
     def lose_thread(self, thread_id: ThreadId) -> None:
         """The thread may not be read any more: nothing more of it follows."""
@@ -121,7 +129,7 @@ class Broadcast:
             match item:
                 case Delta():
                     if may_read(thread, follower.public_key):
-                        follower.send_delta(item)
+                        follower.sink.send_delta(item)
                 case LiveEntry():
                     self._give(follower, following, item, thread)
         self._drop_strangers(thread)
@@ -178,7 +186,7 @@ class Broadcast:
             if following.muted:
                 continue
             if following.waiting is None:
-                follower.send_delta(delta)
+                follower.sink.send_delta(delta)
             elif len(following.waiting) < MAX_COLLECTED:
                 following.waiting.append(delta)
 
@@ -194,7 +202,7 @@ class Broadcast:
             if following.waiting is None:
                 if seq >= following.next_seq:
                     following.next_seq = seq + 1
-                    follower.send(text)
+                    follower.sink.send(text)
             elif not following.collect(entry):
                 too_slow.append(follower)
         for follower in too_slow:
@@ -213,7 +221,7 @@ class Broadcast:
         if not may_read(thread, follower.public_key) and entry.left != follower.public_key:
             return
         following.next_seq = entry.seq + 1
-        follower.send(entry.text_for(follower.public_key, thread))
+        follower.sink.send(entry.text_for(follower.public_key, thread))
 
     def _drop_strangers(self, thread: Thread) -> None:
         """Who may not read the thread any more has had its last frame."""
@@ -239,7 +247,7 @@ class Broadcast:
         if gathered is not None:
             gathered.latest = entry
             return
-        follower.send(entry.notice)
+        follower.sink.send(entry.notice)
         self._rest(follower, notices, entry.thread_id)
 
     def _rest(
@@ -248,7 +256,7 @@ class Broadcast:
         def over() -> None:
             gathered = notices.pop(thread_id)
             if gathered.latest is not None:
-                follower.send(gathered.latest.notice)
+                follower.sink.send(gathered.latest.notice)
                 self._rest(follower, notices, thread_id)
 
         timer = asyncio.get_running_loop().call_later(NOTICE_SECONDS, over)

@@ -26,7 +26,7 @@ from server.environment import Environment, system_environment
 from server.llm.choice import ModelChoice, Wanted, choose_model
 from server.llm.port import AnswerFailed, LanguageModel, ModelAnswer, OnText
 from server.services import Services, open_services
-from server.sessions.ports import Place
+from server.sessions.ports import ConnectionOrigin
 from server.sessions.session import begin_session
 from server.settings import Settings
 from server.threads.broadcast import Delta
@@ -111,7 +111,10 @@ class Caller:
         self.public_key = ""
         self.token = ""
         self.session = begin_session(
-            services.sessions, self.line, Place(host=host, origin=f"http://{host}", address=address)
+            services.sessions,
+            self.line,
+            self.line.close,
+            ConnectionOrigin(host=host, public_url=f"http://{host}", address=address),
         )
 
     async def put(self, raw: str | bytes) -> Frame:

@@ -17,7 +17,7 @@ from server.sockets.flusher import Flusher
 from server.sockets.outbox import HIGH_WATER, Outbox
 from server.sockets.queued import text_frame
 from server.threads import broadcast
-from server.threads.broadcast import Broadcast, Delta
+from server.threads.broadcast import Broadcast
 from server.wire import presenter
 from server.wire.codec import encode_server_frame
 from server.wire.presenter import LiveEntry
@@ -58,14 +58,8 @@ class Follower:
         self.public_key = PublicKey(name)
         self.transport = Kept()
         ws = web.WebSocketResponse(compress=False)
-        self.outbox = Outbox(ws, self.transport, flusher, on_overflow=self.too_slow)
+        self.sink = Outbox(ws, self.transport, flusher, on_overflow=self.too_slow)
         self.given_up = False
-
-    def send(self, text: str) -> None:
-        self.outbox.send(text)
-
-    def send_delta(self, delta: Delta) -> None:
-        self.outbox.send_delta(delta)
 
     def lose_thread(self, thread_id: ThreadId) -> None:
         raise AssertionError("the thread is public")
@@ -104,7 +98,7 @@ async def test_an_entry_is_framed_once_and_is_one_write_of_the_same_bytes_to_eac
     for each in hall.followers:
         assert each.transport.written == [frame]
         assert each.transport.written[0] is first, "a frame is built once, for all who get it"
-        assert each.outbox.waiting == 0, "what can be written at once is not queued"
+        assert each.sink.waiting == 0, "what can be written at once is not queued"
     await asyncio.sleep(0)
     assert hall.ticks_written == [FOLLOWERS]
 
@@ -188,9 +182,9 @@ async def test_a_frame_waits_where_the_transport_is_full_and_nobody_else_waits_w
     await asyncio.sleep(0)
     frame = text_frame(published.full.encode())
     assert stalled.transport.written == []
-    assert stalled.outbox.waiting == len(frame)
+    assert stalled.sink.waiting == len(frame)
     assert [each.transport.written for each in others] == [[frame], [frame]]
-    stalled.outbox.abort()
+    stalled.sink.abort()
 
 
 async def test_nothing_is_written_to_a_line_that_closes_and_the_others_are_told() -> None:
@@ -200,5 +194,5 @@ async def test_nothing_is_written_to_a_line_that_closes_and_the_others_are_told(
     hall.publish(1)
     await asyncio.sleep(0)
     assert leaving.transport.written == []
-    assert leaving.outbox.waiting == 0, "nothing is kept for who is gone"
+    assert leaving.sink.waiting == 0, "nothing is kept for who is gone"
     assert [len(each.transport.written) for each in others] == [1, 1]

@@ -20,6 +20,7 @@ from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import HIGH_WATER, OUTBOX_CAP, Outbox
 from server.sockets.queued import text_frame
+from server.threads.broadcast import Delta
 from server.wire.codec import encode_server_frame
 
 Scenario = Callable[[], Awaitable[None]]
@@ -45,17 +46,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     return run
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A delta as the broadcast publishes it."""
-
-    key: tuple[str, str, int, int]
-    offset: int
-    text: str
-    encoded: str
-
-
-def piece(offset: int, text: str, attempt: int = 1) -> Piece:
+def piece(offset: int, text: str, attempt: int = 1) -> Delta:
     frame = ChorusResponseFrame(
         thread_id=THREAD,
         data=StepDeltaData(
@@ -68,7 +59,7 @@ def piece(offset: int, text: str, attempt: int = 1) -> Piece:
             text=text,
         ),
     )
-    return Piece((RUN, "action", 1, attempt), offset, text, encode_server_frame(frame))
+    return Delta((RUN, "action", 1, attempt), offset, text, encode_server_frame(frame))
 
 
 @dataclass
@@ -483,7 +474,7 @@ def test_a_frame_that_cannot_be_written_ends_that_line_alone(
             sound, client = await server.connect()
             await fill(broken, "f" * 100_000)
             for offset in range(2):
-                broken.outbox.send_delta(Piece(("r", "action", 1, 1), offset, "x", '{"type":"?"}'))
+                broken.outbox.send_delta(Delta(("r", "action", 1, 1), offset, "x", '{"type":"?"}'))
             sound.outbox.send("before")
             async for message in reader:  # ends because the line is cut
                 assert message.type is WSMsgType.TEXT

@@ -33,6 +33,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.deltas: list[Delta] = []
+        self.sink = self
 
     def send(self, text: str) -> None:
         pass

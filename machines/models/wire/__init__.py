@@ -9,4 +9,4 @@ Shapes and bounds only. How bytes become these values is in `server.wire.codec`;
 become views is in `machines.decisions.views`.
 """
 
-__all__ = ["fields", "frames", "requests", "views"]
+__all__ = ["close_codes", "fields", "frames", "requests", "views"]
