@@ -21,12 +21,12 @@ from machines.models.chorus import Awaited, ChorusEvent, RunStatus
 from machines.statechart import Accepted, Configuration, Machine, Refusal, Topology
 from machines.statechart.chart import ActionRule, GuardRule
 from machines.thread import thread_machine
-from tests.transitions import breaker_scenarios as breaker
-from tests.transitions import chorus_scenarios as run
-from tests.transitions import connection_scenarios as link
-from tests.transitions import message_scenarios as message
-from tests.transitions import thread_scenarios as thread
-from tests.transitions.values import ALICE, BOB, CAROL, OTHER_THREAD
+from tests.machines.transitions import breaker_scenarios as breaker
+from tests.machines.transitions import chorus_scenarios as run
+from tests.machines.transitions import connection_scenarios as link
+from tests.machines.transitions import message_scenarios as message
+from tests.machines.transitions import thread_scenarios as thread
+from tests.machines.transitions.values import ALICE, BOB, CAROL, OTHER_THREAD
 
 SECONDS: Final = 0.1
 """Of processor time that each case is repeated for."""

@@ -51,8 +51,8 @@ from server.memory.recall import MemoryService
 from server.settings import Settings, load_settings
 from server.stores import Stores, open_stores
 from storage.journal.port import StoredVector
-from tests.transitions import chorus_scenarios as steps
-from tests.transitions.values import NOW
+from tests.machines.transitions import chorus_scenarios as steps
+from tests.machines.transitions.values import NOW
 
 CACHE: Final = Path(__file__).parent / ".cache"
 

@@ -38,7 +38,7 @@ from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread, Visibility
 from machines.models.wire.frames import ThreadEventData, ThreadEventKind
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
-from tests.transitions.values import NOW
+from tests.machines.transitions.values import NOW
 
 THREAD: Final = ThreadId(uuid("growth"))
 PAGE: Final = 50

@@ -11,10 +11,10 @@ from aiohttp import web
 from machines.models.breaker import BreakerPolicy
 from server.llm.policy import ModelPolicy
 from tests.faults.campaign import Campaign, scenario
-from tests.faults.follower import DELAYED, Follower, edges_of, house_before
-from tests.integration.client import Data
-from tests.integration.obedient_model import STEPS, obedient_model
-from tests.integration.scripted_endpoint import ScriptedEndpoint, refuses, says
+from tests.support.client import Data
+from tests.support.follower import DELAYED, Follower, edges_of, house_before
+from tests.support.obedient_model import STEPS, obedient_model
+from tests.support.scripted_endpoint import ScriptedEndpoint, refuses, says
 
 QUICK_BREAKER: Final = BreakerPolicy(
     threshold=5, first_wait_seconds=0.2, longest_wait_seconds=0.8, longest_delay_seconds=1.0

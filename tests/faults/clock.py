@@ -16,7 +16,7 @@ import pytest
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.faulty_server import Orders
 from tests.faults.kill import Life
-from tests.integration.client import Client, Identity, connected, new_id, signed_in
+from tests.support.client import Client, Identity, connected, new_id, signed_in
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR

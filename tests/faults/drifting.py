@@ -16,9 +16,9 @@ import pytest
 from tests.faults.cable import Cable, cable_to
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.people import Cut, Line
-from tests.integration.client import Client, Frame, Identity, new_id, signed_in
-from tests.integration.obedient_model import obedient_model
-from tests.integration.served import ServerProcess, served
+from tests.support.client import Client, Frame, Identity, new_id, signed_in
+from tests.support.obedient_model import obedient_model
+from tests.support.served import ServerProcess, served
 
 UNLIMITED: Final[dict[str, Any]] = {
     "connections_per_user": 0,

@@ -22,9 +22,9 @@ from server.environment import system_environment
 from server.services import Services
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.hostile_frames import HostileFrames
-from tests.faults.in_process import Caller, open_house
-from tests.integration.client import Client, Identity, signed_in
-from tests.integration.served import served
+from tests.support.client import Client, Identity, signed_in
+from tests.support.in_process import Caller, open_house
+from tests.support.served import served
 
 FRAMES: Final = 100_000
 """In `make faults`."""

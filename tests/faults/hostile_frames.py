@@ -17,7 +17,7 @@ from typing import Any, Final
 from nacl.signing import SigningKey
 
 from machines.models.wire.requests import REQUESTS
-from tests.integration.client import Frame, base58
+from tests.support.client import Frame, base58
 
 IDS: Final = ("thread_id", "message_id", "run_id")
 FIELDS: Final = (

@@ -19,7 +19,7 @@ from tests.faults.campaign import Campaign, scenario
 from tests.faults.faulty_server import CRASHED, UNNAMED, WRITE_POINTS, Orders
 from tests.faults.load import Load
 from tests.faults.tireless_model import EMBEDDING_MODEL, TirelessModel, tireless_model
-from tests.integration.served import ServerProcess
+from tests.support.served import ServerProcess
 
 AT_RANDOM: Final = "SIGKILL at a random moment"
 AT_A_POINT: Final = "crash at a write point"

@@ -25,8 +25,8 @@ import aiohttp
 
 from tests.faults.people import Cut, Line, Person
 from tests.faults.tireless_model import LOOPS, TirelessModel
-from tests.integration.client import Data, Frame, Identity, Refused, new_id
-from tests.integration.served import ServerProcess
+from tests.support.client import Data, Frame, Identity, Refused, new_id
+from tests.support.served import ServerProcess
 
 Key = tuple[str, str]
 """(public key, request id)."""

@@ -17,8 +17,8 @@ from qdrant_client import QdrantClient
 
 from storage.journal.sql import JOURNAL_FILE
 from tests.faults.campaign import Campaign, scenario
-from tests.faults.fake_qdrant import Failing, FakeQdrant, fake_qdrant
 from tests.faults.kill import Life
+from tests.support.fake_qdrant import Failing, FakeQdrant, fake_qdrant
 
 PATIENCE: Final = 40.0
 

@@ -21,9 +21,9 @@ import aiohttp
 from server.sockets.outbox import HIGH_WATER, OUTBOX_CAP
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.drifting import UNLIMITED, journal_of
-from tests.integration.client import Client, Data, Identity, new_id, signed_in
-from tests.integration.obedient_model import ObedientModel, obedient_model
-from tests.integration.served import ServerProcess, served
+from tests.support.client import Client, Data, Identity, new_id, signed_in
+from tests.support.obedient_model import ObedientModel, obedient_model
+from tests.support.served import ServerProcess, served
 
 LONGEST_PING_SECONDS: Final = 3.0
 """Of somebody who reads while others do not; on a machine that has other things to do."""

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import aiohttp
 import pytest
 
-from tests.integration.client import Client, Data, Frame, Identity, Refused, new_id
+from tests.support.client import Client, Data, Frame, Identity, Refused, new_id
 
 EXPECTED_REFUSALS: Final = frozenset(
     {"invalid_transition", "thread_busy", "rate_limited", "forbidden"}

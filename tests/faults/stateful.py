@@ -36,10 +36,10 @@ from hypothesis.stateful import (
 from server.services import Services
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.fuzz import Complaints
-from tests.faults.in_process import Caller, Clock, open_house
-from tests.faults.lossy import Lossy
 from tests.faults.model import Message, Model, Request, Thread
-from tests.integration.client import Frame, Identity, new_id
+from tests.support.client import Frame, Identity, new_id
+from tests.support.in_process import Caller, Clock, open_house
+from tests.support.lossy import Lossy
 
 PEOPLE: Final = 4
 STORIES: Final = 60

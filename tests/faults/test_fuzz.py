@@ -13,8 +13,8 @@ from tests.faults.fuzz import (
     fuzz_sockets,
 )
 from tests.faults.hostile_frames import HostileFrames
-from tests.integration.client import connected
-from tests.integration.served import served
+from tests.support.client import connected
+from tests.support.served import served
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from tests.faults.network import (
     come_back,
     stall,
 )
-from tests.integration.obedient_model import ObedientModel, obedient_model
-from tests.integration.served import ServerProcess, served
+from tests.support.obedient_model import ObedientModel, obedient_model
+from tests.support.served import ServerProcess, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

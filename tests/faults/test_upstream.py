@@ -17,7 +17,6 @@ from tests.faults.breaking import (
     breaking,
     delayed_over_a_restart,
 )
-from tests.faults.follower import Follower, house_before
 from tests.faults.upstream import (
     UNREACHABLE,
     certified,
@@ -26,8 +25,9 @@ from tests.faults.upstream import (
     reach_in_vain,
 )
 from tests.faults.upstream_faults import FAULTS, Fault
-from tests.integration.obedient_model import obedient_model
-from tests.integration.scripted_endpoint import refuses
+from tests.support.follower import Follower, house_before
+from tests.support.obedient_model import obedient_model
+from tests.support.scripted_endpoint import refuses
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

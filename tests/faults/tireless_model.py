@@ -17,8 +17,8 @@ from aiohttp import web
 from machines.models.outputs import StepEnum
 from machines.prompting.quoting import quotations
 from machines.prompting.request import step_asked
-from tests.integration.obedient_model import answer_to, update
-from tests.integration.scripted_endpoint import (
+from tests.support.obedient_model import answer_to, update
+from tests.support.scripted_endpoint import (
     DONE,
     ScriptedEndpoint,
     chunk,

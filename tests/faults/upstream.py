@@ -21,7 +21,6 @@ from aiohttp import web
 
 from server.services import Services
 from tests.faults.campaign import Campaign, scenario
-from tests.faults.follower import MAX_ATTEMPTS, Follower, edges_of, house_before
 from tests.faults.upstream_faults import (
     FAMILIES,
     FAULTS,
@@ -31,8 +30,9 @@ from tests.faults.upstream_faults import (
     Fault,
     hangs_up,
 )
-from tests.integration.client import Data
-from tests.integration.obedient_model import ObedientModel, answer_to, obedient_model
+from tests.support.client import Data
+from tests.support.follower import MAX_ATTEMPTS, Follower, edges_of, house_before
+from tests.support.obedient_model import ObedientModel, answer_to, obedient_model
 
 
 async def meet(fault: Fault, services: Services, model: ObedientModel) -> None:

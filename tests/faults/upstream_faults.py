@@ -14,7 +14,7 @@ from aiohttp import web
 from machines.models.breaker import BreakerPolicy
 from server.llm.policy import ModelPolicy
 from server.llm.port import Bounds
-from tests.integration.scripted_endpoint import (
+from tests.support.scripted_endpoint import (
     DONE,
     Script,
     ScriptedEndpoint,

@@ -6,9 +6,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.integration.obedient_model import ObedientModel, obedient_model
-from tests.integration.served import ServerProcess, served
 from tests.page.browser import chromium, free_port
+from tests.support.obedient_model import ObedientModel, obedient_model
+from tests.support.served import ServerProcess, served
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from playwright.async_api import expect
 
-from tests.integration.obedient_model import Gate, ObedientModel, obedient_model
-from tests.integration.scripted_endpoint import says, says_json, usage
-from tests.integration.served import served
 from tests.page.browser import Person, chromium, someone
+from tests.support.obedient_model import Gate, ObedientModel, obedient_model
+from tests.support.scripted_endpoint import says, says_json, usage
+from tests.support.served import served
 
 VIEWPORT: Final = {"width": 1280, "height": 900}
 LOOK: Final = """() => {

@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.integration.served import ServerProcess, served
 from tests.page.browser import someone
+from tests.support.served import ServerProcess, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, WebSocketRoute, expect
 
-from tests.integration.client import signed_in
-from tests.integration.obedient_model import ObedientModel
-from tests.integration.scripted_endpoint import says
-from tests.integration.served import ServerProcess
 from tests.page.browser import Person, someone
+from tests.support.client import signed_in
+from tests.support.obedient_model import ObedientModel
+from tests.support.scripted_endpoint import says
+from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

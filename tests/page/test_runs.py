@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.integration.obedient_model import STEPS, ObedientModel, answer_to, update
-from tests.integration.scripted_endpoint import refuses
-from tests.integration.served import ServerProcess
 from tests.page.browser import Person, someone
+from tests.support.obedient_model import STEPS, ObedientModel, answer_to, update
+from tests.support.scripted_endpoint import refuses
+from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, WebSocketRoute, expect
 
-from tests.integration.obedient_model import ObedientModel, answer_to
-from tests.integration.served import ServerProcess
 from tests.page.browser import someone
+from tests.support.obedient_model import ObedientModel, answer_to
+from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -1,7 +1,7 @@
 """The compiled table is the engine, whatever is declared, whatever comes, and whatever fails.
 
 Random charts and events here; the reachable space of each of Chorus' charts is in
-`tests.transitions.test_reachability`, and random values of theirs in `test_any_value`.
+`tests.machines.transitions.test_reachability`, and random values of theirs in `test_any_value`.
 """
 
 from itertools import product

@@ -1,0 +1,474 @@
+"""Decisions about threads under random commands: the rules that hold after each of them.
+
+The commands are those that people, timers and the model can bring about in any order; `History`
+keeps what a journal would hold, and every rule is checked against that after each decision.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from machines.decisions.replay import replay_run
+from machines.decisions.threads import decide, open_thread
+from machines.decisions.unit_of_work import Decided
+from machines.loop.steps import effect_under_way
+from machines.models.chorus import (
+    ChorusState,
+    Health,
+    PriorsRetrieved,
+    RunCancelled,
+    RunStarted,
+    RunStatus,
+    StepCompleted,
+    StepRecord,
+)
+from machines.models.commands import (
+    AdvanceRun,
+    Archive,
+    Basis,
+    ChangeBalance,
+    Expire,
+    Facts,
+    Invite,
+    LeaveCoAuthorship,
+    OpenThread,
+    Policy,
+    Rename,
+    RetryRun,
+    StopRun,
+    SubmitMessage,
+    ThreadCommand,
+    Vote,
+    Withdraw,
+)
+from machines.models.domain import Created, Deleted, Updated, Valid
+from machines.models.effects import AICall, RecallPriors, RunEffect, StopAttempt
+from machines.models.errors import InvalidTransition, RequestRefused
+from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
+from machines.models.journal import Batch, ChorusFired, IndexMessage, JournalEntry, ThreadFired
+from machines.models.message import Decision as Ballot
+from machines.models.message import Message, MessageStatus
+from machines.models.thread import Thread, ThreadStatus, Visibility
+from machines.thread import StateManager, Success
+from tests.machines.transitions import chorus_scenarios as loop
+from tests.machines.transitions.values import ALICE, BOB, CAROL, NOW, PEOPLE, THREAD, uuid
+
+POLICY: Final = Policy(
+    max_iterations=2,
+    max_attempts=2,
+    thread_queue=2,
+    pending_per_user=2,
+    pending_per_thread=3,
+    approval_days=1,
+)
+DAY: Final = timedelta(days=1)
+STREAM: Final = thread_stream(THREAD)
+NOBODY_ELSE: Final = MessageId(uuid(9_999))
+"""An id that no thread has."""
+
+
+@dataclass
+class History:
+    """What a journal would hold of one thread, and the facts of its room."""
+
+    facts: Facts
+    now: datetime = NOW
+    ids: int = 10_000
+    entries: list[JournalEntry] = field(default_factory=list)
+    thread: Thread | None = None
+    messages: dict[MessageId, Message] = field(default_factory=dict)
+    runs: dict[RunId, ChorusState] = field(default_factory=dict)
+    timers: set[TimerId] = field(default_factory=set)
+    remembered: list[MessageId] = field(default_factory=list)
+    """Messages that the memory was asked to hold."""
+    under_way: dict[str, RunEffect] = field(default_factory=dict)
+    """The last effect that each run asked for and nobody stopped."""
+    versions: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def fresh(self) -> tuple[str, ...]:
+        """Enough ids for any command."""
+        self.ids += 20
+        return tuple(uuid(number) for number in range(self.ids, self.ids + 20))
+
+    def basis(self, by: PublicKey | None) -> Basis:
+        """What every command begins with."""
+        return Basis(thread_id=THREAD, at=self.now, by=by, ids=self.fresh(), request_id=None)
+
+    def named(self, command: ThreadCommand) -> Facts:
+        """The facts, with the message and the run that the command names."""
+        message_id = getattr(command, "message_id", None)
+        run = None
+        if isinstance(command, StopRun | RetryRun):
+            run = self.runs.get(command.run_id)
+            message_id = run.message_id if run else None
+        message = self.messages.get(message_id) if message_id else None
+        return self.facts.model_copy(update={"message": message, "run": run})
+
+    def keep(self, decision: Decided) -> None:
+        """Make a decision part of the history, checking it as a journal would."""
+        batch = decision.batch
+        head = self.entries[-1].seq if self.entries else 0
+        assert batch.entries, "a decision that changes nothing is a refusal"
+        assert batch.expected == {STREAM: head}
+        for seq, decided in enumerate(batch.entries, head + 1):
+            entry = JournalEntry.model_validate_json(decided.model_dump_json())
+            assert entry.model_dump_json() == decided.model_dump_json(), (
+                "it reads as it was decided"
+            )
+            assert (entry.stream, entry.seq) == (STREAM, seq)
+            self._keep_changes(entry.changes)
+            self._keep_gathered(entry)
+            self.entries.append(entry)
+        self._keep_rows(batch)
+        for effect in decision.effects:
+            match effect:
+                case StopAttempt(run_id=run_id):
+                    self.under_way.pop(run_id, None)
+                case AICall(run_id=run_id) | RecallPriors(run_id=run_id):
+                    self.under_way[run_id] = effect
+                case _:
+                    pytest.fail(f"{type(effect).__name__} belongs into the batch")
+        self.facts = decision.facts
+
+    def _keep_changes(self, changes: tuple[Created | Updated | Deleted, ...]) -> None:
+        for change in changes:
+            assert not isinstance(change, Deleted), "nothing of a thread is ever deleted"
+            known = self.versions.get((change.kind, change.id), 0)
+            assert isinstance(change, Created) == (known == 0)
+            assert change.version > known, f"the version of a {change.kind} strictly increases"
+            self.versions[change.kind, change.id] = change.version
+            match change.kind:
+                case "thread":
+                    self.thread = Thread.model_validate(change.value)
+                case "message":
+                    self.messages[MessageId(change.id)] = Message.model_validate(change.value)
+                case "run":
+                    before = self.runs.get(RunId(change.id))
+                    known_of = {} if before is None else before.model_dump()
+                    told = {**change.value, "priors": known_of.get("priors", ())}
+                    self.runs[RunId(change.id)] = ChorusState.model_validate(known_of | told)
+                case kind:
+                    pytest.fail(f"a decision about a thread changes no {kind}")
+
+    def _keep_gathered(self, entry: JournalEntry) -> None:
+        """What an event brings to its run; a change names the priors alone."""
+        for fired in entry.fired:
+            if not isinstance(fired, ChorusFired):
+                continue
+            run = self.runs[fired.instance]
+            match fired.event:
+                case RunStarted(messages=messages):
+                    gathered: dict[str, object] = {"messages": messages}
+                case StepCompleted() as done:
+                    record = StepRecord.model_validate(
+                        {name: getattr(done, name) for name in StepRecord.model_fields}
+                    )
+                    gathered = {"steps": (*run.steps, record)}
+                case PriorsRetrieved(priors=found):
+                    (change,) = entry.changes
+                    assert not isinstance(change, Deleted)
+                    added = change.value.get("priors", [])
+                    taken = tuple(each for each in found if each.message_id in added)  # type: ignore[operator]
+                    gathered = {"priors": (*run.priors, *taken)}
+                case _:
+                    continue
+            self.runs[fired.instance] = run.model_copy(update=gathered)
+
+    def _keep_rows(self, batch: Batch) -> None:
+        self.timers -= set(batch.cancelled_timers)
+        self.timers |= {row.id for row in batch.timers}
+        self.remembered += [
+            task.message_id for task in batch.memory if isinstance(task, IndexMessage)
+        ]
+
+
+def opened(visibility: Visibility) -> History:
+    """The history of a thread that Alice has just opened."""
+    command = OpenThread(thread_id=THREAD, at=NOW, by=ALICE, name="T", visibility=visibility)
+    decision = open_thread(command)
+    history = History(decision.facts, thread=decision.facts.view.thread)
+    history.keep(decision)
+    return history
+
+
+# --- Commands ------------------------------------------------------------------------------------
+
+
+def draw_command(data: st.DataObject, history: History) -> ThreadCommand:
+    """Something that may happen next; about every other one is refused."""
+    history.now += data.draw(st.sampled_from([timedelta(seconds=1), timedelta(hours=9)]))
+    kind = data.draw(st.sampled_from(_KINDS))
+    by: PublicKey = data.draw(st.sampled_from(PEOPLE))
+    base, system = history.basis(by), history.basis(None)
+    messages = [*history.messages, NOBODY_ELSE]
+    pending = [each.id for each in history.facts.view.pending] or messages
+    live = list(history.facts.view.runs)
+    run_ids = [*history.runs, RunId(uuid(9_998))]
+    match kind:
+        case "submit":
+            return SubmitMessage(**base, content=f"Said {history.ids}")
+        case "vote":
+            return Vote(
+                **base,
+                message_id=data.draw(st.sampled_from(pending)),
+                decision=data.draw(st.sampled_from([Ballot.APPROVE] * 3 + [Ballot.REJECT])),
+            )
+        case "withdraw":
+            return Withdraw(**base, message_id=data.draw(st.sampled_from(messages)))
+        case "expire":
+            return Expire(**system, message_id=data.draw(st.sampled_from(pending)))
+        case "stop":
+            return StopRun(**base, run_id=data.draw(st.sampled_from(run_ids)))
+        case "retry":
+            return RetryRun(**base, run_id=data.draw(st.sampled_from(run_ids)))
+        case "invite":
+            newcomer = data.draw(st.sampled_from(PEOPLE))
+            return Invite(**base, public_key=newcomer)
+        case "leave":
+            return LeaveCoAuthorship(**base)
+        case "rename":
+            return Rename(**base, name=f"Name {history.ids}")
+        case "archive":
+            return Archive(**base)
+        case "balance":
+            amount = data.draw(st.integers(-3, 3).filter(bool))
+            return ChangeBalance(**system, amount=amount, cause="a test")
+        case _:
+            run = data.draw(st.sampled_from(live)) if live else loop.queued()
+            brought = [
+                each
+                for each in loop.events_at(run)
+                if not isinstance(each, RunStarted | RunCancelled)
+            ]
+            event = data.draw(st.sampled_from(brought))
+            return AdvanceRun(**system, run_id=run.id, event=event)
+
+
+_KINDS: Final = (
+    *(["submit"] * 4),
+    *(["vote"] * 5),
+    *(["advance"] * 8),
+    *("withdraw", "expire", "stop", "retry", "invite", "leave", "rename", "balance"),
+)
+
+
+# --- The rules -----------------------------------------------------------------------------------
+
+
+def check_rules(history: History) -> None:
+    """Everything that is true of a thread at any time."""
+    view = history.facts.view
+    assert view.head_seq == len(history.entries) == history.entries[-1].seq
+    assert view.thread == history.thread, "the room knows what the journal holds"
+    thread = view.thread
+    assert isinstance(thread.validate_state(), Valid)
+    assert thread.co_authors, "co-authors are never empty"
+    assert thread.token_balance >= 0
+    indices = sorted(message.index for message in history.messages.values())
+    assert indices == list(range(thread.message_count))
+    _check_messages(history)
+    _check_runs(history)
+
+
+def _check_messages(history: History) -> None:
+    view = history.facts.view
+    waiting = [each for each in history.messages.values() if each.status is MessageStatus.PENDING]
+    assert sorted(waiting, key=lambda each: each.index) == list(view.pending)
+    for message in history.messages.values():
+        assert isinstance(message.validate_state(), Valid), message.validate_state()
+        assert message.status is not MessageStatus.SUBMITTED
+    for message in waiting:
+        assert set(message.electors) <= set(view.thread.co_authors), "who left counts no more"
+    timers = {each for each in history.timers if each.startswith("approval:")}
+    assert timers == {f"approval:{each.id}" for each in waiting}
+    approved = [
+        each.id for each in history.messages.values() if each.status is MessageStatus.APPROVED
+    ]
+    assert sorted(history.remembered) == sorted(approved), "each is remembered, and once"
+    recent = history.facts.recent
+    assert [each.index for each in recent] == sorted({each.index for each in recent})
+    assert all(history.messages[each.id] == each for each in recent)
+    assert {each.id for each in recent} == set(approved[-len(recent) :] if recent else ())
+
+
+def _check_runs(history: History) -> None:
+    view = history.facts.view
+    unfinished = {each.id: each for each in history.runs.values() if not each.status.final}
+    assert {each.id: each for each in view.runs} == unfinished
+    running = [each for each in view.runs if each.status is RunStatus.RUNNING]
+    assert len(running) <= 1, "at most one run of a thread is under way"
+    if view.runs:
+        assert view.runs[0] in running, "a run waits only while another is under way"
+    recovering = [each for each in running if each.health is Health.RECOVERING]
+    timers = {each for each in history.timers if each.startswith("retry:")}
+    assert timers == {f"retry:{each.id}" for each in recovering}
+    for run in history.runs.values():
+        assert isinstance(run.validate_state(), Valid), run.validate_state()
+    for run in running:
+        if run.health is Health.STABLE:
+            assert history.under_way[run.id] == effect_under_way(run)
+    if view.thread.status is ThreadStatus.ARCHIVED:
+        assert (view.runs, view.pending) == ((), ())
+
+
+def check_entries(history: History) -> None:
+    """Everything that is true of a thread's journal as a whole."""
+    statuses: dict[RunId, list[str]] = {}
+    for entry in history.entries:
+        message = entry.data.get("message")
+        hidden = isinstance(message, dict) and message["status"] != "approved"
+        assert (entry.restricted_to is not None) == hidden, entry.kind
+        if entry.type == "chorus_response":
+            statuses.setdefault(RunId(str(entry.data["run_id"])), []).append(entry.kind)
+    assert statuses.keys() == history.runs.keys()
+    for run_id, told in statuses.items():
+        assert told[0] == "queued"
+        ends = [each for each in told if each in {"finished", "failed", "cancelled"}]
+        final = history.runs[run_id].status
+        assert ends == ([final.value] if final.final else [])
+        assert not ends or told[-1] == ends[0], "nothing follows the end of a run"
+        assert replay_run(run_id, history.entries) == history.runs[run_id]
+    assert _replayed_thread(history) == history.thread
+
+
+def _replayed_thread(history: History) -> Thread:
+    (created,) = history.entries[0].changes
+    assert isinstance(created, Created)
+    thread = Thread.model_validate(created.value)
+    for fired in (each for entry in history.entries for each in entry.fired):
+        if isinstance(fired, ThreadFired):
+            result = StateManager.transition(thread, fired.event)
+            assert isinstance(result, Success)
+            thread = result.new_state
+    return thread
+
+
+# --- Tests ---------------------------------------------------------------------------------------
+
+
+@given(data=st.data(), visibility=st.sampled_from(Visibility))
+def test_every_rule_holds_after_every_command(data: st.DataObject, visibility: Visibility) -> None:
+    history = opened(visibility)
+    for _ in range(data.draw(st.integers(5, 40))):
+        perform(history, draw_command(data, history))
+    check_entries(history)
+    if data.draw(st.booleans()):
+        by = history.facts.view.thread.co_authors[0]
+        assert perform(history, Archive(**history.basis(by))) is not None
+        check_entries(history)
+        for _ in range(5):
+            assert perform(history, draw_command(data, history)) is None, (
+                "an archived thread is only read"
+            )
+
+
+def perform(history: History, command: ThreadCommand) -> Decided | None:
+    """Decide and keep; None where the command was refused."""
+    facts = history.named(command)
+    before = facts.model_dump_json()
+    try:
+        decision = decide(facts, command, POLICY)
+    except (RequestRefused, InvalidTransition):
+        assert facts.model_dump_json() == before
+        return None
+    again = decide(facts, command, POLICY)
+    assert (again.batch, again.facts, again.effects) == (
+        *(decision.batch, decision.facts, decision.effects),
+    ), "the same command on the same facts is the same decision"
+    assert facts.model_dump_json() == before
+    history.keep(decision)
+    check_rules(history)
+    return decision
+
+
+def test_random_histories_reach_what_they_are_for() -> None:
+    """Long runs of plausible commands end runs and decide votes; else the rules test nothing."""
+    history = opened(Visibility.PUBLIC)
+    for command in _plausible(history):
+        assert perform(history, command) is not None, command
+    ended = {each.status for each in history.runs.values()}
+    assert ended == {RunStatus.FINISHED, RunStatus.CANCELLED}
+    check_entries(history)
+
+
+def _plausible(history: History) -> Iterator[ThreadCommand]:
+    yield Invite(**history.basis(ALICE), public_key=BOB)
+    yield SubmitMessage(**history.basis(CAROL), content="From outside")
+    pending = history.facts.view.pending[0].id
+    yield SubmitMessage(**history.basis(ALICE), content="From inside")
+    yield Vote(**history.basis(ALICE), message_id=pending, decision=Ballot.APPROVE)
+    yield Vote(**history.basis(BOB), message_id=pending, decision=Ballot.APPROVE)
+    assert CAROL in history.facts.view.thread.co_authors
+    while len(history.facts.view.runs) > 1:
+        run = history.facts.view.runs[0]
+        recalls = isinstance(history.under_way[run.id], RecallPriors)
+        event = loop.recalled(run, ()) if recalls else loop.answered(run)
+        yield AdvanceRun(**history.basis(None), run_id=run.id, event=event)
+    yield StopRun(**history.basis(CAROL), run_id=history.facts.view.runs[0].id)
+
+
+def with_pending() -> tuple[History, MessageId]:
+    """A public thread of Alice and Bob, and a message of Carol that Alice approved."""
+    history = opened(Visibility.PUBLIC)
+    commands = (
+        Invite(**history.basis(ALICE), public_key=BOB),
+        SubmitMessage(**history.basis(CAROL), content="May I come in?"),
+    )
+    for command in commands:
+        assert perform(history, command) is not None
+    message_id = history.facts.view.pending[0].id
+    vote = Vote(thread_id=THREAD, at=NOW, by=ALICE, message_id=message_id, decision=Ballot.APPROVE)
+    assert perform(history, vote) is not None
+    return history, message_id
+
+
+@pytest.mark.parametrize("ballot", Ballot)
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1)])
+def test_a_vote_at_or_after_the_deadline_expires_the_message_and_is_refused(
+    ballot: Ballot, late: timedelta
+) -> None:
+    history, message_id = with_pending()
+    history.now = NOW + DAY + late
+    vote = Vote(**history.basis(BOB), message_id=message_id, decision=ballot)
+    decision = perform(history, vote)
+    assert decision is not None
+    assert isinstance(decision.refused, InvalidTransition)
+    assert decision.refused.guards == ("deadline_is_ahead",)
+    (entry,) = decision.batch.entries
+    assert entry.kind == "message_expired"
+    assert entry.by is None
+    message = history.messages[message_id]
+    assert message.status is MessageStatus.EXPIRED
+    assert [each.co_author for each in message.approvals] == [ALICE], "it was not counted"
+    assert decision.run_id is None
+
+
+def test_the_deciding_vote_is_one_batch_with_all_that_follows_from_it() -> None:
+    history, message_id = with_pending()
+    history.now = NOW + DAY - timedelta(microseconds=1)
+    vote = Vote(**history.basis(BOB), message_id=message_id, decision=Ballot.APPROVE)
+    decision = perform(history, vote)
+    assert decision is not None
+    assert [each.kind for each in decision.batch.entries] == [
+        *("vote_cast", "message_approved", "co_author_joined", "queued", "started"),
+    ]
+    assert decision.refused is None
+    assert decision.run_id == history.facts.view.runs[0].id
+    assert history.facts.view.thread.co_authors == (ALICE, BOB, CAROL)
+
+
+def test_an_empty_electorate_never_approves() -> None:
+    history, message_id = with_pending()
+    assert perform(history, Invite(**history.basis(ALICE), public_key=CAROL)) is not None
+    for leaver in (ALICE, BOB):
+        assert perform(history, LeaveCoAuthorship(**history.basis(leaver))) is not None
+    message = history.messages[message_id]
+    assert (message.status, message.electors) == (MessageStatus.PENDING, ())
+    history.now = NOW + DAY
+    assert perform(history, Expire(**history.basis(None), message_id=message_id)) is not None
+    assert history.messages[message_id].status is MessageStatus.EXPIRED

@@ -1,0 +1,261 @@
+"""Prompts: what a hostile text cannot do, which priors are shown under which label, and the budget."""
+
+import re
+import sys
+import unicodedata
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from machines.models.chorus import ChorusState
+from machines.models.domain import Role
+from machines.models.outputs import ActionOutput, StepEnum
+from machines.prompting.context import FRESH_PRIORS, PRIORS_SENT
+from machines.prompting.quoting import (
+    cleaned,
+    clipped,
+    escaped,
+    estimated_tokens,
+    fair_limit,
+    harmless_once,
+    quotations,
+    quoted,
+    unescaped,
+)
+from machines.prompting.request import PROMPT_TOKENS, SYSTEM_TEXT, build_ai_call, step_asked
+from tests.machines.prompting.asking_runs import (
+    context,
+    hostile,
+    intention,
+    prior,
+    record,
+    state,
+    states,
+)
+
+
+@given(states())
+@settings(max_examples=150, deadline=None)
+def test_a_quoted_text_can_neither_end_its_tag_nor_begin_another(run: ChorusState) -> None:
+    call = build_ai_call(run)
+    user = call.messages[1].content
+    found = quotations(user)
+    # Every "<" of the whole prompt belongs to a tag of ours, and reading gives back what was put in.
+    assert user.count("<") == 2 * len(found)
+    by_tag = {tag: [each.text for each in found if each.tag == tag] for tag in ("thread", "prior")}
+    assert by_tag["thread"] == [cleaned(message.content) for message in run.messages]
+    assert by_tag["prior"] == [cleaned(each.prior.content) for each in call.priors]
+    assert [each.text for each in found if each.tag == "request"] == [cleaned(run.prompt)]
+    assert step_asked(user) is run.current_step
+    assert not {character for character in user if ord(character) < 32} - {"\n", "\t"}
+
+
+@given(states())
+@settings(max_examples=60, deadline=None)
+def test_the_request_is_a_pure_function_of_the_state(run: ChorusState) -> None:
+    before = run.model_dump_json()
+    assert build_ai_call(run) == build_ai_call(ChorusState.model_validate_json(before))
+    assert run.model_dump_json() == before
+
+
+@given(hostile)
+def test_escaping_loses_nothing(text: str) -> None:
+    assert "<" not in escaped(text)
+    assert unescaped(escaped(text)) == text
+
+
+@given(st.one_of(hostile, st.text(st.characters(codec="ascii"), max_size=60)))
+def test_a_harmless_text_is_one_that_was_cleaned_and_escaped(text: str) -> None:
+    assert harmless_once(text) == escaped(cleaned(text))
+
+
+@given(st.text(max_size=80))
+def test_cleaning_twice_changes_nothing_more(text: str) -> None:
+    assert cleaned(cleaned(text)) == cleaned(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\r\nb\rc\td", "a\nb\nc\td"),
+        ("a\x00\x1b[31mb\x7f\x9b", "a[31mb"),
+        ("abc\u202edef\u2066\u200f", "abcdef"),
+        ("x\U000e0041\u200by", "xy"),
+        ("\ud800ok", "ok"),
+        ("grüße 日本 👩\u200d💻", "grüße 日本 👩\u200d💻"),
+    ],
+)
+def test_what_people_cannot_see_is_taken_out(text: str, expected: str) -> None:
+    assert cleaned(text) == expected
+
+
+def test_of_all_controls_and_surrogates_the_tab_and_the_line_end_alone_are_kept() -> None:
+    kept = cleaned("".join(map(chr, range(sys.maxunicode + 1))))
+    assert {each for each in kept if unicodedata.category(each) in {"Cc", "Cs"}} == {"\n", "\t"}
+
+
+@given(st.lists(st.integers(0, 100), max_size=12), st.integers(0, 300))
+def test_a_fair_limit_keeps_the_total_and_spares_the_short(lengths: list[int], total: int) -> None:
+    limit = fair_limit(lengths, total)
+    kept = [min(length, limit) for length in lengths]
+    assert sum(kept) <= total
+    if sum(lengths) <= total:
+        assert kept == lengths
+
+
+def test_a_clipped_text_says_so_and_never_ends_in_half_an_entity() -> None:
+    for limit in range(40):
+        text = clipped(escaped("<<<<<<<<<<<<<<<<<<<<"), limit)
+        assert len(text) <= limit
+        assert re.fullmatch(r"(?:&lt;)*(?: \[\.\.\.\])?", text)
+
+
+@pytest.mark.parametrize("step", list(StepEnum))
+def test_the_budget_is_kept_whatever_the_thread_holds(step: StepEnum) -> None:
+    flood = "<" * 32_000
+    run = state(
+        step,
+        prompt=flood,
+        query=flood,
+        iteration=3,
+        messages=tuple(context(number, flood) for number in range(30)),
+        priors=tuple(prior(number, flood) for number in range(36)),
+        steps=(
+            *(record(StepEnum.ACTION, ActionOutput(), flood) for _ in range(20)),
+            intention(*range(6), why=flood),
+        ),
+    )
+    call = build_ai_call(run)
+    assert sum(estimated_tokens(message.content) for message in call.messages) <= PROMPT_TOKENS
+
+
+def test_a_prompt_of_the_greatest_length_is_sent_whole() -> None:
+    prompt = "word " * 6_400
+    assert f"\n{prompt}\n" in build_ai_call(state(prompt=prompt)).messages[1].content
+
+
+def test_the_oldest_messages_give_way_first() -> None:
+    messages = tuple(context(number, f"{number} " + "x" * 8_000) for number in range(5))
+    found = quotations(build_ai_call(state(messages=messages)).messages[1].content)
+    kept = [each.text.split()[0] for each in found if each.tag == "thread"]
+    assert kept == ["2", "3", "4"]
+    assert found[0].text.endswith("[...]")
+    assert found[2].text == messages[4].content
+
+
+def test_long_priors_give_way_before_short_ones() -> None:
+    priors = (prior(0, "short and whole"), *(prior(number, "x" * 9_000) for number in range(1, 6)))
+    found = quotations(build_ai_call(state(priors=priors)).messages[1].content)
+    texts = [each.text for each in found if each.tag == "prior"]
+    assert texts[0] == "short and whole"
+    assert all(text.endswith("[...]") for text in texts[1:])
+
+
+def test_action_reads_no_prior_and_no_record() -> None:
+    run = state(
+        StepEnum.ACTION,
+        iteration=2,
+        query="the other shore",
+        priors=(prior(0, "SECRET"),),
+        steps=(record(StepEnum.ACTION, ActionOutput(), "SECRET"),),
+    )
+    call = build_ai_call(run)
+    assert call.priors == ()
+    assert "SECRET" not in call.messages[1].content
+    assert "the other shore" in call.messages[1].content
+    assert (
+        "the other shore"
+        not in build_ai_call(run.model_copy(update={"iteration": 1})).messages[1].content
+    )
+
+
+def test_a_label_is_the_place_of_its_prior_in_every_step_and_iteration() -> None:
+    run = state(priors=tuple(map(prior, range(5))), steps=(intention(3),))
+    for step in set(StepEnum) - {StepEnum.ACTION}:
+        for iteration in (1, 2):
+            call = build_ai_call(
+                run.model_copy(update={"current_step": step, "iteration": iteration})
+            )
+            assert call.priors
+            for supplied in call.priors:
+                assert supplied.label == f"P{int(supplied.prior.message_id[1:]) + 1}"
+
+
+def test_yield_is_given_what_was_selected_in_any_iteration_and_nothing_else() -> None:
+    run = state(
+        StepEnum.YIELD,
+        iteration=2,
+        priors=tuple(map(prior, range(6))),
+        steps=(intention(1, 4), intention(5, 77, iteration=2)),
+    )
+    assert [supplied.label for supplied in build_ai_call(run).priors] == ["P2", "P5", "P6"]
+    unselected = run.model_copy(update={"steps": ()})
+    assert build_ai_call(unselected).priors == ()
+
+
+def test_a_later_iteration_is_given_what_was_selected_and_what_is_new() -> None:
+    run = state(iteration=2, priors=tuple(map(prior, range(20))), steps=(intention(*range(10)),))
+    labels = [supplied.label for supplied in build_ai_call(run).priors]
+    assert len(labels) == PRIORS_SENT
+    assert labels[: PRIORS_SENT - FRESH_PRIORS] == [f"P{number}" for number in range(1, 9)]
+    assert labels[PRIORS_SENT - FRESH_PRIORS :] == ["P17", "P18", "P19", "P20"]
+
+
+def test_requests_of_a_run_begin_alike_as_far_as_the_request() -> None:
+    run = state(messages=(context(1, "before"), context(2, "answer", Role.CHORUS)))
+    texts = [
+        build_ai_call(run.model_copy(update={"current_step": step, "attempt": attempt}))
+        .messages[1]
+        .content
+        for step in StepEnum
+        for attempt in (1, 2)
+    ]
+    heads = {text[: text.index("</request_")] for text in texts}
+    assert len(heads) == 1
+    assert {build_ai_call(run).messages[0].content} == {SYSTEM_TEXT}
+
+
+def test_the_nonce_is_another_for_every_attempt_and_run() -> None:
+    run = state(priors=(prior(0),))
+    varied = [
+        run,
+        *(run.model_copy(update=change) for change in ({"attempt": 2}, {"iteration": 2})),
+        *(run.model_copy(update=change) for change in ({"id": "run-2"}, {"answer_id": "other"})),
+        run.model_copy(update={"current_step": StepEnum.INTENTION}),
+    ]
+    nonces = [
+        next(
+            each.nonce
+            for each in quotations(build_ai_call(one).messages[1].content)
+            if each.tag == "prior"
+        )
+        for one in varied
+    ]
+    assert len(set(nonces)) == len(nonces)
+
+
+def test_parts_stand_in_the_order_that_changes_least() -> None:
+    run = state(
+        StepEnum.UPDATE,
+        messages=(context(1, "before"),),
+        priors=(prior(0),),
+        steps=(record(StepEnum.ACTION, ActionOutput()),),
+    )
+    user = build_ai_call(run).messages[1].content
+    marks = ["<thread_", "<request_", "<prior_", "<record_", "Valid nonces:"]
+    places = [user.index(mark) for mark in marks]
+    assert all(one < other for one, other in pairwise(places))
+
+
+def test_whether_update_may_loop_is_told_to_the_model_and_kept_in_the_call() -> None:
+    for iteration, may_loop in ((1, True), (3, False)):
+        call = build_ai_call(state(StepEnum.UPDATE, iteration=iteration))
+        assert call.may_loop is may_loop
+        assert ("last pass" in call.messages[1].content) is not may_loop
+
+
+def test_a_text_that_is_no_request_of_the_loop_names_no_step() -> None:
+    with pytest.raises(ValueError, match="no request"):
+        step_asked(quoted("request", "0123456789ab", "hello"))

@@ -1,0 +1,316 @@
+"""The space of each chart: what its guards read of a value, and everything that may happen to one.
+
+An alphabet holds each kind of event with every outcome of every guard, late and foreign results
+among them. The search takes all of them in every state, random walks some.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from machines.breaker import breaker_machine
+from machines.chorus import chorus_machine
+from machines.connection import connection_machine
+from machines.loop.recovery import MAX_REBUILDS
+from machines.message import message_machine
+from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
+from machines.models.chorus import Awaited, ChorusEvent, ChorusState, Health, RunStatus
+from machines.models.connection import (
+    AuthFailed,
+    ConnectionEvent,
+    ConnectionState,
+    ConnectionStatus,
+    NetworkLost,
+    SessionExpired,
+    SignedOut,
+)
+from machines.models.domain import Role, Valid
+from machines.models.message import AnswerGiven, Message, MessageEvent
+from machines.models.outputs import StepEnum, StepOutput
+from machines.models.thread import Thread, ThreadOperation
+from machines.statechart.coverage import Key, Reached, Space, explore
+from machines.statechart.engine import AnyMachine
+from machines.thread import thread_machine
+from tests.machines.transitions import breaker_scenarios as breaker
+from tests.machines.transitions import chorus_scenarios as run
+from tests.machines.transitions import connection_scenarios as link
+from tests.machines.transitions import message_scenarios as message
+from tests.machines.transitions import thread_scenarios as thread
+from tests.machines.transitions.answers import answers_to
+from tests.machines.transitions.values import (
+    ALICE,
+    BOB,
+    CAROL,
+    DEADLINE,
+    NOW,
+    OTHER_THREAD,
+    SOON,
+    THREAD,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """What the guards of the chorus chart read of a run."""
+
+    status: RunStatus
+    step: StepEnum
+    health: Health
+    awaiting: Awaited
+    iteration: int
+    failures: int
+    has_waited: bool
+    rebuilds: int
+
+
+def run_key(state: ChorusState) -> RunKey:
+    return RunKey(
+        state.status,
+        state.current_step,
+        state.health,
+        state.awaiting,
+        state.iteration,
+        state.failures,
+        state.has_waited,
+        state.rebuilds,
+    )
+
+
+def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
+    yield run.started()
+    yield run.started(busy=True)
+    yield run.recalled(state)
+    yield run.recalled(state, (), available=False)
+    yield run.answered(state)
+    yield run.answered(state, loop=True)
+    yield run.answered(state, output=_foreign_output(state.current_step))
+    for failure in (run.ai_failed, run.network_failed):
+        yield failure(state)
+        yield failure(state, retryable=False)
+    yield run.delayed(state)
+    yield run.state_lost(state)
+    yield run.retry_due(state)
+    yield run.cancelled()
+    for wrong in run.stale(state):
+        yield run.answered(state, **wrong)
+        yield run.retry_due(state, **wrong)
+    late: dict[str, Any] = {"attempt": state.attempt - 1}
+    yield run.recalled(state, **late)
+    yield run.ai_failed(state, **late)
+    yield run.network_failed(state, **late)
+    yield run.delayed(state, **late)
+    yield run.state_lost(state, **late)
+
+
+def likely_run_events(state: ChorusState) -> Iterator[ChorusEvent]:
+    """What takes a run far: a random choice of everything cancels it soon."""
+    if state.status is RunStatus.QUEUED:
+        yield run.started()
+    elif state.health is Health.RECOVERING:
+        yield run.retry_due(state)
+    elif state.awaiting is Awaited.PRIORS:
+        yield run.recalled(state)
+        yield run.recalled(state, (), available=False)
+        yield run.network_failed(state)
+    else:
+        yield run.answered(state)
+        yield run.answered(state, loop=True)
+        yield run.ai_failed(state)
+        yield run.network_failed(state)
+        yield run.delayed(state)
+    yield run.state_lost(state)
+
+
+@cache
+def _foreign_output(step: StepEnum) -> StepOutput:
+    return run.output_of(run.running(run.STEPS[run.STEPS.index(step) - 1]))
+
+
+def message_key(state: Message) -> Key:
+    return (
+        state.status,
+        frozenset(state.electors),
+        frozenset((vote.co_author, vote.decision) for vote in state.approvals),
+        state.role,
+    )
+
+
+def message_events(_: Message) -> Iterator[MessageEvent]:
+    yield message.submit(ALICE, BOB, CAROL)
+    yield message.submit(ALICE, BOB, CAROL, author_is_co_author=True)
+    yield AnswerGiven(at=NOW)
+    for person in (ALICE, BOB, CAROL, message.AUTHOR):
+        for at in (SOON, DEADLINE):
+            yield message.vote("approve", person, at)
+            yield message.vote("reject", person, at)
+            yield message.left(person, at)
+        yield message.withdraw(by=person)
+    for at in (SOON, DEADLINE):
+        for archived in (False, True):
+            yield message.expire(at, archived=archived)
+
+
+def link_key(state: ConnectionState) -> Key:
+    return (
+        state.status,
+        state.user is not None,
+        state.thread_id,
+        state.wanted_thread,
+        state.claimed_key is not None,
+        state.challenge is not None,
+        state.checking,
+        state.looked_up,
+        state.failures,
+    )
+
+
+def link_events(_: ConnectionState) -> Iterator[ConnectionEvent]:
+    yield link.connect()
+    yield link.challenge()
+    yield link.authenticate()
+    yield link.authenticate(link.NONCE_EXPIRES)
+    yield link.checked()
+    yield link.checked(valid=False)
+    yield link.checked(complete=False)
+    yield link.resume()
+    yield link.resume(link.OTHER_HASH)
+    yield link.looked_up(token_hash=link.OTHER_HASH)
+    yield link.found()
+    yield link.looked_up()
+    yield link.looked_up(link.session(public_key=BOB), link.user())
+    yield link.looked_up(link.session(), link.user(), link.SESSION_EXPIRES)
+    for thread_id in (THREAD, OTHER_THREAD):
+        yield link.opened(thread_id)
+        yield link.access(thread_id)
+        yield link.access(thread_id, readable=False)
+        yield link.leave(thread_id)
+        yield link.lost(thread_id)
+    yield link.request()
+    yield AuthFailed()
+    yield NetworkLost()
+    yield SignedOut()
+    yield SessionExpired()
+
+
+RICH = 3
+"""The search credits up to here, which covers every debit that it tries."""
+
+
+def thread_key(state: Thread) -> Key:
+    return (state.status, frozenset(state.co_authors), state.token_balance)
+
+
+def thread_events(state: Thread) -> Iterator[ThreadOperation]:
+    yield thread.add_message()
+    for person in (ALICE, BOB, CAROL):
+        yield thread.join(person)
+        yield thread.leave(person)
+        yield thread.rename(person)
+        yield thread.archive(person)
+    yield thread.rename(None)
+    yield thread.archive(None)
+    if state.token_balance < RICH:
+        yield thread.credit(1)
+    for amount in range(1, RICH + 1):
+        yield thread.debit(amount)
+
+
+def breaker_key(state: BreakerState) -> Key:
+    return (state.status, state.failures, state.probe)
+
+
+def breaker_events(state: BreakerState) -> Iterator[BreakerEvent]:
+    due = state.probe_at if state.probe_at is not None else breaker.PROBE_AT
+    for at in (due - 0.5, due):
+        for has_waited in (False, True):
+            yield breaker.asked(at, has_waited=has_waited)
+    for attempt in (breaker.PROBE, breaker.OTHER):
+        yield breaker.answered(attempt)
+        yield breaker.failed(attempt)
+        yield breaker.abandoned(attempt)
+    yield EndpointDropped()
+
+
+def likely_link_events(state: ConnectionState) -> Iterator[ConnectionEvent]:
+    """What signs a person in and leads them through threads: a random choice of all rarely does."""
+    match state.status:
+        case ConnectionStatus.CONNECTING:
+            yield link.connect()
+            yield link.resume()
+            yield link.found()
+        case ConnectionStatus.AUTHENTICATING if state.challenge is not None:
+            yield link.authenticate()
+        case ConnectionStatus.AUTHENTICATING if state.checking:
+            yield link.checked()
+        case ConnectionStatus.AUTHENTICATING:
+            yield link.challenge()
+        case ConnectionStatus.READY | ConnectionStatus.IN_THREAD:
+            for thread_id in (THREAD, OTHER_THREAD):
+                yield link.opened(thread_id)
+                yield link.access(thread_id)
+            yield link.leave(state.thread_id or THREAD)
+        case ConnectionStatus.INTERRUPTED:
+            yield link.resume()
+            yield link.found()
+        case ConnectionStatus.CLOSED:
+            yield link.connect()
+
+
+# --- The spaces ----------------------------------------------------------------------------------
+
+
+def chorus() -> Space:
+    """Runs of two iterations and two attempts."""
+    # Fifty rebuilds behave like two: the search begins where two are left.
+    begin = run.queued(rebuilds=MAX_REBUILDS - 2)
+    return _space(chorus_machine(), (begin,), run_key, run_events)
+
+
+def messages() -> Space:
+    """A message before three electors, and an answer."""
+    answer = message.submitted(role=Role.CHORUS, author=None)
+    return _space(message_machine(), (message.submitted(), answer), message_key, message_events)
+
+
+def connections() -> Space:
+    """A session of one person that follows one of two threads."""
+    return _space(connection_machine(), (link.connecting(),), link_key, link_events)
+
+
+def threads() -> Space:
+    """A thread that three people come to and leave."""
+    return _space(thread_machine(), (thread.thread(ALICE),), thread_key, thread_events)
+
+
+def breakers() -> Space:
+    """A breaker that two failures open."""
+    return _space(breaker_machine(), (breaker.closed(),), breaker_key, breaker_events)
+
+
+def _space(
+    machine: AnyMachine,
+    initial: tuple[Any, ...],
+    key_of: Callable[[Any], Key],
+    events_at: Callable[[Any], Iterable[Any]],
+) -> Space:
+    return Space(machine, initial, events_at, key_of, answers_to, _keeps_its_rules)
+
+
+def _keeps_its_rules(value: Any) -> None:
+    assert value.validate_state() == Valid(), f"{value}: {value.validate_state()}"
+
+
+SPACES: Final[Mapping[str, Callable[[], Space]]] = {
+    "chorus": chorus,
+    "message": messages,
+    "connection": connections,
+    "thread": threads,
+    "breaker": breakers,
+}
+
+
+@cache
+def searched(name: str) -> Reached:
+    """Everything that can be reached in a space; each is searched once for all tests."""
+    return explore(SPACES[name]())

@@ -1,0 +1,510 @@
+"""The model adapter: the real SDK over real HTTP, against an endpoint that does what it must not."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from machines.models.effects import AICall, PromptMessage, SuppliedPrior
+from machines.models.errors import AIError, ChorusError, ErrorCode, NetworkError
+from machines.models.ids import MessageId, RunId, ThreadId
+from machines.models.outputs import ExperienceOutput, Prior, StepEnum, UpdateOutput, YieldOutput
+from server.addresses import is_loopback
+from server.llm.embeddings import OpenAIEmbeddings
+from server.llm.openai import OpenAIModel, open_client
+from server.llm.port import AnswerFailed, Bounds, LanguageModel
+from tests.support.scripted_endpoint import (
+    DONE,
+    Script,
+    ScriptedEndpoint,
+    chunk,
+    cuts_after,
+    gives,
+    line,
+    never_ends,
+    page,
+    refuses,
+    says,
+    says_json,
+    serve,
+    stalls_after,
+    usage,
+    writes,
+)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+UPDATE = {
+    "reasoning": "It is known well enough.",
+    "loop": False,
+    "next_query": "",
+    "confidence": 0.9,
+    "key_insights": ["one"],
+}
+
+
+def call(step: StepEnum, priors: int = 0) -> AICall:
+    supplied = tuple(
+        SuppliedPrior(
+            label=f"P{number}",
+            prior=Prior(
+                message_id=MessageId(f"message-{number}"),
+                thread_id=ThreadId("elsewhere"),
+                content="remembered",
+                author=None,
+                score=0.5,
+                created_at=NOW,
+            ),
+        )
+        for number in range(1, priors + 1)
+    )
+    return AICall(
+        run_id=RunId("run"),
+        thread_id=ThreadId("thread"),
+        message_id=MessageId("prompt"),
+        step=step,
+        iteration=1,
+        attempt=1,
+        messages=(
+            PromptMessage(role="system", content="You are a test."),
+            PromptMessage(role="user", content="Answer."),
+        ),
+        priors=supplied,
+    )
+
+
+@asynccontextmanager
+async def model_at(
+    *scripts: Script, bounds: Bounds | None = None
+) -> AsyncIterator[tuple[OpenAIModel, ScriptedEndpoint]]:
+    async with serve(*scripts) as endpoint:
+        model = OpenAIModel(
+            open_client(endpoint.url, "sk-test"),
+            "scripted",
+            clock=lambda: NOW,
+            bounds=bounds or Bounds(),
+        )
+        try:
+            yield model, endpoint
+        finally:
+            await model.close()
+
+
+async def failure_of(
+    *scripts: Script, step: StepEnum = StepEnum.ACTION, bounds: Bounds | None = None
+) -> AnswerFailed:
+    """What an attempt at `step` against `scripts` ends with."""
+    async with model_at(*scripts, bounds=bounds) as (model, _):
+        with pytest.raises(AnswerFailed) as caught:
+            await model.answer(call(step), lambda _: None)
+        assert "SECRET" not in caught.value.error.message + caught.value.error.detail
+        return caught.value
+
+
+async def test_text_is_told_as_it_comes_and_is_the_answer() -> None:
+    told: list[str] = []
+    async with model_at(says("Hel", "lo ", "[P1] [P2]", counted=usage(5, 3))) as (model, endpoint):
+        port: LanguageModel = model
+        answer = await port.answer(call(StepEnum.YIELD, priors=1), told.append)
+    assert told == ["Hel", "lo ", "[P1] [P2]"]
+    assert answer.text == "".join(told)
+    assert isinstance(answer.output, YieldOutput)
+    assert [each.label for each in answer.output.citations] == ["P1"]
+    assert answer.dropped == ("P2",)
+    assert answer.model == "scripted-1"
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == 8
+    assert endpoint.headers[0]["Authorization"] == "Bearer sk-test"
+    assert endpoint.asked[0]["model"] == "scripted"
+    assert "response_format" not in endpoint.asked[0]
+
+
+async def test_unknown_usage_is_none_and_not_zero() -> None:
+    async with model_at(says("x"), says("x", counted=usage(0, 0))) as (model, _):
+        for _ in range(2):
+            assert (await model.answer(call(StepEnum.ACTION), lambda _: None)).usage is None
+
+
+async def test_structured_steps_ask_for_their_schema_and_stream_what_people_read() -> None:
+    told: list[str] = []
+    async with model_at(says_json(UPDATE)) as (model, endpoint):
+        answer = await model.answer(call(StepEnum.UPDATE), told.append)
+    assert isinstance(answer.output, UpdateOutput)
+    assert answer.output.loop is False
+    assert answer.text == UPDATE["reasoning"] == "".join(told)
+    assert len(told) > 1
+    asked = endpoint.asked[0]["response_format"]
+    assert asked["type"] == "json_schema"
+    assert asked["json_schema"]["schema"]["required"] == list(UPDATE)
+
+
+async def test_a_prior_that_the_model_invents_is_no_part_of_the_output() -> None:
+    value = {"synthesis": "So it is [P1].", "key_insights": [], "used": ["P1", "P9"]}
+    async with model_at(says_json(value)) as (model, _):
+        answer = await model.answer(call(StepEnum.EXPERIENCE, priors=2), lambda _: None)
+    assert isinstance(answer.output, ExperienceOutput)
+    assert answer.output.used == ("message-1",)
+    assert answer.dropped == ("P9",)
+
+
+async def test_json_modes_fall_back_on_a_400_that_names_response_format_and_are_remembered() -> (
+    None
+):
+    no_format = refuses(400, {"param": "response_format"})
+    async with model_at(no_format, no_format, says_json(UPDATE)) as (model, endpoint):
+        for _ in range(2):
+            await model.answer(call(StepEnum.UPDATE), lambda _: None)
+    kinds = [asked.get("response_format", {}).get("type") for asked in endpoint.asked]
+    assert kinds == ["json_schema", "json_object", None, None]
+
+
+async def test_stream_options_are_left_out_where_the_endpoint_does_not_know_them() -> None:
+    unknown = refuses(400, {"message": "Unrecognized field: stream_options"})
+    async with model_at(unknown, says("x")) as (model, endpoint):
+        for _ in range(2):
+            await model.answer(call(StepEnum.ACTION), lambda _: None)
+    assert ["stream_options" in asked for asked in endpoint.asked] == [True, False, False]
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+async def test_other_refusals_never_change_the_json_mode(status: int) -> None:
+    body = {"message": "bad"} if status == 400 else {"param": "response_format"}
+    async with model_at(refuses(status, body), says_json(UPDATE)) as (model, endpoint):
+        with pytest.raises(AnswerFailed):
+            await model.answer(call(StepEnum.UPDATE), lambda _: None)
+        await model.answer(call(StepEnum.UPDATE), lambda _: None)
+    assert [asked["response_format"]["type"] for asked in endpoint.asked] == ["json_schema"] * 2
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code", "retryable"),
+    [
+        (400, {}, ErrorCode.AI_REJECTED, False),
+        (400, {"code": "context_length_exceeded"}, ErrorCode.AI_REJECTED, False),
+        (401, {"code": "invalid_api_key"}, ErrorCode.AI_REJECTED, False),
+        (402, {}, ErrorCode.AI_REJECTED, False),
+        (403, {}, ErrorCode.AI_REJECTED, False),
+        (404, {}, ErrorCode.AI_REJECTED, False),
+        (408, {}, ErrorCode.AI_UNAVAILABLE, True),
+        (409, {}, ErrorCode.AI_UNAVAILABLE, True),
+        (429, {}, ErrorCode.AI_UNAVAILABLE, True),
+        (429, {"code": "insufficient_quota"}, ErrorCode.AI_REJECTED, False),
+        (500, {}, ErrorCode.AI_UNAVAILABLE, True),
+        (503, {}, ErrorCode.AI_UNAVAILABLE, True),
+    ],
+)
+async def test_a_status_becomes_an_ai_error(
+    status: int, error: dict[str, str], code: ErrorCode, retryable: bool
+) -> None:
+    failed = await failure_of(refuses(status, error))
+    assert isinstance(failed.error, AIError)
+    assert (failed.error.code, failed.error.retryable) == (code, retryable)
+    assert failed.partial == ""
+
+
+def at(seconds: int) -> str:
+    """So many seconds from now, as HTTP writes it."""
+    return format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"retry-after": "3"}, 3_000),
+        ({"retry-after": "0.25"}, 250),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1_500),
+        ({"retry-after": at(20), "date": at(0)}, 20_000),
+        ({"retry-after": at(3_620), "date": at(3_600)}, 20_000),
+        ({"retry-after": at(20), "date": "today"}, 20_000),
+        ({"retry-after": at(-86_400), "date": at(0)}, 0),
+        ({"retry-after": "99999999999"}, 86_400_000),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
+        ({}, None),
+    ],
+)
+async def test_the_wait_that_an_endpoint_asks_for_is_kept(
+    headers: dict[str, str], expected: int | None
+) -> None:
+    failed = await failure_of(refuses(429, headers=headers))
+    assert failed.error.retry_after_ms == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "retryable", "says"),
+    [
+        (300, True, "asks to wait (429)."),
+        (301, False, "asks to wait (429); try again in 6 minutes."),
+        (7_140, False, "try again in 119 minutes."),
+        (7_201, False, "try again in 3 hours."),
+        (10**9, False, "try again in a day or later."),
+    ],
+)
+async def test_an_endpoint_that_asks_to_wait_for_long_is_not_waited_for(
+    seconds: int, retryable: bool, says: str
+) -> None:
+    failed = await failure_of(refuses(429, headers={"retry-after": str(seconds)}))
+    assert failed.error.retryable is retryable
+    assert failed.error.message.endswith(says)
+
+
+@pytest.mark.parametrize(
+    ("script", "partial"),
+    [
+        pytest.param(says("all of it", finish=None), "all of it", id="done without finish_reason"),
+        pytest.param(writes(line(chunk("some"))), "some", id="clean end without finish_reason"),
+        pytest.param(says("some", finish="length"), "some", id="length"),
+        pytest.param(says("some", finish="content_filter"), "some", id="content filter"),
+        pytest.param(says("some", finish="tool_calls"), "some", id="tool calls"),
+        pytest.param(says("some", finish="bored"), "some", id="unknown finish_reason"),
+        pytest.param(says(), "", id="empty"),
+        pytest.param(says("  ", "\n"), "  \n", id="blank"),
+        pytest.param(
+            writes(line(chunk(refusal="I cannot")), line(chunk(finish="stop")), DONE),
+            "",
+            id="refusal",
+        ),
+        pytest.param(page(), "", id="an HTML page"),
+        pytest.param(gives({"choices": []}), "", id="a body in place of a stream"),
+        pytest.param(writes(line(chunk("a")), line(b'{"choices": [')), "a", id="malformed chunk"),
+        pytest.param(writes(line(b"[1, 2]")), "", id="a chunk that is a list"),
+        pytest.param(writes(line({"choices": 5})), "", id="choices that are a number"),
+        pytest.param(writes(line({"choices": [5]})), "", id="a choice that is a number"),
+        pytest.param(writes(line(chunk(content=[1]))), "", id="content that is a list"),
+        pytest.param(writes(b"data: \xff\xfe\n\n"), "", id="bytes that are no UTF-8"),
+        pytest.param(
+            writes(line(chunk("a")), b"event: error\n" + line({"message": "SECRET"})),
+            "a",
+            id="an error event without an error",
+        ),
+    ],
+)
+async def test_an_answer_that_is_no_use_is_an_ai_error_with_what_was_told(
+    script: Script, partial: str
+) -> None:
+    failed = await failure_of(script)
+    assert isinstance(failed.error, AIError)
+    assert failed.error.code is ErrorCode.AI_INVALID_OUTPUT
+    assert failed.error.retryable
+    assert failed.partial == partial
+
+
+async def test_an_error_in_the_stream_is_an_ai_error() -> None:
+    event = {"error": {"message": "SECRET", "code": "server_error"}}
+    failed = await failure_of(writes(line(chunk("so ")), line(event)))
+    assert isinstance(failed.error, AIError)
+    assert failed.error.code is ErrorCode.AI_UNAVAILABLE
+    assert failed.partial == "so "
+
+
+@pytest.mark.parametrize(
+    "value", ["prose", {"reasoning": "x"}, [], {**UPDATE, "loop": "maybe"}, None]
+)
+async def test_a_structured_answer_of_another_shape_is_an_ai_error(value: object) -> None:
+    failed = await failure_of(says_json(value), step=StepEnum.UPDATE)
+    assert failed.error.code is ErrorCode.AI_INVALID_OUTPUT
+
+
+@pytest.mark.parametrize("finish", [None, "length"])
+async def test_a_truncated_structured_answer_is_an_ai_error_even_if_it_is_whole(
+    finish: str | None,
+) -> None:
+    failed = await failure_of(says(json.dumps(UPDATE), finish=finish), step=StepEnum.UPDATE)
+    assert failed.error.code is ErrorCode.AI_INVALID_OUTPUT
+    assert failed.partial == UPDATE["reasoning"]
+
+
+async def test_a_line_that_is_cut_is_a_network_error_with_what_was_told() -> None:
+    failed = await failure_of(cuts_after("half ", "an answer"))
+    assert isinstance(failed.error, NetworkError)
+    assert failed.error.code is ErrorCode.AI_UNAVAILABLE
+    assert failed.partial == "half an answer"
+
+
+async def test_a_body_that_cannot_be_decompressed_fails_the_attempt() -> None:
+    failed = await failure_of(writes(b"this is no gzip", encoding="gzip"))
+    assert failed.error.retryable
+
+
+async def test_what_breaks_in_the_listener_still_ends_the_attempt() -> None:
+    def broken(_: str) -> None:
+        raise RuntimeError("a bug of ours")
+
+    async with model_at(says("x")) as (model, _):
+        with pytest.raises(AnswerFailed):
+            await model.answer(call(StepEnum.ACTION), broken)
+
+
+async def test_a_refused_connection_is_a_network_error() -> None:
+    async with serve(says("x")) as endpoint:
+        url = endpoint.url
+    model = OpenAIModel(open_client(url, None), "any", clock=lambda: NOW, bounds=Bounds())
+    with pytest.raises(AnswerFailed) as caught:
+        await model.answer(call(StepEnum.ACTION), lambda _: None)
+    await model.close()
+    assert isinstance(caught.value.error, NetworkError)
+
+
+@pytest.mark.parametrize("pieces", [[], ["some "]])
+async def test_silence_is_a_network_error_and_ends_upstream(pieces: list[str]) -> None:
+    async with model_at(stalls_after(*pieces), bounds=Bounds(idle_seconds=0.2)) as (
+        model,
+        endpoint,
+    ):
+        with pytest.raises(AnswerFailed) as caught:
+            await model.answer(call(StepEnum.ACTION), lambda _: None)
+        await asyncio.wait_for(endpoint.hung_up.wait(), 5)
+    assert isinstance(caught.value.error, NetworkError)
+    assert caught.value.partial == "".join(pieces)
+
+
+async def test_an_endless_answer_ends_at_the_bound_of_its_length_and_upstream_too() -> None:
+    bounds = Bounds(characters=1_000)
+    async with model_at(never_ends("more "), bounds=bounds) as (model, endpoint):
+        with pytest.raises(AnswerFailed) as caught:
+            await model.answer(call(StepEnum.ACTION), lambda _: None)
+        await asyncio.wait_for(endpoint.hung_up.wait(), 5)
+    assert isinstance(caught.value.error, AIError)
+    assert len(caught.value.partial) == 1_000
+
+
+async def test_an_endless_stream_of_nothing_ends_at_the_bound_of_its_time() -> None:
+    bounds = Bounds(idle_seconds=5, total_seconds=0.3)
+    async with model_at(never_ends(""), bounds=bounds) as (model, endpoint):
+        with pytest.raises(AnswerFailed) as caught:
+            await model.answer(call(StepEnum.ACTION), lambda _: None)
+        await asyncio.wait_for(endpoint.hung_up.wait(), 5)
+    assert isinstance(caught.value.error, NetworkError)
+
+
+async def test_a_complete_answer_counts_though_the_line_breaks_behind_it() -> None:
+    broken = writes(line(chunk("done")), line(chunk(finish="stop")), line(b"{"))
+    async with model_at(broken) as (model, _):
+        answer = await model.answer(call(StepEnum.ACTION), lambda _: None)
+    assert (answer.text, answer.usage) == ("done", None)
+
+
+async def test_cancelling_reaches_the_endpoint_within_moments() -> None:
+    began = asyncio.Event()
+    async with model_at(never_ends("on ")) as (model, endpoint):
+        task = asyncio.create_task(model.answer(call(StepEnum.ACTION), lambda _: began.set()))
+        await asyncio.wait_for(began.wait(), 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(endpoint.hung_up.wait(), 1)
+        sent = endpoint.sent
+        await asyncio.sleep(0)
+        assert endpoint.sent == sent
+
+
+async def test_cancelling_before_the_first_word_reaches_the_endpoint() -> None:
+    async with model_at(stalls_after()) as (model, endpoint):
+        task = asyncio.create_task(model.answer(call(StepEnum.ACTION), lambda _: None))
+        await asyncio.wait_for(endpoint.reached.wait(), 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(endpoint.hung_up.wait(), 1)
+
+
+async def test_many_answers_at_once_do_not_mix() -> None:
+    async with model_at(says("a", "b", "c")) as (model, endpoint):
+        answers = await asyncio.gather(
+            *(model.answer(call(StepEnum.ACTION), lambda _: None) for _ in range(20))
+        )
+    assert {answer.text for answer in answers} == {"abc"}
+    assert len(endpoint.asked) == 20
+
+
+async def test_a_connection_serves_one_answer_after_the_other() -> None:
+    async with model_at(says("a"), refuses(500), says("b")) as (model, endpoint):
+        for text in ("a", None, "b"):
+            try:
+                answer = await model.answer(call(StepEnum.ACTION), lambda _: None)
+            except AnswerFailed:
+                assert text is None
+            else:
+                assert answer.text == text
+    assert len(endpoint.clients) == 1
+
+
+async def test_the_sdk_retries_nothing_by_itself() -> None:
+    async with model_at(refuses(500)) as (model, endpoint):
+        with pytest.raises(AnswerFailed):
+            await model.answer(call(StepEnum.ACTION), lambda _: None)
+    assert len(endpoint.asked) == 1
+
+
+async def test_what_no_database_holds_is_taken_out_of_the_text() -> None:
+    lone = (
+        b'{"choices":[{"index":0,"delta":{"content":"a\\ud800\\u0000b"},"finish_reason":"stop"}]}'
+    )
+    async with model_at(writes(line(lone), DONE)) as (model, _):
+        answer = await model.answer(call(StepEnum.ACTION), lambda _: None)
+    assert answer.text == "ab"
+
+
+async def test_embeddings_come_in_the_order_of_the_texts() -> None:
+    data = [{"index": 1, "embedding": [0, 1.5]}, {"index": 0, "embedding": [1, 0]}]
+    async with serve(gives({"data": data})) as endpoint:
+        embeddings = OpenAIEmbeddings(endpoint.url, "sk-test", clock=lambda: NOW)
+        vectors = await embeddings.embed("some-model", ["one", "two"])
+        await embeddings.close()
+    assert vectors == [[1.0, 0.0], [0.0, 1.5]]
+    assert endpoint.asked[0] == {
+        "model": "some-model",
+        "input": ["one", "two"],
+        "encoding_format": "float",
+    }
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        gives({}),
+        gives([]),
+        gives({"data": [5]}),
+        gives({"data": [{"index": 3, "embedding": [1]}]}),
+        gives({"data": [{"index": 0, "embedding": ["x"]}]}),
+        gives({"data": [{"index": 0, "embedding": [True]}]}),
+        page(),
+        refuses(404),
+    ],
+)
+async def test_embeddings_that_are_none_are_an_ai_error(script: Script) -> None:
+    async with serve(script) as endpoint:
+        embeddings = OpenAIEmbeddings(endpoint.url, None, clock=lambda: NOW)
+        with pytest.raises(AIError) as caught:
+            await embeddings.embed("some-model", ["one"])
+        await embeddings.close()
+    assert isinstance(caught.value, ChorusError)
+
+
+@pytest.mark.parametrize(
+    ("url", "loopback"),
+    [
+        ("http://127.0.0.1:11434/v1", True),
+        ("http://127.9.9.9/v1", True),
+        ("http://[::1]:1234/v1", True),
+        ("http://localhost:8000/v1", True),
+        ("https://api.openai.com/v1", False),
+        ("http://localhost.example.com/v1", False),
+        ("http://10.0.0.1/v1", False),
+    ],
+)
+def test_what_names_this_machine_is_known(url: str, loopback: bool) -> None:
+    assert is_loopback(url) is loopback
+
+
+async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with model_at(says("x")) as (model, _):
+        assert (await model.answer(call(StepEnum.ACTION), lambda _: None)).text == "x"

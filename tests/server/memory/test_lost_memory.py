@@ -1,0 +1,205 @@
+"""The embedded memory loses points while nobody looks: the next start, or write, fills it again."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from machines.models.ids import thread_stream
+from machines.models.journal import IndexMessage, RecordLinks
+from machines.models.message import Message
+from machines.models.thread import Visibility
+from server.environment import system_environment
+from server.memory.embedders.hashed import HashedEmbedder
+from server.memory.embeddings import EmbedderChoice
+from server.memory.opening import REBUILD
+from server.memory.recall import MemoryService
+from server.settings import Settings
+from server.stores import MEMORY_FOLDER, Stores, open_stores
+from storage.journal.port import GivenToMemory, StoredVector
+from storage.memory.values import Collection
+from tests.support.journal_values import (
+    ANN,
+    batch,
+    entry,
+    message,
+    opening,
+    run,
+    run_entry,
+    thread,
+)
+
+ROOM = thread("room", visibility=Visibility.PUBLIC)
+MESSAGES = tuple(
+    message(ROOM, index, content=f"The {animal} sleeps.")
+    for index, animal in enumerate(("cat", "dog", "owl", "eel"))
+)
+RUN = run(MESSAGES[3])
+TASKS = (
+    *(IndexMessage(thread_id=ROOM.id, message_id=each.id) for each in MESSAGES),
+    RecordLinks(
+        thread_id=ROOM.id,
+        run_id=RUN.id,
+        prompt_id=MESSAGES[3].id,
+        priors=((MESSAGES[0].id, "it fits"),),
+    ),
+)
+
+Damage = Callable[[Path], None]
+
+PATIENCE = 20.0
+"""Seconds until something that never comes fails its test."""
+
+
+@pytest.fixture(autouse=True)
+def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Embed by hashed words: nothing here depends on meaning, and each start would load weights."""
+
+    async def choose(**_: object) -> EmbedderChoice:
+        return EmbedderChoice(HashedEmbedder(), "it is a test.", "End the test.")
+
+    monkeypatch.setattr("server.stores.choose_embedder", choose)
+
+
+@asynccontextmanager
+async def stores_in(folder: Path) -> AsyncIterator[Stores]:
+    async with open_stores(Settings(data=folder, llm="offline"), system_environment()) as stores:
+        yield stores
+
+
+async def feed(stores: Stores) -> MemoryService:
+    """Carry out everything that waits."""
+    memory_service = MemoryService(stores.journal, stores.memory, stores.embedder.embedder)
+    feeding = asyncio.create_task(memory_service.run())
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while (  # noqa: ASYNC110 - nobody is told of the end
+                await stores.journal.noted(REBUILD) is not None
+                or await stores.journal.first_queued(None) is not None
+            ):
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        pytest.fail("the memory was not fed in time; does `MemoryService.run` still go on?")
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+    return memory_service
+
+
+async def filled(folder: Path) -> None:
+    """A journal with messages and a link, and a memory that holds them."""
+    async with stores_in(folder) as stores:
+        begun = opening(ROOM, *MESSAGES)
+        queued = run_entry(RUN, "queued", RUN)
+        await stores.journal.commit(batch(0, *begun.entries, queued, memory=TASKS))
+        await feed(stores)
+
+
+async def submit(stores: Stores, *messages: Message) -> None:
+    """More approved messages of the room; the memory is to hold them."""
+    stream = thread_stream(ROOM.id)
+    await stores.journal.commit(
+        batch(
+            await stores.journal.head(stream),
+            *(entry(stream, each, kind="message_submitted") for each in messages),
+            memory=tuple(IndexMessage(thread_id=ROOM.id, message_id=each.id) for each in messages),
+        )
+    )
+
+
+def points_file(folder: Path, collection: Collection) -> Path:
+    return folder / MEMORY_FOLDER / "collection" / collection / "storage.sqlite"
+
+
+def without(collection: Collection) -> Damage:
+    return lambda folder: points_file(folder, collection).unlink()
+
+
+def emptied(folder: Path) -> None:
+    points_file(folder, Collection.MESSAGES).write_bytes(b"")
+
+
+def without_folder(folder: Path) -> None:
+    shutil.rmtree(points_file(folder, Collection.MESSAGES).parent)
+
+
+def with_fewer_rows(collection: Collection) -> Damage:
+    """As an older copy of the folder is, which looks whole."""
+
+    def damage(folder: Path) -> None:
+        with closing(sqlite3.connect(points_file(folder, collection))) as connection, connection:
+            connection.execute("DELETE FROM points WHERE rowid = 1")
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(without(Collection.MESSAGES), id="no file of messages"),
+        pytest.param(without(Collection.LINKS), id="no file of links"),
+        pytest.param(emptied, id="an empty file"),
+        pytest.param(without_folder, id="no folder"),
+        pytest.param(with_fewer_rows(Collection.MESSAGES), id="fewer messages"),
+        pytest.param(with_fewer_rows(Collection.LINKS), id="fewer links"),
+    ],
+)
+async def test_what_the_memory_lost_between_two_starts_is_filled_again(
+    tmp_path: Path, damage: Damage
+) -> None:
+    await filled(tmp_path)
+    damage(tmp_path)
+    async with stores_in(tmp_path) as stores:
+        assert await stores.journal.noted(REBUILD) is not None, "the loss was not noticed"
+        memory_service = await feed(stores)
+        found = await memory_service.search(ANN, "Who sleeps?", thread_id=None, limit=80)
+        assert {prior.message_id for prior in found} == {each.id for each in MESSAGES}
+        assert len((await stores.memory.facts(Collection.LINKS)).points) == 1
+    async with stores_in(tmp_path) as stores:
+        assert await stores.journal.noted(REBUILD) is None, "it is filled again at every start"
+
+
+async def test_a_whole_memory_is_not_filled_again_whatever_waits_or_was_dropped(
+    tmp_path: Path,
+) -> None:
+    await filled(tmp_path)
+    late = message(ROOM, 4, content="The fox sleeps.")
+    dropped = message(ROOM, 5, content="No embedder wants this.")
+    async with stores_in(tmp_path) as stores:
+        journal = stores.journal
+        fingerprint = stores.embedder.embedder.fingerprint
+        await submit(stores, late, dropped)
+        # As far as it came before a crash: embedded, and not yet stored.
+        vector = (1.0,) * stores.embedder.embedder.dimensions
+        await journal.keep_vectors(
+            [StoredVector(message_id=late.id, fingerprint=fingerprint, vector=vector)]
+        )
+        _, last = await journal.queued_tasks()
+        await journal.finish_tasks([last.position])
+        given = await journal.given_to_memory(fingerprint=fingerprint)
+        assert given == GivenToMemory(messages=len(MESSAGES), links=1)
+    async with stores_in(tmp_path) as stores:
+        assert await stores.journal.noted(REBUILD) is None
+        assert len(await stores.journal.queued_tasks()) == 1
+
+
+async def test_points_whose_file_vanishes_under_an_open_memory_are_filled_again(
+    tmp_path: Path,
+) -> None:
+    await filled(tmp_path)
+    late = message(ROOM, 4, content="The fox sleeps.")
+    async with stores_in(tmp_path) as stores:
+        without(Collection.MESSAGES)(tmp_path)
+        await submit(stores, late)
+        memory_service = await feed(stores)
+        assert points_file(tmp_path, Collection.MESSAGES).exists()
+        # The loss shows at the write, and the filling is asked for after it.
+        async with asyncio.timeout(PATIENCE):
+            while len((await stores.memory.facts(Collection.MESSAGES)).points) <= len(MESSAGES):
+                memory_service = await feed(stores)
+        found = await memory_service.search(ANN, "Who sleeps?", thread_id=None, limit=80)
+        assert {prior.message_id for prior in found} == {each.id for each in (*MESSAGES, late)}

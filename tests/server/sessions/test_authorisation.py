@@ -1,0 +1,286 @@
+"""Who may do what: every request against every role.
+
+The table is PROTOCOL's "Who may see what" for requests: a row names a request, a column a role, a
+cell the answer (a reply's type, or an error's code). Each cell is tried in a scene of its own: a
+thread with its people, a vote that is open, a run under way and one that was stopped. What a thread
+tells those who follow it is in `test_audience`.
+"""
+
+import json
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from machines.models.wire.requests import REQUESTS
+from server.services import Services
+from tests.support.client import Data, Frame, Identity, new_id
+from tests.support.in_process import Caller, open_house
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ROLES: Final = (
+    "nobody",  # a connection that is not signed in; the thread is public
+    "stranger",  # of a private thread
+    "outsider",  # of a public thread
+    "pending_author",  # of a public thread, where a message of theirs waits for approval
+    "co_author",  # of a public thread
+    "former_private",  # was a co-author of a private thread
+    "former_public",  # was a co-author of a public thread
+)
+PRIVATE_ROLES: Final = {"stranger", "former_private"}
+
+# not signed in | stranger | outsider | pending author | co-author | former: private, public
+TABLE: Final[dict[str, str]] = {
+    "connect": "challenge" + " invalid_transition" * 6,
+    "authenticate": "auth_failed" + " invalid_transition" * 6,
+    "resume": "auth_failed" + " invalid_transition" * 6,
+    "create_thread": "not_authenticated" + " accepted" * 6,
+    "create_thread for another": "not_authenticated" + " forbidden" * 6,
+    "get_thread": (
+        "not_authenticated not_found thread_messages thread_messages thread_messages"
+        " not_found thread_messages"
+    ),
+    "get_thread of an older page": (
+        "not_authenticated not_found thread_messages thread_messages thread_messages"
+        " not_found thread_messages"
+    ),
+    "get_thread with what was missed": (
+        "not_authenticated not_found thread_messages thread_messages thread_messages"
+        " not_found thread_messages"
+    ),
+    "get_events": "not_authenticated not_found events events events not_found events",
+    "leave_thread": "not_authenticated" + " accepted" * 6,
+    "submit_prompt": "not_authenticated not_found accepted accepted accepted not_found accepted",
+    "cancel_run": "not_authenticated not_found forbidden forbidden accepted not_found forbidden",
+    "retry_run": "not_authenticated not_found forbidden forbidden accepted not_found forbidden",
+    "approve_message": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
+    "reject_message": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
+    "withdraw_message": (
+        "not_authenticated not_found invalid_transition accepted invalid_transition"
+        " not_found invalid_transition"
+    ),
+    "invite_co_author": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
+    "leave_co_authorship": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
+    "rename_thread": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
+    "archive_thread": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
+    "list_threads": "not_authenticated" + " threads" * 6,
+    "list_threads of others": "not_authenticated" + " threads" * 6,
+    "search": "not_authenticated" + " search_results" * 6,
+    "search in the thread": (
+        "not_authenticated not_found search_results search_results search_results"
+        " not_found search_results"
+    ),
+    "set_name": "not_authenticated" + " accepted" * 6,
+    "sign_out": "not_authenticated" + " accepted" * 6,
+    "ping": "pong" + " pong" * 6,
+}
+CELLS: Final = [
+    (request, role, expected)
+    for request, row in TABLE.items()
+    for role, expected in zip(ROLES, row.split(), strict=True)
+]
+
+
+ABOUT_A_THREAD: Final = [
+    *(
+        request
+        for request, role, expected in CELLS
+        if (role, expected) == ("stranger", "not_found")
+    ),
+    "leave_thread",
+]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One thread with its people, and somebody in the role that is tried."""
+
+    thread_id: str
+    message_id: str
+    """Waits for approval; where nobody outside may write, a message that is approved."""
+    stopped_run: str
+    live_run: str
+    owner: Caller
+    actor: Caller
+
+
+def request_of(name: str, scene: Scene) -> tuple[str, Data]:
+    """The type and the data of a row's request."""
+    thread: Data = {"thread_id": scene.thread_id}
+    message = thread | {"message_id": scene.message_id}
+    data: dict[str, Data] = {
+        "connect": {"public_key": Identity().public_key},
+        "authenticate": {"signature": "1" * 64},
+        "resume": {"token": "0" * 64},
+        "create_thread": {"name": "Another"},
+        "create_thread for another": {"name": "Another", "user_id": new_id()},
+        "get_thread": thread,
+        "get_thread of an older page": thread | {"before_index": 1},
+        "get_thread with what was missed": thread | {"after_seq": 0},
+        "get_events": thread | {"after_seq": 0},
+        "leave_thread": thread,
+        "submit_prompt": thread | {"prompt": "HOLD, please"},
+        "cancel_run": thread | {"run_id": scene.live_run},
+        "retry_run": thread | {"run_id": scene.stopped_run},
+        "approve_message": message,
+        "reject_message": message | {"reason": "No"},
+        "withdraw_message": message,
+        "invite_co_author": thread | {"public_key": Identity().public_key},
+        "leave_co_authorship": thread,
+        "rename_thread": thread | {"name": "Renamed"},
+        "archive_thread": thread,
+        "list_threads": {"scope": "mine"},
+        "list_threads of others": {"scope": "public"},
+        "search": {"query": "treasure"},
+        "search in the thread": thread | {"query": "treasure"},
+        "set_name": {"name": "Somebody"},
+        "sign_out": {},
+        "ping": {},
+    }
+    return name.split(" ")[0], data[name]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:
+    async with open_house(tmp_path_factory.mktemp("house"), moody=True) as services:
+        yield services
+
+
+async def scene_for(role: str, house: Services) -> Scene:
+    """A new thread, and new people."""
+    owner = await Caller(house).sign_in(Identity())
+    actor = Caller(house)
+    if role != "nobody":
+        await actor.sign_in(Identity())
+    visibility = "private" if role in PRIVATE_ROLES else "public"
+    name = "Secret plans" if visibility == "private" else "Open plans"
+    created = await owner.get("create_thread", name=name, visibility=visibility)
+    thread_id = created["thread_id"]
+    thread = {"thread_id": thread_id}
+    stopped = await owner.get("submit_prompt", prompt="HOLD the treasure", **thread)
+    await owner.get("cancel_run", run_id=stopped["run_id"], **thread)
+    live = await owner.get("submit_prompt", prompt="HOLD it again", **thread)
+    if role == "co_author" or role.startswith("former"):
+        await owner.get("invite_co_author", public_key=actor.public_key, **thread)
+    if role.startswith("former"):
+        await actor.get("leave_co_authorship", **thread)
+    message_id = stopped["message_id"]
+    if visibility == "public":
+        author = actor if role == "pending_author" else await Caller(house).sign_in(Identity())
+        pending = await author.get("submit_prompt", prompt="May I come in?", **thread)
+        message_id = pending["message_id"]
+    return Scene(thread_id, message_id, stopped["run_id"], live["run_id"], owner, actor)
+
+
+def answer_of(reply: Frame) -> str:
+    """A reply in the words of the table."""
+    return str(reply["data"]["code"] if reply["type"] == "error" else reply["type"])
+
+
+async def test_the_table_has_every_request() -> None:
+    assert {name.split(" ")[0] for name in TABLE} == set(REQUESTS)
+
+
+@pytest.mark.parametrize(("request_name", "role", "expected"), CELLS)
+async def test_a_request_gets_the_answer_of_its_askers_role(
+    house: Services, request_name: str, role: str, expected: str
+) -> None:
+    scene = await scene_for(role, house)
+    type_, data = request_of(request_name, scene)
+    head = await head_of(scene)
+    reply = await scene.actor.ask(type_, **data)
+    assert answer_of(reply) == expected, reply["data"]
+    if reply["type"] == "error":
+        assert await head_of(scene) == head, "what is refused leaves no trace in the journal"
+
+
+async def head_of(scene: Scene) -> int:
+    """The number of the thread's last entry, as its owner is told."""
+    page = await scene.owner.get("get_events", thread_id=scene.thread_id, after_seq=0, limit=1)
+    return int(page["head_seq"])
+
+
+@pytest.mark.parametrize("role", sorted(PRIVATE_ROLES))
+@pytest.mark.parametrize("request_name", ABOUT_A_THREAD)
+async def test_a_thread_that_is_not_ones_own_answers_as_one_that_is_not_there(
+    house: Services, request_name: str, role: str
+) -> None:
+    scene = await scene_for(role, house)
+    type_, data = request_of(request_name, scene)
+    unknown = {name: new_id() for name in ("thread_id", "message_id", "run_id") if name in data}
+    there = json.dumps(await scene.actor.ask(type_, request_id="same", **data))
+    nowhere = json.dumps(await scene.actor.ask(type_, request_id="same", **(data | unknown)))
+    # An answer may repeat the id that was asked for, and nothing else.
+    assert there.replace(scene.thread_id, "") == nowhere.replace(unknown["thread_id"], "")
+
+
+@pytest.mark.parametrize("role", ["stranger", "former_private"])
+async def test_lists_and_searches_do_not_tell_of_foreign_private_threads(
+    house: Services, role: str
+) -> None:
+    scene = await scene_for(role, house)
+    told = [
+        await scene.actor.get("list_threads", scope="mine", limit=200),
+        await scene.actor.get("list_threads", scope="public", limit=200),
+        await scene.actor.get("search", query="the treasure", limit=80),
+    ]
+    assert scene.thread_id not in json.dumps(told)
+    assert "Secret plans" not in json.dumps(told)
+
+
+@contextmanager
+def statements_about(ids: Collection[str]) -> Iterator[list[str]]:
+    """The statements that the stores are asked while the block runs, with one of these ids."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: object, *_: Any) -> None:
+        if any(each in str(values) for each in ids):
+            asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("request_name", ABOUT_A_THREAD)
+@pytest.mark.parametrize("is_open", [False, True])
+async def test_a_foreign_thread_takes_as_long_as_one_that_is_not_there(
+    house: Services, request_name: str, *, is_open: bool
+) -> None:
+    owner, stranger = [await Caller(house).sign_in(Identity()) for _ in range(2)]
+    thread = await owner.get("create_thread", name="Secret plans")
+    if is_open:
+        await owner.get("rename_thread", thread_id=thread["thread_id"], name="In use")
+    other = {"message_id": new_id(), "run_id": new_id()}
+    scene = Scene(
+        thread["thread_id"], other["message_id"], other["run_id"], other["run_id"], owner, stranger
+    )
+    type_, data = request_of(request_name, scene)
+    nowhere = new_id()
+    work: list[list[str]] = []
+    for thread_id in (scene.thread_id, nowhere):
+        with statements_about((scene.thread_id, nowhere)) as asked:
+            await stranger.ask(type_, **(data | {"thread_id": thread_id}))
+        work.append(asked)
+    assert work[0] == work[1]
+    assert len(work[0]) <= 1

@@ -1,0 +1,203 @@
+"""Attacks on signing in: forged, moved and repeated signatures, nonces and tokens.
+
+The cryptography has tests of its own (`tests/server/sessions/test_signatures.py`); here it is what a
+session makes of it.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from machines.models.keys import decode_signature, encode_base58
+from server.services import Services
+from tests.support.client import Frame, Identity
+from tests.support.in_process import Caller, Clock, open_house
+
+GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
+SMALL_ORDER_KEYS = (
+    bytes(32),
+    (1).to_bytes(32, "little"),
+    (2**255 - 20).to_bytes(32, "little"),
+    (2**255 - 19).to_bytes(32, "little"),
+    (2**255 - 18).to_bytes(32, "little"),
+    (1 | 1 << 255).to_bytes(32, "little"),
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path, clock: Clock) -> AsyncIterator[Services]:
+    async with open_house(tmp_path, environment=clock.environment()) as services:
+        yield services
+
+
+async def statement_for(caller: Caller, public_key: str) -> str:
+    challenge = await caller.get("connect", public_key=public_key)
+    return str(challenge["statement"])
+
+
+def code_of(reply: Frame) -> str:
+    assert reply["type"] == "error", f"this was let in: {reply}"
+    return str(reply["data"]["code"])
+
+
+async def test_a_signature_serves_once_even_on_the_connection_that_it_was_made_for(
+    house: Services,
+) -> None:
+    alice, caller = Identity(), Caller(house)
+    signature = alice.sign(await statement_for(caller, alice.public_key))
+    assert (await caller.ask("authenticate", signature=signature))["type"] == "init"
+    assert code_of(await caller.ask("authenticate", signature=signature)) == "invalid_transition"
+    await caller.ask("sign_out")
+    again = Caller(house)
+    await statement_for(again, alice.public_key)
+    assert code_of(await again.ask("authenticate", signature=signature)) == "auth_failed"
+
+
+async def test_a_wrong_signature_uses_the_nonce_up(house: Services) -> None:
+    alice, caller = Identity(), Caller(house)
+    statement = await statement_for(caller, alice.public_key)
+    assert code_of(await caller.ask("authenticate", signature="1" * 64)) == "auth_failed"
+    right = alice.sign(statement)
+    assert code_of(await caller.ask("authenticate", signature=right)) == "auth_failed"
+
+
+async def test_a_signature_of_another_key_opens_nothing(house: Services) -> None:
+    alice, mallory, caller = Identity(), Identity(), Caller(house)
+    statement = await statement_for(caller, alice.public_key)
+    forged = mallory.sign(statement)
+    assert code_of(await caller.ask("authenticate", signature=forged)) == "auth_failed"
+
+
+async def test_a_signature_for_another_host_opens_nothing(house: Services) -> None:
+    alice = Identity()
+    here, elsewhere = Caller(house), Caller(house, host="evil.example:8080")
+    theirs = await statement_for(elsewhere, alice.public_key)
+    await statement_for(here, alice.public_key)
+    assert "evil.example" in theirs
+    assert code_of(await here.ask("authenticate", signature=alice.sign(theirs))) == "auth_failed"
+
+
+async def test_a_statement_of_another_connection_opens_nothing(house: Services) -> None:
+    alice, one, two = Identity(), Caller(house), Caller(house)
+    first = await statement_for(one, alice.public_key)
+    second = await statement_for(two, alice.public_key)
+    assert first != second
+    assert code_of(await two.ask("authenticate", signature=alice.sign(first))) == "auth_failed"
+
+
+async def test_a_challenge_is_answered_in_time_or_not_at_all(house: Services, clock: Clock) -> None:
+    alice, caller = Identity(), Caller(house)
+    statement = await statement_for(caller, alice.public_key)
+    clock.ahead += timedelta(seconds=60)
+    late = await caller.ask("authenticate", signature=alice.sign(statement))
+    assert code_of(late) == "auth_failed"
+
+
+async def test_the_second_form_of_a_signature_is_none(house: Services) -> None:
+    alice, caller = Identity(), Caller(house)
+    signed = decode_signature(alice.sign(await statement_for(caller, alice.public_key)))
+    s = int.from_bytes(signed[32:], "little") + GROUP_ORDER
+    malleated = encode_base58(signed[:32] + s.to_bytes(32, "little"))
+    assert code_of(await caller.ask("authenticate", signature=malleated)) == "auth_failed"
+
+
+@pytest.mark.parametrize("key", SMALL_ORDER_KEYS, ids=bytes.hex)
+async def test_nobody_is_a_key_of_small_order(house: Services, key: bytes) -> None:
+    caller = Caller(house)
+    reply = await caller.ask("connect", public_key=encode_base58(key))
+    if reply["type"] == "challenge":
+        # R is the identity and S is 0: right for every statement where the key's order divides 8.
+        forged = encode_base58((1).to_bytes(32, "little") + bytes(32))
+        reply = await caller.ask("authenticate", signature=forged)
+    assert code_of(reply) in {"auth_failed", "invalid_field"}
+
+
+@pytest.mark.parametrize("spelt", ["{} ", " {}", "1{}", "{}1", "{}\n", "\u200b{}"])
+async def test_a_key_has_one_spelling(house: Services, spelt: str) -> None:
+    # Of 44 digits, as most are: to a shorter one a further digit makes somebody else's key.
+    keys = (Identity().public_key for _ in range(1_000))
+    key = spelt.format(next(each for each in keys if len(each) == 44))
+    assert code_of(await Caller(house).ask("connect", public_key=key)) == "invalid_field"
+
+
+async def test_three_failures_end_the_connection(house: Services) -> None:
+    caller = Caller(house)
+    for _ in range(3):
+        await caller.ask("resume", token="0" * 64)
+    assert caller.line.closed is not None
+    assert caller.line.closed[0] == 4001
+
+
+# --- Tokens --------------------------------------------------------------------------------------
+
+
+async def test_a_token_is_worth_nothing_after_signing_out(house: Services) -> None:
+    caller = await Caller(house).sign_in(Identity())
+    await caller.ask("sign_out")
+    caller.drop()
+    assert code_of(await Caller(house).ask("resume", token=caller.token)) == "auth_failed"
+
+
+async def test_a_token_ends_at_its_time_counted_from_the_sign_in(
+    house: Services, clock: Clock
+) -> None:
+    caller = await Caller(house).sign_in(Identity())
+    caller.drop()
+    clock.ahead += timedelta(hours=23)
+    resumed = await Caller(house).resume(caller.token)
+    assert resumed.token == caller.token
+    resumed.drop()
+    clock.ahead += timedelta(hours=1)
+    late = Caller(house)
+    assert code_of(await late.ask("resume", token=caller.token)) == "auth_failed"
+    assert not late.session.signed_in
+
+
+async def test_a_token_serves_one_connection_at_a_time(house: Services) -> None:
+    first = await Caller(house).sign_in(Identity())
+    second = await Caller(house).resume(first.token)
+    assert first.line.closed is not None
+    assert first.line.closed[0] == 4009
+    assert code_of(await first.ask("list_threads", scope="mine")) in {
+        "invalid_transition",
+        "not_authenticated",
+    }
+    assert (await second.ask("ping"))["type"] == "pong"
+
+
+async def test_one_persons_token_never_opens_what_is_anothers(house: Services) -> None:
+    alice = await Caller(house).sign_in(Identity())
+    secret = await alice.get("create_thread", name="Secret")
+    bob = await Caller(house).sign_in(Identity())
+    bob.drop()
+    resumed = await Caller(house).resume(bob.token)
+    assert resumed.public_key == bob.public_key
+    assert code_of(await resumed.ask("get_thread", thread_id=secret["thread_id"])) == "not_found"
+
+
+async def test_no_token_and_no_nonce_is_written_down(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        alice, caller = Identity(), Caller(house)
+        challenge = await caller.get("connect", public_key=alice.public_key)
+        init = await caller.get("authenticate", signature=alice.sign(challenge["statement"]))
+        token = init["session"]["token"]
+    written = everything_in(tmp_path)
+    assert alice.public_key.encode() in written, "the journal is among what was looked at"
+    assert token.encode() not in written
+    assert bytes.fromhex(token) not in written
+    assert challenge["nonce"].encode() not in written
+
+
+def everything_in(folder: Path) -> bytes:
+    """All files of a data folder, one after the other."""
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,665 @@
+"""What every adapter of `storage.journal.port.Journal` must do.
+
+An adapter's test module subclasses `JournalContract` and gives the fixture `journal`: an open, empty
+journal. Nothing here knows what it stands on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from typing import TypeVar
+
+import pytest
+
+from machines.models.chorus import ChorusState, RunProgress, RunStatus
+from machines.models.errors import ErrorCode, JournalConflict, JournalError, RequestRefused
+from machines.models.ids import (
+    MessageId,
+    PublicKey,
+    RequestId,
+    RunId,
+    ThreadId,
+    TimerId,
+    thread_stream,
+    user_stream,
+)
+from machines.models.journal import (
+    ApprovalTimer,
+    Batch,
+    IndexMessage,
+    MemoryTask,
+    RecordLinks,
+    RetryTimer,
+    TimerRow,
+)
+from machines.models.message import Message, MessageStatus
+from machines.models.outputs import StepEnum
+from machines.models.thread import Visibility
+from storage.journal.port import Journal, KnownPerson, StoredVector, ThreadPage
+from tests.support.journal_values import (
+    ANN,
+    BEN,
+    CAY,
+    at,
+    batch,
+    change,
+    deleted,
+    entry,
+    finished,
+    message,
+    opening,
+    reply,
+    run,
+    run_entry,
+    session,
+    started,
+    thread,
+    user,
+)
+
+T = TypeVar("T")
+
+NOBODY = ThreadId("00000000-0000-4000-8000-000000000000")
+
+
+async def everything(items: AsyncIterator[T]) -> list[T]:
+    return [item async for item in items]
+
+
+def index_of(one: Message) -> MemoryTask:
+    return IndexMessage(thread_id=one.thread_id, message_id=one.id)
+
+
+def links_of(one: ChorusState, *priors: Message) -> MemoryTask:
+    return RecordLinks(
+        thread_id=one.thread_id,
+        run_id=one.id,
+        prompt_id=one.message_id,
+        priors=tuple((prior.id, "it fits") for prior in priors),
+    )
+
+
+def deadline(of: Message, seconds: float) -> TimerRow:
+    return TimerRow(
+        id=TimerId(f"approval:{of.id}"),
+        due_at=at(seconds),
+        timer=ApprovalTimer(thread_id=of.thread_id, message_id=of.id),
+    )
+
+
+class JournalContract:
+    """Tests of the Protocol, method by method."""
+
+    # commit
+
+    async def test_entries_are_numbered_and_come_back_exactly(self, journal: Journal) -> None:
+        one = thread()
+        stream = thread_stream(one.id)
+        full = entry(
+            stream,
+            one,
+            request_id=RequestId("r1"),
+            restricted_to=BEN,
+            fingerprint="f",
+            by=None,
+        )
+        committed = await journal.commit(batch(0, full, entry(stream)))
+        assert [found.seq for found in committed.entries] == [1, 2]
+        page = await journal.entries(stream, after_seq=0, limit=10)
+        assert page.entries == committed.entries
+        assert page.entries == (full, entry(stream, seq=2))
+        assert (page.head_seq, page.has_more, await journal.head(stream)) == (2, False, 2)
+
+    async def test_a_batch_decided_on_an_old_head_is_a_conflict_and_writes_nothing(
+        self, journal: Journal
+    ) -> None:
+        one = thread()
+        stream = thread_stream(one.id)
+        await journal.commit(opening(one))
+        renamed = one.transition_to(at(1), name="new")
+        for head in (0, 2):
+            with pytest.raises(JournalConflict):
+                await journal.commit(batch(head, entry(stream, renamed)))
+        assert await journal.head(stream) == 1
+        view = await journal.decision_view(one.id)
+        assert view is not None
+        assert view.thread == one
+
+    async def test_a_conflict_in_one_of_two_streams_writes_neither(self, journal: Journal) -> None:
+        one, person = thread(), user(BEN)
+        streams = (thread_stream(one.id), user_stream(BEN))
+        await journal.commit(batch(0, entry(streams[1], person)))
+        both = batch(0, entry(streams[0], one), entry(streams[1], person))
+        with pytest.raises(JournalConflict):
+            await journal.commit(both)
+        assert await journal.head(streams[0]) == 0
+        assert await journal.decision_view(one.id) is None
+
+    async def test_of_many_batches_for_one_place_exactly_one_is_accepted(
+        self, journal: Journal
+    ) -> None:
+        one = thread()
+        stream = thread_stream(one.id)
+        results = await asyncio.gather(
+            *(journal.commit(batch(0, entry(stream, one, kind=f"k{n}"))) for n in range(8)),
+            return_exceptions=True,
+        )
+        accepted = [result for result in results if not isinstance(result, BaseException)]
+        assert len(accepted) == 1
+        assert sum(isinstance(result, JournalConflict) for result in results) == 7
+        page = await journal.entries(stream, after_seq=0, limit=10)
+        assert page.entries == accepted[0].entries
+
+    async def test_a_conflict_leaves_the_batches_beside_it_alone(self, journal: Journal) -> None:
+        threads = [thread(f"t{n}") for n in range(6)]
+        wrong = {1, 4}
+        results = await asyncio.gather(
+            *(
+                journal.commit(batch(9 if n in wrong else 0, entry(thread_stream(one.id), one)))
+                for n, one in enumerate(threads)
+            ),
+            return_exceptions=True,
+        )
+        refused = {n for n, result in enumerate(results) if isinstance(result, JournalConflict)}
+        assert refused == wrong
+        for n, one in enumerate(threads):
+            assert (await journal.decision_view(one.id) is None) == (n in wrong)
+
+    async def test_what_cannot_be_stored_is_an_error_of_its_batch_alone(
+        self, journal: Journal
+    ) -> None:
+        one = thread()
+        stream = thread_stream(one.id)
+        unknown = change(one).model_copy(update={"kind": "planet"})
+        strange = entry(stream).model_copy(update={"changes": (unknown,)})
+        gapped = Batch(entries=(entry(stream, seq=1), entry(stream, seq=3)))
+        good, *bad = await asyncio.gather(
+            journal.commit(opening(thread("other"))),
+            journal.commit(batch(0, strange)),
+            journal.commit(gapped),
+            return_exceptions=True,
+        )
+        assert not isinstance(good, BaseException)
+        for error in bad:
+            assert isinstance(error, JournalError)
+            assert not error.retryable
+        assert await journal.head(stream) == 0
+
+    async def test_a_cancelled_waiter_harms_nobody(self, journal: Journal) -> None:
+        threads = [thread(f"t{n}") for n in range(6)]
+        tasks = [asyncio.ensure_future(journal.commit(opening(one))) for one in threads]
+        await asyncio.sleep(0)
+        tasks[2].cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(results[2], asyncio.CancelledError)
+        assert sum(isinstance(result, BaseException) for result in results) == 1
+        await journal.commit(opening(thread("later")))
+        assert await journal.decision_view(threads[5].id) is not None
+
+    # replies
+
+    async def test_a_reply_is_remembered_with_the_seq_of_its_thread(self, journal: Journal) -> None:
+        one = thread()
+        stream = thread_stream(one.id)
+        committed = await journal.commit(
+            batch(0, entry(stream, one), entry(stream), reply=reply(of=one))
+        )
+        expected = reply(of=one).model_copy(update={"seq": 2})
+        assert committed.reply == expected
+        assert await journal.reply(ANN, RequestId("r1")) == expected
+        assert await journal.reply(BEN, RequestId("r1")) is None
+        assert await journal.reply(ANN, RequestId("r2")) is None
+
+    async def test_a_request_is_carried_out_once(self, journal: Journal) -> None:
+        one, other = thread("one"), thread("other")
+        await journal.commit(opening(one).model_copy(update={"reply": reply(of=one)}))
+        with pytest.raises(JournalConflict):
+            await journal.commit(opening(other).model_copy(update={"reply": reply(of=other)}))
+        assert await journal.decision_view(other.id) is None
+
+    async def test_old_replies_are_forgotten(self, journal: Journal) -> None:
+        for n in range(3):
+            kept = reply(f"r{n}", at=at(n))
+            await journal.commit(batch(0).model_copy(update={"reply": kept}))
+        assert await journal.forget_replies(at(2)) == 2
+        assert await journal.reply(ANN, RequestId("r1")) is None
+        assert await journal.reply(ANN, RequestId("r2")) is not None
+
+    # threads
+
+    async def test_a_thread_is_seen_with_its_pending_messages_and_live_runs_at_one_head(
+        self, journal: Journal
+    ) -> None:
+        one = thread()
+        prompts = [message(one, 0), message(one, 1), message(one, 2, status=MessageStatus.PENDING)]
+        whole = one.model_copy(update={"message_count": 3})
+        runs = [run(prompts[1]), run(prompts[0]), run(prompts[0], 1)]
+        await journal.commit(opening(one, *prompts))
+        await journal.commit(batch(4, *(run_entry(each, "queued", each) for each in runs)))
+        ended = finished(runs[0])
+        await journal.commit(batch(7, run_entry(ended, "cancelled", ended)))
+        view = await journal.decision_view(one.id)
+        assert view is not None
+        assert view.head_seq == 8
+        assert view.thread == whole
+        assert view.pending == (prompts[2],)
+        assert view.runs == (runs[1], runs[2])
+        assert await journal.decision_view(NOBODY) is None
+
+    async def test_a_runs_messages_are_kept_beside_it(self, journal: Journal) -> None:
+        one = thread()
+        before, prompt = message(one, 0), message(one, 1)
+        queued = run(prompt)
+        await journal.commit(opening(one, before, prompt))
+        await journal.commit(batch(3, run_entry(queued, "queued", queued)))
+        assert await journal.run(queued.id) == queued
+        running = started(queued, before)
+        starting = batch(4, run_entry(running, "started", running))
+        await journal.commit(starting)
+        assert await journal.run(queued.id) == running
+        later = running.model_copy(update={"version": 3, "attempt": 2})
+        await journal.commit(batch(5, run_entry(later, "recovering", later)))
+        assert await journal.run(queued.id) == later
+        (live,) = await journal.live_runs()
+        assert live.model_dump() == later.model_dump(include=set(RunProgress.model_fields))
+        assert await journal.run(RunId(NOBODY)) is None
+
+    async def test_live_runs_are_those_of_all_threads(self, journal: Journal) -> None:
+        threads = [thread("a"), thread("b")]
+        runs = []
+        for one in threads:
+            prompt = message(one, 0)
+            live, final = run(prompt), run(prompt, 1, status=RunStatus.CANCELLED)
+            runs.append(live)
+            await journal.commit(opening(one, prompt))
+            await journal.commit(
+                batch(2, run_entry(live, "queued", live), run_entry(final, "cancelled", final))
+            )
+        assert {each.id for each in await journal.live_runs()} == {each.id for each in runs}
+
+    async def test_threads_are_listed_last_changed_first_page_by_page(
+        self, journal: Journal
+    ) -> None:
+        threads = [thread(f"t{n}", visibility=Visibility.PUBLIC) for n in range(5)]
+        for one in threads:
+            await journal.commit(opening(one))
+        await journal.commit(opening(thread("hidden", BEN)))
+        await journal.commit(batch(1, entry(thread_stream(threads[1].id))))
+        order = [threads[n] for n in (1, 4, 3, 2, 0)]
+
+        def mine(after: str | None) -> Awaitable[ThreadPage]:
+            return journal.threads_of(ANN, after=after, limit=2)
+
+        def public(after: str | None) -> Awaitable[ThreadPage]:
+            return journal.public_threads(after=after, limit=2)
+
+        for ask in (mine, public):
+            page = await ask(None)
+            pages = [page]
+            while page.next is not None:
+                page = await ask(page.next)
+                pages.append(page)
+            assert [row.thread for page in pages for row in page.rows] == order
+            assert [len(page.rows) for page in pages] == [2, 2, 1]
+        first = await journal.threads_of(ANN, after=None, limit=1)
+        assert first.rows[0].head_seq == 2
+
+    async def test_a_page_goes_on_where_it_ended_when_threads_change_meanwhile(
+        self, journal: Journal
+    ) -> None:
+        threads = [thread(f"t{n}") for n in range(4)]
+        for one in threads:
+            await journal.commit(opening(one))
+        page = await journal.threads_of(ANN, after=None, limit=2)
+        await journal.commit(batch(1, entry(thread_stream(threads[3].id))))
+        await journal.commit(opening(thread("new")))
+        rest = await journal.threads_of(ANN, after=page.next, limit=2)
+        assert [row.thread for row in rest.rows] == [threads[1], threads[0]]
+        assert rest.next is None
+
+    @pytest.mark.parametrize("cursor", ["", "x", "cA==", "é", "cC0x", "=" * 8, "cCAx"])
+    async def test_a_cursor_of_somebody_else_is_refused(
+        self, journal: Journal, cursor: str
+    ) -> None:
+        with pytest.raises(RequestRefused) as refused:
+            await journal.public_threads(after=cursor, limit=2)
+        assert refused.value.code is ErrorCode.INVALID_FIELD
+        assert refused.value.details is not None
+        assert refused.value.details["field"] == "after"
+
+    async def test_co_authors_come_and_go(self, journal: Journal) -> None:
+        one = thread("one", ANN, BEN)
+        await journal.commit(opening(one))
+        changed = one.transition_to(at(1), co_authors=(BEN, CAY))
+        await journal.commit(batch(1, entry(thread_stream(one.id), changed)))
+        listed = {
+            key: [row.thread for row in (await journal.threads_of(key, after=None, limit=9)).rows]
+            for key in (ANN, BEN, CAY)
+        }
+        assert listed == {ANN: [], BEN: [changed], CAY: [changed]}
+
+    async def test_shared_are_private_threads_that_all_of_them_co_author(
+        self, journal: Journal
+    ) -> None:
+        ours, mine = thread("ours", ANN, BEN, CAY), thread("mine", ANN)
+        open_one = thread("open", ANN, BEN, visibility=Visibility.PUBLIC)
+        for one in (ours, mine, open_one):
+            await journal.commit(opening(one))
+        assert await journal.private_threads_shared_by([ANN]) == {ours.id, mine.id}
+        assert await journal.private_threads_shared_by([ANN, BEN, ANN]) == {ours.id}
+        assert await journal.private_threads_shared_by([ANN, PublicKey("Dan")]) == frozenset()
+        with pytest.raises(ValueError, match="empty"):
+            await journal.private_threads_shared_by([])
+
+    async def test_a_snapshot_pages_back_through_the_messages(self, journal: Journal) -> None:
+        one = thread()
+        messages = [message(one, n) for n in range(5)]
+        await journal.commit(opening(one, *messages))
+        wanted: dict[int | None, tuple[tuple[Message, ...], bool]] = {
+            None: (tuple(messages[3:]), True),
+            3: (tuple(messages[1:3]), True),
+            1: (tuple(messages[:1]), False),
+            0: ((), False),
+            2**63 - 1: (tuple(messages[3:]), True),
+        }
+        for before, (expected, more) in wanted.items():
+            found = await journal.snapshot(one.id, limit=2, before_index=before)
+            assert found is not None
+            view, page = found
+            assert view.head_seq == 6
+            assert (page.messages, page.has_more) == (expected, more)
+        assert await journal.snapshot(NOBODY, limit=2, before_index=None) is None
+
+    # messages and people
+
+    async def test_recent_messages_are_the_last_approved_ones_before_an_index(
+        self, journal: Journal
+    ) -> None:
+        one = thread()
+        messages = [
+            message(one, n, status=MessageStatus.REJECTED if n == 2 else MessageStatus.APPROVED)
+            for n in range(5)
+        ]
+        await journal.commit(opening(one, *messages))
+        found = await journal.recent_messages(one.id, before_index=4, limit=2)
+        assert found == (messages[1], messages[3])
+        assert await journal.message(messages[2].id) == messages[2]
+        assert await journal.message(MessageId(NOBODY)) is None
+
+    async def test_people_have_the_names_that_they_gave_themselves(self, journal: Journal) -> None:
+        for person in (user(ANN, "Ann Ö."), user(BEN)):
+            await journal.commit(batch(0, entry(user_stream(person.public_key), person)))
+        assert await journal.names([ANN, BEN, CAY]) == {ANN: "Ann Ö."}
+        assert await journal.names([]) == {}
+        assert await journal.user(BEN) == user(BEN)
+        assert await journal.user(CAY) is None
+
+    async def test_many_people_are_asked_about_at_once(self, journal: Journal) -> None:
+        await journal.commit(batch(0, entry(user_stream(ANN), user(ANN)), entry(user_stream(ANN))))
+        assert await journal.people([ANN, BEN]) == {
+            ANN: KnownPerson(user=user(ANN), head_seq=2),
+            BEN: KnownPerson(user=None, head_seq=0),
+        }
+        assert await journal.people([]) == {}
+
+    async def test_the_threads_of_many_people_are_each_one_s_own(self, journal: Journal) -> None:
+        for one in (thread("one"), thread("two"), thread("bens", BEN)):
+            await journal.commit(opening(one))
+        pages = await journal.threads_of_each([ANN, BEN, CAY], limit=1)
+        for key in (ANN, BEN, CAY):
+            assert pages[key] == await journal.threads_of(key, after=None, limit=1)
+        assert [row.thread.name for row in pages[ANN].rows] == ["two"]
+        assert pages[CAY].rows == ()
+
+    async def test_a_person_has_one_row(self, journal: Journal) -> None:
+        await journal.commit(batch(0, entry(user_stream(ANN), user(ANN))))
+        twin = user(ANN).model_copy(update={"id": user(BEN).id})
+        one = thread()
+        with pytest.raises(JournalConflict):
+            await journal.commit(batch(0, entry(thread_stream(one.id), one, twin)))
+        assert await journal.decision_view(one.id) is None
+
+    async def test_a_session_remembers_its_thread_and_ends(self, journal: Journal) -> None:
+        stream, one, followed = user_stream(ANN), session(), thread()
+        await journal.commit(batch(0, entry(stream, one)))
+        assert await journal.session(one.id) == one
+        await journal.touch_session(one.id, followed.id)
+        assert await journal.session(one.id) == one.model_copy(update={"thread_id": followed.id})
+        await journal.touch_session(one.id, None)
+        assert await journal.session(one.id) == one
+        await journal.touch_session("unknown", followed.id)
+        ending = entry(stream).model_copy(update={"changes": (deleted(one),)})
+        await journal.commit(batch(1, ending))
+        assert await journal.session(one.id) is None
+
+    # the journal itself
+
+    async def test_entries_are_paged_by_number_and_by_size(self, journal: Journal) -> None:
+        one = thread()
+        stream = thread_stream(one.id)
+        await journal.commit(batch(0, *(entry(stream) for _ in range(5))))
+        page = await journal.entries(stream, after_seq=1, limit=2)
+        assert [found.seq for found in page.entries] == [2, 3]
+        assert (page.head_seq, page.has_more) == (5, True)
+        small = await journal.entries(stream, after_seq=3, limit=9, max_bytes=1)
+        assert [found.seq for found in small.entries] == [4]
+        assert small.has_more
+        for after in (5, 2**63 - 1):
+            end = await journal.entries(stream, after_seq=after, limit=9)
+            assert (end.entries, end.head_seq, end.has_more) == ((), 5, False)
+        assert await journal.head(user_stream(ANN)) == 0
+
+    async def test_run_entries_are_those_that_are_about_the_run(self, journal: Journal) -> None:
+        one = thread()
+        prompt = message(one, 0)
+        first, second = run(prompt), run(prompt, 1)
+        await journal.commit(opening(one))
+        submitted = entry(thread_stream(one.id), prompt, first, kind="message_submitted")
+        running = started(first)
+        await journal.commit(
+            batch(
+                1,
+                submitted,
+                run_entry(running, "started", running),
+                run_entry(second, "queued", second),
+                run_entry(running, "completed"),
+            )
+        )
+        assert [found.seq for found in await journal.run_entries(first.id)] == [2, 3, 5]
+        assert [found.seq for found in await journal.run_entries(second.id)] == [4]
+
+    async def test_a_store_has_an_epoch_until_it_gets_another(self, journal: Journal) -> None:
+        before = await journal.epoch()
+        assert before
+        assert await journal.epoch() == before
+        await journal.new_epoch("restored")
+        assert await journal.epoch() == "restored"
+
+    # timers
+
+    async def test_timers_are_set_moved_cancelled_and_dropped(self, journal: Journal) -> None:
+        one = thread()
+        messages = [message(one, n) for n in range(3)]
+        late, soon, third = (
+            deadline(messages[n], seconds) for n, seconds in ((0, 9), (1, 5), (2, 7))
+        )
+        await journal.commit(opening(one).model_copy(update={"timers": (late, soon, third)}))
+        assert await journal.timers() == (soon, third, late)
+        moved = late.model_copy(update={"due_at": at(1)})
+        retry = TimerRow(
+            id=third.id,
+            due_at=at(2),
+            timer=RetryTimer(
+                thread_id=one.id,
+                run_id=run(messages[0]).id,
+                step=StepEnum.ACTION,
+                iteration=1,
+                attempt=1,
+            ),
+        )
+        await journal.commit(
+            batch(0).model_copy(
+                update={"timers": (moved, retry), "cancelled_timers": (soon.id, third.id)}
+            )
+        )
+        assert await journal.timers() == (moved, retry)
+        await journal.drop_timer(late)
+        assert await journal.timers() == (moved, retry), "a timer that was moved since stays"
+        await journal.drop_timer(moved)
+        await journal.drop_timer(moved)
+        assert await journal.timers() == (retry,)
+
+    async def test_a_note_is_kept_replaced_and_forgotten(self, journal: Journal) -> None:
+        assert await journal.noted("rebuild") is None
+        await journal.note("rebuild", "due")
+        await journal.note("rebuild", "again")
+        assert await journal.noted("rebuild") == "again"
+        await journal.note("rebuild", None)
+        await journal.note("rebuild", None)
+        assert await journal.noted("rebuild") is None
+
+    # the memory's side
+
+    async def test_memory_tasks_wait_in_order_until_they_are_finished(
+        self, journal: Journal
+    ) -> None:
+        one, other = thread("one"), thread("other")
+        prompt, second = message(one, 0), message(other, 0)
+        tasks = (index_of(prompt), links_of(run(prompt), second))
+        await journal.commit(opening(one, prompt).model_copy(update={"memory": tasks}))
+        await journal.commit(
+            opening(other, second).model_copy(update={"memory": (index_of(second),)})
+        )
+        queued = await journal.queued_tasks()
+        assert [found.task for found in queued] == [*tasks, index_of(second)]
+        assert [(found.thread_id, found.seq) for found in queued] == [
+            (one.id, 2),
+            (one.id, 2),
+            (other.id, 2),
+        ]
+        positions = [found.position for found in queued]
+        assert positions == sorted(set(positions))
+        assert await journal.queued_tasks(after=positions[0], limit=1) == (queued[1],)
+        assert await journal.first_queued(None) == positions[0]
+        assert await journal.first_queued([other.id]) == positions[2]
+        assert await journal.first_queued([NOBODY]) is None
+        assert await journal.first_queued([]) is None
+        await journal.finish_tasks([positions[0], positions[2], 10_000])
+        assert await journal.queued_tasks() == (queued[1],)
+        assert await journal.first_queued(None) == positions[1]
+        await journal.finish_tasks([])
+
+    async def test_finished_tasks_wait_again_behind_the_others_when_asked_for(
+        self, journal: Journal
+    ) -> None:
+        one = thread()
+        prompt, pending = message(one, 0), message(one, 1, status=MessageStatus.PENDING)
+        links = links_of(run(prompt), prompt)
+        await journal.commit(
+            opening(one, prompt, pending).model_copy(update={"memory": (links, index_of(prompt))})
+        )
+        before = await journal.queued_tasks()
+        await journal.finish_tasks([before[0].position])
+        never_asked = links_of(run(prompt, 1), prompt)
+        await journal.requeue([links, index_of(prompt), index_of(pending), never_asked])
+        after = await journal.queued_tasks()
+        assert [found.task for found in after] == [index_of(prompt), links]
+        assert after[0] == before[1]
+        assert after[1].position > before[1].position
+        assert after[1].seq == before[0].seq
+        await journal.requeue([])
+
+    async def test_an_approved_message_can_be_asked_for_that_was_never_queued(
+        self, journal: Journal
+    ) -> None:
+        one = thread()
+        prompt = message(one, 0)
+        await journal.commit(opening(one, prompt))
+        await journal.requeue([index_of(prompt)])
+        (found,) = await journal.queued_tasks()
+        assert (found.task, found.seq) == (index_of(prompt), 2)
+
+    async def test_links_are_listed_whether_done_or_not(self, journal: Journal) -> None:
+        one = thread()
+        prompt = message(one, 0)
+        links = links_of(run(prompt), prompt)
+        await journal.commit(
+            opening(one, prompt).model_copy(update={"memory": (index_of(prompt), links)})
+        )
+        waiting = await everything(journal.all_links())
+        await journal.finish_tasks([found.position for found in waiting])
+        assert [found.task for found in await everything(journal.all_links())] == [links]
+        assert waiting[0].seq == 2
+
+    async def test_approved_messages_come_with_the_seq_that_approved_them(
+        self, journal: Journal
+    ) -> None:
+        one = thread().model_copy(update={"message_count": 2})
+        first = message(one, 0)
+        second = message(one, 1, status=MessageStatus.PENDING)
+        await journal.commit(opening(one, first, second))
+        stream = thread_stream(one.id)
+        approved = second.transition_to(at(1), status=MessageStatus.APPROVED)
+        await journal.commit(batch(3, entry(stream, approved)))
+        again = approved.transition_to(at(2), run_id=run(first).id)
+        await journal.commit(batch(4, entry(stream, again)))
+        assert await everything(journal.approved_messages()) == [(first, one, 2), (again, one, 4)]
+
+    async def test_vectors_are_kept_for_each_embedder(self, journal: Journal) -> None:
+        ids = [MessageId(f"m{n}") for n in range(3)]
+        await journal.keep_vectors(
+            [StoredVector(one, "e1", (0.5, float(n), -1.25)) for n, one in enumerate(ids)]
+        )
+        await journal.keep_vectors(
+            [StoredVector(ids[0], "e2", (1.0,)), StoredVector(ids[1], "e1", (2.0,))]
+        )
+        assert await journal.vectors([*ids[:2], MessageId("x")], fingerprint="e1") == {
+            ids[0]: (0.5, 0.0, -1.25),
+            ids[1]: (2.0,),
+        }
+        assert await journal.vectors(ids, fingerprint="e2") == {ids[0]: (1.0,)}
+        assert await journal.vectors([], fingerprint="e1") == {}
+        await journal.keep_vectors([])
+
+    # verify
+
+    async def test_a_sound_store_has_nothing_to_mend(self, journal: Journal) -> None:
+        one = thread("one", ANN, BEN)
+        prompt, pending = message(one, 0), message(one, 1, status=MessageStatus.PENDING)
+        queued = run(prompt)
+        await journal.commit(
+            opening(one, prompt, pending).model_copy(
+                update={
+                    "memory": (index_of(prompt), links_of(queued, prompt)),
+                    "timers": (deadline(pending, 9),),
+                    "reply": reply(of=one),
+                }
+            )
+        )
+        await journal.commit(batch(3, run_entry(queued, "queued", queued)))
+        running = started(queued, prompt)
+        await journal.commit(batch(4, run_entry(running, "started", running)))
+        await journal.commit(batch(0, entry(user_stream(ANN), user(ANN, "Ann"), session())))
+        await journal.touch_session(session().id, one.id)
+        assert await journal.verify() == ()
+        assert await journal.repair() == ()
+        found = await journal.session(session().id)
+        assert found is not None
+        assert found.thread_id == one.id
+
+    async def test_timers_and_tasks_for_nothing_are_removed(self, journal: Journal) -> None:
+        one = thread()
+        ghost = message(one, 7)
+        await journal.commit(
+            opening(one).model_copy(
+                update={
+                    "timers": (deadline(ghost, 1),),
+                    "memory": (index_of(ghost), links_of(run(ghost), ghost)),
+                }
+            )
+        )
+        assert len(await journal.verify()) == 3
+        assert len(await journal.repair()) == 3
+        assert await journal.timers() == ()
+        assert await journal.queued_tasks() == ()
+        assert await journal.repair() == ()
+        assert await journal.verify() == ()

@@ -1,0 +1,116 @@
+"""Journals that earlier versions wrote still open, verify, replay, and go on.
+
+They lie in `tests/data/journals`: what a version wrote, and what it showed of it. Fields may be
+added since; what was shown must be shown still. `python -m tests.storage.journal.keep_journal` keeps that of
+the present version.
+"""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from machines.decisions.replay import replay_run, written_by_this_chart
+from machines.models.ids import RunId, ThreadId, thread_stream
+from machines.models.journal import JournalEntry
+from server.wire.presenter import LiveEntry
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from tests.storage.journal.keep_journal import KEPT, restore
+from tests.support.in_process import PATIENCE, open_house
+
+VERSIONS = sorted(KEPT.glob("*.sql"))
+
+
+@pytest.fixture(params=VERSIONS, ids=lambda kept: kept.stem)
+def kept(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path
+
+
+@pytest.fixture
+def folder(kept: Path, tmp_path: Path) -> Path:
+    restore(kept, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def told(kept: Path) -> dict[str, Any]:
+    """What the version showed."""
+    expected: dict[str, Any] = json.loads(kept.with_suffix(".json").read_text())
+    return expected
+
+
+def lacks(shown: object, expected: object, place: str = "") -> list[str]:
+    """Where `shown` does not hold what is expected; it may hold more fields."""
+    if isinstance(expected, dict) and isinstance(shown, dict):
+        return [
+            problem
+            for name, value in expected.items()
+            for problem in lacks(shown.get(name), value, f"{place}.{name}")
+        ]
+    if isinstance(expected, list) and isinstance(shown, list) and len(expected) == len(shown):
+        return [
+            problem
+            for number, (ours, theirs) in enumerate(zip(shown, expected, strict=True))
+            for problem in lacks(ours, theirs, f"{place}[{number}]")
+        ]
+    return [] if shown == expected else [f"{place} is {shown!r}, and was {expected!r}"]
+
+
+async def entries_of(journal: SqlJournal, thread_id: str) -> tuple[JournalEntry, ...]:
+    page = await journal.entries(thread_stream(ThreadId(thread_id)), after_seq=0, limit=1_000)
+    return page.entries
+
+
+def test_a_journal_of_at_least_one_version_is_kept() -> None:
+    assert VERSIONS, f"run python -m tests.storage.journal.keep_journal: nothing lies in {KEPT}"
+
+
+async def test_it_verifies_and_shows_what_it_showed_then(
+    folder: Path, told: dict[str, Any]
+) -> None:
+    journal = SqlJournal(folder / JOURNAL_FILE)
+    await journal.open()
+    try:
+        assert await journal.verify() == ()
+        for thread_id, expected in told["threads"].items():
+            entries = await entries_of(journal, thread_id)
+            shown = [json.loads(LiveEntry(entry).full) for entry in entries]
+            assert not lacks(shown, expected["entries"]), thread_id
+    finally:
+        await journal.close()
+
+
+async def test_every_run_is_replayed_to_the_state_that_was_kept(
+    folder: Path, told: dict[str, Any]
+) -> None:
+    journal = SqlJournal(folder / JOURNAL_FILE)
+    await journal.open()
+    try:
+        runs: set[RunId] = set()
+        for thread_id in told["threads"]:
+            for entry in await entries_of(journal, thread_id):
+                if run_id := entry.data.get("run_id"):
+                    runs.add(RunId(str(run_id)))
+        assert len(runs) >= 6
+        for run_id in runs:
+            written = await journal.run_entries(run_id)
+            assert written_by_this_chart(written), "add the fingerprint of its chart to EQUIVALENT"
+            assert replay_run(run_id, written) == await journal.run(run_id)
+    finally:
+        await journal.close()
+
+
+async def test_its_unfinished_run_goes_on_to_its_end(folder: Path, told: dict[str, Any]) -> None:
+    async with open_house(folder) as services:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                run = await services.journal.run(RunId(told["unfinished_run"]))
+                assert run is not None
+                if run.status.final:
+                    break
+                await asyncio.sleep(0.02)
+        assert run.status.value == "finished"
+        assert await services.journal.verify() == ()

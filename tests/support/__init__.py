@@ -1,0 +1,1 @@
+"""What tests of several folders use: clients, servers, fakes and values. Nothing here is a test."""
