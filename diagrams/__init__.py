@@ -4,4 +4,4 @@ Everything is drawn from a chart's declaration, sorted, so that the same chart g
 Nothing here knows what a chart is for.
 """
 
-__all__ = ["arrows", "dot", "generator", "labels", "style", "svg"]
+__all__ = ["arrows", "dot", "generator", "labels", "reference", "style", "svg"]

@@ -6,7 +6,9 @@ leads lines around them, which it does not do for the labels of edges. Everythin
 whose label is the drawing's title.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import graphviz  # type: ignore[import-untyped]
 
@@ -27,14 +29,27 @@ def dot_source(chart: Topology) -> str:
     return _Drawing(chart).source()
 
 
-def laid_out(source: str) -> str:
-    """What `dot -Tsvg` makes of a source.
+class LaidOut(NamedTuple):
+    """What `dot` made of a source."""
+
+    svg: str
+    """As `dot -Tsvg` writes it."""
+    widths: Mapping[tuple[float, float], float]
+    """By the place where a text begins, in the SVG's units: the room that it was given."""
+
+
+def laid_out(source: str) -> LaidOut:
+    """The drawing of a source, and how wide each of its texts was taken to be.
 
     Raises:
         DrawingFailed: `dot` is missing or fails.
     """
+    return LaidOut(_piped(source, "svg"), _widths(json.loads(_piped(source, "json"))))
+
+
+def _piped(source: str, format_: str) -> str:
     try:
-        return str(graphviz.Source(source).pipe(format="svg", encoding="utf-8"))
+        return str(graphviz.Source(source).pipe(format=format_, encoding="utf-8"))
     except graphviz.ExecutableNotFound as error:
         raise DrawingFailed(
             "Graphviz' `dot` is needed to draw and was not found: apt install graphviz"
@@ -42,6 +57,16 @@ def laid_out(source: str) -> str:
     except graphviz.CalledProcessError as error:
         said = " ".join(str(error.stderr).split())
         raise DrawingFailed(f"Graphviz' `dot` could not lay out a drawing: {said}") from error
+
+
+def _widths(drawing: Mapping[str, Any]) -> dict[tuple[float, float], float]:
+    """The texts among the drawing operations of `dot -Tjson`, whose y axis points up."""
+    return {
+        (round(operation["pt"][0], 1), round(-operation["pt"][1], 1)): operation["width"]
+        for part in (*drawing.get("objects", ()), *drawing.get("edges", ()), drawing)
+        for operation in part.get("_ldraw_", ())
+        if operation["op"] == "T"
+    }
 
 
 def legend_id(chart: Topology) -> str:
@@ -109,7 +134,7 @@ class _Drawing:
         rows = f"<TR><TD>{labels.font(node.name, size=style.STATE_SIZE, bold=True)}</TD></TR>"
         inner = [edge for edge in self._chart.edges if stays(edge) and edge.source == node.name]
         if inner:
-            rows += "<HR/>" + labels.rows(inner, wrap=self._layout.wrap)
+            rows += "<HR/>" + labels.rows(self._chart, inner, wrap=self._layout.wrap)
         return {
             "id": node.id,
             "class": "state atomic final" if node.final else "state atomic",
@@ -190,7 +215,7 @@ class _Drawing:
 
     def _add_arrow(self, graph: graphviz.Digraph, arrow: Arrow) -> None:
         look = style.EDGE_STYLES[arrow.kind]
-        rows = labels.rows(arrow.edges, wrap=self._layout.wrap)
+        rows = labels.rows(self._chart, arrow.edges, wrap=self._layout.wrap)
         graph.node(
             arrow.id,
             id=arrow.id,

@@ -1,5 +1,7 @@
 """Writes the committed drawings of all machines, and checks that they are those of the machines.
 
+Beside them stands `README.md`, which shows each and says what its guards mean (`diagrams.reference`).
+
 The `.dot` is a pure function of a chart (`diagrams.dot`). The `.svg` is laid out by whatever `dot`
 is installed, so its coordinates differ between versions of Graphviz: it carries the hash of its
 `.dot`, and `check` compares that and the ids and labels, never the layout.
@@ -13,6 +15,7 @@ from diagrams import svg
 from diagrams.arrows import arrows
 from diagrams.dot import DrawingFailed, card_id, dot_source, laid_out
 from diagrams.labels import text_of
+from diagrams.reference import reference
 from machines.breaker import BreakerChart
 from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
@@ -20,7 +23,7 @@ from machines.message import MessageChart
 from machines.statechart import Chart, Topology, topology
 from machines.thread import ThreadChart
 
-__all__ = ["MACHINES", "DrawingFailed", "check", "generate"]
+__all__ = ["MACHINES", "DrawingFailed", "check", "draw", "generate"]
 
 MACHINES: tuple[type[Chart], ...] = (
     ChorusChart,
@@ -31,8 +34,21 @@ MACHINES: tuple[type[Chart], ...] = (
 )
 """Every chart that has a drawing."""
 
+README = "README.md"
 
-def generate(folder: Path, charts: Iterable[type[Chart]] = MACHINES) -> list[Path]:
+
+def generate(folder: Path) -> list[Path]:
+    """Write the drawings of `MACHINES` and their README; gives the paths written.
+
+    Raises: as `draw`.
+    """
+    readme = folder / README
+    written = draw(folder, MACHINES)
+    readme.write_text(reference(map(topology, MACHINES)), encoding="utf-8", newline="\n")
+    return [*written, readme]
+
+
+def draw(folder: Path, charts: Iterable[type[Chart]]) -> list[Path]:
     """Write `{machine}.dot` and `{machine}.svg` of each chart; gives the paths written.
 
     Raises:
@@ -54,7 +70,13 @@ def check(folder: Path) -> list[str]:
 
     Empty: nothing has drifted; else call `generate` next. Needs no Graphviz.
     """
-    return [problem for chart in map(topology, MACHINES) for problem in _drift(chart, folder)]
+    drift = [problem for chart in map(topology, MACHINES) for problem in _drift(chart, folder)]
+    readme = folder / README
+    if not readme.is_file() or readme.read_text(encoding="utf-8") != reference(
+        map(topology, MACHINES)
+    ):
+        drift.append(f"{README} does not say what the charts declare.")
+    return drift
 
 
 def _drift(chart: Topology, folder: Path) -> Iterator[str]:
@@ -88,7 +110,7 @@ def _drift(chart: Topology, folder: Path) -> Iterator[str]:
 def _texts(chart: Topology) -> dict[str, str]:
     """What the drawing says at each id."""
     states = {node.id: node.name for node in chart.nodes}
-    edges = {edge.id: text_of(edge) for edge in chart.edges}
+    edges = {edge.id: text_of(chart, edge) for edge in chart.edges}
     return {card_id(chart): chart.title} | states | edges
 
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from diagrams import style
 from diagrams.arrows import stays
-from machines.statechart import Edge, EdgeKind
+from machines.statechart import Edge, EdgeKind, NodeKind, Topology
 
 STAYS = "\N{CLOCKWISE OPEN CIRCLE ARROW}"
 """Stands before an edge that leads from a state to itself."""
 GAP = "\N{NO-BREAK SPACE} "
-"""Between words of two looks: wide enough for fonts that are wider than Graphviz took them to be."""
+"""Between words of two looks; a text of its own, so that the words keep their own widths."""
 
 
 class Word(NamedTuple):
@@ -27,16 +27,23 @@ class Word(NamedTuple):
     bold: bool = False
 
 
-def text_of(edge: Edge) -> str:
+def text_of(chart: Topology, edge: Edge) -> str:
     """The whole label in one line."""
-    return " ".join(word.text for phrase in _phrases(edge) for word in phrase)
+    return " ".join(word.text for phrase in _phrases(chart, edge) for word in phrase)
 
 
-def rows(edges: Iterable[Edge], *, wrap: int) -> str:
+def explained(chart: Topology, edge: Edge) -> str:
+    """The label, and a line for each guard that says what it means."""
+    sentences = {guard.label: guard.sentence for guard in edge.guards if guard.sentence}
+    lines = (f"{label}: {sentence}" for label, sentence in sentences.items())
+    return "\n".join((text_of(chart, edge), *lines))
+
+
+def rows(chart: Topology, edges: Iterable[Edge], *, wrap: int) -> str:
     """Table rows, one for each edge, in lines of at most `wrap` characters where words allow."""
     return "".join(
         f'<TR><TD {link(edge.id)} BGCOLOR="transparent" ALIGN="LEFT" BALIGN="LEFT">'
-        f"{_wrapped(edge, wrap)}</TD></TR>"
+        f"{_wrapped(chart, edge, wrap)}</TD></TR>"
         for edge in edges
     )
 
@@ -66,7 +73,7 @@ def title_and_legend(title: str, legend_id: str, edges: Iterable[Edge]) -> str:
     kinds = {edge.kind for edge in drawn}
     samples = [_sample(kind) for kind in EdgeKind if kind in kinds]
     if any(stays(edge) for edge in drawn):
-        samples.append(_note(f"{STAYS} ") + _note("stays in its state"))
+        samples.append(_note(STAYS) + _note(" ") + _note("stays in its state"))
     samples.append(_note("event [guards] / actions"))
     cells = "".join(f"<TD>{sample}</TD>" for sample in samples)
     legend = (
@@ -93,11 +100,13 @@ def _note(text: str) -> str:
     return font(text, size=style.DETAIL_SIZE, color=style.MUTED)
 
 
-def _phrases(edge: Edge) -> Iterator[list[Word]]:
-    """Event, guards, actions."""
+def _phrases(chart: Topology, edge: Edge) -> Iterator[list[Word]]:
+    """Event, the state that it leaves where that has states within it, guards, actions."""
     color = style.EDGE_STYLES[edge.kind].color
     event = Word(edge.event, style.EVENT_SIZE, color, bold=True)
     yield [Word(STAYS, style.EVENT_SIZE, color), event] if stays(edge) else [event]
+    if chart.node(edge.source).kind is not NodeKind.ATOMIC:
+        yield [Word(f"from {edge.source}", style.DETAIL_SIZE, style.MUTED)]
     if edge.guards:
         yield _listed("[", [guard.label for guard in edge.guards], "]", style.INK)
     if edge.actions:
@@ -111,10 +120,10 @@ def _listed(before: str, names: Iterable[str], after: str, color: str) -> list[W
     return [Word(text, style.DETAIL_SIZE, color) for text in texts]
 
 
-def _wrapped(edge: Edge, wrap: int) -> str:
+def _wrapped(chart: Topology, edge: Edge, wrap: int) -> str:
     """A phrase begins a new line where it does not fit whole; so does a word of a long phrase."""
     lines: list[list[Word]] = [[]]
-    for phrase in _phrases(edge):
+    for phrase in _phrases(chart, edge):
         if lines[-1] and not _fits(lines[-1] + phrase, wrap):
             lines.append([])
         for word in phrase:
@@ -129,7 +138,7 @@ def _fits(words: list[Word], wrap: int) -> bool:
 
 
 def _line(words: list[Word]) -> str:
-    """One font element for each run of words of one look; a run ends in the space after it."""
+    """One font element for each run of words of one look, and one for each gap between two."""
     first, *others = words
     runs = [first]
     for word in others:
@@ -138,6 +147,6 @@ def _line(words: list[Word]) -> str:
             runs.append(last._replace(text=f"{last.text} {word.text}"))
         else:
             gap = " " if last.text == STAYS else GAP
-            runs.extend((last._replace(text=f"{last.text}{gap}"), word))
+            runs.extend((last, Word(gap, style.DETAIL_SIZE, last.color), word))
     shown = "".join(font(run.text, size=run.size, color=run.color, bold=run.bold) for run in runs)
     return shown + font(" ", size=style.STRUT_SIZE)

@@ -13,7 +13,7 @@ The edges of a shared arrow have transparent copies of its lines: what is lit is
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -23,7 +23,8 @@ from xml.etree.ElementTree import Element
 
 from diagrams import style
 from diagrams.arrows import Arrow
-from diagrams.labels import text_of
+from diagrams.dot import LaidOut
+from diagrams.labels import explained
 from machines.statechart import Topology
 
 HASH_ATTRIBUTE = "data-dot-sha256"
@@ -43,18 +44,19 @@ class Picture:
     """Of each `card_...`, `state_...` and `edge_...` id: the text of each element that has it."""
 
 
-def finish(laid_out: str, chart: Topology, arrows: Sequence[Arrow], dot_hash: str) -> str:
-    """The committed SVG, from what `dot -Tsvg` wrote.
+def finish(drawn: LaidOut, chart: Topology, arrows: Sequence[Arrow], dot_hash: str) -> str:
+    """The committed SVG, from what `dot` wrote.
 
     Raises:
-        ValueError: `laid_out` is no SVG, or lacks an element of an edge.
+        ValueError: it is no SVG, or lacks an element of an edge or the width of a text.
     """
     ElementTree.register_namespace("", _SVG)
-    root = _parsed(laid_out)
+    root = _parsed(drawn.svg)
     graph = root.find(_tag("g"))
     if graph is None:
         raise ValueError("the SVG has no graph in it")
     _clean(root)
+    _fix_extents(root, drawn.widths)
     finished = Element(_tag("g"), {"class": "graph", "transform": graph.get("transform", "")})
     finished.extend(_elements(graph, chart, arrows))
     width, height = root.get("viewBox", "0 0 0 0").split()[2:]
@@ -109,7 +111,7 @@ def _elements(graph: Element, chart: Topology, arrows: Sequence[Arrow]) -> Itera
         if id_ in boxes:
             arrow = boxes[id_]
             lines = [*_drawn(by_id[arrow.tail_id], "line"), *_drawn(by_id[arrow.head_id], "line")]
-            yield from _arrow(arrow, [*lines, *_drawn(element, "box")], cells)
+            yield from _arrow(chart, arrow, [*lines, *_drawn(element, "box")], cells)
             continue
         # Graphviz puts its own word (node, edge, cluster) before the classes that we gave.
         element.set("class", element.get("class", "").partition(" ")[2])
@@ -120,19 +122,25 @@ def _elements(graph: Element, chart: Topology, arrows: Sequence[Arrow]) -> Itera
                 yield _group(cell_id, "legend", drawn)
             else:
                 yield _group(
-                    edge.id, f"edge {edge.kind.value} stays", [_title(text_of(edge)), *drawn]
+                    edge.id,
+                    f"edge {edge.kind.value} stays",
+                    [_title(explained(chart, edge)), *drawn],
                 )
 
 
 def _arrow(
-    arrow: Arrow, lines: list[Element], cells: dict[str, list[Element]]
+    chart: Topology, arrow: Arrow, lines: list[Element], cells: dict[str, list[Element]]
 ) -> Iterator[Element]:
     shared = len(arrow.edges) > 1
     if shared:
         yield _group(arrow.id, f"arrow {arrow.kind.value}", lines)
         lines = [_transparent(line) for line in lines if line.get("class") != "box"]
     for edge in arrow.edges:
-        content = [_title(text_of(edge)), *(deepcopy(line) for line in lines), *cells[edge.id]]
+        content = [
+            _title(explained(chart, edge)),
+            *(deepcopy(line) for line in lines),
+            *cells[edge.id],
+        ]
         yield _group(edge.id, f"edge {edge.kind.value}{' shared' if shared else ''}", content)
 
 
@@ -177,6 +185,16 @@ def _clean(root: Element) -> None:
                 child.text = text
             elif "stroke-dasharray" in child.attrib and child.get("stroke", "") in _DASHES:
                 child.set("stroke-dasharray", _DASHES[child.get("stroke", "")])
+
+
+def _fix_extents(root: Element, widths: Mapping[tuple[float, float], float]) -> None:
+    """Give each text the room that Graphviz gave it, so that it fills its box in any font."""
+    for text in root.iter(_tag("text")):
+        place = (round(float(text.get("x", "0")), 1), round(float(text.get("y", "0")), 1))
+        if place not in widths:
+            raise ValueError(f"the text {text.text!r} has no width")
+        text.set("textLength", f"{widths[place]:g}")
+        text.set("lengthAdjust", "spacingAndGlyphs")
 
 
 def _group(id_: str, classes: str, content: Iterable[Element]) -> Element:

@@ -35,20 +35,22 @@ Answered = Reaction[BreakerState, BreakerResponse, object]
 
 
 def probe_is_due(state: BreakerState, event: AttemptAsked) -> bool:
+    """The endpoint was spared for as long as it must be."""
     return state.probe_at is not None and event.at >= state.probe_at
 
 
 def attempt_has_waited(_: BreakerState, event: AttemptAsked) -> bool:
-    """One delay for each attempt, so that a spared endpoint holds no run for ever."""
+    """The attempt was delayed once already: a spared endpoint holds no run for ever."""
     return event.has_waited
 
 
 def failures_reach_threshold(state: BreakerState, _: object) -> bool:
+    """With this one, as many attempts failed in a row as the policy allows."""
     return state.failures + 1 >= state.policy.threshold
 
 
 def report_is_of_the_probe(state: BreakerState, event: AttemptFailed | AttemptAbandoned) -> bool:
-    """What began before the breaker opened tells nothing new when it fails."""
+    """The report is of the probe: what began before the breaker opened tells nothing new."""
     return event.attempt == state.probe
 
 

@@ -74,11 +74,12 @@ from machines.statechart import (
 
 
 def thread_is_free(_: ChorusState, event: RunStarted) -> bool:
+    """No other run of the thread is under way."""
     return not event.thread_is_busy
 
 
 def result_is_current(run: ChorusState, event: AttemptEvent) -> bool:
-    """A late or repeated result changes nothing."""
+    """The result is of the attempt under way: a late or repeated one changes nothing."""
     return (
         run.health is Health.STABLE
         and _names_attempt(event, run)
@@ -87,35 +88,42 @@ def result_is_current(run: ChorusState, event: AttemptEvent) -> bool:
 
 
 def retry_is_current(run: ChorusState, event: RetryDue) -> bool:
+    """The wait that is over is that of the attempt that failed last."""
     return _names_attempt(event, run)
 
 
 def priors_are_in(run: ChorusState, _: object) -> bool:
+    """The search for priors was answered, so the model is asked."""
     return run.awaiting is Awaited.MODEL
 
 
 def another_loop_is_wanted(_: ChorusState, event: StepCompleted) -> bool:
+    """Update asks for another iteration."""
     return isinstance(event.output, UpdateOutput) and event.output.loop
 
 
 def iterations_left(run: ChorusState, _: object) -> bool:
+    """The run has not reached its bound of iterations (`max_iterations`)."""
     return run.iteration < run.max_iterations
 
 
 def failure_may_be_retried(_: ChorusState, event: AIFailed | NetworkFailed) -> bool:
+    """The failure may pass: no refused key, no missing model, no exhausted quota."""
     return event.retryable
 
 
 def attempts_left(run: ChorusState, _: object) -> bool:
+    """With this failure, fewer than `max_attempts` attempts of the step and iteration failed."""
     return run.failures + 1 < run.max_attempts
 
 
 def attempt_has_waited(run: ChorusState, _: object) -> bool:
-    """One delay for each attempt, so that a spared endpoint holds no run for ever."""
+    """The attempt was delayed once already: a spared endpoint holds no run for ever."""
     return run.has_waited
 
 
 def rebuilds_left(run: ChorusState, _: object) -> bool:
+    """The run survived fewer than `MAX_REBUILDS` restarts of its server."""
     return run.rebuilds < MAX_REBUILDS
 
 

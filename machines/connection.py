@@ -70,39 +70,47 @@ _NOTHING_ASKED: _Asked = {
 
 
 def challenge_is_awaited(connection: ConnectionState, _: object) -> bool:
+    """A key was named, and its challenge is not made yet."""
     return connection.claimed_key is not None
 
 
 def challenge_is_open(connection: ConnectionState, _: object) -> bool:
-    """A nonce serves once."""
+    """The challenge was not answered yet: its nonce serves once."""
     return connection.challenge is not None
 
 
 def challenge_is_in_time(connection: ConnectionState, event: AuthenticateRequested) -> bool:
+    """The challenge has not expired."""
     return connection.challenge is not None and event.at < connection.challenge.expires_at
 
 
 def failures_left(connection: ConnectionState, _: object) -> bool:
+    """With this failure, fewer than three sign-ins failed."""
     return connection.failures + 1 < MAX_SIGN_IN_FAILURES
 
 
 def signature_is_being_checked(connection: ConnectionState, _: object) -> bool:
+    """A signature was given and its check is under way."""
     return connection.checking
 
 
 def signature_is_valid(_: ConnectionState, event: SignatureChecked) -> bool:
+    """The signature is that of the named key over the statement that the server kept."""
     return event.valid and event.user is not None and event.session is not None
 
 
 def token_is_of_this_session(connection: ConnectionState, event: ResumeRequested) -> bool:
+    """The token is that of the session that was interrupted."""
     return event.token_hash == connection.token_hash
 
 
 def session_is_the_one_looked_up(connection: ConnectionState, event: SessionLookedUp) -> bool:
+    """The answer is about the token that was given last."""
     return event.token_hash == connection.looked_up
 
 
 def session_is_valid(_: ConnectionState, event: SessionLookedUp) -> bool:
+    """There is such a session, it belongs to its user, and it has not expired."""
     return (
         event.session is not None
         and event.session.id == event.token_hash
@@ -113,16 +121,19 @@ def session_is_valid(_: ConnectionState, event: SessionLookedUp) -> bool:
 
 
 def thread_is_the_one_asked_for(connection: ConnectionState, event: AccessChecked) -> bool:
+    """The answer is about the thread that was asked for last."""
     return event.thread_id == connection.wanted_thread
 
 
 def thread_is_readable(_: ConnectionState, event: AccessChecked) -> bool:
+    """The user may read the thread."""
     return event.readable
 
 
 def thread_is_the_followed_one(
     connection: ConnectionState, event: LeaveRequested | ThreadLost
 ) -> bool:
+    """The thread is the one that the connection follows."""
     return event.thread_id == connection.thread_id
 
 

@@ -35,48 +35,59 @@ Voted = Reaction[Message, object, RunEffect]
 
 
 def chorus_speaks(message: Message, _: object) -> bool:
+    """The message is an answer of Chorus."""
     return message.role is Role.CHORUS
 
 
 def author_is_co_author(_: Message, event: MessageSubmitted) -> bool:
+    """The author is a co-author of the thread, so there is no vote."""
     return event.author_is_co_author
 
 
 def voter_is_elector(message: Message, event: VoteCast) -> bool:
+    """The voter was a co-author when the message was submitted, is one still, and is not its
+    author.
+    """
     return event.voter in message.electors
 
 
 def voter_has_not_voted(message: Message, event: VoteCast) -> bool:
+    """The elector did not vote yet."""
     return all(approval.co_author != event.voter for approval in message.approvals)
 
 
 def deadline_is_ahead(message: Message, event: VoteCast | MessageExpired | ElectorLeft) -> bool:
-    """A vote at the deadline is too late."""
+    """The deadline is not reached: a vote at the deadline is too late."""
     return message.expires_at is not None and event.at < message.expires_at
 
 
 def every_other_elector_approved(message: Message, event: VoteCast) -> bool:
+    """The voter is the last elector whose approval is missing."""
     return _others_approved(message, event.voter)
 
 
 def author_asks(message: Message, event: MessageWithdrawn) -> bool:
+    """The author asks, who alone may withdraw the message."""
     return event.by == message.author
 
 
 def thread_is_archived(_: Message, event: MessageExpired) -> bool:
+    """The thread was archived, so its open votes end."""
     return event.thread_archived
 
 
 def leaver_is_elector(message: Message, event: ElectorLeft) -> bool:
+    """The co-author who left had a vote on this message."""
     return event.elector in message.electors
 
 
 def electors_remain(message: Message, event: ElectorLeft) -> bool:
-    """An empty electorate never approves."""
+    """Another elector remains: an empty electorate never approves."""
     return any(elector != event.elector for elector in message.electors)
 
 
 def every_remaining_elector_approved(message: Message, event: ElectorLeft) -> bool:
+    """All electors but the one who left approved."""
     return _others_approved(message, event.elector)
 
 

@@ -41,27 +41,32 @@ from machines.statechart import (
 
 
 def a_co_author_or_an_approval_invites(thread: Thread, event: JoinCoAuthor) -> bool:
-    """An approval has no actor: it is the electorate that lets the author in."""
+    """A co-author asks, or no one: an approval lets the author in without an actor."""
     return event.actor is None or event.actor in thread.co_authors
 
 
 def newcomer_is_co_author(thread: Thread, event: JoinCoAuthor) -> bool:
+    """The newcomer is a co-author already."""
     return event.public_key in thread.co_authors
 
 
 def leaver_is_co_author(thread: Thread, event: LeaveCoAuthor) -> bool:
+    """The one who leaves is a co-author."""
     return event.public_key in thread.co_authors
 
 
 def another_co_author_stays(thread: Thread, _: object) -> bool:
+    """The last co-author cannot leave."""
     return len(thread.co_authors) > 1
 
 
 def actor_is_co_author(thread: Thread, event: RenameThread | ArchiveThread) -> bool:
+    """A co-author asks."""
     return event.actor in thread.co_authors
 
 
 def balance_covers_it(thread: Thread, event: DebitTokens) -> bool:
+    """The amount is no more than the balance, which never goes below zero."""
     return event.amount <= thread.token_balance
 
 

@@ -56,6 +56,11 @@ class Guard:
         """As the drawing and the refusals spell it."""
         return self.name if self.expected else f"not {self.name}"
 
+    @property
+    def sentence(self) -> str:
+        """What it means: the docstring of its function, in one line; empty where it has none."""
+        return " ".join((self.rule.__doc__ or "").split())
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

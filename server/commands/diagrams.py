@@ -29,11 +29,11 @@ def run(*, check: bool, chart: str | None, out: Path | None, say: Callable[[str]
             raise CommandFailed("--check looks at Chorus' own drawings alone.", exit_code=WRONG_USE)
         _check(own, say)
         return
-    charts = generator.MACHINES if chart is None else (_chart_named(chart),)
-    folder = out or (own if chart is None else Path())
+    drawn = None if chart is None else _chart_named(chart)
+    folder = out or (Path() if drawn else own)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        written = generator.generate(folder, charts)
+        written = generator.draw(folder, (drawn,)) if drawn else generator.generate(folder)
     except generator.DrawingFailed as error:
         raise CommandFailed(str(error), exit_code=WRONG_USE) from error
     except OSError as error:

@@ -11,9 +11,10 @@ import pytest
 from diagrams import generator
 from diagrams.arrows import arrows, stays
 from diagrams.dot import dot_source
-from diagrams.generator import MACHINES, DrawingFailed, check, generate
+from diagrams.generator import MACHINES, README, DrawingFailed, check, generate
 from diagrams.labels import text_of
 from diagrams.style import EDGE_STYLES, LAYOUTS
+from machines.connection import ConnectionChart
 from machines.statechart import Chart, EdgeKind, NodeKind, topology
 
 COMMITTED = Path(generator.__file__).parent
@@ -25,7 +26,7 @@ every_machine = pytest.mark.parametrize("chart", MACHINES, ids=lambda chart: cha
 @pytest.fixture
 def drawings(tmp_path: Path) -> Path:
     """A copy of the committed drawings, to be spoilt."""
-    for path in (*COMMITTED.glob("*.dot"), *COMMITTED.glob("*.svg")):
+    for path in (*COMMITTED.glob("*.dot"), *COMMITTED.glob("*.svg"), COMMITTED / README):
         shutil.copy(path, tmp_path)
     return tmp_path
 
@@ -77,19 +78,50 @@ def test_every_edge_has_its_own_line_or_its_own_row_in_its_state(chart: type[Cha
 
 @every_machine
 def test_the_label_of_an_edge_names_event_guards_and_actions(chart: type[Chart]) -> None:
-    for edge in topology(chart).edges:
-        text = text_of(edge)
+    shape = topology(chart)
+    for edge in shape.edges:
+        text = text_of(shape, edge)
         assert edge.event in text
         assert all(guard.label in text for guard in edge.guards)
         assert all(action in text for action in edge.actions)
 
 
 def test_a_label_reads_event_guards_actions() -> None:
-    edges = {edge.id: edge for chart in MACHINES for edge in topology(chart).edges}
-    assert text_of(edges["edge_message_submit_submitted_pending"]) == (
+    texts = {
+        edge.id: text_of(shape, edge) for shape in map(topology, MACHINES) for edge in shape.edges
+    }
+    assert texts["edge_message_submit_submitted_pending"] == (
         "submit [not author_is_co_author] / open_vote"
     )
-    assert text_of(edges["edge_thread_add_message_active_active"]) == "↻ add_message / apply"
+    assert texts["edge_thread_add_message_active_active"] == "↻ add_message / apply"
+
+
+def test_an_edge_that_leaves_a_state_with_others_within_says_from_where() -> None:
+    shape = topology(ConnectionChart)
+    (lost,) = (
+        edge for edge in shape.edges if edge.id.endswith("network_lost_signed_in_interrupted")
+    )
+    assert text_of(shape, lost) == "network_lost from signed_in / unfollow, keep_session"
+
+
+@every_machine
+def test_every_guard_is_explained_where_it_is_asked_and_in_the_readme(chart: type[Chart]) -> None:
+    found = elements(COMMITTED / f"{chart.machine}.svg")
+    page = (COMMITTED / README).read_text(encoding="utf-8")
+    for edge in topology(chart).edges:
+        title = found[edge.id].find(f"{SVG}title")
+        assert title is not None
+        for guard in edge.guards:
+            assert guard.sentence, f"{guard.name} has no docstring"
+            assert f"{guard.label}: {guard.sentence}" in (title.text or "")
+            assert f"| `{guard.name}` | {guard.sentence} |" in page
+
+
+@every_machine
+def test_every_text_has_its_extent_fixed(chart: type[Chart]) -> None:
+    root = ElementTree.parse(COMMITTED / f"{chart.machine}.svg").getroot()  # noqa: S314 - our own
+    for text in root.iter(f"{SVG}text"):
+        assert float(text.get("textLength", "0")) > 0, text.text
 
 
 @every_machine
@@ -154,9 +186,8 @@ def test_layouts_are_for_machines_that_exist() -> None:
 
 def test_drawing_twice_gives_the_same_files_and_nothing_drifts(drawn: Path, tmp_path: Path) -> None:
     written = generate(tmp_path)
-    assert [path.name for path in written] == [
-        f"{chart.machine}.{suffix}" for chart in MACHINES for suffix in ("dot", "svg")
-    ]
+    pictures = [f"{chart.machine}.{suffix}" for chart in MACHINES for suffix in ("dot", "svg")]
+    assert [path.name for path in written] == [*pictures, README]
     for path in written:
         assert path.read_bytes() == (drawn / path.name).read_bytes(), path.name
     assert check(tmp_path) == []
