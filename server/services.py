@@ -25,14 +25,14 @@ from server.memory.recall import MemoryService
 from server.metrics import Metrics
 from server.runs.interpreter import Chorus
 from server.runs.run_metrics import RunMetrics
-from server.sessions.accounts import People
+from server.sessions.accounts import Accounts
 from server.sessions.quotas import Allowances
 from server.sessions.registry import Sessions, SessionServices
 from server.sessions.requests import Requests
 from server.settings import Settings
 from server.stores import open_stores
 from server.threads.broadcast import Broadcast
-from server.threads.service import Rooms
+from server.threads.service import ThreadService
 from server.timers.handlers import Wakeups
 from storage.journal.sql import SqlJournal
 from storage.qdrant.client import DatabaseClient
@@ -57,9 +57,9 @@ class Services:
     model: ModelChoice
     embedder: EmbedderChoice
     broadcast: Broadcast
-    rooms: Rooms
+    thread_service: ThreadService
     chorus: Chorus
-    people: People
+    accounts: Accounts
     memory_service: MemoryService
     requests: Requests
     sessions: Sessions
@@ -88,24 +88,26 @@ async def open_services(
         stack.push_async_callback(model.close)
         journal = stores.journal
         broadcast = Broadcast()
-        rooms = Rooms(journal, broadcast, _policy(settings, model_policy), environment.new_id)
+        thread_service = ThreadService(
+            journal, broadcast, _policy(settings, model_policy), environment.new_id
+        )
         memory_service = MemoryService(journal, stores.memory, stores.embedder.embedder)
         metrics.watch_memory_away(lambda: memory_service.away)
         chorus = Chorus(
             environment=environment,
-            rooms=rooms,
+            thread_service=thread_service,
             broadcast=broadcast,
             model=model,
             memory_service=memory_service,
         )
-        aftermath = _Aftermath(memory_service, chorus)
-        people = People(journal, environment, aftermath, session_hours=settings.session_hours)
+        hooks = _CommitHooks(memory_service, chorus)
+        accounts = Accounts(journal, environment, hooks, session_hours=settings.session_hours)
         requests = Requests(
             environment=environment,
             journal=journal,
-            rooms=rooms,
+            thread_service=thread_service,
             chorus=chorus,
-            people=people,
+            accounts=accounts,
             memory_service=memory_service,
             prompts=_per_minute(settings.prompts_per_minute, environment),
         )
@@ -113,9 +115,9 @@ async def open_services(
             SessionServices(
                 environment=environment,
                 journal=journal,
-                rooms=rooms,
+                thread_service=thread_service,
                 broadcast=broadcast,
-                people=people,
+                accounts=accounts,
                 requests=requests,
                 sign_ins=_per_minute(settings.sign_ins_per_minute, environment),
                 allowances=Allowances(settings.prompts_per_minute, environment.monotonic),
@@ -124,18 +126,22 @@ async def open_services(
             )
         )
         wakeups = Wakeups(
-            environment=environment, journal=journal, rooms=rooms, chorus=chorus, sessions=sessions
+            environment=environment,
+            journal=journal,
+            thread_service=thread_service,
+            chorus=chorus,
+            sessions=sessions,
         )
-        aftermath.wakeups = wakeups
-        rooms.then(aftermath)
-        rooms.then(RunMetrics(metrics))
+        hooks.wakeups = wakeups
+        thread_service.subscribe(hooks)
+        thread_service.subscribe(RunMetrics(metrics))
 
         unfinished = await journal.live_runs()
         wakeups.restore(await journal.timers(), unfinished)
         background = [
             asyncio.create_task(wakeups.timers.run(), name="timers"),
             asyncio.create_task(memory_service.run(), name="memory service"),
-            asyncio.create_task(rooms.run(), name="rooms"),
+            asyncio.create_task(thread_service.run(), name="thread service"),
             asyncio.create_task(
                 _purge_expired_replies(journal, environment), name="purge expired replies"
             ),
@@ -146,7 +152,7 @@ async def open_services(
 
         async def stop() -> None:
             await chorus.close()
-            await rooms.drain()
+            await thread_service.drain()
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
@@ -161,9 +167,9 @@ async def open_services(
             model=choice,
             embedder=stores.embedder,
             broadcast=broadcast,
-            rooms=rooms,
+            thread_service=thread_service,
             chorus=chorus,
-            people=people,
+            accounts=accounts,
             memory_service=memory_service,
             requests=requests,
             sessions=sessions,
@@ -171,7 +177,7 @@ async def open_services(
         )
 
 
-class _Aftermath:
+class _CommitHooks:
     """What follows a durable batch."""
 
     def __init__(self, memory_service: MemoryService, chorus: Chorus) -> None:

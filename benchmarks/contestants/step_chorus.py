@@ -30,7 +30,7 @@ from server.llm.port import ModelAnswer, OnText
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.threads.broadcast import Broadcast
-from server.threads.service import Rooms
+from server.threads.service import ThreadService
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 
 AUTHOR = PublicKey("4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi")
@@ -103,18 +103,18 @@ async def go(
     """So many runs of a prompt, one after the other."""
     environment = system_environment()
     broadcast = Broadcast()
-    rooms = Rooms(journal, broadcast, POLICY, environment.new_id)
+    thread_service = ThreadService(journal, broadcast, POLICY, environment.new_id)
     performing = Performing()
-    rooms.then(performing)
+    thread_service.subscribe(performing)
     performing.chorus = Chorus(
         environment=environment,
-        rooms=rooms,
+        thread_service=thread_service,
         broadcast=broadcast,
         model=Model(iterations),
         memory_service=cast("MemoryService", Memory()),
     )
     thread_id = ThreadId(environment.new_id())
-    await rooms.open_thread(
+    await thread_service.open_thread(
         OpenThread(
             thread_id=thread_id,
             at=environment.now(),
@@ -125,7 +125,7 @@ async def go(
     )
     with measured() as spent:
         for _ in range(runs):
-            outcome = await rooms.perform(
+            outcome = await thread_service.perform(
                 thread_id,
                 lambda ids: SubmitMessage(
                     thread_id=thread_id, at=environment.now(), by=AUTHOR, ids=ids, content=prompt
@@ -137,7 +137,7 @@ async def go(
                 await ended.wait()
             del performing.ended[outcome.run_id]
     await performing.chorus.close()
-    await rooms.drain()
+    await thread_service.drain()
     view = await journal.decision_view(thread_id)
     assert view is not None
     # Submitted, queued, started; a step's `completed` and the next `started`, twice for experience.

@@ -113,7 +113,7 @@ async def ask(
         state = await _follow(services, thread_id, asker)
         model, embedder = services.model.name, services.embedder.embedder.name
         _tell(progress, render.note(f"model {model} · memory {embedder} · thread {thread_id}"))
-        submitted = await services.rooms.perform(
+        submitted = await services.thread_service.perform(
             thread_id,
             lambda ids: SubmitMessage(
                 thread_id=thread_id, at=environment.now(), by=me, ids=ids, content=prompt
@@ -160,7 +160,7 @@ async def _own_thread(services: Services, environment: Environment, me: PublicKe
         if page.next is None:
             break
         after = page.next
-    opened = await services.rooms.open_thread(
+    opened = await services.thread_service.open_thread(
         OpenThread(
             thread_id=ThreadId(environment.new_id()),
             at=environment.now(),
@@ -175,7 +175,7 @@ async def _own_thread(services: Services, environment: Environment, me: PublicKe
 async def _follow(services: Services, thread_id: ThreadId, asker: Asker) -> ChatState:
     """Hear everything of the thread from now on; gives what a person sees of it at first."""
     services.broadcast.follow(thread_id, asker)
-    view = await services.rooms.view(thread_id)
+    view = await services.thread_service.view(thread_id)
     assert view is not None  # noqa: S101 - it was found or made a moment ago
     services.broadcast.go_live(thread_id, asker, view.thread, view.head_seq)
     thread = ChatThread(
@@ -228,7 +228,7 @@ async def _stop(
     """Cancel the run of an interrupted ask; else it would go on with the next one."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_STOP_SECONDS):
-            await services.rooms.perform(
+            await services.thread_service.perform(
                 thread_id,
                 lambda ids: StopRun(
                     thread_id=thread_id, at=environment.now(), by=me, ids=ids, run_id=run_id

@@ -6,7 +6,7 @@ from server.commands.journal_file import existing_journal
 from server.environment import Environment
 from server.settings import Settings
 from server.threads.broadcast import Broadcast
-from server.threads.service import Rooms
+from server.threads.service import ThreadService
 from storage.journal.sql import SqlJournal
 
 
@@ -25,8 +25,8 @@ async def change_balance(
     journal = SqlJournal(existing_journal(settings), make_epoch=environment.new_id)
     await journal.open()
     try:
-        rooms = Rooms(journal, Broadcast(), Policy(), environment.new_id)
-        await rooms.perform(
+        thread_service = ThreadService(journal, Broadcast(), Policy(), environment.new_id)
+        await thread_service.perform(
             thread_id,
             lambda ids: ChangeBalance(
                 thread_id=thread_id,
@@ -37,7 +37,7 @@ async def change_balance(
                 cause=cause,
             ),
         )
-        view = await rooms.view(thread_id)
+        view = await thread_service.view(thread_id)
         assert view is not None  # noqa: S101 - a thread whose balance changed is there
         return view.thread.token_balance
     finally:

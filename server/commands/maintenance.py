@@ -24,7 +24,7 @@ from machines.models.message import Message
 from machines.models.thread import Thread
 from server.environment import Environment
 from server.memory.recall import MemoryService
-from server.sessions.accounts import People, session_end
+from server.sessions.accounts import Accounts, session_end
 from server.settings import Settings
 from server.stores import Stores, open_stores
 from server.timers.handlers import retry_row
@@ -94,10 +94,10 @@ class _NoServer:
 
 async def _end_sessions(journal: Journal, environment: Environment) -> None:
     """End every session; those of many are written with few commits."""
-    people = People(journal, environment, _NoServer(), session_hours=0.0)
+    accounts = Accounts(journal, environment, _NoServer(), session_hours=0.0)
     hashes = [session.id for session in await journal.sessions()]
     for some in (hashes[begin : begin + _AT_ONCE] for begin in range(0, len(hashes), _AT_ONCE)):
-        await asyncio.gather(*map(people.end_session, some))
+        await asyncio.gather(*map(accounts.end_session, some))
 
 
 async def _verify_file(

@@ -4,4 +4,4 @@ What is batched, attempted, delayed or counted, and what follows, is decided by 
 is passed in.
 """
 
-__all__ = ["batcher", "circuit_breaker", "delay_queue", "rate_limit"]
+__all__ = ["batcher", "circuit_breaker", "delay_queue", "rate_limit", "retry"]

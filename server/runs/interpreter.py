@@ -7,13 +7,11 @@ means, and refuses it if it comes too late.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import ParamSpec, TypedDict, TypeVar, assert_never
-
-from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from machines.models import chorus
 from machines.models.chorus import (
@@ -44,8 +42,6 @@ from machines.models.errors import (
     ChorusError,
     ErrorCode,
     InvalidTransition,
-    JournalConflict,
-    JournalError,
     NetworkError,
     RequestRefused,
     StateError,
@@ -58,11 +54,12 @@ from machines.models.wire import frames
 from machines.prompting.context import PRIORS_SENT
 from machines.prompting.quoting import clipped, fair_limit
 from server.concurrency.delay_queue import DelayQueue
+from server.concurrency.retry import while_journal_is_away
 from server.environment import Environment
 from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel
 from server.memory.recall import MemoryService
 from server.threads.broadcast import Broadcast, Delta
-from server.threads.service import Rooms
+from server.threads.service import ThreadService
 from server.wire.codec import DeltaEncoder
 
 log = logging.getLogger(__name__)
@@ -119,13 +116,13 @@ class Chorus:
         self,
         *,
         environment: Environment,
-        rooms: Rooms,
+        thread_service: ThreadService,
         broadcast: Broadcast,
         model: LanguageModel,
         memory_service: MemoryService,
     ) -> None:
         self._environment = environment
-        self._rooms = rooms
+        self._thread_service = thread_service
         self._broadcast = broadcast
         self._model = model
         self._memory_service = memory_service
@@ -279,7 +276,7 @@ class Chorus:
 
     async def _recall(self, effect: RecallPriors) -> None:
         while True:
-            view = await _with_retries(self._rooms.view, effect.thread_id)
+            view = await while_journal_is_away(partial(self._thread_service.view, effect.thread_id))
             if view is None:
                 raise StateError("The thread of a run is gone.")
             event = await self._priors_for(effect, view.thread)
@@ -360,7 +357,9 @@ class Chorus:
             return AdvanceRun(thread_id=thread_id, at=event.at, by=None, run_id=run_id, event=event)
 
         try:
-            await _with_retries(self._rooms.perform_seeing, thread_id, command)
+            await while_journal_is_away(
+                partial(self._thread_service.perform_on_view, thread_id, command)
+            )
         except (InvalidTransition, RequestRefused) as refusal:
             # Late or repeated: the run has moved on without it, and nothing changed.
             log.debug("%s of a run came too late: %s", event.event, refusal.code)
@@ -405,29 +404,6 @@ def _encoder(call: AICall) -> DeltaEncoder:
         text="",
     )
     return DeltaEncoder(call.thread_id, delta)
-
-
-async def _with_retries(
-    call: Callable[P, Coroutine[object, object, T]], *args: P.args, **kwargs: P.kwargs
-) -> T:
-    """What a call gives; it is made again while the journal is away."""
-    try:
-        return await call(*args, **kwargs)
-    except (JournalError, JournalConflict) as error:
-        if not _is_passing(error):
-            raise
-    # The retrying machinery costs more than a command: it is made when it is needed.
-    retrying = AsyncRetrying(
-        retry=retry_if_exception(_is_passing),
-        wait=wait_exponential_jitter(multiplier=0.2, max=5),
-        reraise=True,
-    )
-    return await retrying(call, *args, **kwargs)
-
-
-def _is_passing(error: BaseException) -> bool:
-    """Whether the journal may take later what it did not take now."""
-    return isinstance(error, JournalError | JournalConflict) and error.retryable
 
 
 def _current_task() -> asyncio.Task[None]:

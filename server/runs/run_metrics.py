@@ -12,7 +12,7 @@ _ENDS = frozenset({"finished", "failed", "cancelled"})
 
 
 class RunMetrics:
-    """Is told of every durable batch by the rooms."""
+    """Is told of every durable batch by the thread service."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

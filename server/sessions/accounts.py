@@ -1,4 +1,4 @@
-"""People and their sessions: user rows begin at the first sign-in, sessions live by a token's hash.
+"""Accounts: users and their sessions: user rows begin at the first sign-in, sessions live by a token's hash.
 
 What happens to a person outside any thread is in the journal too, in a stream of their own. When
 many sign in at the same moment, as they do after a restart, one read and one commit serve them all.
@@ -13,7 +13,6 @@ from weakref import WeakValueDictionary
 
 from machines.decisions.connections import hash_token
 from machines.models.domain import Deleted, SessionRecord, StateTransition, User
-from machines.models.errors import JournalConflict
 from machines.models.ids import PublicKey, RequestId, TimerId, UserId, user_stream
 from machines.models.journal import (
     Batch,
@@ -25,8 +24,8 @@ from machines.models.journal import (
     update_of,
 )
 from server.concurrency.batcher import Batcher
+from server.concurrency.retry import through_races
 from server.environment import Environment
-from server.threads.service import MAX_RACES
 from storage.journal.port import Journal, KnownPerson, ThreadPage
 
 TOKEN_BYTES = 32
@@ -57,7 +56,7 @@ class KeepsTimers(Protocol):
     def cancel(self, timer_ids: tuple[TimerId, ...]) -> None: ...
 
 
-class People:
+class Accounts:
     """Users and sessions, through the journal."""
 
     def __init__(
@@ -95,7 +94,8 @@ class People:
 
     async def _sign_in_all(self, public_keys: Sequence[PublicKey]) -> Sequence[SignedIn]:
         """Begin a session for each of these, who are different people."""
-        for race in range(MAX_RACES):
+
+        async def sign_in() -> Sequence[SignedIn]:
             known = await self._journal.people(public_keys)
             now = self._environment.now()
             tokens = self._tokens(len(public_keys))
@@ -104,19 +104,12 @@ class People:
                 for key, token in zip(public_keys, tokens, strict=True)
             ]
             timers = tuple(session_end(each.session) for each in begun)
-            batch = Batch(
-                entries=tuple(_signed_in(each, known[each.user.public_key]) for each in begun),
-                timers=timers,
-            )
-            try:
-                await self._journal.commit(batch)
-            except JournalConflict:
-                if race + 1 == MAX_RACES:
-                    raise
-            else:
-                self._timers.set(timers)
-                return begun
-        raise AssertionError("the last race raises")
+            entries = tuple(_signed_in(each, known[each.user.public_key]) for each in begun)
+            await self._journal.commit(Batch(entries=entries, timers=timers))
+            self._timers.set(timers)
+            return begun
+
+        return await through_races(sign_in)
 
     def _tokens(self, count: int) -> list[str]:
         """So many fresh tokens."""
@@ -142,55 +135,41 @@ class People:
 
     async def set_name(self, public_key: PublicKey, name: str, reply: RememberedReply) -> User:
         """Give oneself a name. Raises JournalError, JournalConflict where `reply` was given."""
-        async with self._alone(public_key):
-            return await self._set_name(public_key, name, reply)
 
-    async def _set_name(self, public_key: PublicKey, name: str, reply: RememberedReply) -> User:
-        for race in range(MAX_RACES):
+        async def rename() -> User:
             user = await self._journal.user(public_key)
             assert user is not None  # noqa: S101 - who is signed in has a row
             named = user.transition_to(self._environment.now(), name=name)
             change = update_of("user", named)
-            try:
-                await self._append(
-                    public_key, "renamed", (change,), reply=reply, request_id=reply.request_id
-                )
-            except JournalConflict:
-                answered = await self._journal.reply(public_key, reply.request_id)
-                if answered is not None or race + 1 == MAX_RACES:
-                    raise
-            else:
-                return named
-        raise AssertionError("the last race raises")
+            await self._append(
+                public_key, "renamed", (change,), reply=reply, request_id=reply.request_id
+            )
+            return named
+
+        async def is_answered() -> bool:
+            return await self._journal.reply(public_key, reply.request_id) is not None
+
+        async with self._alone(public_key):
+            return await through_races(rename, until=is_answered)
 
     async def end_session(self, token_hash: str) -> SessionRecord | None:
         """Forget a session, if it is still there: its token is worth nothing from now on."""
-        session = await self._journal.session(token_hash)
-        if session is None:
+        found = await self._journal.session(token_hash)
+        if found is None:
             return None
-        async with self._alone(session.public_key):
-            return await self._end_session(token_hash)
 
-    async def _end_session(self, token_hash: str) -> SessionRecord | None:
-        for race in range(MAX_RACES):
+        async def end() -> SessionRecord | None:
             session = await self._journal.session(token_hash)
             if session is None:
                 return None
             gone = Deleted(kind="session", id=session.id, version=session.version)
-            try:
-                await self._append(
-                    session.public_key,
-                    "session_ended",
-                    (gone,),
-                    cancelled=(session_timer(token_hash),),
-                )
-            except JournalConflict:
-                if race + 1 == MAX_RACES:
-                    raise
-            else:
-                self._timers.cancel((session_timer(token_hash),))
-                return session
-        raise AssertionError("the last race raises")
+            timers = (session_timer(token_hash),)
+            await self._append(session.public_key, "session_ended", (gone,), cancelled=timers)
+            self._timers.cancel(timers)
+            return session
+
+        async with self._alone(found.public_key):
+            return await through_races(end)
 
     def _alone(self, public_key: PublicKey) -> asyncio.Lock:
         lock = self._locks.get(public_key)

@@ -11,11 +11,11 @@ from typing import Protocol
 from machines.models.connection import ConnectionState
 from server.concurrency.rate_limit import RateLimiter
 from server.environment import Environment
-from server.sessions.accounts import People
+from server.sessions.accounts import Accounts
 from server.sessions.quotas import Allowances
 from server.sessions.requests import Requests
 from server.threads.broadcast import Broadcast
-from server.threads.service import Rooms
+from server.threads.service import ThreadService
 from storage.journal.port import Journal
 
 MAX_KEPT = 10_000
@@ -38,9 +38,9 @@ class SessionServices:
 
     environment: Environment
     journal: Journal
-    rooms: Rooms
+    thread_service: ThreadService
     broadcast: Broadcast
-    people: People
+    accounts: Accounts
     requests: Requests
     sign_ins: RateLimiter[str]
     allowances: Allowances
@@ -96,7 +96,7 @@ class Sessions:
     async def expire(self, token_hash: str) -> None:
         """A session's time is over. Raises JournalError."""
         self._kept.pop(token_hash, None)
-        await self.services.people.end_session(token_hash)
+        await self.services.accounts.end_session(token_hash)
         live = self._live.get(token_hash)
         if live is not None:
             live.expired()

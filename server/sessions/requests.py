@@ -28,8 +28,8 @@ from server.concurrency.rate_limit import RateLimiter
 from server.environment import Environment
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
-from server.sessions.accounts import People
-from server.threads.service import MakeCommand, Outcome, Rooms
+from server.sessions.accounts import Accounts
+from server.threads.service import MakeCommand, Outcome, ThreadService
 from server.wire.codec import encode_events_page, encode_server_frame
 from server.wire.presenter import LiveEntry, present_message
 from storage.journal.port import Journal
@@ -43,17 +43,17 @@ class Requests:
         *,
         environment: Environment,
         journal: Journal,
-        rooms: Rooms,
+        thread_service: ThreadService,
         chorus: Chorus,
-        people: People,
+        accounts: Accounts,
         memory_service: MemoryService,
         prompts: RateLimiter[str],
     ) -> None:
         self._environment = environment
         self._journal = journal
-        self._rooms = rooms
+        self._thread_service = thread_service
         self._chorus = chorus
-        self._people = people
+        self._accounts = accounts
         self._memory_service = memory_service
         self._prompts = prompts
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
@@ -133,14 +133,14 @@ class Requests:
         )
         match message:
             case requests.SetNameRequest(data=data):
-                await self._people.set_name(caller, data.name, reply)
+                await self._accounts.set_name(caller, data.name, reply)
                 return _accepted(None)
             case requests.CreateThreadRequest():
                 return _accepted(await self._create_thread(message, caller, reply))
             case _:
                 thread_id, make = self._command(message, caller)
                 await self._readable(thread_id, caller)
-                outcome = await self._rooms.perform(thread_id, make, reply)
+                outcome = await self._thread_service.perform(thread_id, make, reply)
         if outcome.refused is not None:
             raise outcome.refused
         return _accepted(outcome)
@@ -160,7 +160,7 @@ class Requests:
             name=message.data.name,
             visibility=message.data.visibility,
         )
-        return await self._rooms.open_thread(command, reply)
+        return await self._thread_service.open_thread(command, reply)
 
     def _command(
         self, message: requests.MutatingRequest, caller: PublicKey
@@ -333,7 +333,7 @@ class Requests:
         return frames.SearchResultsFrame(data=frames.SearchResultsData(results=results))
 
     async def _readable(self, thread_id: ThreadId, caller: PublicKey) -> Thread:
-        thread = await self._rooms.readable(thread_id, caller)
+        thread = await self._thread_service.readable(thread_id, caller)
         if thread is None:
             raise no_such_thread()
         return thread

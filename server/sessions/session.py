@@ -181,7 +181,7 @@ class Session:
                 case effects.PerformRequest(message=request, public_key=caller):
                     yield await self._services.requests.perform(request, caller)
                 case effects.EndSession(token_hash=token_hash):
-                    await self._services.people.end_session(token_hash)
+                    await self._services.accounts.end_session(token_hash)
                     self._sessions.gone(token_hash, self)
                 case effects.CloseConnection(code=code, reason=reason):
                     self._close(code, reason)
@@ -331,7 +331,7 @@ class Session:
         if not signatures.verify(effect.public_key, effect.statement, effect.signature):
             return SignatureChecked(valid=False)
         self._require_place_for(effect.public_key)
-        signed_in = await self._services.people.sign_in(effect.public_key)
+        signed_in = await self._services.accounts.sign_in(effect.public_key)
         self._token = signed_in.token
         return SignatureChecked(valid=True, user=signed_in.user, session=signed_in.session)
 
@@ -350,10 +350,10 @@ class Session:
     async def _check_access(
         self, effect: effects.CheckAccess, message: ClientMessage
     ) -> AccessChecked:
-        rooms = self._services.rooms
-        thread = await rooms.readable(effect.thread_id, effect.public_key)
+        thread_service = self._services.thread_service
+        thread = await thread_service.readable(effect.thread_id, effect.public_key)
         if thread is not None and isinstance(message, requests.GetThreadRequest):
-            view = await rooms.view(effect.thread_id)
+            view = await thread_service.view(effect.thread_id)
             await self._check_catch_up(message.data, view.head_seq if view is not None else 0)
         return AccessChecked(thread_id=effect.thread_id, readable=thread is not None)
 
@@ -382,7 +382,7 @@ class Session:
         assert state.token_hash is not None  # noqa: S101 - as above
         assert state.session_expires_at is not None  # noqa: S101 - as above
         session = await services.journal.session(state.token_hash) if resumed else None
-        page = await services.people.threads_of(state.user.public_key)
+        page = await services.accounts.threads_of(state.user.public_key)
         if not self._sessions.holds(state.token_hash):
             # Again, now that nothing awaits any more: many may have signed in at this moment.
             self._require_place_for(state.user.public_key)
@@ -411,7 +411,7 @@ class Session:
                     thread_id, caller, after_seq=message.data.after_seq, up_to=view.head_seq
                 ):
                     yield text
-            now = await services.rooms.view(thread_id)
+            now = await services.thread_service.view(thread_id)
             thread = now.thread if now is not None else view.thread
             services.broadcast.go_live(thread_id, self, thread, view.head_seq)
         except Exception:

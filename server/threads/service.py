@@ -1,15 +1,15 @@
-"""Rooms: one per open thread, where commands are decided one after the other and made durable.
+"""Threads: commands are decided one after the other under a lock, made durable, and published.
 
-A room keeps the thread's facts between commands, so that a command costs one commit and no read.
-Another server may have been first: then the journal says so, the room reads again and decides
-again; it never overwrites. Only once a batch is durable are its frames published and its effects
-performed, in this order, under the room's lock.
+Each open thread has a room, which keeps its facts between commands, so that a command costs one
+commit and no read. Another server may have been first: then the journal says so, the room reads again
+and decides again; it never overwrites. Only once a batch is durable are its frames published and its
+effects performed, in this order, under the room's lock.
 
 A commit that raises may be durable all the same. Then its room is in doubt: it reads again, by itself
 as soon as the journal answers, and what turns out to be durable is published and followed up as if it
 had never been in doubt.
 
-`Rooms.perform` is not undone by a caller that goes away: what was begun is finished.
+`ThreadService.perform` is not undone by a caller that goes away: what was begun is finished.
 """
 
 import asyncio
@@ -18,9 +18,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
+from functools import partial
+from typing import Protocol, assert_never
 
 from machines.decisions.threads import decide, may_read, no_such_thread, open_thread
 from machines.decisions.unit_of_work import CONTEXT_MESSAGES, Decided
@@ -36,11 +35,12 @@ from machines.models.commands import (
     Withdraw,
 )
 from machines.models.effects import RunEffect
-from machines.models.errors import ChorusError, JournalConflict, RequestRefused, StorageError
+from machines.models.errors import ChorusError, JournalConflict, RequestRefused
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, thread_stream
 from machines.models.journal import Batch, DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from machines.models.thread import Thread
+from server.concurrency.retry import through_races, while_journal_is_away
 from server.threads.broadcast import Broadcast
 from server.wire.presenter import LiveEntry
 from storage.journal.port import Journal
@@ -52,9 +52,6 @@ MAX_ROOMS = 1_000
 
 MAX_KEPT_CHARACTERS = 50_000_000
 """Code points of text in all kept facts: a hundred long messages may wait in one thread."""
-
-MAX_RACES = 8
-"""Times that a command is decided again because another writer was first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +89,22 @@ class _Doubt:
 @dataclass(slots=True)
 class _Room:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    facts: Facts | None = None
-    """None where the journal must be read first."""
+    known: Facts | _Doubt | None = None
+    """What is known of the thread; None where the journal must be read first."""
     published: int | None = None
     """Number of the last entry that followers were given; None where nothing was yet."""
-    doubt: _Doubt | None = None
-    """The last commit, where nobody knows yet what became of it."""
     users: int = 0
     """Who is in it, or waits for its lock: a room in use is not forgotten."""
     weight: int = 0
     """Code points of text in its facts."""
 
+    @property
+    def facts(self) -> Facts | None:
+        """What a decision needs, where no read is needed first."""
+        return self.known if isinstance(self.known, Facts) else None
 
-class Afterwards(Protocol):
+
+class CommitHooks(Protocol):
     """What follows a durable batch: timers, effects, the memory."""
 
     def after_commit(
@@ -117,7 +117,7 @@ MakeCommand = Callable[[tuple[str, ...]], ThreadCommand]
 """Makes the command from fresh ids; called again when another writer was first."""
 
 
-class Rooms:
+class ThreadService:
     """All the threads that are open in this process."""
 
     def __init__(
@@ -133,13 +133,13 @@ class Rooms:
         self._new_id = new_id
         self._rooms: OrderedDict[ThreadId, _Room] = OrderedDict()
         self._weight = 0
-        self._afterwards: list[Afterwards] = []
+        self._hooks: list[CommitHooks] = []
         self._under_way: set[asyncio.Task[Outcome]] = set()
         self._doubted: asyncio.Queue[ThreadId] = asyncio.Queue()
 
-    def then(self, afterwards: Afterwards) -> None:
+    def subscribe(self, hooks: CommitHooks) -> None:
         """Be told of every durable batch, in order."""
-        self._afterwards.append(afterwards)
+        self._hooks.append(hooks)
 
     async def open_thread(
         self, command: OpenThread, reply: RememberedReply | None = None
@@ -148,7 +148,7 @@ class Rooms:
 
         async def create() -> Outcome:
             decision = open_thread(command)
-            async with self._inside(command.thread_id) as room:
+            async with self._locked(command.thread_id) as room:
                 return await self._commit(room, command.thread_id, decision, reply)
 
         return await self._finish(create())
@@ -173,7 +173,7 @@ class Rooms:
 
         return await self._finish(self._perform(thread_id, with_ids, reply))
 
-    async def perform_seeing(
+    async def perform_on_view(
         self, thread_id: ThreadId, make: Callable[[DecisionView], ThreadCommand]
     ) -> Outcome:
         """As `perform`, for a command that depends on the thread as it is at that very moment, and
@@ -211,17 +211,10 @@ class Rooms:
 
     async def run(self) -> None:
         """Read the rooms that are in doubt again once the journal answers, until cancelled."""
-        patient = AsyncRetrying(
-            retry=retry_if_exception(
-                lambda error: isinstance(error, StorageError) and error.retryable
-            ),
-            wait=wait_exponential_jitter(multiplier=0.2, max=5),
-            reraise=True,
-        )
         while True:
             thread_id = await self._doubted.get()
             try:
-                await patient(self._clear_up, thread_id)
+                await while_journal_is_away(partial(self._clear_up, thread_id))
             except Exception:
                 log.exception("what became of a commit will show at the next request")
 
@@ -248,19 +241,25 @@ class Rooms:
         make: Callable[[DecisionView], ThreadCommand],
         reply: RememberedReply | None,
     ) -> Outcome:
-        async with self._inside(thread_id) as room:
-            for race in range(MAX_RACES):
-                facts = room.facts or await self._read(room, thread_id)
+        async with self._locked(thread_id) as room:
+
+            async def decide_and_commit() -> Outcome:
+                match room.known:
+                    case Facts() as facts:
+                        pass
+                    case _Doubt() | None:
+                        facts = await self._read(room, thread_id)
+                    case _:
+                        assert_never(room.known)
                 command = make(facts.view)
-                named = await self._named(facts, command)
+                named = await self._with_named_message(facts, command)
                 decision = decide(named, command, self._policy)
-                try:
-                    return await self._commit(room, thread_id, decision, reply)
-                except JournalConflict:
-                    room.facts = None
-                    if race + 1 == MAX_RACES or (reply and await self._answered(reply)):
-                        raise
-        raise AssertionError("the last race raises")
+                return await self._commit(room, thread_id, decision, reply)
+
+            async def is_answered() -> bool:
+                return reply is not None and await self._answered(reply)
+
+            return await through_races(decide_and_commit, until=is_answered)
 
     async def _commit(
         self,
@@ -283,15 +282,15 @@ class Rooms:
         try:
             committed = await self._journal.commit(batch)
         except JournalConflict:
+            room.known = None
             raise
         except ChorusError:
-            room.facts = None
             room.published = batch.expected[thread_stream(thread_id)]
-            room.doubt = _Doubt(batch, decision.effects)
+            room.known = _Doubt(batch, decision.effects)
             self._broadcast.mute_strangers(decision.facts.view.thread)
             self._doubted.put_nowait(thread_id)
             raise
-        room.facts = decision.facts
+        room.known = decision.facts
         self._publish(room, decision.facts.view, committed.entries)
         self._follow_up(thread_id, batch, decision.effects)
         return Outcome(
@@ -303,13 +302,13 @@ class Rooms:
         )
 
     def _follow_up(self, thread_id: ThreadId, batch: Batch, effects: tuple[RunEffect, ...]) -> None:
-        for each in self._afterwards:
+        for each in self._hooks:
             each.after_commit(batch, effects, thread_id)
 
     async def _clear_up(self, thread_id: ThreadId) -> None:
         """Find out what became of a commit, unless a request has meanwhile. Raises JournalError."""
-        async with self._inside(thread_id) as room:
-            if room.doubt is not None:
+        async with self._locked(thread_id) as room:
+            if isinstance(room.known, _Doubt):
                 with suppress(RequestRefused):
                     await self._read(room, thread_id)
 
@@ -324,14 +323,14 @@ class Rooms:
     async def _read(self, room: _Room, thread_id: ThreadId) -> Facts:
         view = await self._journal.decision_view(thread_id)
         if view is None:
-            room.doubt = room.published = None
+            room.known = room.published = None
             raise no_such_thread()
         await self._publish_missed(room, view)
         recent = await self._journal.recent_messages(
             thread_id, before_index=view.thread.message_count, limit=CONTEXT_MESSAGES
         )
-        room.facts = Facts(view=view, recent=recent)
-        return room.facts
+        room.known = facts = Facts(view=view, recent=recent)
+        return facts
 
     async def _publish_missed(self, room: _Room, view: DecisionView) -> None:
         """Entries that became durable without this room: another writer's, or those of a commit that
@@ -348,14 +347,14 @@ class Rooms:
             missed.extend(page.entries)
             after = page.entries[-1].seq
         # Nothing fails from here on: what is published is followed up too.
-        doubt, room.doubt = room.doubt, None
+        doubt, room.known = room.known, None
         self._broadcast.mute_strangers(view.thread)
         if missed:
             self._publish(room, view, tuple(missed))
-            if doubt is not None and doubt.is_cleared_by(missed[0]):
+            if isinstance(doubt, _Doubt) and doubt.is_cleared_by(missed[0]):
                 self._follow_up(view.thread.id, doubt.batch, doubt.effects)
 
-    async def _named(self, facts: Facts, command: ThreadCommand) -> Facts:
+    async def _with_named_message(self, facts: Facts, command: ThreadCommand) -> Facts:
         """Add the message or run that the command names, where it is not in the view."""
         thread_id = facts.view.thread.id
         match command:
@@ -384,7 +383,7 @@ class Rooms:
         return await self._journal.reply(reply.public_key, reply.request_id) is not None
 
     @asynccontextmanager
-    async def _inside(self, thread_id: ThreadId) -> AsyncIterator[_Room]:
+    async def _locked(self, thread_id: ThreadId) -> AsyncIterator[_Room]:
         """The thread's one room, alone."""
         room = self._rooms.setdefault(thread_id, _Room())
         self._rooms.move_to_end(thread_id)
@@ -397,7 +396,7 @@ class Rooms:
             self._weight -= room.weight
             room.weight = _weight(room.facts) if room.facts is not None else 0
             self._weight += room.weight
-            if room.users == 0 and room.facts is None and room.published is None:
+            if room.users == 0 and room.known is None and room.published is None:
                 # Nothing is known of such a thread; it must not push out one that is in use.
                 self._rooms.pop(thread_id, None)
             self._forget_some()
@@ -409,7 +408,7 @@ class Rooms:
         for thread_id, room in tuple(self._rooms.items()):
             if len(self._rooms) <= MAX_ROOMS and self._weight <= MAX_KEPT_CHARACTERS:
                 return
-            if room.users == 0 and room.doubt is None:
+            if room.users == 0 and not isinstance(room.known, _Doubt):
                 del self._rooms[thread_id]
                 self._weight -= room.weight
 

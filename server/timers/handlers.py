@@ -17,7 +17,7 @@ from machines.models.journal import ApprovalTimer, RetryTimer, SessionTimer, Tim
 from server.environment import Environment
 from server.runs.interpreter import Chorus
 from server.sessions.registry import Sessions
-from server.threads.service import Rooms
+from server.threads.service import ThreadService
 from server.timers.timers import Timers
 from storage.journal.port import Journal
 
@@ -35,13 +35,13 @@ class Wakeups:
         *,
         environment: Environment,
         journal: Journal,
-        rooms: Rooms,
+        thread_service: ThreadService,
         chorus: Chorus,
         sessions: Sessions,
     ) -> None:
         self._environment = environment
         self._journal = journal
-        self._rooms = rooms
+        self._thread_service = thread_service
         self._chorus = chorus
         self._sessions = sessions
         self.timers = Timers(environment.now, self.fire, environment.monotonic)
@@ -93,7 +93,7 @@ class Wakeups:
                 return await self._chorus.retry(timer)
             case ApprovalTimer(thread_id=thread_id, message_id=message_id):
                 try:
-                    await self._rooms.perform(
+                    await self._thread_service.perform(
                         thread_id,
                         lambda ids: Expire(
                             thread_id=thread_id,

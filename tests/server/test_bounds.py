@@ -136,10 +136,10 @@ async def test_rooms_forget_the_longest_unused_texts_first(
             "submit_prompt", thread_id=thread["thread_id"], prompt="HOLD ".ljust(20_000, "x")
         )
         threads.append(thread["thread_id"])
-        assert house.rooms.kept_characters <= 100_000
+        assert house.thread_service.kept_characters <= 100_000
     for thread_id in threads:
         await alice.get("rename_thread", thread_id=thread_id, name="Still there")
-    assert 0 < house.rooms.kept_characters <= 100_000
+    assert 0 < house.thread_service.kept_characters <= 100_000
 
 
 async def test_what_a_run_carries_of_long_memories_is_bounded(house: Services) -> None:

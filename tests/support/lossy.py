@@ -29,7 +29,7 @@ class Lossy:
         self._decision_view = journal.decision_view
         self._entries = journal.entries
         patch.setattr(journal, "commit", self.commit)
-        patch.setattr(journal, "thread_view", self.decision_view)
+        patch.setattr(journal, "decision_view", self.decision_view)
         patch.setattr(journal, "entries", self.entries)
 
     async def commit(self, batch: Batch) -> Committed:

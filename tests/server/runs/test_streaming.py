@@ -64,7 +64,7 @@ async def test_a_stream_is_a_frame_for_each_window_encoded_once_for_all_follower
         created = await caller.get("create_thread", name="Streaming", visibility="public")
         thread_id = ThreadId(created["thread_id"])
         await caller.get("get_thread", thread_id=thread_id)
-        view = await services.rooms.view(thread_id)
+        view = await services.thread_service.view(thread_id)
         assert view is not None
         for listener in listeners:
             services.broadcast.follow(thread_id, listener)

@@ -105,7 +105,7 @@ async def everything_happens(house: Services) -> Told:
     await guest.get("leave_co_authorship", **public)
     await owner.get("rename_thread", name="Renamed", **public)
     await runs(house, co_author, public)
-    await house.rooms.perform(
+    await house.thread_service.perform(
         ThreadId(public_id),
         lambda ids: ChangeBalance(
             thread_id=ThreadId(public_id),

@@ -118,7 +118,7 @@ async def test_a_deadline_that_meets_a_defect_is_tried_again(
     monkeypatch.setattr("server.timers.handlers.AFTER_A_DEFECT", timedelta(milliseconds=20))
     async with open_house(tmp_path, approval_days=1e-5) as services:
         failing = asyncio.Event()
-        perform = services.rooms.perform
+        perform = services.thread_service.perform
 
         async def perform_or_fail(thread_id: ThreadId, make: MakeCommand, *rest: Any) -> Outcome:
             if not failing.is_set() and not rest:  # a timer's, which has no reply to remember
@@ -126,7 +126,7 @@ async def test_a_deadline_that_meets_a_defect_is_tried_again(
                 raise ZeroDivisionError
             return await perform(thread_id, make, *rest)
 
-        monkeypatch.setattr(services.rooms, "perform", perform_or_fail)
+        monkeypatch.setattr(services.thread_service, "perform", perform_or_fail)
         alice = await Caller(services).sign_in(Identity())
         thread = await alice.get("create_thread", name="Open", visibility="public")
         await alice.get("get_thread", thread_id=thread["thread_id"])

@@ -69,7 +69,7 @@ async def live_through(services: Services, clock: Clock) -> dict[str, Any]:
     end = await alice.line.until(lambda frame: ended(frame, approved["message_id"]), "an answer")
     assert end["data"]["status"] == "finished"
     await alice.get("rename_thread", name="Rivers", **public)
-    await services.rooms.perform(
+    await services.thread_service.perform(
         ThreadId(house["thread_id"]),
         lambda ids: ChangeBalance(
             thread_id=ThreadId(house["thread_id"]),
