@@ -9,6 +9,7 @@ carried out, since a prompt that is sent again costs nothing.
 from collections.abc import Callable
 from typing import Final
 
+from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.ids import PublicKey
 from machines.models.wire import requests
 from machines.models.wire.requests import ClientMessage
@@ -58,3 +59,10 @@ class Allowances:
             waits.append(self._changes.try_take(caller))
             waits.append(self._changes_of_an_address.try_take(address))
         return max((wait for wait in waits if wait is not None), default=None)
+
+
+def too_many(message: str, retry_after_ms: int) -> RequestRefused:
+    """What is raised where a limit is met."""
+    return RequestRefused(
+        ErrorCode.RATE_LIMITED, message, retry_after_ms=retry_after_ms, retryable=True
+    )

@@ -29,6 +29,7 @@ from server.environment import Environment
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.sessions.accounts import Accounts
+from server.sessions.quotas import too_many
 from server.threads.service import MakeCommand, Outcome, ThreadService
 from server.wire.codec import encode_events_page, encode_server_frame
 from server.wire.presenter import LiveEntry, present_message
@@ -228,12 +229,7 @@ class Requests:
     def _take_prompt(self, caller: PublicKey) -> None:
         wait = self._prompts.try_take(caller)
         if wait is not None:
-            raise RequestRefused(
-                ErrorCode.RATE_LIMITED,
-                "Too many prompts; wait a moment.",
-                retry_after_ms=wait,
-                retryable=True,
-            )
+            raise too_many("Too many prompts; wait a moment.", wait)
 
     # Queries
 

@@ -50,6 +50,7 @@ from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.requests import ClientMessage
 from server.sessions import signatures
 from server.sessions.ports import CloseSocket, ConnectionOrigin, FrameSink
+from server.sessions.quotas import too_many
 from server.sessions.registry import Phase, Sessions
 from server.wire.codec import encode_server_frame, error_frame
 
@@ -260,17 +261,17 @@ class Session:
         if isinstance(message, requests.ConnectRequest | requests.ResumeRequest):
             wait = self._services.sign_ins.try_take(self._origin.address)
             if wait is not None:
-                raise _limited("Too many sign-ins from your address.", wait)
+                raise too_many("Too many sign-ins from your address.", wait)
         elif self._attached is not None:
             address = self._origin.address
             wait = self._services.allowances.try_take(message, self._attached, address)
             if wait is not None:
-                raise _limited("Too many requests; wait a moment.", wait)
+                raise too_many("Too many requests; wait a moment.", wait)
 
     def _require_place_for(self, public_key: PublicKey) -> None:
         most = self._services.connections_per_user
         if most and self._services.broadcast.connections(public_key) >= most:
-            raise _limited("Too many connections of this key.", 60_000)
+            raise too_many("Too many connections of this key.", 60_000)
 
     def _adopted(self, message: ClientMessage) -> ConnectionState:
         """For a resume: the interrupted connection itself, where this process still has it."""
@@ -422,12 +423,6 @@ class Session:
         if self.state.token_hash is not None:
             with suppress(StorageError):
                 await services.journal.touch_session(self.state.token_hash, thread_id)
-
-
-def _limited(message: str, retry_after_ms: int) -> RequestRefused:
-    return RequestRefused(
-        ErrorCode.RATE_LIMITED, message, retry_after_ms=retry_after_ms, retryable=True
-    )
 
 
 def begin_session(

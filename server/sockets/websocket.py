@@ -15,12 +15,13 @@ from typing import Final, NamedTuple, assert_never
 
 from aiohttp import WSMsgType, web
 
-from machines.models.errors import ErrorCode, RequestRefused
+from machines.models.errors import RequestRefused
 from machines.models.limits import MAX_FRAME_BYTES, SUBPROTOCOL
 from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.requests import ClientMessage
 from server.concurrency.rate_limit import TokenBucket
 from server.sessions.ports import ConnectionOrigin
+from server.sessions.quotas import too_many
 from server.sessions.registry import Phase, Sessions
 from server.sessions.session import Session, begin_session
 from server.sockets.flusher import Flusher
@@ -275,10 +276,7 @@ class _Socket:
                         return
                 await self._enqueue(request)
                 return
-            limited = RequestRefused(
-                ErrorCode.RATE_LIMITED, "Too many frames.", retry_after_ms=wait, retryable=True
-            )
-            self._refuse(limited, request.id)
+            self._refuse(too_many("Too many frames.", wait), request.id)
         await self._outbox.room()
         await asyncio.sleep((wait or 0) / 1000)
 
