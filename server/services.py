@@ -100,6 +100,7 @@ async def open_services(
             model=model,
             memory_service=memory_service,
         )
+        thread_service.read_partials(chorus.partial_of)
         hooks = _CommitHooks(memory_service, chorus)
         accounts = Accounts(journal, environment, hooks, session_hours=settings.session_hours)
         requests = Requests(

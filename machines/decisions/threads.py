@@ -126,7 +126,7 @@ def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
         case Rename():
             return _rename(draft, command)
         case Archive():
-            return _archive(draft, command)
+            return _archive(draft, command, facts)
         case ChangeBalance():
             return _change_balance(draft, command)
         case AdvanceRun():
@@ -226,7 +226,7 @@ def _expire(draft: Draft, command: Expire, facts: Facts) -> Decided:
 def _stop_run(draft: Draft, command: StopRun, facts: Facts) -> Decided:
     by = _co_author(draft.thread, command.by)
     run = _named_run(draft, facts, command.run_id)
-    draft.fire_run(run, RunCancelled(at=command.at, by=by))
+    draft.fire_run(run, RunCancelled(at=command.at, by=by, partial=facts.partials.get(run.id)))
     draft.start_next()
     return draft.decision(message_id=run.message_id, run_id=run.id)
 
@@ -296,11 +296,12 @@ def _rename(draft: Draft, command: Rename) -> Decided:
     return draft.decision()
 
 
-def _archive(draft: Draft, command: Archive) -> Decided:
+def _archive(draft: Draft, command: Archive, facts: Facts) -> Decided:
     by = _co_author(draft.thread, command.by)
     if draft.thread.status is ThreadStatus.ACTIVE:
         for run in tuple(draft.runs.values()):
-            draft.fire_run(run, RunCancelled(at=command.at, by=None))
+            stopped = RunCancelled(at=command.at, by=None, partial=facts.partials.get(run.id))
+            draft.fire_run(run, stopped)
         for message in tuple(draft.pending.values()):
             expired, change = draft.change_message(
                 message, MessageExpired(at=command.at, thread_archived=True)

@@ -129,7 +129,7 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
 
 def stop(state: ChorusState, event: RunCancelled) -> StepResult:
     """End the run, and whatever it waits for."""
-    response = frames.RunCancelledData(**about(state), by=event.by)
+    response = frames.RunCancelledData(**about(state), by=event.by, partial=event.partial)
     effects = (StopAttempt(run_id=state.id), CancelTimer(timer_id=retry_timer(state.id)))
     return StepResult(state, (response,), effects)
 

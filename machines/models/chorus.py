@@ -266,6 +266,8 @@ class RunCancelled(Frozen):
     event: Literal["cancel"] = "cancel"
     at: AwareDatetime
     by: PublicKey | None
+    partial: str | None = None
+    """Text of the attempt that was under way. Nothing of it feeds a later step."""
 
 
 EffectResult = Annotated[

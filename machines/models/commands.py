@@ -4,10 +4,11 @@ The shell fills in the time and fresh ids, so that deciding the same command on 
 the same decision again (which it must, when another writer was first).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TypedDict
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from machines.models.chorus import BACKOFF_BASE_MS, ChorusState, EffectResult
 from machines.models.domain import Frozen
@@ -41,6 +42,8 @@ class Facts(Frozen):
     """The message that the command names, if the thread has it."""
     run: ChorusState | None = None
     """The run that the command names, if the thread has it."""
+    partials: Mapping[RunId, str] = Field(default_factory=dict)
+    """Text that the attempts under way have streamed, for a command that may stop their runs."""
 
 
 class _Command(Frozen):

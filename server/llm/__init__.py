@@ -17,4 +17,5 @@ __all__ = [
     "port",
     "reply",
     "sse",
+    "text",
 ]

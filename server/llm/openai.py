@@ -171,6 +171,8 @@ class OpenAIModel:
         except httpx2.RequestError as cut:
             if not reply.is_over:
                 raise llm_errors.unreachable(type(cut).__name__) from cut
+        except openai.OpenAIError:
+            raise  # an endpoint that says that it failed is believed, whatever it said before
         except llm_errors.FOREIGN_ERRORS:
             if not reply.is_over:
                 raise
@@ -198,15 +200,18 @@ async def _read(response: httpx2.Response, reply: StreamedAnswer, silence: "_Sil
             silence.is_broken()
             for payload in events.feed(data):
                 if payload.startswith(_DONE):
-                    reply.is_over = True
+                    reply.is_done = True
                     silence.end_in(_DRAIN_SECONDS)
                     # A connection whose response was read to its end serves the next request.
                     async for _ in stream:
                         pass
                     return
+                was_over = reply.is_over
                 reply.take(_chunk(payload, request))
                 if reply.is_over:
                     silence.end_in(_AFTER_FINISH_SECONDS)
+                elif was_over:
+                    silence.resume()
 
 
 def _bytes_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
@@ -243,6 +248,7 @@ class _Silence:
     def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadline = deadline
+        self._end = deadline.when()
         self._seconds = seconds
         self._broken_at = self._loop.time()
         self._timer = self._loop.call_later(seconds, self._look)
@@ -261,7 +267,17 @@ class _Silence:
         """Nothing that matters can come any more: wait so long at most, whatever comes."""
         self._timer.cancel()
         limit = self._loop.time() + seconds
+        if self._deadline.expired():
+            return
         self._deadline.reschedule(min(limit, self._deadline.when() or limit))
+
+    def resume(self) -> None:
+        """Text follows what looked like the end: wait again as before."""
+        self._timer.cancel()
+        self.is_broken()
+        if not self._deadline.expired():
+            self._timer = self._loop.call_later(self._seconds, self._look)
+            self._deadline.reschedule(self._end)
 
     def _look(self) -> None:
         due = self._broken_at + self._seconds

@@ -1,8 +1,10 @@
 """One answer of a model as it streams in: chunks of JSON that nobody checked become text and usage.
 
 Every chunk is untrusted: what has another shape raises, and is mapped by `server.llm.errors`. A
-stream that ends normally has not succeeded yet: success is `finish_reason == "stop"` and an answer
-that is not blank. No network and no SDK here: `server.llm.openai` feeds it.
+stream that ends normally has not succeeded yet: success is `finish_reason == "stop"` behind all of
+the text, and an answer that is not blank. Some endpoints name a reason in every chunk or in the first,
+so a reason is the end only as long as no text follows it. No network and no SDK here:
+`server.llm.openai` feeds it.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from machines.models.errors import AIError
 from machines.models.outputs import StepEnum, Usage
 from machines.prompting.answers import is_structured, partial_text
 from server.llm.port import OnText
+from server.llm.text import TextJoiner, whole_text
 
 _PARTIAL_JSON_CHARACTERS: Final = 20_000
 """A longer structured answer streams no more to people: each delta reads it all again."""
@@ -29,14 +32,20 @@ class StreamedAnswer:
     max_characters: int
     model: str | None = None
     finish_reason: str | None = None
-    is_over: bool = False
-    """Whether all of the answer has come: nothing behind it can spoil it."""
+    """Why the answer ended; None as long as text follows."""
+    is_done: bool = False
+    """Whether the endpoint said that nothing follows."""
     usage: Usage | None = None
     _model_told: str | None = None
     """The model as the endpoint names it in every chunk."""
     _told: list[str] = field(default_factory=list)
     _pieces: list[str] = field(default_factory=list)
     _length: int = 0
+    _joiner: TextJoiner = field(default_factory=TextJoiner)
+    _reason_stands_alone: bool = False
+    """Whether the reason came behind all of the text, in a chunk without text."""
+    _reason_was_wrong: bool = False
+    """Whether text followed a reason: the reasons of this stream say nothing by themselves."""
     _refused: bool = False
     _called_tools: bool = False
 
@@ -48,13 +57,22 @@ class StreamedAnswer:
         """What `on_text` was given, joined."""
         return "".join(self._told)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all of the answer has come: nothing behind it can spoil it.
+
+        An end that may still turn out to be none, as in a chunk with text, is proved by `is_done` or
+        by the end of the response.
+        """
+        return self.is_done or (self._reason_stands_alone and not self._reason_was_wrong)
+
     def take(self, chunk: object) -> None:
         """Read one chunk. Raises AIError where it is none, or the answer grows too long."""
         if not isinstance(chunk, dict):
             raise AIError("The model endpoint sent something that is no chunk of an answer.")
         if (model := chunk.get("model")) != self._model_told and isinstance(model, str) and model:
             self._model_told = model
-            self.model = _storable(model)[:_MODEL_CHARACTERS]
+            self.model = whole_text(model)[:_MODEL_CHARACTERS]
         if counted := chunk.get("usage"):
             self.usage = _usage(counted) or self.usage
         for choice in chunk.get("choices") or ():
@@ -62,9 +80,12 @@ class StreamedAnswer:
                 self._take_choice(choice)
 
     def answer(self) -> str:
-        """The whole answer. Raises AIError where the stream ended without a usable one."""
+        """The whole answer, once. Raises AIError where the stream ended without a usable one."""
+        self._take_text(self._joiner.rest())
         if self._refused:
             raise AIError("The model refused to answer.")
+        if self._reason_was_wrong and not self.is_done:
+            raise AIError("The model's answer broke off before its end.")
         match self.finish_reason:
             case "stop" if self._called_tools:
                 raise AIError("The model asked for a tool in place of answering.")
@@ -82,19 +103,27 @@ class StreamedAnswer:
                 raise AIError("The model's answer ended for a reason that is not known.")
 
     def _take_choice(self, choice: dict[str, object]) -> None:
-        delta = choice.get("delta")
+        delta, length = choice.get("delta"), self._length
         if isinstance(delta, dict):
             if delta.get("refusal"):
                 self._refused = True
             if delta.get("tool_calls"):
                 self._called_tools = True
-            if (content := delta.get("content")) and (text := _storable(content)):
-                self._take_text(text)
+            if content := delta.get("content"):
+                if not isinstance(content, str):
+                    raise AIError("The model endpoint sent content that is no text.")
+                if self.finish_reason is not None:
+                    self._reason_was_wrong = True
+                    self.finish_reason = None
+                    self._reason_stands_alone = False
+                self._take_text(self._joiner.join(content))
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             self.finish_reason = reason
-            self.is_over = True
+            self._reason_stands_alone = 0 < length == self._length
 
     def _take_text(self, text: str) -> None:
+        if not text:
+            return
         self._length += len(text)
         if self._length > self.max_characters:
             raise AIError(f"The model's answer is longer than {self.max_characters} characters.")
@@ -112,15 +141,6 @@ class StreamedAnswer:
         if text:
             self._told.append(text)
             self.on_text(text)
-
-
-def _storable(content: object) -> str:
-    """The text of a delta, without what neither UTF-8 nor every database can hold."""
-    if not isinstance(content, str):
-        raise AIError("The model endpoint sent content that is no text.")
-    if content.isascii() and "\0" not in content:
-        return content
-    return content.replace("\0", "").encode(errors="ignore").decode()
 
 
 def _usage(counted: object) -> Usage | None:

@@ -117,7 +117,7 @@ export function foldRun(run, data) {
     case "failed":
       return stopped({ ...known, ...at, status: "failed", failure: failure(data) });
     case "cancelled":
-      return stopped({ ...known, ...at, status: "cancelled", stoppedBy: data.by });
+      return stopped({ ...withPartial(known, at, data), status: "cancelled", stoppedBy: data.by });
     default:
       return known;
   }
@@ -294,6 +294,23 @@ function grown(run, at, data) {
     ...known,
     text: known.text + data.text,
     length: known.length + codePoints(data.text),
+  }));
+}
+
+/**
+ * A run whose last step shows what it had written when it was stopped.
+ *
+ * @param {Run} run
+ * @param {Place} at
+ * @param {{partial?: string}} data
+ * @returns {Run}
+ */
+function withPartial(run, at, { partial }) {
+  if (partial === undefined) return { ...run, ...at };
+  return withRecord({ ...run, ...at }, at, (record) => ({
+    ...record,
+    text: partial,
+    length: codePoints(partial),
   }));
 }
 

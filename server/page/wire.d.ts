@@ -586,6 +586,8 @@ export interface RunCancelledData {
   status: "cancelled";
   /** null for the system, e.g. when the thread is archived. */
   by: string | null;
+  /** Text of the attempt that was under way; it is no answer. */
+  partial?: string;
 }
 
 /** The run ended without an answer; `retry_run` begins another. */

@@ -158,6 +158,12 @@ class Chorus:
         )
         return "".join(stream.sent) if same else ""
 
+    def partial_of(self, run: ChorusState) -> str | None:
+        """All that the attempt which `run` is in has written, sent to the followers first."""
+        if (stream := self._streams.get(run.id)) is not None:
+            self._flush(stream)
+        return self.text_so_far(run) or None
+
     def is_idle(self, run: RunProgress) -> bool:
         """Whether the run waits for an effect that nobody performs."""
         stable = run.status is RunStatus.RUNNING and run.health is Health.STABLE

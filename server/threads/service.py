@@ -23,7 +23,9 @@ from typing import Protocol, assert_never
 
 from machines.decisions.threads import decide, may_read, no_such_thread, open_thread
 from machines.decisions.unit_of_work import CONTEXT_MESSAGES, Decided
+from machines.models.chorus import ChorusState
 from machines.models.commands import (
+    Archive,
     Expire,
     Facts,
     OpenThread,
@@ -134,12 +136,17 @@ class ThreadService:
         self._rooms: OrderedDict[ThreadId, _Room] = OrderedDict()
         self._weight = 0
         self._hooks: list[CommitHooks] = []
+        self._partial_of: Callable[[ChorusState], str | None] = lambda _: None
         self._under_way: set[asyncio.Task[Outcome]] = set()
         self._doubted: asyncio.Queue[ThreadId] = asyncio.Queue()
 
     def subscribe(self, hooks: CommitHooks) -> None:
         """Be told of every durable batch, in order."""
         self._hooks.append(hooks)
+
+    def read_partials(self, partial_of: Callable[[ChorusState], str | None]) -> None:
+        """Ask `partial_of` for what a run has written when a command may stop it; it never blocks."""
+        self._partial_of = partial_of
 
     async def open_thread(
         self, command: OpenThread, reply: RememberedReply | None = None
@@ -252,7 +259,7 @@ class ThreadService:
                     case _:
                         assert_never(room.known)
                 command = make(facts.view)
-                named = await self._with_named_message(facts, command)
+                named = self._with_partials(await self._with_named_message(facts, command), command)
                 decision = decide(named, command, self._policy)
                 return await self._commit(room, thread_id, decision, reply)
 
@@ -378,6 +385,14 @@ class ThreadService:
                 return facts.model_copy(update={"run": run, "message": message})
             case _:
                 return facts
+
+    def _with_partials(self, facts: Facts, command: ThreadCommand) -> Facts:
+        """Add what the runs that the command may stop have written."""
+        if not isinstance(command, StopRun | Archive):
+            return facts
+        written = {run.id: self._partial_of(run) for run in facts.view.runs}
+        partials = {run_id: text for run_id, text in written.items() if text}
+        return facts.model_copy(update={"partials": partials})
 
     async def _answered(self, reply: RememberedReply) -> bool:
         return await self._journal.reply(reply.public_key, reply.request_id) is not None

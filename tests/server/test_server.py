@@ -342,6 +342,7 @@ async def test_a_running_run_is_stopped_upstream_too_and_the_next_one_starts(
             await gate.hung_up.wait()
         cancelled = await alice.end_of(first["run_id"])
         assert (cancelled["status"], cancelled["by"]) == ("cancelled", alice.public_key)
+        assert cancelled["partial"] == "Half an ans"
         assert (await alice.end_of(second["run_id"]))["status"] == "finished"
         refused = await alice.refusal("cancel_run", thread_id=thread_id, run_id=first["run_id"])
         assert refused.code == "invalid_transition"

@@ -283,6 +283,8 @@ class RunCancelledData(RunFrameData):
     status: Literal["cancelled"] = "cancelled"
     by: PublicKey | None
     """None for the system, e.g. when the thread is archived."""
+    partial: Omittable[str] = None
+    """Text of the attempt that was under way; it is no answer."""
 
 
 ChorusResponseData = Annotated[

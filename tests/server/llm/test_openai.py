@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from aiohttp import web
 
 from machines.models.effects import AICall, PromptMessage, SuppliedPrior
 from machines.models.errors import AIError, ChorusError, ErrorCode, NetworkError
@@ -446,7 +447,88 @@ async def test_what_no_database_holds_is_taken_out_of_the_text() -> None:
     )
     async with model_at(writes(line(lone), DONE)) as (model, _):
         answer = await model.answer(call(StepEnum.ACTION), lambda _: None)
-    assert answer.text == "ab"
+    assert answer.text == "a\ufffdb"
+
+
+def reasoned(*pieces: str, pause: float = 0.0, tail: bytes = DONE) -> Script:
+    """Pieces that each carry `stop`, with a pause between them."""
+
+    async def script(_: ScriptedEndpoint, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(line(chunk(piece, "stop")))
+            await asyncio.sleep(pause)
+        await response.write(tail)
+        return response
+
+    return script
+
+
+@pytest.mark.parametrize("first", ["", "word0 "])
+async def test_a_reason_that_text_follows_is_no_end(
+    first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.llm.openai._AFTER_FINISH_SECONDS", 0.05)
+    async with model_at(reasoned(first, "word1 ", "word2", pause=0.1)) as (model, _):
+        answer = await model.answer(call(StepEnum.ACTION), lambda _: None)
+    assert answer.text == f"{first}word1 word2"
+
+
+async def test_text_that_follows_what_looked_like_the_end_belongs_to_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.llm.openai._AFTER_FINISH_SECONDS", 5.0)
+    events = [chunk("one "), chunk(finish="stop"), chunk("two"), chunk(finish="stop")]
+    async with model_at(writes(*map(line, events), DONE)) as (model, _):
+        answer = await model.answer(call(StepEnum.ACTION), lambda _: None)
+    assert answer.text == "one two"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(reasoned("one ", "two", tail=b""), id="no end is said"),
+        pytest.param(
+            writes(*map(line, [chunk("one "), chunk(finish="stop"), chunk("two")]), DONE),
+            id="no reason behind the text",
+        ),
+        pytest.param(
+            writes(
+                *map(line, [chunk("one"), chunk(finish="stop"), {"error": {"message": "SECRET"}}])
+            ),
+            id="an error behind the end",
+        ),
+        pytest.param(stalls_after("one ", tail=[chunk("two", "stop")]), id="silence"),
+    ],
+)
+async def test_an_end_that_something_contradicts_is_not_believed(script: Script) -> None:
+    failed = await failure_of(script, bounds=Bounds(idle_seconds=0.5))
+    assert failed.error.retryable
+    assert failed.partial.startswith("one")
+
+
+@pytest.mark.parametrize("step", [StepEnum.ACTION, StepEnum.UPDATE])
+async def test_a_character_that_is_cut_between_two_deltas_is_one(step: StepEnum) -> None:
+    def half(escape: str) -> bytes:
+        return line(b'{"choices":[{"index":0,"delta":{"content":"\\u' + escape.encode() + b'"}}]}')
+
+    head, tail = ("so ", " be it") if step is StepEnum.ACTION else (
+        '{"loop": false, "confidence": 1, "reasoning": "so ', ' be it"}'
+    )  # fmt: skip
+    events = (line(chunk(head)), half("d83d"), half("de00"), line(chunk(tail)))
+    told: list[str] = []
+    async with model_at(writes(*events, line(chunk(finish="stop")), DONE)) as (model, _):
+        answer = await model.answer(call(step), told.append)
+    assert answer.text == "so \U0001f600 be it" == "".join(told)
+
+
+async def test_half_a_character_at_the_end_is_said_to_be_missing() -> None:
+    event = b'{"choices":[{"index":0,"delta":{"content":"a\\ud83d"}}]}'
+    told: list[str] = []
+    async with model_at(writes(line(event), line(chunk(finish="stop")), DONE)) as (model, _):
+        answer = await model.answer(call(StepEnum.ACTION), told.append)
+    assert answer.text == "a\ufffd" == "".join(told)
 
 
 async def test_embeddings_come_in_the_order_of_the_texts() -> None:
