@@ -1,4 +1,4 @@
-"""Every claim about speed, as something that anybody can run again: `make bench`.
+"""Every claim about speed, as something that can be run again: `make bench`.
 
     measure     what a contestant measures of itself, and how it tells: stdlib alone
     figures     figures, targets and their outcomes: plain values
@@ -8,5 +8,5 @@
     plots       a picture of each question (runs where matplotlib is)
     contestants/  one module for each way of doing the same work
 
-Nothing here is timed by the test suite, and nothing of the house imports this.
+Nothing here is timed by the test suite, and no other package imports this.
 """

@@ -51,7 +51,7 @@ class Target:
     against: tuple[str, ...] = ()
     """The best of these in each round is the measure; none: the figure itself is."""
     above: str | None = None
-    """A contestant that works on nothing. What it takes is taken from everybody, and the rest divided
+    """A contestant that works on nothing. What it takes is taken from every contestant, and the rest divided
     by the size of who took it: so what grows with the size is not hidden behind what is fixed."""
     at_most: float | None = None
     at_least: float | None = None
@@ -59,7 +59,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must be so for everybody, or a round was not about its question."""
+    """What must hold for every contestant, or a round was not about its question."""
 
     sentence: str
     """Of the round that is dropped: "somebody ..."."""
@@ -115,7 +115,7 @@ class Outcome(NamedTuple):
 
     target: Target
     spread: Spread
-    """Of the ratios, or of the values where the target names nobody."""
+    """Of the ratios, or of the values where the target names no contestant."""
     reached: bool
 
 

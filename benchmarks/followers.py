@@ -1,4 +1,4 @@
-"""The load of the streaming questions: people who follow threads, or sockets on a plain relay.
+"""The load of the streaming questions: users who follow threads, or sockets on a plain relay.
 
 Runs in the process of the contestant, never in the one that is measured. To cost little beside it,
 a follower is a bare protocol that cuts websocket frames out of what arrives and keeps them with
@@ -146,11 +146,11 @@ async def open_line(port: int, path: str) -> Line:
     return line
 
 
-# --- People of Chorus ----------------------------------------------------------------------------
+# --- Users of Chorus -----------------------------------------------------------------------------
 
 
 class Person:
-    """Somebody with a key, on one connection to `chorus serve`."""
+    """A user with a key, on one connection to `chorus serve`."""
 
     def __init__(self, line: Line) -> None:
         self.line = line

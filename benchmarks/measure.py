@@ -1,6 +1,6 @@
 """What a contestant measures of itself, and how it tells it. The standard library alone.
 
-Peers run in an environment without the house's libraries, so nothing else may be imported here.
+Peers run in an environment without Chorus' libraries, so nothing else may be imported here.
 """
 
 import gc

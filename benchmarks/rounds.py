@@ -34,7 +34,7 @@ def as_process(contestant: Contestant, question: Question) -> dict[str, float]:
     """Let a contestant do its work in a process of its own; what it told at the end.
 
     Raises:
-        ContestantFailed: it did not end well, or in time, or told what nobody asked.
+        ContestantFailed: it did not end well, or in time, or told what was not asked.
     """
     python = str(PEERS) if contestant.peer else sys.executable
     command = [
@@ -64,7 +64,7 @@ def as_process(contestant: Contestant, question: Question) -> dict[str, float]:
     told = json.loads(lines[-1])
     unknown = told.keys() - {figure.key for figure in question.figures}
     if unknown:
-        raise ContestantFailed(f"{contestant.name} tells of {sorted(unknown)}, which nobody asked")
+        raise ContestantFailed(f"{contestant.name} tells of {sorted(unknown)}, which was not asked")
     return {key: float(value) for key, value in told.items()}
 
 
@@ -105,5 +105,5 @@ def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CHORUS_")}
     kept.pop("OPENAI_API_KEY", None)
     kept.pop("OPENAI_BASE_URL", None)
-    # A matrix product on all cores would take the time of whoever shares them.
+    # A matrix product on all cores would take the time of the processes that share them.
     return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}

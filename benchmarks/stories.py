@@ -1,7 +1,7 @@
 """One story of each chart: how a value comes from its beginning to its end, and what it refuses.
 
 What libraries of machines are held against each other with. Events, guards, actions and the frozen
-values that they make and stamp are the house's own for every contestant; what finds out which of them to call
+values that they make and stamp are Chorus' own for every contestant; what finds out which of them to call
 is the contestant's. Nothing but the machines is needed, so that it runs in either environment.
 """
 
@@ -110,7 +110,7 @@ def body_of(story: Story, desk: Desk) -> Any:
 
 
 def stories() -> Mapping[str, Story]:
-    """Every chart's, by its name. Each is walked once by the house, which says what is right."""
+    """Every chart's, by its name. Each is walked once by Chorus' machine, which says what is right."""
     told = (_run(), _message(), _connection(), _thread(), _breaker())
     return {each.machine.name: each for each in told}
 
@@ -128,14 +128,14 @@ def _run() -> Story:
 
 
 def _message() -> Story:
-    """A message from outside that both electors approve, and a vote of somebody who is none."""
+    """A message from outside that both electors approve, and a vote of a user who is none."""
     events = [message.submit(), message.vote("approve", ALICE), message.vote("approve", BOB)]
     foreign = message.vote("approve", CAROL)
     return _story(message_machine(), message.submitted(), events, 2, foreign)
 
 
 def _connection() -> Story:
-    """A person signs in, follows a thread, asks and leaves; a check of what nobody asked."""
+    """A person signs in, follows a thread, asks and leaves; a check that was not asked for."""
     events = [
         link.connect(),
         link.challenge(),
@@ -151,7 +151,7 @@ def _connection() -> Story:
 
 
 def _thread() -> Story:
-    """Messages, a newcomer, a name and tokens, to the archive; a name by somebody else."""
+    """Messages, a newcomer, a name and tokens, to the archive; a name by another user."""
     events = [
         thread.add_message(),
         thread.join(CAROL),

@@ -3,11 +3,11 @@
     python -m benchmarks.threads COUNT
 
 One thread is lived through the real decisions, in three ways; the others are its copies under ids
-and people of their own, committed by the real journal, and remembered by the real memory under
+and users of their own, committed by the real journal, and remembered by the real memory under
 vectors that the installed embedder made of the texts. So `chorus verify` finds nothing, and the
-folder is what a server would have made, if many people had said the same.
+folder is what a server would have made, if many users had said the same.
 
-Each thread is public, with two co-authors and somebody who is none: a prompt and its answer, which
+Each thread is public, with two co-authors and a reader who is none: a prompt and its answer, which
 took three iterations, rejected messages, and one that waits for votes until its deadline. In two of a
 hundred the run is not finished: its step is under way, or waits for its retry.
 """
@@ -65,7 +65,7 @@ UNFINISHED_EVERY: Final = 100
 _MARK: Final = "0badcafe-"
 """The beginning of every id of the thread that is lived; a copy has its number there."""
 _ROLES: Final = ("alice", "bob", "carol")
-"""Two co-authors, and somebody who is none."""
+"""Two co-authors, and a reader who is none."""
 _POLICY: Final = Policy(approval_days=36_500.0, pending_per_user=0)
 """No deadline passes between two rounds."""
 _IN_MEMORY: Final = Path("/dev/shm")
@@ -178,7 +178,7 @@ def person(role: str, number: int) -> PublicKey:
 
 
 def signing_key(role: str, number: int) -> SigningKey:
-    """Nobody's secret: derived from the role and the number."""
+    """Not secret: derived from the role and the number."""
     return SigningKey(hashlib.sha256(f"{role} {number}".encode()).digest())
 
 

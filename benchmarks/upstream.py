@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint that streams at a steady pace, for whoever relays it.
+"""An OpenAI-compatible endpoint that streams at a steady pace, for the relays.
 
     python -m benchmarks.upstream --tokens 400 --rate 50
 
@@ -91,7 +91,7 @@ class Upstream:
         ]
 
     async def run(self) -> None:
-        """Stream to everybody who waits when the beginning is told."""
+        """Stream to every waiting relay when the beginning is told."""
         await self._begin.wait()
         streams = tuple(self._waiting)
         step = 1 / (self._pace.rate * len(streams))

@@ -165,7 +165,7 @@ def record_of(step: str, iteration: int, iterations: int) -> dict[str, Any]:
 
 
 def script(iterations: int) -> dict[tuple[str, int], dict[str, Any]]:
-    """The record of each (step, iteration), made beforehand so that making them costs nobody."""
+    """The record of each (step, iteration), made beforehand so that making them costs no contestant."""
     return {
         (step, iteration): record_of(step, iteration, iterations)
         for iteration in range(1, iterations + 1)

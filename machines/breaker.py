@@ -1,4 +1,4 @@
-"""The breaker chart: a model endpoint that keeps failing is spared. Declared here, nowhere else.
+"""The breaker chart: attempts are held back from an endpoint that keeps failing. Declared here, nowhere else.
 
     closed --failures_reach_threshold--> open --probe_is_due--> half_open --> closed | open
 
@@ -9,7 +9,7 @@ the same chart, in which nothing but the owner probes. The shell around both is
 `server.concurrency.circuit_breaker`.
 """
 
-# ruff: noqa: A003 - the states have the names that everybody knows them by; nothing here opens a file
+# ruff: noqa: A003 - the states have the pattern's names; nothing here opens a file
 
 from functools import cache
 from typing import ClassVar
@@ -35,12 +35,12 @@ Answered = Reaction[BreakerState, BreakerResponse, object]
 
 
 def probe_is_due(state: BreakerState, event: AttemptAsked) -> bool:
-    """The endpoint was spared for as long as it must be."""
+    """The breaker has been open for as long as it must be."""
     return state.probe_at is not None and event.at >= state.probe_at
 
 
 def attempt_has_waited(_: BreakerState, event: AttemptAsked) -> bool:
-    """The attempt was delayed once already: a spared endpoint holds no run for ever."""
+    """The attempt was delayed once already: an open breaker holds no run for ever."""
     return event.has_waited
 
 
@@ -69,7 +69,7 @@ def delay(state: BreakerState, event: AttemptAsked) -> Answered:
 
 
 def forget_failures(state: BreakerState, _: object) -> BreakerState:
-    """Nothing is held against the endpoint, as in the beginning."""
+    """As in the beginning."""
     return BreakerState(endpoint=state.endpoint, policy=state.policy, status=state.status)
 
 
@@ -77,7 +77,7 @@ def count_failure(state: BreakerState, _: object) -> BreakerState:
     return state.model_copy(update={"failures": state.failures + 1})
 
 
-def spare_endpoint(state: BreakerState, event: AttemptFailed) -> BreakerState:
+def schedule_probe(state: BreakerState, event: AttemptFailed) -> BreakerState:
     """No probe before a wait that doubles with each probe that failed."""
     policy = state.policy
     wait = min(max(2 * state.wait_seconds, policy.first_wait_seconds), policy.longest_wait_seconds)
@@ -110,7 +110,7 @@ on = Edges[BreakerState, BreakerResponse, object]()
 
 
 class BreakerChart(Chart):
-    """Breaker: a model endpoint that is spared while it keeps failing"""
+    """Breaker: holds attempts back from an endpoint that keeps failing"""
 
     machine = "breaker"
     edge_kinds: ClassVar = {
@@ -134,9 +134,9 @@ class BreakerChart(Chart):
     )
     answered = on(AttemptAnswered, closed.from_(closed, open, half_open), do=[forget_failures])
     failed = (
-        on(AttemptFailed, closed.to(open), when=[failures_reach_threshold], do=[spare_endpoint])
+        on(AttemptFailed, closed.to(open), when=[failures_reach_threshold], do=[schedule_probe])
         | on(AttemptFailed, closed.to(closed), do=[count_failure])
-        | on(AttemptFailed, half_open.to(open), when=[report_is_of_the_probe], do=[spare_endpoint])
+        | on(AttemptFailed, half_open.to(open), when=[report_is_of_the_probe], do=[schedule_probe])
     )
     abandoned = on(
         AttemptAbandoned,

@@ -118,7 +118,7 @@ def attempts_left(run: ChorusState, _: object) -> bool:
 
 
 def attempt_has_waited(run: ChorusState, _: object) -> bool:
-    """The attempt was delayed once already: a spared endpoint holds no run for ever."""
+    """The attempt was delayed once already: an open breaker holds no run for ever."""
     return run.has_waited
 
 

@@ -89,19 +89,19 @@ class Metrics:
         )
 
     def watch_connections(self, count: Callable[[], int]) -> None:
-        """Ask `count` for the open websockets whenever somebody reads."""
+        """Ask `count` for the open websockets at each reading."""
         self._connections.set_function(count)
 
     def watch_memory_lag(self, lag: Callable[[], int]) -> None:
-        """Ask `lag` for the memory's waiting tasks whenever somebody reads."""
+        """Ask `lag` for the memory's waiting tasks at each reading."""
         self._memory_lag.set_function(lag)
 
     def watch_memory_away(self, away: Callable[[], bool]) -> None:
-        """Ask whether the memory is away whenever somebody reads."""
+        """Ask whether the memory is away at each reading."""
         self._memory_away.set_function(away)
 
     def watch_breaker(self, status: Callable[[], BreakerStatus]) -> None:
-        """Ask where the breaker stands whenever somebody reads; without a breaker, do not call it."""
+        """Ask where the breaker stands at each reading; without a breaker, do not call it."""
         for state in _BREAKER_STATES:
             self._breaker.labels(state.value).set_function(partial(_is, status, state))
 

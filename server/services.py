@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 REMEMBER_REPLIES = timedelta(days=8)
 """PROTOCOL promises 7 days."""
 
-HOUSEKEEPING_SECONDS = 3_600.0
+PURGE_SECONDS = 3_600.0
 WATCH_SECONDS = 15.0
 
 
@@ -210,17 +210,17 @@ class _CommitHooks:
 
 
 async def _purge_expired_replies(journal: SqlJournal, environment: Environment) -> None:
-    """Forget replies that nobody may ask for any more."""
+    """Forget replies that no request may ask for any more."""
     while True:
         try:
             await journal.forget_replies(environment.now() - REMEMBER_REPLIES)
         except ChorusError as error:
             log.warning("old replies stay: %s", error.message)
-        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        await asyncio.sleep(PURGE_SECONDS)
 
 
 async def _watch_runs(journal: SqlJournal, chorus: Chorus, wakeups: Wakeups) -> None:
-    """Take up runs that nobody works on, whatever became of who did."""
+    """Take up runs that no server works on."""
     suspects: frozenset[RunId] = frozenset()
     while True:
         await asyncio.sleep(WATCH_SECONDS)

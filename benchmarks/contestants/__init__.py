@@ -2,5 +2,5 @@
 
 A module is a command, `python -m benchmarks.contestants.NAME [ARGUMENT ...]`, that ends by
 `benchmarks.measure.tell` with its figures. Peers run in an environment of their own and import
-nothing of the house but `benchmarks.measure` and `benchmarks.work`.
+nothing of Chorus but `benchmarks.measure` and `benchmarks.work`.
 """

@@ -2,7 +2,7 @@
 
 The server sends `hello`, then for the two frames that a client sends a `challenge` and an `init`:
 texts that were encoded beforehand, of the lengths that Chorus sends. It decodes no frame, checks no
-signature, remembers nobody. What it shares with Chorus is what the transport costs: aiohttp on
+signature, remembers no user. What it shares with Chorus is what the transport costs: aiohttp on
 uvloop, a heartbeat of 25 s, no compression, the same limit on frames and the same backlog.
 
     python -m benchmarks.contestants.connections_bare 1000     the contestant

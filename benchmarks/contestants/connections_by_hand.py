@@ -70,8 +70,8 @@ class Sessions:
 
     def _commit(self, rows: Sequence[tuple[str, str]]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
-        people = [(key, secrets.token_hex(16)) for _, key in rows]
-        self._connection.executemany("INSERT OR IGNORE INTO users VALUES (?, ?)", people)
+        users = [(key, secrets.token_hex(16)) for _, key in rows]
+        self._connection.executemany("INSERT OR IGNORE INTO users VALUES (?, ?)", users)
         self._connection.executemany("INSERT INTO sessions VALUES (?, ?)", rows)
         self._connection.execute("COMMIT")
 
@@ -80,7 +80,7 @@ _SESSIONS: Final = web.AppKey("sessions", Sessions)
 
 
 async def handle(request: web.Request) -> web.WebSocketResponse:
-    """Sign somebody in, and stay until they go."""
+    """Sign a user in, and stay until they go."""
     ws = await prepared(request)
     await ws.send_str(HELLO)
     key = (await _data(ws))["public_key"]

@@ -1,4 +1,4 @@
-"""Chorus itself: `chorus serve` in a process of its own, people who really sign in.
+"""Chorus itself: `chorus serve` in a process of its own, users who really sign in.
 
 Every sign-in is whole: a challenge that names the host and a fresh nonce, a signature that is
 checked, a user and a session that are durable in the journal (SQLite, synchronous=FULL) before

@@ -123,7 +123,7 @@ def request(type_: str, id_: str, **data: object) -> bytes:
 
 
 def people(count: int) -> list[Person]:
-    """So many fresh people."""
+    """So many fresh users."""
     made = []
     for _ in range(count):
         key = SigningKey.generate()
@@ -175,7 +175,7 @@ async def sign_in(url: str, person: Person) -> Line:
 
 
 async def sign_in_all(url: str, everybody: Sequence[Person]) -> list[Line]:
-    """Everybody on a line of their own, `IN_FLIGHT` at a time."""
+    """Each on a line of their own, `IN_FLIGHT` at a time."""
     waiting = iter(everybody)
     lines: list[Line] = []
 
@@ -268,7 +268,7 @@ def run(work: Callable[[], Awaitable[dict[str, float]]]) -> dict[str, float]:
 
 
 async def _failing_loudly(work: Callable[[], Awaitable[dict[str, float]]]) -> dict[str, float]:
-    """What a protocol raises is nobody's to catch: it ends the work."""
+    """What a protocol raises is not caught: it ends the work."""
     ended = asyncio.ensure_future(work())
 
     def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

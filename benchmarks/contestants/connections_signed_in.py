@@ -19,7 +19,7 @@ _KIBI: Final = 1024
 
 
 def measure(server: AbstractContextManager[load.Server], count: int) -> dict[str, float]:
-    """Sign in `count` people at a server, and look at it while they are idle."""
+    """Sign in `count` users at a server, and look at it while they are idle."""
 
     async def work() -> dict[str, float]:
         everybody = load.people(count + WARM_UP)

@@ -51,7 +51,7 @@ WARM: Final = 5
 """Of each, before anything counts."""
 
 _NOBODY: Final = "http://127.0.0.1:9"
-"""Where nobody listens."""
+"""A port without a listener."""
 
 _GROUP: Final = 2_000
 """Entries in a batch."""

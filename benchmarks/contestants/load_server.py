@@ -7,7 +7,7 @@ in the system's cache; the server's own memory is cold. It starts with the offli
 embedder that is installed and the embedded memory. Once it is ready its unfinished runs must go on
 and finish by themselves; when it has come to rest a stranger signs in and searches once, so that the
 weights of the embedder are loaded whether or not a run recalled anything, and its memory is read.
-Then the stranger opens public threads that nobody has touched since the start, one after the other,
+Then the stranger opens public threads that were not touched since the start, one after the other,
 over one websocket; a few others come first, so that what is compiled at the first request of all is
 not counted. Every answer is checked to be the whole thread. Of a folder without threads only the
 start and the memory are told.

@@ -2,7 +2,7 @@
 
 Everything follows from a seed: `count` messages of 384 numbers and about 300 characters, 50 to a
 thread. One thread in four is public, one in twenty is private and the searcher's own, and the rest,
-seven in ten, are private threads of other people.
+seven in ten, are private threads of other users.
 
 Filling an embedded Qdrant takes minutes, so its folder is made once for each shape and kept in
 `benchmarks/.cache`. `DatabaseClient` makes the collections, as it does for a server; `qdrant_client`
@@ -133,7 +133,7 @@ def thread_id(number: int) -> ThreadId:
 
 
 def memory_in(folder: Path) -> "DatabaseClient":
-    """The house's memory on a folder, not open yet."""
+    """Chorus' memory on a folder, not open yet."""
     from storage.qdrant.client import DatabaseClient, EmbeddedMemory
 
     return DatabaseClient(

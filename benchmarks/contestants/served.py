@@ -74,7 +74,7 @@ def wait_until_idle(port: int, pid: int) -> None:
     while time.monotonic() < end:
         before = cpu_of(pid)
         time.sleep(_LOOK_SECONDS)
-        # Both: who waits for a disk uses no processor, and what nobody looked at yet is no lag.
+        # Both: who waits for a disk uses no processor, and what was not looked at yet is no lag.
         rests = cpu_of(pid) - before < _IDLE * _LOOK_SECONDS
         idle = idle + 1 if rests and series(port, "chorus_memory_lag_tasks") == {"": 0.0} else 0
         if idle == _LOOKS:

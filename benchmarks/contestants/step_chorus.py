@@ -1,7 +1,7 @@
 """Chorus: one prompt after the other in one thread, each a run whose every transition is journalled.
 
-The house without sockets: rooms, runs, the machines and the SQL journal in a file. The model answers
-at once and the memory brings its priors at once; nobody follows. A run begins with its request
+Chorus without sockets: rooms, runs, the machines and the SQL journal in a file. The model answers
+at once and the memory brings its priors at once; no one follows. A run begins with its request
 (`SubmitMessage`) and ends when its answer is durable, which is more than a peer's run does: the
 message, the queue, the answer and the frames of each step are part of it.
 """

@@ -1,10 +1,10 @@
-"""`chorus serve` as it is, between the upstream and people who signed in and follow.
+"""`chorus serve` as it is, between the upstream and users who signed in and follow.
 
-    own       200 people with a thread each, in which a run streams its Action step
-    shared    one public thread with one run, followed by 1,000 people
+    own       200 users with a thread each, in which a run streams its Action step
+    shared    one public thread with one run, followed by 1,000 users
 
 Everything runs that always runs: the journal on disk, the memory, metrics, bounds on what waits.
-Only limits against abuse are off, since all these people come from one address at once. The rest of
+Only limits against abuse are off, since all these users come from one address at once. The rest of
 each run, after the Action step, is not in the window; the upstream never answers it.
 """
 
@@ -24,7 +24,7 @@ from benchmarks.contestants.streaming_work import CROWD, RUNS, Process, measure,
 from benchmarks.followers import TIMEOUT_SECONDS, Person
 
 _AT_ONCE: Final = 20
-"""People who arrive at the same time."""
+"""Users who arrive at the same time."""
 
 _NOTHING_DUE: Final = "chorus_memory_lag_tasks 0.0"
 """In the metrics, once everything is indexed."""

@@ -1,7 +1,7 @@
 """The same bytes through a raw relay on aiohttp and uvloop: `streaming_relay_server`.
 
     own       each websocket with an upstream stream of its own
-    shared    one upstream stream for everybody
+    shared    one upstream stream for all sockets
 
 It is the least that a server can do that stands between a model and websockets; what it passes on
 is the endpoint's own JSON, one frame for each token, about as long as a token's share of our frame.

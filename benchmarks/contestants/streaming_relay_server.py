@@ -53,7 +53,7 @@ class Relay:
         return ws
 
     async def open(self, request: web.Request) -> web.Response:
-        """Open the stream that everybody hears."""
+        """Open the stream that every socket gets."""
         del request
         self._broadcast = asyncio.create_task(self._tell_everybody())
         return web.Response()

@@ -1,7 +1,7 @@
 """The work of the streaming questions, the same for every contestant; what differs is the server.
 
 Three processes: the upstream (`benchmarks.upstream`), the server that is measured, and this one, the
-load. Everybody is there and quiet before the first token; the window in which CPU and tokens are
+load. Every follower is there and quiet before the first token; the window in which CPU and tokens are
 counted begins a second after it and ends before the last one, so that it holds nothing but
 streaming. That every token came, once and in order, is checked to the end of every stream.
 """
@@ -74,7 +74,7 @@ async def process(
 
 @asynccontextmanager
 async def upstream() -> AsyncIterator[Process]:
-    """The endpoint that everybody streams from."""
+    """The endpoint that every contestant streams from."""
     command = [sys.executable, "-m", "benchmarks.upstream"]
     async with process([*command, "--tokens", str(TOKENS), "--rate", str(RATE)]) as started:
         yield started
@@ -128,7 +128,7 @@ async def _waiting(control: aiohttp.ClientSession, source: Process) -> int:
 
 
 async def _quiet(pid: int) -> None:
-    """Wait until a server has done what the arrival of everybody gave it to do."""
+    """Wait until a server has done what the arrivals gave it to do."""
     quiet = 0
     before = cpu_of(pid)
     async with asyncio.timeout(_TIMEOUT_SECONDS):

@@ -1,4 +1,4 @@
-"""The house: `Machine.fire`, from a frozen value to the next, with all that comes of it.
+"""Chorus: `Machine.fire`, from a frozen value to the next, with all that comes of it.
 
 Beside the guards, the actions and the stamp, which every contestant has, it names the edges that
 were taken and their effects, or the guards that were false: what the journal and the refusals need.

@@ -1,4 +1,4 @@
-"""python-statemachine: the house's own chart classes, an instance for each value.
+"""python-statemachine: Chorus' own chart classes, an instance for each value.
 
 living    used plainly: the instance is built for its value, keeps its states between events, and
           is sent one event after the other; the building is not measured

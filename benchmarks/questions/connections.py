@@ -1,11 +1,11 @@
-"""How fast people sign in, and what a connection weighs while it is idle."""
+"""How fast users sign in, and what a connection weighs while it is idle."""
 
 from typing import Final
 
 from benchmarks.figures import Contestant, Figure, Question, Target
 
 RATE_AT_LEAST: Final = 0.6
-"""Of the rate of bare sockets, which check no signature and remember nobody."""
+"""Of the rate of bare sockets, which check no signature and remember no user."""
 
 MEMORY_AT_MOST: Final = 1.5
 """Times what a bare socket weighs."""

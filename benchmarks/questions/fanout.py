@@ -1,4 +1,4 @@
-"""How soon everybody who follows a thread has heard of an entry, and what that costs the server."""
+"""How soon every follower of a thread has heard of an entry, and what that costs the server."""
 
 from typing import Final
 

@@ -64,7 +64,7 @@ class Decided:
     message_id: MessageId | None = None
     run_id: RunId | None = None
     refused: ChorusError | None = None
-    """The batch is committed, and who asked is refused all the same (a vote that came too late)."""
+    """The batch is committed, and the caller is refused all the same (a vote that came too late)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Draft:
 
     def create_run(self, message: Message) -> tuple[ChorusState, Message]:
         """A new run of an approved prompt, and the prompt naming it. Next: `queue_run`."""
-        assert message.author is not None  # noqa: S101 - only people's messages are run
+        assert message.author is not None  # noqa: S101 - only users' messages are run
         run = create_initial_state(
             run_id=RunId(next(self._ids)),
             thread_id=self.thread.id,

@@ -1,4 +1,4 @@
-"""From stored values to the shapes of the wire, and what of them a stranger may see.
+"""From stored values to the shapes of the wire, and what of them a reader outside the thread may see.
 
 Pure conversions. Rendering Markdown and encoding frames are the server's.
 """
@@ -70,7 +70,7 @@ def message_view(message: Message) -> views.MessageView:
 
 
 def without_content(message: views.MessageView) -> views.MessageView:
-    """The same message for somebody who may know of it, and not what it says.
+    """The same message for a reader who may know of it, and not what it says.
 
     Content that is not approved, and the reasons of its votes, are for the co-authors and its
     author alone.
@@ -82,7 +82,7 @@ def without_content(message: views.MessageView) -> views.MessageView:
 
 
 def user_view(user: User) -> views.UserView:
-    """A person as `init` shows them."""
+    """A user as `init` shows them."""
     return views.UserView(
         id=user.id, public_key=user.public_key, name=user.name, created_at=user.created_at
     )

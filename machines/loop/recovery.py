@@ -3,12 +3,12 @@
 - AIError: back to the last stable state. Nothing of the attempt feeds a later step; its text stays
   in the journal, marked incomplete.
 - NetworkError: the effect is kept, and performed again after a wait.
-- StateError: the state was rebuilt from the journal; the effect that nobody performs any more is
+- StateError: the state was rebuilt from the journal; the effect that was lost is
   performed again at once.
 
 AIError and NetworkError count against the attempts of the step and iteration; StateError counts
 against a bound of its own, so that restarts of the server cost no run its attempts. An attempt that
-a spared endpoint delays is no failure: it waits once, then it is made.
+an open breaker delays is no failure: it waits once, then it is made.
 """
 
 from datetime import timedelta
@@ -48,7 +48,7 @@ def handle_error(state: ChorusState, event: ErrorEvent) -> StepResult:
 
 
 def delay_attempt(state: ChorusState, event: AttemptDelayed) -> StepResult:
-    """Wait for an endpoint that is spared: the attempt was not made, so it counts for nothing."""
+    """Wait for an open breaker: the attempt was not made, so it counts for nothing."""
     wait = min(event.wait_ms, BACKOFF_CAP_MS)
     error = ErrorState(
         failure=FailureKind.DELAY,

@@ -98,7 +98,7 @@ def selected_so_far(state: ChorusState) -> int:
 
 
 def ask_model(state: ChorusState, _: object = None) -> StepResult:
-    """The priors are in: the people see them, and the model is asked."""
+    """The priors are in: followers see them, and the model is asked."""
     response = frames.StepStartedData(
         **about(state), priors=state.priors, memory_available=state.memory_available
     )

@@ -1,8 +1,8 @@
 """The state of a model endpoint's circuit breaker, its events, and what it says to an attempt.
 
 Values only; which state follows which is the chart's (`machines.breaker`). Moments are seconds of a
-clock that never steps back, from an arbitrary start: a breaker lives in one process and is kept
-nowhere.
+clock that never steps back, from an arbitrary start: a breaker lives in one process and is not
+stored.
 """
 
 from enum import StrEnum
@@ -19,14 +19,14 @@ class BreakerStatus(StrEnum):
     CLOSED = "closed"
     """Attempts reach the endpoint."""
     OPEN = "open"
-    """The endpoint keeps failing and is spared."""
+    """Attempts are held back, since the endpoint keeps failing."""
     HALF_OPEN = "half_open"
     """One attempt, the probe, shows whether the endpoint is back."""
     RETIRED = "retired"
 
 
 class BreakerPolicy(Frozen):
-    """When an endpoint counts as dead, and how long it is spared."""
+    """When an endpoint counts as dead, and how long the breaker stays open."""
 
     threshold: int = Field(default=5, ge=1)
     """Failures in a row, of whichever runs, that open the breaker."""
@@ -42,13 +42,13 @@ class BreakerState(Frozen):
     """One breaker."""
 
     endpoint: str
-    """Names the endpoint, for people."""
+    """Names the endpoint, for operators."""
     policy: BreakerPolicy = BreakerPolicy()
     status: BreakerStatus = BreakerStatus.CLOSED
     failures: int = Field(default=0, ge=0)
     """In a row, while closed."""
     wait_seconds: float = Field(default=0.0, ge=0)
-    """How long the endpoint is spared before the probe; 0 while closed."""
+    """How long the breaker stays open before the probe; 0 while closed."""
     probe_at: float | None = None
     """When the probe is due, while open."""
     probe: str | None = None
@@ -73,7 +73,7 @@ class BreakerState(Frozen):
 
 
 class AttemptAsked(Frozen):
-    """Somebody wants to ask the endpoint."""
+    """A caller wants to ask the endpoint."""
 
     event: Literal["attempt"] = "attempt"
     attempt: str
@@ -103,7 +103,7 @@ class AttemptFailed(_Report):
 
 
 class AttemptAbandoned(_Report):
-    """Nobody waits for the attempt any more: it shows nothing of the endpoint."""
+    """The caller gave the attempt up: it shows nothing of the endpoint."""
 
     event: Literal["abandoned"] = "abandoned"
 

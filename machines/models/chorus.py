@@ -56,7 +56,7 @@ class FailureKind(StrEnum):
     NETWORK = "network"
     STATE = "state"
     DELAY = "delay"
-    """The endpoint is spared: the attempt waits, and costs the run nothing."""
+    """The endpoint's breaker is open: the attempt waits, and costs the run nothing."""
 
 
 class ErrorState(Frozen):
@@ -65,7 +65,7 @@ class ErrorState(Frozen):
     failure: FailureKind
     code: ErrorCode
     message: str
-    """For people."""
+    """For users."""
     at: AwareDatetime
     retry_at: AwareDatetime | None
     """When the next attempt is due; None where there is none."""
@@ -116,7 +116,7 @@ class RunProgress(BaseState):
     failures: int = Field(default=0, ge=0)
     """Failed attempts of this step and iteration that count against `max_attempts`."""
     has_waited: bool = False
-    """Whether a spared endpoint delayed this attempt; then it is made, and delayed no second time."""
+    """Whether an open breaker delayed this attempt; then it is made, and delayed no second time."""
     rebuilds: int = Field(default=0, ge=0)
     """Times that this run was rebuilt from the journal, in all its steps."""
     max_iterations: int = Field(ge=1)
@@ -204,7 +204,7 @@ class PriorsRetrieved(AttemptEvent):
     event: Literal["priors_retrieved"] = "priors_retrieved"
     priors: tuple[Prior, ...]
     available: bool
-    """False when memory is away: then `priors` is empty and that is said to the people."""
+    """False when memory is away: then `priors` is empty, and co-authors are told."""
 
 
 class StepCompleted(AttemptEvent):
@@ -240,7 +240,7 @@ class NetworkFailed(_AttemptFailed):
 
 
 class AttemptDelayed(AttemptEvent):
-    """The endpoint keeps failing and is spared: the attempt was not made, and must wait."""
+    """The endpoint's breaker is open: the attempt was not made, and must wait."""
 
     event: Literal["attempt_delayed"] = "attempt_delayed"
     code: ErrorCode
@@ -261,7 +261,7 @@ class RetryDue(AttemptEvent):
 
 
 class RunCancelled(Frozen):
-    """Somebody stops the run; None is the system (an archived thread)."""
+    """A co-author stops the run; None is the system (an archived thread)."""
 
     event: Literal["cancel"] = "cancel"
     at: AwareDatetime

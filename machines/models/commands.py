@@ -1,4 +1,4 @@
-"""Commands: what somebody wants of a thread, with all that a pure decision needs.
+"""Commands: what a caller wants of a thread, with all that a pure decision needs.
 
 The shell fills in the time and fresh ids, so that deciding the same command on the same facts gives
 the same decision again (which it must, when another writer was first).
@@ -112,7 +112,7 @@ class RetryRun(_Command):
 
 
 class Invite(_Command):
-    """Make somebody a co-author."""
+    """Make a key a co-author."""
 
     public_key: PublicKey
 

@@ -17,14 +17,14 @@ from machines.models.ids import PublicKey, ThreadId, UserId
 class Frozen(BaseModel):
     """A value: it cannot be changed, and it takes no field that it does not declare."""
 
-    # An error's text goes to the log, and an input may be somebody's words.
+    # An error's text goes to the log, and an input may be a user's words.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     def changed(self, **changes: object) -> Self:
         """The same value with `changes`, which are not checked, as in `model_copy`.
 
         A third of its time and half of its memory: a copy's dictionary is made once, and the set of
-        names that were given, which nobody changes in a frozen value, is shared.
+        names that were given, which never changes in a frozen value, is shared.
         """
         copy = self.__class__.__new__(self.__class__)
         object.__setattr__(copy, "__dict__", self.__dict__ | changes)

@@ -53,7 +53,7 @@ class AICall:
     may_loop: bool = False
     """For update: whether the bound allows another iteration."""
     may_be_delayed: bool = True
-    """False once the attempt has waited for an endpoint that is spared: then it must be made."""
+    """False once the attempt has waited for an open breaker: then it must be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@
         `-- JournalConflict   another writer was first; read again and decide again
 
 Whether an error may be retried is data on the error (`retryable`), never a matter of its class or
-its text. `message` is for people: no path, key or upstream text ever stands in it; `detail` is for
+its text. `message` is for users: no path, key or upstream text ever stands in it; `detail` is for
 the log and never leaves the process.
 """
 

@@ -3,9 +3,7 @@
 Only names live here. Ids are made at the boundary and passed in; nothing below it invents one.
 """
 
-from typing import Annotated, NewType
-
-from pydantic import StringConstraints
+from typing import NewType
 
 ThreadId = NewType("ThreadId", str)
 """UUID string of a thread."""
@@ -17,7 +15,7 @@ RunId = NewType("RunId", str)
 """UUID string of one run of the Chorus loop."""
 
 UserId = NewType("UserId", str)
-"""UUID string of a user's row; people are addressed by their `PublicKey`."""
+"""UUID string of a user's row; users are addressed by their `PublicKey`."""
 
 PublicKey = NewType("PublicKey", str)
 """Base58 of the 32 bytes of an ed25519 public key: the name of a person everywhere."""
@@ -38,9 +36,6 @@ PointId = NewType("PointId", str)
 """UUID string of a point in the vector store, derived by uuid5 from what it stands for."""
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-
-UuidStr = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
-"""A canonical lower-case UUID, checked where it enters."""
 
 
 def thread_stream(thread_id: ThreadId) -> StreamId:

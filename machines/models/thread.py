@@ -62,7 +62,7 @@ class Thread(BaseState):
 class _Operation(Frozen):
     at: AwareDatetime
     actor: PublicKey | None
-    """Who asks; None is the system itself."""
+    """The caller; None is the system itself."""
 
 
 class AddMessage(_Operation):
@@ -75,7 +75,7 @@ class AddMessage(_Operation):
 
 
 class JoinCoAuthor(_Operation):
-    """Somebody becomes a co-author: invited, or by an approved message."""
+    """A user becomes a co-author: invited, or by an approved message."""
 
     event: Literal["join"] = "join"
     public_key: PublicKey

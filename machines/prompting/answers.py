@@ -94,7 +94,7 @@ _Labels = Annotated[list[str], BeforeValidator(_none_is_empty)]
 class _Answer(BaseModel):
     """Lists may be missing, since small models forget them; texts and numbers may not.
 
-    The first field is the one that people read while it is written.
+    The first field is the one that readers see while it is written.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -106,11 +106,11 @@ def _thread(messages: tuple[ContextMessage, ...], nonce: str) -> list[str]:
 
 def _speakers(messages: Iterable[ContextMessage]) -> list[str]:
     """A short name for who wrote each message; keys would cost 44 characters and say no more."""
-    people: dict[PublicKey | None, str] = {}
+    authors: dict[PublicKey | None, str] = {}
     return [
         "chorus"
         if message.role is Role.CHORUS
-        else people.setdefault(message.author, f"person {len(people) + 1}")
+        else authors.setdefault(message.author, f"person {len(authors) + 1}")
         for message in messages
     ]
 

@@ -39,9 +39,9 @@ _UNSEEN: Final = re.compile(
     "\u2066-\u2069"  # isolates
     "\u200b\u2060\ufeff"  # of no width; joiners stay, since emoji and scripts need them
     "\u00ad\u115f\u1160\u180e\u3164\uffa0"  # soft hyphens and fillers
-    "\u2061-\u2064"  # operators that nobody sees
+    "\u2061-\u2064"  # invisible operators
     "\ufff9-\ufffb"  # annotations between lines
-    "\U000e0000-\U000e007f"  # tags: a whole alphabet that nobody sees
+    "\U000e0000-\U000e007f"  # tags: a whole invisible alphabet
     "\U000e0100-\U000e01ef"  # variants 17 to 256: a byte each; 1 to 16 stay, emoji need them
     "]"
 )
@@ -70,12 +70,12 @@ class Quotation(NamedTuple):
 
 
 def derive_nonce(*parts: str) -> str:
-    """Hex digits that nobody can foretell who does not know all `parts`, and that replay repeats."""
+    """Hex digits that cannot be foretold without all `parts`, and that replay repeats."""
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:NONCE_LENGTH]
 
 
 def cleaned(text: str) -> str:
-    """`text` without what people cannot see: controls, changes of direction, hidden letters.
+    """`text` without what a reader cannot see: controls, changes of direction, hidden letters.
 
     Line ends become `\\n`. Lone surrogates go too, since no request could carry them.
     """
@@ -118,7 +118,7 @@ def quoted(tag: str, nonce: str, body: str, attributes: str = "") -> str:
     """`body`, which is `harmless` already, between its tags.
 
     `attributes` stand in the tag as they are given, `label="P1" by="chorus"`: they are our own
-    words, never text of people.
+    words, never text of a user.
     """
     space = " " if attributes else ""
     return f"<{tag}_{nonce}{space}{attributes}>\n{body}\n</{tag}_{nonce}>"

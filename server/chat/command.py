@@ -14,8 +14,6 @@ from uuid import uuid4
 from server.chat.errors import ChatError
 from server.chat.text import one_line
 
-DEFAULT_URL = "http://127.0.0.1:8080"
-
 
 async def chat(url: str, thread_id: str | None, key_file: Path | None) -> int:
     """Chat with the server at `url`; returns the exit code.
@@ -29,7 +27,7 @@ async def chat(url: str, thread_id: str | None, key_file: Path | None) -> int:
         sys.stderr.write(f"chorus: {one_line(str(error), 400)}\n")
         return 1
     except BrokenPipeError:
-        # Whoever read stdout has gone; without this, closing stdout at exit would complain.
+        # The reader of stdout has gone; without this, closing stdout at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 

@@ -10,7 +10,7 @@
     |-- RequestRefused    one request was refused; the session goes on
     `-- BadInput          a typed line says nothing that can be done
 
-`LineLost` is no `ChatError`: the client heals it by dialling again, and nobody else sees it.
+`LineLost` is no `ChatError`: the client heals it by dialling again, and its caller never sees it.
 """
 
 

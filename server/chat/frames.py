@@ -239,7 +239,7 @@ class RunCancelledEvent(RunEvent):
 
 
 class ThreadEvent(WireValue):
-    """Something that people or time did to a thread; `by` is None for the system itself."""
+    """Something that a user or time did to a thread; `by` is None for the system itself."""
 
     kind: str
     by: str | None = None

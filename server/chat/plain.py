@@ -52,7 +52,7 @@ async def read_lines(stream: BinaryIO) -> AsyncIterator[str]:
                 asyncio.run_coroutine_threadsafe(lines.put(text), loop).result()
             asyncio.run_coroutine_threadsafe(lines.put(None), loop).result()
         except RuntimeError:
-            return  # the loop is closed: nobody listens any more
+            return  # the loop is closed: no caller is left
 
     threading.Thread(target=read, name="chat-stdin", daemon=True).start()
     while (line := await lines.get()) is not None:

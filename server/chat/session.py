@@ -52,7 +52,7 @@ class ChatSession:
     async def until(self, condition: Callable[[ChatState], bool]) -> ChatState:
         """The first state, from now on, that `condition` holds of.
 
-        No state comes any more once the client's events ended: whoever waits here watches those too.
+        No state comes any more once the client's events ended: a caller that waits here watches those too.
         """
         if condition(self.state):
             return self.state

@@ -34,7 +34,7 @@ def run(settings: Settings) -> int:
 
 
 def announce(line: str) -> None:
-    """Print at once, also into a pipe: somebody waits for the address."""
+    """Print at once, also into a pipe: the address is waited for."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

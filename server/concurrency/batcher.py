@@ -65,7 +65,7 @@ class Batcher(Generic[K, V]):
     async def _serve_group(self, group: Sequence[tuple[K, asyncio.Future[V]]]) -> None:
         try:
             values = await self._answer([key for key, _ in group])
-        except Exception as error:  # noqa: BLE001 - it is raised again, in each who asked
+        except Exception as error:  # noqa: BLE001 - it is raised again, in each caller
             if len(group) > 1 and isinstance(error, StorageError) and not error.retryable:
                 for one in group:
                     await self._serve_group((one,))
@@ -80,5 +80,5 @@ class Batcher(Generic[K, V]):
                 future.cancel()
             raise
         for (_, future), value in zip(group, values, strict=True):
-            if not future.done():  # who asked was cancelled
+            if not future.done():  # its caller was cancelled
                 future.set_result(value)

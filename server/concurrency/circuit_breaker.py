@@ -36,7 +36,7 @@ class NotAdmitted(Exception):
     """The attempt must not be made."""
 
     def __init__(self, wait_ms: int | None) -> None:
-        """`wait_ms`: how long it waits before it is asked for again; None where it is in vain."""
+        """`wait_ms`: how long it waits before it is asked for again; None where no wait helps."""
         super().__init__(wait_ms)
         self.wait_ms = wait_ms
 
@@ -80,7 +80,7 @@ class CircuitBreaker:
 
     Args:
         endpoint: names it in the log.
-        policy: when the endpoint counts as dead, and how long it is spared.
+        policy: when the endpoint counts as dead, and how long the breaker stays open.
         clock: seconds that never step back.
         random: in [0, 1); spreads the attempts that wait.
         on_open: called whenever a failure opens a closed breaker.

@@ -2,7 +2,7 @@
 
 A timer for each of them would cost more than what it waits for, and so would waking up for each. Here
 a queue keeps them in the order in which they fall due, the loop has one timer for the first, and
-whoever is due soon after it goes with it.
+what is due soon after it goes with it.
 """
 
 import asyncio

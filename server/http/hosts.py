@@ -1,6 +1,6 @@
 """Which addresses mean this server, and from which address a request comes.
 
-The server's own address is configured, never taken from a request: a page of somebody else's could
+The server's own address is configured, never taken from a request: a page of another site could
 else be given a name that resolves to this machine, and speak to it with the user's browser (DNS
 rebinding). The Host header only chooses among the loopback names, where nothing is configured.
 

@@ -60,7 +60,7 @@ class SiteInfo:
     ready: Callable[[], Awaitable[bool]]
     """Whether the journal can be written now; may raise StorageError."""
     metrics_token: str | None
-    """Opens `/metrics` to others than loopback; None: to nobody else."""
+    """Opens `/metrics` to others than loopback; None: to loopback alone."""
 
 
 def http_routes(info: SiteInfo, metrics: Metrics) -> list[web.RouteDef]:

@@ -1,4 +1,5 @@
-"""The model behind its circuit breaker: a `LanguageModel` that spares an endpoint which keeps failing.
+"""The model behind its circuit breaker: a `LanguageModel` that holds attempts back while its endpoint
+keeps failing.
 
 What counts as a failure of the endpoint is said here. Whether to admit, delay or probe is decided in
 `machines.breaker`, behind `server.concurrency.circuit_breaker`. One of these stands before each
@@ -14,7 +15,7 @@ from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel, ModelAns
 
 
 class CircuitBreakerModel:
-    """A model whose endpoint is spared while it keeps failing; a `LanguageModel`."""
+    """Holds attempts back while the model's endpoint keeps failing; a `LanguageModel`."""
 
     def __init__(
         self, model: LanguageModel, policy: BreakerPolicy, environment: Environment
@@ -62,7 +63,7 @@ class CircuitBreakerModel:
             if refused.wait_ms is None:
                 raise AnswerFailed(NetworkError("The server asks this model no more.")) from refused
             error = NetworkError(
-                "The model endpoint keeps failing, so it is spared for a moment.",
+                "The model endpoint keeps failing, so requests to it pause for a moment.",
                 retry_after_ms=refused.wait_ms,
             )
             raise AnswerDelayed(error, refused.wait_ms) from refused
@@ -74,5 +75,5 @@ class CircuitBreakerModel:
 
 
 def _shows_a_dead_endpoint(error: AIError | NetworkError) -> bool:
-    """Whether nobody is served there now; an answer that is no use shows the contrary."""
+    """Whether the endpoint serves no caller now; an answer that is no use shows the contrary."""
     return error.code is ErrorCode.AI_UNAVAILABLE

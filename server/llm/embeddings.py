@@ -1,7 +1,7 @@
 """Embeddings of an endpoint through the `openai` SDK: the adapter of `EmbeddingsEndpoint`.
 
 It is light to make: the SDK is imported, in a thread, by the first call. What a vector must be like
-is checked by who asked (`server.memory.embedders.endpoint`); here only the shape of the answer is.
+is checked by the caller (`server.memory.embedders.endpoint`); here only the shape of the answer is.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ LONGEST_WAIT_MS: Final = 5 * 60 * 1000
 says when to try again."""
 
 _LONGEST_TOLD_MS: Final = 24 * 60 * 60 * 1000
-"""What an endpoint may ask for beyond a day is no news for anybody."""
+"""A longer wait that an endpoint asks for counts as this."""
 
 FOREIGN_ERRORS: Final = (
     openai.OpenAIError,
@@ -57,7 +57,7 @@ _NOT_TRUSTED: Final = (
 _OTHER_NAME: Final = "is for another name; check the address of the endpoint"
 _CERTIFICATE: Final[Mapping[int | None, str]] = {
     9: "is not valid yet; check the clock of this machine",
-    10: "has expired; whoever runs the endpoint must renew it",
+    10: "has expired; the operator of the endpoint must renew it",
     62: _OTHER_NAME,
     64: _OTHER_NAME,
 }

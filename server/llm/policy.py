@@ -19,4 +19,4 @@ class ModelPolicy:
     backoff_base_ms: int = BACKOFF_BASE_MS
     """Of the waits between the attempts of a step."""
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
-    """When the endpoint is spared."""
+    """When the endpoint's breaker opens, and for how long."""

@@ -13,7 +13,7 @@ from machines.models.errors import AIError, NetworkError
 from machines.models.outputs import StepOutput, Usage
 
 OnText = Callable[[str], None]
-"""Takes the next piece of the text that people read; called on the event loop, never blocks."""
+"""Takes the next piece of the text that users read; called on the event loop, never blocks."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class AnswerFailed(Exception):
 
 
 class AnswerDelayed(Exception):
-    """An attempt was not made, since the endpoint is spared: make it again after `wait_ms`."""
+    """An attempt was not made, since the endpoint's breaker is open: make it again after `wait_ms`."""
 
     def __init__(self, error: NetworkError, wait_ms: int) -> None:
         super().__init__(error.message)
         self.error = error
-        """Why, for people."""
+        """Why, for users."""
         self.wait_ms = wait_ms
 
 
@@ -68,7 +68,7 @@ class LanguageModel(Protocol):
 
     @property
     def name(self) -> str:
-        """What people are shown, as `gpt-5.4-mini`."""
+        """What users are shown, as `gpt-5.4-mini`."""
         ...
 
     @property
@@ -79,7 +79,7 @@ class LanguageModel(Protocol):
     async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
         """The model's answer to `call`; its text goes to `on_text` as it is generated.
 
-        Structured steps stream what people will read of them as well; `ModelAnswer.text` is what
+        Structured steps stream what users will read of them as well; `ModelAnswer.text` is what
         counts. Raises AttemptFailed, and nothing else for whatever the endpoint does; and
         AttemptDelayed where it was not asked at all, which only a call that `may_be_delayed` meets.
         Cancelling the task stops the endpoint too. Never retries: that is the chart's.

@@ -1,4 +1,4 @@
-"""One answer of a model as it streams in: chunks of JSON that nobody checked become text and usage.
+"""One answer of a model as it streams in: unchecked chunks of JSON become text and usage.
 
 Every chunk is untrusted: what has another shape raises, and is mapped by `server.llm.errors`. A
 stream that ends normally has not succeeded yet: success is `finish_reason == "stop"` behind all of
@@ -17,7 +17,7 @@ from server.llm.port import OnText
 from server.llm.text import TextJoiner, whole_text
 
 _PARTIAL_JSON_CHARACTERS: Final = 20_000
-"""A longer structured answer streams no more to people: each delta reads it all again."""
+"""A longer structured answer streams no more: each delta reads it all again."""
 
 _MODEL_CHARACTERS: Final = 200
 """Of the name that an endpoint gives to its model."""
@@ -25,7 +25,7 @@ _MODEL_CHARACTERS: Final = 200
 
 @dataclass
 class StreamedAnswer:
-    """The answer as far as it has come: reads chunks, and tells people what they may read."""
+    """The answer as far as it has come: reads chunks, and passes on what users may read."""
 
     step: StepEnum
     on_text: OnText

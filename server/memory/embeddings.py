@@ -1,7 +1,7 @@
 """The embeddings port: what the memory asks of an embedder, and which one this server has.
 
 Texts become vectors of unit length here and nowhere else. The adapters are in `server.memory.embedders.rules`;
-this module chooses one and says why, so that nobody takes keyword search for search by meaning.
+this module chooses one and says why, so that keyword search is not taken for search by meaning.
 Nothing heavy is imported until it is chosen.
 """
 
@@ -28,7 +28,7 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """What people are shown, as `minilm-l6-v2`."""
+        """What users are shown, as `minilm-l6-v2`."""
         ...
 
     @property

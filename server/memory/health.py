@@ -1,4 +1,4 @@
-"""The memory's circuit breaker: one search that waits in vain ends the waits of all the others.
+"""The memory's circuit breaker: one search without an answer ends the waits of all others.
 
 A memory that stalls would cost each search its whole wait, and the runs of a thread wait one after
 the other. So the first search that gets no answer opens the breaker and ends the waits that are under

@@ -1,4 +1,4 @@
-"""The memory follows the journal, and answers searches with the rights of who asks.
+"""The memory follows the journal, and answers searches with the rights of the caller.
 
 Memory tasks are rows beside the journal, written with the entries that ask for them. They are
 carried out here in order: embed (each text once, vectors are kept beside the journal), store, and
@@ -52,8 +52,8 @@ CATCH_UP_SECONDS = 2.0
 """How long a search waits for the memory to hold what its thread holds."""
 
 SEARCH_SECONDS = 5.0
-"""The longest that a search may take, embedding the query included; a memory that answers nobody in
-this time counts as away."""
+"""The longest that a search may take, embedding the query included; a memory that gives no answer
+in this time counts as away."""
 
 PROBE = "Is anybody there?"
 """What is searched for, to see whether the memory and the embedder answer."""
@@ -323,7 +323,7 @@ class MemoryService:
                 return found
 
     async def _catch_up(self, thread_id: ThreadId) -> None:
-        """Wait until nothing of the thread waits, or until patience ends; not where it is in vain."""
+        """Wait until nothing of the thread waits, at most `CATCH_UP_SECONDS`; not where no wait helps."""
         if self.lagging:
             return
         self.wake()

@@ -375,7 +375,7 @@ export interface MessageView {
   author: string | null;
   /** null where the reader may not see content that is not approved. */
   content: string | null;
-  /** Sanitised Markdown of an answer; null for what people wrote. */
+  /** Sanitised Markdown of an answer; null for what users wrote. */
   html: string | null;
   status: MessageStatus;
   approvals: readonly ApprovalView[];
@@ -983,7 +983,7 @@ export interface Usage {
   total_tokens: number;
 }
 
-/** The person who is signed in. */
+/** The user who is signed in. */
 export interface UserView {
   id: string;
   public_key: string;

@@ -1,6 +1,6 @@
 """`Chorus`: the shell that performs what runs ask for. Results come back as events.
 
-A run belongs to its thread, not to a connection: whoever asked may go. For each run at most one
+A run belongs to its thread, not to a connection: the client that asked may go. For each run at most one
 effect is under way, in one task. What it brings is an event; the run's chart decides what that
 means, and refuses it if it comes too late.
 """
@@ -71,7 +71,7 @@ GATHER_SECONDS = 0.04
 """Text is gathered so long before it is sent: a frame for each token would cost more than it is."""
 
 RECOVERED = 64
-"""Runs that are taken up again at the same time: they share commits, and hold up nobody for long."""
+"""Runs that are taken up again at the same time: they share commits, and hold no request up for long."""
 
 RECALLED_CHARACTERS = 64_000
 """Code points of all priors of one search; the longest give way. Followers are shown all of them, and
@@ -96,7 +96,7 @@ class _Stream:
 
     call: AICall
     encoder: DeltaEncoder | None = None
-    """Made for the first piece that somebody follows."""
+    """Made for the first piece that has a follower."""
     sent: list[str] = field(default_factory=list)
     length: int = 0
     """Code points that were sent."""
@@ -165,12 +165,12 @@ class Chorus:
         return self.text_so_far(run) or None
 
     def is_idle(self, run: RunProgress) -> bool:
-        """Whether the run waits for an effect that nobody performs."""
+        """Whether the run waits for an effect that is not performed."""
         stable = run.status is RunStatus.RUNNING and run.health is Health.STABLE
         return stable and run.id not in self._tasks
 
     async def recover(self, runs: tuple[RunProgress, ...]) -> None:
-        """Let unfinished runs go on after a start: what was under way is nobody's any more."""
+        """Let unfinished runs go on after a start: what was under way is lost."""
         for some in (runs[begin : begin + RECOVERED] for begin in range(0, len(runs), RECOVERED)):
             await asyncio.gather(*map(self._take_up, some))
 
@@ -215,7 +215,7 @@ class Chorus:
     async def _guarded(
         self, effect: AICall | RecallPriors, work: Coroutine[object, object, None]
     ) -> None:
-        """A defect ends the run with an error that people see; it does not leave it hanging."""
+        """A defect ends the run with an error that users see; it does not leave it hanging."""
         try:
             await work
         except Exception:
@@ -291,7 +291,7 @@ class Chorus:
             try:
                 await self._advance(effect.thread_id, effect.run_id, event, only_for=audience)
             except _AudienceGrew:
-                # Somebody joined who may not see what was found: search again, for them too.
+                # A co-author joined who may not see what was found: search again with their rights.
                 self._tasks[effect.run_id] = _current_task()
                 continue
             return

@@ -26,7 +26,7 @@ from machines.models.journal import (
 from server.concurrency.batcher import Batcher
 from server.concurrency.retry import through_races
 from server.environment import Environment
-from storage.journal.port import Journal, KnownPerson, ThreadPage
+from storage.journal.port import Journal, KnownUser, ThreadPage
 
 TOKEN_BYTES = 32
 
@@ -96,7 +96,7 @@ class Accounts:
         """Begin a session for each of these, who are different people."""
 
         async def sign_in() -> Sequence[SignedIn]:
-            known = await self._journal.people(public_keys)
+            known = await self._journal.known_users(public_keys)
             now = self._environment.now()
             tokens = self._tokens(len(public_keys))
             begun = [
@@ -233,7 +233,7 @@ def _entry(
     )
 
 
-def _signed_in(begun: SignedIn, known: KnownPerson) -> JournalEntry:
+def _signed_in(begun: SignedIn, known: KnownUser) -> JournalEntry:
     user, session = begun.user, begun.session
     session_begun = creation_of("session", session)
     changes = (

@@ -49,7 +49,7 @@ class Wakeups:
     def restore(self, rows: Iterable[TimerRow], runs: Iterable[RunProgress]) -> None:
         """Set the timers of a start.
 
-        A retry waits no longer than it had to, whatever the clock did while nobody looked.
+        A retry waits no longer than it had to, whatever the clock did while the server was down.
         """
         waits = {
             run.id: timedelta(milliseconds=run.error_state.retry_in_ms or 0)
@@ -64,7 +64,7 @@ class Wakeups:
             self.timers.set_at(row, at)
 
     def take_up(self, runs: Iterable[RunProgress]) -> None:
-        """Set the retries that nobody waits for: of a commit whose success was never told."""
+        """Set the retries that have no timer: of a commit whose success was never reported."""
         for run in runs:
             if run.health is Health.RECOVERING and not self.timers.knows(retry_timer(run.id)):
                 self.timers.set((retry_row(run),))

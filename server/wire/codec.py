@@ -10,7 +10,7 @@ A frame is encoded in two parts, so that the costly one is made once for all who
     data = encode_data(frame)                            # once
     envelope(frame.type, data, re=request_id)            # for each request that it answers
 
-and a live frame, which answers nobody, is one text for all followers: `encode_server_frame(frame)`.
+and a live frame, which answers no request, is one text for all followers: `encode_server_frame(frame)`.
 Of the deltas of one attempt even that is done once, but for the text: `DeltaEncoder`.
 """
 
@@ -101,7 +101,7 @@ def decode_client_frame(raw: str | bytes) -> ClientMessage:
 
 
 def _may_hold_non_numbers(raw: str | bytes) -> bool:
-    """Whether NaN or Infinity, which are no JSON, might stand in a field that nobody reads.
+    """Whether NaN or Infinity, which are no JSON, might stand in a field that is not read.
 
     The validating parser lets them pass. The words also occur in prompts, so this only tells when
     a second, strict parse is worth its cost.

@@ -1,6 +1,6 @@
 """Writes a batch's rows: its entries, the snapshots of what they changed, and the rows beside them.
 
-`BatchAppender.append` runs inside a transaction that somebody else opens and commits; it decides
+`BatchAppender.append` runs inside a transaction that the caller opens and commits; it decides
 nothing, and knows nothing of threads, queues or disks. New batches and a rebuild from the entries
 write the same snapshot rows by the same statements.
 """
@@ -122,7 +122,7 @@ class BatchAppender:
             actual = _HEAD.value(connection, {"of_stream": stream}) if head else 0
             if actual != head:
                 raise JournalConflict(
-                    "Somebody else was first: try again.",
+                    "Another change came first: try again.",
                     detail=f"{stream} is at {actual or 0}, not at {head}",
                 )
         _ADD_ENTRY.run(connection, *rows.entries)

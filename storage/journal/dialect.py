@@ -176,7 +176,7 @@ _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def journal_failure(error: BaseException) -> JournalError:
-    """What a failed statement means to people; the database's own words go to the log alone."""
+    """What a failed statement means to a user; the database's own words go to the log alone."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     # PostgreSQL names the values of a row in the lines behind the first, sqlite3 in its own when
     # they are no UTF-8.

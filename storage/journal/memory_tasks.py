@@ -1,6 +1,6 @@
 """The journal's rows for the memory that is searched: tasks that wait, kept vectors, what must be found.
 
-Reads and writes, one function for each, on a connection whose transaction somebody else ends.
+Reads and writes, one function for each, on a connection whose transaction the caller ends.
 """
 
 from collections.abc import Collection, Sequence

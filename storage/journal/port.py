@@ -54,8 +54,8 @@ class ThreadPage:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPerson:
-    """What the journal knows of whoever owns a key."""
+class KnownUser:
+    """What the journal knows of the owner of a key."""
 
     user: User | None
     """None before the first sign-in."""
@@ -134,7 +134,7 @@ class Journal(Protocol):
 
         Raises:
             JournalConflict: a stream's head is not what `batch.expected` says, or the batch's
-                request was answered by somebody else meanwhile: read again and decide again.
+                request was answered meanwhile: read again and decide again.
             JournalError: the batch is not known to be durable; where the commit itself failed, it may
                 be so all the same.
         """
@@ -178,7 +178,7 @@ class Journal(Protocol):
     ) -> tuple[DecisionView, MessagePage] | None:
         """A thread and a page of its messages (index below `before_index`), at one head."""
 
-    # messages, runs, people
+    # messages, runs, users
 
     async def message(self, message_id: MessageId) -> Message | None: ...
 
@@ -198,7 +198,7 @@ class Journal(Protocol):
 
     async def user(self, public_key: PublicKey) -> User | None: ...
 
-    async def people(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, KnownPerson]:
+    async def known_users(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, KnownUser]:
         """Each of them, known or not, in one read."""
 
     async def names(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:

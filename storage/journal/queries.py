@@ -171,7 +171,7 @@ def _with_fewest_threads(connection: Connection, public_keys: Collection[PublicK
     chosen = next(iter(public_keys))
     if len(public_keys) == 1:
         return chosen
-    fewest = CHUNK  # Whoever has more is as good as another.
+    fewest = CHUNK  # Any key with more serves as well.
     for key in public_keys:
         count = len(connection.scalars(_SOME_OF, {"key": key, "at_most": fewest}).all())
         if count < fewest:
@@ -205,7 +205,7 @@ def snapshot(
     return view, page
 
 
-# --- Messages and people ---------------------------------------------------------------------
+# --- Messages and users ----------------------------------------------------------------------
 
 _MESSAGE = select(messages.c.body).where(messages.c.id == bindparam("of_message"))
 _USER = select(users.c.body).where(users.c.public_key == bindparam("key"))
@@ -247,7 +247,7 @@ def session(connection: Connection, token_hash: str) -> SessionRecord | None:
     return None if row is None else session_of_row(row.body, row.followed)
 
 
-# Of the whole store; nobody waits for these two but `chorus verify`.
+# Of the whole store; only `chorus verify` waits for these two.
 
 
 def all_sessions(connection: Connection) -> tuple[SessionRecord, ...]:

@@ -66,7 +66,7 @@ def entry_row(entry: JournalEntry) -> RowValues:
 def entry_digest(stream: str, seq: int, body: str) -> bytes:
     """By what an entry is known to be what was written: `DIGEST_BYTES` of BLAKE2b.
 
-    Against decay, not against people: who can write the file can write the digest too.
+    Against decay, not against tampering: a program that writes the file can write the digest too.
 
     Args:
         body: Where it is no UTF-8 any more, with the bytes that are not as `surrogateescape` has them.
@@ -99,7 +99,7 @@ def unreadable(stream: str, seq: int) -> ValueError:
 
 
 def entry_columns(entry: JournalEntry) -> RowValues:
-    """The columns that repeat what the body says, for queries and for people."""
+    """The columns that repeat what the body says, for queries and for operators."""
     return {
         "type": entry.type,
         "kind": entry.kind,

@@ -1,7 +1,7 @@
 """Writes to the rows that stand beside the journal: they need no entry, since losing them changes
 nothing that was decided.
 
-One function for each, on a connection whose transaction somebody else commits.
+One function for each, on a connection whose transaction the caller commits.
 """
 
 from datetime import datetime

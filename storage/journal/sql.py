@@ -61,7 +61,7 @@ from storage.journal.dialect import (
 from storage.journal.port import (
     EntryPage,
     GivenToMemory,
-    KnownPerson,
+    KnownUser,
     MessagePage,
     StoredVector,
     ThreadPage,
@@ -202,7 +202,7 @@ class SqlJournal:
         self, public_keys: Collection[PublicKey]
     ) -> frozenset[ThreadId]:
         if not public_keys:
-            raise ValueError("threads are shared by somebody: public_keys is empty")
+            raise ValueError("public_keys is empty: name at least one")
         return await self._read(queries.private_threads_shared_by, public_keys)
 
     async def snapshot(
@@ -210,7 +210,7 @@ class SqlJournal:
     ) -> tuple[DecisionView, MessagePage] | None:
         return await self._read(queries.snapshot, thread_id, limit=limit, before_index=before_index)
 
-    # messages, runs, people
+    # messages, runs, users
 
     async def message(self, message_id: MessageId) -> Message | None:
         return await self._read(queries.message, message_id)
@@ -234,8 +234,8 @@ class SqlJournal:
     async def user(self, public_key: PublicKey) -> User | None:
         return await self._read(queries.user, public_key)
 
-    async def people(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, KnownPerson]:
-        return await self._read(users.people, public_keys)
+    async def known_users(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, KnownUser]:
+        return await self._read(users.known_users, public_keys)
 
     async def names(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:
         return await self._read(queries.names, public_keys)

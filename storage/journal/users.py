@@ -1,4 +1,4 @@
-"""What the journal is asked about many people at once: one statement for all of them.
+"""What the journal is asked about many users at once: one statement for all of them.
 
 Reads only, as in `queries`, on a connection that sees one moment.
 """
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from machines.models.domain import User
 from machines.models.ids import PublicKey, user_stream
 from storage.journal.dialect import chunks
-from storage.journal.port import KnownPerson, ThreadPage
+from storage.journal.port import KnownUser, ThreadPage
 from storage.journal.queries import threads_of
 from storage.journal.schema import co_authors, entries, users
 
@@ -30,9 +30,9 @@ _CO_AUTHORS_AMONG: Final = (
 )
 
 
-def people(
+def known_users(
     connection: Connection, public_keys: Collection[PublicKey]
-) -> dict[PublicKey, KnownPerson]:
+) -> dict[PublicKey, KnownUser]:
     """Each of them, with the head of their stream."""
     known: dict[PublicKey, User] = {}
     heads: dict[str, int] = {}
@@ -43,7 +43,7 @@ def people(
         for row in connection.execute(_HEADS, {"streams": streams}):
             heads[row.stream] = row.head
     return {
-        key: KnownPerson(user=known.get(key), head_seq=heads.get(user_stream(key), 0))
+        key: KnownUser(user=known.get(key), head_seq=heads.get(user_stream(key), 0))
         for key in public_keys
     }
 

@@ -8,7 +8,7 @@ is a function of a connection.
     submit --> queue --> [ savepoint | savepoint | savepoint ] --> commit --> answers
 
 What one piece of work does wrong takes back that piece alone. What the database does wrong takes
-back the whole group, and nobody in it is told of success.
+back the whole group, and no caller in it is told of success.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ class GroupCommitWriter:
 
         Raises:
             JournalConflict: `work` raised it, or wrote a row whose key is taken.
-            JournalError: nobody may rely on what `work` wrote; where the commit itself failed, it may
+            JournalError: what `work` wrote may not be relied on; where the commit itself failed, it may
                 be durable all the same.
         """
         if self._thread is None:
@@ -145,7 +145,7 @@ class GroupCommitWriter:
             if self._connection is None:
                 self._connection = self._engine.connect()
             outcomes = carry_out(self._connection, [job.work for job in group])
-        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may be told of success
+        except Exception as error:  # noqa: BLE001 - whatever it was, no caller may be told of success
             self._let_go()
             failure = journal_failure(error)
             log.error("a commit of %d batches failed: %s", len(group), failure.detail)  # noqa: TRY400
@@ -170,7 +170,7 @@ class GroupCommitWriter:
             try:
                 loop.call_soon_threadsafe(_deliver, answers)
             except RuntimeError:
-                # The loop is closed, so nobody waits for these any more.
+                # The loop is closed, so no caller waits for these any more.
                 log.debug("%d answers of the journal came too late", len(answers))
 
 
@@ -202,9 +202,9 @@ def _attempt(connection: Connection, work: Work) -> _Outcome:
         return _Done(work(connection))
     except IntegrityError as error:
         return _Failed(
-            # PostgreSQL names the values in further lines, which are nobody's but the journal's.
+            # PostgreSQL names the values in further lines; they stay in the journal.
             JournalConflict(
-                "Somebody else was first: try again.", detail=str(error.orig).partition("\n")[0]
+                "Another change came first: try again.", detail=str(error.orig).partition("\n")[0]
             )
         )
     except (DataError, ProgrammingError) as error:

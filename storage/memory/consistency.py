@@ -77,7 +77,7 @@ def verify_consistency(journal: JournalFacts, memory: MemoryFacts) -> list[Incon
             *verify_vector_space(_known(memory.messages, journal.messages)),
         ]
     messages = frozenset(point.id for point in journal.messages)
-    # A link between messages of which one is not approved is not expected, whoever recorded it:
+    # A link between messages of which one is not approved is not expected, whatever recorded it:
     # expecting it would store and remove it by turns.
     links = tuple(link for link in journal.links if messages.issuperset(link.ends))
     dangling = verify_relationships(messages, memory.links.points)
@@ -119,7 +119,7 @@ def _missing(
 
 
 def _known(facts: CollectionFacts, expected: Iterable[ExpectedPoint]) -> CollectionFacts:
-    """The facts without orphans, whose vectors matter to nobody."""
+    """The facts without orphans, whose vectors are never searched."""
     wanted = {point.id for point in expected}
     return CollectionFacts(facts.state, tuple(p for p in facts.points if p.id in wanted))
 

@@ -49,7 +49,7 @@ class Prepared:
     """What a store is, connected and with all its collections."""
 
     made: frozenset[Collection]
-    """Collections that are there empty and, as far as anybody was told, were not there before."""
+    """Collections that are there empty and, as far as was reported, were not there before."""
     collections: tuple[CollectionState, ...]
     indices: tuple[PayloadIndex, ...]
     points: Mapping[Collection, int]
@@ -82,7 +82,7 @@ class VectorStore(Protocol):
 
 
 class Memory:
-    """The memory, as the rest of the house sees it: `open`, `execute`, `close`.
+    """The memory, as its callers see it: `open`, `execute`, `close`.
 
     To be used on one event loop. `execute` never raises for what the store does; the others raise
     a `StorageError`.
@@ -120,7 +120,7 @@ class Memory:
     def take_made_anew(self) -> frozenset[Collection]:
         """Collections that were not there and are now, empty, since this was last asked.
 
-        Whoever feeds the memory from the journal has to begin again with them.
+        The caller that feeds the memory from the journal has to begin again with them.
         """
         made, self._made_anew = self._made_anew, frozenset()
         return made
@@ -240,7 +240,7 @@ class Memory:
 
         def prepare() -> Prepared:
             prepared = self._store.prepare(accept_other=self._accept_other)
-            # Noted although whoever asked may wait no more: it must be filled all the same.
+            # Noted although the caller may wait no more: it must be filled all the same.
             loop.call_soon_threadsafe(self._note_made, prepared.made)
             return prepared
 

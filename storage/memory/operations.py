@@ -168,7 +168,7 @@ def handle_storage_error(
     """Count the error and name its recovery: None where trying again cannot help.
 
     Attempts are counted over all kinds, so that errors which take turns end too. A recovery that
-    is named but not `allowed` is what would help if somebody had more patience.
+    is named but not `allowed` would help if more attempts were left.
     """
     attempt = 1 + (state.error_state.attempts if state.error_state else 0)
     kind, recovery = _recovery_from(error, attempt, policy)

@@ -1,7 +1,7 @@
-"""Perseverance: one operation tried until it is done, given up, or beyond help.
+"""Retries of one operation, until it is done, given up, or beyond help.
 
 The recoveries are named by `storage.memory.operations.handle_storage_error`; here they are carried out,
-each bounded by the policy. How one try is made belongs to whoever asks (`storage.qdrant.client`).
+each bounded by the policy. How one try is made belongs to the caller (`storage.qdrant.client`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,7 +43,7 @@ class Try(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Retrier:
-    """What recovering takes: patience, and a way to embed again."""
+    """Carries recoveries out, within the bounds of its policy."""
 
     policy: RecoveryPolicy
     sleep: Callable[[float], Awaitable[None]]
@@ -79,7 +79,7 @@ class Retrier:
             return None
         match recovery:
             case RetryWithBackoff(delay_ms=delay_ms):
-                # Half of the wait is fixed: the store gets its rest however the dice fall.
+                # Half of the wait is fixed, so that no draw of the jitter retries at once.
                 await self.sleep(delay_ms / 1000 * (0.5 + 0.5 * self.jitter()))
                 return operation
             case ValidateAndRetry():
@@ -101,7 +101,7 @@ class Retrier:
             try:
                 vector = await self.embed(point.payload.content)
             except ChorusError:
-                return None  # what is told is why the vector was needed
+                return None  # the first failure is the one to report
             payload = point.payload.model_copy(update={"fingerprint": self.fingerprint})
             points.append(MessagePoint(payload=payload, vector=tuple(vector)))
         return operation.model_copy(update={"points": tuple(points)})

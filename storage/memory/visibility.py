@@ -41,7 +41,7 @@ def readable(
     hits: Iterable[tuple[float, Mapping[str, Any] | None]], scope: SearchScope, limit: int
 ) -> tuple[Prior, ...]:
     """The best `limit` of (score, stored payload) that are in scope, best first, then by id."""
-    # Nobody can tell who may read a damaged payload. A damaged vector scores NaN, and would be
+    # Who may read a damaged payload is unknown. A damaged vector scores NaN, and would be
     # sorted first.
     sound = [
         (score, stored)

@@ -42,7 +42,7 @@ class EmbeddedStore(QdrantStore):
 
     @with_our_errors
     def prepare(self, *, accept_other: bool) -> Prepared:
-        """Also read the index, unless other vectors may be there: then nobody searches yet."""
+        """Also read the index, unless other vectors may be there: then no search comes yet."""
         prepared = super().prepare(accept_other=accept_other)
         if not accept_other:
             self._searchable()

@@ -86,7 +86,7 @@ class QdrantStore(ABC):
         self._fingerprint = fingerprint
         self._client: QdrantClient | None = None
         self._made: set[Collection] = set()
-        """Collections that are there empty, and of which nobody was told yet."""
+        """Collections that are there empty, and were not reported yet."""
 
     @property
     def _connected(self) -> "QdrantClient":

@@ -50,7 +50,7 @@ def _bounded_content(text: str) -> str:
 
 
 def _clean_name(text: str) -> str:
-    """`text` without white space around it, if it can stand in one line of other people's screens.
+    """`text` without white space around it, if it can stand in one line on another user's screen.
 
     Characters that turn the reading direction are refused with the control characters: they would
     let a name rearrange what stands beside it. Joiners stay, since emoji and scripts need them.

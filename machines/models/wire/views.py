@@ -1,4 +1,4 @@
-"""The shapes that stand inside server frames: people, threads, messages, runs, as the wire shows them.
+"""The shapes that stand inside server frames: users, threads, messages, runs, as the wire shows them.
 
 Values only. Who may see what is decided before one of these is built; the frames around them are in
 `machines.models.wire.frames`. Optional keys (`?` in PROTOCOL) are `Omittable`.
@@ -34,7 +34,7 @@ Omittable = Annotated[T | None, Field(exclude_if=_is_none)]
 
 
 class UserView(Value):
-    """The person who is signed in."""
+    """The user who is signed in."""
 
     id: UserId
     public_key: PublicKey
@@ -97,7 +97,7 @@ class MessageView(Value):
     content: str | None
     """None where the reader may not see content that is not approved."""
     html: str | None = None
-    """Sanitised Markdown of an answer; None for what people wrote."""
+    """Sanitised Markdown of an answer; None for what users wrote."""
     status: MessageStatus
     approvals: tuple[ApprovalView, ...] = ()
     electors: tuple[PublicKey, ...] = ()

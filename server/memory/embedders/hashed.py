@@ -1,7 +1,7 @@
 """Hashed word features: the embedder of last resort, which needs no model and no download.
 
 It finds texts that share words with a query and knows nothing of meaning, so it calls itself
-keyword search (`semantic = False`) wherever people can see it. Standard library only.
+keyword search (`semantic = False`) wherever users can see it. Standard library only.
 
 Each feature of a text is hashed to one of 384 dimensions and a sign (feature hashing: Weinberger
 et al., "Feature Hashing for Large Scale Multitask Learning", 2009). Changing anything below changes

@@ -149,7 +149,7 @@ async def test_one_person_who_signs_in_many_times_at_once_is_one_user(tmp_path: 
     identity = Identity()
     async with open_house(tmp_path) as services:
         callers = await asyncio.gather(*(Caller(services).sign_in(identity) for _ in range(5)))
-        found = await services.journal.people([callers[0].session.public_key])
+        found = await services.journal.known_users([callers[0].session.public_key])
     (known,) = found.values()
     assert known.head_seq == 5
     assert len({caller.token for caller in callers}) == 5

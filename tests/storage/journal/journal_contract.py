@@ -34,7 +34,7 @@ from machines.models.journal import (
 from machines.models.message import Message, MessageStatus
 from machines.models.outputs import StepEnum
 from machines.models.thread import Visibility
-from storage.journal.port import Journal, KnownPerson, StoredVector, ThreadPage
+from storage.journal.port import Journal, KnownUser, StoredVector, ThreadPage
 from tests.support.journal_values import (
     ANN,
     BEN,
@@ -395,11 +395,11 @@ class JournalContract:
 
     async def test_many_people_are_asked_about_at_once(self, journal: Journal) -> None:
         await journal.commit(batch(0, entry(user_stream(ANN), user(ANN)), entry(user_stream(ANN))))
-        assert await journal.people([ANN, BEN]) == {
-            ANN: KnownPerson(user=user(ANN), head_seq=2),
-            BEN: KnownPerson(user=None, head_seq=0),
+        assert await journal.known_users([ANN, BEN]) == {
+            ANN: KnownUser(user=user(ANN), head_seq=2),
+            BEN: KnownUser(user=None, head_seq=0),
         }
-        assert await journal.people([]) == {}
+        assert await journal.known_users([]) == {}
 
     async def test_the_threads_of_many_people_are_each_one_s_own(self, journal: Journal) -> None:
         for one in (thread("one"), thread("two"), thread("bens", BEN)):
