@@ -19,6 +19,7 @@ from machines.models.ids import StreamId, ThreadId, thread_stream, user_stream
 from machines.models.journal import Committed
 from storage.journal import memory_tasks, queries, runs
 from storage.journal.dialect import journal_url, reading_engine
+from storage.journal.entries import messages_of
 from storage.journal.rows import entry_digest
 from storage.journal.schema import METADATA
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
@@ -367,6 +368,7 @@ class TestSchema:
             queries.user(connection, ANN)
             queries.names(connection, [ANN])
             runs.live_runs(connection)
+            messages_of(connection, ["one", "another"])
             memory_tasks.queued_tasks(connection, after=0, limit=5)
             memory_tasks.first_queued(connection, [one.id])
             memory_tasks.first_queued(connection, None)
