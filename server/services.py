@@ -83,8 +83,8 @@ async def open_services(
         metrics = Metrics()
         model = choice.model
         if not choice.offline:
-            model = spared = CircuitBreakerModel(model, model_policy.breaker, environment)
-            metrics.watch_breaker(lambda: spared.status)
+            model = guarded = CircuitBreakerModel(model, model_policy.breaker, environment)
+            metrics.watch_breaker(lambda: guarded.status)
         stack.push_async_callback(model.close)
         journal = stores.journal
         broadcast = Broadcast()

@@ -75,7 +75,7 @@ class ConnectionState(Frozen):
                 "a connection in a thread names it": (
                     (self.status is ConnectionStatus.IN_THREAD) != (self.thread_id is not None)
                 ),
-                "nobody is signed in before the signature": (
+                "no user is signed in before the signature": (
                     self.status in {ConnectionStatus.CONNECTING, ConnectionStatus.AUTHENTICATING}
                     and self.user is not None
                 ),

@@ -71,7 +71,7 @@ async def verify(
             # Only what the journal has whole is asked for all of it.
             if restored:
                 await _end_sessions(stores.journal, environment)
-                say("Its sessions are ended: people sign in again with their keys.")
+                say("Its sessions are ended: users sign in again with their keys.")
             left = await _verify_timers(stores.journal, repair=repair, say=say)
         left += await _verify_runs(stores.journal, say)
         left += await _verify_memory(stores, repair=repair, say=say)

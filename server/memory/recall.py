@@ -5,9 +5,9 @@ carried out here in order: embed (each text once, vectors are kept beside the jo
 only then is the row gone. While the memory or the embedder is away the rows wait; conversations go
 on. Searches never give an invented result: they raise where they could not search.
 
-A memory that stalls delays a step by `CATCH_UP_SECONDS` and `SEARCH_SECONDS` at most, and once that is
-known by nothing: searches are refused at once until a probe is answered (`server.memory.health`). Whoever
-feeds also probes.
+A memory that stalls delays a step by `CATCH_UP_SECONDS` and `SEARCH_SECONDS` at most. Once the stall is
+known there is no delay: searches are refused at once until a probe is answered
+(`server.memory.health`). `MemoryService.run`, which feeds the memory, probes too.
 """
 
 import asyncio
