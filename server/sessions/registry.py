@@ -66,6 +66,23 @@ class Sessions:
         self.phase = Phase.SERVING
         self._live: dict[str, LiveSession] = {}
         self._kept: dict[str, ConnectionState] = {}
+        self._arriving: dict[str, set[LiveSession]] = {}
+        """Connections that resume and are not live yet: the session's end reaches them too."""
+
+    def arrive(self, token_hash: str, session: LiveSession) -> None:
+        """The session begins a resume. Next: `live` or `turn_back`."""
+        self._arriving.setdefault(token_hash, set()).add(session)
+
+    def arrives(self, token_hash: str, session: LiveSession) -> bool:
+        """Whether the resume goes on: nothing ended the session since `arrive`."""
+        return session in self._arriving.get(token_hash, ())
+
+    def turn_back(self, token_hash: str, session: LiveSession) -> None:
+        """The resume is over, whatever came of it."""
+        arriving = self._arriving.get(token_hash, set())
+        arriving.discard(session)
+        if not arriving:
+            self._arriving.pop(token_hash, None)
 
     def live(self, token_hash: str, session: LiveSession) -> None:
         """This session holds the token now; another one that did is replaced."""
@@ -93,10 +110,16 @@ class Sessions:
         """The interrupted connection of this token, if it is still here."""
         return self._kept.pop(token_hash, None)
 
-    async def expire(self, token_hash: str) -> None:
-        """A session's time is over. Raises JournalError."""
-        self._kept.pop(token_hash, None)
+    async def end(self, token_hash: str, by: LiveSession | None = None) -> None:
+        """End a session: its time is over, or the connection `by` signs out.
+
+        Whoever else holds it, or is about to, holds nothing any more. Raises JournalError.
+        """
         await self.services.accounts.end_session(token_hash)
-        live = self._live.get(token_hash)
-        if live is not None:
+        # From here on nothing awaits: who resumes has either asked before the end, and is among
+        # those below, or finds no session.
+        self._kept.pop(token_hash, None)
+        self._arriving.pop(token_hash, None)
+        live = self._live.pop(token_hash, None)
+        if live is not None and live is not by:
             live.expired()

@@ -126,6 +126,9 @@ class Session:
                 await self.sink.room()
         except Exception as error:  # noqa: BLE001 - it is told to the client, and logged
             self._failed(error, before, message)
+        finally:
+            if isinstance(message, requests.ResumeRequest):
+                self._sessions.turn_back(hash_token(message.data.token), self)
         if self.state.status is ConnectionStatus.CLOSED:
             self._close(CloseCode.DONE, "closed")
 
@@ -182,8 +185,7 @@ class Session:
                 case effects.PerformRequest(message=request, public_key=caller):
                     yield await self._services.requests.perform(request, caller)
                 case effects.EndSession(token_hash=token_hash):
-                    await self._services.accounts.end_session(token_hash)
-                    self._sessions.gone(token_hash, self)
+                    await self._sessions.end(token_hash, by=self)
                 case effects.CloseConnection(code=code, reason=reason):
                     self._close(code, reason)
                 case _:
@@ -338,6 +340,7 @@ class Session:
 
     async def _look_up(self, token_hash: str, message: ClientMessage) -> SessionLookedUp:
         journal = self._services.journal
+        self._sessions.arrive(token_hash, self)
         session = await journal.session(token_hash)
         user = await journal.user(session.public_key) if session is not None else None
         if isinstance(message, requests.ResumeRequest):
@@ -384,6 +387,8 @@ class Session:
         assert state.session_expires_at is not None  # noqa: S101 - as above
         session = await services.journal.session(state.token_hash) if resumed else None
         page = await services.accounts.threads_of(state.user.public_key)
+        if resumed and not self._sessions.arrives(state.token_hash, self):
+            raise AuthError("The session is over; sign in again.")
         if not self._sessions.holds(state.token_hash):
             # Again, now that nothing awaits any more: many may have signed in at this moment.
             self._require_place_for(state.user.public_key)

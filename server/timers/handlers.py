@@ -108,7 +108,7 @@ class Wakeups:
                     return False
                 return True
             case SessionTimer(token_hash=token_hash):
-                await self._sessions.expire(token_hash)
+                await self._sessions.end(token_hash)
                 return False
             case _:
                 assert_never(row.timer)

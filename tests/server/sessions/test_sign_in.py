@@ -4,13 +4,17 @@ The cryptography has tests of its own (`tests/server/sessions/test_signatures.py
 session makes of it.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from datetime import timedelta
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from machines.decisions.connections import hash_token
 from machines.models.keys import decode_signature, encode_base58
 from server.services import Services
 from tests.support.client import Frame, Identity
@@ -201,3 +205,50 @@ async def test_no_token_and_no_nonce_is_written_down(tmp_path: Path) -> None:
 def everything_in(folder: Path) -> bytes:
     """All files of a data folder, one after the other."""
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+async def test_a_session_that_signs_out_while_it_is_resumed_stays_open_for_no_connection(
+    house: Services,
+) -> None:
+    """150 races: the sign-out begins after so many turns of the loop that the resume had for itself,
+    or the other way round.
+    """
+    turns = Random(168975)
+    outcomes = set()
+    for number in range(150):
+        address = f"192.0.2.{number}"
+        leaving = await Caller(house, address=address).sign_in(Identity())
+        coming = Caller(house, address=address)
+        _, reply = await asyncio.gather(
+            _after(turns.randrange(12), leaving.ask("sign_out")),
+            _after(turns.randrange(12), coming.ask("resume", token=leaving.token)),
+        )
+        late = Caller(house, address=address)
+        assert code_of(await late.ask("resume", token=leaving.token)) == "auth_failed"
+        outcomes.add(reply["type"])
+        if reply["type"] == "init":
+            assert coming.line.closed is not None, "it holds a session that is over"
+            assert coming.line.closed[0] == 4001
+        assert not coming.session.signed_in
+    assert outcomes == {"init", "error"}, "these races meet one order only: vary the turns"
+
+
+async def _after(turns: int, asked: Coroutine[Any, Any, Frame]) -> Frame:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    return await asked
+
+
+async def test_a_session_that_expires_while_it_is_resumed_lets_no_one_in(house: Services) -> None:
+    for turns in range(40):
+        address = f"192.0.2.{turns}"
+        before = await Caller(house, address=address).sign_in(Identity())
+        before.drop()
+        coming = Caller(house, address=address)
+        _, reply = await asyncio.gather(
+            house.sessions.end(hash_token(before.token)),
+            _after(turns, coming.ask("resume", token=before.token)),
+        )
+        if reply["type"] == "init":
+            assert coming.line.closed is not None
+        assert not coming.session.signed_in
