@@ -22,7 +22,12 @@ run: setup ## Set up what is missing, and start the server on 127.0.0.1:8080.
 setup: $(INSTALLED) ## Install the server into .venv.
 
 test: dot sqlite chromium check ## Check format, lint, types, imports and drawings, and run all tests.
-	$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	@$(BIN)/coverage combine --quiet
+	@echo "Branch coverage, the ten files that have least of it:"
+	@$(BIN)/coverage report --fail-under=0 | sed -n '1,12p; $$p'
+	@$(BIN)/coverage report --format=total
 
 check: node $(INSTALLED_DEV) ## The static part of `make test`; also the hooks of .pre-commit-config.yaml.
 	$(BIN)/ruff format --check .

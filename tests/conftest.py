@@ -1,14 +1,19 @@
-"""What every test shares: hypothesis profiles, and counts that the run prints when it ends.
+"""What every test shares: hypothesis profiles, a model and a server for each module that asks for
+them, and counts that the run prints when it ends.
 
-Only pieces that tests of several folders need live here; fakes and builders live beside the tests
-that use them.
+Only pieces that tests of several folders need live here; fakes and builders are in `tests.support`,
+or beside the tests that use them.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, settings
+
+from tests.support.obedient_model import ObedientModel, obedient_model
+from tests.support.served import ServerProcess, served
 
 settings.register_profile(
     "suite",
@@ -32,6 +37,27 @@ Tally = Callable[[str], None]
 def tally(request: pytest.FixtureRequest) -> Tally:
     """Keep a line for the terminal summary: what was counted, and out of how many."""
     return request.config.stash[_COUNTS].append
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def model() -> AsyncIterator[ObedientModel]:
+    """The model endpoint of a module's server."""
+    async with obedient_model() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(
+    request: pytest.FixtureRequest, model: ObedientModel, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ServerProcess]:
+    """One server for a module, in a process of its own, with `model` behind it.
+
+    The module's mark `settings(...)` gives its settings; `llm="offline"` leaves the model out.
+    """
+    mark = request.node.get_closest_marker("settings")
+    chosen: dict[str, Any] = {"llm": model.url, **(mark.kwargs if mark else {})}
+    async with served(tmp_path_factory.mktemp("server"), **chosen) as running:
+        yield running
 
 
 class _Gathering:

@@ -4,10 +4,8 @@ One server serves all of it; the last test ends it and starts it again.
 """
 
 import random
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from server.sockets.outbox import HIGH_WATER, OUTBOX_CAP
 from tests.conftest import Tally
@@ -21,24 +19,10 @@ from tests.faults.network import (
     come_back,
     stall,
 )
-from tests.support.obedient_model import ObedientModel, obedient_model
-from tests.support.served import ServerProcess, served
+from tests.support.obedient_model import ObedientModel
+from tests.support.served import ServerProcess
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[ObedientModel]:
-    async with obedient_model() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(
-    model: ObedientModel, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[ServerProcess]:
-    async with served(tmp_path_factory.mktemp("network"), model.url, **UNLIMITED) as running:
-        yield running
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.settings(**UNLIMITED)]
 
 
 async def test_a_line_that_breaks_at_any_byte_costs_nobody_an_entry(

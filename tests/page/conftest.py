@@ -1,4 +1,4 @@
-"""One browser, one model and one server for each module of page tests."""
+"""One browser for each module of page tests, and a server that keeps its port."""
 
 from collections.abc import AsyncIterator
 
@@ -7,19 +7,13 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.page.browser import chromium, free_port
-from tests.support.obedient_model import ObedientModel, obedient_model
+from tests.support.obedient_model import ObedientModel
 from tests.support.served import ServerProcess, served
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[ObedientModel]:
-    async with obedient_model() as running:
         yield running
 
 

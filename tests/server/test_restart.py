@@ -4,34 +4,17 @@ import asyncio
 import signal
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from tests.support.client import Client, Identity, seqs, signed_in
-from tests.support.obedient_model import STEPS, ObedientModel, answer_to, obedient_model
+from tests.support.obedient_model import STEPS, ObedientModel, answer_to
 from tests.support.scripted_endpoint import refuses
 from tests.support.served import ServerProcess, served
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[ObedientModel]:
-    async with obedient_model() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(
-    model: ObedientModel, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[ServerProcess]:
-    """A server on which a vote lasts 2.6 seconds."""
-    folder = tmp_path_factory.mktemp("restart")
-    async with served(folder, model.url, approval_days=0.00003) as running:
-        yield running
+# A vote lasts 2.6 seconds.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.settings(approval_days=0.00003)]
 
 
 async def test_runs_timers_and_votes_go_on_after_a_kill(

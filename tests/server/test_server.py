@@ -2,38 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from tests.support.client import Data, Identity, Refused, connected, new_id, signed_in
 from tests.support.obedient_model import (
     STEPS,
     ObedientModel,
     answer_to,
-    obedient_model,
     update,
 )
 from tests.support.scripted_endpoint import cuts_after, refuses, says
-from tests.support.served import ServerProcess, served
+from tests.support.served import ServerProcess
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[ObedientModel]:
-    async with obedient_model() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(
-    model: ObedientModel, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("server")
-    async with served(folder, model.url, thread_queue=1, max_attempts=2) as running:
-        yield running
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.settings(thread_queue=1, max_attempts=2),
+]
 
 
 # --- Opening -------------------------------------------------------------------------------------

@@ -1,21 +1,13 @@
 """A request that is sent again: the same answer, and one effect, whatever happened in between."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from tests.support.client import Client, Data, Identity, Refused, new_id, signed_in
-from tests.support.served import ServerProcess, served
+from tests.support.served import ServerProcess
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerProcess]:
-    async with served(tmp_path_factory.mktemp("idempotence")) as running:
-        yield running
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.settings(llm="offline")]
 
 
 async def kinds_in(client: Client, thread_id: str) -> list[str]:

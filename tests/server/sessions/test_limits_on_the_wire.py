@@ -9,7 +9,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from tests.support.client import (
     PATIENCE,
@@ -22,26 +21,23 @@ from tests.support.client import (
 )
 from tests.support.served import ServerProcess, served
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-MAX_FRAME_BYTES = 65_536
-MAX_PROMPT_CHARACTERS = 32_000
-
-_addresses = count(1)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerProcess]:
-    """A server behind a proxy on this machine, so that each test has an address of its own."""
-    async with served(
-        tmp_path_factory.mktemp("limits"),
+# The server is behind a proxy on this machine, so that each test has an address of its own.
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.settings(
+        llm="offline",
         prompts_per_minute=2,
         frames_per_second=20,
         sign_ins_per_minute=4,
         connections_per_user=2,
         trusted_proxies="127.0.0.1",
-    ) as running:
-        yield running
+    ),
+]
+
+MAX_FRAME_BYTES = 65_536
+MAX_PROMPT_CHARACTERS = 32_000
+
+_addresses = count(1)
 
 
 @asynccontextmanager

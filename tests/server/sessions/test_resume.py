@@ -1,29 +1,12 @@
 """Resuming: a dropped socket costs nobody a frame, and a session lives until it is ended."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from tests.support.client import Client, Identity, connected, seqs, signed_in
-from tests.support.obedient_model import STEPS, ObedientModel, obedient_model
-from tests.support.served import ServerProcess, served
+from tests.support.obedient_model import STEPS, ObedientModel
+from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[ObedientModel]:
-    async with obedient_model() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(
-    model: ObedientModel, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[ServerProcess]:
-    async with served(tmp_path_factory.mktemp("resume"), model.url) as running:
-        yield running
 
 
 async def test_a_dropped_socket_loses_and_repeats_no_frame_while_a_run_streams(

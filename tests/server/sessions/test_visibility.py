@@ -1,20 +1,11 @@
 """Who may know what: private threads are unknown to others, to the letter, by every request."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from tests.support.client import Client, Data, Identity, new_id, signed_in
-from tests.support.served import ServerProcess, served
+from tests.support.served import ServerProcess
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerProcess]:
-    async with served(tmp_path_factory.mktemp("visibility")) as running:
-        yield running
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.settings(llm="offline")]
 
 
 async def finished(client: Client, thread_id: str, prompt: str) -> Data:

@@ -8,25 +8,13 @@ import pytest
 import pytest_asyncio
 
 from tests.support.client import Client, Data, new_id, signed_in
-from tests.support.obedient_model import ObedientModel, answer_to, obedient_model
+from tests.support.obedient_model import answer_to
 from tests.support.served import ServerProcess, served
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[ObedientModel]:
-    async with obedient_model() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(
-    model: ObedientModel, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("approvals")
-    async with served(folder, model.url, pending_per_user=2, pending_per_thread=3) as running:
-        yield running
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.settings(pending_per_user=2, pending_per_thread=3),
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
