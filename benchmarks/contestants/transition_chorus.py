@@ -7,7 +7,7 @@ were taken and their effects, or the guards that were false: what the journal an
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.stories import Living, Story, compete
+from benchmarks.scenarios import Living, Scenario, compete
 from machines.statechart import Accepted, Machine
 
 
@@ -26,8 +26,8 @@ class _Fired:
         return False
 
 
-def build(story: Story) -> Callable[[], Living]:
-    return lambda: _Fired(story.machine, story.values[0])
+def build(scenario: Scenario) -> Callable[[], Living]:
+    return lambda: _Fired(scenario.machine, scenario.values[0])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
-from benchmarks.stories import Desk, Living, Story, compete
+from benchmarks.scenarios import Desk, Living, Scenario, compete
 from machines.statechart import Configuration, Edge, NodeKind, Topology
 from machines.statechart.chart import ActionRule, GuardRule
 
@@ -17,10 +17,12 @@ Row = tuple[tuple[tuple[GuardRule, bool], ...], tuple[ActionRule, ...], Configur
 
 
 class _Looked:
-    def __init__(self, story: Story, table: dict[tuple[Configuration, str], list[Row]]) -> None:
-        self._desk = Desk(story)
+    def __init__(
+        self, scenario: Scenario, table: dict[tuple[Configuration, str], list[Row]]
+    ) -> None:
+        self._desk = Desk(scenario)
         self._table = table
-        self._at: Configuration = (_initial(story.topology),)
+        self._at: Configuration = (_initial(scenario.topology),)
 
     @property
     def value(self) -> Any:
@@ -41,19 +43,19 @@ class _Looked:
         return False
 
 
-def build(story: Story) -> Callable[[], Living]:
+def build(scenario: Scenario) -> Callable[[], Living]:
     table: dict[tuple[Configuration, str], list[Row]] = {}
-    for leaves, active in _configurations(story.topology):
-        for event in story.topology.allowed(active):
+    for leaves, active in _configurations(scenario.topology):
+        for event in scenario.topology.allowed(active):
             table[leaves, event] = [
                 (
                     tuple((guard.rule, guard.expected) for guard in edge.guards),
                     edge.rules,
-                    _after(story.topology, leaves, edge),
+                    _after(scenario.topology, leaves, edge),
                 )
-                for edge in story.topology.edges_from(active, event)
+                for edge in scenario.topology.edges_from(active, event)
             ]
-    return lambda: _Looked(story, table)
+    return lambda: _Looked(scenario, table)
 
 
 def _regions(topology: Topology) -> list[list[str]]:

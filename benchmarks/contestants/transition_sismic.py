@@ -18,7 +18,7 @@ from sismic.model import (
     Transition,
 )
 
-from benchmarks.stories import Desk, Living, Story, body_of, compete
+from benchmarks.scenarios import Desk, Living, Scenario, body_of, compete
 from machines.statechart import Guard, Node, NodeKind, Topology
 
 OUTERMOST = "outermost"
@@ -26,12 +26,12 @@ OUTERMOST = "outermost"
 
 
 class _Interpreted:
-    def __init__(self, story: Story, statechart: Statechart) -> None:
-        self._desk = Desk(story)
-        context = {"body": body_of(story, self._desk)}
+    def __init__(self, scenario: Scenario, statechart: Statechart) -> None:
+        self._desk = Desk(scenario)
+        context = {"body": body_of(scenario, self._desk)}
         self._interpreter = Interpreter(statechart, initial_context=context, ignore_contract=True)
         self._interpreter.execute_once()
-        self._leaves = {place.active: states for states, place in story.machine.table.items()}
+        self._leaves = {place.active: states for states, place in scenario.machine.table.items()}
 
     @property
     def value(self) -> Any:
@@ -48,8 +48,8 @@ class _Interpreted:
         return True
 
 
-def build(story: Story) -> Callable[[], Living]:
-    topology = story.topology
+def build(scenario: Scenario) -> Callable[[], Living]:
+    topology = scenario.topology
     statechart = Statechart(topology.machine)
     first = next(node.name for node in topology.within(None) if node.initial)
     statechart.add_state(CompoundState(OUTERMOST, initial=first), None)
@@ -67,7 +67,7 @@ def build(story: Story) -> Callable[[], Living]:
             )
         )
     statechart.validate()
-    return lambda: _Interpreted(story, statechart)
+    return lambda: _Interpreted(scenario, statechart)
 
 
 def _state(topology: Topology, node: Node) -> StateMixin:

@@ -12,18 +12,18 @@ from typing import Any
 from statemachine.exceptions import TransitionNotAllowed
 from statemachine.orderedset import OrderedSet
 
-from benchmarks.stories import Desk, Living, Story, compete
+from benchmarks.scenarios import Desk, Living, Scenario, compete
 from machines.statechart import Configuration
 
 
 class _Plain:
     """An instance that lives as long as its value."""
 
-    def __init__(self, story: Story) -> None:
-        self._desk = Desk(story)
-        self._chart = _built(story, self._desk)
+    def __init__(self, scenario: Scenario) -> None:
+        self._desk = Desk(scenario)
+        self._chart = _built(scenario, self._desk)
         self._send = self._chart.send
-        self._leaves = _leaves(story)
+        self._leaves = _leaves(scenario)
 
     @property
     def value(self) -> Any:
@@ -43,13 +43,13 @@ class _Plain:
 class _Loaded:
     """A value, and the instance of all such values."""
 
-    def __init__(self, story: Story, make: Callable[[Desk], Any], desk: Desk) -> None:
+    def __init__(self, scenario: Scenario, make: Callable[[Desk], Any], desk: Desk) -> None:
         self._make, self._desk = make, desk
         self._chart = make(desk)
-        self._active = {states: place.active for states, place in story.machine.table.items()}
-        self._states_of = story.machine.states_of
-        self._leaves = _leaves(story)
-        self.value = story.values[0]
+        self._active = {states: place.active for states, place in scenario.machine.table.items()}
+        self._states_of = scenario.machine.states_of
+        self._leaves = _leaves(scenario)
+        self.value = scenario.values[0]
 
     def take(self, event: Any) -> bool:
         desk = self._desk
@@ -73,24 +73,24 @@ def _land(desk: Desk, leaves: dict[Any, Configuration]) -> None:
     desk.land(leaves[at if isinstance(at, str) else frozenset(at)])
 
 
-def _leaves(story: Story) -> dict[Any, Configuration]:
+def _leaves(scenario: Scenario) -> dict[Any, Configuration]:
     """The innermost states, by what the engine keeps of the active ones."""
-    table = story.machine.table
+    table = scenario.machine.table
     several: dict[Any, Configuration] = {place.active: at for at, place in table.items()}
     return several | {at[0]: at for at in table if len(at) == 1}
 
 
-def _built(story: Story, desk: Desk) -> Any:
-    return story.machine.chart(desk, state_field="configuration")  # type: ignore[arg-type]
+def _built(scenario: Scenario, desk: Desk) -> Any:
+    return scenario.machine.chart(desk, state_field="configuration")  # type: ignore[arg-type]
 
 
-def living(story: Story) -> Callable[[], Living]:
-    return lambda: _Plain(story)
+def living(scenario: Scenario) -> Callable[[], Living]:
+    return lambda: _Plain(scenario)
 
 
-def loaded(story: Story) -> Callable[[], Living]:
-    desk = Desk(story)
-    return lambda: _Loaded(story, lambda desk: _built(story, desk), desk)
+def loaded(scenario: Scenario) -> Callable[[], Living]:
+    desk = Desk(scenario)
+    return lambda: _Loaded(scenario, lambda desk: _built(scenario, desk), desk)
 
 
 WAYS = {"living": living, "loaded": loaded}

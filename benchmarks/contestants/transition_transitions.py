@@ -11,16 +11,18 @@ from transitions import Machine, MachineError
 from transitions.extensions import HierarchicalMachine
 from transitions.extensions.nesting import NestedState
 
-from benchmarks.stories import Desk, Living, Story, body_of, compete
+from benchmarks.scenarios import Desk, Living, Scenario, body_of, compete
 from machines.statechart import Configuration, Node, NodeKind, Topology
 
 
 class _Driven:
-    def __init__(self, story: Story, kind: type[Machine], declared: dict[str, Any]) -> None:
-        self._desk = Desk(story)
-        self._body = body_of(story, self._desk)
+    def __init__(self, scenario: Scenario, kind: type[Machine], declared: dict[str, Any]) -> None:
+        self._desk = Desk(scenario)
+        self._body = body_of(scenario, self._desk)
         self._machine = kind(model=self._body, auto_transitions=False, **declared)
-        self._leaves = {_spelled(story.topology, states): states for states in story.machine.table}
+        self._leaves = {
+            _spelled(scenario.topology, states): states for states in scenario.machine.table
+        }
 
     @property
     def value(self) -> Any:
@@ -39,8 +41,8 @@ class _Driven:
         return bool(accepted)
 
 
-def build(story: Story) -> Callable[[], Living]:
-    topology = story.topology
+def build(scenario: Scenario) -> Callable[[], Living]:
+    topology = scenario.topology
     nested = any(node.kind is not NodeKind.ATOMIC for node in topology.nodes)
     kind = HierarchicalMachine if nested else Machine
     NestedState.separator = "."  # its own is part of our names
@@ -60,7 +62,7 @@ def build(story: Story) -> Callable[[], Living]:
             for edge in topology.edges
         ],
     }
-    return lambda: _Driven(story, kind, declared)
+    return lambda: _Driven(scenario, kind, declared)
 
 
 def _state(topology: Topology, node: Node) -> dict[str, Any] | str:

@@ -12,7 +12,7 @@ from machines.models.breaker import BreakerPolicy
 from server.llm.policy import ModelPolicy
 from tests.faults.campaign import Campaign, scenario
 from tests.support.client import Data
-from tests.support.follower import DELAYED, Follower, edges_of, house_before
+from tests.support.follower import DELAYED, Follower, edges_of, services_with_model
 from tests.support.obedient_model import STEPS, obedient_model
 from tests.support.scripted_endpoint import ScriptedEndpoint, refuses, says
 
@@ -45,7 +45,7 @@ async def breaking(folder: Path, *, runs: int = 12, dead_seconds: float = 2.0) -
     """Runs before an endpoint that is away for a while; all must end well."""
     async with obedient_model() as model:
         model_policy = ModelPolicy(backoff_base_ms=20, breaker=QUICK_BREAKER)
-        async with house_before(model.url, folder, model_policy, max_attempts=6) as services:
+        async with services_with_model(model.url, folder, model_policy, max_attempts=6) as services:
             back = time.monotonic() + dead_seconds
             asked: list[float] = []
 
@@ -82,10 +82,10 @@ async def delayed_over_a_restart(folder: Path) -> Data:
     model_policy = ModelPolicy(backoff_base_ms=20, breaker=LONG_ENOUGH)
     async with obedient_model() as model:
         model.plan(prompt, "action", refuses(503))
-        async with house_before(model.url, folder, model_policy) as services:
+        async with services_with_model(model.url, folder, model_policy) as services:
             run = await Follower(services, prompt).ask()
             await run.delayed()
-        async with house_before(model.url, folder, model_policy) as services:
+        async with services_with_model(model.url, folder, model_policy) as services:
             again = await run.come_again(services)
             ended = await again.end()
             attempts = [

@@ -61,7 +61,7 @@ WRITE_POINTS: Final = (
 AT_THE_EDGE: Final = frozenset(
     {"insert meta", "delete meta", "delete replies", "delete memory_tasks"}
 )
-"""Points that are passed while a server starts, looks after its house, or fills a lost memory again:
+"""Points that are passed while a server starts, looks after its stores, or fills a lost memory again:
 nobody waits for them."""
 
 UNNAMED: Final = "an unnamed write point"

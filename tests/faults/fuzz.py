@@ -23,7 +23,7 @@ from server.services import Services
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.hostile_frames import HostileFrames
 from tests.support.client import Client, Identity, signed_in
-from tests.support.in_process import Caller, open_house
+from tests.support.in_process import Caller, open_test_services
 from tests.support.served import served
 
 FRAMES: Final = 100_000
@@ -69,7 +69,7 @@ async def fuzz_sessions(folder: Path, dice: random.Random, frames: int) -> Count
         ids = random.Random(dice.random())
         # Ids that the server makes are in later frames: they follow from the dice as well.
         environment = replace(system_environment(), new_id=lambda: _uuid(ids))
-        async with open_house(folder, environment=environment, moody=True) as services:
+        async with open_test_services(folder, environment=environment, moody=True) as services:
             source = HostileFrames(dice)
             bystander = await Caller(services).sign_in(Identity())
             quiet = (await bystander.get("create_thread", name="Quiet"))["thread_id"]

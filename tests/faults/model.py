@@ -1,4 +1,4 @@
-"""The house in a hundred lines: what the server must answer, and what its threads must hold then.
+"""The server in a hundred lines: what the server must answer, and what its threads must hold then.
 
 A model of the rules in docs/protocol.md that knows no journal, no chart and no clock but "the
 deadline passed".

@@ -1,7 +1,7 @@
 """A stateful test of the whole server against `model.Model`: people, requests, drops, restarts, and
 commits that are durable and raise.
 
-Hypothesis chooses what happens next, and tells the story of what failed. After each step the
+Hypothesis chooses what happens next, and prints the history of what failed. After each step the
 invariants of the protocol are held against what the server shows its people:
 
 - every request got the answer of the model, and the same request sent again the same answer;
@@ -38,12 +38,12 @@ from tests.faults.campaign import Campaign, scenario
 from tests.faults.fuzz import Complaints
 from tests.faults.model import Message, Model, Request, Thread
 from tests.support.client import Frame, Identity, new_id
-from tests.support.in_process import Caller, Clock, open_house
+from tests.support.in_process import Caller, Clock, open_test_services
 from tests.support.lossy import Lossy
 
 PEOPLE: Final = 4
-STORIES: Final = 60
-STORIES_IN_SHORT: Final = 12
+HISTORIES: Final = 60
+HISTORIES_IN_SHORT: Final = 12
 STEPS: Final = 50
 STEPS_IN_SHORT: Final = 30
 
@@ -81,7 +81,7 @@ class Person:
         return self.identity.public_key
 
 
-class House(RuleBasedStateMachine):
+class ServerAgainstModel(RuleBasedStateMachine):
     """The server and its model, side by side."""
 
     def __init__(self) -> None:
@@ -292,7 +292,7 @@ class House(RuleBasedStateMachine):
         return self.runner.run(work)
 
     async def _open(self) -> None:
-        self.opened = open_house(
+        self.opened = open_test_services(
             Path(self.folder.name),
             environment=self.clock.environment(),
             moody=True,
@@ -450,17 +450,17 @@ def check_runs(entries: list[Frame], thread: Thread) -> None:
     assert not thread.archived or over == queued
 
 
-def tell_stories(*, stories: int, steps: int) -> None:
-    """Let hypothesis try so many stories of at most so many steps."""
+def try_histories(*, histories: int, steps: int) -> None:
+    """Let hypothesis try so many histories of at most so many steps."""
     run_state_machine_as_test(
-        House,
+        ServerAgainstModel,
         settings=hypothesis.settings(
-            max_examples=stories,
+            max_examples=histories,
             stateful_step_count=steps,
             deadline=None,
-            # A story takes a second, so shrinking one would take minutes: it is told as it was.
+            # A history takes a second, so shrinking one would take minutes: it is printed as it was.
             phases=(hypothesis.Phase.generate,),
-            database=None,  # a failure is told with its story, and with the campaign's seed
+            database=None,  # a failure is printed with its history, and with the campaign's seed
             suppress_health_check=list(hypothesis.HealthCheck),
             print_blob=False,
         ),
@@ -468,10 +468,10 @@ def tell_stories(*, stories: int, steps: int) -> None:
 
 
 @scenario("model")
-async def stories(campaign: Campaign) -> None:
+async def histories(campaign: Campaign) -> None:
     """The stateful test with the campaign's seed; in a thread, since it runs loops of its own."""
-    count = STORIES_IN_SHORT if campaign.short else STORIES
+    count = HISTORIES_IN_SHORT if campaign.short else HISTORIES
     steps = STEPS_IN_SHORT if campaign.short else STEPS
-    hypothesis.seed(campaign.random.getrandbits(32))(House)
-    await asyncio.to_thread(tell_stories, stories=count, steps=steps)
-    campaign.injected("a story of drops and restarts, held against the model", count)
+    hypothesis.seed(campaign.random.getrandbits(32))(ServerAgainstModel)
+    await asyncio.to_thread(try_histories, histories=count, steps=steps)
+    campaign.injected("a history of drops and restarts, held against the model", count)

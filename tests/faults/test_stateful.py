@@ -1,13 +1,13 @@
-"""A few stories of the stateful test in each test run; `make faults` tells more and longer ones."""
+"""A few histories of the stateful test in each test run; `make faults` tries more and longer ones."""
 
 from tests.conftest import Tally
 from tests.faults.model import Model, Request
-from tests.faults.stateful import STEPS_IN_SHORT, STORIES_IN_SHORT, tell_stories
+from tests.faults.stateful import HISTORIES_IN_SHORT, STEPS_IN_SHORT, try_histories
 
 
 def test_the_server_does_what_its_model_does_over_drops_and_restarts(tally: Tally) -> None:
-    tell_stories(stories=STORIES_IN_SHORT, steps=STEPS_IN_SHORT)
-    tally(f"model: {STORIES_IN_SHORT} stories of up to {STEPS_IN_SHORT} steps")
+    try_histories(histories=HISTORIES_IN_SHORT, steps=STEPS_IN_SHORT)
+    tally(f"model: {HISTORIES_IN_SHORT} histories of up to {STEPS_IN_SHORT} steps")
 
 
 def test_the_model_lets_nobody_in_who_was_not_approved_by_all() -> None:

@@ -25,7 +25,7 @@ from tests.faults.upstream import (
     reach_in_vain,
 )
 from tests.faults.upstream_faults import FAULTS, Fault
-from tests.support.follower import Follower, house_before
+from tests.support.follower import Follower, services_with_model
 from tests.support.obedient_model import obedient_model
 from tests.support.scripted_endpoint import refuses
 
@@ -80,7 +80,7 @@ async def test_operators_see_a_dead_endpoint_and_the_runs_that_wait_for_it(tmp_p
     model_policy = ModelPolicy(backoff_base_ms=20, breaker=LONG_ENOUGH)
     async with (
         obedient_model() as model,
-        house_before(model.url, tmp_path, model_policy) as services,
+        services_with_model(model.url, tmp_path, model_policy) as services,
     ):
         assert b'chorus_breaker_state{state="closed"} 1.0' in services.metrics.text()
         prompt = "Does anybody see this?"

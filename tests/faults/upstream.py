@@ -31,7 +31,7 @@ from tests.faults.upstream_faults import (
     hangs_up,
 )
 from tests.support.client import Data
-from tests.support.follower import MAX_ATTEMPTS, Follower, edges_of, house_before
+from tests.support.follower import MAX_ATTEMPTS, Follower, edges_of, services_with_model
 from tests.support.obedient_model import ObedientModel, answer_to, obedient_model
 
 
@@ -147,12 +147,14 @@ async def meet_all(folder: Path, faults: Sequence[Fault] = FAULTS) -> dict[str, 
     """Meet all faults at once; what went wrong, by the name of the fault. Empty is good."""
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(obedient_model())
-        houses: dict[int, Services] = {}
+        all_services: dict[int, Services] = {}
         for model_policy in {id(each.model_policy): each.model_policy for each in faults}.values():
-            house = house_before(model.url, folder / f"house-{len(houses)}", model_policy)
-            houses[id(model_policy)] = await stack.enter_async_context(house)
+            services = services_with_model(
+                model.url, folder / f"services-{len(all_services)}", model_policy
+            )
+            all_services[id(model_policy)] = await stack.enter_async_context(services)
         outcomes = await asyncio.gather(
-            *(_outcome(fault, houses[id(fault.model_policy)], model) for fault in faults)
+            *(_outcome(fault, all_services[id(fault.model_policy)], model) for fault in faults)
         )
     return {fault.name: outcome for fault, outcome in zip(faults, outcomes, strict=True) if outcome}
 
@@ -309,7 +311,7 @@ async def reach_in_vain(name: str, folder: Path) -> None:
         retried=there.retried,
         says=there.says,
     )
-    async with there.at() as url, house_before(url, folder, HASTY) as services:
+    async with there.at() as url, services_with_model(url, folder, HASTY) as services:
         run = await Follower(services, f"What of {name}?").ask()
         ended = await run.end()
         recovering = run.entries("recovering")

@@ -23,19 +23,21 @@ from server.services import Services, open_services
 from server.settings import Settings
 from server.timers.timers import SWEEP_FROM, Timers
 from tests.support.client import Frame, Identity, connected
-from tests.support.in_process import Caller, open_house
+from tests.support.in_process import Caller, open_test_services
 
 
 @pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[Services]:
-    async with open_house(tmp_path, moody=True, thread_queue=0, pending_per_user=0) as services:
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    async with open_test_services(
+        tmp_path, moody=True, thread_queue=0, pending_per_user=0
+    ) as services:
         yield services
 
 
 @pytest_asyncio.fixture
 async def strict(tmp_path: Path) -> AsyncIterator[Services]:
     """One prompt a minute for a person, and what follows from it."""
-    async with open_house(tmp_path, moody=True, prompts_per_minute=1) as services:
+    async with open_test_services(tmp_path, moody=True, prompts_per_minute=1) as services:
         yield services
 
 
@@ -84,17 +86,17 @@ async def test_changes_are_limited_by_person_on_all_connections(strict: Services
 # --- Threads -------------------------------------------------------------------------------------
 
 
-async def test_a_thread_has_so_many_co_authors_and_no_more(house: Services) -> None:
-    alice = await Caller(house).sign_in(Identity())
+async def test_a_thread_has_so_many_co_authors_and_no_more(services: Services) -> None:
+    alice = await Caller(services).sign_in(Identity())
     thread = await alice.get("create_thread", name="Crowd", visibility="public")
     data = {"thread_id": thread["thread_id"]}
     for _ in range(MAX_CO_AUTHORS - 2):
         await alice.get("invite_co_author", public_key=Identity().public_key, **data)
-    outsider = await Caller(house).sign_in(Identity())
+    outsider = await Caller(services).sign_in(Identity())
     sent = await outsider.get("submit_prompt", prompt="The last one in?", **data)
     one_more = await alice.ask("invite_co_author", public_key=Identity().public_key, **data)
     assert code_of(one_more) == "too_large", "what waits for approval has its place"
-    late = await Caller(house).sign_in(Identity())
+    late = await Caller(services).sign_in(Identity())
     assert code_of(await late.ask("submit_prompt", prompt="And me?", **data)) == "too_large"
     await alice.get("reject_message", message_id=sent["message_id"], **data)
     await alice.get("invite_co_author", public_key=Identity().public_key, **data)
@@ -103,9 +105,9 @@ async def test_a_thread_has_so_many_co_authors_and_no_more(house: Services) -> N
 
 
 async def test_a_page_of_long_messages_ends_early_and_the_rest_is_paged_back_to(
-    house: Services,
+    services: Services,
 ) -> None:
-    alice = await Caller(house).sign_in(Identity())
+    alice = await Caller(services).sign_in(Identity())
     thread = await alice.get("create_thread", name="Long")
     data = {"thread_id": thread["thread_id"]}
     count = MAX_PAGE_CHARACTERS // 32_000 + 8
@@ -125,10 +127,10 @@ async def test_a_page_of_long_messages_ends_early_and_the_rest_is_paged_back_to(
 
 
 async def test_rooms_forget_the_longest_unused_texts_first(
-    house: Services, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.threads.service.MAX_KEPT_CHARACTERS", 100_000)
-    alice = await Caller(house).sign_in(Identity())
+    alice = await Caller(services).sign_in(Identity())
     threads = []
     for _ in range(8):
         thread = await alice.get("create_thread", name="Long")
@@ -136,14 +138,14 @@ async def test_rooms_forget_the_longest_unused_texts_first(
             "submit_prompt", thread_id=thread["thread_id"], prompt="HOLD ".ljust(20_000, "x")
         )
         threads.append(thread["thread_id"])
-        assert house.thread_service.kept_characters <= 100_000
+        assert services.thread_service.kept_characters <= 100_000
     for thread_id in threads:
         await alice.get("rename_thread", thread_id=thread_id, name="Still there")
-    assert 0 < house.thread_service.kept_characters <= 100_000
+    assert 0 < services.thread_service.kept_characters <= 100_000
 
 
-async def test_what_a_run_carries_of_long_memories_is_bounded(house: Services) -> None:
-    alice = await Caller(house).sign_in(Identity())
+async def test_what_a_run_carries_of_long_memories_is_bounded(services: Services) -> None:
+    alice = await Caller(services).sign_in(Identity())
     thread = await alice.get("create_thread", name="Long")
     data = {"thread_id": thread["thread_id"]}
     await alice.get("get_thread", **data)
@@ -167,14 +169,14 @@ async def test_what_a_run_carries_of_long_memories_is_bounded(house: Services) -
 
 
 async def test_more_interrupted_sessions_than_are_kept_resume_all_the_same(
-    house: Services, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.sessions.registry.MAX_KEPT", 3)
-    callers = [await Caller(house).sign_in(Identity()) for _ in range(6)]
+    callers = [await Caller(services).sign_in(Identity()) for _ in range(6)]
     for caller in callers:
         caller.drop()
     for caller in callers:
-        assert (await Caller(house).resume(caller.token)).public_key == caller.public_key
+        assert (await Caller(services).resume(caller.token)).public_key == caller.public_key
 
 
 async def test_timers_that_were_cancelled_do_not_gather() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from storage.journal.sql import JOURNAL_FILE
 from tests.support.client import Identity, new_id
-from tests.support.in_process import Caller, open_house
+from tests.support.in_process import Caller, open_test_services
 
 WORD = "xylophonical"
 OURS = ("server", "storage", "machines")
@@ -70,14 +70,14 @@ async def busy(caller: Caller) -> str:
 
 
 async def test_a_busy_day_leaves_no_word_of_anybody_in_the_log(tmp_path: Path, log: Log) -> None:
-    async with open_house(tmp_path, moody=True) as house:
-        alice = await Caller(house).sign_in(Identity())
+    async with open_test_services(tmp_path, moody=True) as services:
+        alice = await Caller(services).sign_in(Identity())
         thread_id = await busy(alice)
         await alice.ask("search", query=WORD)
         await alice.ask("rename_thread", thread_id=new_id(), name=WORD)
         await alice.ask("resume", token=WORD)
         await alice.put('{"type":"' + WORD)
-        guest = await Caller(house).sign_in(Identity())
+        guest = await Caller(services).sign_in(Identity())
         sent = await guest.get("submit_prompt", thread_id=thread_id, prompt=f"{WORD}!")
         vote = {"thread_id": thread_id, "message_id": sent["message_id"]}
         await alice.get("reject_message", reason=WORD, **vote)
@@ -89,8 +89,8 @@ async def test_a_busy_day_leaves_no_word_of_anybody_in_the_log(tmp_path: Path, l
 async def test_a_journal_that_fails_names_no_value_that_it_was_given(
     tmp_path: Path, log: Log
 ) -> None:
-    async with open_house(tmp_path, moody=True) as house:
-        alice = await Caller(house).sign_in(Identity())
+    async with open_test_services(tmp_path, moody=True) as services:
+        alice = await Caller(services).sign_in(Identity())
         thread_id = await busy(alice)
         damage(
             tmp_path,
@@ -108,8 +108,8 @@ async def test_a_journal_that_fails_names_no_value_that_it_was_given(
 
 
 async def test_a_damaged_value_is_told_without_its_words(tmp_path: Path, log: Log) -> None:
-    async with open_house(tmp_path, moody=True) as house:
-        alice = await Caller(house).sign_in(Identity())
+    async with open_test_services(tmp_path, moody=True) as services:
+        alice = await Caller(services).sign_in(Identity())
         thread_id = await busy(alice)
         damage(
             tmp_path,

@@ -22,7 +22,7 @@ DELAYED: Final = "edge_chorus_attempt_delayed_stable_recovering"
 
 
 @asynccontextmanager
-async def house_before(
+async def services_with_model(
     url: str, folder: Path, model_policy: ModelPolicy, **settings: Any
 ) -> AsyncIterator[Services]:
     """The services on `folder`, with the model at `url`."""

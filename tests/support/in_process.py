@@ -1,6 +1,6 @@
 """The whole server in this process, without sockets: real stores in a folder, real sessions.
 
-    async with open_house(folder, model=Moody()) as services:
+    async with open_test_services(folder, model=Moody()) as services:
         alice = await Caller(services).sign_in(Identity())
         reply = await alice.ask("create_thread", name="Evening")
 
@@ -233,7 +233,7 @@ async def _moody(wanted: Wanted, **rest: Any) -> ModelChoice:
 
 
 @asynccontextmanager
-async def open_house(
+async def open_test_services(
     folder: Path, *, environment: Environment | None = None, moody: bool = False, **settings: Any
 ) -> AsyncIterator[Services]:
     """The services on `folder`; nothing is limited unless `settings` say so."""

@@ -9,7 +9,7 @@ import pytest
 from machines.models.errors import JournalError
 from server.concurrency.batcher import MAX_GROUP, Batcher
 from tests.support.client import Identity
-from tests.support.in_process import Caller, open_house
+from tests.support.in_process import Caller, open_test_services
 
 CROWD = 40
 
@@ -124,7 +124,7 @@ async def test_a_fault_that_lasts_is_that_of_one_alone() -> None:
 
 
 async def test_people_who_sign_in_at_the_same_moment_share_their_commits(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as services:
+    async with open_test_services(tmp_path) as services:
         people = [(Caller(services), Identity()) for _ in range(CROWD)]
         signatures = []
         for caller, identity in people:
@@ -141,13 +141,13 @@ async def test_people_who_sign_in_at_the_same_moment_share_their_commits(tmp_pat
     names = {init["user"]["public_key"] for init in inits}
     assert names == {identity.public_key for _, identity in people}
     assert len({init["session"]["token"] for init in inits}) == CROWD
-    # A few may be the house's own.
+    # A few may be the server's own.
     assert commits <= CROWD // 8, f"{CROWD} sign-ins took {commits} commits: let them go together"
 
 
 async def test_one_person_who_signs_in_many_times_at_once_is_one_user(tmp_path: Path) -> None:
     identity = Identity()
-    async with open_house(tmp_path) as services:
+    async with open_test_services(tmp_path) as services:
         callers = await asyncio.gather(*(Caller(services).sign_in(identity) for _ in range(5)))
         found = await services.journal.known_users([callers[0].session.public_key])
     (known,) = found.values()
@@ -156,7 +156,7 @@ async def test_one_person_who_signs_in_many_times_at_once_is_one_user(tmp_path: 
 
 
 async def test_an_entry_is_encoded_once_for_all_who_follow(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as services:
+    async with open_test_services(tmp_path) as services:
         author = await Caller(services).sign_in(Identity())
         accepted = await author.get("create_thread", name="Evening", visibility="public")
         followers = [await Caller(services).sign_in(Identity()) for _ in range(10)]

@@ -21,7 +21,7 @@ from storage.memory.retrier import Retrier
 from storage.memory.values import Collection, RecoveryPolicy, StorageEffect
 from tests.support.client import Data, Identity
 from tests.support.fake_qdrant import Failing, FakeQdrant, fake_qdrant
-from tests.support.in_process import PATIENCE, Caller, open_house, until
+from tests.support.in_process import PATIENCE, Caller, open_test_services, until
 
 
 class Author:
@@ -67,8 +67,11 @@ async def nothing_waits(services: Services) -> bool:
 
 @asynccontextmanager
 async def stalling(folder: Path) -> AsyncIterator[tuple[Services, FakeQdrant, list[Author]]]:
-    """A house whose memory has held something, and stalls now."""
-    async with fake_qdrant() as qdrant, open_house(folder, qdrant_url=qdrant.url) as services:
+    """Services whose memory has held something, and stalls now."""
+    async with (
+        fake_qdrant() as qdrant,
+        open_test_services(folder, qdrant_url=qdrant.url) as services,
+    ):
         authors = [await Author.arrive(services) for _ in range(6)]
         assert (await authors[0].experience())["memory_available"] is not False
         await until(lambda: nothing_waits(services), "the memory held all")
@@ -127,7 +130,7 @@ async def embedding_with(embedder: Refusing, folder: Path) -> AsyncIterator[Serv
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("server.stores.choose_embedder", choose)
-        async with open_house(folder) as services:
+        async with open_test_services(folder) as services:
             yield services
 
 

@@ -18,7 +18,7 @@ from server.runs.interpreter import GATHER_SECONDS
 from server.threads.broadcast import Delta
 from tests.server.llm.test_openai import call, model_at
 from tests.support.client import Frame, Identity
-from tests.support.follower import house_before
+from tests.support.follower import services_with_model
 from tests.support.in_process import Caller
 from tests.support.obedient_model import obedient_model
 from tests.support.scripted_endpoint import says
@@ -56,7 +56,7 @@ async def test_a_stream_is_a_frame_for_each_window_encoded_once_for_all_follower
     listeners = [Listener() for _ in range(5)]
     async with (
         obedient_model() as model,
-        house_before(model.url, tmp_path, ModelPolicy()) as services,
+        services_with_model(model.url, tmp_path, ModelPolicy()) as services,
     ):
         model.plan("Stream.", "action", says(*TOKENS))
         caller = Caller(services)

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Engine
 from machines.models.wire.requests import REQUESTS
 from server.services import Services
 from tests.support.client import Data, Frame, Identity, new_id
-from tests.support.in_process import Caller, open_house
+from tests.support.in_process import Caller, open_test_services
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -159,15 +159,15 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:
-    async with open_house(tmp_path_factory.mktemp("house"), moody=True) as services:
+async def services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:
+    async with open_test_services(tmp_path_factory.mktemp("services"), moody=True) as services:
         yield services
 
 
-async def scene_for(role: str, house: Services) -> Scene:
+async def scene_for(role: str, services: Services) -> Scene:
     """A new thread, and new people."""
-    owner = await Caller(house).sign_in(Identity())
-    actor = Caller(house)
+    owner = await Caller(services).sign_in(Identity())
+    actor = Caller(services)
     if role != "nobody":
         await actor.sign_in(Identity())
     visibility = "private" if role in PRIVATE_ROLES else "public"
@@ -184,7 +184,7 @@ async def scene_for(role: str, house: Services) -> Scene:
         await actor.get("leave_co_authorship", **thread)
     message_id = stopped["message_id"]
     if visibility == "public":
-        author = actor if role == "pending_author" else await Caller(house).sign_in(Identity())
+        author = actor if role == "pending_author" else await Caller(services).sign_in(Identity())
         pending = await author.get("submit_prompt", prompt="May I come in?", **thread)
         message_id = pending["message_id"]
     return Scene(thread_id, message_id, stopped["run_id"], live["run_id"], owner, actor)
@@ -201,9 +201,9 @@ async def test_the_table_has_every_request() -> None:
 
 @pytest.mark.parametrize(("request_name", "role", "expected"), CELLS)
 async def test_a_request_gets_the_answer_of_its_askers_role(
-    house: Services, request_name: str, role: str, expected: str
+    services: Services, request_name: str, role: str, expected: str
 ) -> None:
-    scene = await scene_for(role, house)
+    scene = await scene_for(role, services)
     type_, data = request_of(request_name, scene)
     head = await head_of(scene)
     reply = await scene.actor.ask(type_, **data)
@@ -221,9 +221,9 @@ async def head_of(scene: Scene) -> int:
 @pytest.mark.parametrize("role", sorted(PRIVATE_ROLES))
 @pytest.mark.parametrize("request_name", ABOUT_A_THREAD)
 async def test_a_thread_that_is_not_ones_own_answers_as_one_that_is_not_there(
-    house: Services, request_name: str, role: str
+    services: Services, request_name: str, role: str
 ) -> None:
-    scene = await scene_for(role, house)
+    scene = await scene_for(role, services)
     type_, data = request_of(request_name, scene)
     unknown = {name: new_id() for name in ("thread_id", "message_id", "run_id") if name in data}
     there = json.dumps(await scene.actor.ask(type_, request_id="same", **data))
@@ -234,9 +234,9 @@ async def test_a_thread_that_is_not_ones_own_answers_as_one_that_is_not_there(
 
 @pytest.mark.parametrize("role", ["stranger", "former_private"])
 async def test_lists_and_searches_do_not_tell_of_foreign_private_threads(
-    house: Services, role: str
+    services: Services, role: str
 ) -> None:
-    scene = await scene_for(role, house)
+    scene = await scene_for(role, services)
     told = [
         await scene.actor.get("list_threads", scope="mine", limit=200),
         await scene.actor.get("list_threads", scope="public", limit=200),
@@ -265,9 +265,9 @@ def statements_about(ids: Collection[str]) -> Iterator[list[str]]:
 @pytest.mark.parametrize("request_name", ABOUT_A_THREAD)
 @pytest.mark.parametrize("is_open", [False, True])
 async def test_a_foreign_thread_takes_as_long_as_one_that_is_not_there(
-    house: Services, request_name: str, *, is_open: bool
+    services: Services, request_name: str, *, is_open: bool
 ) -> None:
-    owner, stranger = [await Caller(house).sign_in(Identity()) for _ in range(2)]
+    owner, stranger = [await Caller(services).sign_in(Identity()) for _ in range(2)]
     thread = await owner.get("create_thread", name="Secret plans")
     if is_open:
         await owner.get("rename_thread", thread_id=thread["thread_id"], name="In use")

@@ -19,7 +19,7 @@ from server.http.site import serve_web
 from server.services import Services
 from server.wire.codec import decode_server_frame, encode_server_frame
 from tests.support.client import connected, signed_in
-from tests.support.in_process import open_house
+from tests.support.in_process import open_test_services
 
 PEOPLE = 5
 
@@ -28,7 +28,9 @@ PEOPLE = 5
 async def served(folder: Path, environment: Environment) -> AsyncIterator[tuple[Services, str]]:
     """The server in this process behind a real port, and its address."""
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(open_house(folder, environment=environment))
+        services = await stack.enter_async_context(
+            open_test_services(folder, environment=environment)
+        )
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         yield services, await stack.enter_async_context(serve_web(services, listening))
 

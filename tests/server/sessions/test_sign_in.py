@@ -18,7 +18,7 @@ from machines.decisions.connections import hash_token
 from machines.models.keys import decode_signature, encode_base58
 from server.services import Services
 from tests.support.client import Frame, Identity
-from tests.support.in_process import Caller, Clock, open_house
+from tests.support.in_process import Caller, Clock, open_test_services
 
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 SMALL_ORDER_KEYS = (
@@ -39,8 +39,8 @@ def clock() -> Clock:
 
 
 @pytest_asyncio.fixture
-async def house(tmp_path: Path, clock: Clock) -> AsyncIterator[Services]:
-    async with open_house(tmp_path, environment=clock.environment()) as services:
+async def services(tmp_path: Path, clock: Clock) -> AsyncIterator[Services]:
+    async with open_test_services(tmp_path, environment=clock.environment()) as services:
         yield services
 
 
@@ -55,60 +55,62 @@ def code_of(reply: Frame) -> str:
 
 
 async def test_a_signature_serves_once_even_on_the_connection_that_it_was_made_for(
-    house: Services,
+    services: Services,
 ) -> None:
-    alice, caller = Identity(), Caller(house)
+    alice, caller = Identity(), Caller(services)
     signature = alice.sign(await statement_for(caller, alice.public_key))
     assert (await caller.ask("authenticate", signature=signature))["type"] == "init"
     assert code_of(await caller.ask("authenticate", signature=signature)) == "invalid_transition"
     await caller.ask("sign_out")
-    again = Caller(house)
+    again = Caller(services)
     await statement_for(again, alice.public_key)
     assert code_of(await again.ask("authenticate", signature=signature)) == "auth_failed"
 
 
-async def test_a_wrong_signature_uses_the_nonce_up(house: Services) -> None:
-    alice, caller = Identity(), Caller(house)
+async def test_a_wrong_signature_uses_the_nonce_up(services: Services) -> None:
+    alice, caller = Identity(), Caller(services)
     statement = await statement_for(caller, alice.public_key)
     assert code_of(await caller.ask("authenticate", signature="1" * 64)) == "auth_failed"
     right = alice.sign(statement)
     assert code_of(await caller.ask("authenticate", signature=right)) == "auth_failed"
 
 
-async def test_a_signature_of_another_key_opens_nothing(house: Services) -> None:
-    alice, mallory, caller = Identity(), Identity(), Caller(house)
+async def test_a_signature_of_another_key_opens_nothing(services: Services) -> None:
+    alice, mallory, caller = Identity(), Identity(), Caller(services)
     statement = await statement_for(caller, alice.public_key)
     forged = mallory.sign(statement)
     assert code_of(await caller.ask("authenticate", signature=forged)) == "auth_failed"
 
 
-async def test_a_signature_for_another_host_opens_nothing(house: Services) -> None:
+async def test_a_signature_for_another_host_opens_nothing(services: Services) -> None:
     alice = Identity()
-    here, elsewhere = Caller(house), Caller(house, host="evil.example:8080")
+    here, elsewhere = Caller(services), Caller(services, host="evil.example:8080")
     theirs = await statement_for(elsewhere, alice.public_key)
     await statement_for(here, alice.public_key)
     assert "evil.example" in theirs
     assert code_of(await here.ask("authenticate", signature=alice.sign(theirs))) == "auth_failed"
 
 
-async def test_a_statement_of_another_connection_opens_nothing(house: Services) -> None:
-    alice, one, two = Identity(), Caller(house), Caller(house)
+async def test_a_statement_of_another_connection_opens_nothing(services: Services) -> None:
+    alice, one, two = Identity(), Caller(services), Caller(services)
     first = await statement_for(one, alice.public_key)
     second = await statement_for(two, alice.public_key)
     assert first != second
     assert code_of(await two.ask("authenticate", signature=alice.sign(first))) == "auth_failed"
 
 
-async def test_a_challenge_is_answered_in_time_or_not_at_all(house: Services, clock: Clock) -> None:
-    alice, caller = Identity(), Caller(house)
+async def test_a_challenge_is_answered_in_time_or_not_at_all(
+    services: Services, clock: Clock
+) -> None:
+    alice, caller = Identity(), Caller(services)
     statement = await statement_for(caller, alice.public_key)
     clock.ahead += timedelta(seconds=60)
     late = await caller.ask("authenticate", signature=alice.sign(statement))
     assert code_of(late) == "auth_failed"
 
 
-async def test_the_second_form_of_a_signature_is_none(house: Services) -> None:
-    alice, caller = Identity(), Caller(house)
+async def test_the_second_form_of_a_signature_is_none(services: Services) -> None:
+    alice, caller = Identity(), Caller(services)
     signed = decode_signature(alice.sign(await statement_for(caller, alice.public_key)))
     s = int.from_bytes(signed[32:], "little") + GROUP_ORDER
     malleated = encode_base58(signed[:32] + s.to_bytes(32, "little"))
@@ -116,8 +118,8 @@ async def test_the_second_form_of_a_signature_is_none(house: Services) -> None:
 
 
 @pytest.mark.parametrize("key", SMALL_ORDER_KEYS, ids=bytes.hex)
-async def test_nobody_is_a_key_of_small_order(house: Services, key: bytes) -> None:
-    caller = Caller(house)
+async def test_nobody_is_a_key_of_small_order(services: Services, key: bytes) -> None:
+    caller = Caller(services)
     reply = await caller.ask("connect", public_key=encode_base58(key))
     if reply["type"] == "challenge":
         # R is the identity and S is 0: right for every statement where the key's order divides 8.
@@ -127,15 +129,15 @@ async def test_nobody_is_a_key_of_small_order(house: Services, key: bytes) -> No
 
 
 @pytest.mark.parametrize("spelt", ["{} ", " {}", "1{}", "{}1", "{}\n", "\u200b{}"])
-async def test_a_key_has_one_spelling(house: Services, spelt: str) -> None:
+async def test_a_key_has_one_spelling(services: Services, spelt: str) -> None:
     # Of 44 digits, as most are: to a shorter one a further digit makes somebody else's key.
     keys = (Identity().public_key for _ in range(1_000))
     key = spelt.format(next(each for each in keys if len(each) == 44))
-    assert code_of(await Caller(house).ask("connect", public_key=key)) == "invalid_field"
+    assert code_of(await Caller(services).ask("connect", public_key=key)) == "invalid_field"
 
 
-async def test_three_failures_end_the_connection(house: Services) -> None:
-    caller = Caller(house)
+async def test_three_failures_end_the_connection(services: Services) -> None:
+    caller = Caller(services)
     for _ in range(3):
         await caller.ask("resume", token="0" * 64)
     assert caller.line.closed is not None
@@ -145,31 +147,31 @@ async def test_three_failures_end_the_connection(house: Services) -> None:
 # --- Tokens --------------------------------------------------------------------------------------
 
 
-async def test_a_token_is_worth_nothing_after_signing_out(house: Services) -> None:
-    caller = await Caller(house).sign_in(Identity())
+async def test_a_token_is_worth_nothing_after_signing_out(services: Services) -> None:
+    caller = await Caller(services).sign_in(Identity())
     await caller.ask("sign_out")
     caller.drop()
-    assert code_of(await Caller(house).ask("resume", token=caller.token)) == "auth_failed"
+    assert code_of(await Caller(services).ask("resume", token=caller.token)) == "auth_failed"
 
 
 async def test_a_token_ends_at_its_time_counted_from_the_sign_in(
-    house: Services, clock: Clock
+    services: Services, clock: Clock
 ) -> None:
-    caller = await Caller(house).sign_in(Identity())
+    caller = await Caller(services).sign_in(Identity())
     caller.drop()
     clock.ahead += timedelta(hours=23)
-    resumed = await Caller(house).resume(caller.token)
+    resumed = await Caller(services).resume(caller.token)
     assert resumed.token == caller.token
     resumed.drop()
     clock.ahead += timedelta(hours=1)
-    late = Caller(house)
+    late = Caller(services)
     assert code_of(await late.ask("resume", token=caller.token)) == "auth_failed"
     assert not late.session.signed_in
 
 
-async def test_a_token_serves_one_connection_at_a_time(house: Services) -> None:
-    first = await Caller(house).sign_in(Identity())
-    second = await Caller(house).resume(first.token)
+async def test_a_token_serves_one_connection_at_a_time(services: Services) -> None:
+    first = await Caller(services).sign_in(Identity())
+    second = await Caller(services).resume(first.token)
     assert first.line.closed is not None
     assert first.line.closed[0] == 4009
     assert code_of(await first.ask("list_threads", scope="mine")) in {
@@ -179,19 +181,19 @@ async def test_a_token_serves_one_connection_at_a_time(house: Services) -> None:
     assert (await second.ask("ping"))["type"] == "pong"
 
 
-async def test_one_persons_token_never_opens_what_is_anothers(house: Services) -> None:
-    alice = await Caller(house).sign_in(Identity())
+async def test_one_persons_token_never_opens_what_is_anothers(services: Services) -> None:
+    alice = await Caller(services).sign_in(Identity())
     secret = await alice.get("create_thread", name="Secret")
-    bob = await Caller(house).sign_in(Identity())
+    bob = await Caller(services).sign_in(Identity())
     bob.drop()
-    resumed = await Caller(house).resume(bob.token)
+    resumed = await Caller(services).resume(bob.token)
     assert resumed.public_key == bob.public_key
     assert code_of(await resumed.ask("get_thread", thread_id=secret["thread_id"])) == "not_found"
 
 
 async def test_no_token_and_no_nonce_is_written_down(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        alice, caller = Identity(), Caller(house)
+    async with open_test_services(tmp_path) as services:
+        alice, caller = Identity(), Caller(services)
         challenge = await caller.get("connect", public_key=alice.public_key)
         init = await caller.get("authenticate", signature=alice.sign(challenge["statement"]))
         token = init["session"]["token"]

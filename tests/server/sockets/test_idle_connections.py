@@ -8,7 +8,7 @@ from pathlib import Path
 
 from server.http.site import serve_web
 from tests.support.client import signed_in
-from tests.support.in_process import open_house
+from tests.support.in_process import open_test_services
 
 PEOPLE = 5
 
@@ -24,7 +24,7 @@ def tasks_of_the_server() -> Counter[str]:
 
 async def test_an_idle_connection_has_no_task_but_those_of_aiohttp(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(open_house(tmp_path))
+        services = await stack.enter_async_context(open_test_services(tmp_path))
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         url = await stack.enter_async_context(serve_web(services, listening))
         for _ in range(PEOPLE):

@@ -26,7 +26,7 @@ async def hasty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve
 
 
 @dataclass
-class Company:
+class Users:
     """Two co-authors and an outsider, who all follow one public thread."""
 
     thread_id: str
@@ -46,20 +46,20 @@ class Company:
 
 
 @asynccontextmanager
-async def company(url: str) -> AsyncIterator[Company]:
+async def users(url: str) -> AsyncIterator[Users]:
     async with signed_in(url) as alice, signed_in(url) as bob, signed_in(url) as carol:
         thread_id = await alice.new_thread(visibility="public")
         await alice.ask("invite_co_author", thread_id=thread_id, public_key=bob.public_key)
         await bob.follow(thread_id)
         await carol.follow(thread_id)
-        yield Company(thread_id, alice, bob, carol)
+        yield Users(thread_id, alice, bob, carol)
 
 
 async def test_a_message_from_outside_is_approved_by_all_and_its_author_joins(
     server: ServerProcess,
 ) -> None:
     prompt = "may I come in"
-    async with company(server.url) as room:
+    async with users(server.url) as room:
         message_id = await room.submit(prompt)
         submitted = await room.bob.event(room.thread_id, "message_submitted", message_id=message_id)
         message = submitted["data"]["message"]
@@ -98,7 +98,7 @@ async def test_a_message_from_outside_is_approved_by_all_and_its_author_joins(
 async def test_one_rejection_ends_it_and_outsiders_see_neither_content_nor_reason(
     server: ServerProcess,
 ) -> None:
-    async with company(server.url) as room, signed_in(server.url) as dave:
+    async with users(server.url) as room, signed_in(server.url) as dave:
         await dave.follow(room.thread_id)
         message_id = await room.submit("something rude")
         await room.vote(room.alice, message_id)
@@ -137,7 +137,7 @@ async def test_one_rejection_ends_it_and_outsiders_see_neither_content_nor_reaso
 
 
 async def test_only_electors_vote_and_once_each(server: ServerProcess) -> None:
-    async with company(server.url) as room, signed_in(server.url) as dave:
+    async with users(server.url) as room, signed_in(server.url) as dave:
         message_id = await room.submit("who may vote")
         await room.alice.ask(
             "invite_co_author", thread_id=room.thread_id, public_key=dave.public_key
@@ -158,7 +158,7 @@ async def test_only_electors_vote_and_once_each(server: ServerProcess) -> None:
 
 
 async def test_an_author_takes_a_message_back_and_nobody_else_can(server: ServerProcess) -> None:
-    async with company(server.url) as room:
+    async with users(server.url) as room:
         message_id = await room.submit("on second thought")
         about = {"thread_id": room.thread_id, "message_id": message_id}
         assert (await room.alice.refusal("withdraw_message", **about)).details["guards"] == [
@@ -177,7 +177,7 @@ async def test_an_elector_who_leaves_counts_no_more_and_may_complete_the_vote(
     server: ServerProcess,
 ) -> None:
     prompt = "decided by a departure"
-    async with company(server.url) as room:
+    async with users(server.url) as room:
         message_id = await room.submit(prompt)
         await room.vote(room.alice, message_id)
         await room.bob.ask("leave_co_authorship", thread_id=room.thread_id)
@@ -194,7 +194,7 @@ async def test_an_elector_who_leaves_counts_no_more_and_may_complete_the_vote(
 
 
 async def test_who_left_and_came_back_is_no_elector_again(server: ServerProcess) -> None:
-    async with company(server.url) as room:
+    async with users(server.url) as room:
         message_id = await room.submit("do you remember me")
         await room.bob.ask("leave_co_authorship", thread_id=room.thread_id)
         await room.alice.ask(
@@ -216,7 +216,7 @@ async def test_the_last_co_author_cannot_leave(server: ServerProcess) -> None:
 
 
 async def test_an_outsider_may_not_do_what_co_authors_do(server: ServerProcess) -> None:
-    async with company(server.url) as room:
+    async with users(server.url) as room:
         run = await room.alice.ask("submit_prompt", thread_id=room.thread_id, prompt="hands off")
         await room.carol.end_of(run["run_id"])
         for type_, data in (
@@ -232,7 +232,7 @@ async def test_an_outsider_may_not_do_what_co_authors_do(server: ServerProcess) 
 
 
 async def test_who_is_a_co_author_cannot_be_invited_again(server: ServerProcess) -> None:
-    async with company(server.url) as room:
+    async with users(server.url) as room:
         refused = await room.alice.refusal(
             "invite_co_author", thread_id=room.thread_id, public_key=room.bob.public_key
         )
@@ -240,7 +240,7 @@ async def test_who_is_a_co_author_cannot_be_invited_again(server: ServerProcess)
 
 
 async def test_only_so_many_messages_wait(server: ServerProcess) -> None:
-    async with company(server.url) as room, signed_in(server.url) as dave:
+    async with users(server.url) as room, signed_in(server.url) as dave:
         for number in range(2):
             await room.submit(f"waiting {number}")
         about = {"thread_id": room.thread_id, "prompt": "one too many"}
@@ -252,7 +252,7 @@ async def test_only_so_many_messages_wait(server: ServerProcess) -> None:
 
 
 async def test_archiving_expires_what_waits(server: ServerProcess) -> None:
-    async with company(server.url) as room:
+    async with users(server.url) as room:
         message_id = await room.submit("too late now")
         await room.bob.ask("archive_thread", thread_id=room.thread_id)
         expired = await room.carol.event(room.thread_id, "message_expired")
@@ -264,7 +264,7 @@ async def test_archiving_expires_what_waits(server: ServerProcess) -> None:
 async def test_at_the_deadline_a_message_expires_and_a_vote_comes_too_late(
     hasty: ServerProcess,
 ) -> None:
-    async with company(hasty.url) as room:
+    async with users(hasty.url) as room:
         message_id = await room.submit("anybody there")
         expired = await room.carol.event(room.thread_id, "message_expired")
         assert expired["data"]["by"] is None

@@ -18,7 +18,7 @@ from machines.models.ids import ThreadId
 from machines.models.wire.frames import ChorusResponseData, ThreadEventKind
 from server.services import Services
 from tests.support.client import Data, Frame, Identity
-from tests.support.in_process import Caller, open_house
+from tests.support.in_process import Caller, open_test_services
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -75,15 +75,15 @@ class Told:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def told(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Told]:
-    async with open_house(tmp_path_factory.mktemp("told"), moody=True) as house:
-        yield await everything_happens(house)
+    async with open_test_services(tmp_path_factory.mktemp("told"), moody=True) as services:
+        yield await everything_happens(services)
 
 
-async def everything_happens(house: Services) -> Told:
+async def everything_happens(services: Services) -> Told:
     """Let every kind of entry be made, in a public and in a private thread."""
 
     async def somebody() -> Caller:
-        return await Caller(house).sign_in(Identity())
+        return await Caller(services).sign_in(Identity())
 
     owner, noticed = await somebody(), await somebody()
     followers = {role: await somebody() for role in FOLLOWERS}
@@ -104,12 +104,12 @@ async def everything_happens(house: Services) -> Told:
     await owner.get("invite_co_author", public_key=guest.public_key, **public)
     await guest.get("leave_co_authorship", **public)
     await owner.get("rename_thread", name="Renamed", **public)
-    await runs(house, co_author, public)
-    await house.thread_service.perform(
+    await runs(services, co_author, public)
+    await services.thread_service.perform(
         ThreadId(public_id),
         lambda ids: ChangeBalance(
             thread_id=ThreadId(public_id),
-            at=house.environment.now(),
+            at=services.environment.now(),
             by=None,
             ids=ids,
             amount=5,
@@ -128,7 +128,7 @@ async def everything_happens(house: Services) -> Told:
     await co_author.get("approve_message", **vote)
 
     strangers = {
-        "nobody": Caller(house),
+        "nobody": Caller(services),
         "stranger": await somebody(),
         "former_private": await somebody(),
     }
@@ -140,7 +140,7 @@ async def everything_happens(house: Services) -> Told:
     await insider.get("get_thread", **private)
     await strangers["stranger"].ask("get_thread", **private)
     await owner.get("rename_thread", name="Without you", **private)
-    await runs(house, insider, private)
+    await runs(services, insider, private)
     await owner.get("archive_thread", **private)
     return Told(public_id, private_id, followers, strangers, insider, noticed, int(left["seq"]))
 
@@ -154,7 +154,7 @@ async def new_thread(owner: Caller, visibility: str, *guests: Caller) -> str:
     return str(created["thread_id"])
 
 
-async def runs(house: Services, asker: Caller, thread: Data) -> None:
+async def runs(services: Services, asker: Caller, thread: Data) -> None:
     """One run of each fate."""
     for prompt, end in (
         ("STUMBLE, then answer", "finished"),

@@ -10,14 +10,14 @@ from machines.models.ids import ThreadId
 from server.services import Services
 from server.threads.broadcast import Delta
 from tests.support.client import Data, Frame, Identity, new_id
-from tests.support.in_process import Caller, Moody, open_house, until
+from tests.support.in_process import Caller, Moody, open_test_services, until
 from tests.support.lossy import Lossy
 
-A_MOMENT = 1e-5
+SHORT = 1e-5
 """Of approval, in days: a second."""
 
 
-class House:
+class LossyServer:
     """A public thread that somebody follows, and a journal that may fail."""
 
     def __init__(self, services: Services, journal: Lossy, founder: Caller, thread_id: str) -> None:
@@ -52,22 +52,26 @@ class House:
 
 
 @pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, moody=True, approval_days=A_MOMENT) as services:
+async def lossy_server(tmp_path: Path) -> AsyncIterator[LossyServer]:
+    async with open_test_services(tmp_path, moody=True, approval_days=SHORT) as services:
         with pytest.MonkeyPatch.context() as patch:
             founder = await Caller(services).sign_in(Identity())
             thread = await founder.get("create_thread", name="Doubts", visibility="public")
             await founder.get("get_thread", thread_id=thread["thread_id"])
             lossy = Lossy(services.journal, patch)
-            yield House(services, lossy, founder, thread["thread_id"])
+            yield LossyServer(services, lossy, founder, thread["thread_id"])
 
 
 async def refused_submit(
-    house: House, caller: Caller, *, prompt: str = "What is it?", request_id: str | None = None
+    lossy_server: LossyServer,
+    caller: Caller,
+    *,
+    prompt: str = "What is it?",
+    request_id: str | None = None,
 ) -> Frame:
     """A prompt that gets `storage_unavailable`."""
     reply = await caller.ask(
-        "submit_prompt", thread_id=house.thread_id, prompt=prompt, request_id=request_id
+        "submit_prompt", thread_id=lossy_server.thread_id, prompt=prompt, request_id=request_id
     )
     assert reply["data"]["code"] == "storage_unavailable", reply
     assert reply["data"]["retryable"]
@@ -75,97 +79,118 @@ async def refused_submit(
 
 
 @pytest.mark.parametrize("unreadable", [0, 3])
-async def test_a_deadline_of_a_commit_in_doubt_is_kept(house: House, unreadable: int) -> None:
-    outsider = await Caller(house.services).sign_in(Identity())
-    house.journal.silenced, house.journal.unreadable = 1, unreadable
-    await refused_submit(house, outsider)
-    await house.shown(
+async def test_a_deadline_of_a_commit_in_doubt_is_kept(
+    lossy_server: LossyServer, unreadable: int
+) -> None:
+    outsider = await Caller(lossy_server.services).sign_in(Identity())
+    lossy_server.journal.silenced, lossy_server.journal.unreadable = 1, unreadable
+    await refused_submit(lossy_server, outsider)
+    await lossy_server.shown(
         "the prompt that nobody was told of", lambda data: data.get("kind") == "message_submitted"
     )
-    await house.shown("the end of its deadline", lambda data: data.get("kind") == "message_expired")
+    await lossy_server.shown(
+        "the end of its deadline", lambda data: data.get("kind") == "message_expired"
+    )
 
 
-async def test_a_run_of_a_commit_in_doubt_begins_at_once_and_is_remembered(house: House) -> None:
-    house.journal.silenced = 1
+async def test_a_run_of_a_commit_in_doubt_begins_at_once_and_is_remembered(
+    lossy_server: LossyServer,
+) -> None:
+    lossy_server.journal.silenced = 1
     request_id = new_id()
-    await refused_submit(house, house.founder, request_id=request_id)
-    assert (await house.end_of_the_run())["status"] == "finished"
-    assert house.asked == 6, "a step was taken again"
-    again = await house.founder.get(
-        "submit_prompt", thread_id=house.thread_id, prompt="What is it?", request_id=request_id
+    await refused_submit(lossy_server, lossy_server.founder, request_id=request_id)
+    assert (await lossy_server.end_of_the_run())["status"] == "finished"
+    assert lossy_server.asked == 6, "a step was taken again"
+    again = await lossy_server.founder.get(
+        "submit_prompt",
+        thread_id=lossy_server.thread_id,
+        prompt="What is it?",
+        request_id=request_id,
     )
     assert again["message_id"], "what was durable is carried out again"
 
 
-async def test_a_commit_in_doubt_is_followed_up_though_it_is_read_in_pieces(house: House) -> None:
-    house.journal.silenced, house.journal.torn = 1, 2
-    await refused_submit(house, house.founder)
-    assert (await house.end_of_the_run())["status"] == "finished"
-    assert house.asked == 6, "a step was taken again, or only when somebody looked after the runs"
+async def test_a_commit_in_doubt_is_followed_up_though_it_is_read_in_pieces(
+    lossy_server: LossyServer,
+) -> None:
+    lossy_server.journal.silenced, lossy_server.journal.torn = 1, 2
+    await refused_submit(lossy_server, lossy_server.founder)
+    assert (await lossy_server.end_of_the_run())["status"] == "finished"
+    assert lossy_server.asked == 6, (
+        "a step was taken again, or only when somebody looked after the runs"
+    )
 
 
-async def test_a_run_all_of_whose_commits_are_in_doubt_takes_each_step_once(house: House) -> None:
-    house.journal.silenced = 1_000
-    await refused_submit(house, house.founder, prompt="STUMBLE once.")
-    assert (await house.end_of_the_run())["status"] == "finished"
-    assert house.asked == 7, "six steps, and the second attempt of the first"
+async def test_a_run_all_of_whose_commits_are_in_doubt_takes_each_step_once(
+    lossy_server: LossyServer,
+) -> None:
+    lossy_server.journal.silenced = 1_000
+    await refused_submit(lossy_server, lossy_server.founder, prompt="STUMBLE once.")
+    assert (await lossy_server.end_of_the_run())["status"] == "finished"
+    assert lossy_server.asked == 7, "six steps, and the second attempt of the first"
 
 
-async def test_what_a_commit_in_doubt_asked_of_the_memory_is_done_at_once(house: House) -> None:
-    house.journal.silenced = 1
-    await refused_submit(house, house.founder, prompt="HOLD on to the herons.")
-    await house.shown("the prompt", lambda data: data.get("kind") == "message_submitted")
+async def test_what_a_commit_in_doubt_asked_of_the_memory_is_done_at_once(
+    lossy_server: LossyServer,
+) -> None:
+    lossy_server.journal.silenced = 1
+    await refused_submit(lossy_server, lossy_server.founder, prompt="HOLD on to the herons.")
+    await lossy_server.shown("the prompt", lambda data: data.get("kind") == "message_submitted")
 
     async def found() -> bool:
-        told = await house.founder.get("search", query="herons", thread_id=house.thread_id)
+        told = await lossy_server.founder.get(
+            "search", query="herons", thread_id=lossy_server.thread_id
+        )
         return bool(told["results"])
 
     await until(found, "the prompt is remembered")
 
 
-async def test_a_commit_that_failed_leaves_nothing_behind(house: House) -> None:
-    house.journal.failing = 1
-    await refused_submit(house, house.founder)
-    await house.founder.get("rename_thread", thread_id=house.thread_id, name="No doubts")
-    kinds = [each["data"].get("kind") for each in house.founder.live(house.thread_id)]
+async def test_a_commit_that_failed_leaves_nothing_behind(lossy_server: LossyServer) -> None:
+    lossy_server.journal.failing = 1
+    await refused_submit(lossy_server, lossy_server.founder)
+    await lossy_server.founder.get(
+        "rename_thread", thread_id=lossy_server.thread_id, name="No doubts"
+    )
+    kinds = [each["data"].get("kind") for each in lossy_server.founder.live(lossy_server.thread_id)]
     assert kinds == ["thread_renamed"]
-    assert house.asked == 0
+    assert lossy_server.asked == 0
 
 
-async def test_a_thread_whose_creation_is_in_doubt_is_made_once(house: House) -> None:
+async def test_a_thread_whose_creation_is_in_doubt_is_made_once(lossy_server: LossyServer) -> None:
     for silenced, failing in ((1, 0), (0, 1)):
-        house.journal.silenced, house.journal.failing = silenced, failing
+        lossy_server.journal.silenced, lossy_server.journal.failing = silenced, failing
         request_id = new_id()
-        reply = await house.founder.ask("create_thread", name="New", request_id=request_id)
+        reply = await lossy_server.founder.ask("create_thread", name="New", request_id=request_id)
         assert reply["data"]["code"] == "storage_unavailable"
-        made = await house.founder.get("create_thread", name="New", request_id=request_id)
-        await house.founder.get("rename_thread", thread_id=made["thread_id"], name="Newer")
-    listed = await house.founder.get("list_threads", scope="mine")
+        made = await lossy_server.founder.get("create_thread", name="New", request_id=request_id)
+        await lossy_server.founder.get("rename_thread", thread_id=made["thread_id"], name="Newer")
+    listed = await lossy_server.founder.get("list_threads", scope="mine")
     assert sorted(each["name"] for each in listed["threads"]) == ["Doubts", "Newer", "Newer"]
 
 
 async def test_a_run_goes_on_however_often_a_thread_cannot_be_read(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    lossy_server: LossyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "server.threads.service.MAX_KEPT_CHARACTERS", 0
     )  # nothing is kept, all is read
-    house.journal.flaky = True
+    lossy_server.journal.flaky = True
 
     async def accepted() -> bool:
-        reply = await house.founder.ask(
-            "submit_prompt", thread_id=house.thread_id, prompt="What is it?"
+        reply = await lossy_server.founder.ask(
+            "submit_prompt", thread_id=lossy_server.thread_id, prompt="What is it?"
         )
         return bool(reply["type"] == "accepted")
 
     await until(accepted, "the prompt was accepted")
-    assert (await house.end_of_the_run())["status"] == "finished"
+    assert (await lossy_server.end_of_the_run())["status"] == "finished"
 
 
 async def test_who_may_have_left_hears_passing_words_only_once_it_is_certain_that_they_have_not(
     tmp_path: Path,
 ) -> None:
-    async with open_house(tmp_path) as services:
+    async with open_test_services(tmp_path) as services:
         with pytest.MonkeyPatch.context() as patch:
             founder = await Caller(services).sign_in(Identity())
             leaver = await Caller(services).sign_in(Identity())

@@ -15,7 +15,7 @@ from machines.models.outputs import StepEnum
 from server.threads.service import MakeCommand, Outcome
 from server.timers.timers import Timers
 from tests.support.client import Identity
-from tests.support.in_process import Caller, open_house
+from tests.support.in_process import Caller, open_test_services
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -116,7 +116,7 @@ async def test_a_deadline_that_meets_a_defect_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.timers.handlers.AFTER_A_DEFECT", timedelta(milliseconds=20))
-    async with open_house(tmp_path, approval_days=1e-5) as services:
+    async with open_test_services(tmp_path, approval_days=1e-5) as services:
         failing = asyncio.Event()
         perform = services.thread_service.perform
 

@@ -2,7 +2,7 @@
 
     python -m tests.storage.journal.keep_journal          # before a release; never changes one that is kept
 
-A small story is lived through by the real server, in which every kind of entry is written and one
+A small history is lived through by the real server, in which every kind of entry is written and one
 run is left unfinished. The journal is kept as SQL text beside what a reader must find in it; both
 are read by `tests/storage/journal/test_stored_journals.py`.
 """
@@ -21,7 +21,7 @@ from server import __version__
 from server.services import Services
 from storage.journal.sql import JOURNAL_FILE
 from tests.support.client import Frame, Identity
-from tests.support.in_process import Caller, Clock, open_house
+from tests.support.in_process import Caller, Clock, open_test_services
 
 KEPT: Final = Path(__file__).parents[2] / "data" / "journals"
 
@@ -43,11 +43,11 @@ def dumped(folder: Path) -> str:
 
 
 async def live_through(services: Services, clock: Clock) -> dict[str, Any]:
-    """The story; gives what a co-author is shown of its threads."""
+    """The history; gives what a co-author is shown of its threads."""
     alice, bob, carol = [await Caller(services).sign_in(Identity()) for _ in range(3)]
     await alice.get("set_name", name="Alice")
-    house = await alice.get("create_thread", name="Open house", visibility="public")
-    public = {"thread_id": house["thread_id"]}
+    opened = await alice.get("create_thread", name="Open house", visibility="public")
+    public = {"thread_id": opened["thread_id"]}
     await alice.get("invite_co_author", public_key=bob.public_key, **public)
     await alice.get("get_thread", **public)
     await run(alice, "Rivers carry water to the sea.", "finished", **public)
@@ -70,9 +70,9 @@ async def live_through(services: Services, clock: Clock) -> dict[str, Any]:
     assert end["data"]["status"] == "finished"
     await alice.get("rename_thread", name="Rivers", **public)
     await services.thread_service.perform(
-        ThreadId(house["thread_id"]),
+        ThreadId(opened["thread_id"]),
         lambda ids: ChangeBalance(
-            thread_id=ThreadId(house["thread_id"]),
+            thread_id=ThreadId(opened["thread_id"]),
             at=clock.now(),
             by=None,
             ids=ids,
@@ -132,7 +132,7 @@ async def keep() -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="chorus-journal-") as folder:
         clock = Clock()
-        async with open_house(
+        async with open_test_services(
             Path(folder), environment=clock.environment(), moody=True
         ) as services:
             told = await live_through(services, clock)

@@ -27,7 +27,7 @@ from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from storage.salvage.recover import damage, salvage
 from tests.storage.journal.keep_journal import KEPT, live_through, restore
 from tests.storage.journal.migrating_process import AT_ONCE
-from tests.support.in_process import Clock, open_house
+from tests.support.in_process import Clock, open_test_services
 
 VERSIONS = sorted(KEPT.glob("0.[123].0.sql"))
 """Those whose entries hold each text up to three times."""
@@ -280,7 +280,9 @@ async def test_what_was_committed_is_what_is_read(
 
     monkeypatch.setattr(SqlJournal, "commit", listening)
     clock = Clock()
-    async with open_house(tmp_path, environment=clock.environment(), moody=True) as services:
+    async with open_test_services(
+        tmp_path, environment=clock.environment(), moody=True
+    ) as services:
         await live_through(services, clock)
     journal = SqlJournal(tmp_path / JOURNAL_FILE)
     await journal.open()

@@ -18,7 +18,7 @@ from machines.models.journal import JournalEntry
 from server.wire.presenter import LiveEntry
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.storage.journal.keep_journal import KEPT, restore
-from tests.support.in_process import PATIENCE, open_house
+from tests.support.in_process import PATIENCE, open_test_services
 
 VERSIONS = sorted(KEPT.glob("*.sql"))
 
@@ -104,7 +104,7 @@ async def test_every_run_is_replayed_to_the_state_that_was_kept(
 
 
 async def test_its_unfinished_run_goes_on_to_its_end(folder: Path, told: dict[str, Any]) -> None:
-    async with open_house(folder) as services:
+    async with open_test_services(folder) as services:
         async with asyncio.timeout(PATIENCE):
             while True:
                 run = await services.journal.run(RunId(told["unfinished_run"]))

@@ -1,4 +1,4 @@
-"""One story of each chart: how a value comes from its beginning to its end, and what it refuses.
+"""One scenario of each chart: how a value comes from its beginning to its end, and what it refuses.
 
 What libraries of machines are held against each other with. Events, guards, actions and the frozen
 values that they make and stamp are Chorus' own for every contestant; what finds out which of them to call
@@ -36,7 +36,7 @@ REPEATS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Scenario:
     """A value's way through its chart."""
 
     machine: Machine[Any, Any, Any, Any]
@@ -56,11 +56,11 @@ class Story:
 class Desk:
     """What the guards and actions of a chart work on: one value that lives, and its event."""
 
-    def __init__(self, story: Story) -> None:
-        self._react = story.machine.react
+    def __init__(self, scenario: Scenario) -> None:
+        self._react = scenario.machine.react
         self.configuration: Any = None
         """Where python-statemachine keeps the active states."""
-        self.value = story.values[0]
+        self.value = scenario.values[0]
         self.event: Any = None
         self.chosen: list[Any] = []
         """Actions that are due, in their order."""
@@ -88,9 +88,9 @@ class Living(Protocol):
         ...
 
 
-def body_of(story: Story, desk: Desk) -> Any:
+def body_of(scenario: Scenario, desk: Desk) -> Any:
     """The chart's own guards and actions on a desk, as the methods of a plain object."""
-    edges = story.topology.edges
+    edges = scenario.topology.edges
     guards = {guard.name: guard.rule for edge in edges for guard in edge.guards}
     actions = {
         name: rule for edge in edges for name, rule in zip(edge.actions, edge.rules, strict=True)
@@ -106,16 +106,16 @@ def body_of(story: Story, desk: Desk) -> Any:
     return type("Body", (), methods | {name: does(rule) for name, rule in actions.items()})()
 
 
-# --- The stories ---------------------------------------------------------------------------------
+# --- The scenarios -------------------------------------------------------------------------------
 
 
-def stories() -> Mapping[str, Story]:
+def scenarios() -> Mapping[str, Scenario]:
     """Every chart's, by its name. Each is walked once by Chorus' machine, which says what is right."""
     told = (_run(), _message(), _connection(), _thread(), _breaker())
     return {each.machine.name: each for each in told}
 
 
-def _run() -> Story:
+def _run() -> Scenario:
     """A run of one iteration, and an answer to an attempt before the current one."""
     events: list[ChorusEvent] = [run.started()]
     value = transform_state(run.queued(), events[0]).state
@@ -124,17 +124,17 @@ def _run() -> Story:
         recalls = value.awaiting is Awaited.PRIORS
         events.append(run.recalled(value) if recalls else run.answered(value))
         value = transform_state(value, events[-1]).state
-    return _story(chorus_machine(), run.queued(), events, 1, late)
+    return _scenario(chorus_machine(), run.queued(), events, 1, late)
 
 
-def _message() -> Story:
+def _message() -> Scenario:
     """A message from outside that both electors approve, and a vote of a user who is none."""
     events = [message.submit(), message.vote("approve", ALICE), message.vote("approve", BOB)]
     foreign = message.vote("approve", CAROL)
-    return _story(message_machine(), message.submitted(), events, 2, foreign)
+    return _scenario(message_machine(), message.submitted(), events, 2, foreign)
 
 
-def _connection() -> Story:
+def _connection() -> Scenario:
     """A person signs in, follows a thread, asks and leaves; a check that was not asked for."""
     events = [
         link.connect(),
@@ -147,10 +147,10 @@ def _connection() -> Story:
         link.leave(),
     ]
     machine = connection_machine()
-    return _story(machine, link.connecting(), events, 6, link.access(OTHER_THREAD))
+    return _scenario(machine, link.connecting(), events, 6, link.access(OTHER_THREAD))
 
 
-def _thread() -> Story:
+def _thread() -> Scenario:
     """Messages, a newcomer, a name and tokens, to the archive; a name by another user."""
     events = [
         thread.add_message(),
@@ -162,10 +162,10 @@ def _thread() -> Story:
         thread.archive(),
     ]
     machine, stranger = thread_machine(), thread.rename(CAROL)
-    return _story(machine, thread.thread(), events, 1, stranger)
+    return _scenario(machine, thread.thread(), events, 1, stranger)
 
 
-def _breaker() -> Story:
+def _breaker() -> Scenario:
     """Opened by two failures, probed, closed and dropped; a report that is not the probe's."""
     events = [
         breaker.asked(),
@@ -177,77 +177,77 @@ def _breaker() -> Story:
         EndpointDropped(),
     ]
     machine, foreign = breaker_machine(), breaker.failed(breaker.OTHER)
-    return _story(machine, breaker.closed(), events, 5, foreign)
+    return _scenario(machine, breaker.closed(), events, 5, foreign)
 
 
-def _story(
+def _scenario(
     machine: Machine[Any, Any, Any, Any],
     begin: Any,
     events: Sequence[Any],
     refused_at: int,
     refused: Any,
-) -> Story:
+) -> Scenario:
     values = [begin]
     for event in events:
         match machine.fire(values[-1], event):
             case Accepted(state=value):
                 values.append(value)
             case Refusal() as refusal:
-                raise AssertionError(f"a story cannot be told: {refusal}")
-    return Story(machine, tuple(values), tuple(events), refused_at, refused)
+                raise AssertionError(f"a scenario cannot be walked: {refusal}")
+    return Scenario(machine, tuple(values), tuple(events), refused_at, refused)
 
 
 # --- Measuring -----------------------------------------------------------------------------------
 
 
-def compete(build: Callable[[Story], Callable[[], Living]]) -> None:
+def compete(build: Callable[[Scenario], Callable[[], Living]]) -> None:
     """Measure a contestant and tell: microseconds of CPU for each chart, accepted and refused.
 
-    `build` prepares a story's chart once, and gives what makes a living machine at the story's
+    `build` prepares a scenario's chart once, and gives what makes a living machine at the scenario's
     beginning. Only events are measured, never the making of a machine; the collector is off, as in
     `timeit`.
     """
     figures: dict[str, float] = {}
-    for name, story in stories().items():
-        make = build(story)
-        _check(story, make)
-        figures[f"{name}_accepted"] = _accepted(story, make)
-        figures[f"{name}_refused"] = _refused(story, make)
+    for name, scenario in scenarios().items():
+        make = build(scenario)
+        _check(scenario, make)
+        figures[f"{name}_accepted"] = _accepted(scenario, make)
+        figures[f"{name}_refused"] = _refused(scenario, make)
     tell(**figures)
 
 
-def _check(story: Story, make: Callable[[], Living]) -> None:
+def _check(scenario: Scenario, make: Callable[[], Living]) -> None:
     living = make()
-    for place, event in enumerate(story.events):
-        if place == story.refused_at and living.take(story.refused):
-            raise AssertionError(f"{story.machine.name}: {story.refused} was accepted")
-        if living.value != story.values[place]:
-            raise AssertionError(f"{story.machine.name}: {living.value} before {event}")
+    for place, event in enumerate(scenario.events):
+        if place == scenario.refused_at and living.take(scenario.refused):
+            raise AssertionError(f"{scenario.machine.name}: {scenario.refused} was accepted")
+        if living.value != scenario.values[place]:
+            raise AssertionError(f"{scenario.machine.name}: {living.value} before {event}")
         if not living.take(event):
-            raise AssertionError(f"{story.machine.name}: {event} was refused")
-    if living.value != story.values[-1]:
-        raise AssertionError(f"{story.machine.name}: {living.value} at the end")
+            raise AssertionError(f"{scenario.machine.name}: {event} was refused")
+    if living.value != scenario.values[-1]:
+        raise AssertionError(f"{scenario.machine.name}: {living.value} at the end")
 
 
-def _accepted(story: Story, make: Callable[[], Living]) -> float:
-    """Microseconds for each event of a story, many times told by a new machine."""
+def _accepted(scenario: Scenario, make: Callable[[], Living]) -> float:
+    """Microseconds for each event of a scenario, many times walked by a new machine."""
 
     def told(living: Living) -> None:
-        for event in story.events:
+        for event in scenario.events:
             living.take(event)
 
-    return _microseconds(make, told) / len(story.events)
+    return _microseconds(make, told) / len(scenario.events)
 
 
-def _refused(story: Story, make: Callable[[], Living]) -> float:
+def _refused(scenario: Scenario, make: Callable[[], Living]) -> float:
     """Microseconds for a refusal, many of them by one machine."""
     living = make()
-    for event in story.events[: story.refused_at]:
+    for event in scenario.events[: scenario.refused_at]:
         living.take(event)
 
     def repeated(living: Living) -> None:
         for _ in range(REPEATS):
-            living.take(story.refused)
+            living.take(scenario.refused)
 
     return _microseconds(lambda: living, repeated) / REPEATS
 
