@@ -11,6 +11,7 @@ __all__ = [
     "diagrams",
     "errors",
     "journal_file",
+    "logs",
     "maintenance",
     "serve",
     "trace",

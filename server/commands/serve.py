@@ -9,16 +9,15 @@ import sys
 import uvloop
 
 from server.app import serve
+from server.commands import logs
 from server.commands.errors import CommandFailed
 from server.llm.choice import ModelNotChosen
 from server.settings import Settings, misspelt_variables
 
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
 
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT. Raises CommandFailed where it cannot listen."""
-    logging.basicConfig(level=logging.WARNING, format=_LOG_FORMAT, stream=sys.stderr, force=True)
+    logs.set_up()
     for sentence in misspelt_variables(os.environ):
         logging.getLogger(__name__).warning("%s", sentence)
     try:
