@@ -1,7 +1,9 @@
 """Answers: what the model returned for a step, checked once, where it enters.
 
 The shapes that the model fills, the JSON schema that asks for them, and `read_answer`, which makes
-of the raw text a `StepOutput` that everything behind it may trust. The wire schema has no bounds on
+of the raw text a `StepOutput` that everything behind it may trust. Forms that mean one thing only are
+taken as well: an object in a fence or in prose, in a list of one, under the step's name or as a tool's
+arguments, labels as plain strings, a confidence in per cent. The wire schema has no bounds on
 lengths and numbers, since several endpoints refuse them: they are kept here, by clipping. Labels
 that the model invents are dropped and named in `ReadAnswer.dropped`. Pure functions; the requests
 themselves are built in `machines.prompting.request`.
@@ -31,6 +33,7 @@ from machines.models.outputs import (
     UpdateOutput,
     YieldOutput,
 )
+from machines.prompting.json_text import Object, objects_in, whole_or_begun
 
 MAX_TEXT: Final = 20_000
 """Characters of the text of a structured step."""
@@ -43,6 +46,13 @@ MAX_ITEMS: Final = 10
 
 MAX_SELECTED: Final = 6
 """Priors that one intention selects."""
+
+
+MAX_PROBLEMS: Final = 4
+"""Fields that are named where an answer cannot be read."""
+
+_ARGUMENTS: Final = ("arguments", "parameters", "input")
+"""Where the shapes of tool calls hold what the tool is called with."""
 
 
 class ReadAnswer(NamedTuple):
@@ -65,14 +75,53 @@ def _present(text: str) -> str:
     return stripped
 
 
+def _in_per_cent(number: object) -> object:
+    """`85` and `"85%"` as 0.85; a few more than one may be a mark out of ten, and are clipped."""
+    match number:
+        case str() if number.strip().endswith("%"):
+            try:
+                return float(number.strip().removesuffix("%")) / 100
+            except ValueError:
+                return number
+        case bool():
+            return number
+        case int() | float() if 10 <= number <= 100:
+            return number / 100
+        case _:
+            return number
+
+
 def _within_one(number: float) -> float:
     if math.isnan(number):
         raise ValueError("is no number")
     return min(max(number, 0.0), 1.0)
 
 
-def _none_is_empty(items: object) -> object:
-    return [] if items is None else items
+def _one_is_a_list(items: object) -> object:
+    """A list, where one item or none stands for it."""
+    match items:
+        case None | "":
+            return []
+        case str() | dict():
+            return [items]
+        case _:
+            return items
+
+
+def _labels(items: object) -> object:
+    """Labels, where objects with a label may stand for them."""
+    listed = _one_is_a_list(items)
+    if not isinstance(listed, list):
+        return listed
+    return [each.get("label", each) if isinstance(each, dict) else each for each in listed]
+
+
+def _selections(items: object) -> object:
+    """Objects with a label, where labels may stand for them."""
+    listed = _one_is_a_list(items)
+    if not isinstance(listed, list):
+        return listed
+    return [{"label": each} if isinstance(each, str) else each for each in listed]
 
 
 def _none_is_blank(text: object) -> object:
@@ -86,9 +135,9 @@ def _kept(items: list[str]) -> list[str]:
 
 _Text = Annotated[str, AfterValidator(lambda text: _present(text)[:MAX_TEXT])]
 _Line = Annotated[str, AfterValidator(lambda text: _present(text)[:MAX_ITEM])]
-_Confidence = Annotated[float, AfterValidator(_within_one)]
-_Lines = Annotated[list[str], BeforeValidator(_none_is_empty), AfterValidator(_kept)]
-_Labels = Annotated[list[str], BeforeValidator(_none_is_empty)]
+_Confidence = Annotated[float, BeforeValidator(_in_per_cent), AfterValidator(_within_one)]
+_Lines = Annotated[list[str], BeforeValidator(_one_is_a_list), AfterValidator(_kept)]
+_Labels = Annotated[list[str], BeforeValidator(_labels)]
 
 
 class _Answer(BaseModel):
@@ -115,9 +164,7 @@ class _Intention(_Answer):
     explicit_intent: _Line
     implicit_intent: _Line
     confidence: _Confidence
-    selected: Annotated[list[_Selected], BeforeValidator(_none_is_empty)] = Field(
-        default_factory=list
-    )
+    selected: Annotated[list[_Selected], BeforeValidator(_selections)] = Field(default_factory=list)
 
 
 class _Observation(_Answer):
@@ -208,15 +255,7 @@ def read_answer(call: AICall, raw_text: str) -> ReadAnswer:
     shape = _shape_of(call.step)
     if shape is None:
         return _read_text(call.step, raw_text, supplied)
-    try:
-        answer = shape.model_validate_json(_without_fence(raw_text))
-    except ValidationError as error:
-        raise AIError(
-            f"The model's answer does not have the form that the {call.step} step needs.",
-            detail="; ".join(
-                f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors()
-            ),
-        ) from error
+    answer = _filled(shape, call.step, raw_text)
     match answer:
         case _Experience():
             used, dropped = _resolved(answer.used, supplied)
@@ -268,12 +307,57 @@ def partial_text(step: StepEnum, raw_text: str) -> str:
         return raw_text
     try:
         written = pydantic_core.from_json(
-            _without_fence(raw_text), allow_partial="trailing-strings"
+            whole_or_begun(raw_text), allow_partial="trailing-strings"
         )
     except ValueError:
         return ""
-    text = written.get(next(iter(shape.model_fields))) if isinstance(written, dict) else None
+    first = next(iter(shape.model_fields))
+    if isinstance(written, dict) and len(written) == 1 and first not in written:
+        written = next(iter(written.values()))  # under the step's name
+    text = written.get(first) if isinstance(written, dict) else None
     return text.lstrip() if isinstance(text, str) else ""
+
+
+def _filled(shape: type[_Answer], step: StepEnum, raw_text: str) -> _Answer:
+    """The first object in the text that fills `shape`. Raises AIError that says what is wrong."""
+    problem = "it holds no JSON object that ends"
+    refusal: ValidationError | None = None
+    for found in objects_in(raw_text):
+        for candidate in _unwrapped(found):
+            try:
+                return shape.model_validate(candidate)
+            except ValidationError as error:
+                if refusal is None:
+                    refusal, problem = error, _problem(error)
+    raise AIError(
+        f"The model's answer does not have the form that the {step} step needs: {problem}.",
+        detail=problem,
+    ) from refusal
+
+
+def _problem(error: ValidationError) -> str:
+    """What is wrong, by names of ours alone: nothing that the model wrote is in it."""
+    wrong = [
+        f"{'.'.join(map(str, each['loc']))} ({each['type'].replace('_', ' ')})"
+        for each in error.errors()[:MAX_PROBLEMS]
+    ]
+    return ", ".join(wrong)
+
+
+def _unwrapped(found: Object) -> Iterator[Object]:
+    """An object, and the one that it wraps: under the step's name, or as a tool's arguments."""
+    yield found
+    wrapped = list(found.values()) if len(found) == 1 else []
+    if "name" in found:
+        wrapped += [found[key] for key in _ARGUMENTS if key in found]
+    for value in wrapped:
+        match value:
+            case dict() | [dict()]:
+                yield value if isinstance(value, dict) else value[0]
+            case str():
+                yield from objects_in(value)
+            case _:
+                pass
 
 
 def _read_text(step: StepEnum, text: str, supplied: Mapping[str, Prior]) -> ReadAnswer:
@@ -308,14 +392,6 @@ def _read_intention(answer: _Intention, supplied: Mapping[str, Prior]) -> ReadAn
 
 
 _BRACKETS: Final = re.compile(r"\[(P\d{1,4}(?:\s*[,;]\s*P\d{1,4})*)\]")
-
-
-def _without_fence(text: str) -> str:
-    """The JSON in a Markdown code fence, closed or still open; other text as it is."""
-    stripped = text.strip()
-    if not stripped.startswith("```"):
-        return stripped
-    return stripped.partition("\n")[2].removesuffix("```")
 
 
 def _bracketed(text: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from typing import Final
 
 from machines.models.chorus import ChorusState
 from machines.models.effects import AICall, PromptMessage
+from machines.models.errors import ErrorCode
 from machines.models.outputs import StepEnum
 from machines.prompting.context import focus, opening, quoted_material
 from machines.prompting.quoting import SLOT, derive_nonce
@@ -168,7 +169,17 @@ def _instruction(state: ChorusState, run_nonce: str, nonce: str) -> str:
     ]
     if state.current_step is not StepEnum.ACTION and not state.memory_available:
         lines.append("The memory could not be searched in this pass: say so where it matters.")
+    if (problem := _last_problem(state)) is not None:
+        lines.append(f"Your last answer to this could not be used. {problem} Do it better now.")
     lines.append(_INSTRUCTIONS[state.current_step])
     if state.current_step is StepEnum.UPDATE and state.iteration >= state.max_iterations:
         lines.append(_CANNOT_LOOP)
     return "\n".join(lines)
+
+
+def _last_problem(state: ChorusState) -> str | None:
+    """Why the attempt before could not be used; None where that had nothing to do with its words."""
+    error = state.error_state
+    if error is None or state.failures == 0 or error.code is not ErrorCode.AI_INVALID_OUTPUT:
+        return None
+    return error.message

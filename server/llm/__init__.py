@@ -8,6 +8,7 @@ the chorus chart.
 __all__ = [
     "breaker",
     "choice",
+    "dialects",
     "embeddings",
     "errors",
     "extractive",
@@ -18,4 +19,5 @@ __all__ = [
     "reply",
     "sse",
     "text",
+    "thoughts",
 ]

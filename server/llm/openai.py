@@ -88,6 +88,27 @@ class Dialect:
         return None
 
 
+@dataclass(frozen=True)
+class Habits:
+    """How an endpoint was found to answer; learned from its answers."""
+
+    thinks_first: bool = False
+    """Whether texts begin inside the model's thoughts."""
+    ends_unnamed: bool = False
+    """Whether answers end without a reason: one that broke off looks the same, so such an end is
+    believed from the second on, and never of an endpoint that named a reason once."""
+    names_endings: bool = False
+
+    def after(self, reply: StreamedAnswer) -> "Habits":
+        """The habits known once `reply` has ended."""
+        names = self.names_endings or reply.names_its_end
+        return Habits(
+            self.thinks_first or reply.has_untagged_thoughts,
+            not names and (self.ends_unnamed or reply.ends_unnamed),
+            names,
+        )
+
+
 class OpenAIModel:
     """One model of one endpoint; a `LanguageModel`."""
 
@@ -107,10 +128,17 @@ class OpenAIModel:
         self._clock = clock
         self._bounds = bounds
         self._dialect = Dialect()
+        self._habits = Habits()
 
     async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
         """See `LanguageModel.answer`."""
-        reply = StreamedAnswer(call.step, on_text, self._bounds.characters)
+        reply = StreamedAnswer(
+            call.step,
+            on_text,
+            self._bounds.characters,
+            trusts_done=self._habits.ends_unnamed,
+            thinks_first=self._habits.thinks_first,
+        )
         try:
             await self._ask(call, reply)
             checked = read_answer(call, reply.answer())
@@ -122,6 +150,8 @@ class OpenAIModel:
                 _log.exception("an attempt failed in a way that is not known")
             mapped = llm_errors.from_exception(error, self._clock())
             raise _failed(call, mapped, reply) from error
+        finally:
+            self._habits = self._habits.after(reply)
         return ModelAnswer(
             text=checked.text,
             output=checked.output,
@@ -199,19 +229,36 @@ async def _read(response: httpx2.Response, reply: StreamedAnswer, silence: "_Sil
         async for data in stream:
             silence.is_broken()
             for payload in events.feed(data):
-                if payload.startswith(_DONE):
-                    reply.is_done = True
+                was_over = reply.is_over
+                if take_payload(payload, reply, request):
                     silence.end_in(_DRAIN_SECONDS)
                     # A connection whose response was read to its end serves the next request.
                     async for _ in stream:
                         pass
                     return
-                was_over = reply.is_over
-                reply.take(_chunk(payload, request))
                 if reply.is_over:
                     silence.end_in(_AFTER_FINISH_SECONDS)
                 elif was_over:
                     silence.resume()
+    for payload in events.end():
+        take_payload(payload, reply, request)
+
+
+def take_payload(payload: bytes, reply: StreamedAnswer, request: httpx2.Request) -> bool:
+    """Read one payload; whether it says that nothing follows."""
+    if payload.startswith(_DONE):
+        reply.is_done = True
+        return True
+    if not payload.startswith(b":"):  # a comment, wrapped by some proxy
+        try:
+            chunk = _chunk(payload, request)
+        except ValueError:
+            if b"\n" not in payload:
+                raise
+            # Some end an event with one line feed only, so several come as the lines of one.
+            return any(take_payload(line, reply, request) for line in payload.split(b"\n") if line)
+        reply.take(chunk)
+    return False
 
 
 def _bytes_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:

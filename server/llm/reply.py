@@ -1,20 +1,22 @@
 """One answer of a model as it streams in: unchecked chunks of JSON become text and usage.
 
 Every chunk is untrusted: what has another shape raises, and is mapped by `server.llm.errors`. A
-stream that ends normally has not succeeded yet: success is `finish_reason == "stop"` behind all of
-the text, and an answer that is not blank. Some endpoints name a reason in every chunk or in the first,
-so a reason is the end only as long as no text follows it. No network and no SDK here:
-`server.llm.openai` feeds it.
+stream that ends normally has not succeeded yet: success is a good ending behind all of the text, and an
+answer that is not blank. Some endpoints name an ending in every chunk or in the first, so it is the end
+only as long as no text follows it. What endpoints call things is read in `server.llm.dialects`. No
+network and no SDK here: `server.llm.openai` feeds it.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, assert_never
 
 from machines.models.errors import AIError
 from machines.models.outputs import StepEnum, Usage
 from machines.prompting.answers import is_structured, partial_text
+from server.llm.dialects import Ending, Piece, choices_in, piece_of, usage_in
 from server.llm.port import OnText
 from server.llm.text import TextJoiner, whole_text
+from server.llm.thoughts import END_TAG, ThoughtFilter
 
 _PARTIAL_JSON_CHARACTERS: Final = 20_000
 """A longer structured answer streams no more: each delta reads it all again."""
@@ -30,27 +32,39 @@ class StreamedAnswer:
     step: StepEnum
     on_text: OnText
     max_characters: int
+    trusts_done: bool = False
+    """Whether `is_done` is an end by itself, since the endpoint names no other."""
+    thinks_first: bool = False
+    """Whether the text begins inside the model's thoughts, without a tag that says so."""
     model: str | None = None
-    finish_reason: str | None = None
+    ending: Ending | None = None
     """Why the answer ended; None as long as text follows."""
     is_done: bool = False
     """Whether the endpoint said that nothing follows."""
     usage: Usage | None = None
+    has_untagged_thoughts: bool = False
+    """Whether thoughts were found to end in the text that did not begin with their tag."""
     _model_told: str | None = None
     """The model as the endpoint names it in every chunk."""
+    _index: object = None
+    """Of the choice that is read: the first that came, since no second one is asked for."""
     _told: list[str] = field(default_factory=list)
     _pieces: list[str] = field(default_factory=list)
+    _arguments: list[str] = field(default_factory=list)
+    """Of a tool call, which some endpoints give in place of JSON."""
     _length: int = 0
+    """Characters of all that the model wrote."""
     _joiner: TextJoiner = field(default_factory=TextJoiner)
-    _reason_stands_alone: bool = False
-    """Whether the reason came behind all of the text, in a chunk without text."""
-    _reason_was_wrong: bool = False
-    """Whether text followed a reason: the reasons of this stream say nothing by themselves."""
+    _ending_stands_alone: bool = False
+    """Whether the ending came behind all of the text, in a chunk without text."""
+    _ending_was_wrong: bool = False
+    """Whether text followed an ending: the endings of this stream say nothing by themselves."""
     _refused: bool = False
     _called_tools: bool = False
 
     def __post_init__(self) -> None:
         self._structured = is_structured(self.step)
+        self._thoughts = ThoughtFilter(begins_inside=self.thinks_first)
 
     @property
     def told(self) -> str:
@@ -61,74 +75,106 @@ class StreamedAnswer:
     def is_over(self) -> bool:
         """Whether all of the answer has come: nothing behind it can spoil it.
 
-        An end that may still turn out to be none, as in a chunk with text, is proved by `is_done` or
-        by the end of the response.
+        An end that may still turn out to be none, as in a chunk with text, is proved by `is_done`.
         """
-        return self.is_done or (self._reason_stands_alone and not self._reason_was_wrong)
+        return self.is_done or (self._ending_stands_alone and not self._ending_was_wrong)
+
+    @property
+    def names_its_end(self) -> bool:
+        """Whether the endpoint says why answers end."""
+        return self.ending is not None or self._ending_was_wrong
+
+    @property
+    def ends_unnamed(self) -> bool:
+        """Whether there is text, and an end that nothing but `is_done` shows."""
+        return self.is_done and not self.names_its_end and self._length > 0
 
     def take(self, chunk: object) -> None:
         """Read one chunk. Raises AIError where it is none, or the answer grows too long."""
+        if chunk is None:
+            return  # a sign of life
         if not isinstance(chunk, dict):
             raise AIError("The model endpoint sent something that is no chunk of an answer.")
         if (model := chunk.get("model")) != self._model_told and isinstance(model, str) and model:
             self._model_told = model
             self.model = whole_text(model)[:_MODEL_CHARACTERS]
         if counted := chunk.get("usage"):
-            self.usage = _usage(counted) or self.usage
-        for choice in chunk.get("choices") or ():
-            if choice.get("index", 0) == 0:
-                self._take_choice(choice)
+            self.usage = usage_in(counted) or self.usage
+        for index, choice in choices_in(chunk):
+            if self._index is None:
+                self._index = index
+            if index == self._index:
+                self._take_piece(piece_of(choice))
 
     def answer(self) -> str:
         """The whole answer, once. Raises AIError where the stream ended without a usable one."""
-        self._take_text(self._joiner.rest())
+        rest = self._thoughts.take(self._joiner.rest()) + self._thoughts.end()
+        self._take_answer(rest)
         if self._refused:
             raise AIError("The model refused to answer.")
-        if self._reason_was_wrong and not self.is_done:
-            raise AIError("The model's answer broke off before its end.")
-        match self.finish_reason:
-            case "stop" if self._called_tools:
-                raise AIError("The model asked for a tool in place of answering.")
-            case "stop":
-                return "".join(self._pieces)
+        match self.ending:
+            case None if self.trusts_done and self.ends_unnamed:
+                return self._text()
             case None:
                 raise AIError("The model's answer broke off before its end.")
-            case "length":
+            case Ending.STOP | Ending.TOOLS if self.is_over:
+                return self._text()
+            case Ending.STOP | Ending.TOOLS:
+                raise AIError("The model's answer broke off before its end.")
+            case Ending.LENGTH:
                 raise AIError("The model's answer was cut off at its length limit.")
-            case "content_filter":
+            case Ending.FILTER:
                 raise AIError("The endpoint's content filter stopped the answer.")
-            case "tool_calls" | "function_call":
-                raise AIError("The model asked for a tool in place of answering.")
-            case _:
+            case Ending.UNKNOWN:
                 raise AIError("The model's answer ended for a reason that is not known.")
+            case _:
+                assert_never(self.ending)
 
-    def _take_choice(self, choice: dict[str, object]) -> None:
-        delta, length = choice.get("delta"), self._length
-        if isinstance(delta, dict):
-            if delta.get("refusal"):
-                self._refused = True
-            if delta.get("tool_calls"):
-                self._called_tools = True
-            if content := delta.get("content"):
-                if not isinstance(content, str):
-                    raise AIError("The model endpoint sent content that is no text.")
-                if self.finish_reason is not None:
-                    self._reason_was_wrong = True
-                    self.finish_reason = None
-                    self._reason_stands_alone = False
-                self._take_text(self._joiner.join(content))
-        if isinstance(reason := choice.get("finish_reason"), str) and reason:
-            self.finish_reason = reason
-            self._reason_stands_alone = 0 < length == self._length
+    def _text(self) -> str:
+        """The text; where JSON is asked for, also what a tool was called with in its place."""
+        text = "".join(self._pieces)
+        if not self._called_tools and self.ending is not Ending.TOOLS:
+            return text
+        arguments = "".join(self._arguments)
+        if not self._structured or text.strip() or not arguments:
+            raise AIError("The model asked for a tool in place of answering.")
+        return whole_text(arguments)
 
-    def _take_text(self, text: str) -> None:
+    def _take_piece(self, piece: Piece) -> None:
+        text, thought, ending, arguments, calls_tool, refuses, is_whole = piece
+        has_text = bool(text or thought or arguments)
+        if has_text:
+            if self.is_done or (is_whole and self._length):
+                raise AIError("The model endpoint went on behind the end of its answer.")
+            if self.ending is not None:
+                self._ending_was_wrong |= self._length > 0
+                self.ending, self._ending_stands_alone = None, False
+            self._length += len(text) + len(thought) + len(arguments)
+            if self._length > self.max_characters:
+                raise AIError(
+                    f"The model's answer is longer than {self.max_characters} characters."
+                )
+        self._refused |= refuses
+        self._called_tools |= calls_tool
+        if arguments:
+            self._arguments.append(arguments)
+        if text:
+            self._take_answer(self._thoughts.take(self._joiner.join(text)))
+        if ending is not None:
+            self.ending = ending
+            self._ending_stands_alone = not has_text and self._length > 0
+        if is_whole:
+            # It came as one JSON value, which is whole or none.
+            self.is_done = True
+            self.ending = self.ending or Ending.STOP
+
+    def _take_answer(self, text: str) -> None:
         if not text:
             return
-        self._length += len(text)
-        if self._length > self.max_characters:
-            raise AIError(f"The model's answer is longer than {self.max_characters} characters.")
         self._pieces.append(text)
         if not self._structured:
+            if ">" in text:
+                self._look_for_untagged_thoughts()
             self._told.append(text)
             self.on_text(text)
         elif self._length <= _PARTIAL_JSON_CHARACTERS:
@@ -137,26 +183,17 @@ class StreamedAnswer:
             if readable.startswith(told):
                 self._tell(readable[len(told) :])
 
+    def _look_for_untagged_thoughts(self) -> None:
+        """Raises AIError where a block ends that never began: what came before is no answer."""
+        if END_TAG not in "".join(self._pieces[-len(END_TAG) :]):
+            return
+        before, _, behind = "".join(self._pieces).partition(END_TAG)
+        is_quoted = before.endswith("`") or behind.startswith("`") or "<think>" in before
+        if not is_quoted and not self.thinks_first:
+            self.has_untagged_thoughts = True
+            raise AIError("The model did not say where its thoughts begin.")
+
     def _tell(self, text: str) -> None:
         if text:
             self._told.append(text)
             self.on_text(text)
-
-
-def _usage(counted: object) -> Usage | None:
-    """The endpoint's count; None unless the total is known, and zero is not known."""
-    if not isinstance(counted, dict):
-        return None
-
-    def tokens(name: str) -> int | None:
-        count = counted.get(name)
-        return count if type(count) is int and count >= 0 else None
-
-    total = tokens("total_tokens")
-    if not total:
-        return None
-    return Usage(
-        prompt_tokens=tokens("prompt_tokens"),
-        completion_tokens=tokens("completion_tokens"),
-        total_tokens=total,
-    )

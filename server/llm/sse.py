@@ -1,7 +1,8 @@
 """Server-sent events: the payloads that an endpoint's stream of bytes carries.
 
 Bytes go in as they come, whole payloads come out. Of an event only its data counts: names, ids and
-comments are skipped (HTML Living Standard, 9.2). What a payload says is read by `server.llm.reply`.
+comments are skipped (HTML Living Standard, 9.2). A body that is JSON in place of a stream is one
+payload, at its end. What a payload says is read by `server.llm.reply`.
 """
 
 from typing import Final
@@ -16,6 +17,7 @@ _MARK: Final = b"\xef\xbb\xbf"
 
 _DATA: Final = b"data:"
 _USUAL: Final = b"data: "
+_GLUED: Final = b"data: [DONE]"
 
 
 class EventReader:
@@ -27,13 +29,21 @@ class EventReader:
         self._size = 0
         """Bytes of the parts."""
         self._is_first = True
+        self._is_json = False
+        """Whether the body is no stream: no field of an event begins with a bracket."""
         self._after_return = False
         """Whether what came ended with a carriage return, to which a line feed may belong."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that end within `data`. Raises AIError where an event does not end."""
         if self._is_first:
-            data, self._is_first = data.removeprefix(_MARK), False
+            data = data.removeprefix(_MARK)
+            begin = data.lstrip()
+            self._is_first = not begin
+            self._is_json = begin.startswith((b"{", b"["))
+        if self._is_json:
+            self._keep(data)
+            return []
         if self._after_return or b"\r" in data:
             data = self._with_line_feeds(data)
         end = data.find(b"\n")
@@ -50,6 +60,17 @@ class EventReader:
         self._parts, self._size = [], 0
         self._keep(rest)
         return [payload for event in events if (payload := _payload(event))]
+
+    def end(self) -> list[bytes]:
+        """What stands at the end of the stream without the blank line that ends an event."""
+        rest, self._parts, self._size = b"".join(self._parts), [], 0
+        if not self._is_json:
+            payload = _payload(rest.removesuffix(b"\n"))
+            return [payload] if payload else []
+        body = rest.strip()
+        if body.endswith(_GLUED):  # some put the end of a stream behind it
+            return [body.removesuffix(_GLUED).rstrip(), _GLUED.removeprefix(_USUAL)]
+        return [body] if body else []
 
     def _keep(self, part: bytes) -> None:
         if part:

@@ -281,3 +281,51 @@ def test_the_schema_has_nothing_that_endpoints_refuse(step: StepEnum) -> None:
             assert isinstance(node["properties"], dict)
             assert node["required"] == list(node["properties"])
             assert node["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"analysis": "a", "confidence": 0.5',
+        '{"analysis": "a" "confidence": 0.5}',
+        "{" * 5_000 + '{"analysis": "a", "confidence": 0.5}',
+        '{"analysis": "a", "confidence": 0.5, "gaps": [1]}',
+    ],
+)
+def test_what_may_mean_more_than_one_thing_is_not_mended(raw: str) -> None:
+    with pytest.raises(AIError):
+        read_answer(call(StepEnum.OBSERVATION), raw)
+
+
+def test_an_answer_that_cannot_be_read_says_what_is_wrong_in_words_of_ours() -> None:
+    raw = good(StepEnum.UPDATE, loop="SECRET", confidence=None)
+    with pytest.raises(AIError) as caught:
+        read_answer(call(StepEnum.UPDATE), raw)
+    assert caught.value.message.endswith("needs: loop (bool parsing), confidence (float type).")
+    with pytest.raises(AIError) as caught:
+        read_answer(call(StepEnum.UPDATE), "SECRET")
+    assert caught.value.message.endswith("needs: it holds no JSON object that ends.")
+
+
+def test_labels_may_stand_alone_or_in_objects() -> None:
+    chosen = ["P1", {"label": "P2", "why": "w"}, "P9"]
+    answer = read_answer(call(StepEnum.INTENTION), good(StepEnum.INTENTION, selected=chosen))
+    assert isinstance(answer.output, IntentionOutput)
+    assert [(each.message_id, each.why) for each in answer.output.selected_priors] == [
+        ("m1", ""),
+        ("m2", "w"),
+    ]
+    assert answer.dropped == ("P9",)
+    used = good(StepEnum.EXPERIENCE, used=[{"label": "P1"}, "[p2]"])
+    output = read_answer(call(StepEnum.EXPERIENCE), used).output
+    assert isinstance(output, ExperienceOutput)
+    assert output.used == ("m1", "m2")
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [(85, 0.85), ("85%", 0.85), (100, 1), (10, 0.1), ("7 %", 0.07), (900, 1)]
+)
+def test_confidence_may_be_in_per_cent(written: object, kept: float) -> None:
+    answer = read_answer(call(StepEnum.INTENTION), good(StepEnum.INTENTION, confidence=written))
+    assert isinstance(answer.output, IntentionOutput)
+    assert answer.output.confidence == pytest.approx(kept)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from machines.models.chorus import ChorusState
+from machines.models.chorus import Awaited, ChorusState, ErrorState, FailureKind
 from machines.models.domain import Role
+from machines.models.errors import ErrorCode
 from machines.models.outputs import ActionOutput, StepEnum
 from machines.prompting.context import FRESH_PRIORS, PRIORS_SENT
 from machines.prompting.quoting import (
@@ -26,6 +27,7 @@ from machines.prompting.quoting import (
 )
 from machines.prompting.request import PROMPT_TOKENS, SYSTEM_TEXT, build_ai_call, step_asked
 from tests.machines.prompting.asking_runs import (
+    NOW,
     context,
     hostile,
     intention,
@@ -259,3 +261,22 @@ def test_whether_update_may_loop_is_told_to_the_model_and_kept_in_the_call() -> 
 def test_a_text_that_is_no_request_of_the_loop_names_no_step() -> None:
     with pytest.raises(ValueError, match="no request"):
         step_asked(quoted("request", "0123456789ab", "hello"))
+
+
+def test_the_next_attempt_is_told_why_the_last_could_not_be_used() -> None:
+    def failed(code: ErrorCode) -> ChorusState:
+        error = ErrorState(
+            failure=FailureKind.AI,
+            code=code,
+            message="It needs: loop (missing).",
+            at=NOW,
+            retry_at=None,
+            retry_in_ms=None,
+            kept=Awaited.MODEL,
+        )
+        return state(StepEnum.UPDATE, failures=1, attempt=2, error_state=error)
+
+    told = build_ai_call(failed(ErrorCode.AI_INVALID_OUTPUT)).messages[-1].content
+    assert "Your last answer to this could not be used. It needs: loop (missing)." in told
+    assert step_asked(told) is StepEnum.UPDATE
+    assert "could not be used" not in str(build_ai_call(failed(ErrorCode.AI_UNAVAILABLE)))
