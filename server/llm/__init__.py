@@ -7,6 +7,7 @@ the chorus chart.
 
 __all__ = [
     "breaker",
+    "capabilities",
     "choice",
     "dialects",
     "embeddings",

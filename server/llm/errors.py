@@ -19,6 +19,7 @@ import aiohttp
 import openai
 
 from machines.models.errors import AIError, ErrorCode, NetworkError
+from server.llm.capabilities import Refusal
 
 LONGEST_WAIT_MS: Final = 5 * 60 * 1000
 """A run waits no longer for an endpoint, since its thread waits with it: asked for more, it fails and
@@ -63,6 +64,7 @@ _CERTIFICATE: Final[Mapping[int | None, str]] = {
 }
 """By what OpenSSL says of a certificate (X509_V_ERR_...); of all else, that it is not trusted."""
 _TRY_AGAIN: Final = frozenset({408, 409, 425, 429})
+_ECHOES: Final = frozenset({"input", "url"})
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,80}")
 
 
@@ -116,11 +118,23 @@ def too_slow(seconds: float) -> NetworkError:
     return NetworkError(f"The model endpoint did not go on within {seconds:g} seconds.")
 
 
-def names_parameter(error: BaseException, parameter: str) -> bool:
-    """Whether an endpoint refused a request with 400 because of `parameter`."""
-    if not isinstance(error, openai.BadRequestError):
-        return False
-    return error.param == parameter or parameter in _written(error.body) + error.message
+def refusal_of(error: openai.APIStatusError) -> Refusal:
+    """What a status error says, for whoever asks in another form; it is no text for people."""
+    said = _written(_without_echoes(error.body)) if error.body else error.message
+    return Refusal(error.status_code, f"{error.param} {said}")
+
+
+def _without_echoes(body: object) -> object:
+    """An error without the parts of the request that it repeats: these name every parameter."""
+    match body:
+        case dict():
+            return {
+                name: _without_echoes(value) for name, value in body.items() if name not in _ECHOES
+            }
+        case list():
+            return [_without_echoes(each) for each in body]
+        case _:
+            return body
 
 
 def _from_status(error: openai.APIStatusError, now: datetime) -> AIError:

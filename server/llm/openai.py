@@ -14,11 +14,10 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
-from typing import Final, Self, assert_never
+from typing import Final, Self
 
 import httpx2
 import openai
@@ -27,9 +26,10 @@ from pydantic_core import from_json
 
 from machines.models.effects import AICall
 from machines.models.errors import AIError, NetworkError
-from machines.prompting.answers import is_structured, read_answer, schema_for
+from machines.prompting.answers import is_structured, read_answer
 from server.addresses import is_loopback
 from server.llm import errors as llm_errors
+from server.llm.capabilities import Capabilities, Refusal, Served, body_of
 from server.llm.port import AnswerFailed, Bounds, ModelAnswer, OnText
 from server.llm.reply import StreamedAnswer
 from server.llm.sse import EventReader
@@ -48,44 +48,6 @@ _AFTER_FINISH_SECONDS: Final = 2.0
 _DONE: Final = b"[DONE]"
 _DRAIN_SECONDS: Final = 0.1
 """How long the end of the response may follow the end of the stream."""
-
-
-class JsonMode(Enum):
-    """How an endpoint is asked for JSON, best first."""
-
-    SCHEMA = "json_schema"
-    OBJECT = "json_object"
-    PROMPT = "prompt"
-    """By the instruction alone, which describes the object in every mode."""
-
-    @property
-    def next(self) -> "JsonMode":
-        """What to try where the endpoint does not know this one."""
-        return JsonMode.OBJECT if self is JsonMode.SCHEMA else JsonMode.PROMPT
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What an endpoint was found to understand; learned by its refusals."""
-
-    json_mode: JsonMode = JsonMode.SCHEMA
-    usage: bool = True
-    """Whether it takes `stream_options`."""
-
-    def after(self, refusal: Exception, *, structured: bool) -> "Dialect | None":
-        """The dialect to try after `refusal`; None where it is about something else.
-
-        Only a 400 that names the parameter counts.
-        """
-        if (
-            structured
-            and self.json_mode is not JsonMode.PROMPT
-            and llm_errors.names_parameter(refusal, "response_format")
-        ):
-            return replace(self, json_mode=self.json_mode.next)
-        if self.usage and llm_errors.names_parameter(refusal, "stream_options"):
-            return replace(self, usage=False)
-        return None
 
 
 @dataclass(frozen=True)
@@ -127,7 +89,8 @@ class OpenAIModel:
         self._client = client
         self._clock = clock
         self._bounds = bounds
-        self._dialect = Dialect()
+        self._capabilities = Capabilities()
+        self._served = Served()
         self._habits = Habits()
 
     async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
@@ -165,24 +128,50 @@ class OpenAIModel:
         await self._client.close()
 
     async def _ask(self, call: AICall, reply: StreamedAnswer) -> None:
-        """Stream the answer into `reply`, in the best dialect that the endpoint understands.
+        """Stream the answer into `reply`, asked for in the best form that the endpoint serves.
 
-        A refused dialect cost no generation, so trying the next one is no new attempt. Ends:
-        every turn of the loop gives something up, and there is little to give up.
+        A refused request cost no generation, so trying another form is no new attempt. Ends: every
+        named part is given up once, and there are few forms besides.
         """
         structured = is_structured(call.step)
-        dialect = self._dialect
+        known = form = self._capabilities
+        simpler: Iterator[Capabilities] | None = None
+        first: openai.APIStatusError | None = None
         while True:
             try:
-                await self._stream(_body(call, self.name, dialect), reply)
-            except openai.BadRequestError as refusal:
-                simpler = dialect.after(refusal, structured=structured)
-                if simpler is None:
+                await self._stream(body_of(call, self.name, form), reply)
+            except openai.APIStatusError as error:
+                refusal = llm_errors.refusal_of(error)
+                if not refusal.may_be_about_the_form:
                     raise
-                _log.info("%s does not know %s; using %s", self.name, dialect, simpler)
-                self._dialect = dialect = simpler
+                first = first or error
+                without = known.without_named(refusal, structured=structured)
+                if without is not None:
+                    known, form, simpler = without, without, None
+                    continue
+                if simpler is None:
+                    if refusal.is_about_another_matter or not self._is_lasting(refusal, call):
+                        raise
+                    simpler = known.simpler(self._served, structured=structured)
+                following = next(simpler, None)
+                if following is None:
+                    raise first from None
+                form = following
             else:
+                self._learn(form, structured=structured)
                 return
+
+    def _is_lasting(self, refusal: Refusal, call: AICall) -> bool:
+        """Whether a refusal that names nothing is more than a failure that passes."""
+        return refusal.status < 500 or call.attempt > 1
+
+    def _learn(self, form: Capabilities, *, structured: bool) -> None:
+        """A request of this form was served."""
+        self._served = self._served.also(form, structured=structured)
+        known = self._capabilities.also_without(form)
+        if known != self._capabilities:
+            self._capabilities = known
+            _log.warning("%s does not serve all requests; from now on: %s", self.name, known)
 
     async def _stream(self, body: dict[str, object], reply: StreamedAnswer) -> None:
         """One request, streamed into `reply`. Raises NetworkError, AIError and `FOREIGN_ERRORS`."""
@@ -340,29 +329,6 @@ def _failed(call: AICall, error: AIError | NetworkError, reply: StreamedAnswer) 
         *(call.run_id, call.step, call.iteration, call.attempt, error.message, error.detail),
     )
     return AnswerFailed(error, reply.told)
-
-
-def _body(call: AICall, model: str, dialect: Dialect) -> dict[str, object]:
-    """The request as the endpoint gets it."""
-    body: dict[str, object] = {
-        "model": model,
-        "messages": [message.model_dump() for message in call.messages],
-        "stream": True,
-    }
-    if dialect.usage:
-        body["stream_options"] = {"include_usage": True}
-    if (schema := schema_for(call.step)) is not None:
-        match dialect.json_mode:
-            case JsonMode.SCHEMA:
-                named = {"name": f"chorus_{call.step}", "strict": True, "schema": schema}
-                body["response_format"] = {"type": "json_schema", "json_schema": named}
-            case JsonMode.OBJECT:
-                body["response_format"] = {"type": "json_object"}
-            case JsonMode.PROMPT:
-                pass
-            case mode:
-                assert_never(mode)
-    return body
 
 
 # --- Clients -------------------------------------------------------------------------------------

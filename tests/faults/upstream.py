@@ -152,7 +152,11 @@ async def meet_all(folder: Path, faults: Sequence[Fault] = FAULTS) -> dict[str, 
             services = services_with_model(
                 model.url, folder / f"services-{len(all_services)}", model_policy
             )
-            all_services[id(model_policy)] = await stack.enter_async_context(services)
+            opened = await stack.enter_async_context(services)
+            all_services[id(model_policy)] = opened
+            # What was served once is not what a refusal without words is about.
+            served = await Follower(opened, "What did you serve before?").ask()
+            assert (await served.end())["status"] == "finished"
         outcomes = await asyncio.gather(
             *(_outcome(fault, all_services[id(fault.model_policy)], model) for fault in faults)
         )

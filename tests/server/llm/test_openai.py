@@ -170,16 +170,6 @@ async def test_stream_options_are_left_out_where_the_endpoint_does_not_know_them
     assert ["stream_options" in asked for asked in endpoint.asked] == [True, False, False]
 
 
-@pytest.mark.parametrize("status", [400, 422, 500])
-async def test_other_refusals_never_change_the_json_mode(status: int) -> None:
-    body = {"message": "bad"} if status == 400 else {"param": "response_format"}
-    async with model_at(refuses(status, body), says_json(UPDATE)) as (model, endpoint):
-        with pytest.raises(AnswerFailed):
-            await model.answer(call(StepEnum.UPDATE), lambda _: None)
-        await model.answer(call(StepEnum.UPDATE), lambda _: None)
-    assert [asked["response_format"]["type"] for asked in endpoint.asked] == ["json_schema"] * 2
-
-
 @pytest.mark.parametrize(
     ("status", "error", "code", "retryable"),
     [

@@ -1,0 +1,168 @@
+"""What an endpoint can do for a model, learned from what it refuses.
+
+Endpoints refuse what they do not know with different statuses, and say it in different words, or in
+none. So a refusal that names a part of the request leads to a request without it, and one that names
+nothing to requests that each leave out one part which this endpoint has never served. What is left out
+is kept once the simpler request was served. A refused request costs no generation. Pure values: the
+requests are sent by `server.llm.openai`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, assert_never
+
+from machines.models.effects import AICall
+from machines.prompting.answers import schema_for
+
+
+class JsonMode(Enum):
+    """How an endpoint is asked for JSON, best first."""
+
+    SCHEMA = "json_schema"
+    OBJECT = "json_object"
+    PROMPT = "prompt"
+    """By the instruction alone, which describes the object in every mode."""
+
+
+_MODES: Final = tuple(JsonMode)
+
+_REFUSALS: Final = frozenset({400, 404, 405, 415, 422, 500, 501})
+"""Statuses with which endpoints were seen to refuse a part of a request."""
+
+_OF_JSON: Final = re.compile(
+    r"response[_ ]format|json[_ ](?:schema|object|mode)|response_schema|grammar|guided"
+    r"|structured[_ ]output|additionalProperties",
+    re.IGNORECASE,
+)
+_OF_USAGE: Final = re.compile(r"stream_options|include_usage", re.IGNORECASE)
+_OF_SYSTEM: Final = re.compile(
+    r"system[\"'`]?[\s_-]+(?:role|message|prompt|instruction)|roles? must alternate"
+    r"|developer instruction|role.{0,40}[\"'`]system[\"'`]|[\"'`]system[\"'`].{0,40}role"
+    r"|(?:only|supports?) user and assistant roles",
+    re.IGNORECASE | re.DOTALL,
+)
+_OF_ANOTHER_MATTER: Final = re.compile(
+    r"context[_ ](?:length|size|window)|maximum context|too long|api[_ ]?key|quota|billing"
+    r"|model[^.]{0,80}(?:not[_ ]found|not exist|unknown|no such)|model_not_found",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What no simpler request changes."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A request that was not served."""
+
+    status: int
+    words: str
+    """All that the endpoint wrote of it, and the name of the parameter."""
+
+    @property
+    def may_be_about_the_form(self) -> bool:
+        """Whether a request of another form may be served, as far as the status tells."""
+        return self.status in _REFUSALS
+
+    @property
+    def is_about_another_matter(self) -> bool:
+        """Whether it names what no other form changes."""
+        return _OF_ANOTHER_MATTER.search(self.words) is not None
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a request may use."""
+
+    json_mode: JsonMode = JsonMode.SCHEMA
+    usage: bool = True
+    """`stream_options`, which ask for the count of tokens."""
+    system_role: bool = True
+    """Otherwise the system text stands before the user's."""
+
+    def without_named(self, refusal: Refusal, *, structured: bool) -> "Capabilities | None":
+        """These without what `refusal` names; None where it names none of them."""
+        if structured and (mode := self._next_mode()) and _OF_JSON.search(refusal.words):
+            return replace(self, json_mode=mode)
+        if self.usage and _OF_USAGE.search(refusal.words):
+            return replace(self, usage=False)
+        if self.system_role and _OF_SYSTEM.search(refusal.words):
+            return replace(self, system_role=False)
+        return None
+
+    def simpler(self, served: "Served", *, structured: bool) -> Iterator["Capabilities"]:
+        """These without one part that was never served, each in its turn; at last without any."""
+        least = self
+        if structured:
+            for mode in _MODES[_MODES.index(self.json_mode) + 1 :]:
+                if self.json_mode not in served.json_modes:
+                    least = replace(least, json_mode=mode)
+                    yield replace(self, json_mode=mode)
+        if self.system_role and not served.system_role:
+            least = replace(least, system_role=False)
+            yield replace(self, system_role=False)
+        if self.usage and not served.usage:
+            least = replace(least, usage=False)
+            yield replace(self, usage=False)
+        if least != self:
+            yield least
+
+    def also_without(self, other: "Capabilities") -> "Capabilities":
+        """What both have."""
+        return Capabilities(
+            max(self.json_mode, other.json_mode, key=_MODES.index),
+            self.usage and other.usage,
+            self.system_role and other.system_role,
+        )
+
+    def __str__(self) -> str:
+        """For the log."""
+        parts = [f"JSON by {self.json_mode.value}"]
+        parts.append("usage" if self.usage else "no usage")
+        parts.append("a system role" if self.system_role else "no system role")
+        return ", ".join(parts)
+
+    def _next_mode(self) -> JsonMode | None:
+        place = _MODES.index(self.json_mode) + 1
+        return _MODES[place] if place < len(_MODES) else None
+
+
+@dataclass(frozen=True)
+class Served:
+    """Parts of requests that the endpoint has served: refusals are not about them."""
+
+    json_modes: frozenset[JsonMode] = frozenset()
+    usage: bool = False
+    system_role: bool = False
+
+    def also(self, capabilities: Capabilities, *, structured: bool) -> "Served":
+        """With what a request of these capabilities used."""
+        modes = {capabilities.json_mode} if structured else set[JsonMode]()
+        return Served(
+            self.json_modes | modes,
+            self.usage or capabilities.usage,
+            self.system_role or capabilities.system_role,
+        )
+
+
+def body_of(call: AICall, model: str, capabilities: Capabilities) -> dict[str, object]:
+    """The request as the endpoint gets it."""
+    messages = [message.model_dump() for message in call.messages]
+    if not capabilities.system_role:
+        texts = [message.content for message in call.messages]
+        messages = [{"role": "user", "content": "\n\n".join(texts)}]
+    body: dict[str, object] = {"model": model, "messages": messages, "stream": True}
+    if capabilities.usage:
+        body["stream_options"] = {"include_usage": True}
+    if (schema := schema_for(call.step)) is not None:
+        match capabilities.json_mode:
+            case JsonMode.SCHEMA:
+                named = {"name": f"chorus_{call.step}", "strict": True, "schema": schema}
+                body["response_format"] = {"type": "json_schema", "json_schema": named}
+            case JsonMode.OBJECT:
+                body["response_format"] = {"type": "json_object"}
+            case JsonMode.PROMPT:
+                pass
+            case mode:
+                assert_never(mode)
+    return body
