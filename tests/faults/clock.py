@@ -17,6 +17,7 @@ from tests.faults.campaign import Campaign, scenario
 from tests.faults.faulty_server import Orders
 from tests.faults.kill import Life
 from tests.support.client import Client, Identity, connected, new_id, signed_in
+from tests.support.eventually import eventually
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR
@@ -24,6 +25,9 @@ APPROVAL_DAYS: Final = 1
 """Few: replies are remembered for a week of the clock, and the load asks for old ones."""
 
 SESSION_HOURS: Final = 24
+
+SOME: Final = 12
+"""Requests that are accepted before the clock steps, and after it."""
 
 
 @dataclass
@@ -49,9 +53,11 @@ async def clock_steps(campaign: Campaign) -> None:
         clock = Clock(life)
         for fault, step in (("an hour forward", HOUR), ("an hour back", -HOUR)):
             with campaign.fault(f"clock: steps {fault} under load"):
-                working = asyncio.create_task(life.load.work(2))
-                await asyncio.sleep(0.7)
+                working = asyncio.create_task(life.load.work())
+                await accepted(life, SOME)
                 await clock.step(step)
+                await accepted(life, SOME)
+                life.load.stop()
                 await working
                 await life.load.rest()
             with campaign.fault(f"clock: steps {fault} between two servers"):
@@ -77,6 +83,15 @@ async def clock_steps(campaign: Campaign) -> None:
             person.forget_session()
         assert await life.load.come(), "the server ended by itself"
         await life.close_into(campaign)
+
+
+async def accepted(life: Life, count: int) -> None:
+    """Wait until so many more requests of the load were accepted."""
+    wanted = len(life.load.acknowledged) + count
+    await eventually(
+        lambda: len(life.load.acknowledged) >= wanted,
+        lambda: f"{wanted} requests were accepted; {len(life.load.acknowledged)} were",
+    )
 
 
 async def a_retry_does_not_wait_an_hour(life: Life, clock: Clock) -> None:

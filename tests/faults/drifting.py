@@ -5,8 +5,7 @@ A line that breaks is cut, or half open: the client is gone, and the server neve
 
 import asyncio
 import random
-import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from tests.faults.cable import Cable, cable_to
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.people import Cut, Line
 from tests.support.client import Client, Frame, Identity, new_id, signed_in
+from tests.support.eventually import eventually
 from tests.support.obedient_model import obedient_model
 from tests.support.served import ServerProcess, served
 
@@ -226,16 +226,21 @@ async def journal_of(client: Client, thread_id: str) -> list[Frame]:
 
 async def _surplus_sockets(url: str, expected: int, seconds: float) -> int:
     """How many sockets more than `expected` the server has, once it has none or time is over."""
-    end = time.monotonic() + seconds
+    surplus = 0
+
+    async def none_is_left() -> bool:
+        nonlocal surplus
+        async with http.get(f"{url}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        (count,) = (each.split()[1] for each in lines if each.startswith("chorus_connections "))
+        surplus = max(int(float(count)) - expected, 0)
+        return not surplus
+
     async with aiohttp.ClientSession() as http:
-        while True:
-            async with http.get(f"{url}/metrics") as response:
-                lines = (await response.text()).splitlines()
-            (count,) = (each.split()[1] for each in lines if each.startswith("chorus_connections "))
-            surplus = max(int(float(count)) - expected, 0)
-            if not surplus or time.monotonic() > end:
-                return surplus
-            await asyncio.sleep(0.5)
+        if not await none_is_left():
+            with suppress(pytest.fail.Exception):
+                await eventually(none_is_left, "no socket was left open", within=seconds)
+    return surplus
 
 
 @scenario("network: lines break")

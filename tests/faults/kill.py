@@ -92,7 +92,7 @@ class Life:
     async def die_at_random(self) -> None:
         """Work for a random while, and be killed."""
         working = asyncio.create_task(self.load.work())
-        await asyncio.sleep(self.dice.uniform(*WORK_SECONDS))
+        await asyncio.wait({working}, timeout=self.dice.uniform(*WORK_SECONDS))
         await self.server.kill()
         await working
         await self.examine()

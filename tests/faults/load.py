@@ -22,10 +22,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
+import pytest
 
 from tests.faults.people import Cut, Line, Person
 from tests.faults.tireless_model import LOOPS, TirelessModel
 from tests.support.client import Data, Frame, Identity, Refused, new_id
+from tests.support.eventually import eventually
 from tests.support.served import ServerProcess
 
 Key = tuple[str, str]
@@ -153,13 +155,17 @@ class Load:
 
     async def rest(self) -> None:
         """Wait until no run goes on; the server must live."""
+
+        async def quiet() -> bool:
+            # A page of the past: it changes nothing of what is followed.
+            return not (
+                (await self.alice.line.follow(self.public, before_index=1))["runs"]
+                or (await self.bob.line.follow(self.private, before_index=1))["runs"]
+            )
+
         try:
-            async with asyncio.timeout(QUIET_SECONDS):
-                for person, thread_id in ((self.alice, self.public), (self.bob, self.private)):
-                    # A page of the past: it changes nothing of what is followed.
-                    while (await person.line.follow(thread_id, before_index=1))["runs"]:  # noqa: ASYNC110 - asks a server
-                        await asyncio.sleep(0.05)
-        except TimeoutError:
+            await eventually(quiet, "no run went on", within=QUIET_SECONDS)
+        except pytest.fail.Exception:
             self.lose(f"a run did not go on within {QUIET_SECONDS:.0f} seconds")
 
     async def compare(self) -> None:

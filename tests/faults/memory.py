@@ -18,6 +18,7 @@ from qdrant_client import QdrantClient
 from storage.journal.sql import JOURNAL_FILE
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.kill import Life
+from tests.support.eventually import eventually
 from tests.support.fake_qdrant import Failing, FakeQdrant, fake_qdrant
 
 PATIENCE: Final = 40.0
@@ -145,26 +146,28 @@ async def memory_away(
 
 async def until_searchable(life: Life) -> None:
     """Wait until a search is answered again."""
-    told = -1
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while told != life.load.unavailable:
-                told = life.load.unavailable
-                await life.load.alice.search()
-    except TimeoutError:
-        raise AssertionError(f"no search within {PATIENCE:.0f} s of the memory's return") from None
+
+    async def answered() -> bool:
+        told = life.load.unavailable
+        await life.load.alice.search()
+        return told == life.load.unavailable
+
+    await eventually(answered, "a search was answered after the memory's return", within=PATIENCE)
 
 
 async def until_caught_up(life: Life) -> None:
     """Wait until nothing waits for the memory."""
     waiting = -1
+
+    async def none_waits() -> bool:
+        nonlocal waiting
+        waiting = await asyncio.to_thread(_waiting, life.server.data)
+        return waiting == 0
+
     await life.load.rest()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while waiting := await asyncio.to_thread(_waiting, life.server.data):  # noqa: ASYNC110 - another process works
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise AssertionError(f"{waiting} tasks still wait for the memory") from None
+    await eventually(
+        none_waits, lambda: f"no task waited for the memory; {waiting} do", within=PATIENCE
+    )
 
 
 async def close_clean(life: Life, campaign: Campaign) -> None:

@@ -92,7 +92,7 @@ async def stall(server: ServerProcess, *, consumers: int, flood: int = FLOOD) ->
             await host.ask("ping")
             latencies.append(time.monotonic() - began)
             peak = max(peak, await asyncio.to_thread(_resident_bytes, server.pid))
-            await asyncio.sleep(0.01)
+            await asyncio.wait({flooding}, timeout=0.01)
         await flooding
         codes = await asyncio.gather(*(_read_at_last(each) for each in lazy))
         submitted = await host.until_count(

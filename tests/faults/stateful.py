@@ -18,6 +18,7 @@ import tempfile
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +39,7 @@ from tests.faults.campaign import Campaign, scenario
 from tests.faults.fuzz import Complaints
 from tests.faults.model import Message, Model, Request, Thread
 from tests.support.client import Frame, Identity, new_id
+from tests.support.eventually import eventually
 from tests.support.in_process import Caller, Clock, open_test_services
 from tests.support.lossy import Lossy
 
@@ -409,13 +411,15 @@ class ServerAgainstModel(RuleBasedStateMachine):
             caller = await Caller(self.services).sign_in(
                 next(each.identity for each in self.people if each.key in thread.co_authors)
             )
-            async with asyncio.timeout(20):
-                while True:
-                    shown = await caller.get("get_thread", thread_id=thread.id, limit=200)
-                    if all(each["status"] != "pending" for each in shown["messages"]):
-                        break
-                    await asyncio.sleep(0.01)
+            await eventually(
+                partial(_nothing_is_pending, caller, thread.id), "every pending message expired"
+            )
             caller.drop()
+
+
+async def _nothing_is_pending(caller: Caller, thread_id: str) -> bool:
+    shown = await caller.get("get_thread", thread_id=thread_id, limit=200)
+    return all(each["status"] != "pending" for each in shown["messages"])
 
 
 def answer_of(reply: Frame) -> str:

@@ -25,14 +25,15 @@ from tests.faults.campaign import Campaign, scenario
 from tests.faults.faulty_server import Orders
 from tests.faults.kill import Life
 from tests.faults.load import Load
+from tests.support.eventually import eventually
 
 DISK: Final = "48m"
 """Of the small disk; a server with an empty memory needs a few MiB."""
 
 PATIENCE: Final = 30.0
 
-OUTAGE_SECONDS: Final = 1.0
-"""How long a fault goes on once the server has noticed it."""
+REFUSALS: Final = 6
+"""Requests that are refused before a fault ends."""
 
 Change = Callable[[], Awaitable[None]]
 Key = tuple[str, int]
@@ -45,14 +46,14 @@ async def until_ready(life: Life, ready: bool) -> None:
     """Wait until `/readyz` says so."""
     wanted = 200 if ready else 503
     status = None
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while status != wanted:
-                async with life.load.http.get(f"{life.server.url}/readyz") as answer:
-                    status = answer.status
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise AssertionError(f"/readyz said {status} for {PATIENCE:.0f} s, not {wanted}") from None
+
+    async def said() -> bool:
+        nonlocal status
+        async with life.load.http.get(f"{life.server.url}/readyz") as answer:
+            status = answer.status
+        return status == wanted
+
+    await eventually(said, lambda: f"/readyz said {wanted}; it says {status}", within=PATIENCE)
 
 
 async def journal_away(
@@ -68,12 +69,15 @@ async def journal_away(
         working = asyncio.create_task(load.work(PATIENCE))
         try:
             await until_ready(life, ready=False)
-            await asyncio.sleep(OUTAGE_SECONDS)
+            await eventually(
+                lambda: load.unavailable >= refused + REFUSALS,
+                lambda: f"{REFUSALS} requests were refused; {load.unavailable - refused} were",
+                within=PATIENCE,
+            )
         finally:
             await end()
             load.stop()
             await working
-        assert load.unavailable > refused, "nobody was told that the journal is away"
         await until_ready(life, ready=True)
         load.stores_fail = False
         assert await load.ask_again(), "the server ended although it should have waited"

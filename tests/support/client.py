@@ -23,8 +23,7 @@ import pytest
 from base58 import b58encode
 from nacl.signing import SigningKey
 
-PATIENCE: Final = 20.0
-"""Seconds until something that never comes fails its test."""
+from tests.support.eventually import PATIENCE
 
 Frame = dict[str, Any]
 Data = dict[str, Any]

@@ -10,7 +10,7 @@ the line itself is replaced, by one that keeps what it is given. Nothing here ch
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,9 +32,7 @@ from server.settings import Settings
 from server.threads.broadcast import Delta
 from server.wire.codec import FrameError, decode_client_frame, encode_server_frame, error_frame
 from tests.support.client import Data, Frame, Identity, new_id
-
-PATIENCE = 20.0
-"""Seconds until something that never comes fails its test."""
+from tests.support.eventually import PATIENCE
 
 HOST = "chorus.test:8080"
 
@@ -44,16 +42,6 @@ UNLIMITED: dict[str, Any] = {
     "sign_ins_per_minute": 0,
     "connections_per_user": 0,
 }
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait for something that nobody is told of."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while not await condition():  # noqa: ASYNC110 - so there is no event to wait for
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        pytest.fail(f"it never came that {what}")
 
 
 class Line:

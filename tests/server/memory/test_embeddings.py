@@ -134,7 +134,7 @@ async def test_the_loop_goes_on_and_a_query_overtakes_while_minilm_works(
     loop = asyncio.get_running_loop()
     before = loop.time()
     while not rebuild.done():
-        await asyncio.sleep(0.002)
+        await asyncio.wait({rebuild, query}, timeout=0.002, return_when=asyncio.FIRST_COMPLETED)
         now = loop.time()
         ticks, longest, before = ticks + 1, max(longest, now - before), now
         if query.done():

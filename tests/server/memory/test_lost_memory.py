@@ -22,6 +22,7 @@ from server.settings import Settings
 from server.stores import MEMORY_FOLDER, Stores, open_stores
 from storage.journal.port import GivenToMemory, StoredVector
 from storage.memory.values import Collection
+from tests.support.eventually import eventually
 from tests.support.journal_values import (
     ANN,
     batch,
@@ -51,9 +52,6 @@ TASKS = (
 
 Damage = Callable[[Path], None]
 
-PATIENCE = 20.0
-"""Seconds until something that never comes fails its test."""
-
 
 @pytest.fixture(autouse=True)
 def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,15 +73,15 @@ async def feed(stores: Stores) -> MemoryService:
     """Carry out everything that waits."""
     memory_service = MemoryService(stores.journal, stores.memory, stores.embedder.embedder)
     feeding = asyncio.create_task(memory_service.run())
+
+    async def fed() -> bool:
+        return (
+            await stores.journal.noted(REBUILD) is None
+            and await stores.journal.first_queued(None) is None
+        )
+
     try:
-        async with asyncio.timeout(PATIENCE):
-            while (  # noqa: ASYNC110 - nobody is told of the end
-                await stores.journal.noted(REBUILD) is not None
-                or await stores.journal.first_queued(None) is not None
-            ):
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        pytest.fail("the memory was not fed in time; does `MemoryService.run` still go on?")
+        await eventually(fed, "`MemoryService.run` fed the memory all that waits")
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
@@ -197,9 +195,13 @@ async def test_points_whose_file_vanishes_under_an_open_memory_are_filled_again(
         await submit(stores, late)
         memory_service = await feed(stores)
         assert points_file(tmp_path, Collection.MESSAGES).exists()
+
         # The loss shows at the write, and the filling is asked for after it.
-        async with asyncio.timeout(PATIENCE):
-            while len((await stores.memory.facts(Collection.MESSAGES)).points) <= len(MESSAGES):
-                memory_service = await feed(stores)
+        async def filled_again() -> bool:
+            await feed(stores)
+            facts = await stores.memory.facts(Collection.MESSAGES)
+            return len(facts.points) > len(MESSAGES)
+
+        await eventually(filled_again, "the memory held every message again")
         found = await memory_service.search(ANN, "Who sleeps?", thread_id=None, limit=80)
         assert {prior.message_id for prior in found} == {each.id for each in (*MESSAGES, late)}

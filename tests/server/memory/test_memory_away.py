@@ -20,8 +20,9 @@ from storage.memory.memory import Memory, Prepared
 from storage.memory.retrier import Retrier
 from storage.memory.values import Collection, RecoveryPolicy, StorageEffect
 from tests.support.client import Data, Identity
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.fake_qdrant import Failing, FakeQdrant, fake_qdrant
-from tests.support.in_process import PATIENCE, Caller, open_test_services, until
+from tests.support.in_process import Caller, open_test_services
 
 
 class Author:
@@ -74,7 +75,7 @@ async def stalling(folder: Path) -> AsyncIterator[tuple[Services, FakeQdrant, li
     ):
         authors = [await Author.arrive(services) for _ in range(6)]
         assert (await authors[0].experience())["memory_available"] is not False
-        await until(lambda: nothing_waits(services), "the memory held all")
+        await eventually(lambda: nothing_waits(services), "the memory held all")
         qdrant.failing = Failing.STALLS
         yield services, qdrant, authors
 
@@ -100,7 +101,7 @@ async def test_runs_go_on_beside_a_memory_that_stalls_and_find_it_again_when_it_
         async def found() -> bool:
             return not services.memory_service.away and await nothing_waits(services)
 
-        await until(found, "the memory was found again, and caught up")
+        await eventually(found, "the memory was found again, and caught up")
         assert (await authors[0].experience())["memory_available"] is not False
         found_now = await authors[0].caller.get("search", query="rivers", limit=80)
         assert len(found_now["results"]) >= 3, "what was said meanwhile is not in the memory"
@@ -145,7 +146,7 @@ async def test_what_an_embedder_refuses_for_a_while_waits_and_is_not_left_out(
         await embedder.refused.wait()
         assert not await nothing_waits(services)
         embedder.refuses = False
-        await until(lambda: nothing_waits(services), "the memory caught up")
+        await eventually(lambda: nothing_waits(services), "the memory caught up")
         found = await author.caller.get("search", query="rivers", limit=80)
         assert len(found["results"]) == 2, "the prompt and its answer"
 
@@ -156,7 +157,7 @@ async def test_a_text_that_cannot_be_embedded_does_not_hold_up_the_others(tmp_pa
         embedder.chokes_on = "What of"
         author = await Author.arrive(services)
         await author.experience()
-        await until(lambda: nothing_waits(services), "the others were carried out")
+        await eventually(lambda: nothing_waits(services), "the others were carried out")
         embedder.chokes_on = "\0"
         found = await author.caller.get("search", query="rivers", limit=80)
         assert len(found["results"]) == 1, "the answer alone"

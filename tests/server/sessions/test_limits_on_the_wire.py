@@ -11,7 +11,6 @@ import aiohttp
 import pytest
 
 from tests.support.client import (
-    PATIENCE,
     Client,
     Identity,
     Refused,
@@ -19,6 +18,7 @@ from tests.support.client import (
     new_id,
     signed_in,
 )
+from tests.support.eventually import eventually
 from tests.support.served import ServerProcess, served
 
 # The server is behind a proxy on this machine, so that each test has an address of its own.
@@ -240,10 +240,11 @@ async def test_an_address_has_so_many_sockets_signed_in_or_not(tmp_path: Path) -
         async with connected(server.url, {"X-Forwarded-For": "192.0.2.1"}):
             assert await _status(server.url, {"X-Forwarded-For": "192.0.2.1"}) == 429
             assert await _status(server.url, {"X-Forwarded-For": "192.0.2.2"}) == 101
-        async with asyncio.timeout(PATIENCE):
-            # Who hung up is let go as soon as the server has noticed.
-            while await _status(server.url, {"X-Forwarded-For": "192.0.2.1"}) != 101:
-                pass
+
+        async def let_in() -> bool:
+            return await _status(server.url, {"X-Forwarded-For": "192.0.2.1"}) == 101
+
+        await eventually(let_in, "the server noticed who had hung up, and let another in")
 
 
 # --- Who may connect -----------------------------------------------------------------------------

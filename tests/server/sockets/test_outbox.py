@@ -22,6 +22,7 @@ from server.sockets.outbox import HIGH_WATER, OUTBOX_CAP, Outbox
 from server.sockets.queued import text_frame
 from server.threads.broadcast import Delta
 from server.wire.codec import encode_server_frame
+from tests.support.eventually import eventually
 
 Scenario = Callable[[], Awaitable[None]]
 
@@ -155,16 +156,6 @@ class CountingTransport(asyncio.Transport):
         return self._transport.is_closing()
 
 
-async def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until it holds, and say what was waited for if it never does."""
-    try:
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - what is waited for has no event to tell it
-                await asyncio.sleep(0.002)
-    except TimeoutError:
-        pytest.fail(f"waited 10 s in vain until {what}")
-
-
 async def fill(peer: Peer, text: str) -> int:
     """Send until the consumer, who does not read, makes frames wait; how many were sent."""
     sent = 0
@@ -283,7 +274,7 @@ def test_a_consumer_that_does_not_read_overflows_once_and_nobody_else_notices(
             assert slow.outbox.waiting == 0, "after an overflow nothing is kept"
             assert (slow.overflows, quick.overflows) == (1, 0)
             await slow.outbox.close(4008, "consumer too slow", seconds=0.2)
-            await until(lambda: slow.left.is_set(), "the stalled connection is cut")
+            await eventually(slow.left.is_set, "the stalled connection is cut")
 
     run(scenario)
 
@@ -427,7 +418,7 @@ def test_close_writes_what_waits_then_the_code_and_nothing_after_it(
             )
             await closing
             await peer.outbox.close(4001, "another code is of no effect")
-            await until(lambda: peer.left.is_set(), "the handler is through")
+            await eventually(peer.left.is_set, "the handler is through")
 
     run(scenario)
 
@@ -442,7 +433,7 @@ def test_closing_a_peer_that_does_not_read_is_bounded(run: Callable[[Scenario], 
             await peer.outbox.close(1001, "going away", seconds=0.3)
             assert loop.time() - before < 3, "the deadline, and not the peer, ends a closing"
             assert peer.transport.is_closing()
-            await until(lambda: peer.left.is_set(), "the handler is through")
+            await eventually(peer.left.is_set, "the handler is through")
 
     run(scenario)
 
@@ -454,11 +445,11 @@ def test_a_vanished_peer_costs_nothing_and_raises_nothing(
         async with serving() as server:
             peer, client = await server.connect()
             await client.close()
-            await until(lambda: peer.left.is_set(), "the server has seen the end")
+            await eventually(peer.left.is_set, "the server has seen the end")
             peer.outbox.send("nobody hears this")
             peer.outbox.send_delta(piece(0, "nor this"))
             peer.outbox.reply("nor that")
-            await until(lambda: peer.outbox.waiting == 0, "nothing is kept for who is gone")
+            await eventually(lambda: peer.outbox.waiting == 0, "nothing is kept for who is gone")
             await peer.outbox.room()
             await peer.outbox.close(1000)
 

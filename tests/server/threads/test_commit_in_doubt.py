@@ -10,7 +10,8 @@ from machines.models.ids import ThreadId
 from server.services import Services
 from server.threads.broadcast import Delta
 from tests.support.client import Data, Frame, Identity, new_id
-from tests.support.in_process import Caller, Moody, open_test_services, until
+from tests.support.eventually import eventually
+from tests.support.in_process import Caller, Moody, open_test_services
 from tests.support.lossy import Lossy
 
 SHORT = 1e-5
@@ -143,7 +144,7 @@ async def test_what_a_commit_in_doubt_asked_of_the_memory_is_done_at_once(
         )
         return bool(told["results"])
 
-    await until(found, "the prompt is remembered")
+    await eventually(found, "the prompt is remembered")
 
 
 async def test_a_commit_that_failed_leaves_nothing_behind(lossy_server: LossyServer) -> None:
@@ -183,7 +184,7 @@ async def test_a_run_goes_on_however_often_a_thread_cannot_be_read(
         )
         return bool(reply["type"] == "accepted")
 
-    await until(accepted, "the prompt was accepted")
+    await eventually(accepted, "the prompt was accepted")
     assert (await lossy_server.end_of_the_run())["status"] == "finished"
 
 
@@ -209,16 +210,13 @@ async def test_who_may_have_left_hears_passing_words_only_once_it_is_certain_tha
                 services.broadcast.publish_delta(private, delta)
                 return bool(founder.line.frames), bool(leaver.line.frames)
 
-            async def all_hear() -> bool:
-                return heard() == (True, True)
-
             assert heard() == (True, True)
             # It may have been durable, and nobody can say so yet.
             journal.failing, journal.unreadable = 1, 1_000
             assert (await leaver.ask("leave_co_authorship", thread_id=private))["type"] == "error"
             assert heard() == (True, False)
             journal.unreadable = 0
-            await until(all_hear, "who has not left hears again")
+            await eventually(lambda: heard() == (True, True), "who has not left hears again")
             journal.silenced = 1
             assert (await leaver.ask("leave_co_authorship", thread_id=private))["type"] == "error"
             assert heard() == (True, False)

@@ -5,7 +5,6 @@ added since; what was shown must be shown still. `python -m tests.storage.journa
 the present version.
 """
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from machines.models.journal import JournalEntry
 from server.wire.presenter import LiveEntry
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.storage.journal.keep_journal import KEPT, restore
-from tests.support.in_process import PATIENCE, open_test_services
+from tests.support.eventually import eventually
+from tests.support.in_process import open_test_services
 
 VERSIONS = sorted(KEPT.glob("*.sql"))
 
@@ -105,12 +105,11 @@ async def test_every_run_is_replayed_to_the_state_that_was_kept(
 
 async def test_its_unfinished_run_goes_on_to_its_end(folder: Path, told: dict[str, Any]) -> None:
     async with open_test_services(folder) as services:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                run = await services.journal.run(RunId(told["unfinished_run"]))
-                assert run is not None
-                if run.status.final:
-                    break
-                await asyncio.sleep(0.02)
-        assert run.status.value == "finished"
+
+        async def finished() -> bool:
+            run = await services.journal.run(RunId(told["unfinished_run"]))
+            assert run is not None
+            return run.status.value == "finished"
+
+        await eventually(finished, "the unfinished run was finished")
         assert await services.journal.verify() == ()

@@ -13,8 +13,8 @@ from machines.models import errors
 from storage.memory.values import Failure, RecoveryPolicy, Search, SearchScope, Success
 from storage.qdrant.bounded_http import BoundedTransport, proxy_for
 from storage.qdrant.client import DatabaseClient, MemoryServer
+from tests.support.eventually import PATIENCE
 from tests.support.fake_qdrant import Failing, fake_qdrant
-from tests.support.in_process import PATIENCE
 
 SECONDS = 0.5
 """That a request may take."""
