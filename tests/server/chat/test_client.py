@@ -4,6 +4,7 @@ import asyncio
 import os
 import stat
 import sys
+import termios
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -26,9 +27,7 @@ from server.chat.keyfile import Identity, default_key_file, load_or_create
 from server.chat.signin import check_statement, parse_url
 from server.chat.view import ChatRunStatus, ChatState, fold
 from tests.server.chat.fake_server import BOB, FakeServer, Room, statement
-
-PATIENCE = 20.0
-"""Seconds until a condition that never comes fails its test."""
+from tests.support.eventually import PATIENCE
 
 QUICK = Backoff(first=0.01, longest=0.05, give_up_after=8)
 
@@ -571,11 +570,17 @@ async def test_whoever_reads_the_answers_may_go_away(server: FakeServer, tmp_pat
     assert b"Traceback" not in err
 
 
+WHERE_IS_THE_CURSOR = "\x1b[6n"
+READS_KEYS, PRINTS = "\x1b[?2004h", "\x1b[?2004l"
+"""What is sent to a terminal when the input line takes its keys, and when it gives them back."""
+
+
 class Screen:
     """A process on a pseudo terminal: what it showed, and a keyboard."""
 
-    def __init__(self, master: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
         self.shown = ""
+        self._process = process
         self._master = master
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -583,26 +588,66 @@ class Screen:
 
     def _read(self) -> None:
         try:
-            self.shown += os.read(self._master, 65_536).decode(errors="replace")
+            come = os.read(self._master, 65_536).decode(errors="replace")
         except OSError:  # the other side is closed
             self._loop.remove_reader(self._master)
+        else:
+            self.shown += come
+            if WHERE_IS_THE_CURSOR in come:
+                self.type("\x1b[1;1R")  # at the top, so that there is room for all that is drawn
         self._news.set()
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
     async def until(self, text: str) -> None:
+        await self._until(lambda: text in self.shown, repr(text))
+
+    async def reads_keys(self) -> None:
+        """The input line is there again after what was printed last."""
+        await self._until(
+            lambda: self.shown.rfind(READS_KEYS) > self.shown.rfind(PRINTS), "the input line"
+        )
+
+    async def _until(self, condition: Callable[[], bool], what: str) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                while text not in self.shown:
+                while not condition():
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            pytest.fail(f"the terminal never showed {text!r}; it showed {self.shown!r}")
+            pytest.fail(f"the terminal never showed {what}; it showed {self.shown!r}")
+
+    async def exit_code(self) -> int:
+        """How the process ended, once it has."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._process.wait()
 
     def close(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
         self._loop.remove_reader(self._master)
         os.close(self._master)
+
+
+@asynccontextmanager
+async def on_a_tty(url: str, folder: Path, thread_id: str | None = None) -> AsyncIterator[Screen]:
+    """`chorus chat` on a pseudo terminal; its key and its history are in `folder`."""
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (24, 100))
+    process = await asyncio.create_subprocess_exec(
+        *program(url, folder / "key", thread_id),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "TERM": "xterm", "XDG_STATE_HOME": str(folder)},
+    )
+    os.close(slave)
+    screen = Screen(process, master)
+    try:
+        yield screen
+    finally:
+        screen.close()
 
 
 async def test_on_a_tty_a_prompt_streams_survives_a_cut_and_ends_in_its_answer(
@@ -611,34 +656,51 @@ async def test_on_a_tty_a_prompt_streams_survives_a_cut_and_ends_in_its_answer(
     room = server.room("Evening", BOB)
     await server.submit(room, BOB, "look \x1b]0;owned\x07 here")
     server.hold_yield.clear()
-    master, slave = os.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *program(server.url, tmp_path / "key", room.id),
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**os.environ, "TERM": "xterm", "XDG_STATE_HOME": str(tmp_path)},
-    )
-    os.close(slave)
-    screen = Screen(master)
-    try:
+    async with on_a_tty(server.url, tmp_path, room.id) as screen:
         await screen.until("]0;owned here")
         screen.type("Is it so?\r")
         await screen.until("The update of loop 1, in some words.")
         await screen.until(server.answer[:5])
+        await screen.until("Yield")
         server.cut()
         await screen.until("Back online.")
         server.hold_yield.set()
         await screen.until("[P1] ")
         screen.type("/quit\r")
-        async with asyncio.timeout(PATIENCE):
-            assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-        screen.close()
+        assert await screen.exit_code() == 0
     assert "\x1b]0;owned" not in screen.shown
     assert "Traceback" not in screen.shown
     history = tmp_path / "chorus" / "history"
     assert "Is it so?" in history.read_text()
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
+
+
+async def test_on_a_tty_what_cannot_be_done_is_said_and_the_chat_goes_on(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    async with on_a_tty(server.url, tmp_path) as screen:
+        await screen.until("> ")
+        screen.type("/sreach herons\r")
+        await screen.until("There is no /sreach")
+        screen.type("\r/stop\r")
+        await screen.until("No thread is open")
+        await screen.reads_keys()
+        screen.type("\x03")  # Ctrl-C
+        await screen.until("Ctrl-D leaves.")
+        screen.type("Is it so?\r")
+        await screen.until("[P1] ")
+        await screen.reads_keys()
+        screen.type("\x04")  # Ctrl-D
+        assert await screen.exit_code() == 0
+    assert "Traceback" not in screen.shown
+
+
+async def test_on_a_tty_the_end_of_a_session_is_said_and_ends_the_chat(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    async with on_a_tty(server.url, tmp_path) as screen:
+        await screen.until("● online")
+        await server.close_all(4009)
+        await screen.until("chorus: The session goes on elsewhere")
+        assert await screen.exit_code() == 1
+    assert "Traceback" not in screen.shown

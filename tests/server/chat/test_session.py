@@ -1,0 +1,273 @@
+"""Every verb of the chat against a real server: what it brings about, what it shows, what it refuses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from io import StringIO
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from rich.console import Console, RenderableType
+
+from server.chat.client import ChorusClient
+from server.chat.errors import BadInput, RefusedByServer
+from server.chat.frames import AcceptedReply, ChatMessage
+from server.chat.keyfile import load_or_create
+from server.chat.session import ChatSession
+from server.chat.signin import parse_url
+from server.chat.verbs import parse
+from server.chat.view import ChatRunStatus, ChatState
+from tests.support.eventually import PATIENCE
+from tests.support.in_process import UNLIMITED
+from tests.support.obedient_model import ObedientModel, answer_to
+from tests.support.served import ServerProcess
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.settings(**UNLIMITED)]
+
+
+class Chat:
+    """What one user types, and what comes of it; a terminal without its screen."""
+
+    def __init__(self, client: ChorusClient) -> None:
+        self.key = client.public_key
+        self._client = client
+        self._page = StringIO()
+        self._console = Console(file=self._page, width=120)
+        self.session = ChatSession(client, show=self._show)
+
+    def _show(self, shown: RenderableType) -> None:
+        self._console.print(shown)
+
+    @property
+    def state(self) -> ChatState:
+        return self.session.state
+
+    @property
+    def thread_id(self) -> str:
+        assert self.state.thread is not None, "no thread is open"
+        return self.state.thread.id
+
+    async def read(self) -> None:
+        async for event in self._client.events():
+            self.session.take(event)
+
+    async def type(self, line: str) -> AcceptedReply | None:
+        command = parse(line)
+        assert command is not None
+        async with asyncio.timeout(PATIENCE):
+            return await self.session.do(command)
+
+    async def refused(self, line: str) -> str:
+        """Why a line is not carried out."""
+        with pytest.raises((BadInput, RefusedByServer)) as refusal:
+            await self.type(line)
+        return str(refusal.value)
+
+    def shown(self) -> str:
+        """What was shown since the last look."""
+        text = self._page.getvalue()
+        self._page.seek(0)
+        self._page.truncate()
+        return text
+
+    async def until(self, condition: Callable[[ChatState], bool], what: str) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.session.until(condition)
+        except TimeoutError:
+            pytest.fail(f"the chat never told {what}; it stands at {self.state}")
+
+    async def message(self, content: str, status: str = "approved") -> ChatMessage:
+        """A message of the open thread, once it has this status."""
+
+        def found(state: ChatState) -> list[ChatMessage]:
+            return [
+                each for each in state.messages if each.content == content and each.status == status
+            ]
+
+        await self.until(lambda state: bool(found(state)), f"that {content!r} is {status}")
+        return found(self.state)[0]
+
+    async def no_message_waits(self) -> None:
+        await self.until(lambda state: not state.pending, "that no message waits")
+
+    async def run_is(self, run_id: str | None, status: ChatRunStatus) -> None:
+        def reached(state: ChatState) -> bool:
+            run = state.run(run_id or "")
+            return run is not None and run.status is status
+
+        await self.until(reached, f"that run {run_id} is {status}")
+
+
+@asynccontextmanager
+async def chatting(url: str, folder: Path) -> AsyncIterator[Chat]:
+    identity = load_or_create(folder / f"key-{uuid4()}")
+    client = ChorusClient(parse_url(url), identity, new_id=lambda: str(uuid4()), jitter=lambda: 0.5)
+    async with client:
+        chat = Chat(client)
+        reading = asyncio.create_task(chat.read())
+        try:
+            yield chat
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def alice(server: ServerProcess, tmp_path: Path) -> AsyncIterator[Chat]:
+    async with chatting(server.url, tmp_path) as chat:
+        yield chat
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def bob(server: ServerProcess, tmp_path: Path) -> AsyncIterator[Chat]:
+    async with chatting(server.url, tmp_path) as chat:
+        yield chat
+
+
+# --- Prompts and runs ----------------------------------------------------------------------------
+
+
+async def test_a_prompt_where_no_thread_is_open_begins_a_private_one_named_after_it(
+    alice: Chat,
+) -> None:
+    prompt = "Why is the sky red at dusk?"
+    await alice.type(prompt)
+    assert alice.state.thread is not None
+    assert (alice.state.thread.name, alice.state.thread.visibility) == (prompt, "private")
+    await alice.message(answer_to(prompt))
+
+
+async def test_a_run_is_stopped_and_run_again(alice: Chat, model: ObedientModel) -> None:
+    assert await alice.refused("/stop") == (
+        "No thread is open; /threads lists yours, /new NAME starts one."
+    )
+    await alice.type("/new Stops")
+    assert await alice.refused("/stop") == "Nothing is running here."
+    assert await alice.refused("/retry") == "No run that failed or was cancelled is known here."
+    prompt = "Stop me once."
+    gate = model.hold(prompt, "action")
+    accepted = await alice.type(prompt)
+    assert accepted is not None
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
+    await alice.run_is(accepted.run_id, ChatRunStatus.RUNNING)
+    await alice.type("/stop")
+    await alice.run_is(accepted.run_id, ChatRunStatus.CANCELLED)
+    again = await alice.type("/retry")
+    assert again is not None
+    assert again.run_id != accepted.run_id
+    await alice.run_is(again.run_id, ChatRunStatus.FINISHED)
+    await alice.message(answer_to(prompt))
+
+
+# --- Threads -------------------------------------------------------------------------------------
+
+
+async def test_threads_are_made_listed_closed_and_opened(alice: Chat, bob: Chat) -> None:
+    await alice.type("/new Morning tea public")
+    morning = alice.thread_id
+    await alice.type("/new Evening")
+    evening = alice.thread_id
+    await alice.type("/rename Night")
+    await alice.until(
+        lambda state: state.thread is not None and state.thread.name == "Night", "the new name"
+    )
+    await alice.type("/threads")
+    listed = alice.shown()
+    assert "Morning tea" in listed
+    assert "Night" in listed
+    await alice.type("/close")
+    assert alice.state.thread is None
+    assert "No thread is open" in await alice.refused("/rename Noon")
+    await alice.type("/open 2")
+    other = alice.thread_id
+    await alice.type("/open 1")
+    assert {alice.thread_id, other} == {morning, evening}
+    assert await alice.refused("/open 9") == "The last list has no thread 9; /threads shows it."
+    await alice.type(f"/open {morning[:13]}")
+    assert alice.thread_id == morning
+    assert await alice.refused(f"/open {uuid4()}")
+    assert alice.thread_id == morning, "what could not be opened leaves the open thread as it was"
+    await bob.type("/public")
+    public = bob.shown()
+    assert "Morning tea" in public
+    assert "Night" not in public
+
+
+async def test_the_threads_of_a_user_who_has_listed_none_are_looked_up(
+    alice: Chat, bob: Chat
+) -> None:
+    await alice.type("/new Shared")
+    await alice.type(f"/invite {bob.key}")
+    await bob.type("/open 1")
+    assert bob.thread_id == alice.thread_id
+
+
+async def test_what_cannot_be_undone_is_done_only_where_it_is_confirmed(
+    alice: Chat, bob: Chat
+) -> None:
+    await alice.type("/new Ends public")
+    await alice.type(f"/invite {bob.key}")
+    await bob.type(f"/open {alice.thread_id}")
+    assert (await bob.refused("/leave")).endswith("If you mean it: /leave yes")
+    assert (await bob.refused("/archive no")).endswith("If you mean it: /archive yes")
+    await bob.type("/leave yes")
+    await alice.until(
+        lambda state: state.thread is not None and state.thread.co_authors == (alice.key,),
+        "that a co-author left",
+    )
+    await alice.type("/archive yes")
+    assert "archived" in await alice.refused("One more thing?")
+
+
+# --- Messages that wait --------------------------------------------------------------------------
+
+
+async def test_a_message_from_outside_is_approved_and_answered(alice: Chat, bob: Chat) -> None:
+    await alice.type("/new Open house public")
+    await bob.type(f"/open {alice.thread_id}")
+    prompt = "May I come in?"
+    assert await alice.refused("/approve") == "No message waits for your vote."
+    await bob.type(prompt)
+    assert "waits for the approval of the co-authors" in bob.shown()
+    message = await alice.message(prompt, "pending")
+    assert await alice.refused("/approve #99") == "No message #99 waits for your vote."
+    await alice.type(f"/approve #{message.index}")
+    await bob.message(prompt)
+    await bob.message(answer_to(prompt))
+
+
+async def test_a_message_from_outside_is_rejected_or_taken_back(alice: Chat, bob: Chat) -> None:
+    await alice.type("/new Quiet house public")
+    await bob.type(f"/open {alice.thread_id}")
+    assert await bob.refused("/withdraw") == "No message of yours is waiting."
+    await bob.type("Too loud?")
+    await alice.message("Too loud?", "pending")
+    await alice.type("/reject it is too loud")
+    await alice.no_message_waits()
+    await bob.no_message_waits()
+    await bob.type("Never mind?")
+    waiting = await bob.message("Never mind?", "pending")
+    await bob.type(f"/withdraw #{waiting.index}")
+    await alice.no_message_waits()
+    await bob.no_message_waits()
+    assert not alice.state.live_runs, "neither of them is run"
+
+
+# --- The rest ------------------------------------------------------------------------------------
+
+
+async def test_a_user_is_told_who_they_are_what_there_is_and_what_was_found(alice: Chat) -> None:
+    await alice.type("/name Ada")
+    assert "You are called Ada now." in alice.shown()
+    await alice.type("/whoami")
+    told = alice.shown()
+    assert "Ada" in told
+    assert alice.key in told
+    await alice.type("/help")
+    assert "/withdraw" in alice.shown()
+    await alice.type("/search herons at the lake")
+    assert alice.shown().strip(), "that nothing was found is told as well"
+    assert await alice.type("/quit") is None
