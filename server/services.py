@@ -20,6 +20,7 @@ from server.environment import Environment
 from server.llm.breaker import CircuitBreakerModel
 from server.llm.choice import ModelChoice, Wanted, choose_model
 from server.llm.policy import ModelPolicy
+from server.llm.port import Bounds
 from server.memory.embeddings import EmbedderChoice
 from server.memory.recall import MemoryService
 from server.metrics import Metrics
@@ -76,7 +77,7 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, environment))
-        model_policy = model_policy or ModelPolicy()
+        model_policy = model_policy or ModelPolicy(bounds=_bounds(settings))
         choice = await choose_model(
             _wanted(settings), clock=environment.now, bounds=model_policy.bounds
         )
@@ -248,6 +249,12 @@ def _wanted(settings: Settings) -> Wanted:
         api_key=key.get_secret_value() if key else None,
         base_url=settings.openai_base_url,
         model=settings.model,
+    )
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        idle_seconds=settings.model_idle_seconds, total_seconds=settings.model_total_seconds
     )
 
 

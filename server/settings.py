@@ -175,6 +175,10 @@ class Settings(BaseSettings):
     """Loops of one run."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 4
     """Of one step in one iteration."""
+    model_idle_seconds: Annotated[float, Field(gt=0, le=86_400)] = 90
+    """Silence of the model's endpoint that ends an attempt; a ping is no silence."""
+    model_total_seconds: Annotated[float, Field(gt=0, le=86_400)] = 900
+    """Of one attempt, from the request to the end of the answer."""
     approval_days: Annotated[float, Field(gt=0, le=3_650)] = 7
     session_hours: Annotated[float, Field(gt=0, le=87_600)] = 24
 

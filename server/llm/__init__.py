@@ -17,6 +17,7 @@ __all__ = [
     "openai",
     "policy",
     "port",
+    "repetition",
     "reply",
     "sse",
     "text",

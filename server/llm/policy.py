@@ -1,4 +1,4 @@
-"""How long the server waits for its model, and when it gives up; no setting moves these.
+"""How long the server waits for its model, and when it gives up; settings move the bounds of an answer.
 
 One value, so that a test of failures passes a small one in place of waiting minutes.
 """

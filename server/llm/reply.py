@@ -15,6 +15,7 @@ from machines.models.outputs import StepEnum, Usage
 from machines.prompting.answers import is_structured, partial_text
 from server.llm.dialects import Ending, Piece, choices_in, piece_of, usage_in
 from server.llm.port import OnText
+from server.llm.repetition import RepetitionWatch
 from server.llm.text import TextJoiner, whole_text
 from server.llm.thoughts import END_TAG, ThoughtFilter
 
@@ -55,6 +56,7 @@ class StreamedAnswer:
     _length: int = 0
     """Characters of all that the model wrote."""
     _joiner: TextJoiner = field(default_factory=TextJoiner)
+    _watch: RepetitionWatch = field(default_factory=RepetitionWatch)
     _ending_stands_alone: bool = False
     """Whether the ending came behind all of the text, in a chunk without text."""
     _ending_was_wrong: bool = False
@@ -160,6 +162,8 @@ class StreamedAnswer:
             self._arguments.append(arguments)
         if text:
             self._take_answer(self._thoughts.take(self._joiner.join(text)))
+        if has_text and not is_whole and self._watch.is_stuck_after(text or thought or arguments):
+            raise AIError("The model's answer repeats itself.")
         if ending is not None:
             self.ending = ending
             self._ending_stands_alone = not has_text and self._length > 0

@@ -41,7 +41,7 @@ FLOOD: Final = 220
 MEBIBYTE: Final = 1_048_576
 FLOOD_BYTES: Final = 32 * MEBIBYTE
 
-LONG: Final = "so on and on " * 2_450
+LONG: Final = " ".join(f"so on {number} times" for number in range(1_800))[:31_850]
 """A prompt that is nearly as long as one may be."""
 
 

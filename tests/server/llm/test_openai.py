@@ -1,6 +1,7 @@
 """The model adapter: the real SDK over real HTTP, against an endpoint that does what it must not."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -355,12 +356,36 @@ async def test_silence_is_a_network_error_and_ends_upstream(pieces: list[str]) -
 
 async def test_an_endless_answer_ends_at_the_bound_of_its_length_and_upstream_too() -> None:
     bounds = Bounds(characters=1_000)
-    async with model_at(never_ends("more "), bounds=bounds) as (model, endpoint):
+    async with model_at(counts_for_ever(), bounds=bounds) as (model, endpoint):
         with pytest.raises(AnswerFailed) as caught:
             await model.answer(call(StepEnum.ACTION), lambda _: None)
         await asyncio.wait_for(endpoint.hung_up.wait(), 5)
     assert isinstance(caught.value.error, AIError)
-    assert len(caught.value.partial) == 1_000
+    assert 990 < len(caught.value.partial) <= 1_000
+
+
+@pytest.mark.parametrize("step", [StepEnum.ACTION, StepEnum.UPDATE])
+@pytest.mark.parametrize("piece", ["a", "more ", "The same sentence once more, and again. "])
+async def test_an_answer_that_repeats_itself_is_broken_off(piece: str, step: StepEnum) -> None:
+    async with model_at(never_ends(piece)) as (model, endpoint):
+        with pytest.raises(AnswerFailed) as caught:
+            await model.answer(call(step), lambda _: None)
+        await asyncio.wait_for(endpoint.hung_up.wait(), 5)
+    assert caught.value.error.message == "The model's answer repeats itself."
+    assert caught.value.error.retryable
+
+
+def counts_for_ever() -> Script:
+    """Numbers, one after the other."""
+
+    async def script(_: ScriptedEndpoint, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for number in itertools.count():
+            await response.write(line(chunk(f"{number} ")))
+        return response
+
+    return script
 
 
 async def test_an_endless_stream_of_nothing_ends_at_the_bound_of_its_time() -> None:
