@@ -1,0 +1,111 @@
+"""`chorus ask` on a terminal: the steps as they happen, and an answer that a terminal cannot obey."""
+
+import asyncio
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from machines.models.ids import PublicKey
+from server.chat.keyfile import load_or_create
+from server.commands.ask import ask
+from server.commands.errors import CommandFailed
+from server.environment import system_environment
+from server.settings import Settings
+from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from tests.support import scripted_endpoint
+from tests.support.obedient_model import obedient_model
+
+WIDTH = 100
+
+
+class Terminal:
+    """What a terminal was sent."""
+
+    def __init__(self) -> None:
+        self._sent = StringIO()
+        self.console = Console(
+            file=self._sent, force_terminal=True, width=WIDTH, height=24, _environ={}
+        )
+
+    @property
+    def text(self) -> str:
+        return self._sent.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The key of the user who asks."""
+    path = tmp_path / "key"
+    monkeypatch.setenv("CHORUS_KEY_FILE", str(path))
+    return path
+
+
+def settings(folder: Path, url: str) -> Settings:
+    return Settings(data=folder / "data", llm=url, model="scripted-1", max_attempts=2)
+
+
+async def test_on_a_terminal_steps_are_told_and_a_hostile_answer_is_harmless(
+    tmp_path: Path,
+) -> None:
+    out, progress = Terminal(), Terminal()
+    prompt = "What is it?"
+    async with obedient_model() as model:
+        model.plan(prompt, "action", scripted_endpoint.refuses(503))
+        model.plan(prompt, "yield", scripted_endpoint.says("**So** \x1b]0;owned\x07 it is."))
+        await ask(
+            settings(tmp_path, model.url),
+            system_environment(),
+            prompt,
+            out=out.console,
+            progress=progress.console,
+        )
+    assert "it is." in out.text
+    assert "**So**" not in out.text, "Markdown is drawn"
+    assert "\x1b]0;" not in out.text + progress.text
+    for told in ("scripted-1", "Action", "ai_unavailable", "Observation", "Yield"):
+        assert told in progress.text
+
+
+async def test_a_run_that_fails_is_told_with_its_code(tmp_path: Path) -> None:
+    async with scripted_endpoint.serve(scripted_endpoint.refuses(401)) as endpoint:
+        with pytest.raises(CommandFailed, match=r"The run failed \(ai_rejected\): "):
+            await ask(
+                settings(tmp_path, endpoint.url),
+                system_environment(),
+                "What is it?",
+                out=Terminal().console,
+                progress=Terminal().console,
+            )
+
+
+async def test_an_ask_that_is_interrupted_leaves_no_run_behind(
+    tmp_path: Path, key_file: Path
+) -> None:
+    out = Terminal()
+    async with scripted_endpoint.serve(scripted_endpoint.stalls_after("So ")) as endpoint:
+        asking = asyncio.create_task(
+            ask(
+                settings(tmp_path, endpoint.url),
+                system_environment(),
+                "What is it?",
+                out=out.console,
+                progress=Terminal().console,
+            )
+        )
+        reached = asyncio.create_task(endpoint.reached.wait())
+        await asyncio.wait({asking, reached}, return_when=asyncio.FIRST_COMPLETED)
+        assert not asking.done(), f"it ended before it asked the model: {asking}"
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert out.text == ""
+    journal = SqlJournal(tmp_path / "data" / JOURNAL_FILE)
+    await journal.open()
+    try:
+        assert await journal.live_runs() == ()
+        me = PublicKey(load_or_create(key_file).public_key)
+        assert len((await journal.threads_of(me, after=None, limit=9)).rows) == 1
+    finally:
+        await journal.close()
