@@ -23,6 +23,5 @@ __all__ = [
     "side_tables",
     "sql",
     "statements",
-    "users",
     "writer",
 ]

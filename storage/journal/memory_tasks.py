@@ -74,7 +74,9 @@ _APPROVED = (
 )
 
 
-def queued_tasks(connection: Connection, *, after: int, limit: int) -> tuple[QueuedTask, ...]:
+def queued_tasks(
+    connection: Connection, *, after: int = 0, limit: int = 100
+) -> tuple[QueuedTask, ...]:
     return _tasks(connection.execute(_QUEUED, {"after_position": after, "at_most": limit}).all())
 
 

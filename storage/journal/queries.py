@@ -12,7 +12,15 @@ from sqlalchemy import Connection, Select, bindparam, exists, func, select
 
 from machines.models.domain import SessionRecord, User
 from machines.models.errors import JournalError
-from machines.models.ids import MessageId, PublicKey, RequestId, RunId, StreamId, ThreadId
+from machines.models.ids import (
+    MessageId,
+    PublicKey,
+    RequestId,
+    RunId,
+    StreamId,
+    ThreadId,
+    user_stream,
+)
 from machines.models.journal import (
     DecisionView,
     JournalEntry,
@@ -25,7 +33,7 @@ from machines.models.thread import Thread, Visibility
 from storage.journal import migrations
 from storage.journal.dialect import CHUNK, chunks
 from storage.journal.entries import entries_of
-from storage.journal.port import EntryPage, MessagePage, ThreadPage, ThreadRow
+from storage.journal.port import EntryPage, KnownUser, MessagePage, ThreadPage, ThreadRow
 from storage.journal.rows import cursor, cursor_position, session_of_row
 from storage.journal.runs import live_runs_of
 from storage.journal.schema import (
@@ -260,6 +268,52 @@ def pending_messages(connection: Connection) -> tuple[Message, ...]:
     return _messages(connection.scalars(select(messages.c.body).where(pending)))
 
 
+# --- Many users at once, with one statement for all of them ------------------------------------
+
+_USERS = select(users.c.public_key, users.c.body).where(
+    users.c.public_key.in_(bindparam("keys", expanding=True))
+)
+_HEADS = (
+    select(entries.c.stream, func.max(entries.c.seq).label("head"))
+    .where(entries.c.stream.in_(bindparam("streams", expanding=True)))
+    .group_by(entries.c.stream)
+)
+_CO_AUTHORS_AMONG = (
+    select(co_authors.c.public_key)
+    .where(co_authors.c.public_key.in_(bindparam("keys", expanding=True)))
+    .distinct()
+)
+
+
+def known_users(
+    connection: Connection, public_keys: Collection[PublicKey]
+) -> dict[PublicKey, KnownUser]:
+    """Each of them, with the head of their stream."""
+    known: dict[PublicKey, User] = {}
+    heads: dict[str, int] = {}
+    for keys in chunks(public_keys):
+        for row in connection.execute(_USERS, {"keys": keys}):
+            known[PublicKey(row.public_key)] = User.model_validate_json(row.body)
+        streams = [user_stream(key) for key in keys]
+        for row in connection.execute(_HEADS, {"streams": streams}):
+            heads[row.stream] = row.head
+    return {
+        key: KnownUser(user=known.get(key), head_seq=heads.get(user_stream(key), 0))
+        for key in public_keys
+    }
+
+
+def threads_of_each(
+    connection: Connection, public_keys: Collection[PublicKey], *, limit: int
+) -> dict[PublicKey, ThreadPage]:
+    """The first page of each of them; most who come for the first time have none."""
+    pages = dict.fromkeys(public_keys, ThreadPage(rows=(), next=None))
+    for keys in chunks(public_keys):
+        for key in connection.scalars(_CO_AUTHORS_AMONG, {"keys": keys}).all():
+            pages[PublicKey(key)] = threads_of(connection, PublicKey(key), after=None, limit=limit)
+    return pages
+
+
 # --- The journal itself -------------------------------------------------------------------------
 
 _HEAD = select(func.max(entries.c.seq)).where(entries.c.stream == bindparam("of_stream"))
@@ -285,7 +339,12 @@ def head(connection: Connection, stream: StreamId) -> int:
 
 
 def entry_page(
-    connection: Connection, stream: StreamId, *, after_seq: int, limit: int, max_bytes: int | None
+    connection: Connection,
+    stream: StreamId,
+    *,
+    after_seq: int,
+    limit: int,
+    max_bytes: int | None = None,
 ) -> EntryPage:
     found: list[JournalEntry] = []
     room = MAX_SEQ if max_bytes is None else max_bytes

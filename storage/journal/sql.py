@@ -1,9 +1,10 @@
 """The journal on an SQL database: SQLite in one file by default, a database server by URL.
 
 The adapter of `storage.journal.port.Journal`. It only puts the parts together: `appender` writes a
-batch, `queries`, `users` and `runs` read, `side_tables` and `memory_tasks` serve the rows beside the
-journal, `writer` makes many writes one durable commit on its thread, and `reader`
-runs reads on theirs. The event loop waits for futures, never for a disk.
+batch, `queries` and `runs` read, `side_tables` and `memory_tasks` serve the rows beside the journal,
+`writer` makes many writes one durable commit on its thread, and `reader` runs reads on theirs. The
+event loop waits for futures, never for a disk. Most methods of the port are one function of those
+modules, given a connection: they are declared, and have that function's parameters.
 
     journal = SqlJournal(data / JOURNAL_FILE)
     await journal.open()
@@ -15,40 +16,30 @@ runs reads on theirs. The event loop waits for futures, never for a disk.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from machines.models.chorus import ChorusState, RunProgress
-from machines.models.domain import SessionRecord, User
 from machines.models.errors import JournalError
 from machines.models.ids import (
-    MessageId,
     PublicKey,
-    RequestId,
-    RunId,
-    StreamId,
     ThreadId,
 )
 from machines.models.journal import (
     Batch,
     Committed,
-    DecisionView,
-    JournalEntry,
     MemoryTask,
     QueuedTask,
-    RememberedReply,
-    TimerRow,
 )
 from machines.models.message import Message
 from machines.models.thread import Thread
 from storage.folder_lock import FolderLock
-from storage.journal import check, memory_tasks, migrations, queries, runs, side_tables, users
+from storage.journal import check, memory_tasks, migrations, queries, runs, side_tables
 from storage.journal.appender import BatchAppender
 from storage.journal.dialect import (
     chunks,
@@ -58,14 +49,7 @@ from storage.journal.dialect import (
     sqlite_file,
     writing_engine,
 )
-from storage.journal.port import (
-    EntryPage,
-    GivenToMemory,
-    KnownUser,
-    MessagePage,
-    StoredVector,
-    ThreadPage,
-)
+from storage.journal.port import StoredVector
 from storage.journal.reader import SnapshotReader
 from storage.journal.writer import GroupCommitWriter
 
@@ -76,6 +60,30 @@ JOURNAL_FILE: Final = "journal.sqlite3"
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _reading(
+    query: Callable[Concatenate[Connection, P], T],
+) -> Callable[Concatenate["SqlJournal", P], Coroutine[Any, Any, T]]:
+    """The method that asks `query` of the committed state of one moment."""
+
+    @wraps(query)
+    async def method(self: "SqlJournal", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._reader.read(lambda connection: query(connection, *args, **kwargs))
+
+    return method
+
+
+def _writing(
+    work: Callable[Concatenate[Connection, P], T],
+) -> Callable[Concatenate["SqlJournal", P], Coroutine[Any, Any, T]]:
+    """The method that gives what `work` returns once all that it wrote is durable."""
+
+    @wraps(work)
+    async def method(self: "SqlJournal", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._writer.submit(lambda connection: work(connection, *args, **kwargs))
+
+    return method
 
 
 class SqlJournal:
@@ -150,161 +158,88 @@ class SqlJournal:
         if self._lock is not None:
             self._lock.release()
 
-    async def _write(
-        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self._writer.submit(lambda connection: work(connection, *args, **kwargs))
-
-    async def _read(
-        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self._reader.read(lambda connection: query(connection, *args, **kwargs))
-
     # the store
 
     async def epoch(self) -> str:
-        return await self._read(queries.epoch) or ""
-
-    async def new_epoch(self, epoch: str) -> None:
-        await self._write(side_tables.set_epoch, epoch)
-
-    async def note(self, name: str, value: str | None) -> None:
-        await self._write(side_tables.note, name, value)
-
-    async def noted(self, name: str) -> str | None:
-        return await self._read(queries.noted, name)
+        return await self._epoch() or ""
 
     async def commit(self, batch: Batch) -> Committed:
-        return await self._write(self._appender.append, batch)
+        return await self._writer.submit(
+            lambda connection: self._appender.append(connection, batch)
+        )
+
+    _epoch = _reading(queries.epoch)
+    new_epoch = _writing(side_tables.set_epoch)
+    note = _writing(side_tables.note)
+    noted = _reading(queries.noted)
 
     # threads
-
-    async def thread(self, thread_id: ThreadId) -> Thread | None:
-        return await self._read(queries.thread, thread_id)
-
-    async def decision_view(self, thread_id: ThreadId) -> DecisionView | None:
-        return await self._read(queries.decision_view, thread_id)
-
-    async def threads_of(
-        self, public_key: PublicKey, *, after: str | None, limit: int
-    ) -> ThreadPage:
-        return await self._read(queries.threads_of, public_key, after=after, limit=limit)
-
-    async def threads_of_each(
-        self, public_keys: Collection[PublicKey], *, limit: int
-    ) -> dict[PublicKey, ThreadPage]:
-        return await self._read(users.threads_of_each, public_keys, limit=limit)
-
-    async def public_threads(self, *, after: str | None, limit: int) -> ThreadPage:
-        return await self._read(queries.public_threads, after=after, limit=limit)
 
     async def private_threads_shared_by(
         self, public_keys: Collection[PublicKey]
     ) -> frozenset[ThreadId]:
         if not public_keys:
             raise ValueError("public_keys is empty: name at least one")
-        return await self._read(queries.private_threads_shared_by, public_keys)
+        return await self._private_threads_shared_by(public_keys)
 
-    async def snapshot(
-        self, thread_id: ThreadId, *, limit: int, before_index: int | None
-    ) -> tuple[DecisionView, MessagePage] | None:
-        return await self._read(queries.snapshot, thread_id, limit=limit, before_index=before_index)
+    thread = _reading(queries.thread)
+    decision_view = _reading(queries.decision_view)
+    threads_of = _reading(queries.threads_of)
+    threads_of_each = _reading(queries.threads_of_each)
+    public_threads = _reading(queries.public_threads)
+    _private_threads_shared_by = _reading(queries.private_threads_shared_by)
+    snapshot = _reading(queries.snapshot)
 
     # messages, runs, users
 
-    async def message(self, message_id: MessageId) -> Message | None:
-        return await self._read(queries.message, message_id)
-
-    async def recent_messages(
-        self, thread_id: ThreadId, *, before_index: int, limit: int
-    ) -> tuple[Message, ...]:
-        return await self._read(
-            queries.recent_messages, thread_id, before_index=before_index, limit=limit
-        )
-
-    async def pending_messages(self) -> tuple[Message, ...]:
-        return await self._read(queries.pending_messages)
-
-    async def run(self, run_id: RunId) -> ChorusState | None:
-        return await self._read(runs.run, run_id)
-
-    async def live_runs(self) -> tuple[RunProgress, ...]:
-        return await self._read(runs.live_runs)
-
-    async def user(self, public_key: PublicKey) -> User | None:
-        return await self._read(queries.user, public_key)
-
-    async def known_users(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, KnownUser]:
-        return await self._read(users.known_users, public_keys)
-
-    async def names(self, public_keys: Collection[PublicKey]) -> dict[PublicKey, str]:
-        return await self._read(queries.names, public_keys)
-
-    async def session(self, token_hash: str) -> SessionRecord | None:
-        return await self._read(queries.session, token_hash)
-
-    async def sessions(self) -> tuple[SessionRecord, ...]:
-        return await self._read(queries.all_sessions)
-
-    async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:
-        await self._write(side_tables.touch_session, token_hash, thread_id)
+    message = _reading(queries.message)
+    recent_messages = _reading(queries.recent_messages)
+    pending_messages = _reading(queries.pending_messages)
+    run = _reading(runs.run)
+    live_runs = _reading(runs.live_runs)
+    user = _reading(queries.user)
+    known_users = _reading(queries.known_users)
+    names = _reading(queries.names)
+    session = _reading(queries.session)
+    sessions = _reading(queries.all_sessions)
+    touch_session = _writing(side_tables.touch_session)
 
     # the journal itself
 
-    async def head(self, stream: StreamId) -> int:
-        return await self._read(queries.head, stream)
-
-    async def entries(
-        self, stream: StreamId, *, after_seq: int, limit: int, max_bytes: int | None = None
-    ) -> EntryPage:
-        return await self._read(
-            queries.entry_page, stream, after_seq=after_seq, limit=limit, max_bytes=max_bytes
-        )
-
-    async def run_entries(self, run_id: RunId) -> tuple[JournalEntry, ...]:
-        return await self._read(queries.run_entries, run_id)
-
-    async def reply(self, public_key: PublicKey, request_id: RequestId) -> RememberedReply | None:
-        return await self._read(queries.reply, public_key, request_id)
-
-    async def forget_replies(self, before: datetime) -> int:
-        return await self._write(side_tables.forget_replies, before)
+    head = _reading(queries.head)
+    entries = _reading(queries.entry_page)
+    run_entries = _reading(queries.run_entries)
+    reply = _reading(queries.reply)
+    forget_replies = _writing(side_tables.forget_replies)
 
     # timers
 
-    async def timers(self) -> tuple[TimerRow, ...]:
-        return await self._read(queries.timer_rows)
-
-    async def drop_timer(self, row: TimerRow) -> None:
-        await self._write(side_tables.drop_timer, row)
+    timers = _reading(queries.timer_rows)
+    drop_timer = _writing(side_tables.drop_timer)
 
     # the memory's side
 
-    async def queued_tasks(self, *, after: int = 0, limit: int = 100) -> tuple[QueuedTask, ...]:
-        return await self._read(memory_tasks.queued_tasks, after=after, limit=limit)
-
     async def finish_tasks(self, positions: Sequence[int]) -> None:
         if positions:
-            await self._write(memory_tasks.finish_tasks, positions)
-
-    async def first_queued(self, thread_ids: Collection[ThreadId] | None) -> int | None:
-        return await self._read(memory_tasks.first_queued, thread_ids)
-
-    async def given_to_memory(self, *, fingerprint: str) -> GivenToMemory:
-        return await self._read(memory_tasks.given_to_memory, fingerprint=fingerprint)
-
-    async def vectors(
-        self, message_ids: Collection[MessageId], *, fingerprint: str
-    ) -> dict[MessageId, tuple[float, ...]]:
-        return await self._read(memory_tasks.kept_vectors, message_ids, fingerprint=fingerprint)
+            await self._finish_tasks(positions)
 
     async def keep_vectors(self, vectors: Sequence[StoredVector]) -> None:
         if vectors:
-            await self._write(memory_tasks.keep_vectors, vectors)
+            await self._keep_vectors(vectors)
+
+    queued_tasks = _reading(memory_tasks.queued_tasks)
+    first_queued = _reading(memory_tasks.first_queued)
+    given_to_memory = _reading(memory_tasks.given_to_memory)
+    vectors = _reading(memory_tasks.kept_vectors)
+    _finish_tasks = _writing(memory_tasks.finish_tasks)
+    _keep_vectors = _writing(memory_tasks.keep_vectors)
+    _approved_page = _reading(memory_tasks.approved_page)
+    _links_page = _reading(memory_tasks.links_page)
+    _requeue = _writing(memory_tasks.requeue)
 
     async def approved_messages(self) -> AsyncIterator[tuple[Message, Thread, int]]:
         after = (ThreadId(""), -1)
-        while page := await self._read(memory_tasks.approved_page, after):
+        while page := await self._approved_page(after):
             for found in page:
                 yield found
             last = page[-1][0]
@@ -312,7 +247,7 @@ class SqlJournal:
 
     async def all_links(self) -> AsyncIterator[QueuedTask]:
         after = 0
-        while page := await self._read(memory_tasks.links_page, after):
+        while page := await self._links_page(after):
             for found in page:
                 yield found
             after = page[-1].position
@@ -320,16 +255,15 @@ class SqlJournal:
     async def requeue(self, tasks: Collection[MemoryTask]) -> None:
         # A rebuild asks for everything at once; commits must find their turn in between.
         for some in chunks(tasks):
-            await self._write(memory_tasks.requeue, some)
+            await self._requeue(some)
 
     # verify
 
     async def verify(self) -> tuple[str, ...]:
-        findings = await self._read(check.find)
-        return tuple(finding.sentence for finding in findings)
+        return tuple(finding.sentence for finding in await self._findings())
 
-    async def repair(self) -> tuple[str, ...]:
-        return await self._write(check.repair)
+    _findings = _reading(check.find)
+    repair = _writing(check.repair)
 
 
 def _finish_migration(connection: Connection) -> None:

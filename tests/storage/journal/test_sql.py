@@ -612,7 +612,7 @@ async def test_after_a_commit_that_failed_half_way_the_next_one_is_written(
         driver.set_authorizer(refuse_once)
 
     with pytest.raises(JournalError):
-        await journal._write(watch)
+        await journal._writer.submit(watch)
     await journal.commit(opening(thread()))
     assert refused == 1
     assert await journal.verify() == ()
