@@ -22,7 +22,7 @@ from itertools import count, islice
 from pathlib import Path
 from shutil import copytree, disk_usage, rmtree
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from nacl.signing import SigningKey
 
@@ -30,7 +30,6 @@ from machines.decisions.threads import decide, open_thread
 from machines.models.chorus import Awaited, ChorusState, EffectResult, StepCompleted
 from machines.models.commands import (
     AdvanceRun,
-    Basis,
     Facts,
     Invite,
     OpenThread,
@@ -159,13 +158,12 @@ class Lived:
                 return
             self.advance(_answered(run, loop=run.iteration <= loops))
 
-    def _basis(self, by: PublicKey | None) -> Basis:
+    def _basis(self, by: PublicKey | None) -> dict[str, Any]:
         return {
             "thread_id": self.id,
             "at": NOW + timedelta(seconds=next(self._numbers)),
             "by": by,
             "ids": tuple(self._uuid() for _ in range(4)),
-            "request_id": None,
         }
 
     def _uuid(self) -> str:

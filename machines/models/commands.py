@@ -5,8 +5,6 @@ the same decision again (which it must, when another writer was first).
 """
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import TypedDict
 
 from pydantic import AwareDatetime, Field
 
@@ -54,16 +52,6 @@ class _Command(Frozen):
     ids: tuple[str, ...] = ()
     """Fresh UUIDs, enough for everything that the decision may create."""
     request_id: RequestId | None = None
-
-
-class Basis(TypedDict):
-    """The fields that every command begins with."""
-
-    thread_id: ThreadId
-    at: datetime
-    by: PublicKey | None
-    ids: tuple[str, ...]
-    request_id: RequestId | None
 
 
 class OpenThread(_Command):

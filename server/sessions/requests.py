@@ -6,11 +6,13 @@ checked again before the answer; the same id with another type or data is `confl
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from machines.decisions.threads import may_read, no_such_thread
 from machines.decisions.views import run_view, thread_summary, thread_view
 from machines.models import commands
+from machines.models.commands import ThreadCommand
 from machines.models.errors import (
     ErrorCode,
     InvalidTransition,
@@ -30,7 +32,7 @@ from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.sessions.accounts import Accounts
 from server.sessions.quotas import too_many
-from server.threads.service import MakeCommand, Outcome, ThreadService
+from server.threads.service import Outcome, ThreadService
 from server.wire.codec import encode_events_page, encode_server_frame
 from server.wire.presenter import LiveEntry, present_message
 from storage.journal.port import Journal
@@ -139,7 +141,17 @@ class Requests:
             case requests.CreateThreadRequest():
                 return _accepted(await self._create_thread(message, caller, reply))
             case _:
-                thread_id, make = self._command(message, caller)
+                thread_id, command = self._command(message, caller)
+
+                def make(ids: tuple[str, ...]) -> ThreadCommand:
+                    return command(
+                        thread_id=thread_id,
+                        at=self._environment.now(),
+                        by=caller,
+                        ids=ids,
+                        request_id=message.id,
+                    )
+
                 await self._readable(thread_id, caller)
                 outcome = await self._thread_service.perform(thread_id, make, reply)
         if outcome.refused is not None:
@@ -165,64 +177,39 @@ class Requests:
 
     def _command(
         self, message: requests.MutatingRequest, caller: PublicKey
-    ) -> tuple[ThreadId, MakeCommand]:
-        """The thread that a request is about, and the command that it is."""
-
-        def base(thread_id: ThreadId, ids: tuple[str, ...]) -> commands.Basis:
-            return commands.Basis(
-                thread_id=thread_id,
-                at=self._environment.now(),
-                by=caller,
-                ids=ids,
-                request_id=message.id,
-            )
-
+    ) -> tuple[ThreadId, Callable[..., ThreadCommand]]:
+        """The thread that a request is about, and what makes its command of the fields that every
+        command begins with."""
         match message:
             case requests.SubmitPromptRequest(data=data):
                 self._take_prompt(caller)
-                return data.thread_id, lambda ids: commands.SubmitMessage(
-                    **base(data.thread_id, ids), content=data.prompt
-                )
+                return data.thread_id, partial(commands.SubmitMessage, content=data.prompt)
             case requests.CancelRunRequest(data=data):
-                return data.thread_id, lambda ids: commands.StopRun(
-                    **base(data.thread_id, ids), run_id=data.run_id
-                )
+                return data.thread_id, partial(commands.StopRun, run_id=data.run_id)
             case requests.RetryRunRequest(data=data):
                 self._take_prompt(caller)
-                return data.thread_id, lambda ids: commands.RetryRun(
-                    **base(data.thread_id, ids), run_id=data.run_id
-                )
+                return data.thread_id, partial(commands.RetryRun, run_id=data.run_id)
             case requests.ApproveMessageRequest(data=data):
-                return data.thread_id, lambda ids: commands.Vote(
-                    **base(data.thread_id, ids),
-                    message_id=data.message_id,
-                    decision=Decision.APPROVE,
+                return data.thread_id, partial(
+                    commands.Vote, message_id=data.message_id, decision=Decision.APPROVE
                 )
             case requests.RejectMessageRequest(data=data):
-                return data.thread_id, lambda ids: commands.Vote(
-                    **base(data.thread_id, ids),
+                return data.thread_id, partial(
+                    commands.Vote,
                     message_id=data.message_id,
                     decision=Decision.REJECT,
                     reason=data.reason,
                 )
             case requests.WithdrawMessageRequest(data=data):
-                return data.thread_id, lambda ids: commands.Withdraw(
-                    **base(data.thread_id, ids), message_id=data.message_id
-                )
+                return data.thread_id, partial(commands.Withdraw, message_id=data.message_id)
             case requests.InviteCoAuthorRequest(data=data):
-                return data.thread_id, lambda ids: commands.Invite(
-                    **base(data.thread_id, ids), public_key=data.public_key
-                )
+                return data.thread_id, partial(commands.Invite, public_key=data.public_key)
             case requests.LeaveCoAuthorshipRequest(data=data):
-                return data.thread_id, lambda ids: commands.LeaveCoAuthorship(
-                    **base(data.thread_id, ids)
-                )
+                return data.thread_id, commands.LeaveCoAuthorship
             case requests.RenameThreadRequest(data=data):
-                return data.thread_id, lambda ids: commands.Rename(
-                    **base(data.thread_id, ids), name=data.name
-                )
+                return data.thread_id, partial(commands.Rename, name=data.name)
             case requests.ArchiveThreadRequest(data=data):
-                return data.thread_id, lambda ids: commands.Archive(**base(data.thread_id, ids))
+                return data.thread_id, commands.Archive
             case _:
                 raise AssertionError(f"{type(message).__name__} is no command to a thread")
 

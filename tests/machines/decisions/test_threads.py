@@ -7,7 +7,7 @@ keeps what a journal would hold, and every rule is checked against that after ea
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,6 @@ from machines.models.chorus import (
 from machines.models.commands import (
     AdvanceRun,
     Archive,
-    Basis,
     ChangeBalance,
     Expire,
     Facts,
@@ -95,9 +94,9 @@ class History:
         self.ids += 20
         return tuple(uuid(number) for number in range(self.ids, self.ids + 20))
 
-    def basis(self, by: PublicKey | None) -> Basis:
+    def basis(self, by: PublicKey | None) -> dict[str, Any]:
         """What every command begins with."""
-        return Basis(thread_id=THREAD, at=self.now, by=by, ids=self.fresh(), request_id=None)
+        return {"thread_id": THREAD, "at": self.now, "by": by, "ids": self.fresh()}
 
     def named(self, command: ThreadCommand) -> Facts:
         """The facts, with the message and the run that the command names."""
