@@ -12,7 +12,6 @@ __all__ = [
     "errors",
     "journal_file",
     "logs",
-    "maintenance",
     "serve",
     "trace",
     "verify",
