@@ -210,7 +210,7 @@ def everything_in(folder: Path) -> bytes:
 
 
 async def test_a_session_that_signs_out_while_it_is_resumed_stays_open_for_no_connection(
-    house: Services,
+    services: Services,
 ) -> None:
     """150 races: the sign-out begins after so many turns of the loop that the resume had for itself,
     or the other way round.
@@ -219,13 +219,13 @@ async def test_a_session_that_signs_out_while_it_is_resumed_stays_open_for_no_co
     outcomes = set()
     for number in range(150):
         address = f"192.0.2.{number}"
-        leaving = await Caller(house, address=address).sign_in(Identity())
-        coming = Caller(house, address=address)
+        leaving = await Caller(services, address=address).sign_in(Identity())
+        coming = Caller(services, address=address)
         _, reply = await asyncio.gather(
             _after(turns.randrange(12), leaving.ask("sign_out")),
             _after(turns.randrange(12), coming.ask("resume", token=leaving.token)),
         )
-        late = Caller(house, address=address)
+        late = Caller(services, address=address)
         assert code_of(await late.ask("resume", token=leaving.token)) == "auth_failed"
         outcomes.add(reply["type"])
         if reply["type"] == "init":
@@ -241,14 +241,16 @@ async def _after(turns: int, asked: Coroutine[Any, Any, Frame]) -> Frame:
     return await asked
 
 
-async def test_a_session_that_expires_while_it_is_resumed_lets_no_one_in(house: Services) -> None:
+async def test_a_session_that_expires_while_it_is_resumed_lets_no_one_in(
+    services: Services,
+) -> None:
     for turns in range(40):
         address = f"192.0.2.{turns}"
-        before = await Caller(house, address=address).sign_in(Identity())
+        before = await Caller(services, address=address).sign_in(Identity())
         before.drop()
-        coming = Caller(house, address=address)
+        coming = Caller(services, address=address)
         _, reply = await asyncio.gather(
-            house.sessions.end(hash_token(before.token)),
+            services.sessions.end(hash_token(before.token)),
             _after(turns, coming.ask("resume", token=before.token)),
         )
         if reply["type"] == "init":
