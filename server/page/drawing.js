@@ -10,7 +10,7 @@ const READABLE = 0.8; // of the drawing's own size: letters are as large as smal
 const SMALLER = 0.75; // of that, where the whole width then fits
 const PIXELS = 4 / 3; // of a point
 const LIT = ["current", "taken", "last", "refused"];
-const LABEL = /^(?:↻\s*)?[a-z_]+(?:\s+\[([^\]]*)\])?(?:\s+\/\s+(.*))?$/u; // event [guards] / actions
+const LABEL = /^(?:↻\s*)?[a-z_]+(?:\s+from [a-z_]+)?(?:\s+\[([^\]]*)\])?(?:\s+\/\s+(.*))?$/u; // event from state [guards] / actions
 
 /** @typedef {{x: number, y: number}} Point in units of the drawing */
 
@@ -225,7 +225,9 @@ function place(element, offset) {
 /** @param {Element} element */
 function partsOf(element) {
   const title = element.querySelector("title")?.textContent ?? "";
-  const [, guards = "", actions = ""] = LABEL.exec(title.trim()) ?? [];
+  // The first line is the label; those after it say what its guards mean.
+  const [label = ""] = title.trim().split("\n");
+  const [, guards = "", actions = ""] = LABEL.exec(label) ?? [];
   /** @param {string} text */
   const split = (text) =>
     text

@@ -112,8 +112,9 @@ async def test_what_is_read_does_not_move_while_text_streams(
     browser: Browser, server: ServerProcess, model: ObedientModel
 ) -> None:
     prompt = "Keep still?"
-    model.hold(prompt, "action", first="word " * 400, rest="end").opened.set()
-    held = model.hold(prompt, "yield", first="word " * 400)
+    words = " ".join(f"word{number}" for number in range(400))
+    model.hold(prompt, "action", first=words, rest="end").opened.set()
+    held = model.hold(prompt, "yield", first=words)
     async with someone(browser, server.url, "Ann") as ann:
         await ann.new_thread("Still")
         await ann.ask("Something before?")
