@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from server.commands.maintenance import verify
+from server.commands.verify import run
 from server.environment import system_environment
 from server.settings import Settings
 from server.stores import MEMORY_FOLDER
@@ -21,15 +21,18 @@ from tests.support.in_process import Caller, open_test_services
 async def verified(
     folder: Path, *, repair: bool = False, restored: bool = False
 ) -> tuple[int, list[str]]:
-    """How many problems are left, and what was said."""
+    """How many problems are left, by the last line, and what was said before it."""
     said: list[str] = []
-    left = await verify(
+    code = await run(
         Settings(data=folder, llm="offline"),
         system_environment(),
         repair=repair,
         restored=restored,
         say=said.append,
     )
+    verdict = said.pop()
+    left = 0 if verdict == "Everything agrees." else int(verdict.split()[0])
+    assert code == (1 if left else 0), verdict
     return left, said
 
 
