@@ -101,6 +101,7 @@ class OpenAIModel:
             self._bounds.characters,
             trusts_done=self._habits.ends_unnamed,
             thinks_first=self._habits.thinks_first,
+            may_repeat=self.offline,  # it quotes the thread, whatever stands there
         )
         try:
             await self._ask(call, reply)
