@@ -7,6 +7,7 @@ effects. The value is frozen. The runtime places it in the states that the edge 
 first action sees it, so an action adds only what those states carry.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -60,7 +61,7 @@ class Slot:
     """Actions in the order in which the engine calls them."""
 
 
-class Callback:
+class Callback(ABC):
     """A guard or an action of an edge, in the form in which python-statemachine's engine calls it."""
 
     def __init__(self, rule: Callable[[Any, Any], Any], event: type) -> None:
@@ -72,8 +73,9 @@ class Callback:
         self.__qualname__ = type(self).__qualname__
         self.__code__ = type(self).__call__.__code__
 
+    @abstractmethod
     def __call__(self, model: Slot) -> object:
-        raise NotImplementedError
+        """What the engine calls, with the one argument that it finds by its name."""
 
 
 class GuardCallback(Callback):

@@ -159,11 +159,11 @@ class ChorusClient:
             raise self._mailbox.ended
 
     async def act(self, request: str, **data: object) -> AcceptedReply:
-        """Ask for a change; returns when the server holds it durably. Raises RequestRefused."""
+        """Ask for a change; returns when the server holds it durably. Raises RefusedByServer."""
         return read_data(AcceptedReply, await self._ask(request, data, Purpose.PLAIN))
 
     async def follow(self, thread_id: str) -> ThreadMessages:
-        """Open a thread and follow it in place of the one before. Raises RequestRefused."""
+        """Open a thread and follow it in place of the one before. Raises RefusedByServer."""
         frame = await self._ask("get_thread", {"thread_id": thread_id}, Purpose.FOLLOW)
         return read_data(ThreadMessages, frame)
 

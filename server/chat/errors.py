@@ -7,7 +7,7 @@
     |-- OtherProtocol     something answers, and it does not speak version 1
     |-- SignInRefused     the server refused the key, or the client refused to sign
     |-- SessionEnded      the server ended the session for good
-    |-- RequestRefused    one request was refused; the session goes on
+    |-- RefusedByServer   one request was refused; the session goes on
     `-- BadInput          a typed line says nothing that can be done
 
 `LineLost` is no `ChatError`: the client heals it by dialling again, and its caller never sees it.

@@ -71,7 +71,7 @@ class PlainChat:
     async def run(self, lines: AsyncIterator[str], thread_id: str | None) -> int:
         """Carry out every line; returns 0 if all of it succeeded, else 1.
 
-        Raises what ended the session, and RequestRefused where `thread_id` cannot be opened.
+        Raises what ended the session, and RefusedByServer where `thread_id` cannot be opened.
         """
         events = asyncio.create_task(self._pump(), name="chat-events")
         work = asyncio.create_task(self._work(lines, thread_id), name="chat-lines")

@@ -68,7 +68,7 @@ class ChatSession:
     async def do(self, command: Command) -> AcceptedReply | None:
         """Carry out one command; returns what the server accepted, once it holds it.
 
-        Raises RequestRefused, BadInput, or what ended the session. Quitting is the user
+        Raises RefusedByServer, BadInput, or what ended the session. Quitting is the user
         interface's own affair: here it does nothing.
         """
         argument = command.argument
