@@ -10,6 +10,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -18,15 +19,16 @@ from pydantic import TypeAdapter
 
 from benchmarks import work
 from benchmarks.measure import Spent, measured
+from machines.models.chorus import StepCompleted
 from machines.models.commands import OpenThread, Policy, SubmitMessage
-from machines.models.effects import AICall, RunEffect
+from machines.models.effects import AICall, RunEffect, attempt_of
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.journal import Batch
 from machines.models.outputs import Prior, StepOutput, Usage
 from machines.models.thread import Thread, Visibility
 from server.environment import system_environment
 from server.gc_tuning import freeze_gc
-from server.llm.port import ModelAnswer, OnText
+from server.llm.port import OnText
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.threads.broadcast import Broadcast
@@ -46,18 +48,21 @@ class Model:
     def __init__(self, iterations: int) -> None:
         outputs: TypeAdapter[StepOutput] = TypeAdapter(StepOutput)
         self._answers = {
-            (step, iteration): ModelAnswer(
-                text=record["text"],
-                output=outputs.validate_python({"step": step, **record["output"]}),
-                usage=Usage.model_validate(record["usage"]),
-                model="script",
+            (step, iteration): (
+                record["text"],
+                outputs.validate_python({"step": step, **record["output"]}),
+                Usage.model_validate(record["usage"]),
             )
             for (step, iteration), record in work.script(iterations).items()
         }
 
-    async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
+    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
         del on_text
-        return self._answers[call.step.value, call.iteration]
+        text, output, usage = self._answers[call.step.value, call.iteration]
+        at = datetime.now(UTC)
+        return StepCompleted(
+            **attempt_of(call, at), text=text, output=output, usage=usage, model="script"
+        )
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -105,15 +105,9 @@ def run_view(run: ChorusState, text: str) -> views.RunView:
             "text": text,
             "outputs": tuple(
                 views.StepView(
-                    step=record.step,
-                    iteration=record.iteration,
-                    attempt=record.attempt,
-                    text=record.text,
-                    output=record.output,
-                    priors=run.priors if record.step is StepEnum.EXPERIENCE else None,
-                    usage=record.usage,
+                    **vars(done), priors=run.priors if done.step is StepEnum.EXPERIENCE else None
                 )
-                for record in run.steps
+                for done in run.steps
             ),
         }
     )

@@ -1,8 +1,8 @@
 """What each step of the Chorus loop does, as pure functions from a run's state to a StepResult.
 
-`run_action` ... `run_yield` begin a step; `advance_step` records one that ended well. Which step
+`run_action` ... `run_yield` begin a step; `advance_step` keeps one that ended well. Which step
 follows which is declared in `machines.chorus` and nowhere else. No step reads anything but the
-prompt, the recent messages, the supplied priors and the records of completed steps.
+prompt, the recent messages, the supplied priors and the steps that were completed.
 """
 
 from typing import TypedDict
@@ -15,7 +15,6 @@ from machines.models.chorus import (
     PriorsRetrieved,
     RunStarted,
     StepCompleted,
-    StepRecord,
 )
 from machines.models.effects import AICall, DBOperation, RecallPriors, RunEffect
 from machines.models.ids import MessageId, RunId
@@ -106,30 +105,16 @@ def ask_model(state: ChorusState, _: object = None) -> StepResult:
 
 
 def advance_step(state: ChorusState, event: StepCompleted) -> StepResult:
-    """Record the step that ended; later steps read records and nothing else of it."""
-    record = StepRecord(
-        step=event.step,
-        iteration=event.iteration,
-        attempt=event.attempt,
-        text=event.text,
-        output=event.output,
-        usage=event.usage,
-    )
+    """Keep the step that ended; later steps read what is kept and nothing else of it."""
     experienced = event.step is StepEnum.EXPERIENCE
     # The state stands in the next step already; what ended is named by the event.
     response = frames.StepCompletedData(
-        run_id=state.id,
+        **vars(event),
         message_id=state.message_id,
-        step=event.step,
-        iteration=event.iteration,
-        attempt=event.attempt,
-        text=event.text,
-        output=event.output,
-        usage=event.usage,
         priors=state.priors if experienced else None,
         memory_available=state.memory_available if experienced else None,
     )
-    advanced = state.changed(steps=(*state.steps, record), model=event.model)
+    advanced = state.changed(steps=(*state.steps, event), model=event.model)
     effects = _links(advanced) if event.step is StepEnum.OBSERVATION else ()
     return StepResult(advanced, (response,), effects)
 

@@ -4,8 +4,9 @@ Values only: which state follows which is the chart's (`machines.chorus`), what 
 steps' (`machines.loop.steps`).
 """
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 from pydantic import AwareDatetime, Field
 
@@ -83,98 +84,6 @@ class ContextMessage(Frozen):
     content: str
 
 
-class StepRecord(Frozen):
-    """A completed step: nothing but completed steps is read by later ones."""
-
-    step: StepEnum
-    iteration: int = Field(ge=1)
-    attempt: int = Field(ge=1)
-    text: str
-    """What a person reads."""
-    output: StepOutput
-    usage: Usage | None = None
-    """None where the endpoint gave none: unknown is not zero."""
-
-
-class RunProgress(BaseState):
-    """How far a run of the loop is, without the texts that it reads and gives. `id` is the run's id."""
-
-    id: RunId
-    thread_id: ThreadId
-    message_id: MessageId
-    """The prompt."""
-    answer_id: MessageId
-    """The id that the answer will have; given with the run, so that replay gives it again."""
-    requested_by: PublicKey
-    status: RunStatus = RunStatus.QUEUED
-    current_step: StepEnum = StepEnum.ACTION
-    health: Health = Health.STABLE
-    awaiting: Awaited = Awaited.MODEL
-    iteration: int = Field(default=1, ge=1)
-    attempt: int = Field(default=1, ge=1)
-    """Attempt of this step and iteration, from 1; also grows when a restart or a delay repeats it."""
-    failures: int = Field(default=0, ge=0)
-    """Failed attempts of this step and iteration that count against `max_attempts`."""
-    has_waited: bool = False
-    """Whether an open breaker delayed this attempt; then it is made, and delayed no second time."""
-    rebuilds: int = Field(default=0, ge=0)
-    """Times that this run was rebuilt from the journal, in all its steps."""
-    max_iterations: int = Field(ge=1)
-    max_attempts: int = Field(ge=1)
-    backoff_base_ms: int = Field(default=BACKOFF_BASE_MS, ge=1)
-    memory_available: bool = True
-    """False when the last search could not be answered."""
-    model: str | None = None
-    """Name of the model that gave the newest completed step."""
-    error_state: ErrorState | None = None
-
-
-class ChorusState(RunProgress):
-    """One run of the loop over one prompt."""
-
-    prompt: str
-    """The content of its message."""
-    messages: tuple[ContextMessage, ...] = ()
-    """Recent approved messages before the prompt, oldest first, as they were when it started."""
-    query: str
-    """What experience searches for: the prompt, then what update asks for."""
-    priors: tuple[Prior, ...] = ()
-    """Supplied to the model over all iterations, best first, each once; label Pn is place n."""
-    steps: tuple[StepRecord, ...] = ()
-    """Completed steps of all iterations, in order."""
-
-    def validate_state(self) -> ValidationResult:
-        final = self.status.final
-        return validation(
-            {
-                "iterations keep their bound": self.iteration > self.max_iterations,
-                "failures keep their bound": self.failures > self.max_attempts,
-                "a failed run says why": (
-                    self.status is RunStatus.FAILED and self.error_state is None
-                ),
-                "a recovering run says from what": (
-                    self.health is Health.RECOVERING and self.error_state is None
-                ),
-                "only a running run recovers": (
-                    self.health is Health.RECOVERING
-                    and self.status is not RunStatus.RUNNING
-                    and not final
-                ),
-                "a prior is supplied once": (
-                    len({prior.message_id for prior in self.priors}) != len(self.priors)
-                ),
-                "a finished run has its answer": (
-                    self.status is RunStatus.FINISHED
-                    and (not self.steps or self.steps[-1].step is not StepEnum.YIELD)
-                ),
-            }
-        )
-
-    def latest(self, step: StepEnum) -> StepRecord | None:
-        """The newest completed record of `step`, of whichever iteration."""
-        return next((record for record in reversed(self.steps) if record.step is step), None)
-
-
 # --- Events --------------------------------------------------------------------------------------
 
 
@@ -186,6 +95,16 @@ class RunStarted(Frozen):
     thread_is_busy: bool
     """Whether another run of the thread is under way."""
     messages: tuple[ContextMessage, ...] = ()
+
+
+class AttemptFields(TypedDict):
+    """What every event of an attempt begins with."""
+
+    run_id: RunId
+    step: StepEnum
+    iteration: int
+    attempt: int
+    at: datetime
 
 
 class AttemptEvent(Frozen):
@@ -208,13 +127,16 @@ class PriorsRetrieved(AttemptEvent):
 
 
 class StepCompleted(AttemptEvent):
-    """The model's answer for the step, checked."""
+    """The model's answer for the step, checked. A run keeps these, and later steps read nothing else."""
 
     event: Literal["step_completed"] = "step_completed"
     text: str
+    """What a person reads; for action and yield exactly what was streamed."""
     output: StepOutput
     usage: Usage | None
+    """None where the endpoint gave none: unknown is not zero."""
     model: str
+    """The model that answered, as the endpoint names it."""
 
 
 class _AttemptFailed(AttemptEvent):
@@ -294,6 +216,88 @@ ChorusEvent = Annotated[
     | RunCancelled,
     Field(discriminator="event"),
 ]
+
+
+# --- The state ----------------------------------------------------------------------------------
+
+
+class RunProgress(BaseState):
+    """How far a run of the loop is, without the texts that it reads and gives. `id` is the run's id."""
+
+    id: RunId
+    thread_id: ThreadId
+    message_id: MessageId
+    """The prompt."""
+    answer_id: MessageId
+    """The id that the answer will have; given with the run, so that replay gives it again."""
+    requested_by: PublicKey
+    status: RunStatus = RunStatus.QUEUED
+    current_step: StepEnum = StepEnum.ACTION
+    health: Health = Health.STABLE
+    awaiting: Awaited = Awaited.MODEL
+    iteration: int = Field(default=1, ge=1)
+    attempt: int = Field(default=1, ge=1)
+    """Attempt of this step and iteration, from 1; also grows when a restart or a delay repeats it."""
+    failures: int = Field(default=0, ge=0)
+    """Failed attempts of this step and iteration that count against `max_attempts`."""
+    has_waited: bool = False
+    """Whether an open breaker delayed this attempt; then it is made, and delayed no second time."""
+    rebuilds: int = Field(default=0, ge=0)
+    """Times that this run was rebuilt from the journal, in all its steps."""
+    max_iterations: int = Field(ge=1)
+    max_attempts: int = Field(ge=1)
+    backoff_base_ms: int = Field(default=BACKOFF_BASE_MS, ge=1)
+    memory_available: bool = True
+    """False when the last search could not be answered."""
+    model: str | None = None
+    """Name of the model that gave the newest completed step."""
+    error_state: ErrorState | None = None
+
+
+class ChorusState(RunProgress):
+    """One run of the loop over one prompt."""
+
+    prompt: str
+    """The content of its message."""
+    messages: tuple[ContextMessage, ...] = ()
+    """Recent approved messages before the prompt, oldest first, as they were when it started."""
+    query: str
+    """What experience searches for: the prompt, then what update asks for."""
+    priors: tuple[Prior, ...] = ()
+    """Supplied to the model over all iterations, best first, each once; label Pn is place n."""
+    steps: tuple[StepCompleted, ...] = ()
+    """Completed steps of all iterations, in order."""
+
+    def validate_state(self) -> ValidationResult:
+        final = self.status.final
+        return validation(
+            {
+                "iterations keep their bound": self.iteration > self.max_iterations,
+                "failures keep their bound": self.failures > self.max_attempts,
+                "a failed run says why": (
+                    self.status is RunStatus.FAILED and self.error_state is None
+                ),
+                "a recovering run says from what": (
+                    self.health is Health.RECOVERING and self.error_state is None
+                ),
+                "only a running run recovers": (
+                    self.health is Health.RECOVERING
+                    and self.status is not RunStatus.RUNNING
+                    and not final
+                ),
+                "a prior is supplied once": (
+                    len({prior.message_id for prior in self.priors}) != len(self.priors)
+                ),
+                "a finished run has its answer": (
+                    self.status is RunStatus.FINISHED
+                    and (not self.steps or self.steps[-1].step is not StepEnum.YIELD)
+                ),
+            }
+        )
+
+    def latest(self, step: StepEnum) -> StepCompleted | None:
+        """The newest completion of `step`, of whichever iteration."""
+        return next((record for record in reversed(self.steps) if record.step is step), None)
 
 
 # --- Responses -----------------------------------------------------------------------------------

@@ -9,13 +9,15 @@ that were checked before: checking them again would take longer than making it.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime
 
+from machines.models.chorus import AttemptFields
 from machines.models.domain import Frozen
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, TimerId
-from machines.models.journal import MemoryTask, Timer
+from machines.models.journal import MemoryTask, RetryTimer, Timer
 from machines.models.outputs import Prior, StepEnum
 from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.frames import ServerMessage
@@ -69,6 +71,17 @@ class RecallPriors:
     exclude: tuple[MessageId, ...] = ()
     """The prompt itself, and the priors that the run has. Recent messages may be recalled: what is a
     prior can be cited."""
+
+
+def attempt_of(asked: AICall | RecallPriors | RetryTimer, at: datetime) -> AttemptFields:
+    """What every event about the attempt begins with, for one that happens at `at`."""
+    return {
+        "run_id": asked.run_id,
+        "step": asked.step,
+        "iteration": asked.iteration,
+        "attempt": asked.attempt,
+        "at": at,
+    }
 
 
 class StopAttempt(Frozen):

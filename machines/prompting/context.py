@@ -18,7 +18,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Final, NamedTuple, assert_never
 
-from machines.models.chorus import ChorusState, ContextMessage, StepRecord
+from machines.models.chorus import ChorusState, ContextMessage, StepCompleted
 from machines.models.domain import Role
 from machines.models.effects import SuppliedPrior
 from machines.models.ids import MessageId, PublicKey, RunId
@@ -149,7 +149,7 @@ class _Given(NamedTuple):
     run_id: RunId
     iteration: int
     priors: tuple[Prior, ...]
-    records: tuple[StepRecord, ...]
+    records: tuple[StepCompleted, ...]
 
     def __hash__(self) -> int:
         """Of what tells steps of runs apart; equality looks at all."""
@@ -201,7 +201,7 @@ def label_of(place: int) -> str:
     return f"P{place + 1}"
 
 
-def _selected(records: Iterable[StepRecord], most: int) -> tuple[MessageId, ...]:
+def _selected(records: Iterable[StepCompleted], most: int) -> tuple[MessageId, ...]:
     """Priors that intention selected, each once, the latest iteration first."""
     intentions = [
         (record.iteration, output.selected_priors)
@@ -238,7 +238,7 @@ def _room_for(bodies: Sized) -> int:
 
 
 def _clipped_records(
-    records: tuple[StepRecord, ...], bodies: tuple[str, ...]
+    records: tuple[StepCompleted, ...], bodies: tuple[str, ...]
 ) -> tuple[tuple[str, ...], str]:
     """What later requests need of `bodies`, and the quotations of this one.
 
@@ -254,7 +254,7 @@ def _clipped_records(
     return tuple([body[: limit + 1] for body in bodies]), "\n\n".join(quotations)
 
 
-def _quoted(record: StepRecord, body: str) -> str:
+def _quoted(record: StepCompleted, body: str) -> str:
     attributes = f'step="{record.step}" iteration="{record.iteration}"'
     return quoted("record", SLOT, body, attributes)
 
@@ -263,7 +263,7 @@ def _joined(earlier: str, later: str) -> str:
     return f"{earlier}\n\n{later}" if earlier and later else earlier or later
 
 
-def _as_text(record: StepRecord, labels: Mapping[MessageId, str]) -> str:
+def _as_text(record: StepCompleted, labels: Mapping[MessageId, str]) -> str:
     """A record as the model reads it, priors named by their labels."""
     output = record.output
     lines = [record.text]

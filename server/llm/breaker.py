@@ -7,11 +7,12 @@ endpoint; the offline responder has none.
 """
 
 from machines.models.breaker import BreakerPolicy, BreakerStatus
+from machines.models.chorus import StepCompleted
 from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode, NetworkError
 from server.concurrency.circuit_breaker import CircuitBreaker, NotAdmitted
 from server.environment import Environment
-from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel, ModelAnswer, OnText
+from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel, OnText
 
 
 class CircuitBreakerModel:
@@ -41,7 +42,7 @@ class CircuitBreakerModel:
         """Where the breaker stands, for operators."""
         return self._breaker.status
 
-    async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
+    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
         """See `LanguageModel.answer`; also raises AttemptDelayed, where the call may be delayed."""
         try:
             with self._breaker.attempt(has_waited=not call.may_be_delayed) as attempt:

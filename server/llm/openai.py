@@ -24,13 +24,14 @@ import openai
 from openai import AsyncOpenAI, AsyncStream
 from pydantic_core import from_json
 
-from machines.models.effects import AICall
+from machines.models.chorus import StepCompleted
+from machines.models.effects import AICall, attempt_of
 from machines.models.errors import AIError, NetworkError
 from machines.prompting.answers import is_structured, read_answer
 from server.addresses import is_loopback
 from server.llm import errors as llm_errors
 from server.llm.capabilities import Capabilities, Refusal, Served, body_of
-from server.llm.port import AnswerFailed, Bounds, ModelAnswer, OnText
+from server.llm.port import AnswerFailed, Bounds, OnText
 from server.llm.reply import StreamedAnswer
 from server.llm.sse import EventReader
 
@@ -93,7 +94,7 @@ class OpenAIModel:
         self._served = Served()
         self._habits = Habits()
 
-    async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
+    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
         """See `LanguageModel.answer`."""
         reply = StreamedAnswer(
             call.step,
@@ -116,12 +117,14 @@ class OpenAIModel:
             raise _failed(call, mapped, reply) from error
         finally:
             self._habits = self._habits.after(reply)
-        return ModelAnswer(
+        if checked.dropped:
+            _log.info("the model invented %d labels; they were dropped", len(checked.dropped))
+        return StepCompleted(
+            **attempt_of(call, self._clock()),
             text=checked.text,
             output=checked.output,
             usage=reply.usage,
             model=reply.model or self.name,
-            dropped=checked.dropped,
         )
 
     async def close(self) -> None:

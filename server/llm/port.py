@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from machines.models.chorus import StepCompleted
 from machines.models.effects import AICall
 from machines.models.errors import AIError, NetworkError
-from machines.models.outputs import StepOutput, Usage
 
 OnText = Callable[[str], None]
 """Takes the next piece of the text that users read; called on the event loop, never blocks."""
@@ -26,21 +26,6 @@ class Bounds:
     """From the request to the end of the answer."""
     characters: int = 200_000
     """Of the answer."""
-
-
-@dataclass(frozen=True)
-class ModelAnswer:
-    """A complete answer, checked."""
-
-    text: str
-    """What a person reads; for action and yield exactly what `on_text` was given, joined."""
-    output: StepOutput
-    usage: Usage | None
-    """None where the endpoint counted nothing: unknown is not zero."""
-    model: str
-    """The model that answered, as the endpoint names it."""
-    dropped: tuple[str, ...] = ()
-    """Labels of priors that the model invented; they are no part of `output`."""
 
 
 class AnswerFailed(Exception):
@@ -76,10 +61,11 @@ class LanguageModel(Protocol):
         """True for the offline responder, which is no language model."""
         ...
 
-    async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
-        """The model's answer to `call`; its text goes to `on_text` as it is generated.
+    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
+        """The event that the model's answer to `call` is; its text goes to `on_text` as it is
+        generated.
 
-        Structured steps stream what users will read of them as well; `ModelAnswer.text` is what
+        Structured steps stream what users will read of them as well; the event's text is what
         counts. Raises AttemptFailed, and nothing else for whatever the endpoint does; and
         AttemptDelayed where it was not asked at all, which only a call that `may_be_delayed` meets.
         Cancelling the task stops the endpoint too. Never retries: that is the chart's.

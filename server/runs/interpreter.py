@@ -9,13 +9,13 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
-from typing import ParamSpec, TypedDict, TypeVar, assert_never
+from typing import ParamSpec, TypeVar, assert_never
 
 from machines.models import chorus
 from machines.models.chorus import (
     AIFailed,
+    AttemptFields,
     ChorusState,
     EffectResult,
     Health,
@@ -25,7 +25,6 @@ from machines.models.chorus import (
     RunProgress,
     RunStatus,
     StateLost,
-    StepCompleted,
 )
 from machines.models.commands import AdvanceRun
 from machines.models.effects import (
@@ -36,6 +35,7 @@ from machines.models.effects import (
     RunEffect,
     ScheduleTimer,
     StopAttempt,
+    attempt_of,
 )
 from machines.models.errors import (
     AIError,
@@ -48,7 +48,7 @@ from machines.models.errors import (
 )
 from machines.models.ids import PublicKey, RunId, ThreadId
 from machines.models.journal import DecisionView, RetryTimer
-from machines.models.outputs import Prior, StepEnum
+from machines.models.outputs import Prior
 from machines.models.thread import Thread
 from machines.models.wire import frames
 from machines.prompting.context import PRIORS_SENT
@@ -80,14 +80,6 @@ a prompt quotes less."""
 
 class _AudienceGrew(Exception):
     """The thread has a co-author whom a search did not reckon with."""
-
-
-class _AboutAttempt(TypedDict):
-    run_id: RunId
-    step: StepEnum
-    iteration: int
-    attempt: int
-    at: datetime
 
 
 @dataclass(slots=True)
@@ -251,7 +243,7 @@ class Chorus:
         stream = self._streams[call.run_id] = _Stream(call)
         event: EffectResult
         try:
-            answer = await self._model.answer(call, partial(self._gather, stream))
+            event = await self._model.answer(call, partial(self._gather, stream))
         except AnswerFailed as failed:
             self._flush(stream)
             event = self._failure(call, failed.error, failed.partial or None)
@@ -264,15 +256,6 @@ class Chorus:
             )
         else:
             self._flush(stream)
-            if answer.dropped:
-                log.info("the model invented %d labels; they were dropped", len(answer.dropped))
-            event = StepCompleted(
-                **self._about(call),
-                text=answer.text,
-                output=answer.output,
-                usage=answer.usage,
-                model=answer.model,
-            )
         self._release(call.run_id)
         try:
             await self._advance(call.thread_id, call.run_id, event)
@@ -333,15 +316,8 @@ class Chorus:
         event = RetryDue(**self._about(timer))
         return await self._advance(timer.thread_id, timer.run_id, event)
 
-    def _about(self, attempt: AICall | RecallPriors | RetryTimer) -> _AboutAttempt:
-        """What every event of an attempt begins with; it happens now."""
-        return {
-            "run_id": attempt.run_id,
-            "step": attempt.step,
-            "iteration": attempt.iteration,
-            "attempt": attempt.attempt,
-            "at": self._environment.now(),
-        }
+    def _about(self, asked: AICall | RecallPriors | RetryTimer) -> AttemptFields:
+        return attempt_of(asked, self._environment.now())
 
     async def _advance(
         self,

@@ -8,13 +8,13 @@ all its entries; it has a few dozen, which an index brings in their order.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
 from pydantic_core import from_json
 from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy import true as sql_true
 
-from machines.models.chorus import ChorusState, RunProgress, StepRecord
+from machines.models.chorus import ChorusState, RunProgress
 from machines.models.ids import RunId, ThreadId
 from storage.journal.bodies import Sources, Stored, added_priors, query_of, run_event_of
 from storage.journal.entries import messages_of
@@ -81,9 +81,6 @@ def _runs(
         yield each.whole(sources)
 
 
-_STEP: Final = frozenset(StepRecord.model_fields)
-
-
 @dataclass(slots=True)
 class _Gathered:
     """What the entries of a run say that it gathered, each thing once."""
@@ -92,7 +89,7 @@ class _Gathered:
     row: Stored
     messages: list[str] = field(default_factory=list)
     """Ids of those that it reads."""
-    steps: list[Stored] = field(default_factory=list)
+    steps: list[Mapping[str, Any]] = field(default_factory=list)
     priors: dict[str, Any] = field(default_factory=dict)
     query: tuple[Stored, Stored] | None = None
     """The newest change that set it, and that change's body."""
@@ -119,7 +116,7 @@ class _Gathered:
             case "start":
                 self.messages = event["messages"]
             case "step_completed":
-                self.steps.append({name: each for name, each in event.items() if name in _STEP})
+                self.steps.append(event)
             case "priors_retrieved":
                 for _, prior in added_priors(stored):
                     self.priors.setdefault(prior["message_id"], prior)

@@ -18,13 +18,14 @@ from typing import Any
 
 import pytest
 
+from machines.models.chorus import StepCompleted
 from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode
 from machines.models.outputs import StepEnum
 from machines.prompting.quoting import quotations
 from server.environment import Environment, system_environment
 from server.llm.choice import ModelChoice, Wanted, choose_model
-from server.llm.port import AnswerFailed, LanguageModel, ModelAnswer, OnText
+from server.llm.port import AnswerFailed, LanguageModel, OnText
 from server.services import Services, open_services
 from server.sessions.ports import ConnectionOrigin
 from server.sessions.session import begin_session
@@ -172,7 +173,7 @@ class Moody:
         self.calls: list[AICall] = []
         """All that it was asked."""
 
-    async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
+    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
         self.calls.append(call)
         asked = next(
             each.text for each in quotations(call.messages[-1].content) if each.tag == "request"

@@ -25,7 +25,6 @@ from machines.models.chorus import (
     RunStarted,
     RunStatus,
     StepCompleted,
-    StepRecord,
 )
 from machines.models.commands import (
     AdvanceRun,
@@ -164,10 +163,7 @@ class History:
                 case RunStarted(messages=messages):
                     gathered: dict[str, object] = {"messages": messages}
                 case StepCompleted() as done:
-                    record = StepRecord.model_validate(
-                        {name: getattr(done, name) for name in StepRecord.model_fields}
-                    )
-                    gathered = {"steps": (*run.steps, record)}
+                    gathered = {"steps": (*run.steps, done)}
                 case PriorsRetrieved(priors=found):
                     (change,) = entry.changes
                     assert not isinstance(change, Deleted)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from machines.models.chorus import ChorusState, ContextMessage, RunStatus, StepRecord
+from machines.models.chorus import ChorusState, ContextMessage, RunStatus, StepCompleted
 from machines.models.domain import Role
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import (
@@ -50,11 +50,21 @@ def prior(number: int, content: str = "remembered") -> Prior:
 
 def record(
     step: StepEnum, output: StepOutput, text: str = "said", iteration: int = 1
-) -> StepRecord:
-    return StepRecord(step=step, iteration=iteration, attempt=1, text=text, output=output)
+) -> StepCompleted:
+    return StepCompleted(
+        run_id=RunId("run-1"),
+        step=step,
+        iteration=iteration,
+        attempt=1,
+        at=NOW,
+        text=text,
+        output=output,
+        usage=None,
+        model="scripted",
+    )
 
 
-def intention(*selected: int, iteration: int = 1, why: str = "near") -> StepRecord:
+def intention(*selected: int, iteration: int = 1, why: str = "near") -> StepCompleted:
     output = IntentionOutput(
         explicit_intent="to know",
         implicit_intent="to learn",
@@ -97,7 +107,7 @@ def states(draw: st.DrawFn) -> ChorusState:
     """States of any step with hostile texts in every place that a prompt quotes."""
     priors = tuple(prior(number, draw(hostile)) for number in range(draw(st.integers(0, 4))))
     places = st.lists(st.integers(0, 5), max_size=3, unique=True)
-    outputs: list[StepRecord] = [
+    outputs: list[StepCompleted] = [
         record(StepEnum.ACTION, ActionOutput(), draw(hostile)),
         record(StepEnum.EXPERIENCE, ExperienceOutput(key_insights=(draw(hostile),))),
         intention(*draw(places), why=draw(hostile)),

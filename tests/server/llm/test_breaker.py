@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 
 from machines.breaker import breaker_machine
 from machines.models.breaker import Admitted, BreakerPolicy, BreakerStatus, Delayed
+from machines.models.chorus import StepCompleted
 from machines.models.domain import Valid
-from machines.models.effects import AICall
+from machines.models.effects import AICall, attempt_of
 from machines.models.errors import AIError, ErrorCode, NetworkError
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import ActionOutput, StepEnum
 from machines.statechart import Accepted, Refusal
 from server.environment import Environment, system_environment
 from server.llm.breaker import CircuitBreakerModel
-from server.llm.port import AnswerDelayed, AnswerFailed, ModelAnswer, OnText
+from server.llm.port import AnswerDelayed, AnswerFailed, OnText
 from tests.machines.transitions import breaker_scenarios as breaker
 from tests.machines.transitions.spaces import breaker_events
 from tests.machines.transitions.walks import Walk, walks
@@ -124,7 +125,7 @@ class Told:
     name: str = "told"
     offline: bool = False
 
-    async def answer(self, call: AICall, on_text: OnText) -> ModelAnswer:
+    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
         self.asked += 1
         if self.words:
             on_text(self.words)
@@ -133,7 +134,13 @@ class Told:
             await self.hold.wait()
         if self.end is not None:
             raise AnswerFailed(self.end, self.words)
-        return ModelAnswer(text=self.words, output=ActionOutput(), usage=None, model=self.name)
+        return StepCompleted(
+            **attempt_of(call, system_environment().now()),
+            text=self.words,
+            output=ActionOutput(),
+            usage=None,
+            model=self.name,
+        )
 
     async def close(self) -> None:
         self.closed = True

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-from machines.models.chorus import ChorusState, ContextMessage, RunStatus, StepRecord
+from machines.models.chorus import ChorusState, ContextMessage, RunStatus, StepCompleted
 from machines.models.domain import Role
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import (
@@ -23,7 +23,7 @@ from machines.prompting.request import build_ai_call
 from server.llm.extractive import closest, words, written_words
 from server.llm.offline import BASE_URL, MODEL, NOTICE, OfflineTransport
 from server.llm.openai import OpenAIModel, open_client
-from server.llm.port import Bounds, ModelAnswer
+from server.llm.port import Bounds
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BRIDGE = "A suspension bridge hangs from steel cables. The cables carry its weight to the towers."
@@ -78,17 +78,14 @@ def run(
     )
 
 
-async def all_steps(state: ChorusState) -> dict[StepEnum, ModelAnswer]:
+async def all_steps(state: ChorusState) -> dict[StepEnum, StepCompleted]:
     """The answers to the six steps of one iteration, each read by the later ones."""
-    answers: dict[StepEnum, ModelAnswer] = {}
+    answers: dict[StepEnum, StepCompleted] = {}
     async with offline_model() as model:
         for step in StepEnum:
             state = state.model_copy(update={"current_step": step})
             answer = answers[step] = await model.answer(build_ai_call(state), lambda _: None)
-            record = StepRecord(
-                step=step, iteration=1, attempt=1, text=answer.text, output=answer.output
-            )
-            state = state.model_copy(update={"steps": (*state.steps, record)})
+            state = state.model_copy(update={"steps": (*state.steps, answer)})
     return answers
 
 
@@ -104,7 +101,6 @@ async def test_a_run_with_history_cites_the_priors_that_speak_to_the_request() -
     answer = answers[StepEnum.YIELD]
     assert isinstance(answer.output, YieldOutput)
     assert {each.message_id for each in answer.output.citations} == {"prior-2", "prior-3"}
-    assert answer.dropped == ()
     assert "The cables carry its weight to the towers. [P2]" in answer.text
     assert "Bridges fascinate me a lot." in answer.text
     assert "Sourdough" not in answer.text

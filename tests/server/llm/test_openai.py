@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -115,7 +116,6 @@ async def test_text_is_told_as_it_comes_and_is_the_answer() -> None:
     assert answer.text == "".join(told)
     assert isinstance(answer.output, YieldOutput)
     assert [each.label for each in answer.output.citations] == ["P1"]
-    assert answer.dropped == ("P2",)
     assert answer.model == "scripted-1"
     assert answer.usage is not None
     assert answer.usage.total_tokens == 8
@@ -143,13 +143,17 @@ async def test_structured_steps_ask_for_their_schema_and_stream_what_people_read
     assert asked["json_schema"]["schema"]["required"] == list(UPDATE)
 
 
-async def test_a_prior_that_the_model_invents_is_no_part_of_the_output() -> None:
+async def test_a_prior_that_the_model_invents_is_no_part_of_the_output_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "server.llm")
     value = {"synthesis": "So it is [P1].", "key_insights": [], "used": ["P1", "P9"]}
     async with model_at(says_json(value)) as (model, _):
         answer = await model.answer(call(StepEnum.EXPERIENCE, priors=2), lambda _: None)
     assert isinstance(answer.output, ExperienceOutput)
     assert answer.output.used == ("message-1",)
-    assert answer.dropped == ("P9",)
+    assert "the model invented 1 labels" in caplog.text
+    assert "P9" not in caplog.text
 
 
 async def test_json_modes_fall_back_on_a_400_that_names_response_format_and_are_remembered() -> (
