@@ -7,6 +7,9 @@ server. Lengths of text count Unicode code points.
 MAX_FRAME_BYTES = 65_536
 """Bytes of one frame from a client; more closes the socket with 1009."""
 
+MAX_SERVER_FRAME_BYTES = 262_144
+"""Bytes of one frame from the server: pages end before it, and what is longer is cut."""
+
 MAX_CONTENT_LENGTH = 32_000
 """Code points of one prompt; more is `too_large`."""
 
@@ -37,8 +40,8 @@ DEFAULT_PAGE = 50
 MAX_PAGE = 200
 """Messages or threads in one page."""
 
-MAX_PAGE_CHARACTERS = 1_048_576
-"""Code points after which a page of messages ends, full or not: older ones are paged back to."""
+MAX_RUNS_SHOWN = 200
+"""Runs of a thread that `thread_messages` shows; only a queue without a bound has more."""
 
 DEFAULT_EVENTS_PAGE = 200
 """Journal entries in a page of `events`, where the client asks for no number."""
@@ -46,8 +49,8 @@ DEFAULT_EVENTS_PAGE = 200
 MAX_EVENTS_PAGE = 1_000
 """Journal entries in one page of `events`."""
 
-MAX_EVENTS_PAGE_BYTES = 1_048_576
-"""Bytes after which a page of `events` ends, full or not."""
+MAX_EVENTS_PAGE_BYTES = MAX_SERVER_FRAME_BYTES
+"""Bytes of entries that are read for a page of `events`."""
 
 MAX_CATCH_UP = 1_000
 """Entries that `get_thread` sends after `after_seq`; more is `conflict`."""

@@ -17,6 +17,8 @@ export interface AcceptedFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: AcceptedData;
 }
 
@@ -82,6 +84,8 @@ export interface ChallengeFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: ChallengeData;
 }
 
@@ -103,6 +107,8 @@ export interface ChorusResponseFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: ChorusResponseData;
 }
 
@@ -191,6 +197,8 @@ export interface ErrorFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: ErrorData;
 }
 
@@ -209,6 +217,8 @@ export interface EventsFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: EventsData;
 }
 
@@ -270,6 +280,8 @@ export interface HelloFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: HelloData;
 }
 
@@ -280,6 +292,8 @@ export interface InitData {
   resumed: boolean;
   /** What the session followed last. */
   thread_id: string | null;
+  /** Of `threads`: what to ask `list_threads` of one's own `after` for; null at the end. */
+  next: string | null;
 }
 
 /** The person is signed in. */
@@ -290,6 +304,8 @@ export interface InitFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: InitData;
 }
 
@@ -429,6 +445,8 @@ export interface NoticeFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: NoticeData;
 }
 
@@ -458,6 +476,8 @@ export interface PongFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: PongData;
 }
 
@@ -678,6 +698,8 @@ export interface SearchResultsFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: SearchResultsData;
 }
 
@@ -855,6 +877,8 @@ export interface ThreadEventFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: ThreadEventData;
 }
 
@@ -893,6 +917,8 @@ export interface ThreadMessagesFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: ThreadMessagesData;
 }
 
@@ -944,6 +970,8 @@ export interface ThreadsFrame {
   thread_id?: string;
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  cut?: boolean;
   data: ThreadsData;
 }
 

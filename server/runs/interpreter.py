@@ -70,6 +70,9 @@ T = TypeVar("T")
 GATHER_SECONDS = 0.04
 """Text is gathered so long before it is sent: a frame for each token would cost more than it is."""
 
+DELTA_CHARACTERS = 32_000
+"""Code points of one delta: whatever they are, a frame holds them."""
+
 RECOVERED = 64
 """Runs that are taken up again at the same time: they share commits, and hold no request up for long."""
 
@@ -359,8 +362,11 @@ class Chorus:
         """Send what was gathered, if it was neither sent nor given up before its time."""
         text = "".join(stream.gathered)
         stream.gathered.clear()
-        if not text:
-            return
+        for start in range(0, len(text), DELTA_CHARACTERS):
+            self._send(stream, text[start : start + DELTA_CHARACTERS])
+
+    def _send(self, stream: _Stream, text: str) -> None:
+        """One delta, to those who follow."""
         call, offset = stream.call, stream.length
         stream.sent.append(text)
         stream.length += len(text)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from machines.decisions.threads import may_read, no_such_thread
-from machines.decisions.views import run_view, thread_summary, thread_view
+from machines.decisions.views import run_view, thread_view
 from machines.models import commands
 from machines.models.commands import ThreadCommand
 from machines.models.errors import (
@@ -21,8 +21,8 @@ from machines.models.errors import (
 )
 from machines.models.ids import PublicKey, RequestId, ThreadId, thread_stream
 from machines.models.journal import DecisionView, JournalEntry, RememberedReply
-from machines.models.limits import MAX_EVENTS_PAGE_BYTES, MAX_PAGE_CHARACTERS
-from machines.models.message import Decision, Message
+from machines.models.limits import MAX_EVENTS_PAGE_BYTES, MAX_RUNS_SHOWN
+from machines.models.message import Decision
 from machines.models.thread import Thread
 from machines.models.wire import frames, requests
 from machines.models.wire.requests import ClientMessage
@@ -31,10 +31,19 @@ from server.environment import Environment
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.sessions.accounts import Accounts
+from server.sessions.pages import (
+    FRAME_ROOM,
+    first_that_fit,
+    names_that_fit,
+    newest_that_fit,
+    threads_that_fit,
+)
 from server.sessions.quotas import too_many
+from server.sessions.signatures import can_sign
 from server.threads.service import Outcome, ThreadService
+from server.wire.bounds import fitting, size_of
 from server.wire.codec import encode_events_page, encode_server_frame
-from server.wire.presenter import LiveEntry, present_message
+from server.wire.presenter import LiveEntry
 from storage.journal.port import Journal
 
 
@@ -203,6 +212,7 @@ class Requests:
             case requests.WithdrawMessageRequest(data=data):
                 return data.thread_id, partial(commands.Withdraw, message_id=data.message_id)
             case requests.InviteCoAuthorRequest(data=data):
+                _require_signing_key(data.public_key)
                 return data.thread_id, partial(commands.Invite, public_key=data.public_key)
             case requests.LeaveCoAuthorshipRequest(data=data):
                 return data.thread_id, commands.LeaveCoAuthorship
@@ -233,21 +243,25 @@ class Requests:
         if found is None or not may_read(found[0].thread, caller):
             raise no_such_thread()
         view, page = found
-        thread = view.thread
-        messages = _fitting(page.messages)
-        people = set(thread.co_authors) | {
-            each.author for each in messages if each.author is not None
-        }
+        thread = thread_view(view.thread)
+        runs = tuple(
+            run_view(run, self._chorus.text_so_far(run)) for run in view.runs[:MAX_RUNS_SHOWN]
+        )
+        room = FRAME_ROOM - size_of(thread) - sum(map(size_of, runs))
+        messages = await asyncio.to_thread(
+            newest_that_fit, page.messages, caller, view.thread, room
+        )
+        people = [each.author for each in messages if each.author is not None]
+        people += view.thread.co_authors
+        names = await self._journal.names(frozenset(people))
         return view, frames.ThreadMessagesFrame(
             data=frames.ThreadMessagesData(
-                thread=thread_view(thread),
-                names=await self._journal.names(people),
-                messages=await asyncio.to_thread(
-                    lambda: tuple(present_message(each, caller, thread) for each in messages)
-                ),
+                thread=thread,
+                names=names_that_fit(names, people, room - sum(map(size_of, messages))),
+                messages=messages,
                 head_seq=view.head_seq,
                 has_more=page.has_more or len(messages) < len(page.messages),
-                runs=tuple(run_view(run, self._chorus.text_so_far(run)) for run in view.runs),
+                runs=runs,
             )
         )
 
@@ -275,12 +289,14 @@ class Requests:
             limit=data.limit,
             max_bytes=MAX_EVENTS_PAGE_BYTES,
         )
+        texts = await self._presented(data.thread_id, page.entries, caller)
+        count = fitting((len(each.encode()) + 1 for each in texts), FRAME_ROOM)
         return encode_events_page(
-            await self._presented(data.thread_id, page.entries, caller),
+            texts[:count],
             re=message.id,
             thread_id=data.thread_id,
             head_seq=page.head_seq,
-            has_more=page.has_more,
+            has_more=page.has_more or count < len(texts),
         )
 
     async def _presented(
@@ -301,8 +317,8 @@ class Requests:
             if data.scope == "mine"
             else await self._journal.public_threads(after=data.after, limit=data.limit)
         )
-        summaries = tuple(thread_summary(row.thread, row.head_seq) for row in page.rows)
-        return frames.ThreadsFrame(data=frames.ThreadsData(threads=summaries, next=page.next))
+        summaries, further = threads_that_fit(page)
+        return frames.ThreadsFrame(data=frames.ThreadsData(threads=summaries, next=further))
 
     async def _search(
         self, message: requests.SearchRequest, caller: PublicKey
@@ -313,7 +329,9 @@ class Requests:
         results = await self._memory_service.search(
             caller, data.query, thread_id=data.thread_id, limit=data.limit
         )
-        return frames.SearchResultsFrame(data=frames.SearchResultsData(results=results))
+        return frames.SearchResultsFrame(
+            data=frames.SearchResultsData(results=first_that_fit(results))
+        )
 
     async def _readable(self, thread_id: ThreadId, caller: PublicKey) -> Thread:
         thread = await self._thread_service.readable(thread_id, caller)
@@ -322,14 +340,15 @@ class Requests:
         return thread
 
 
-def _fitting(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The newest of a page, as many as a frame should hold; at least one."""
-    room = MAX_PAGE_CHARACTERS
-    for place in reversed(range(len(messages))):
-        room -= len(messages[place].content)
-        if room < 0:
-            return messages[min(place + 1, len(messages) - 1) :]
-    return messages
+def _require_signing_key(public_key: PublicKey) -> None:
+    """A co-author who can never vote would hold up every vote of the thread for good."""
+    if not can_sign(public_key):
+        problem = "is no key that can sign"
+        raise RequestRefused(
+            ErrorCode.INVALID_FIELD,
+            f"The field public_key {problem}.",
+            details={"field": "public_key", "problem": problem},
+        )
 
 
 def _accepted(outcome: Outcome | None) -> frames.AcceptedFrame:

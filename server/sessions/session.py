@@ -20,7 +20,7 @@ from machines.decisions.connections import (
     hash_token,
     new_connection,
 )
-from machines.decisions.views import thread_summary, user_view
+from machines.decisions.views import user_view
 from machines.models import effects
 from machines.models.connection import (
     AccessChecked,
@@ -49,6 +49,7 @@ from machines.models.wire import frames, requests, views
 from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.requests import ClientMessage
 from server.sessions import signatures
+from server.sessions.pages import threads_that_fit
 from server.sessions.ports import CloseSocket, ConnectionOrigin, FrameSink
 from server.sessions.quotas import too_many
 from server.sessions.registry import Phase, Sessions
@@ -395,12 +396,14 @@ class Session:
         self._attached = state.user.public_key
         services.broadcast.attach(self)
         self._sessions.live(state.token_hash, self)
+        threads, further = threads_that_fit(page)
         init = frames.InitData(
             user=user_view(state.user),
-            threads=tuple(thread_summary(row.thread, row.head_seq) for row in page.rows),
+            threads=threads,
             session=views.SessionView(token=self._token, expires_at=state.session_expires_at),
             resumed=resumed,
             thread_id=session.thread_id if session is not None else None,
+            next=further,
         )
         return encode_server_frame(frames.InitFrame(data=init), re=re)
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from nacl.bindings import crypto_core_ed25519_is_valid_point
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
@@ -67,13 +68,16 @@ def make_statement(
     )
 
 
-def is_usable_key(public_key: str) -> bool:
-    """Whether the text names a key that someone can own: canonical, and not of small order."""
+def can_sign(public_key: str) -> bool:
+    """Whether somebody can own the key: canonical base58 of a point of the curve's large group.
+
+    For some of the other texts no signature holds, for some of them anybody's.
+    """
     try:
         key = decode_public_key(PublicKey(public_key))
     except ValueError:
         return False
-    return _is_usable(key)
+    return _is_usable(key) and crypto_core_ed25519_is_valid_point(key)
 
 
 def verify(public_key: str, statement: str, signature: str) -> bool:

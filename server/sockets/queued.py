@@ -6,6 +6,7 @@ may wait, is known to `server.sockets.outbox`.
 
 from typing import Final
 
+from machines.models.limits import MAX_SERVER_FRAME_BYTES
 from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
 from server.threads.broadcast import Delta
 from server.wire.codec import decode_server_frame, encode_server_frame
@@ -36,8 +37,10 @@ class Pieces:
         """Bytes that they are counted with: at least those of the frame that they become."""
 
     def try_take(self, delta: Delta, size: int) -> bool:
-        """Add a piece that follows right behind; False where it does not."""
+        """Add a piece that follows right behind; False where it does not, or one frame cannot hold it."""
         if delta.key != self.first.key or delta.offset != self.end:
+            return False
+        if self.size + size > MAX_SERVER_FRAME_BYTES:
             return False
         self.texts.append(delta.text)
         self.end += len(delta.text)

@@ -34,6 +34,7 @@ from machines.models.wire.frames import (
     StepDeltaData,
 )
 from machines.models.wire.requests import REQUESTS, ClientMessage
+from server.wire.bounds import within_bound
 
 
 class FrameError(RequestRefused):
@@ -217,12 +218,14 @@ def envelope(
 
 def encode_server_frame(frame: ServerFrame, *, re: RequestId | None = None) -> str:
     """The text of a frame; `re` is the request that it answers, else the frame's own `re`."""
-    return envelope(
-        frame.type,
-        encode_data(frame),
-        re=frame.re if re is None else re,
-        thread_id=frame.thread_id,
-        seq=frame.seq,
+    return within_bound(
+        envelope(
+            frame.type,
+            encode_data(frame),
+            re=frame.re if re is None else re,
+            thread_id=frame.thread_id,
+            seq=frame.seq,
+        )
     )
 
 
@@ -253,7 +256,7 @@ def encode_events_page(
     """The `events` reply around live frames that are text already, as the journal keeps them."""
     more = "true" if has_more else "false"
     data = f'{{"entries":[{",".join(entries)}],"head_seq":{head_seq},"has_more":{more}}}'
-    return envelope("events", data, re=re, thread_id=thread_id)
+    return within_bound(envelope("events", data, re=re, thread_id=thread_id))
 
 
 def error_frame(error: ChorusError) -> ErrorFrame:

@@ -16,6 +16,7 @@ from machines.models.journal import JournalEntry
 from machines.models.message import Message
 from machines.models.thread import Thread
 from machines.models.wire import frames, views
+from server.wire.bounds import within_bound
 from server.wire.codec import encode_server_frame
 from server.wire.markdown import render_markdown
 
@@ -135,4 +136,4 @@ def _encode(entry: JournalEntry, thread_id: ThreadId, data: dict[str, object]) -
         "seq": entry.seq,
         "data": data,
     }
-    return to_json(frame).decode()
+    return within_bound(to_json(frame).decode())

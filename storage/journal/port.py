@@ -42,6 +42,8 @@ class ThreadRow:
 
     thread: Thread
     head_seq: int
+    cursor: str
+    """Of the page that begins behind it."""
 
 
 @dataclass(frozen=True, slots=True)

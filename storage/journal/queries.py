@@ -128,7 +128,11 @@ def _thread_page(
     rows = found[:limit]
     return ThreadPage(
         rows=tuple(
-            ThreadRow(thread=Thread.model_validate_json(row.body), head_seq=row.head_seq)
+            ThreadRow(
+                thread=Thread.model_validate_json(row.body),
+                head_seq=row.head_seq,
+                cursor=cursor(row.last_position),
+            )
             for row in rows
         ),
         next=cursor(rows[-1].last_position) if len(found) > limit else None,

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.support.client import Data, Identity, Refused, connected, new_id, signed_in
+from tests.support.client import Data, Identity, Refused, base58, connected, new_id, signed_in
 from tests.support.obedient_model import (
     STEPS,
     ObedientModel,
@@ -536,6 +536,10 @@ async def test_messages_page_back_without_following_anew(server: ServerProcess) 
         ("list_threads", {"scope": "all"}, "scope"),
         ("search", {"query": "x", "limit": 81}, "limit"),
         ("invite_co_author", {"thread_id": new_id(), "public_key": "0OIl"}, "public_key"),
+        *(
+            ("invite_co_author", {"thread_id": new_id(), "public_key": base58(key)}, "public_key")
+            for key in (bytes(32), b"\2" + bytes(31), b"\1" + bytes(31))
+        ),
     ],
 )
 async def test_a_wrong_field_is_named(

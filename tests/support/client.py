@@ -6,7 +6,8 @@ contract; what breaks it is a fault, and leaving a connection with faults fails 
 - each request gets exactly one reply, and no reply comes unasked;
 - of the one followed thread the entries come in order, without gap or repeat, from the head that
   the client was told; of other threads comes nothing but notices;
-- for action and yield the deltas of an attempt, added as PROTOCOL says, are `completed.text`.
+- for action and yield the deltas of an attempt, added as PROTOCOL says, are `completed.text`;
+- no frame has more than `MAX_SERVER_FRAME_BYTES`.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ Data = dict[str, Any]
 Attempt = tuple[str, str, int, int]
 """(run, step, iteration, attempt): the texts of one attempt are one text."""
 
+MAX_SERVER_FRAME_BYTES: Final = 262_144
 _STREAMED: Final = {"action", "yield"}
 _ENDED: Final = {"finished", "failed", "cancelled"}
 
@@ -319,6 +321,8 @@ class Client:
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     break
                 async with self._news:
+                    if len(message.data.encode()) > MAX_SERVER_FRAME_BYTES:
+                        self.faults.append(f"a frame too large: {message.data[:300]}")
                     self._take(json.loads(message.data))
                     self._news.notify_all()
         finally:
@@ -327,7 +331,7 @@ class Client:
 
     def _take(self, frame: Frame) -> None:
         self.frames.append(frame)
-        if set(frame) - {"type", "re", "thread_id", "seq", "data"} or "re" not in frame:
+        if set(frame) - {"type", "re", "thread_id", "seq", "cut", "data"} or "re" not in frame:
             self.faults.append(f"no server frame: {frame}")
         if frame["re"] is not None:
             self._take_reply(frame)

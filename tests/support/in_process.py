@@ -5,7 +5,7 @@
         reply = await alice.ask("create_thread", name="Evening")
 
 A frame takes the way that it takes behind a socket (`server.wire.codec`, then `Session.handle`); only
-the line itself is replaced, by one that keeps what it is given. Nothing here checks anything.
+the line itself is replaced, by one that keeps what it is given, and checks its size alone.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from server.sessions.session import begin_session
 from server.settings import Settings
 from server.threads.broadcast import Delta
 from server.wire.codec import FrameError, decode_client_frame, encode_server_frame, error_frame
-from tests.support.client import Data, Frame, Identity, new_id
+from tests.support.client import MAX_SERVER_FRAME_BYTES, Data, Frame, Identity, new_id
 from tests.support.eventually import PATIENCE
 
 HOST = "chorus.test:8080"
@@ -69,6 +69,7 @@ class Line:
             pytest.fail(f"there never came {what}; the last frames were {self.frames[-5:]}")
 
     def send(self, text: str) -> None:
+        assert len(text.encode()) <= MAX_SERVER_FRAME_BYTES, f"a frame too large: {text[:300]}"
         self.texts.append(text)
         self.frames.append(json.loads(text))
         self._news.set()

@@ -50,6 +50,8 @@ class ServerFrame(Value):
     thread_id: Omittable[ThreadId] = None
     seq: Omittable[int] = None
     """Number in the thread's journal; None for what is no journal entry."""
+    cut: Omittable[bool] = None
+    """True where the frame's longest texts are cut, since it would be too large."""
     data: Value
 
 
@@ -95,6 +97,8 @@ class InitData(Value):
     resumed: bool
     thread_id: ThreadId | None
     """What the session followed last."""
+    next: str | None = None
+    """Of `threads`: what to ask `list_threads` of one's own `after` for; None at the end."""
 
 
 class InitFrame(ServerFrame):

@@ -17,7 +17,7 @@ from machines.models.ids import PublicKey
 from machines.models.keys import encode_base58, encode_public_key
 from server.chat.signin import check_statement, parse_url
 from server.sessions.signatures import (
-    is_usable_key,
+    can_sign,
     make_statement,
     new_nonce,
     verify,
@@ -122,7 +122,7 @@ def test_the_terminal_client_signs_this_statement() -> None:
 
 
 def test_a_signature_of_the_statement_by_the_key_is_valid() -> None:
-    assert is_usable_key(KEY)
+    assert can_sign(KEY)
     assert verify(KEY, statement(), sign(statement()))
 
 
@@ -158,7 +158,7 @@ def test_a_signature_with_one_bit_changed_is_not_valid(bit: int) -> None:
 def test_other_spellings_and_sizes_are_refused(spell: Callable[[str], str]) -> None:
     assert not verify(spell(KEY), statement(), sign(statement()))
     assert not verify(KEY, statement(), spell(sign(statement())))
-    assert not is_usable_key(spell(KEY))
+    assert not can_sign(spell(KEY))
 
 
 def test_a_second_signature_made_out_of_a_first_is_refused() -> None:
@@ -183,21 +183,21 @@ def test_no_key_of_small_order_may_sign_in_and_no_forgery_for_one_is_valid() -> 
             key = bytearray(encoded(point))
             key[31] ^= sign_bit
             name = encode_public_key(bytes(key))
-            assert not is_usable_key(name)
+            assert not can_sign(name)
             assert not any(verify(name, statement(), forgery) for forgery in forgeries)
 
 
 @given(st.integers(PRIME, 2**255 - 1), st.booleans())
 def test_a_second_spelling_of_a_point_is_no_key(y: int, negative: bool) -> None:
     key = (y | negative << 255).to_bytes(32, "little")
-    assert not is_usable_key(encode_public_key(key))
+    assert not can_sign(encode_public_key(key))
 
 
 @given(st.binary(min_size=32, max_size=32))
 def test_every_key_that_somebody_makes_is_usable(seed: bytes) -> None:
     signer = SigningKey(seed)
     key = encode_public_key(bytes(signer.verify_key))
-    assert is_usable_key(key)
+    assert can_sign(key)
     assert verify(key, "ü", encode_base58(signer.sign("ü".encode()).signature))
 
 
