@@ -19,6 +19,7 @@ from machines.loop.recovery import (
     MAX_REBUILDS,
     delay_attempt,
     fail,
+    halve_context,
     handle_error,
     repeat_effect,
     stop,
@@ -40,6 +41,7 @@ from machines.loop.steps import (
 )
 from machines.models.chorus import (
     BACKOFF_BASE_MS,
+    CONTEXT_TOKENS,
     AIFailed,
     AttemptDelayed,
     AttemptEvent,
@@ -110,6 +112,11 @@ def iterations_left(run: ChorusState, _: object) -> bool:
 def failure_may_be_retried(_: ChorusState, event: AIFailed | NetworkFailed) -> bool:
     """The failure may pass: no refused key, no missing model, no exhausted quota."""
     return event.retryable
+
+
+def context_may_be_halved(run: ChorusState, event: AIFailed) -> bool:
+    """The endpoint finds the request too long, and the run's context was not halved yet."""
+    return event.context_exceeded and not run.context_is_halved
 
 
 def attempts_left(run: ChorusState, _: object) -> bool:
@@ -217,7 +224,13 @@ class ChorusChart(Chart):
                 AIFailed,
                 stable.to(recovering),
                 when=[result_is_current, failure_may_be_retried, attempts_left],
+                unless=[context_may_be_halved],
                 do=[handle_error],
+            ) | on(
+                AIFailed,
+                stable.to(recovering),
+                when=[result_is_current, context_may_be_halved],
+                do=[halve_context],
             )
             network_failed = on(
                 NetworkFailed,
@@ -300,7 +313,7 @@ def chorus_machine() -> ChorusMachine:
     return Machine(ChorusChart, states_of=states_of, place=place)
 
 
-EQUIVALENT: Final = frozenset({"chorus:c8ecd28eb995"})
+EQUIVALENT: Final = frozenset({"chorus:c8ecd28eb995", "chorus:3f71717782a1"})
 """Fingerprints of earlier declarations that lead a run through the same states by the same events."""
 
 _STATE_OF_STEP: Final = {step: step.value for step in StepEnum} | {StepEnum.YIELD: "yielding"}
@@ -348,6 +361,7 @@ def create_initial_state(
     max_iterations: int,
     max_attempts: int,
     backoff_base_ms: int = BACKOFF_BASE_MS,
+    context_tokens: int = CONTEXT_TOKENS,
 ) -> ChorusState:
     """A run that waits in its thread's queue; next: fire `RunStarted`."""
     return ChorusState(
@@ -361,6 +375,7 @@ def create_initial_state(
         max_iterations=max_iterations,
         max_attempts=max_attempts,
         backoff_base_ms=backoff_base_ms,
+        context_tokens=context_tokens,
         created_at=at,
         updated_at=at,
     )

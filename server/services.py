@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from machines.models.chorus import CONTEXT_TOKENS
 from machines.models.commands import Policy
 from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError
@@ -263,6 +264,7 @@ def _policy(settings: Settings, model_policy: ModelPolicy) -> Policy:
         max_iterations=settings.max_iterations,
         max_attempts=settings.max_attempts,
         backoff_base_ms=model_policy.backoff_base_ms,
+        context_tokens=settings.context_tokens or CONTEXT_TOKENS,
         thread_queue=settings.thread_queue,
         pending_per_user=settings.pending_per_user,
         pending_per_thread=settings.pending_per_thread,

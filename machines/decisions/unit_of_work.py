@@ -160,6 +160,7 @@ class Draft:
             max_iterations=self._policy.max_iterations,
             max_attempts=self._policy.max_attempts,
             backoff_base_ms=self._policy.backoff_base_ms,
+            context_tokens=self._policy.context_tokens,
         )
         return run, message.transition_to(self._command.at, run_id=run.id)
 

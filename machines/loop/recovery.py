@@ -1,7 +1,8 @@
 """What a failed attempt does to a run: pure corrections, one for each error of the tree.
 
 - AIError: back to the last stable state. Nothing of the attempt feeds a later step; its text stays
-  in the journal, marked incomplete.
+  in the journal, marked incomplete. Where the request was too long, it is rebuilt once for half of
+  the run's context.
 - NetworkError: the effect is kept, and performed again after a wait.
 - StateError: the state was rebuilt from the journal; the effect that was lost is
   performed again at once.
@@ -45,6 +46,16 @@ MAX_REBUILDS = 50
 def handle_error(state: ChorusState, event: ErrorEvent) -> StepResult:
     """Recover: the corrected state, what the thread is told, and the wait for the next attempt."""
     return _told(apply_error_correction(state, event), _partial(event))
+
+
+def halve_context(state: ChorusState, event: AIFailed) -> StepResult:
+    """The request was too long: the step is asked again at once, with half of the context.
+
+    It happens once in a run and costs it no attempt. Every later request keeps to the half too.
+    """
+    halved = state.changed(context_tokens=max(state.context_tokens // 2, 1), context_is_halved=True)
+    error = _failure(state, event, FailureKind.AI).changed(retry_at=event.at, retry_in_ms=0)
+    return _told(_recovering(halved, error, counts=False), _partial(event))
 
 
 def delay_attempt(state: ChorusState, event: AttemptDelayed) -> StepResult:

@@ -19,6 +19,9 @@ from machines.models.wire import frames
 BACKOFF_BASE_MS = 500
 """Of a run that was given no other: how long the first wait after a failed attempt is at most."""
 
+CONTEXT_TOKENS = 32_000
+"""The context of a run that was given no other."""
+
 
 class RunStatus(StrEnum):
     """Where a run stands as a whole."""
@@ -153,6 +156,8 @@ class AIFailed(_AttemptFailed):
     """The endpoint answered and it is no use (AIError)."""
 
     event: Literal["ai_failed"] = "ai_failed"
+    context_exceeded: bool = False
+    """Whether the endpoint found the request too long for the model's context."""
 
 
 class NetworkFailed(_AttemptFailed):
@@ -247,6 +252,10 @@ class RunProgress(BaseState):
     max_iterations: int = Field(ge=1)
     max_attempts: int = Field(ge=1)
     backoff_base_ms: int = Field(default=BACKOFF_BASE_MS, ge=1)
+    context_tokens: int = Field(default=CONTEXT_TOKENS, ge=1)
+    """Tokens, by estimate, of a request and its answer together, at most."""
+    context_is_halved: bool = False
+    """Whether an endpoint found a request too long, and `context_tokens` is half of what it was."""
     memory_available: bool = True
     """False when the last search could not be answered."""
     model: str | None = None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pydantic import AwareDatetime, Field
 
-from machines.models.chorus import BACKOFF_BASE_MS, ChorusState, EffectResult
+from machines.models.chorus import BACKOFF_BASE_MS, CONTEXT_TOKENS, ChorusState, EffectResult
 from machines.models.domain import Frozen
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
 from machines.models.journal import DecisionView
@@ -23,6 +23,8 @@ class Policy(Frozen):
     max_attempts: int = 4
     backoff_base_ms: int = BACKOFF_BASE_MS
     """No setting moves this one."""
+    context_tokens: int = CONTEXT_TOKENS
+    """Of a request and its answer together, for runs that are created from now on."""
     thread_queue: int = 16
     """Runs that may wait in one thread."""
     pending_per_user: int = 3

@@ -56,6 +56,8 @@ class AICall:
     """For update: whether the bound allows another iteration."""
     may_be_delayed: bool = True
     """False once the attempt has waited for an open breaker: then it must be made."""
+    answer_tokens: int | None = None
+    """Tokens, by estimate, that the run's context has left for the answer; None where it has no bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,23 @@ class AIError(ChorusError):
     code = ErrorCode.AI_INVALID_OUTPUT
     retryable = True
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: ErrorCode | None = None,
+        retryable: bool | None = None,
+        retry_after_ms: int | None = None,
+        detail: str = "",
+        context_exceeded: bool = False,
+    ) -> None:
+        super().__init__(
+            message, code=code, retryable=retryable, retry_after_ms=retry_after_ms, detail=detail
+        )
+        self.context_exceeded = context_exceeded
+        """Whether the request is too long for the model: a shorter one may be taken, whatever
+        `retryable` says of the same."""
+
 
 class NetworkError(ChorusError):
     """Refused, DNS, TLS, timeout or a cut line: the effect is kept and retried.

@@ -26,12 +26,15 @@ from machines.models.limits import MAX_QUERY_LENGTH
 from machines.models.outputs import Prior, StepEnum
 from machines.prompting.quoting import (
     SLOT,
-    characters,
+    UNITS_PER_TOKEN,
     clipped,
     fair_limit,
+    fitted,
+    fitting_length,
     harmless,
     harmless_once,
     quoted,
+    units,
 )
 
 PRIORS_SENT: Final = 12
@@ -40,10 +43,18 @@ PRIORS_SENT: Final = 12
 FRESH_PRIORS: Final = 4
 """Places of `PRIORS_SENT` that the newest search has for itself, however many were selected."""
 
-HISTORY_TOKENS: Final = 5_500
-REQUEST_TOKENS: Final = 11_000
-PRIOR_TOKENS: Final = 6_000
-RECORD_TOKENS: Final = 7_500
+ANSWER_TOKENS: Final = 4_000
+"""The context that is left for an answer, at most; of a small context a sixth."""
+
+_OWN_TOKENS: Final = 1_000
+"""What the system text and the longest instruction take."""
+
+_THREAD_PER_CENT: Final = 18
+_REQUEST_PER_CENT: Final = 36
+_PRIORS_PER_CENT: Final = 20
+_RECORDS_PER_CENT: Final = 25
+"""Shares of what is left for material. With the usual context the longest prompt of Latin letters is
+sent whole."""
 
 OPENINGS_KEPT: Final = 128
 """Runs whose openings are kept: some 4 MB of usual ones. At the very worst, where each has a prompt
@@ -55,11 +66,57 @@ of it. Some 2 MB of usual ones. The shares bound what each holds of its own, 20 
 for all of them; and each keeps its run's records and priors alive, some 50 million more at the very
 worst."""
 
-_LEAST_WORTH_QUOTING: Final = 200
-"""Characters: a message of the thread that would be clipped to less is left out."""
+_LEAST_WORTH_QUOTING: Final = 60 * UNITS_PER_TOKEN
+"""Units: a message of the thread that would be clipped to less is left out."""
 
-_TAG_CHARACTERS: Final = 120
-"""Characters, at most, that the two tags of a quotation take."""
+_TAGS: Final = units("x" * 120)
+"""Units, at most, that the two tags of a quotation take."""
+
+
+_LEAST_PRIOR: Final = _TAGS + _LEAST_WORTH_QUOTING
+
+
+# --- Shares ------------------------------------------------------------------------------------
+
+
+class Shares(NamedTuple):
+    """How a context is divided, in units of `machines.prompting.quoting`."""
+
+    thread: int
+    request: int
+    priors: int
+    records: int
+
+    @property
+    def priors_sent(self) -> int:
+        """How many priors a request shows, so that each keeps enough to be worth it."""
+        return min(PRIORS_SENT, max(self.priors // _LEAST_PRIOR, 1))
+
+    @property
+    def fresh_priors(self) -> int:
+        """Places among them that the newest search has for itself, however many were selected."""
+        return max(self.priors_sent * FRESH_PRIORS // PRIORS_SENT, 1)
+
+
+def answer_tokens(context_tokens: int) -> int:
+    """Tokens of a context that are left for the answer."""
+    return min(context_tokens // 6, ANSWER_TOKENS)
+
+
+@lru_cache(maxsize=16)
+def shares_of(context_tokens: int) -> Shares:
+    """What each part of a request may take.
+
+    Each has its own, so that a part which grows never moves what stands before it.
+    """
+    left = context_tokens - answer_tokens(context_tokens) - _OWN_TOKENS
+    units_of_one = max(left, context_tokens // 4) * UNITS_PER_TOKEN // 100
+    return Shares(
+        thread=_THREAD_PER_CENT * units_of_one,
+        request=_REQUEST_PER_CENT * units_of_one,
+        priors=_PRIORS_PER_CENT * units_of_one,
+        records=_RECORDS_PER_CENT * units_of_one,
+    )
 
 
 # --- Thread and request: the same for a run ----------------------------------------------------
@@ -71,6 +128,7 @@ class _Opening(NamedTuple):
     nonce: str
     messages: tuple[ContextMessage, ...]
     prompt: str
+    context_tokens: int
 
     def __hash__(self) -> int:
         """Of what tells runs apart; equality looks at all."""
@@ -79,27 +137,27 @@ class _Opening(NamedTuple):
 
 def opening(state: ChorusState, nonce: str) -> str:
     """How every request of the run begins: the recent messages, and the request."""
-    return _written_opening(_Opening(nonce, state.messages, state.prompt))
+    return _written_opening(_Opening(nonce, state.messages, state.prompt, state.context_tokens))
 
 
 @lru_cache(maxsize=OPENINGS_KEPT)
 def _written_opening(of: _Opening) -> str:
-    request = clipped(harmless(of.prompt), characters(REQUEST_TOKENS))
-    return "\n\n".join([*_thread(of.messages, of.nonce), quoted("request", of.nonce, request)])
+    shares = shares_of(of.context_tokens)
+    request = quoted("request", of.nonce, fitted(harmless(of.prompt), shares.request))
+    return "\n\n".join([*_thread(of.messages, of.nonce, shares.thread), request])
 
 
-def _thread(messages: tuple[ContextMessage, ...], nonce: str) -> list[str]:
+def _thread(messages: tuple[ContextMessage, ...], nonce: str, room: int) -> list[str]:
     """The recent messages, oldest first; where they are too long, the oldest give way."""
-    room = characters(HISTORY_TOKENS)
     parts: list[str] = []
     for message, speaker in zip(reversed(messages), reversed(_speakers(messages)), strict=True):
-        room -= _TAG_CHARACTERS
+        room -= _TAGS
         body = harmless(message.content)
-        if len(body) > room:
+        if units(body) > room:
             if room < _LEAST_WORTH_QUOTING:
                 break
-            body = clipped(body, room)
-        room -= len(body)
+            body = fitted(body, room)
+        room -= units(body)
         parts.append(quoted("thread", nonce, body, f'by="{speaker}"'))
     return parts[::-1]
 
@@ -133,10 +191,12 @@ def quoted_material(state: ChorusState) -> QuotedMaterial:
         case StepEnum.ACTION:
             return QuotedMaterial((), "")
         case StepEnum.YIELD:
-            account = _account(_Given(state.id, state.iteration, state.priors, state.steps))
-            priors = _shown(state.priors, account.labels, _selected(state.steps, PRIORS_SENT))
+            given = _given(state)
+            account = _account(given)
+            most = shares_of(state.context_tokens).priors_sent
+            priors = _shown(given, account.labels, _selected(state.steps, most))
         case StepEnum.EXPERIENCE | StepEnum.INTENTION | StepEnum.OBSERVATION | StepEnum.UPDATE:
-            account = _account(_Given(state.id, state.iteration, state.priors, state.steps))
+            account = _account(_given(state))
             priors = account.priors
         case step:
             assert_never(step)
@@ -148,12 +208,17 @@ class _Given(NamedTuple):
 
     run_id: RunId
     iteration: int
+    context_tokens: int
     priors: tuple[Prior, ...]
     records: tuple[StepCompleted, ...]
 
     def __hash__(self) -> int:
         """Of what tells steps of runs apart; equality looks at all."""
         return hash((self.run_id, self.iteration, len(self.records)))
+
+
+def _given(state: ChorusState) -> _Given:
+    return _Given(state.id, state.iteration, state.context_tokens, state.priors, state.steps)
 
 
 class _Account(NamedTuple):
@@ -174,26 +239,27 @@ def _account(given: _Given) -> _Account:
     """Within an iteration, the account of the step before and one record more."""
     if not given.records or given.records[-1].iteration < given.iteration:
         return _account_at_start(given)
-    before = _account(_Given(given.run_id, given.iteration, given.priors, given.records[:-1]))
+    before = _account(given._replace(records=given.records[:-1]))
     record = given.records[-1]
     bodies = (*before.bodies, harmless_once(_as_text(record, before.labels)))
-    room = _room_for(bodies)
-    if sum([len(body) for body in bodies]) <= room:
+    if sum([units(body) for body in bodies]) <= _room_for(bodies, given.context_tokens):
         records = _joined(before.records, _quoted(record, bodies[-1]))
         return _Account(before.labels, before.priors, bodies, records)
-    return _Account(before.labels, before.priors, *_clipped_records(given.records, bodies))
+    return _Account(before.labels, before.priors, *_clipped_records(given, bodies))
 
 
 def _account_at_start(given: _Given) -> _Account:
     labels = {prior.message_id: label_of(place) for place, prior in enumerate(given.priors)}
     past = [record for record in given.records if record.iteration < given.iteration]
-    selected = _selected(past, PRIORS_SENT - FRESH_PRIORS)
+    shares = shares_of(given.context_tokens)
+    selected = _selected(past, shares.priors_sent - shares.fresh_priors)
     others = [each for each in labels if each not in selected]
-    # Of the others the newest: searches add at the end.
-    worth_showing = {*selected, *others[-(PRIORS_SENT - len(selected)) :]}
+    # Of the others the newest: searches add at the end, the best first.
+    newest = others[-(PRIORS_SENT - len(selected)) :]
+    worth_showing = {*selected, *newest[: shares.priors_sent - len(selected)]}
     bodies = tuple([harmless_once(_as_text(record, labels)) for record in given.records])
-    priors = _shown(given.priors, labels, worth_showing)
-    return _Account(labels, priors, *_clipped_records(given.records, bodies))
+    priors = _shown(given, labels, worth_showing)
+    return _Account(labels, priors, *_clipped_records(given, bodies))
 
 
 def label_of(place: int) -> str:
@@ -214,13 +280,13 @@ def _selected(records: Iterable[StepCompleted], most: int) -> tuple[MessageId, .
 
 
 def _shown(
-    priors: Iterable[Prior], labels: Mapping[MessageId, str], chosen: Container[MessageId]
+    given: _Given, labels: Mapping[MessageId, str], chosen: Container[MessageId]
 ) -> QuotedMaterial:
     """The chosen priors under their labels; where they are too long, the longest give way."""
-    sent = [prior for prior in priors if prior.message_id in chosen]
+    sent = [prior for prior in given.priors if prior.message_id in chosen]
     bodies = [harmless(prior.content) for prior in sent]
-    room = characters(PRIOR_TOKENS) - _TAG_CHARACTERS * len(bodies)
-    limit = fair_limit([len(body) for body in bodies], room)
+    room = shares_of(given.context_tokens).priors - _TAGS * len(bodies)
+    limit = fair_limit([units(body) for body in bodies], room)
     supplied: list[SuppliedPrior] = []
     parts: list[str] = []
     for prior, body in zip(sent, bodies, strict=True):
@@ -228,30 +294,30 @@ def _shown(
         author = "a person" if prior.author else "chorus"
         attributes = f'label="{label}" by="{author}" score="{prior.score:.2f}"'
         supplied.append(SuppliedPrior(label=label, prior=prior))
-        parts.append(quoted("prior", SLOT, clipped(body, limit), attributes))
+        parts.append(quoted("prior", SLOT, fitted(body, limit), attributes))
     return QuotedMaterial(tuple(supplied), "\n\n".join(parts))
 
 
-def _room_for(bodies: Sized) -> int:
-    """Characters that the records have between their tags; below 1 where they have none."""
-    return characters(RECORD_TOKENS) - _TAG_CHARACTERS * len(bodies)
+def _room_for(bodies: Sized, context_tokens: int) -> int:
+    """Units that the records have between their tags; below 1 where they have none."""
+    return shares_of(context_tokens).records - _TAGS * len(bodies)
 
 
-def _clipped_records(
-    records: tuple[StepCompleted, ...], bodies: tuple[str, ...]
-) -> tuple[tuple[str, ...], str]:
+def _clipped_records(given: _Given, bodies: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     """What later requests need of `bodies`, and the quotations of this one.
 
     With each record there is less room for more of them, so the limit never grows. One character
     above it says that a body is longer.
     """
-    limit = fair_limit([len(body) for body in bodies], max(_room_for(bodies), 0))
+    room = max(_room_for(bodies, given.context_tokens), 0)
+    limit = fair_limit([units(body) for body in bodies], room)
     quotations = [
-        _quoted(record, clipped(body, limit))
-        for record, body in zip(records, bodies, strict=True)
+        _quoted(record, fitted(body, limit))
+        for record, body in zip(given.records, bodies, strict=True)
         if limit
     ]
-    return tuple([body[: limit + 1] for body in bodies]), "\n\n".join(quotations)
+    kept = [body[: fitting_length(body, limit) + 1] for body in bodies]
+    return tuple(kept), "\n\n".join(quotations)
 
 
 def _quoted(record: StepCompleted, body: str) -> str:
@@ -304,4 +370,6 @@ def focus(state: ChorusState, nonce: str) -> str:
     """What a later pass is for, which action reads in place of priors and records; else empty."""
     if state.current_step is not StepEnum.ACTION or state.iteration == 1:
         return ""
-    return quoted("focus", nonce, clipped(harmless(state.query), MAX_QUERY_LENGTH))
+    query = clipped(harmless(state.query), MAX_QUERY_LENGTH)
+    # No records stand beside it, so it may take their share.
+    return quoted("focus", nonce, fitted(query, shares_of(state.context_tokens).records))

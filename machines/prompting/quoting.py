@@ -10,12 +10,19 @@ Pure functions of strings. Which text stands in which prompt is the matter of `m
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-CHARACTERS_PER_TOKEN: Final = 3.5
-"""An estimate on the safe side for most languages; exact counting needs a tokenizer's tables."""
+UNITS_PER_TOKEN: Final = 14
+"""Texts are measured in these, so that shares of a context add up in whole numbers."""
+
+_UNITS_PER_BYTE: Final = 5
+_UNITS_LESS_PER_CHARACTER: Final = 1
+"""A character of one byte in UTF-8 is 4 units, 3.5 of them to a token; of two bytes (Greek, Cyrillic,
+Arabic) 9; of three (Chinese, Japanese, Korean) 14, one token; of four (emoji) 19. Tokenizers begin
+from bytes and have seen most of what takes few: exact counting needs their tables."""
 
 NONCE_LENGTH: Final = 12
 """Hex digits of a nonce: 48 bits."""
@@ -137,24 +144,41 @@ def quotations(prompt: str) -> list[Quotation]:
     ]
 
 
+def units(text: str) -> int:
+    """About how long a model finds `text`, in units of which a token has `UNITS_PER_TOKEN`."""
+    length = len(text)
+    size = length if text.isascii() else len(text.encode(errors="surrogatepass"))
+    return size * _UNITS_PER_BYTE - length * _UNITS_LESS_PER_CHARACTER
+
+
 def estimated_tokens(text: str) -> int:
     """About how many tokens a model reads `text` as."""
-    return int(len(text) / CHARACTERS_PER_TOKEN) + 1
+    return units(text) // UNITS_PER_TOKEN + 1
 
 
-def characters(tokens: int) -> int:
-    """How many characters fit into `tokens`."""
-    return int(tokens * CHARACTERS_PER_TOKEN)
+def fitting_length(text: str, room: int) -> int:
+    """How many characters of the beginning of `text` take at most `room` units."""
+    if text.isascii():
+        return min(len(text), max(room, 0) // units("a"))
+    return bisect_right(range(1, len(text) + 1), room, key=lambda length: units(text[:length]))
+
+
+def fitted(body: str, room: int) -> str:
+    """The beginning of a `harmless` text, at most `room` units, and a mark where it was cut."""
+    if units(body) <= room:
+        return body
+    return _cut(body, fitting_length(body, room - units(CLIPPED)))
 
 
 def clipped(body: str, limit: int) -> str:
     """The beginning of a `harmless` text, at most `limit` characters, and a mark where it was cut."""
     if len(body) <= limit:
         return body
-    room = limit - len(CLIPPED)
-    if room <= 0:
-        return ""
-    return _CUT_ENTITY.sub("", body[:room]) + CLIPPED
+    return _cut(body, limit - len(CLIPPED))
+
+
+def _cut(body: str, length: int) -> str:
+    return _CUT_ENTITY.sub("", body[:length]) + CLIPPED if length > 0 else ""
 
 
 def fair_limit(lengths: Sequence[int], total: int) -> int:

@@ -23,11 +23,8 @@ from machines.models.chorus import ChorusState
 from machines.models.effects import AICall, PromptMessage
 from machines.models.errors import ErrorCode
 from machines.models.outputs import StepEnum
-from machines.prompting.context import focus, opening, quoted_material
+from machines.prompting.context import answer_tokens, focus, opening, quoted_material
 from machines.prompting.quoting import SLOT, derive_nonce
-
-PROMPT_TOKENS: Final = 32_000
-"""Estimated tokens of a whole request, at most; the shares of `machines.prompting.context` keep it."""
 
 SYSTEM_TEXT: Final = """\
 You are Chorus, a voice in a conversation that several people write together. You answer a request \
@@ -142,6 +139,7 @@ def build_ai_call(state: ChorusState) -> AICall:
         priors=recalled.supplied,
         may_loop=state.current_step is StepEnum.UPDATE and state.iteration < state.max_iterations,
         may_be_delayed=not state.has_waited,
+        answer_tokens=answer_tokens(state.context_tokens),
     )
 
 

@@ -303,16 +303,32 @@ class Chorus:
     def _failure(
         self, call: AICall | RecallPriors, error: AIError | NetworkError, partial: str | None
     ) -> AIFailed | NetworkFailed:
-        kind = AIFailed if isinstance(error, AIError) else NetworkFailed
-        return kind(
-            **self._about(call),
-            code=error.code,
-            message=error.message,
-            retryable=error.retryable,
-            retry_after_ms=error.retry_after_ms,
-            partial=partial,
-            jitter=self._environment.random(),
-        )
+        about = self._about(call)
+        jitter = self._environment.random()
+        match error:
+            case AIError():
+                return AIFailed(
+                    **about,
+                    code=error.code,
+                    message=error.message,
+                    retryable=error.retryable,
+                    retry_after_ms=error.retry_after_ms,
+                    context_exceeded=error.context_exceeded,
+                    partial=partial,
+                    jitter=jitter,
+                )
+            case NetworkError():
+                return NetworkFailed(
+                    **about,
+                    code=error.code,
+                    message=error.message,
+                    retryable=error.retryable,
+                    retry_after_ms=error.retry_after_ms,
+                    partial=partial,
+                    jitter=jitter,
+                )
+            case _:
+                assert_never(error)
 
     async def retry(self, timer: RetryTimer) -> bool:
         """The wait after a failed attempt is over; whether the run took notice."""

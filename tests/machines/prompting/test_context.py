@@ -20,12 +20,15 @@ from machines.prompting.quoting import (
     escaped,
     estimated_tokens,
     fair_limit,
+    fitted,
+    fitting_length,
     harmless_once,
     quotations,
     quoted,
     unescaped,
+    units,
 )
-from machines.prompting.request import PROMPT_TOKENS, SYSTEM_TEXT, build_ai_call, step_asked
+from machines.prompting.request import SYSTEM_TEXT, build_ai_call, step_asked
 from tests.machines.prompting.asking_runs import (
     NOW,
     context,
@@ -114,11 +117,37 @@ def test_a_clipped_text_says_so_and_never_ends_in_half_an_entity() -> None:
         assert re.fullmatch(r"(?:&lt;)*(?: \[\.\.\.\])?", text)
 
 
+@given(st.one_of(hostile, st.text(max_size=60)), st.integers(-5, 900))
+def test_what_fits_a_room_is_the_longest_beginning_that_does(text: str, room: int) -> None:
+    length = fitting_length(text, room)
+    assert units(text[:length]) <= max(room, 0)
+    assert length == len(text) or units(text[: length + 1]) > room
+    assert units(fitted(harmless_once(text), room)) <= max(room, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("seven letters a pair", 20 / 3.5),
+        ("地球は太陽の周りを回る", 11),
+        ("지구는 둥글다", 6 + 1 / 3.5),
+        ("река течёт в море", 14 * 9 / 14 + 3 / 3.5),
+    ],
+)
+def test_tokens_are_estimated_by_script(text: str, tokens: float) -> None:
+    assert estimated_tokens(text) == int(tokens) + 1
+
+
+@pytest.mark.parametrize("context_tokens", [2_048, 4_096, 8_192, 32_000, 200_000])
+@pytest.mark.parametrize("letter", ["<", "水", "é"])
 @pytest.mark.parametrize("step", list(StepEnum))
-def test_the_budget_is_kept_whatever_the_thread_holds(step: StepEnum) -> None:
-    flood = "<" * 32_000
+def test_the_budget_is_kept_whatever_the_thread_holds(
+    step: StepEnum, letter: str, context_tokens: int
+) -> None:
+    flood = letter * 32_000
     run = state(
         step,
+        context_tokens=context_tokens,
         prompt=flood,
         query=flood,
         iteration=3,
@@ -130,7 +159,24 @@ def test_the_budget_is_kept_whatever_the_thread_holds(step: StepEnum) -> None:
         ),
     )
     call = build_ai_call(run)
-    assert sum(estimated_tokens(message.content) for message in call.messages) <= PROMPT_TOKENS
+    asked = sum(estimated_tokens(message.content) for message in call.messages)
+    assert call.answer_tokens is not None
+    assert asked + call.answer_tokens <= context_tokens
+
+
+def test_half_a_context_makes_a_shorter_request_of_the_same_material() -> None:
+    run = state(
+        StepEnum.UPDATE,
+        messages=tuple(context(number, "word " * 800) for number in range(10)),
+        priors=tuple(prior(number, "word " * 800) for number in range(12)),
+        steps=(record(StepEnum.ACTION, ActionOutput(), "word " * 4_000),),
+    )
+    whole, half = (
+        build_ai_call(run.model_copy(update={"context_tokens": tokens})).messages[1].content
+        for tokens in (32_000, 16_000)
+    )
+    assert estimated_tokens(half) < 0.55 * estimated_tokens(whole)
+    assert {each.tag for each in quotations(half)} == {each.tag for each in quotations(whole)}
 
 
 def test_a_prompt_of_the_greatest_length_is_sent_whole() -> None:

@@ -312,6 +312,12 @@ def _taken() -> Iterator[Taken]:
         yield Taken(f"edge_chorus_{name}_running_failed", run, fatal)
         yield Taken(f"edge_chorus_{name}_running_failed_2", worn, failure(worn))
 
+    too_long = ai_failed(worn, retryable=False, context_exceeded=True)
+    yield Taken("edge_chorus_ai_failed_stable_recovering_2", worn, too_long)
+    halved = running(StepEnum.OBSERVATION, context_is_halved=True)
+    still_too_long = ai_failed(halved, retryable=False, context_exceeded=True)
+    yield Taken("edge_chorus_ai_failed_running_failed", halved, still_too_long)
+
     yield Taken("edge_chorus_attempt_delayed_stable_recovering", run, delayed(run))
     yield Taken("edge_chorus_state_lost_stable_recovering", run, state_lost(run))
     rebuilt = running(StepEnum.ACTION, rebuilds=MAX_REBUILDS)

@@ -62,6 +62,7 @@ class RunKey:
     failures: int
     has_waited: bool
     rebuilds: int
+    context_is_halved: bool
 
 
 def run_key(state: ChorusState) -> RunKey:
@@ -74,6 +75,7 @@ def run_key(state: ChorusState) -> RunKey:
         state.failures,
         state.has_waited,
         state.rebuilds,
+        state.context_is_halved,
     )
 
 
@@ -88,6 +90,7 @@ def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
     for failure in (run.ai_failed, run.network_failed):
         yield failure(state)
         yield failure(state, retryable=False)
+    yield run.ai_failed(state, retryable=False, context_exceeded=True)
     yield run.delayed(state)
     yield run.state_lost(state)
     yield run.retry_due(state)
