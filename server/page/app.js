@@ -20,7 +20,7 @@ import { announceConnection, announceFrame, toast } from "./notices.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, messageOf, runOf } from "./runs.js";
-import { fold, isCoAuthor, liveRuns, messagesOf, newState } from "./store.js";
+import { fold, messagesOf, newState, runToStop } from "./store.js";
 import { advice, fileName, threadNameFor } from "./words.js";
 
 const PAGE_MESSAGES = 50;
@@ -33,6 +33,7 @@ const SEEK_MESSAGES = 200;
  * @property {string | null} selected the message whose machines are shown; null follows the runs
  * @property {Wanted | null} replay
  * @property {string | null} target a message to scroll to once
+ * @property {boolean} sent whether a prompt was just sent, and is to be shown
  */
 
 /**
@@ -54,7 +55,14 @@ const SEEK_MESSAGES = 200;
 export class App {
   state = newState();
   /** @type {Ui} */
-  ui = { area: "conversation", drawing: "chorus", selected: null, replay: null, target: null };
+  ui = {
+    area: "conversation",
+    drawing: "chorus",
+    selected: null,
+    replay: null,
+    target: null,
+    sent: false,
+  };
   /** @type {Identity | null} */
   identity = null;
   connection = new ConnectionTracker();
@@ -338,7 +346,7 @@ export class App {
         return false;
       }
     }
-    this.setUi({ selected: null });
+    this.setUi({ selected: null, sent: true });
     return this.#send({ id: crypto.randomUUID(), threadId, text });
   }
 
@@ -359,10 +367,10 @@ export class App {
     }
   }
 
-  /** The run that Escape and the stop button end: the newest that is under way. */
-  stoppableRun() {
-    if (!isCoAuthor(this.state)) return null;
-    return liveRuns(this.state).at(-1) ?? null;
+  /** Stop the run that Escape and the stop button are about. */
+  stopCurrent() {
+    const run = runToStop(this.state);
+    if (run) this.stop(run.id);
   }
 
   /** @param {string} runId */
@@ -449,7 +457,7 @@ export class App {
       case "live":
         this.journal.add(event.frame);
         this.#fold(event);
-        announceFrame(event.frame);
+        announceFrame(event.frame, this.state);
         this.#meet(event.frame);
         this.#markSeen();
         return;

@@ -3,8 +3,10 @@
 
 /** @import { LiveFrame } from "./wire.d.ts" */
 /** @import { Connection } from "./protocol.js" */
+/** @import { State } from "./store.js" */
 
 import { setText } from "./dom.js";
+import { nameOf } from "./words.js";
 
 const SHORT_MS = 5_000;
 const LONG_MS = 9_000;
@@ -40,13 +42,16 @@ export function announce(text) {
  * Announce what a user who does not look should hear of a live frame.
  *
  * @param {LiveFrame} frame
+ * @param {State} state
  */
-export function announceFrame({ type, data }) {
+export function announceFrame({ type, data }, state) {
   if (type === "thread_event") {
     const isPending = data.kind === "message_submitted" && data.message?.status === "pending";
     if (isPending) announce("A message waits for approval.");
   } else if (data.status === "finished") announce("An answer is there.");
   else if (data.status === "failed") announce(`The run failed. ${data.message}`);
+  else if (data.status === "cancelled" && data.by)
+    announce(`${nameOf(state, data.by)} stopped the run.`);
 }
 
 /**

@@ -50,6 +50,8 @@ export const FINAL = new Set(["finished", "failed", "cancelled"]);
  * @property {string | null} answerId
  */
 
+/** @typedef {StepRecord["status"] | "waiting" | "skipped" | "failed"} StepState */
+
 /** @typedef {Pick<StepRecord, "step" | "iteration" | "attempt">} Place where a run stands */
 
 /** @typedef {{used: boolean, selected?: true, why?: string, cited?: true, label?: string}} Fate */
@@ -230,7 +232,41 @@ export function priorsOf(run) {
   return priors;
 }
 
-/** @param {string} text */
+/**
+ * How often the run went through its steps.
+ *
+ * @param {Run} run
+ */
+export function loopsOf(run) {
+  return Math.max(1, ...run.records.map((record) => record.iteration));
+}
+
+/**
+ * Where each step stands in the loop that the run is in. A step without a record is skipped where a
+ * later one of the same loop has begun.
+ *
+ * @param {Run} run
+ * @returns {Map<StepEnum, StepState>}
+ */
+export function stepStates(run) {
+  const begun = run.records.filter(({ iteration }) => iteration === run.iteration);
+  const furthest = Math.max(-1, ...begun.map(({ step }) => STEPS.indexOf(step)));
+  return new Map(STEPS.map((step, place) => [step, stateOf(run, step, place < furthest)]));
+}
+
+/**
+ * @param {Run} run
+ * @param {StepEnum} step
+ * @param {boolean} isBehind whether a later step has begun
+ * @returns {StepState}
+ */
+function stateOf(run, step, isBehind) {
+  const record = find(run, { step, iteration: run.iteration, attempt: run.attempt });
+  if (!record) return isBehind ? "skipped" : "waiting";
+  if (record.status === "stopped") return run.status === "failed" ? "failed" : "stopped";
+  return record.status;
+}
+
 /**
  * The message that a live frame carries; null for most. A failed run has a `message` too: a
  * sentence for users, and none of the thread's messages.

@@ -164,22 +164,89 @@ export function liveRuns(state) {
   return [...state.thread.runs.values()].filter((run) => !FINAL.has(run.status));
 }
 
-/** @type {WeakMap<Thread["messages"], Set<string | null>>} ids of the runs that gave one of them */
-const answered = new WeakMap();
+/**
+ * How many runs of the open thread go before a queued one.
+ *
+ * @param {State} state
+ * @param {Run} run
+ */
+export function runsBefore(state, run) {
+  const runs = liveRuns(state);
+  const place = runs.findIndex(({ id }) => id === run.id);
+  // What runs goes before all that waits, also where it was queued later.
+  return runs.filter(
+    (each, index) => each.id !== run.id && (each.status !== "queued" || index < place),
+  ).length;
+}
 
 /**
- * Ids of the runs whose answers are among the messages that are here.
+ * The run that the user may want to stop: their own, the one at work before one that waits; else
+ * the one that is at work. Never one of somebody else's that waits.
+ *
+ * @param {State} state
+ */
+export function runToStop(state) {
+  if (!isCoAuthor(state)) return null;
+  const runs = liveRuns(state);
+  const own = runs.filter((run) => isOwn(state, run));
+  const isAtWork = (/** @type {Run} */ { status }) => status !== "queued";
+  return own.find(isAtWork) ?? own.at(-1) ?? runs.find(isAtWork) ?? null;
+}
+
+/**
+ * Whether a run answers the user's own prompt.
+ *
+ * @param {State} state
+ * @param {Run} run
+ */
+export function isOwn(state, run) {
+  const author = authorOf(state, run);
+  return author !== null && author === state.user?.public_key;
+}
+
+/**
+ * Key of who wrote the prompt of a run; null where the prompt is not here.
+ *
+ * @param {State} state
+ * @param {Run} run
+ */
+export function authorOf({ thread }, run) {
+  return thread?.messages.get(run.messageId)?.author ?? null;
+}
+
+/**
+ * @typedef {object} Exchanges prompts and what belongs to them
+ * @property {readonly string[]} roots ids of the messages that stand by themselves, oldest first
+ * @property {ReadonlyMap<string, string>} answers id of the answer, by the id of its prompt
+ */
+
+/** @type {WeakMap<Thread["messages"], Exchanges>} */
+const arranged = new WeakMap();
+
+/**
+ * Each answer with its prompt; an answer whose prompt is not here stands by itself.
  *
  * @param {Thread} thread
+ * @returns {Exchanges}
  */
-export function answeredRuns({ messages }) {
-  let runs = answered.get(messages);
-  if (!runs) {
-    runs = new Set();
-    for (const { role, run_id: id } of messages.values()) if (role === "chorus") runs.add(id);
-    answered.set(messages, runs);
+export function exchangesOf(thread) {
+  const known = arranged.get(thread.messages);
+  if (known) return known;
+  const all = messagesOf(thread);
+  const byRun = new Map(
+    all.flatMap(({ id, role, run_id: runId }) => (role === "chorus" && runId ? [[runId, id]] : [])),
+  );
+  /** @type {Map<string, string>} */
+  const answers = new Map();
+  for (const { id, role, run_id: runId } of all) {
+    const answer = role === "user" && runId ? byRun.get(runId) : undefined;
+    if (answer) answers.set(id, answer);
   }
-  return runs;
+  const nested = new Set(answers.values());
+  const roots = all.flatMap(({ id }) => (nested.has(id) ? [] : [id]));
+  const exchanges = { roots, answers };
+  arranged.set(thread.messages, exchanges);
+  return exchanges;
 }
 
 /**

@@ -95,6 +95,7 @@ class Person:
 
     async def new_thread(self, name: str, *, public: bool = False) -> str:
         """Make a thread by its dialog; gives the address of the page with it."""
+        await self.show("Threads")
         await self.page.get_by_role("button", name="New thread").click()
         await self.page.fill("#new-name", name)
         if public:
@@ -102,6 +103,12 @@ class Person:
         await self.page.get_by_role("button", name="Create").click()
         await expect(self.title).to_have_text(name)
         return self.page.url
+
+    async def show(self, area: str) -> None:
+        """Go to an area of the page, where it shows one at a time."""
+        choice = self.page.get_by_role("navigation", name="Areas").get_by_text(area)
+        if await choice.is_visible():
+            await choice.click()
 
     async def visit(self, address: str) -> None:
         """Follow an address that somebody gave, and wait until its thread is open."""
@@ -111,6 +118,12 @@ class Person:
     async def choose_machine(self, name: str) -> None:
         """Look at another machine's drawing."""
         await self.page.get_by_role("tab", name=name, exact=True).click()
+
+    async def open_run(self, prompt: str) -> None:
+        """Unfold the steps beneath a prompt."""
+        toggle = self.message(prompt).locator(".run-toggle")
+        if await toggle.get_attribute("aria-expanded") != "true":
+            await toggle.click()
 
     async def shoot(self, name: str) -> None:
         """Keep a screenshot for people to look at, where a folder for it is named."""

@@ -45,6 +45,8 @@ async def test_everything_is_done_by_the_keyboard_alone(
         await reach(ann, "Retry")
         await keys.press("Enter")
         await ann.answers(1)
+        await reach(ann, "6 steps")
+        await keys.press("Enter")
         await reach(ann, "Action")
         await keys.press("Enter")
         await expect(ann.step("By keys?", "action").locator(".step-text")).to_be_visible()
@@ -77,6 +79,7 @@ async def test_the_main_views_have_no_serious_finding_of_axe(
             await assert_accessible(ann.page, f"the empty page, {scheme}")
             await ann.ask(f"Is this readable in {scheme}?")
             await ann.answers(1)
+            await ann.page.locator(".run-toggle").click()
             for step in ("experience", "intention", "update"):
                 row = ann.page.locator(f".run [data-step={step}] .step-toggle")
                 await row.click()

@@ -66,6 +66,7 @@ async def test_hostile_text_is_text_as_a_prior_and_in_a_citation(
         model.plan("What about the otter?", "yield", says("It is [P1], and not [P99]."))
         await ann.ask("What about the otter?")
         await ann.answers(2)
+        await ann.open_run("What about the otter?")
         row = ann.step("What about the otter?", "experience")
         await row.locator(".step-toggle").click()
         await expect(row.locator(".prior").first).to_contain_text("<script>")

@@ -50,6 +50,7 @@ async def test_another_loop_is_counted_on_its_steps_and_on_its_edge(
         await ann.ask(prompt)
         await ann.answers(1)
         await expect(ann.message(prompt).locator(".run-summary")).to_contain_text("2 loops")
+        await ann.open_run(prompt)
         await expect(ann.step(prompt, "update")).to_contain_text("loop 2")
         await expect(
             ann.page.locator(".edge-count", has_text="\N{MULTIPLICATION SIGN}2").first
@@ -67,7 +68,9 @@ async def test_escape_stops_a_run_and_retry_answers_it(
         await ann.ask(prompt)
         await expect(ann.step(prompt, "action").locator(".step-text")).to_have_text("So far. ")
         await ann.page.press("#prompt", "Escape")
-        await expect(ann.message(prompt).locator(".run-summary")).to_contain_text("Stopped at")
+        await expect(ann.message(prompt).locator(".run-summary")).to_contain_text(
+            "Stopped by you at Action"
+        )
         await expect(ann.state("chorus", "cancelled")).to_have_class("state atomic final current")
         held.opened.set()
         await ann.message(prompt).get_by_role("button", name="Retry").click()
@@ -82,6 +85,7 @@ async def test_a_failed_attempt_is_told_and_a_failed_run_says_why(
         model.plan("Stumble?", "action", refuses(500))
         await ann.ask("Stumble?")
         await ann.answers(1)
+        await ann.open_run("Stumble?")
         await ann.step("Stumble?", "action").locator(".step-toggle").click()
         await expect(ann.step("Stumble?", "action").locator(".note.warn")).to_contain_text(
             "Attempt 1"
@@ -104,6 +108,7 @@ async def test_a_reload_in_the_middle_of_a_run_shows_it_as_far_as_it_is(
         await expect(ann.page.locator(".live-answer")).to_have_text("The first half ")
         await ann.page.reload()
         await expect(ann.page.locator(".live-answer")).to_have_text("The first half ")
+        await ann.open_run(prompt)
         for step in STEPS[:-1]:
             row = ann.step(prompt, step)
             await expect(row).to_have_attribute("data-state", "completed")

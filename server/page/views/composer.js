@@ -1,12 +1,13 @@
-// The prompt box: Enter sends, Shift+Enter breaks the line, Escape stops the run. What was typed is
-// kept for each thread until it is sent.
+// The prompt box: Enter sends, Shift+Enter breaks the line, Escape stops the run that the button above
+// the box names. What was typed is kept for each thread until it is sent.
 
 /** @import { App } from "../app.js" */
 
 import { h, icon, setText } from "../dom.js";
 import { codePoints } from "../runs.js";
-import { isCoAuthor } from "../store.js";
-import { number } from "../words.js";
+import { authorOf, isCoAuthor, isOwn, runToStop } from "../store.js";
+import { nameOf, number } from "../words.js";
+import { ConnectionLine } from "./connection.js";
 
 const WARN_FROM = 0.9; // of the limit
 
@@ -33,18 +34,20 @@ export class Composer {
       { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)" },
       icon("send"),
     );
+    this.stopWords = h("bdi", {});
     this.stop = h(
       "button",
       {
         type: "button",
-        class: "send stop",
-        "aria-label": "Stop the run",
-        title: "Stop the run (Escape)",
+        class: "button small stop",
+        title: "Escape",
         hidden: true,
         on: { click: () => this.stopRun() },
       },
       icon("stop"),
+      this.stopWords,
     );
+    this.connection = new ConnectionLine(app);
     this.hint = h("p", { id: "prompt-hint", class: "hint" });
     this.count = h("span", { class: "count" });
     this.form = h(
@@ -59,12 +62,12 @@ export class Composer {
         },
       },
       this.box,
-      this.stop,
       this.send,
     );
     this.element = h(
       "footer",
       { class: "composer" },
+      h("div", { class: "composer-top" }, this.connection.element, this.stop),
       this.form,
       h("div", { class: "row between" }, this.hint, this.count),
     );
@@ -135,8 +138,7 @@ export class Composer {
   }
 
   stopRun() {
-    const run = this.app.stoppableRun();
-    if (run) this.app.stop(run.id);
+    this.app.stopCurrent();
     this.box.focus();
   }
 
@@ -147,7 +149,8 @@ export class Composer {
     const isOutside = Boolean(thread) && !isCoAuthor(state);
     this.box.disabled = isArchived;
     this.send.disabled = isArchived;
-    this.stop.hidden = !this.app.stoppableRun();
+    this.connection.update();
+    this.drawStop();
     const others = thread ? thread.view.co_authors.length : 0;
     this.hint.classList.toggle("keys", !isArchived && !isOutside);
     setText(
@@ -156,8 +159,18 @@ export class Composer {
         ? "This thread is archived: it is only read."
         : isOutside
           ? `You are no co-author here: what you send waits until ${others === 1 ? "its co-author approves" : `all ${others} co-authors approve`}.`
-          : "Enter sends · Shift+Enter breaks the line · Escape stops the run",
+          : "Enter sends · Shift+Enter breaks the line",
     );
+  }
+
+  drawStop() {
+    const { state } = this.app;
+    const run = runToStop(state);
+    this.stop.hidden = run === null;
+    if (run === null) return;
+    const whose = isOwn(state, run) ? "your" : `${nameOf(state, authorOf(state, run))}’s`;
+    const isWaiting = run.status === "queued";
+    setText(this.stopWords, isWaiting ? `Take ${whose} prompt back` : `Stop ${whose} run`);
   }
 
   counted() {

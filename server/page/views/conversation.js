@@ -2,10 +2,10 @@
 
 /** @import { App } from "../app.js" */
 /** @import { ModelInfo, ThreadView } from "../wire.d.ts" */
-/** @import { Prompt, Thread } from "../store.js" */
+/** @import { Exchanges, Prompt, Thread } from "../store.js" */
 
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
-import { isCoAuthor, unsent } from "../store.js";
+import { exchangesOf, isCoAuthor, unsent } from "../store.js";
 import { counted } from "../words.js";
 import { Composer } from "./composer.js";
 import { archiveThread, copyText, openPeopleDialog, openRenameDialog } from "./dialogs.js";
@@ -23,8 +23,10 @@ export class Conversation {
     this.views = new Map();
     /** @type {Map<string, Outgoing>} by prompt */
     this.outgoing = new Map();
-    /** @type {Thread["order"] | null} as it is drawn */
-    this.order = null;
+    /** @type {Exchanges["roots"] | null} as they are drawn */
+    this.roots = null;
+    /** Whether the last prompt that was sent is to stay in view. */
+    this.keepsSent = false;
     this.hadWaiting = false;
     this.head = new ThreadHead(app);
     this.banner = h("p", { class: "banner", hidden: true });
@@ -45,7 +47,7 @@ export class Conversation {
     );
     this.jump = h(
       "button",
-      { type: "button", class: "jump", hidden: true, on: { click: () => this.toEnd() } },
+      { type: "button", class: "jump", hidden: true, on: { click: () => this.jumpToEnd() } },
       icon("down"),
       "Newest",
     );
@@ -87,17 +89,19 @@ export class Conversation {
       this.list.replaceChildren();
       return;
     }
-    const order = thread.order;
-    const views = keyed(this.views, order, (id) => new MessageView(this.app, id));
-    for (const view of views) view.update();
+    const { roots, answers } = exchangesOf(thread);
+    const views = keyed(this.views, thread.order, (id) => new MessageView(this.app, id));
+    for (const view of views) view.update(this.views.get(answers.get(view.id) ?? "") ?? null);
+    const standing = roots.flatMap((id) => this.views.get(id) ?? []);
     const prompts = new Map(unsent(state).map((prompt) => [prompt.id, prompt]));
     const waiting = keyed(this.outgoing, prompts.keys(), (id) => outgoing(prompts.get(id)));
-    if (order !== this.order || waiting.length > 0 || this.hadWaiting) {
-      const grewUpwards = this.order !== null && order[0] !== this.order[0];
-      this.place(views, waiting, grewUpwards);
-      this.order = order;
+    if (roots !== this.roots || waiting.length > 0 || this.hadWaiting) {
+      const grewUpwards = this.roots !== null && roots[0] !== this.roots[0];
+      this.place(standing, waiting, grewUpwards);
+      this.roots = roots;
       this.hadWaiting = waiting.length > 0;
     }
+    this.showSent();
     this.reach();
   }
 
@@ -135,8 +139,9 @@ export class Conversation {
     this.threadId = thread?.id;
     this.views.clear();
     this.outgoing.clear();
-    this.order = null;
+    this.roots = null;
     this.follows = true;
+    this.keepsSent = false;
     this.composer.change(thread?.id ?? "new");
   }
 
@@ -153,22 +158,58 @@ export class Conversation {
     setTimeout(() => view.element.classList.remove("reached"), 2500);
   }
 
+  /** A prompt that was just sent is in view, wherever its author was reading. */
+  showSent() {
+    if (!this.app.ui.sent || !this.list.lastElementChild) return;
+    this.app.ui = { ...this.app.ui, sent: false };
+    this.keepsSent = true;
+    this.follows = true;
+    this.toEnd();
+  }
+
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
     this.follows = scrollHeight - scrollTop - clientHeight < NEAR_END;
     this.jump.hidden = this.follows;
+    // The page itself never goes past the head of that prompt: the user did.
+    if (this.follows && this.hiddenAbove(this.lastSent()) > 1) this.keepsSent = false;
   }
 
+  /** As far down as there is something, and not past the head of the prompt that was sent last. */
   toEnd() {
     this.scroller.scrollTop = this.scroller.scrollHeight;
+    const hidden = this.keepsSent ? this.hiddenAbove(this.lastSent()) : 0;
+    if (hidden > 0) this.scroller.scrollTop -= hidden;
+  }
+
+  /** The user's own newest prompt, on its way or arrived. */
+  lastSent() {
+    const waiting = [...this.outgoing.values()].at(-1);
+    if (waiting) return waiting.element;
+    const { thread, user } = this.app.state;
+    const own = this.roots?.findLast((id) => thread?.messages.get(id)?.author === user?.public_key);
+    return this.views.get(own ?? "")?.element;
+  }
+
+  /**
+   * Pixels of an element that lie above what the list shows.
+   *
+   * @param {HTMLElement | undefined} element
+   */
+  hiddenAbove(element) {
+    if (!element?.isConnected) return 0;
+    return this.scroller.getBoundingClientRect().top - element.getBoundingClientRect().top;
+  }
+
+  jumpToEnd() {
+    this.keepsSent = false;
+    this.follows = true;
+    this.toEnd();
   }
 
   /** @param {KeyboardEvent} event */
   pressed(event) {
-    if (event.key === "Escape" && !document.querySelector(":popover-open")) {
-      const run = this.app.stoppableRun();
-      if (run) this.app.stop(run.id);
-    }
+    if (event.key === "Escape" && !document.querySelector(":popover-open")) this.app.stopCurrent();
   }
 
   /** @param {ModelInfo | undefined} model */

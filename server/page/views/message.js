@@ -2,14 +2,13 @@
 
 /** @import { App } from "../app.js" */
 /** @import { MessageStatus } from "../wire.d.ts" */
-/** @import { Run } from "../runs.js" */
 /** @import { Message, State, Thread } from "../store.js" */
 
 import { h, iconButton, setText } from "../dom.js";
 import { fromHtml } from "../markup.js";
 import { FINAL } from "../runs.js";
-import { answeredRuns, messagesOf } from "../store.js";
-import { nameOf, number, shortKey, clockTime, whenLong } from "../words.js";
+import { messagesOf, runsBefore } from "../store.js";
+import { nameOf, shortKey, clockTime, whenLong } from "../words.js";
 import { ApprovalView } from "./approval.js";
 import { avatar, initialOf } from "./avatar.js";
 import { openCitation } from "./citation.js";
@@ -41,7 +40,7 @@ export class MessageView {
     this.message = null;
     /** @type {State["names"] | null} as they are drawn */
     this.names = null;
-    /** @type {{message: Message, run: Run | null, hasAnswer: boolean} | null} what its run shows */
+    /** @type {unknown[] | null} what its run was drawn from */
     this.drawn = null;
     this.isSelected = false;
     this.hasAsked = false; // for the run's entries
@@ -79,7 +78,8 @@ export class MessageView {
     );
   }
 
-  update() {
+  /** @param {MessageView | null} answer that belongs to this prompt */
+  update(answer) {
     const { state, ui } = this.app;
     const message = state.thread?.messages.get(this.id);
     if (!state.thread || !message) return;
@@ -87,7 +87,7 @@ export class MessageView {
     if (isSelected !== this.isSelected) this.element.classList.toggle("selected", isSelected);
     this.isSelected = isSelected;
     if (message !== this.message || state.names !== this.names) this.draw(message);
-    if (message.role === "user" && message.run_id) this.drawRun(state.thread, message);
+    if (message.role === "user" && message.run_id) this.drawRun(state.thread, message, answer);
     if (this.approval) this.approval.update(message);
   }
 
@@ -152,10 +152,8 @@ export class MessageView {
   }
 
   /** @param {Message} message */
-  drawAnswerFacts({ model, usage }) {
-    const offline = model?.startsWith("offline") ? " (no language model)" : "";
-    const tokens = usage ? ` · ${number(usage.total_tokens)} tokens` : "";
-    setText(this.model, model ? `${model}${offline}${tokens}` : "");
+  drawAnswerFacts({ model }) {
+    setText(this.model, model ?? "");
   }
 
   /**
@@ -185,21 +183,23 @@ export class MessageView {
   /**
    * @param {Thread} thread
    * @param {Message} message
+   * @param {MessageView | null} answer
    */
-  drawRun(thread, message) {
+  drawRun(thread, message, answer) {
+    const { state } = this.app;
     const run = thread.runs.get(message.run_id ?? "") ?? null;
-    const hasAnswer = answeredRuns(thread).has(message.run_id);
-    const { drawn } = this;
-    const isDrawn = drawn?.run === run && drawn.hasAnswer === hasAnswer;
-    if (isDrawn && drawn.message === message) return;
-    this.drawn = { message, run, hasAnswer };
+    const before = run?.status === "queued" ? runsBefore(state, run) : 0;
+    const drawn = [message, run, answer, before, state.names];
+    const last = this.drawn;
+    if (last && drawn.every((part, place) => part === last[place])) return;
+    this.drawn = drawn;
     if (!this.run) {
       this.run = new RunView(this.app, message);
       this.beneath.append(this.run.element);
     }
 
-    this.run.update(message, run, hasAnswer);
-    if (!run && !hasAnswer && !this.hasAsked) {
+    this.run.update({ message, run, answer, before });
+    if (!run && !answer && !this.hasAsked) {
       this.hasAsked = true; // it failed, was stopped, or its answer is on a later page: the journal knows
       this.app.readRun(message);
     }

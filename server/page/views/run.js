@@ -6,12 +6,21 @@
 /** @import { App } from "../app.js" */
 /** @import { Run } from "../runs.js" */
 /** @import { Message } from "../store.js" */
+/** @import { MessageView } from "./message.js" */
 
-import { button, growText, h, icon, setText } from "../dom.js";
-import { FINAL, recordsOf, STEPS, totalTokens } from "../runs.js";
-import { isCoAuthor } from "../store.js";
-import { counted, number, TROUBLE } from "../words.js";
+import { arrange, button, growText, h, icon, setText } from "../dom.js";
+import { FINAL, loopsOf, priorsOf, recordsOf, STEPS, totalTokens } from "../runs.js";
+import { isCoAuthor, isOwn, authorOf } from "../store.js";
+import { counted, nameOf, number, STEP_WORDS, TROUBLE } from "../words.js";
 import { StepRow } from "./step.js";
+
+/**
+ * @typedef {object} Answering what is known of how a prompt is answered
+ * @property {Message} message the prompt
+ * @property {Run | null} run null where it was not read
+ * @property {MessageView | null} answer once it is among the messages
+ * @property {number} before how many runs go before it while it waits
+ */
 
 export class RunView {
   /**
@@ -20,11 +29,8 @@ export class RunView {
    */
   constructor(app, message) {
     this.app = app;
-    this.message = message;
-    /** @type {Run | null} */
-    this.run = null;
-    this.hasAnswer = false;
-    this.wasLive = false;
+    /** @type {Answering} */
+    this.shown = { message, run: null, answer: null, before: 0 };
     /** @type {boolean | null} null: as the run's state suggests */
     this.isOpen = null;
     const id = `run-${message.run_id}`;
@@ -37,11 +43,11 @@ export class RunView {
     });
     this.summary = h("span", { class: "run-summary" });
     this.toggle.append(icon("down"), this.summary);
-    this.stop = button("Stop", () => this.message.run_id && app.stop(this.message.run_id), {
+    this.stop = button("Stop", () => this.act((runId) => app.stop(runId)), {
       class: "button small",
       hidden: true,
     });
-    this.retry = button("Retry", () => this.message.run_id && app.retry(this.message.run_id), {
+    this.retry = button("Retry", () => this.act((runId) => app.retry(runId)), {
       class: "button small",
       hidden: true,
     });
@@ -52,53 +58,67 @@ export class RunView {
     this.steps = new StepList(app);
     this.steps.element.id = id;
     this.problem = h("p", { class: "note error", hidden: true });
-    this.answer = h("div", { class: "said plain live-answer", dir: "auto", hidden: true });
+    this.text = h("div", { class: "said plain live-answer", dir: "auto", hidden: true });
+    this.answer = h("div", { class: "run-answer" }, this.text);
     this.element = h(
       "section",
       { class: "run", "aria-label": "How this is answered" },
+      this.answer,
+      this.problem,
       h("header", { class: "run-head" }, this.toggle, this.stop, this.retry, this.replay),
       this.steps.element,
-      this.problem,
-      this.answer,
     );
   }
 
-  /**
-   * @param {Message} message
-   * @param {Run | null} run null where it was not read
-   * @param {boolean} hasAnswer whether its answer is among the messages
-   */
-  update(message, run, hasAnswer) {
-    this.message = message;
-    this.run = run;
-    this.hasAnswer = hasAnswer;
+  /** @param {Answering} shown */
+  update(shown) {
+    this.shown = shown;
+    const { run, answer } = shown;
     const isLive = run !== null && !FINAL.has(run.status);
     const mayAct = isCoAuthor(this.app.state);
-    this.wasLive ||= isLive;
-    const opens = this.isOpen ?? this.wasLive;
+    this.drawProblem(run);
+    this.drawAnswer(run, answer);
+    // Once the answer begins it is what is read, and the steps are one line.
+    const opens = this.isOpen ?? (isLive && run.status !== "queued" && this.text.hidden);
     this.toggle.setAttribute("aria-expanded", String(opens));
     this.element.dataset.status = run?.status ?? "unread";
-    setText(this.summary, summaryOf(run, hasAnswer));
-    this.stop.hidden = !(isLive && mayAct);
+    setText(this.summary, this.summaryOf(shown));
+    this.drawStop(run, isLive && mayAct);
     this.retry.hidden = !(mayAct && (run?.status === "failed" || run?.status === "cancelled"));
-    this.replay.hidden = isLive || (!run && !hasAnswer);
+    this.replay.hidden = isLive || (!run && !answer);
     this.steps.element.hidden = !opens || !run;
     if (opens && run) this.steps.update(run);
-    this.drawProblem(run);
-    this.drawAnswer(run, hasAnswer);
+  }
+
+  /**
+   * @param {Run | null} run
+   * @param {boolean} mayStop
+   */
+  drawStop(run, mayStop) {
+    const { state } = this.app;
+    this.stop.hidden = run === null || !mayStop;
+    if (run === null || !mayStop) return;
+    const whose = isOwn(state, run) ? "your" : `${nameOf(state, authorOf(state, run))}’s`;
+    this.stop.setAttribute("aria-label", `Stop ${whose} run`);
+  }
+
+  /** @param {(runId: string) => void} action */
+  act(action) {
+    const { run_id: runId } = this.shown.message;
+    if (runId !== null) action(runId);
   }
 
   async flip() {
     this.isOpen = this.toggle.getAttribute("aria-expanded") !== "true";
-    if (this.isOpen && !this.run) {
+    if (this.isOpen && !this.shown.run) {
       setText(this.summary, "Reading the journal…");
-      await this.app.readRun(this.message);
+      await this.app.readRun(this.shown.message);
     }
-    this.update(this.message, this.run, this.hasAnswer);
+    this.update(this.shown);
   }
 
   startReplay() {
-    const { id: selected, run_id: id } = this.message;
+    const { id: selected, run_id: id } = this.shown.message;
     if (id === null) return;
     const replay = { machine: /** @type {const} */ ("chorus"), id };
     this.app.setUi({ area: "machines", drawing: "chorus", selected, replay });
@@ -115,16 +135,77 @@ export class RunView {
   }
 
   /**
-   * The answer while it is written; the message that follows takes its place.
+   * The answer while it is written; the message that follows takes its place. What was written
+   * before a run was stopped stays.
    *
    * @param {Run | null} run
-   * @param {boolean} hasAnswer
+   * @param {MessageView | null} answer
    */
-  drawAnswer(run, hasAnswer) {
+  drawAnswer(run, answer) {
     const text = (run && recordsOf(run, "yield").at(-1)?.text) ?? "";
-    this.answer.hidden = hasAnswer || text === "";
-    if (!this.answer.hidden) growText(this.answer, text);
+    this.text.hidden = answer !== null || text === "";
+    if (!this.text.hidden) growText(this.text, text);
+    arrange(this.answer, answer ? [answer.element] : [this.text]);
   }
+
+  /** @param {Answering} shown */
+  summaryOf({ run, answer, before }) {
+    if (!run) return answer ? "How this was answered" : "What became of this";
+    const { name } = STEP_WORDS[run.step];
+    switch (run.status) {
+      case "queued":
+        return before > 0 ? `Waits: ${counted(before, "prompt")} before it` : "Waits: next in turn";
+      case "running":
+        return joined([
+          `${name}${run.iteration > 1 ? `, loop ${run.iteration}` : ""}`,
+          tokensOf(run),
+        ]);
+      case "recovering":
+        return joined([`Recovering: ${name}, attempt ${run.attempt}`, tokensOf(run)]);
+      case "finished":
+        return joined([
+          counted(new Set(run.records.map(({ step }) => step)).size, "step"),
+          sourcesOf(run),
+          tokensOf(run),
+          loopsOf(run) > 1 ? counted(loopsOf(run), "loop") : null,
+        ]);
+      case "failed":
+        return joined([`Failed at ${name}`, tokensOf(run)]);
+      case "cancelled":
+        if (run.records.length === 0) return `Taken back${this.stopper(run)} before it began`;
+        return joined([`Stopped${this.stopper(run)} at ${name}`, tokensOf(run)]);
+      default:
+        return run.status;
+    }
+  }
+
+  /** @param {Run} run */
+  stopper({ stoppedBy }) {
+    const { state } = this.app;
+    if (stoppedBy === null) return "";
+    return ` by ${stoppedBy === state.user?.public_key ? "you" : nameOf(state, stoppedBy)}`;
+  }
+}
+
+/** @param {readonly (string | null)[]} facts */
+function joined(facts) {
+  return facts.filter(Boolean).join(" · ");
+}
+
+/**
+ * How many priors the answer cites; null where it cites none.
+ *
+ * @param {Run} run
+ */
+function sourcesOf(run) {
+  const cited = [...priorsOf(run).values()].filter((prior) => prior.cited);
+  return cited.length > 0 ? counted(cited.length, "source") : null;
+}
+
+/** @param {Run} run */
+function tokensOf(run) {
+  const tokens = totalTokens(run);
+  return tokens === null ? null : `${number(tokens)} tokens`;
 }
 
 /** The six rows; used by live runs and by replays. */
@@ -138,38 +219,5 @@ export class StepList {
   /** @param {Run} run */
   update(run) {
     for (const row of this.rows) row.update(run);
-  }
-}
-
-/**
- * @param {Run | null} run
- * @param {boolean} hasAnswer
- */
-function summaryOf(run, hasAnswer) {
-  if (!run) return hasAnswer ? "How this was answered" : "What became of this";
-  const loops = Math.max(1, ...run.records.map((record) => record.iteration));
-  const tokens = totalTokens(run);
-  const facts = [
-    loops > 1 ? counted(loops, "loop") : null,
-    tokens === null ? null : `${number(tokens)} tokens`,
-  ]
-    .filter(Boolean)
-    .map((fact) => ` · ${fact}`)
-    .join("");
-  switch (run.status) {
-    case "queued":
-      return "Queued: the thread is busy with an earlier prompt";
-    case "running":
-      return `At work: ${run.step}${run.iteration > 1 ? `, loop ${run.iteration}` : ""}${facts}`;
-    case "recovering":
-      return `Recovering: ${run.step}, attempt ${run.attempt}${facts}`;
-    case "finished":
-      return `Answered in six steps${facts}`;
-    case "failed":
-      return `Failed at ${run.step}${facts}`;
-    case "cancelled":
-      return `Stopped at ${run.step}${facts}`;
-    default:
-      return run.status;
   }
 }

@@ -5,7 +5,7 @@
 /** @import { Failure, Fate, Run, StepRecord } from "../runs.js" */
 
 import { growText, h, icon, setText } from "../dom.js";
-import { FINAL, priorsOf, recordsOf } from "../runs.js";
+import { FINAL, priorsOf, recordsOf, stepStates } from "../runs.js";
 import { nameOf, number, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
 
 let rows = 0;
@@ -53,11 +53,11 @@ export class StepRow {
     const last = records.at(-1);
     const isLive = !FINAL.has(run.status);
     const isCurrent = isLive && run.status !== "queued" && run.step === this.step;
-    const isDone = last?.status === "completed" && last.iteration === run.iteration;
-    this.element.dataset.state = isCurrent && !isDone ? run.status : (last?.status ?? "waiting");
+    const state = stepStates(run).get(this.step) ?? "waiting";
+    this.element.dataset.state = state;
     if (isCurrent) this.toggle.setAttribute("aria-current", "step");
     else this.toggle.removeAttribute("aria-current");
-    setText(this.facts, factsOf(records, last));
+    setText(this.facts, last ? factsOf(records, last) : state === "skipped" ? "skipped" : "");
     this.toggle.disabled = records.length === 0;
     // The answer itself streams beneath the rows, so its own row need not open.
     const opens = records.length > 0 && (this.isOpen ?? (isCurrent && this.step !== "yield"));
@@ -101,10 +101,9 @@ export class StepRow {
 
 /**
  * @param {readonly StepRecord[]} records of one step
- * @param {StepRecord | undefined} last of them
+ * @param {StepRecord} last of them
  */
 function factsOf(records, last) {
-  if (!last) return "";
   const tokens = records.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0);
   return [
     records.length > 1 ? `loop ${last.iteration}` : null,
