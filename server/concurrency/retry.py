@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from machines.models.errors import JournalConflict, JournalError
+
+LONGEST_WAIT_SECONDS: Final = 5.0
 
 MAX_RACES: Final = 8
 """Times that a decision is made again because another writer was first."""
@@ -21,9 +23,35 @@ async def while_journal_is_away(call: Callable[[], Awaitable[T]]) -> T:
         if not _is_passing(error):
             raise
     # The retrying machinery costs more than a command: it is made when it is needed.
+    return await until_done(call, passing=_is_passing, first_wait=0.2)
+
+
+async def until_done(
+    call: Callable[[], Awaitable[T]],
+    *,
+    passing: Callable[[BaseException], bool],
+    first_wait: float,
+    on_failure: Callable[[BaseException], None] = lambda _: None,
+) -> T:
+    """What `call` gives, which is called again after each failure that is `passing`.
+
+    Args:
+        passing: whether trying again may help; any other exception is raised.
+        first_wait: seconds; the wait doubles up to `LONGEST_WAIT_SECONDS`, and some more at random.
+        on_failure: told each failure that is passing, before its wait.
+    """
+
+    def tell(tried: RetryCallState) -> None:
+        assert tried.outcome is not None  # noqa: S101 - there is a wait after a failure alone
+        if (error := tried.outcome.exception()) is not None:
+            on_failure(error)
+
     retrying = AsyncRetrying(
-        retry=retry_if_exception(_is_passing),
-        wait=wait_exponential_jitter(multiplier=0.2, max=5),
+        retry=retry_if_exception(passing),
+        wait=wait_exponential_jitter(
+            multiplier=first_wait, max=LONGEST_WAIT_SECONDS, jitter=first_wait
+        ),
+        before_sleep=tell,
         reraise=True,
     )
     return await retrying(call)

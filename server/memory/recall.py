@@ -13,6 +13,7 @@ known there is no delay: searches are refused at once until a probe is answered
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from enum import Enum, auto
 from itertools import groupby
 
 from machines.models import errors
@@ -22,6 +23,7 @@ from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, Record
 from machines.models.message import Message
 from machines.models.outputs import Prior
 from machines.models.thread import Thread, Visibility
+from server.concurrency.retry import until_done
 from server.memory.embeddings import Embedder
 from server.memory.health import MemoryHealth
 from server.memory.opening import REBUILD
@@ -58,8 +60,25 @@ in this time counts as away."""
 PROBE = "Is anybody there?"
 """What is searched for, to see whether the memory and the embedder answer."""
 
-RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-"""Waits while the memory or the embedder is away; the last one repeats."""
+RETRY_SECONDS = 0.5
+"""The first wait while the memory or the embedder is away."""
+
+
+class Feeding(Enum):
+    """How far the memory follows."""
+
+    KEEPING_UP = auto()
+    LAGGING = auto()
+    """The last try to feed it failed."""
+
+
+class Filling(Enum):
+    """Whether the memory must be filled from the beginning."""
+
+    UNKNOWN = auto()
+    """The journal's note says."""
+    DUE = auto()
+    DONE = auto()
 
 
 class MemoryService:
@@ -72,10 +91,8 @@ class MemoryService:
         self._asked = asyncio.Event()
         self._health = MemoryHealth(on_loss=self._asked.set)
         self._progress = asyncio.Condition()
-        self._anew: bool | None = None
-        """Whether the memory must be filled from the beginning; None where the journal knows."""
-        self.lagging = False
-        """Whether the last try to feed the memory failed."""
+        self._filling = Filling.UNKNOWN
+        self._feeding = Feeding.KEEPING_UP
         self.waiting = 0
         """Tasks seen waiting when it was last looked at, at most one batch."""
 
@@ -92,31 +109,31 @@ class MemoryService:
 
     async def run(self) -> None:
         """Carry out what waits, until cancelled."""
-        failures = 0
         while True:
-            self._asked.clear()
-            try:
-                if failures or self.away:
-                    await self._probe()
-                worked = await self._carry_out_some()
-            except Exception as error:
-                self.lagging = True
-                wait = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
-                failures += 1
-                if isinstance(error, ChorusError):
-                    log.warning("the memory lags behind: %s", error.message)
-                else:
-                    log.exception("the memory could not be fed")
-                await asyncio.sleep(wait)
-                continue
-            failures, self.lagging = 0, False
+            worked = await until_done(
+                self._carry_out_some,
+                passing=lambda error: isinstance(error, Exception),
+                first_wait=RETRY_SECONDS,
+                on_failure=self._fall_behind,
+            )
+            self._feeding = Feeding.KEEPING_UP
             async with self._progress:
                 self._progress.notify_all()
             if not worked:
                 await self._asked.wait()
 
+    def _fall_behind(self, error: BaseException) -> None:
+        self._feeding = Feeding.LAGGING
+        if isinstance(error, ChorusError):
+            log.warning("the memory lags behind: %s", error.message)
+        else:
+            log.error("the memory could not be fed", exc_info=error)
+
     async def _carry_out_some(self) -> bool:
         """One batch; False where nothing waited."""
+        self._asked.clear()
+        if self._feeding is Feeding.LAGGING or self.away:
+            await self._probe()
         await self._begin_anew_if_due()
         tasks = await self._journal.queued_tasks(limit=BATCH)
         self.waiting = len(tasks)
@@ -169,14 +186,15 @@ class MemoryService:
         The note outlives a crash in the middle; it goes once everything waits again.
         """
         if self._memory.take_made_anew():
-            self._anew = True
-        if self._anew is None:
-            self._anew = await self._journal.noted(REBUILD) is not None
-        if self._anew:
+            self._filling = Filling.DUE
+        if self._filling is Filling.UNKNOWN:
+            noted = await self._journal.noted(REBUILD) is not None
+            self._filling = Filling.DUE if noted else Filling.DONE
+        if self._filling is Filling.DUE:
             await self._journal.note(REBUILD, "due")
             await self._begin_anew()
             await self._journal.note(REBUILD, None)
-            self._anew = False
+            self._filling = Filling.DONE
 
     async def _begin_anew(self) -> None:
         tasks: list[MemoryTask] = [
@@ -324,7 +342,7 @@ class MemoryService:
 
     async def _catch_up(self, thread_id: ThreadId) -> None:
         """Wait until nothing of the thread waits, at most `CATCH_UP_SECONDS`; not where no wait helps."""
-        if self.lagging:
+        if self._feeding is Feeding.LAGGING:
             return
         self.wake()
         try:

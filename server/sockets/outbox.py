@@ -51,6 +51,9 @@ FIRST_RETRY_SECONDS: Final = 0.001
 LAST_RETRY_SECONDS: Final = 0.1
 """How soon a full transport is asked again; the pause doubles while it takes nothing."""
 
+CLOSE_LOOK_SECONDS: Final = 0.01
+"""How often a closing transport is asked whether it has written all."""
+
 CLOSE_SECONDS: Final = 5.0
 """How long a connection may take to close before it is cut."""
 
@@ -274,15 +277,12 @@ class Outbox:
             return
         self._retry = None
         self._settle()
-        if not self._queue:
-            self._pause = FIRST_RETRY_SECONDS
-        else:
-            self._pause = (
-                FIRST_RETRY_SECONDS if progress else min(2 * self._pause, LAST_RETRY_SECONDS)
-            )
-            self._retry = self._flusher.loop.call_later(self._pause, self.flush)
         if progress:
+            self._pause = FIRST_RETRY_SECONDS
             self._tell_progress()
+        if self._queue:
+            self._retry = self._flusher.loop.call_later(self._pause, self.flush)
+            self._pause = min(2 * self._pause, LAST_RETRY_SECONDS)
 
     def _settle(self) -> None:
         """Enter the phase of what waits still, unless the line has begun to end."""
@@ -377,11 +377,9 @@ class Outbox:
             await self._ws.close(code=code, message=message.encode())
 
     async def _transport_is_empty(self) -> None:
-        """Closing, a transport stays as long as its peer takes nothing, and tells nobody."""
-        pause = FIRST_RETRY_SECONDS
-        while self._transport.get_write_buffer_size():
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LAST_RETRY_SECONDS)
+        """Closing, a transport stays as long as its peer takes nothing."""
+        while self._transport.get_write_buffer_size():  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(CLOSE_LOOK_SECONDS)
 
     async def _until_at_most(self, size: int) -> None:
         while self._waiting > size and self._phase is not _Phase.ENDED:

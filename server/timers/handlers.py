@@ -7,13 +7,15 @@ could not be made durable, or that met a defect, is tried again.
 import logging
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from typing import assert_never
 
 from machines.loop.recovery import retry_timer
 from machines.models.chorus import Health, RunProgress
 from machines.models.commands import Expire
-from machines.models.errors import InvalidTransition, RequestRefused, StorageError
+from machines.models.errors import InvalidTransition, RequestRefused
 from machines.models.journal import ApprovalTimer, RetryTimer, SessionTimer, TimerRow
+from server.concurrency.retry import while_journal_is_away
 from server.environment import Environment
 from server.runs.interpreter import Chorus
 from server.sessions.registry import Sessions
@@ -23,7 +25,6 @@ from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
 
-AGAIN = timedelta(seconds=1)
 AFTER_A_DEFECT = timedelta(minutes=1)
 
 
@@ -72,19 +73,17 @@ class Wakeups:
     async def fire(self, row: TimerRow) -> None:
         """Perform a timer that is due."""
         try:
-            if not await self._perform(row) and self.timers.is_set(row):
-                await self._journal.drop_timer(row)
-        except StorageError as error:
-            log.warning("a timer is tried again: %s", error.message)
-            self._set_again(row, AGAIN if error.retryable else AFTER_A_DEFECT)
+            await while_journal_is_away(partial(self._settle, row))
         except Exception:
             log.exception("the timer %s failed; it is tried again", row.timer.timer)
-            self._set_again(row, AFTER_A_DEFECT)
+            if self.timers.is_set(row):
+                self.timers.set_at(row, self._environment.now() + AFTER_A_DEFECT)
 
-    def _set_again(self, row: TimerRow, wait: timedelta) -> None:
-        """Unless it was moved or taken meanwhile."""
-        if self.timers.is_set(row):
-            self.timers.set_at(row, self._environment.now() + wait)
+    async def _settle(self, row: TimerRow) -> None:
+        """Perform the timer unless it was moved or taken meanwhile; the row of one that changed
+        nothing is dropped."""
+        if self.timers.is_set(row) and not await self._perform(row) and self.timers.is_set(row):
+            await self._journal.drop_timer(row)
 
     async def _perform(self, row: TimerRow) -> bool:
         """Whether it changed anything; then its row went with the change."""
