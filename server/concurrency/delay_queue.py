@@ -25,15 +25,14 @@ class DelayQueue(Generic[T]):
         self._seconds = seconds
         self._give = due
         self._waiting: deque[tuple[float, T]] = deque()
-        self._armed = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def add(self, thing: T) -> None:
         """Let it wait; added again, it waits again."""
         due = self._loop.time() + self._seconds
         self._waiting.append((due, thing))
-        if not self._armed:
-            self._armed = True
-            self._loop.call_at(due, self._ring)
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
         soon = self._loop.time() + COMPANY_SECONDS
@@ -41,6 +40,6 @@ class DelayQueue(Generic[T]):
             while self._waiting and self._waiting[0][0] <= soon:
                 self._give(self._waiting.popleft()[1])
         finally:
-            self._armed = bool(self._waiting)
-            if self._armed:
-                self._loop.call_at(self._waiting[0][0], self._ring)
+            # Until here the timer that rang stands for what was added meanwhile.
+            waiting = self._waiting
+            self._timer = self._loop.call_at(waiting[0][0], self._ring) if waiting else None

@@ -8,6 +8,7 @@ network and no SDK here: `server.llm.openai` feeds it.
 """
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Final, assert_never
 
 from machines.models.errors import AIError
@@ -24,6 +25,18 @@ _PARTIAL_JSON_CHARACTERS: Final = 20_000
 
 _MODEL_CHARACTERS: Final = 200
 """Of the name that an endpoint gives to its model."""
+
+
+class _Standing(Enum):
+    """How far the ending that was named can be trusted."""
+
+    UNNAMED = auto()
+    BESIDE_TEXT = auto()
+    """It came with text or before any: more may follow."""
+    BEHIND_TEXT = auto()
+    """It came behind all of the text, in a chunk without text."""
+    DISPROVED = auto()
+    """Text followed an ending: the endings of this stream say nothing by themselves."""
 
 
 @dataclass
@@ -59,10 +72,7 @@ class StreamedAnswer:
     """Characters of all that the model wrote."""
     _joiner: TextJoiner = field(default_factory=TextJoiner)
     _watch: RepetitionWatch = field(default_factory=RepetitionWatch)
-    _ending_stands_alone: bool = False
-    """Whether the ending came behind all of the text, in a chunk without text."""
-    _ending_was_wrong: bool = False
-    """Whether text followed an ending: the endings of this stream say nothing by themselves."""
+    _standing: _Standing = _Standing.UNNAMED
     _refused: bool = False
     _called_tools: bool = False
 
@@ -81,12 +91,12 @@ class StreamedAnswer:
 
         An end that may still turn out to be none, as in a chunk with text, is proved by `is_done`.
         """
-        return self.is_done or (self._ending_stands_alone and not self._ending_was_wrong)
+        return self.is_done or self._standing is _Standing.BEHIND_TEXT
 
     @property
     def names_its_end(self) -> bool:
         """Whether the endpoint says why answers end."""
-        return self.ending is not None or self._ending_was_wrong
+        return self._standing is not _Standing.UNNAMED
 
     @property
     def ends_unnamed(self) -> bool:
@@ -151,8 +161,9 @@ class StreamedAnswer:
             if self.is_done or (is_whole and self._length):
                 raise AIError("The model endpoint went on behind the end of its answer.")
             if self.ending is not None:
-                self._ending_was_wrong |= self._length > 0
-                self.ending, self._ending_stands_alone = None, False
+                self.ending = None
+                if self._standing is not _Standing.DISPROVED:
+                    self._standing = _Standing.DISPROVED if self._length else _Standing.UNNAMED
             self._length += len(text) + len(thought) + len(arguments)
             if self._length > self.max_characters:
                 raise AIError(
@@ -169,7 +180,9 @@ class StreamedAnswer:
             raise AIError("The model's answer repeats itself.")
         if ending is not None:
             self.ending = ending
-            self._ending_stands_alone = not has_text and self._length > 0
+            if self._standing is not _Standing.DISPROVED:
+                is_behind = not has_text and self._length > 0
+                self._standing = _Standing.BEHIND_TEXT if is_behind else _Standing.BESIDE_TEXT
         if is_whole:
             # It came as one JSON value, which is whole or none.
             self.is_done = True

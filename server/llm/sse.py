@@ -5,6 +5,7 @@ comments are skipped (HTML Living Standard, 9.2). A body that is JSON in place o
 payload, at its end. What a payload says is read by `server.llm.reply`.
 """
 
+from enum import Enum, auto
 from typing import Final
 
 from machines.models.errors import AIError
@@ -20,6 +21,19 @@ _USUAL: Final = b"data: "
 _GLUED: Final = b"data: [DONE]"
 
 
+class _Body(Enum):
+    """What a response brings, told by its first character."""
+
+    UNKNOWN = auto()
+    EVENTS = auto()
+    JSON = auto()
+    """No stream: no field of an event begins with a bracket."""
+
+
+_EVENTS: Final = _Body.EVENTS
+_JSON: Final = _Body.JSON
+
+
 class EventReader:
     """Cuts the events out of one stream."""
 
@@ -28,20 +42,15 @@ class EventReader:
         """Of an event that has not ended."""
         self._size = 0
         """Bytes of the parts."""
-        self._is_first = True
-        self._is_json = False
-        """Whether the body is no stream: no field of an event begins with a bracket."""
+        self._body = _Body.UNKNOWN
         self._after_return = False
         """Whether what came ended with a carriage return, to which a line feed may belong."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that end within `data`. Raises AIError where an event does not end."""
-        if self._is_first:
-            data = data.removeprefix(_MARK)
-            begin = data.lstrip()
-            self._is_first = not begin
-            self._is_json = begin.startswith((b"{", b"["))
-        if self._is_json:
+        if self._body is not _EVENTS:
+            data = self._begun(data)
+        if self._body is _JSON:
             self._keep(data)
             return []
         if self._after_return or b"\r" in data:
@@ -64,13 +73,21 @@ class EventReader:
     def end(self) -> list[bytes]:
         """What stands at the end of the stream without the blank line that ends an event."""
         rest, self._parts, self._size = b"".join(self._parts), [], 0
-        if not self._is_json:
+        if self._body is not _JSON:
             payload = _payload(rest.removesuffix(b"\n"))
             return [payload] if payload else []
         body = rest.strip()
         if body.endswith(_GLUED):  # some put the end of a stream behind it
             return [body.removesuffix(_GLUED).rstrip(), _GLUED.removeprefix(_USUAL)]
         return [body] if body else []
+
+    def _begun(self, data: bytes) -> bytes:
+        """`data` without the mark before all else; says what body it is the beginning of."""
+        if self._body is _Body.UNKNOWN:
+            data = data.removeprefix(_MARK)
+            if begin := data.lstrip():
+                self._body = _JSON if begin.startswith((b"{", b"[")) else _EVENTS
+        return data
 
     def _keep(self, part: bytes) -> None:
         if part:

@@ -28,8 +28,8 @@ class Flusher:
         self.tick = 0
         """The number of this tick; one in which nothing is sent has none."""
         self._on_written = on_written
-        self._ends = False
-        """Whether the end of this tick is arranged."""
+        self._ending: asyncio.Handle | None = None
+        """What ends this tick, once something was sent in it."""
         self._due: list[Callable[[], None]] = []
         self._text: str | None = None
         """What was framed last in this tick."""
@@ -57,9 +57,8 @@ class Flusher:
         self._arrange_end()
 
     def _arrange_end(self) -> None:
-        if not self._ends:
-            self._ends = True
-            self.loop.call_soon(self._end)
+        if self._ending is None:
+            self._ending = self.loop.call_soon(self._end)
 
     def _end(self) -> None:
         due, self._due = self._due, []
@@ -70,7 +69,7 @@ class Flusher:
             # A text may be large; what this tick's frames said is not kept for the next.
             self._text, self._frame = None, b""
             self.tick += 1
-            self._ends = False
+            self._ending = None
         if self._on_written is not None and self._frames:
             self._on_written(self._frames, self._bytes)
             self._frames = self._bytes = 0

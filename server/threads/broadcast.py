@@ -67,8 +67,6 @@ class Following:
     """Number of the next entry that it needs."""
     waiting: list[LiveEntry | Delta] | None = field(default_factory=list)
     """What came while it was catching up; None once it is live."""
-    muted: bool = False
-    """Whether it may be a stranger's by now: it gets no passing frames."""
 
     def collect(self, entry: LiveEntry) -> bool:
         """Keep an entry while catching up; False where that is too much."""
@@ -89,6 +87,8 @@ class Broadcast:
     def __init__(self) -> None:
         self._threads: dict[ThreadId, dict[Follower, Following]] = {}
         self._people: dict[PublicKey, dict[Follower, dict[ThreadId, _Notices]]] = {}
+        self._doubted: dict[ThreadId, Thread] = {}
+        """Threads as a commit that is in doubt may have left them."""
 
     # Connections
 
@@ -170,20 +170,20 @@ class Broadcast:
             self._drop_strangers(thread)
             self._notify(thread, last)
 
-    def mute_strangers(self, thread: Thread) -> None:
-        """Send passing frames to those alone who may read the thread as it is in `thread`.
+    def doubt(self, thread: Thread) -> None:
+        """Send passing frames to those alone who may read the thread as it is in `thread`, until
+        `settle`: who left it by a commit that is in doubt may be a stranger already."""
+        self._doubted[thread.id] = thread
 
-        Who left it by a commit that is in doubt may be a stranger already. Called again with the
-        thread as it turned out to be, it lets the others hear again; what they missed stands in the
-        entries.
-        """
-        for follower, following in self._threads.get(thread.id, {}).items():
-            following.muted = not may_read(thread, follower.public_key)
+    def settle(self, thread_id: ThreadId) -> None:
+        """No commit of the thread is in doubt. What followers missed stands in the entries."""
+        self._doubted.pop(thread_id, None)
 
     def publish_delta(self, thread_id: ThreadId, delta: Delta) -> None:
         """A passing frame."""
+        doubted = self._doubted.get(thread_id)
         for follower, following in self._threads.get(thread_id, {}).items():
-            if following.muted:
+            if doubted is not None and not may_read(doubted, follower.public_key):
                 continue
             if following.waiting is None:
                 follower.sink.send_delta(delta)

@@ -294,7 +294,7 @@ class ThreadService:
         except ChorusError:
             room.published = batch.expected[thread_stream(thread_id)]
             room.known = _Doubt(batch, decision.effects)
-            self._broadcast.mute_strangers(decision.facts.view.thread)
+            self._broadcast.doubt(decision.facts.view.thread)
             self._doubted.put_nowait(thread_id)
             raise
         room.known = decision.facts
@@ -331,6 +331,7 @@ class ThreadService:
         view = await self._journal.decision_view(thread_id)
         if view is None:
             room.known = room.published = None
+            self._broadcast.settle(thread_id)
             raise no_such_thread()
         await self._publish_missed(room, view)
         recent = await self._journal.recent_messages(
@@ -355,7 +356,7 @@ class ThreadService:
             after = page.entries[-1].seq
         # Nothing fails from here on: what is published is followed up too.
         doubt, room.known = room.known, None
-        self._broadcast.mute_strangers(view.thread)
+        self._broadcast.settle(view.thread.id)
         if missed:
             self._publish(room, view, tuple(missed))
             if isinstance(doubt, _Doubt) and doubt.is_cleared_by(missed[0]):
