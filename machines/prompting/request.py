@@ -99,6 +99,8 @@ labels of priors given here; where none is given, cite nothing.""",
 _CANNOT_LOOP: Final = 'This was the last pass that is allowed: "loop" is false, and "reasoning" says what remains open.'
 
 
+_MEMORY_AWAY: Final = "The memory could not be searched in this pass: say so where it matters."
+
 _STEP_ASKED: Final = re.compile(r"^Valid nonces: .*\. Step: ([a-z]+), pass", re.MULTILINE)
 
 
@@ -154,6 +156,15 @@ def step_asked(prompt: str) -> StepEnum:
     return StepEnum(asked[-1])
 
 
+def memory_was_searched(prompt: str) -> bool:
+    """Whether priors that a request lacks are not there, as told to the model in its instruction.
+
+    False where the memory could not be searched: then nothing is known of what it holds.
+    """
+    instruction = prompt[prompt.rfind("\nValid nonces: ") :]
+    return _MEMORY_AWAY not in instruction.splitlines()
+
+
 @cache
 def _system_message() -> PromptMessage:
     return PromptMessage(role="system", content=SYSTEM_TEXT)
@@ -166,7 +177,7 @@ def _instruction(state: ChorusState, run_nonce: str, nonce: str) -> str:
         f"pass {state.iteration} of at most {state.max_iterations}."
     ]
     if state.current_step is not StepEnum.ACTION and not state.memory_available:
-        lines.append("The memory could not be searched in this pass: say so where it matters.")
+        lines.append(_MEMORY_AWAY)
     if (problem := _last_problem(state)) is not None:
         lines.append(f"Your last answer to this could not be used. {problem} Do it better now.")
     lines.append(_INSTRUCTIONS[state.current_step])

@@ -211,6 +211,8 @@ class StepCompletedEvent(RunEvent):
     text: str
     output: ChatStepOutput = ChatStepOutput()
     priors: tuple[ChatPrior, ...] | None = None
+    memory_available: bool | None = None
+    """False where the memory could not be searched: what it holds is not known then."""
 
 
 class StepRecoveringEvent(RunEvent):

@@ -150,8 +150,7 @@ class PlainChat:
         """One line for what a script's owner wants to see go by."""
         match event:
             case Live(body=StepCompletedEvent() as done):
-                found = "" if done.priors is None else f", {len(done.priors)} priors"
-                self._tell(f"{done.step}, loop {done.iteration}{found}")
+                self._tell(f"{done.step}, loop {done.iteration}{_recalled(done)}")
             case Live(body=StepRecoveringEvent() as lost):
                 self._tell(f"{lost.step}, loop {lost.iteration}: {lost.code}, trying again")
             case Opened(snapshot) if before.thread is None:
@@ -168,6 +167,13 @@ class PlainChat:
     def _tell(self, text: str) -> None:
         self._progress.file.write(f"· {one_line(text, 400)}\n")
         self._progress.file.flush()
+
+
+def _recalled(done: StepCompletedEvent) -> str:
+    """What a step says of the memory; most say nothing."""
+    if done.memory_available is False:
+        return ", the memory could not be searched"
+    return "" if done.priors is None else f", {len(done.priors)} priors"
 
 
 def _is_over(state: ChatState, run_id: str) -> bool:

@@ -283,8 +283,12 @@ def _run_event(event: RunEventUnion, before: ChatState, after: ChatState) -> lis
 def _completed(event: StepCompletedEvent, state: ChatState) -> RenderableType:
     output = event.output
     parts: list[RenderableType] = [step_title(event.step or "", event.iteration, event.attempt)]
-    if event.priors is not None:
-        parts.append(priors(event.priors, state) if event.priors else Text("  no priors", "dim"))
+    if event.memory_available is False:
+        parts.append(Text("  the memory could not be searched", "yellow"))
+    if event.priors:
+        parts.append(priors(event.priors, state))
+    elif event.priors is not None and event.memory_available is not False:
+        parts.append(Text("  no priors", "dim"))
     if event.text:
         parts.append(Padding(Text(clean(event.text)), (0, 2)))
     parts.extend(

@@ -19,7 +19,7 @@ import httpx2
 
 from machines.models.outputs import StepEnum
 from machines.prompting.quoting import quotations
-from machines.prompting.request import step_asked
+from machines.prompting.request import memory_was_searched, step_asked
 from server.llm.extractive import Sentence, closest, first_sentence, words, written_words
 
 MODEL: Final = "offline-extractive"
@@ -31,12 +31,15 @@ BASE_URL: Final = "http://offline.invalid/v1"
 NOTICE: Final = "No language model is connected"
 """How the texts of action and yield begin."""
 
+_MEMORY_AWAY: Final = "The memory could not be searched."
+
 _HOW_TO_CONNECT: Final = (
     "To have requests answered, connect a model: set `OPENAI_API_KEY`, or `OPENAI_BASE_URL` and "
     "`CHORUS_MODEL` for an endpoint of your own, and start the server again."
 )
 _OWN_PHRASES: Final = re.compile(
-    rf"^(?:{re.escape(NOTICE)}|{re.escape(_HOW_TO_CONNECT[:24])}).*$", re.MULTILINE
+    rf"^(?:{re.escape(NOTICE)}|{re.escape(_HOW_TO_CONNECT[:24])}|{re.escape(_MEMORY_AWAY)}).*$",
+    re.MULTILINE,
 )
 """Lines of earlier answers of this responder that are about no request."""
 
@@ -126,6 +129,8 @@ class _Material:
     request: str
     thread: tuple[str, ...]
     priors: tuple[_Prior, ...]
+    memory_searched: bool
+    """False where what the memory holds is not known."""
 
     def from_thread(self) -> tuple[Sentence, ...]:
         """Sentences of the thread that stand closest to the request."""
@@ -183,6 +188,7 @@ def _material(prompt: str) -> _Material:
             for each in found
             if each.tag == "prior"
         ),
+        memory_searched=memory_was_searched(prompt),
     )
 
 
@@ -205,6 +211,8 @@ def _experience(material: _Material) -> dict[str, object]:
         synthesis = _paragraphs("Closest to the request in the memory:", _list(sentences))
     elif material.priors:
         synthesis = "Nothing that was found in the memory stands near the request."
+    elif not material.memory_searched:
+        synthesis = _MEMORY_AWAY
     else:
         synthesis = "Nothing was found in the memory."
     return {
@@ -267,15 +275,17 @@ def _update(material: _Material) -> dict[str, object]:
 def _yield(material: _Material) -> str:
     remembered = material.from_priors()
     said = material.from_thread()
+    away = [] if material.memory_searched else [_MEMORY_AWAY]
     if not remembered and not said:
+        places = "this thread" if away else "this thread or in the memory"
         return _paragraphs(
-            f"{NOTICE}, and nothing in this thread or in the memory stands near the request.",
-            _HOW_TO_CONNECT,
+            f"{NOTICE}, and nothing in {places} stands near the request.", *away, _HOW_TO_CONNECT
         )
     return _paragraphs(
         f"{NOTICE}, so nothing here was written for this request: it is put together from "
         "messages, those sentences first that stand closest to it.",
         *(["**From the memory**", _list(remembered)] if remembered else []),
+        *away,
         *(["**From this thread**", _list(said)] if said else []),
         _HOW_TO_CONNECT,
     )

@@ -108,6 +108,7 @@ class FakeServer:
         """Cleared, runs wait before the second delta of their answer."""
         self.hold_yield.set()
         self.fail_with: str | None = None
+        self.memory_is_away = False
         self.name_in_statement: Callable[[str], str] = lambda authority: authority
         self.key_in_statement: Callable[[str], str] = lambda key: key
         self.drop_instead_of_reply: set[str] = set()
@@ -392,7 +393,9 @@ class FakeServer:
             await asyncio.sleep(self.pace)
         completed: Json = {"status": "completed", "text": text, "output": {}, "usage": None}
         if about["step"] == "experience":
-            completed |= {"priors": self._priors(), "output": {"key_insights": ["Dusk is red."]}}
+            priors = [] if self.memory_is_away else self._priors()
+            completed |= {"priors": priors, "output": {"key_insights": ["Dusk is red."]}}
+            completed["memory_available"] = not self.memory_is_away
         if about["step"] == "update":
             loop = about["iteration"] < self.loops
             completed["output"] = {"loop": loop, "next_query": "why?", "confidence": 0.7}

@@ -464,6 +464,15 @@ async def test_without_a_tty_each_line_is_a_prompt_and_its_answer_is_printed(
     assert [message["content"] for message in room.messages][2] == "/etc/hosts is what?"
 
 
+async def test_without_a_tty_a_memory_that_is_away_is_told(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    server.memory_is_away = True
+    code, _, err = await run_plain(server.url, tmp_path / "key", "Why?\n")
+    assert code == 0, err
+    assert "experience, loop 1, the memory could not be searched" in err
+
+
 async def test_without_a_tty_the_socket_may_drop_in_the_middle(
     server: FakeServer, tmp_path: Path
 ) -> None:

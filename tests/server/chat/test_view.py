@@ -230,6 +230,20 @@ def printed(*renderables: Any) -> str:
     return console.file.getvalue()
 
 
+def test_a_memory_that_could_not_be_searched_is_told_from_one_that_holds_nothing() -> None:
+    state = opened()
+    prior = {"message_id": "m0", "thread_id": THREAD, "content": "Rivers.", "score": 0.5}
+
+    def shown(**data: Any) -> str:
+        event = step("completed", name="experience", text="", **data)
+        return printed(*render.scrollback(state, event, fold(state, event)))
+
+    assert "no priors" in shown(priors=[], memory_available=True)
+    assert "could not be searched" in shown(priors=[], memory_available=False)
+    assert "no priors" not in shown(priors=[], memory_available=False)
+    assert "Rivers." in shown(priors=[prior], memory_available=False), "of a pass before"
+
+
 hostile = st.text(
     st.sampled_from("ab \n\t[]*_&#;x27\x1b\x9b\x07\r\x00\x7f\u202e\u2066\u2028\ud800\U000e0041"),
     max_size=40,

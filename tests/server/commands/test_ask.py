@@ -15,6 +15,7 @@ from server.environment import system_environment
 from server.settings import Settings
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 from tests.support import scripted_endpoint
+from tests.support.fake_qdrant import fake_qdrant
 from tests.support.obedient_model import obedient_model
 
 WIDTH = 100
@@ -109,3 +110,19 @@ async def test_an_ask_that_is_interrupted_leaves_no_run_behind(
         assert len((await journal.threads_of(me, after=None, limit=9)).rows) == 1
     finally:
         await journal.close()
+
+
+async def test_a_memory_that_is_away_is_told_where_the_steps_are(tmp_path: Path) -> None:
+    out, progress = Terminal(), Terminal()
+    async with fake_qdrant() as qdrant:
+        await qdrant.disappear()
+        await ask(
+            Settings(data=tmp_path / "data", llm="offline", qdrant_url=qdrant.url),
+            system_environment(),
+            "What do rivers carry?",
+            out=out.console,
+            progress=progress.console,
+        )
+    for shown in (out.text, progress.text):
+        assert "could not be searched" in shown
+        assert "Nothing was found" not in shown
