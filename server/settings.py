@@ -181,6 +181,8 @@ class Settings(BaseSettings):
     """Silence of the model's endpoint that ends an attempt; a ping is no silence."""
     model_total_seconds: Annotated[float, Field(gt=0, le=86_400)] = 900
     """Of one attempt, from the request to the end of the answer."""
+    storage_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 20
+    """How long `chorus ask` waits for a journal that takes nothing."""
     approval_days: Annotated[float, Field(gt=0, le=3_650)] = 7
     session_hours: Annotated[float, Field(gt=0, le=87_600)] = 24
 

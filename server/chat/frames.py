@@ -6,7 +6,7 @@ add some; names of steps, kinds, codes and statuses of things are plain strings 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -264,11 +264,18 @@ RunEventUnion = (
 )
 
 
+STORAGE_UNAVAILABLE: Final = "storage_unavailable"
+"""The kind of a notice which says that a run of the followed thread waits for the journal."""
+
+
 class Notice(WireValue):
-    """Something happened in a thread of the user's that this connection does not follow."""
+    """Something happened in a thread of the user's that this connection does not follow, or a run
+    of the thread that it follows waits."""
 
     thread_id: str
     kind: str = ""
+    message: str = ""
+    """Why a run waits, in a sentence."""
 
 
 @dataclass(frozen=True)

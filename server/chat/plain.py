@@ -19,6 +19,7 @@ from server.chat.frames import (
     ClientEvent,
     Gone,
     Live,
+    Notice,
     Offline,
     Online,
     Opened,
@@ -28,7 +29,7 @@ from server.chat.frames import (
 from server.chat.session import ChatSession
 from server.chat.text import clean, one_line
 from server.chat.verbs import Command, Verb, parse
-from server.chat.view import ChatRun, ChatRunStatus, ChatState
+from server.chat.view import ChatRun, ChatRunStatus, ChatState, begins_to_wait
 
 ATTEMPTS = 5
 """How often a request that came too early is asked again before it counts as refused."""
@@ -142,11 +143,11 @@ class PlainChat:
     async def _pump(self) -> int:
         """Fold events until the session ends, which raises why."""
         async for event in self._client.events():
-            before, _ = self._session.take(event)
-            self._follow(before, event)
+            before, after = self._session.take(event)
+            self._follow(before, event, after)
         return 1
 
-    def _follow(self, before: ChatState, event: ClientEvent) -> None:
+    def _follow(self, before: ChatState, event: ClientEvent, after: ChatState) -> None:
         """One line for what a script's owner wants to see go by."""
         match event:
             case Live(body=StepCompletedEvent() as done):
@@ -155,6 +156,8 @@ class PlainChat:
                 self._tell(f"{lost.step}, loop {lost.iteration}: {lost.code}, trying again")
             case Opened(snapshot) if before.thread is None:
                 self._tell(f"thread {snapshot.thread.id}")
+            case Notice() if why := begins_to_wait(before, after):
+                self._tell(render.waiting(why))
             case Offline(failures=1, reason=reason):
                 self._tell(f"connection lost ({reason}), dialling again")
             case Online(resumed=True):

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from server.chat.frames import (
+    STORAGE_UNAVAILABLE,
     CaughtUp,
     ChatCitation,
     ChatMessage,
@@ -44,7 +45,7 @@ from server.chat.frames import (
 )
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE
-from server.chat.view import ChatState
+from server.chat.view import ChatState, begins_to_wait
 
 STEP_STYLES = {
     "action": "bright_cyan",
@@ -92,6 +93,11 @@ def note(text: str) -> RenderableType:
 def problem(text: str) -> RenderableType:
     """One line that says what went wrong."""
     return Text(f"✗ {one_line(text, 400)}", style="red")
+
+
+def waiting(why: str) -> str:
+    """The line which says that a run cannot go on now."""
+    return f"{one_line(why, 300)} The run waits."
 
 
 def person(key: str | None, state: ChatState) -> str:
@@ -245,6 +251,9 @@ def scrollback(before: ChatState, event: ClientEvent, after: ChatState) -> list[
             return _run_event(body, before, after)
         case Gone(reason=reason):
             return [problem(f"The thread is closed: {reason}")]
+        case Notice(kind=kind) if kind == STORAGE_UNAVAILABLE:
+            why = begins_to_wait(before, after)
+            return [] if why is None else [note(waiting(why))]
         case Notice(thread_id=thread_id):
             return [note(f"Something new in thread {thread_id}.")]
         case Skipped(what):

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from server.chat.frames import (
+    STORAGE_UNAVAILABLE,
     CaughtUp,
     ChatMessage,
     ChatPrior,
@@ -119,6 +120,8 @@ class ChatState:
     """Oldest first."""
     runs: tuple[ChatRun, ...] = ()
     """In the order in which they were first heard of."""
+    waits_because: str | None = None
+    """Why a run of the thread cannot go on now, since its last entry; None where it can."""
 
     def run(self, run_id: str) -> ChatRun | None:
         return next((run for run in self.runs if run.run_id == run_id), None)
@@ -168,9 +171,11 @@ def fold(state: ChatState, event: ClientEvent) -> ChatState:
             return _open(state, snapshot)
         case CaughtUp(snapshot):
             return _overlay(state, snapshot)
-        case Live(thread_id, _, body):
+        case Live(thread_id, seq, body):
             if state.thread is None or state.thread.id != thread_id:
                 return state
+            if seq is not None:
+                state = replace(state, waits_because=None)
             if isinstance(body, ThreadEvent):
                 return _fold_thread_event(state, body)
             return _fold_run_event(state, body)
@@ -178,15 +183,24 @@ def fold(state: ChatState, event: ClientEvent) -> ChatState:
             if state.thread is None or state.thread.id != thread_id:
                 return state
             return close(state)
-        case Notice() | Skipped():
+        case Notice(thread_id=thread_id, kind=kind, message=message):
+            if kind == STORAGE_UNAVAILABLE and state.thread and state.thread.id == thread_id:
+                return replace(state, waits_because=message)
+            return state
+        case Skipped():
             return state
         case _:
             assert_never(event)
 
 
+def begins_to_wait(before: ChatState, after: ChatState) -> str | None:
+    """Why a run waits in `after`, where it did not wait for that reason in `before`; else None."""
+    return None if after.waits_because == before.waits_because else after.waits_because
+
+
 def close(state: ChatState) -> ChatState:
     """No thread is followed any more."""
-    return replace(state, thread=None, names={}, messages=(), runs=())
+    return replace(state, thread=None, names={}, messages=(), runs=(), waits_because=None)
 
 
 def expect(state: ChatState, run_id: str, message_id: str) -> ChatState:
@@ -211,6 +225,7 @@ def _open(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         thread=snapshot.thread,
         names=snapshot.names,
         messages=snapshot.messages,
+        waits_because=None,
         runs=_bounded((*earlier, *(_from_snapshot(run) for run in snapshot.runs))),
     )
 

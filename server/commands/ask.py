@@ -28,6 +28,7 @@ from server.chat.frames import (
     ChatThread,
     Frame,
     Live,
+    Notice,
     Opened,
     RunCancelledEvent,
     RunFailedEvent,
@@ -43,7 +44,7 @@ from server.chat.frames import (
 )
 from server.chat.keyfile import default_key_file, load_or_create
 from server.chat.text import clean, one_line
-from server.chat.view import ChatRun, ChatState, StepStatus, fold
+from server.chat.view import ChatRun, ChatState, StepStatus, begins_to_wait, fold
 from server.commands.errors import CommandFailed
 from server.environment import Environment
 from server.llm.choice import ModelNotChosen
@@ -86,13 +87,15 @@ class Asker:
         """It cannot catch up any more; called by the broadcast."""
         self._heard.put_nowait(None)
 
-    async def frames(self) -> AsyncIterator[Live]:
-        """What happens in the thread, in order; ends when the thread may not be read any more."""
+    async def next(self) -> Live | Notice | None:
+        """What happens next in the thread; None once it may not be read any more."""
         while (text := await self._heard.get()) is not None:
             frame = Frame.model_validate_json(text)
-            body = parse_live(frame)
-            if body is not None and frame.thread_id is not None:
-                yield Live(frame.thread_id, frame.seq, body)
+            if frame.type == "notice":
+                return Notice.model_validate(frame.data)
+            if (body := parse_live(frame)) is not None and frame.thread_id is not None:
+                return Live(frame.thread_id, frame.seq, body)
+        return None
 
 
 async def ask(
@@ -110,7 +113,7 @@ async def ask(
     async with _services(settings, environment) as services:
         thread_id = await _own_thread(services, environment, me)
         asker = Asker(me)
-        state = await _follow(services, thread_id, asker)
+        start = await _follow(services, thread_id, asker)
         model, embedder = services.model.name, services.embedder.embedder.name
         _tell(progress, render.note(f"model {model} · memory {embedder} · thread {thread_id}"))
         submitted = await services.thread_service.perform(
@@ -122,7 +125,7 @@ async def ask(
         run_id = submitted.run_id
         assert run_id is not None  # noqa: S101 - a co-author's prompt is run
         try:
-            answered = await _watch(asker, state, run_id, progress)
+            answered = await _watch(asker, start, run_id, progress, settings.storage_wait_seconds)
         except asyncio.CancelledError:
             await _stop(services, environment, me, thread_id, run_id)
             raise
@@ -186,17 +189,20 @@ async def _follow(services: Services, thread_id: ThreadId, asker: Asker) -> Chat
 
 
 async def _watch(
-    asker: Asker, state: ChatState, run_id: RunId, progress: Console
+    asker: Asker, start: ChatState, run_id: RunId, progress: Console, patience: float
 ) -> tuple[ChatMessage, ChatRun]:
     """Show the run until it ends; gives its answer, and the run with all its steps.
 
-    Raises CommandFailed where it ends without an answer.
+    Raises CommandFailed where it ends without an answer, or waits too long for the journal.
     """
     region = LiveRegion(console=progress, transient=True, refresh_per_second=10)
     with region if progress.is_terminal else nullcontext():
-        async for heard in asker.frames():
-            body, before = heard.body, state
-            state = fold(state, heard)
+        async for before, heard, state in _folded(asker, start, patience):
+            if why := begins_to_wait(before, state):
+                _tell(progress, render.note(render.waiting(why)))
+            if isinstance(heard, Notice):
+                continue
+            body = heard.body
             if isinstance(body, ThreadEvent) or body.run_id != run_id:
                 continue
             run = state.run(run_id)
@@ -220,6 +226,31 @@ async def _watch(
             if progress.is_terminal:
                 region.update(_happening(run, progress))
     raise CommandFailed("The thread may not be read any more.")
+
+
+async def _folded(
+    asker: Asker, state: ChatState, patience: float
+) -> AsyncIterator[tuple[ChatState, Live | Notice, ChatState]]:
+    """What happens in the thread, with the states before and after it.
+
+    Raises CommandFailed where a run has waited for the journal for `patience` seconds.
+    """
+    deadline: float | None = None
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                heard = await asker.next()
+        except TimeoutError:
+            why = f"{state.waits_because} The run waited for {patience:g} s"
+            raise CommandFailed(f"{why}; it goes on with the next ask.") from None
+        if heard is None:
+            return
+        before, state = state, fold(state, heard)
+        if state.waits_because is None:
+            deadline = None
+        elif deadline is None:
+            deadline = asyncio.get_running_loop().time() + patience
+        yield before, heard, state
 
 
 async def _stop(

@@ -15,15 +15,27 @@ MAX_RACES: Final = 8
 T = TypeVar("T")
 
 
-async def while_journal_is_away(call: Callable[[], Awaitable[T]]) -> T:
-    """What `call` gives; it is called again, after growing waits, while the journal may come back."""
+async def while_journal_is_away(
+    call: Callable[[], Awaitable[T]], on_wait: Callable[[JournalError], None] = lambda _: None
+) -> T:
+    """What `call` gives; it is called again, after growing waits, while the journal may come back.
+
+    Args:
+        on_wait: told each failure of the journal that is waited out.
+    """
+
+    def tell(error: BaseException) -> None:
+        if isinstance(error, JournalError):
+            on_wait(error)
+
     try:
         return await call()
     except (JournalError, JournalConflict) as error:
         if not _is_passing(error):
             raise
+        tell(error)
     # The retrying machinery costs more than a command: it is made when it is needed.
-    return await until_done(call, passing=_is_passing, first_wait=0.2)
+    return await until_done(call, passing=_is_passing, first_wait=0.2, on_failure=tell)
 
 
 async def until_done(

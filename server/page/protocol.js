@@ -47,11 +47,20 @@ import { whyNotSign } from "./statement.js";
  *   | {kind: "opened", snapshot: ThreadMessagesData, epoch: string | null}
  *   | {kind: "caught_up", snapshot: ThreadMessagesData, epoch: string | null}
  *   | {kind: "live", frame: LiveFrame}
- *   | {kind: "notice", threadId: string, headSeq: number, what: NoticeData["kind"]}
+ *   | Noticed
  *   | {kind: "gone", threadId: string, message: string}
  *   | {kind: "fault", error: Refused}
  *   | {kind: "unreadable"}
  * } ClientEvent
+ */
+
+/**
+ * @typedef {object} Noticed
+ * @property {"notice"} kind
+ * @property {string} threadId
+ * @property {number} headSeq
+ * @property {NoticeData["kind"]} what
+ * @property {string} message with `storage_unavailable`: why a run waits
  */
 
 /** @typedef {{kind: "sent", type: RequestType, follows: boolean}} Sent */
@@ -619,5 +628,11 @@ function follows({ purpose }) {
  * @returns {ClientEvent}
  */
 function noticed({ data }) {
-  return { kind: "notice", threadId: data.thread_id, headSeq: data.head_seq, what: data.kind };
+  return {
+    kind: "notice",
+    threadId: data.thread_id,
+    headSeq: data.head_seq,
+    what: data.kind,
+    message: data.message ?? "",
+  };
 }

@@ -10,7 +10,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  *   ChorusResponseData, HelloData, InitData, ListThreadsData, LiveFrame, MessageView, RunView,
  *   ThreadMessagesData, ThreadSummary, ThreadView, UserView
  * } from "./wire.d.ts"
- * @import { ClientEvent, Connection } from "./protocol.js"
+ * @import { ClientEvent, Connection, Noticed } from "./protocol.js"
  * @import { Run } from "./runs.js"
  */
 
@@ -30,6 +30,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {number} headSeq
  * @property {string | null} epoch
  * @property {ReadonlyMap<string, Run>} runs by id
+ * @property {string | null} waitsBecause why a run of it cannot go on now, since its last entry
  */
 
 /**
@@ -323,9 +324,14 @@ function listed(state, { scope, threads, next, fresh }) {
 
 /**
  * @param {State} state
- * @param {{threadId: string, headSeq: number}} notice
+ * @param {Noticed} notice
+ * @returns {State}
  */
-function noticed(state, { threadId, headSeq }) {
+function noticed(state, { threadId, headSeq, what, message }) {
+  if (what === "storage_unavailable") {
+    if (state.thread?.id !== threadId) return state;
+    return { ...state, thread: { ...state.thread, waitsBecause: message } };
+  }
   const summary = state.summaries.get(threadId);
   if (!summary) return state; // a thread that is new to this page is asked for by the caller
   return withSummary(state, { ...summary, head_seq: Math.max(headSeq, summary.head_seq) });
@@ -373,6 +379,7 @@ function opened(state, { snapshot, epoch }) {
     headSeq: snapshot.head_seq,
     epoch,
     runs: new Map(),
+    waitsBecause: null,
   };
   const thread = withRuns(withMessages(base, snapshot.messages), snapshot.runs);
   return summarised(named({ ...state, thread }, snapshot.names), thread);
@@ -423,7 +430,9 @@ function gone(state, threadId) {
 function live(state, frame) {
   let { thread } = state;
   if (!thread || thread.id !== frame.thread_id) return state;
-  if (typeof frame.seq === "number") thread = { ...thread, headSeq: frame.seq };
+  if (typeof frame.seq === "number") {
+    thread = { ...thread, headSeq: frame.seq, waitsBecause: null };
+  }
   if (frame.type === "chorus_response") thread = ran(thread, frame.data);
   else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
   const message = messageOf(frame);

@@ -434,10 +434,16 @@ export interface NoData {}
 export interface NoticeData {
   thread_id: string;
   head_seq: number;
-  kind: ThreadEventKind | "chorus_response";
+  /** `storage_unavailable`: a run of the followed thread waits until the journal takes entries. */
+  kind: ThreadEventKind | "chorus_response" | "storage_unavailable";
+  /** With `storage_unavailable`: why, in a sentence. */
+  message?: string;
 }
 
-/** Something happened in a thread of the user's that this connection does not follow. */
+/**
+ * Something happened in a thread of the user's that this connection does not follow, or a run
+ * of the thread that it follows waits for the journal.
+ */
 export interface NoticeFrame {
   type: "notice";
   /** The request that this answers; null where it answers none. */

@@ -42,6 +42,7 @@ from machines.models.errors import (
     ChorusError,
     ErrorCode,
     InvalidTransition,
+    JournalError,
     NetworkError,
     RequestRefused,
     StateError,
@@ -268,7 +269,10 @@ class Chorus:
 
     async def _recall(self, effect: RecallPriors) -> None:
         while True:
-            view = await while_journal_is_away(partial(self._thread_service.view, effect.thread_id))
+            view = await while_journal_is_away(
+                partial(self._thread_service.view, effect.thread_id),
+                partial(self._wait, effect.thread_id),
+            )
             if view is None:
                 raise StateError("The thread of a run is gone.")
             event = await self._priors_for(effect, view.thread)
@@ -359,13 +363,18 @@ class Chorus:
 
         try:
             await while_journal_is_away(
-                partial(self._thread_service.perform_on_view, thread_id, command)
+                partial(self._thread_service.perform_on_view, thread_id, command),
+                partial(self._wait, thread_id),
             )
         except (InvalidTransition, RequestRefused) as refusal:
             # Late or repeated: the run has moved on without it, and nothing changed.
             log.debug("%s of a run came too late: %s", event.event, refusal.code)
             return False
         return True
+
+    def _wait(self, thread_id: ThreadId, error: JournalError) -> None:
+        """A run cannot go on before the journal answers: who follows it is told."""
+        self._broadcast.publish_waiting(thread_id, error.message)
 
     # Streaming
 

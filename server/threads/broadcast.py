@@ -6,14 +6,14 @@ follower that is still catching up collects what comes, and drops what it was se
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from machines.decisions.threads import may_read
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.thread import Thread, Visibility
-from server.wire.presenter import LiveEntry
+from server.wire.presenter import LiveEntry, waiting_notice
 
 MAX_COLLECTED = 5_000
 """Entries that are collected for a follower that catches up; a thread is not that busy."""
@@ -181,14 +181,28 @@ class Broadcast:
 
     def publish_delta(self, thread_id: ThreadId, delta: Delta) -> None:
         """A passing frame."""
-        doubted = self._doubted.get(thread_id)
-        for follower, following in self._threads.get(thread_id, {}).items():
-            if doubted is not None and not may_read(doubted, follower.public_key):
-                continue
+        for follower, following in self._hearing(thread_id):
             if following.waiting is None:
                 follower.sink.send_delta(delta)
             elif len(following.waiting) < MAX_COLLECTED:
                 following.waiting.append(delta)
+
+    def publish_waiting(self, thread_id: ThreadId, message: str) -> None:
+        """A run of the thread waits for the journal, and `message` says why.
+
+        Those who catch up are not told now: a run that goes on waiting says so again.
+        """
+        for follower, following in self._hearing(thread_id):
+            if following.waiting is None:
+                head_seq = following.next_seq - 1
+                follower.sink.send(waiting_notice(thread_id, head_seq, message))
+
+    def _hearing(self, thread_id: ThreadId) -> Iterator[tuple[Follower, Following]]:
+        """Those who get passing frames of the thread."""
+        doubted = self._doubted.get(thread_id)
+        for follower, following in self._threads.get(thread_id, {}).items():
+            if doubted is None or may_read(doubted, follower.public_key):
+                yield follower, following
 
     def _give_all(self, followers: dict[Follower, Following], entry: LiveEntry) -> None:
         """As `_give`, where everybody may read and gets the same: nobody is asked who they are.

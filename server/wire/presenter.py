@@ -114,6 +114,19 @@ def _encode_both(entry: JournalEntry, thread_id: ThreadId) -> tuple[str, str]:
     return full, _encode(entry, thread_id, redacted_data)
 
 
+def waiting_notice(thread_id: ThreadId, head_seq: int, message: str) -> str:
+    """The frame which says that a run of the thread waits until the journal takes entries.
+
+    Args:
+        head_seq: the last entry that its reader was sent.
+        message: why, in a sentence.
+    """
+    data = frames.NoticeData(
+        thread_id=thread_id, head_seq=head_seq, kind="storage_unavailable", message=message
+    )
+    return encode_server_frame(frames.NoticeFrame(data=data))
+
+
 def present_message(message: Message, reader: PublicKey, thread: Thread) -> views.MessageView:
     """A message as this person may see it now."""
     view = _with_html(message_view(message))

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, WebSocketRoute, expect
 
 from tests.page.browser import Person, someone
 from tests.support.obedient_model import STEPS, ObedientModel, answer_to, update
@@ -200,3 +200,31 @@ def record_frames(person: Person) -> list[dict[str, Any]]:
 
     person.page.on("websocket", lambda socket: socket.on("framereceived", keep))
     return frames
+
+
+async def test_a_run_that_waits_for_the_disk_says_so_until_it_goes_on(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "Is there room?"
+    held = model.hold(prompt, "action")
+    routes: list[WebSocketRoute] = []
+
+    def relay(route: WebSocketRoute) -> None:
+        routes.append(route)
+        route.connect_to_server()
+
+    async with someone(browser, server.url, "Ann", enters=False) as ann:
+        await ann.page.route_web_socket("**/ws", relay)
+        await ann.page.reload()
+        await ann.enter()
+        await ann.ask(prompt)
+        await expect(ann.step(prompt, "action").locator(".step-text")).to_have_text("So far. ")
+        thread_id = ann.page.url.rpartition("/")[2]
+        waits = {"thread_id": thread_id, "head_seq": 1, "kind": "storage_unavailable"}
+        data = {**waits, "message": "The disk is full."}
+        routes[-1].send(json.dumps({"type": "notice", "re": None, "data": data}))
+        problem = ann.message(prompt).locator(".run > .note.error")
+        await expect(problem).to_have_text("The disk is full. The run waits.")
+        held.opened.set()
+        await ann.answers(1)
+        await expect(problem).to_be_hidden()

@@ -100,6 +100,7 @@ class Caller:
         self.line = Line()
         self.public_key = ""
         self.token = ""
+        self.identity: Identity | None = None
         self.session = begin_session(
             services.sessions,
             self.line,
@@ -134,6 +135,7 @@ class Caller:
 
     async def sign_in(self, identity: Identity) -> "Caller":
         """From `connect` to `init`."""
+        self.identity = identity
         challenge = await self.get("connect", public_key=identity.public_key)
         init = await self.get("authenticate", signature=identity.sign(challenge["statement"]))
         return self._welcomed(init)

@@ -376,11 +376,15 @@ class EventsFrame(ServerFrame):
 class NoticeData(Value):
     thread_id: ThreadId
     head_seq: int
-    kind: ThreadEventKind | Literal["chorus_response"]
+    kind: ThreadEventKind | Literal["chorus_response", "storage_unavailable"]
+    """`storage_unavailable`: a run of the followed thread waits until the journal takes entries."""
+    message: Omittable[str] = None
+    """With `storage_unavailable`: why, in a sentence."""
 
 
 class NoticeFrame(ServerFrame):
-    """Something happened in a thread of the user's that this connection does not follow."""
+    """Something happened in a thread of the user's that this connection does not follow, or a run
+    of the thread that it follows waits for the journal."""
 
     type: Literal["notice"] = "notice"
     data: NoticeData

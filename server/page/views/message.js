@@ -189,7 +189,7 @@ export class MessageView {
     const { state } = this.app;
     const run = thread.runs.get(message.run_id ?? "") ?? null;
     const before = run?.status === "queued" ? runsBefore(state, run) : 0;
-    const drawn = [message, run, answer, before, state.names];
+    const drawn = [message, run, answer, before, state.names, thread.waitsBecause];
     const last = this.drawn;
     if (last && drawn.every((part, place) => part === last[place])) return;
     this.drawn = drawn;

@@ -126,12 +126,24 @@ export class RunView {
 
   /** @param {Run | null} run */
   drawProblem(run) {
-    const failure = run?.status === "failed" ? run.failure : null;
-    this.problem.hidden = failure === null;
-    if (failure) {
-      const why = TROUBLE[failure.code] ?? failure.code;
-      setText(this.problem, `The run failed: ${why}. ${failure.message ?? ""}`);
+    const problem = this.problemOf(run);
+    this.problem.hidden = problem === null;
+    if (problem !== null) setText(this.problem, problem);
+  }
+
+  /**
+   * What keeps the run from its answer, for good or for a while.
+   *
+   * @param {Run | null} run
+   */
+  problemOf(run) {
+    if (run?.status === "failed" && run.failure) {
+      const { code, message } = run.failure;
+      return `The run failed: ${TROUBLE[code] ?? code}. ${message ?? ""}`;
     }
+    const why = this.app.state.thread?.waitsBecause ?? null;
+    const isUnderWay = run?.status === "running" || run?.status === "recovering";
+    return isUnderWay && why !== null ? `${why} The run waits.` : null;
   }
 
   /**

@@ -109,6 +109,7 @@ class FakeServer:
         self.hold_yield.set()
         self.fail_with: str | None = None
         self.memory_is_away = False
+        self.journal_is_away = False
         self.name_in_statement: Callable[[str], str] = lambda authority: authority
         self.key_in_statement: Callable[[str], str] = lambda key: key
         self.drop_instead_of_reply: set[str] = set()
@@ -391,6 +392,10 @@ class FakeServer:
             run["text"] += part
             await self._pass(room, {**about, "status": "delta", "offset": offset, "text": part})
             await asyncio.sleep(self.pace)
+        if self.journal_is_away:
+            notice = {"thread_id": room.id, "head_seq": 1, "kind": "storage_unavailable"}
+            for peer in self.peers:
+                await _send(peer, {"type": "notice", "data": {**notice, "message": "No room."}})
         completed: Json = {"status": "completed", "text": text, "output": {}, "usage": None}
         if about["step"] == "experience":
             priors = [] if self.memory_is_away else self._priors()

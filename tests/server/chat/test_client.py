@@ -473,6 +473,13 @@ async def test_without_a_tty_a_memory_that_is_away_is_told(
     assert "experience, loop 1, the memory could not be searched" in err
 
 
+async def test_without_a_tty_a_run_that_waits_is_told(server: FakeServer, tmp_path: Path) -> None:
+    server.journal_is_away = True
+    code, _, err = await run_plain(server.url, tmp_path / "key", "Why?\n")
+    assert code == 0, err
+    assert err.count("No room. The run waits.") == 6, "once a step"
+
+
 async def test_without_a_tty_the_socket_may_drop_in_the_middle(
     server: FakeServer, tmp_path: Path
 ) -> None:

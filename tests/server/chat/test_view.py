@@ -4,6 +4,7 @@ import io
 import itertools
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ from server.chat.frames import (
 )
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE, Command, Takes, Verb, parse
-from server.chat.view import ChatRunStatus, ChatState, StepStatus, expect, fold
+from server.chat.view import ChatRunStatus, ChatState, StepStatus, close, expect, fold
 
 ME, BOB, THREAD = "me-key", "bob-key", "thread-1"
 
@@ -244,6 +245,20 @@ def test_a_memory_that_could_not_be_searched_is_told_from_one_that_holds_nothing
     assert "Rivers." in shown(priors=[prior], memory_available=False), "of a pass before"
 
 
+def test_a_run_that_waits_is_told_once_until_the_next_entry() -> None:
+    state, told = opened(), []
+    waits = Notice(thread_id=THREAD, kind="storage_unavailable", message="The disk is full.")
+    entry = step("completed", text="")
+    for event in (waits, waits, step("delta", offset=0, text=""), waits, replace(entry, seq=7)):
+        before, state = state, fold(state, event)
+        told.append(printed(*render.scrollback(before, event, state)).strip())
+    assert told[:4] == ["· The disk is full. The run waits.", "", "", ""]
+    assert state.waits_because is None
+    elsewhere = waits.model_copy(update={"thread_id": "thread-2"})
+    assert fold(state, elsewhere) == state
+    assert close(fold(state, waits)).waits_because is None
+
+
 hostile = st.text(
     st.sampled_from("ab \n\t[]*_&#;x27\x1b\x9b\x07\r\x00\x7f\u202e\u2066\u2028\ud800\U000e0041"),
     max_size=40,
@@ -272,6 +287,7 @@ def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
         Gone(THREAD, text),
         Skipped(text),
         Notice(thread_id=text, kind=text),
+        Notice(thread_id=THREAD, kind="storage_unavailable", message=text),
         step("failed", code=text, message=text),
         step("recovering", name=text, code=text),
         step("completed", name=text, text=text, output={"key_insights": [text], "loop": True}),

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from machines.models.errors import JournalError
 from machines.models.ids import PublicKey
+from machines.models.journal import Committed
 from server.chat.keyfile import load_or_create
 from server.commands.ask import ask
 from server.commands.errors import CommandFailed
@@ -126,3 +128,46 @@ async def test_a_memory_that_is_away_is_told_where_the_steps_are(tmp_path: Path)
     for shown in (out.text, progress.text):
         assert "could not be searched" in shown
         assert "Nothing was found" not in shown
+
+
+async def test_a_disk_that_fills_is_told_and_ends_an_ask_whose_run_goes_on_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress, prompt = Terminal(), "What is it?"
+
+    async def full(*_: object) -> Committed:
+        raise JournalError("The disk is full: nothing more can be stored.")
+
+    async with obedient_model() as model:
+        held = model.hold(prompt, "action")
+        chosen = settings(tmp_path, model.url).model_copy(update={"storage_wait_seconds": 0.3})
+        asking = asyncio.create_task(
+            ask(
+                chosen,
+                system_environment(),
+                prompt,
+                out=Terminal().console,
+                progress=progress.console,
+            )
+        )
+        await held.reached.wait()
+        with monkeypatch.context() as patch:
+            patch.setattr(SqlJournal, "commit", full)
+            held.opened.set()
+            with pytest.raises(CommandFailed, match=r"^The disk is full: .* waited for 0\.3 s"):
+                await asking
+        assert progress.text.count("The run waits.") == 1
+        out = Terminal()
+        await ask(
+            chosen,
+            system_environment(),
+            "And then?",
+            out=out.console,
+            progress=Terminal().console,
+        )
+    journal = SqlJournal(tmp_path / "data" / JOURNAL_FILE)
+    await journal.open()
+    try:
+        assert await journal.live_runs() == (), "both runs ended"
+    finally:
+        await journal.close()

@@ -224,3 +224,29 @@ async def test_who_may_have_left_hears_passing_words_only_once_it_is_certain_tha
                 lambda each: each["data"].get("kind") == "co_author_left", "that somebody left"
             )
             assert heard() == (True, False)
+
+
+def waiting_notices(caller: Caller) -> list[Data]:
+    """What a connection was told of runs that wait for the journal."""
+    return [
+        each["data"]
+        for each in caller.line.frames
+        if each["type"] == "notice" and each["data"]["kind"] == "storage_unavailable"
+    ]
+
+
+async def test_who_follows_a_run_that_waits_for_the_journal_is_told_why_until_it_goes_on(
+    lossy_server: LossyServer,
+) -> None:
+    founder, thread_id = lossy_server.founder, lossy_server.thread_id
+    assert founder.identity is not None
+    elsewhere = await Caller(lossy_server.services).sign_in(founder.identity)
+    founder.line.clear()
+    asked = await founder.get("submit_prompt", thread_id=thread_id, prompt="What is it?")
+    lossy_server.journal.failing = 3
+    assert (await lossy_server.end_of_the_run())["status"] == "finished"
+    notices = waiting_notices(founder)
+    assert len(notices) == 3, "one for each time that the journal failed"
+    assert {each["message"] for each in notices} == {"The journal could not commit."}
+    assert {each["head_seq"] for each in notices} == {asked["seq"]}, "the last entry it was sent"
+    assert not waiting_notices(elsewhere), "it does not follow the thread"
