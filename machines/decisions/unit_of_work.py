@@ -333,6 +333,7 @@ class Draft:
             model=run.model,
             citations=record.output.citations,
             usage=record.usage,
+            cut=record.cut,
             created_at=self._command.at,
             updated_at=self._command.at,
         )

@@ -63,6 +63,7 @@ def message_view(message: Message) -> views.MessageView:
         model=message.model,
         citations=message.citations,
         usage=message.usage,
+        cut=message.cut,
         version=message.version,
         created_at=message.created_at,
         updated_at=message.updated_at,

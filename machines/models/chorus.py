@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field
 from machines.models.domain import BaseState, Frozen, Role, ValidationResult, validation
 from machines.models.errors import ErrorCode
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
-from machines.models.outputs import Prior, StepEnum, StepOutput, Usage
+from machines.models.outputs import Flag, Prior, StepEnum, StepOutput, Usage
 from machines.models.wire import frames
 
 BACKOFF_BASE_MS = 500
@@ -140,6 +140,8 @@ class StepCompleted(AttemptEvent):
     """None where the endpoint gave none: unknown is not zero."""
     model: str
     """The model that answered, as the endpoint names it."""
+    cut: Flag = False
+    """Whether the text ended at its length limit; of action and yield alone."""
 
 
 class _AttemptFailed(AttemptEvent):

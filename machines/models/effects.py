@@ -51,13 +51,15 @@ class AICall:
     iteration: int
     attempt: int
     messages: tuple[PromptMessage, ...]
+    answer_tokens: int
+    """Tokens that the answer may have."""
+    thought_tokens: int = 0
+    """Tokens more, where the model thinks before it answers."""
     priors: tuple[SuppliedPrior, ...] = ()
     may_loop: bool = False
     """For update: whether the bound allows another iteration."""
     may_be_delayed: bool = True
     """False once the attempt has waited for an open breaker: then it must be made."""
-    answer_tokens: int | None = None
-    """Tokens, by estimate, that the run's context has left for the answer; None where it has no bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

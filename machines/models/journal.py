@@ -4,6 +4,7 @@ A batch is one decision: all its entries, snapshots, timers, memory tasks and th
 become durable in one transaction, or none of them does.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Literal
 
@@ -164,10 +165,10 @@ class JournalEntry(Frozen):
 
 
 @cache
-def _omitted_where_none(model: type[BaseModel]) -> frozenset[str]:
-    return frozenset(
-        name for name, field in model.model_fields.items() if field.exclude_if is not None
-    )
+def _omittable(model: type[BaseModel]) -> tuple[tuple[str, Callable[[object], bool]], ...]:
+    """The fields that JSON may lack, each with when it does."""
+    fields = model.model_fields.items()
+    return tuple((name, each.exclude_if) for name, each in fields if each.exclude_if is not None)
 
 
 def creation_of(kind: str, value: BaseState, *without: str) -> Created:
@@ -191,8 +192,8 @@ def fields_of(value: BaseModel, *without: str) -> dict[str, object]:
     fields = vars(value).copy()
     for name in without:
         del fields[name]
-    for name in _omitted_where_none(type(value)):
-        if fields[name] is None:
+    for name, is_left_out in _omittable(type(value)):
+        if name in fields and is_left_out(fields[name]):
             del fields[name]
     return fields
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from machines.models.domain import BaseState, Frozen, Role, ValidationResult, validation
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.limits import MAX_CONTENT_LENGTH
-from machines.models.outputs import Citation, Usage
+from machines.models.outputs import Citation, Flag, Usage
 
 
 class MessageStatus(StrEnum):
@@ -63,6 +63,8 @@ class Message(BaseState):
     model: str | None = None
     citations: tuple[Citation, ...] = ()
     usage: Usage | None = None
+    cut: Flag = False
+    """Whether an answer ended at its length limit."""
 
     def can_approve(self, voter: PublicKey, at: datetime) -> bool:
         """Whether `voter` may cast a vote at `at` (a vote at the deadline is too late)."""

@@ -25,6 +25,14 @@ Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """How sure the model says that it is, from 0 to 1."""
 
 
+def _is_false(value: object) -> bool:
+    return value is False
+
+
+Flag = Annotated[bool, Field(exclude_if=_is_false)]
+"""A key that is left out of JSON where it is false; its default is False."""
+
+
 class Value(BaseModel):
     """A frozen value; unknown fields are ignored, so that fields may be added."""
 

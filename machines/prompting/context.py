@@ -43,7 +43,7 @@ PRIORS_SENT: Final = 12
 FRESH_PRIORS: Final = 4
 """Places of `PRIORS_SENT` that the newest search has for itself, however many were selected."""
 
-ANSWER_TOKENS: Final = 4_000
+_ANSWER_TOKENS: Final = 4_000
 """The context that is left for an answer, at most; of a small context a sixth."""
 
 _OWN_TOKENS: Final = 1_000
@@ -98,9 +98,9 @@ class Shares(NamedTuple):
         return max(self.priors_sent * FRESH_PRIORS // PRIORS_SENT, 1)
 
 
-def answer_tokens(context_tokens: int) -> int:
+def answer_room(context_tokens: int) -> int:
     """Tokens of a context that are left for the answer."""
-    return min(context_tokens // 6, ANSWER_TOKENS)
+    return min(context_tokens // 6, _ANSWER_TOKENS)
 
 
 @lru_cache(maxsize=16)
@@ -109,7 +109,7 @@ def shares_of(context_tokens: int) -> Shares:
 
     Each has its own, so that a part which grows never moves what stands before it.
     """
-    left = context_tokens - answer_tokens(context_tokens) - _OWN_TOKENS
+    left = context_tokens - answer_room(context_tokens) - _OWN_TOKENS
     units_of_one = max(left, context_tokens // 4) * UNITS_PER_TOKEN // 100
     return Shares(
         thread=_THREAD_PER_CENT * units_of_one,

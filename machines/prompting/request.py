@@ -23,8 +23,9 @@ from machines.models.chorus import ChorusState
 from machines.models.effects import AICall, PromptMessage
 from machines.models.errors import ErrorCode
 from machines.models.outputs import StepEnum
-from machines.prompting.context import answer_tokens, focus, opening, quoted_material
-from machines.prompting.quoting import SLOT, derive_nonce
+from machines.prompting.context import focus, opening, quoted_material
+from machines.prompting.lengths import answer_limit
+from machines.prompting.quoting import SLOT, derive_nonce, estimated_tokens
 
 SYSTEM_TEXT: Final = """\
 You are Chorus, a voice in a conversation that several people write together. You answer a request \
@@ -127,6 +128,11 @@ def build_ai_call(state: ChorusState) -> AICall:
         focus(state, nonce),
         _instruction(state, run_nonce, nonce),
     ]
+    messages = (
+        _system_message(),
+        PromptMessage(role="user", content="\n\n".join(filter(None, parts))),
+    )
+    limit = answer_limit(state, sum(estimated_tokens(each.content) for each in messages))
     return AICall(
         run_id=state.id,
         thread_id=state.thread_id,
@@ -134,14 +140,12 @@ def build_ai_call(state: ChorusState) -> AICall:
         step=state.current_step,
         iteration=state.iteration,
         attempt=state.attempt,
-        messages=(
-            _system_message(),
-            PromptMessage(role="user", content="\n\n".join(filter(None, parts))),
-        ),
+        messages=messages,
         priors=recalled.supplied,
+        answer_tokens=limit.answer,
+        thought_tokens=limit.thoughts,
         may_loop=state.current_step is StepEnum.UPDATE and state.iteration < state.max_iterations,
         may_be_delayed=not state.has_waited,
-        answer_tokens=answer_tokens(state.context_tokens),
     )
 
 

@@ -110,6 +110,8 @@ class ChatMessage(WireValue):
     electors: tuple[str, ...] = ()
     run_id: str | None = None
     citations: tuple[ChatCitation, ...] = ()
+    cut: bool = False
+    """Whether an answer ended at its length limit."""
 
 
 class ChatPrior(WireValue):
@@ -213,6 +215,8 @@ class StepCompletedEvent(RunEvent):
     priors: tuple[ChatPrior, ...] | None = None
     memory_available: bool | None = None
     """False where the memory could not be searched: what it holds is not known then."""
+    cut: bool = False
+    """Whether the text ended at its length limit."""
 
 
 class StepRecoveringEvent(RunEvent):

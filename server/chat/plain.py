@@ -132,6 +132,8 @@ class PlainChat:
             for citation in render.citations(run.answer.citations, state):
                 self._out.file.write(clean(citation.plain).strip() + "\n")
             self._out.file.flush()
+            if run.answer.cut:
+                self._tell("The answer is cut at the length limit.")
         elif run.failure is not None:
             self._tell("The run failed ({}): {}".format(*run.failure))
         elif run.status is ChatRunStatus.CANCELLED:

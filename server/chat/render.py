@@ -58,6 +58,7 @@ STEP_STYLES = {
 PRIORS_SHOWN = 8
 MESSAGES_SHOWN = 12
 PRIOR_CHARS = 90
+CUT = Text("  cut at the length limit", style="yellow")
 
 _EVENT_SENTENCES = {
     "thread_created": "{by} started the thread.",
@@ -202,7 +203,8 @@ def answer(shown: ChatMessage, state: ChatState) -> RenderableType:
     # Hyperlinks off: a link then shows where it leads, instead of hiding it behind its words.
     body = Markdown(clean(shown.content or ""), hyperlinks=False)
     title = Text(f"Chorus #{shown.index}", style="bold bright_white")
-    return Group(title, Padding(body, (0, 2)), *citations(shown.citations, state), Text())
+    cut = [CUT] if shown.cut else []
+    return Group(title, Padding(body, (0, 2)), *cut, *citations(shown.citations, state), Text())
 
 
 def citations(cited: Iterable[ChatCitation], state: ChatState) -> Iterable[Text]:
@@ -300,6 +302,8 @@ def _completed(event: StepCompletedEvent, state: ChatState) -> RenderableType:
         parts.append(Text("  no priors", "dim"))
     if event.text:
         parts.append(Padding(Text(clean(event.text)), (0, 2)))
+    if event.cut:
+        parts.append(CUT)
     parts.extend(
         Text(f"  • {one_line(item)}", style="dim")
         for item in (*output.key_insights, *output.patterns)

@@ -132,6 +132,8 @@ async def ask(
         finally:
             services.broadcast.unfollow(thread_id, asker)
     _print_answer(answered, me, out)
+    if answered[0].cut:
+        _tell(progress, render.CUT)
 
 
 @asynccontextmanager

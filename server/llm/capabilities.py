@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 from machines.models.effects import AICall
 from machines.prompting.answers import schema_for
+
+P = TypeVar("P")
 
 
 class JsonMode(Enum):
@@ -28,6 +30,18 @@ class JsonMode(Enum):
 
 _MODES: Final = tuple(JsonMode)
 
+
+class LimitName(Enum):
+    """What the limit of an answer is called, newest first."""
+
+    MAX_COMPLETION_TOKENS = "max_completion_tokens"
+    MAX_TOKENS = "max_tokens"
+    NONE = "none"
+    """No limit is sent: the endpoint's own counts."""
+
+
+_LIMIT_NAMES: Final = tuple(LimitName)
+
 _REFUSALS: Final = frozenset({400, 404, 405, 415, 422, 500, 501})
 """Statuses with which endpoints were seen to refuse a part of a request."""
 
@@ -37,6 +51,7 @@ _OF_JSON: Final = re.compile(
     re.IGNORECASE,
 )
 _OF_USAGE: Final = re.compile(r"stream_options|include_usage", re.IGNORECASE)
+_OF_LIMIT: Final = re.compile(r"max_(?:completion_|output_|new_)?tokens", re.IGNORECASE)
 _OF_SYSTEM: Final = re.compile(
     r"system[\"'`]?[\s_-]+(?:role|message|prompt|instruction)|roles? must alternate"
     r"|developer instruction|role.{0,40}[\"'`]system[\"'`]|[\"'`]system[\"'`].{0,40}role"
@@ -79,32 +94,43 @@ class Capabilities:
     """`stream_options`, which ask for the count of tokens."""
     system_role: bool = True
     """Otherwise the system text stands before the user's."""
+    limit_name: LimitName = LimitName.MAX_COMPLETION_TOKENS
 
     def without_named(self, refusal: Refusal, *, structured: bool) -> "Capabilities | None":
         """These without what `refusal` names; None where it names none of them."""
-        if structured and (mode := self._next_mode()) and _OF_JSON.search(refusal.words):
-            return replace(self, json_mode=mode)
+        if (
+            structured
+            and (modes := _simpler(self.json_mode, _MODES))
+            and _OF_JSON.search(refusal.words)
+        ):
+            return replace(self, json_mode=modes[0])
         if self.usage and _OF_USAGE.search(refusal.words):
             return replace(self, usage=False)
         if self.system_role and _OF_SYSTEM.search(refusal.words):
             return replace(self, system_role=False)
+        if (names := _simpler(self.limit_name, _LIMIT_NAMES)) and _OF_LIMIT.search(refusal.words):
+            return replace(self, limit_name=names[0])
         return None
 
     def simpler(self, served: "Served", *, structured: bool) -> Iterator["Capabilities"]:
         """These without one part that was never served, each in its turn; at last without any."""
-        least = self
-        if structured:
-            for mode in _MODES[_MODES.index(self.json_mode) + 1 :]:
-                if self.json_mode not in served.json_modes:
-                    least = replace(least, json_mode=mode)
-                    yield replace(self, json_mode=mode)
+        least, others = self, list[Capabilities]()
+        if structured and self.json_mode not in served.json_modes:
+            for mode in _simpler(self.json_mode, _MODES):
+                least = replace(least, json_mode=mode)
+                others.append(replace(self, json_mode=mode))
         if self.system_role and not served.system_role:
             least = replace(least, system_role=False)
-            yield replace(self, system_role=False)
+            others.append(replace(self, system_role=False))
         if self.usage and not served.usage:
             least = replace(least, usage=False)
-            yield replace(self, usage=False)
-        if least != self:
+            others.append(replace(self, usage=False))
+        if self.limit_name not in served.limit_names:
+            for name in _simpler(self.limit_name, _LIMIT_NAMES):
+                least = replace(least, limit_name=name)
+                others.append(replace(self, limit_name=name))
+        yield from others
+        if least not in (self, *others):
             yield least
 
     def also_without(self, other: "Capabilities") -> "Capabilities":
@@ -113,6 +139,7 @@ class Capabilities:
             max(self.json_mode, other.json_mode, key=_MODES.index),
             self.usage and other.usage,
             self.system_role and other.system_role,
+            max(self.limit_name, other.limit_name, key=_LIMIT_NAMES.index),
         )
 
     def __str__(self) -> str:
@@ -120,11 +147,14 @@ class Capabilities:
         parts = [f"JSON by {self.json_mode.value}"]
         parts.append("usage" if self.usage else "no usage")
         parts.append("a system role" if self.system_role else "no system role")
+        named = self.limit_name is not LimitName.NONE
+        parts.append(f"length by {self.limit_name.value}" if named else "no limit of length")
         return ", ".join(parts)
 
-    def _next_mode(self) -> JsonMode | None:
-        place = _MODES.index(self.json_mode) + 1
-        return _MODES[place] if place < len(_MODES) else None
+
+def _simpler(part: P, parts: tuple[P, ...]) -> tuple[P, ...]:
+    """The parts that follow `part`, which ask less of an endpoint."""
+    return parts[parts.index(part) + 1 :]
 
 
 @dataclass(frozen=True)
@@ -134,6 +164,7 @@ class Served:
     json_modes: frozenset[JsonMode] = frozenset()
     usage: bool = False
     system_role: bool = False
+    limit_names: frozenset[LimitName] = frozenset()
 
     def also(self, capabilities: Capabilities, *, structured: bool) -> "Served":
         """With what a request of these capabilities used."""
@@ -142,11 +173,14 @@ class Served:
             self.json_modes | modes,
             self.usage or capabilities.usage,
             self.system_role or capabilities.system_role,
+            self.limit_names | {capabilities.limit_name},
         )
 
 
-def body_of(call: AICall, model: str, capabilities: Capabilities) -> dict[str, object]:
-    """The request as the endpoint gets it."""
+def body_of(
+    call: AICall, model: str, capabilities: Capabilities, *, thinks: bool = False
+) -> dict[str, object]:
+    """The request as the endpoint gets it; a model that `thinks` is given room for its thoughts."""
     messages = [message.model_dump() for message in call.messages]
     if not capabilities.system_role:
         texts = [message.content for message in call.messages]
@@ -154,6 +188,10 @@ def body_of(call: AICall, model: str, capabilities: Capabilities) -> dict[str, o
     body: dict[str, object] = {"model": model, "messages": messages, "stream": True}
     if capabilities.usage:
         body["stream_options"] = {"include_usage": True}
+    if capabilities.limit_name is not LimitName.NONE:
+        body[capabilities.limit_name.value] = call.answer_tokens + (
+            call.thought_tokens if thinks else 0
+        )
     if (schema := schema_for(call.step)) is not None:
         match capabilities.json_mode:
             case JsonMode.SCHEMA:

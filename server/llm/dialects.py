@@ -100,7 +100,7 @@ def piece_of(choice: dict[str, object]) -> Piece:
         text, thought = content, ""
     else:
         text, thought = _parts(content)
-    if len(delta) > 1:  # rarely: a role and a content at most
+    if content is None or len(delta) > 1:  # most often there is a content and nothing else
         thought += next((_thought(delta[name]) for name in _THOUGHT_FIELDS if delta.get(name)), "")
     calls = delta.get("tool_calls") or delta.get("function_call")
     return Piece(
@@ -131,6 +131,15 @@ def usage_in(counted: object) -> Usage | None:
         completion_tokens=tokens("completion_tokens"),
         total_tokens=total,
     )
+
+
+def counts_thoughts(counted: object) -> bool:
+    """Whether the endpoint counted tokens of thoughts, which it may keep to itself."""
+    match counted:
+        case {"completion_tokens_details": {"reasoning_tokens": int(tokens)}}:
+            return tokens > 0
+        case _:
+            return False
 
 
 def _ending(reason: object) -> Ending | None:

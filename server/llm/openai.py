@@ -55,6 +55,8 @@ _DRAIN_SECONDS: Final = 0.1
 class Habits:
     """How an endpoint was found to answer; learned from its answers."""
 
+    thinks: bool = False
+    """Whether the model thinks before it answers."""
     thinks_first: bool = False
     """Whether texts begin inside the model's thoughts."""
     ends_unnamed: bool = False
@@ -66,6 +68,7 @@ class Habits:
         """The habits known once `reply` has ended."""
         names = self.names_endings or reply.names_its_end
         return Habits(
+            self.thinks or reply.thinks,
             self.thinks_first or reply.has_untagged_thoughts,
             not names and (self.ends_unnamed or reply.ends_unnamed),
             names,
@@ -125,6 +128,7 @@ class OpenAIModel:
             output=checked.output,
             usage=reply.usage,
             model=reply.model or self.name,
+            cut=reply.is_cut,
         )
 
     async def close(self) -> None:
@@ -143,7 +147,8 @@ class OpenAIModel:
         first: openai.APIStatusError | None = None
         while True:
             try:
-                await self._stream(body_of(call, self.name, form), reply)
+                body = body_of(call, self.name, form, thinks=self._habits.thinks)
+                await self._stream(body, reply)
             except openai.APIStatusError as error:
                 refusal = llm_errors.refusal_of(error)
                 if not refusal.may_be_about_the_form:

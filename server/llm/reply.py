@@ -14,7 +14,7 @@ from typing import Final, assert_never
 from machines.models.errors import AIError
 from machines.models.outputs import StepEnum, Usage
 from machines.prompting.answers import is_structured, partial_text
-from server.llm.dialects import Ending, Piece, choices_in, piece_of, usage_in
+from server.llm.dialects import Ending, Piece, choices_in, counts_thoughts, piece_of, usage_in
 from server.llm.port import OnText
 from server.llm.repetition import RepetitionWatch
 from server.llm.text import TextJoiner, whole_text
@@ -58,6 +58,8 @@ class StreamedAnswer:
     is_done: bool = False
     """Whether the endpoint said that nothing follows."""
     usage: Usage | None = None
+    thinks: bool = False
+    """Whether the model was found to think before it answers."""
     has_untagged_thoughts: bool = False
     """Whether thoughts were found to end in the text that did not begin with their tag."""
     _model_told: str | None = None
@@ -94,6 +96,11 @@ class StreamedAnswer:
         return self.is_done or self._standing is _Standing.BEHIND_TEXT
 
     @property
+    def is_cut(self) -> bool:
+        """Whether the text ended at its length limit, not at its end."""
+        return self.ending is Ending.LENGTH
+
+    @property
     def names_its_end(self) -> bool:
         """Whether the endpoint says why answers end."""
         return self._standing is not _Standing.UNNAMED
@@ -114,6 +121,7 @@ class StreamedAnswer:
             self.model = whole_text(model)[:_MODEL_CHARACTERS]
         if counted := chunk.get("usage"):
             self.usage = usage_in(counted) or self.usage
+            self.thinks |= counts_thoughts(counted)
         for index, choice in choices_in(chunk):
             if self._index is None:
                 self._index = index
@@ -131,12 +139,12 @@ class StreamedAnswer:
                 return self._text()
             case None:
                 raise AIError("The model's answer broke off before its end.")
-            case Ending.STOP | Ending.TOOLS if self.is_over:
-                return self._text()
-            case Ending.STOP | Ending.TOOLS:
-                raise AIError("The model's answer broke off before its end.")
-            case Ending.LENGTH:
+            case Ending.LENGTH if self._structured or not self.told.strip():
                 raise AIError("The model's answer was cut off at its length limit.")
+            case Ending.STOP | Ending.TOOLS | Ending.LENGTH if self.is_over:
+                return self._text()
+            case Ending.STOP | Ending.TOOLS | Ending.LENGTH:
+                raise AIError("The model's answer broke off before its end.")
             case Ending.FILTER:
                 raise AIError("The endpoint's content filter stopped the answer.")
             case Ending.UNKNOWN:
@@ -169,6 +177,7 @@ class StreamedAnswer:
                 raise AIError(
                     f"The model's answer is longer than {self.max_characters} characters."
                 )
+        self.thinks |= bool(thought)
         self._refused |= refuses
         self._called_tools |= calls_tool
         if arguments:

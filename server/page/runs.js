@@ -33,6 +33,7 @@ export const FINAL = new Set(["finished", "failed", "cancelled"]);
  * @property {readonly Prior[] | null} priors with experience alone
  * @property {boolean | null} memoryAvailable
  * @property {Usage | null} usage
+ * @property {boolean} isCut whether the text ended at its length limit
  * @property {readonly Failure[]} failures attempts that failed, oldest first
  */
 
@@ -107,6 +108,7 @@ export function foldRun(run, data) {
         priors: data.priors ?? record.priors,
         memoryAvailable: data.memory_available ?? record.memoryAvailable,
         usage: data.usage,
+        isCut: data.cut ?? false,
       }));
     case "recovering":
       return withRecord({ ...known, ...at, status: "recovering" }, at, (record) => ({
@@ -155,7 +157,7 @@ export function mergeSnapshot(run, view) {
     iteration: view.iteration,
     attempt: view.attempt,
   };
-  for (const { step, iteration, attempt, text, output, priors, usage } of view.outputs) {
+  for (const { step, iteration, attempt, text, output, priors, usage, cut } of view.outputs) {
     merged = withRecord(merged, { step, iteration, attempt }, (record) => ({
       ...record,
       attempt,
@@ -165,6 +167,7 @@ export function mergeSnapshot(run, view) {
       output,
       priors: priors ?? record.priors,
       usage,
+      isCut: cut ?? false,
     }));
   }
   if (view.status === "queued") return merged;
@@ -406,6 +409,7 @@ function withRecord(run, at, change) {
     priors: null,
     memoryAvailable: null,
     usage: null,
+    isCut: false,
     failures: [],
   };
   const place = run.records.findIndex(

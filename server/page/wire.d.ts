@@ -401,6 +401,8 @@ export interface MessageView {
   model: string | null;
   citations: readonly Citation[];
   usage: Usage | null;
+  /** true where an answer ended at its length limit. */
+  cut?: boolean;
   version: number;
   created_at: string;
   updated_at: string;
@@ -774,6 +776,8 @@ export interface StepCompletedData {
   memory_available?: boolean;
   /** null is unknown, which is not zero. */
   usage: Usage | null;
+  /** true where the text ended at its length limit; with action and yield alone. */
+  cut?: boolean;
 }
 
 /** Partial text; passing, never in the journal. */
@@ -843,6 +847,8 @@ export interface StepView {
   output: StepOutput;
   priors?: readonly Prior[];
   usage: Usage | null;
+  /** true where the text ended at its length limit. */
+  cut?: boolean;
 }
 
 export interface SubmitPromptData {

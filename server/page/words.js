@@ -121,6 +121,9 @@ export function effectWords(name) {
   return EFFECTS[name] ?? name.replace(/([a-z])(?=[A-Z])/g, "$1 ").toLowerCase();
 }
 
+/** Beside a text that ended at its length limit. */
+export const CUT = "Cut at the length limit: the model had more to say.";
+
 /**
  * The last attempt's trouble, in plain words.
  *

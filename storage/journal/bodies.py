@@ -326,7 +326,11 @@ def _whole_data(stored: Stored, changes: Sequence[Stored], sources: Sources) -> 
                 whole[name] = event[name]
             case int(number):
                 shown = changes[number]["value"]
-                whole[name] = {each: shown.get(each) for each in _VIEWS[name].model_fields}
+                whole[name] = {
+                    each: shown.get(each)
+                    for each, shape in _VIEWS[name].model_fields.items()
+                    if each in shown or shape.exclude_if is None
+                }
             case list(ids):
                 whole[name] = sources.priors_of(whole["run_id"], ids)
             case unknown:

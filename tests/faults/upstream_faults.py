@@ -245,7 +245,6 @@ def _answers() -> Sequence[Fault]:
     ends = {
         "end without finish_reason": says(HALF, finish=None),
         "clean end of file in the middle": writes(piece),
-        "cut off at its length": says(HALF, finish="length"),
         "content filter": says(HALF, finish="content_filter"),
         "tool call in place of an answer": says(HALF, finish="tool_calls"),
         "unknown finish_reason": says(HALF, finish="bored"),
@@ -302,6 +301,12 @@ def _structured() -> Sequence[Fault]:
             partial=_INTENTION["explicit_intent"],
         ),
         Fault("truncated JSON", says('{"reasoning": "' + HALF), step="update", partial=HALF),
+        Fault(
+            "cut off at its length",
+            says('{"reasoning": "' + HALF, finish="length"),
+            step="update",
+            partial=HALF,
+        ),
         Fault("invented ids", says_json(invented), step="intention", edge=None),
         Fault("invented citations", says("So it is [P99]."), step="yield", edge=None),
     )

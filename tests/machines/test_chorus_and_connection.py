@@ -117,7 +117,7 @@ def test_an_attempt_is_asked_for_once(walk: Walk) -> None:
 @given(run_walks)
 def test_a_retry_performs_the_effect_that_failed(walk: Walk) -> None:
     """The same but for what says which attempt it is, and what a request derives from that."""
-    which: Final = {"attempt", "messages", "may_be_delayed"}
+    which: Final = {"attempt", "messages", "answer_tokens", "thought_tokens", "may_be_delayed"}
 
     def rest_of(effect: effects.AICall | effects.RecallPriors) -> dict[str, object]:
         return {

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, WebSocketRoute, expect
 
 from tests.page.browser import Person, someone
 from tests.support.obedient_model import STEPS, ObedientModel, answer_to, update
-from tests.support.scripted_endpoint import refuses
+from tests.support.scripted_endpoint import refuses, says
 from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -57,6 +57,22 @@ async def test_another_loop_is_counted_on_its_steps_and_on_its_edge(
         ).to_be_attached()
         loop = ann.page.locator("#edge_chorus_step_completed_update_action")
         await expect(loop).to_have_class("edge normal taken")
+
+
+async def test_a_text_that_was_cut_says_so_on_its_step_and_on_the_answer(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "Tell it at length?"
+    model.plan(prompt, "action", says("A long thought", finish="length"))
+    model.plan(prompt, "yield", says("A long answer", finish="length"))
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask(prompt)
+        await ann.answers(1)
+        await expect(ann.answered.locator(".note.warn")).to_contain_text("Cut at the length limit")
+        await ann.open_run(prompt)
+        await ann.step(prompt, "action").locator(".step-toggle").click()
+        cut = ann.step(prompt, "action").locator(".note.warn")
+        await expect(cut).to_contain_text("Cut at the length limit")
 
 
 async def test_escape_stops_a_run_and_retry_answers_it(

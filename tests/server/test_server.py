@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from machines.models.outputs import StepEnum
+from machines.prompting.lengths import STEP_TOKENS
 from tests.support.client import Data, Identity, Refused, base58, connected, new_id, signed_in
 from tests.support.obedient_model import (
     STEPS,
@@ -421,6 +423,44 @@ async def test_a_failed_attempt_is_told_and_nothing_of_it_feeds_what_follows(
         later = [each for each in model.reads(prompt) if each.step != "action"]
         assert len(later) == 5
         assert not any("Poisoned" in each.text for each in later)
+
+
+async def test_a_text_that_ends_at_its_length_limit_is_kept_and_marked_as_cut(
+    server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "tell it at length"
+    model.plan(prompt, "action", says("A long", " thought", finish="length"))
+    model.plan(prompt, "yield", says("A long", " answer", finish="length"))
+    async with signed_in(server.url) as alice:
+        thread_id = await alice.new_thread()
+        run = await alice.ask("submit_prompt", thread_id=thread_id, prompt=prompt)
+        finished = await alice.end_of(run["run_id"])
+        assert finished["message"]["content"] == "A long answer"
+        assert finished["message"]["cut"] is True
+        cut = {
+            each["step"]: each.get("cut", False)
+            for each in alice.responses(run["run_id"])
+            if each["status"] == "completed"
+        }
+        assert cut == {step: step in {"action", "yield"} for step in STEPS}
+        assert len(model.reads(prompt)) == len(STEPS)
+        snapshot = await alice.follow(thread_id)
+        assert [each.get("cut") for each in snapshot["messages"]] == [None, True]
+        page = await alice.ask("get_events", thread_id=thread_id, after_seq=1)
+        assert page["entries"] == alice.live(thread_id)
+
+
+async def test_json_that_is_cut_off_is_asked_for_again_with_a_larger_limit(
+    server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "count them all"
+    model.plan(prompt, "update", says('{"reasoning": "It goes', finish="length"))
+    async with signed_in(server.url) as alice:
+        thread_id = await alice.new_thread()
+        run = await alice.ask("submit_prompt", thread_id=thread_id, prompt=prompt)
+        assert (await alice.end_of(run["run_id"]))["status"] == "finished"
+        limits = [each.limit for each in model.reads(prompt) if each.step == "update"]
+        assert limits == [STEP_TOKENS[StepEnum.UPDATE] * times for times in (1, 2)]
 
 
 async def test_a_run_that_has_no_attempt_left_fails_and_may_be_run_again(

@@ -57,6 +57,8 @@ class Asked:
     step: str
     text: str
     """All that the model read, but for the system text."""
+    limit: int | None = None
+    """Tokens that its answer may have."""
 
 
 class ObedientModel:
@@ -98,10 +100,11 @@ class ObedientModel:
 
     async def answer(self, endpoint: ScriptedEndpoint, request: web.Request) -> web.StreamResponse:
         """The script of all requests."""
-        text = (await request.json())["messages"][-1]["content"]
+        body = await request.json()
+        text = body["messages"][-1]["content"]
         step = step_asked(text).value
         prompt = next(each.text for each in quotations(text) if each.tag == "request")
-        self.asked.append(Asked(prompt, step, text))
+        self.asked.append(Asked(prompt, step, text, body.get("max_completion_tokens")))
         plan = self._plans.get((prompt, step))
         script = plan.pop(0) if plan else _usual(prompt, step)
         return await script(endpoint, request)

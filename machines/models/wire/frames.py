@@ -17,6 +17,7 @@ from machines.models.errors import ErrorCode
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
 from machines.models.limits import PROTOCOL_VERSION
 from machines.models.outputs import (
+    Flag,
     Prior,
     StepEnum,
     StepOutput,
@@ -252,6 +253,8 @@ class StepCompletedData(RunFrameData):
     """With experience alone: False where memory could not be searched."""
     usage: Usage | None
     """None is unknown, which is not zero."""
+    cut: Flag = False
+    """True where the text ended at its length limit; with action and yield alone."""
 
 
 class StepRecoveringData(RunFrameData):

@@ -13,6 +13,7 @@ from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, UserId
 from machines.models.message import Decision, MessageStatus
 from machines.models.outputs import (
     Citation,
+    Flag,
     Prior,
     StepEnum,
     StepOutput,
@@ -106,6 +107,8 @@ class MessageView(Value):
     model: str | None = None
     citations: tuple[Citation, ...] = ()
     usage: Usage | None = None
+    cut: Flag = False
+    """True where an answer ended at its length limit."""
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -149,6 +152,8 @@ class StepView(Value):
     output: StepOutput
     priors: Omittable[tuple[Prior, ...]] = None
     usage: Usage | None = None
+    cut: Flag = False
+    """True where the text ended at its length limit."""
 
 
 class RunView(Value):

@@ -8,7 +8,7 @@ import { h, iconButton, setText } from "../dom.js";
 import { fromHtml } from "../markup.js";
 import { FINAL } from "../runs.js";
 import { messagesOf, runsBefore } from "../store.js";
-import { nameOf, shortKey, clockTime, whenLong } from "../words.js";
+import { CUT, nameOf, shortKey, clockTime, whenLong } from "../words.js";
 import { ApprovalView } from "./approval.js";
 import { avatar, initialOf } from "./avatar.js";
 import { openCitation } from "./citation.js";
@@ -152,8 +152,9 @@ export class MessageView {
   }
 
   /** @param {Message} message */
-  drawAnswerFacts({ model }) {
+  drawAnswerFacts({ model, cut }) {
     setText(this.model, model ?? "");
+    if (cut) this.beneath.replaceChildren(h("p", { class: "note warn" }, CUT));
   }
 
   /**

@@ -6,7 +6,7 @@
 
 import { growText, h, icon, setText } from "../dom.js";
 import { FINAL, priorsOf, recordsOf, stepStates } from "../runs.js";
-import { nameOf, number, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
+import { CUT, nameOf, number, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
 
 let rows = 0;
 
@@ -176,7 +176,7 @@ function failed({ attempt, code, message, retryInMs, partial }) {
  * @param {StepRecord} record
  * @param {Run} run
  */
-function outputOf(app, { output, priors, memoryAvailable, usage }, run) {
+function outputOf(app, { output, priors, memoryAvailable, usage, isCut }, run) {
   const parts = priors ? priorList(app, priors, memoryAvailable, run) : [];
   switch (output?.step) {
     case "experience":
@@ -208,6 +208,7 @@ function outputOf(app, { output, priors, memoryAvailable, usage }, run) {
       break;
     default:
   }
+  if (isCut) parts.push(h("p", { class: "note warn" }, CUT));
   if (usage) parts.push(h("p", { class: "muted small" }, usageOf(usage)));
   return parts;
 }

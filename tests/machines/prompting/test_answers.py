@@ -53,6 +53,7 @@ def call(step: StepEnum, priors: int = 4) -> AICall:
         iteration=1,
         attempt=1,
         messages=(),
+        answer_tokens=1_000,
         priors=tuple(
             SuppliedPrior(
                 label=f"P{number}",

@@ -160,7 +160,6 @@ def test_the_budget_is_kept_whatever_the_thread_holds(
     )
     call = build_ai_call(run)
     asked = sum(estimated_tokens(message.content) for message in call.messages)
-    assert call.answer_tokens is not None
     assert asked + call.answer_tokens <= context_tokens
 
 

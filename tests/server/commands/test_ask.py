@@ -56,7 +56,11 @@ async def test_on_a_terminal_steps_are_told_and_a_hostile_answer_is_harmless(
     prompt = "What is it?"
     async with obedient_model() as model:
         model.plan(prompt, "action", scripted_endpoint.refuses(503))
-        model.plan(prompt, "yield", scripted_endpoint.says("**So** \x1b]0;owned\x07 it is."))
+        model.plan(
+            prompt,
+            "yield",
+            scripted_endpoint.says("**So** \x1b]0;owned\x07 it is.", finish="length"),
+        )
         await ask(
             settings(tmp_path, model.url),
             system_environment(),
@@ -67,7 +71,14 @@ async def test_on_a_terminal_steps_are_told_and_a_hostile_answer_is_harmless(
     assert "it is." in out.text
     assert "**So**" not in out.text, "Markdown is drawn"
     assert "\x1b]0;" not in out.text + progress.text
-    for told in ("scripted-1", "Action", "ai_unavailable", "Observation", "Yield"):
+    for told in (
+        "scripted-1",
+        "Action",
+        "ai_unavailable",
+        "Observation",
+        "Yield",
+        "cut at the length limit",
+    ):
         assert told in progress.text
 
 

@@ -97,6 +97,7 @@ TEXTS: Final = (
     Dialect("content in parts", "vercel/ai#4821", _stream([*(_chunk({"content": [{**_TEXT_PART, "text": word}]}) for word in _words(TEXT)), _chunk({}, "stop")])),
     Dialect("thoughts in parts", "simonw/llm-mistral#39", _said(TEXT, before=[_chunk({"content": [_THOUGHT]})])),
     Dialect("reasoning_content", "vllm-project/vllm#12473", _said(TEXT, before=[_chunk({"reasoning_content": "Let me see.", "content": None})])),
+    Dialect("reasoning_content alone", "openai-php/client#780", _said(TEXT, before=[_chunk({"reasoning_content": "Let me see."})])),
     Dialect("reasoning", "AnswerDotAI/fastllm#61", _said(TEXT, before=[_chunk({"content": "", "reasoning": "We", "reasoning_details": [{"type": "reasoning.text", "text": "We"}]})])),
     Dialect("thoughts in tags", "deepseek-ai/DeepSeek-R1#342", _said(f"<think>\nLet me <see>.\n</think>\n\n{TEXT}")),
     Dialect("thoughts in tags of another name", "vercel/ai#6715", _said(f"<thinking>Let me see.</thinking>\n{TEXT}")),

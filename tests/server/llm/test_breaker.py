@@ -174,6 +174,7 @@ def call(attempt: int = 1, *, may_be_delayed: bool = True, run: str = "run") -> 
         iteration=1,
         attempt=attempt,
         messages=(),
+        answer_tokens=1_000,
         may_be_delayed=may_be_delayed,
     )
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from machines.models.errors import ErrorCode
 from machines.models.outputs import StepEnum
-from server.llm.capabilities import Capabilities, JsonMode, Served
+from server.llm.capabilities import Capabilities, JsonMode, LimitName, Served
 from server.llm.port import AnswerFailed
 from tests.server.llm.test_openai import UPDATE, call, model_at
 from tests.support.scripted_endpoint import Script, ScriptedEndpoint, refuses, says_json
@@ -51,6 +51,14 @@ def _no_system(body: Body) -> bool:
     return any(message["role"] == "system" for message in body["messages"])
 
 
+def _no_new_limit(body: Body) -> bool:
+    return "max_completion_tokens" in body
+
+
+def _no_limit(body: Body) -> bool:
+    return "max_completion_tokens" in body or "max_tokens" in body
+
+
 def _forbidden(parameter: str) -> object:
     extra = {"type": "extra_forbidden", "loc": ["body", parameter], "input": {"stream_options": {}}}
     return {"detail": [{**extra, "msg": "Extra inputs are not permitted"}]}
@@ -69,6 +77,10 @@ REFUSERS = (
     Refuser("mistral.rs", "EricLBuehler/mistral.rs#45", _no_system, 500, "Conversation roles must alternate user/assistant/user/assistant/..."),
     Refuser("OpenAI's o1-mini", "xenodium/chatgpt-shell#256", _no_system, 400, {"error": {"message": "'messages[0].role' does not support 'system' with this model."}}),
     Refuser("Google with Gemma", "versun/RSSBox#138", _no_system, 400, {"error": {"message": "Developer instruction is not enabled"}}),
+    Refuser("Mistral's way, of the limit", "editor-code-assistant/eca#231", _no_new_limit, 422, {"message": _forbidden("max_completion_tokens")}),
+    Refuser("vLLM, earlier", "1Panel-dev/MaxKB#2912", _no_new_limit, 400, {"message": "[{'type': 'extra_forbidden', 'loc': ('body', 'max_completion_tokens'), 'msg': 'Extra inputs are not permitted', 'input': 800}]"}),
+    Refuser("every limit, by name", "no public report", _no_limit, 400, {"error": {"message": "max_tokens is not supported"}}),
+    Refuser("no word of the limit, 400", "no public report", _no_new_limit, 400, {}),
     Refuser("no word of the format, 400", "no public report", _no_format, 400, {}),
     Refuser("no word of the schema, 404", "no public report", _no_schema, 404, {}),
     Refuser("no word of the usage, 422", "no public report", _no_usage, 422, "unprocessable"),
@@ -100,7 +112,7 @@ async def test_what_is_refused_is_left_out_and_remembered(
     assert len(endpoint.asked) == asked + 1, "what was refused once is not sent again"
     last = endpoint.asked[-1]
     assert not refuser.does_not_know(last)
-    kept = {_no_usage, _no_system, _no_format} - {refuser.does_not_know}
+    kept = {_no_usage, _no_system, _no_format, _no_limit} - {refuser.does_not_know}
     assert all(part(last) for part in kept), "more was left out than was refused"
     if refuser.does_not_know is _no_schema:
         assert _json_mode(last) == "json_object"
@@ -187,7 +199,9 @@ async def test_a_failure_that_may_pass_is_asked_about_only_when_it_lasts() -> No
 
 def test_all_that_was_never_served_is_left_out_at_last() -> None:
     forms = list(Capabilities().simpler(Served(), structured=True))
-    assert forms[-1] == Capabilities(JsonMode.PROMPT, usage=False, system_role=False)
+    least = Capabilities(JsonMode.PROMPT, False, False, LimitName.NONE)
+    assert forms[-1] == least
+    assert len(forms) == len(set(forms))
     assert (
         list(
             Capabilities().simpler(Served().also(Capabilities(), structured=True), structured=True)

@@ -75,6 +75,8 @@ def call(step: StepEnum, priors: int = 0) -> AICall:
             PromptMessage(role="system", content="You are a test."),
             PromptMessage(role="user", content="Answer."),
         ),
+        answer_tokens=1_000,
+        thought_tokens=500,
         priors=supplied,
     )
 
@@ -253,7 +255,10 @@ async def test_an_endpoint_that_asks_to_wait_for_long_is_not_waited_for(
     [
         pytest.param(says("all of it", finish=None), "all of it", id="done without finish_reason"),
         pytest.param(writes(line(chunk("some"))), "some", id="clean end without finish_reason"),
-        pytest.param(says("some", finish="length"), "some", id="length"),
+        pytest.param(says("  ", finish="length"), "  ", id="nothing before its length limit"),
+        pytest.param(
+            writes(line(chunk("some", "length")), line(chunk(" more"))), "some more", id="length"
+        ),
         pytest.param(says("some", finish="content_filter"), "some", id="content filter"),
         pytest.param(says("some", finish="tool_calls"), "some", id="tool calls"),
         pytest.param(says("some", finish="bored"), "some", id="unknown finish_reason"),
@@ -312,6 +317,28 @@ async def test_a_truncated_structured_answer_is_an_ai_error_even_if_it_is_whole(
     failed = await failure_of(says(json.dumps(UPDATE), finish=finish), step=StepEnum.UPDATE)
     assert failed.error.code is ErrorCode.AI_INVALID_OUTPUT
     assert failed.partial == UPDATE["reasoning"]
+
+
+@pytest.mark.parametrize("step", [StepEnum.ACTION, StepEnum.YIELD])
+async def test_a_text_that_ends_at_its_length_limit_is_kept_and_marked(step: StepEnum) -> None:
+    async with model_at(says("some", finish="length"), says("all of it")) as (model, _):
+        cut = await model.answer(call(step), lambda _: None)
+        whole = await model.answer(call(step), lambda _: None)
+    assert (cut.text, cut.cut) == ("some", True)
+    assert (whole.text, whole.cut) == ("all of it", False)
+
+
+async def test_a_model_that_thinks_is_given_room_for_its_thoughts() -> None:
+    told = writes(line(chunk(reasoning_content="Hm.")), line(chunk("So.", "stop")), DONE)
+    details = {"completion_tokens_details": {"reasoning_tokens": 7}}
+    counted = usage(5, 3)
+    counted["usage"] |= details
+    for first in (told, says("So.", counted=counted)):
+        async with model_at(first, says("So.")) as (model, endpoint):
+            await model.answer(call(StepEnum.ACTION), lambda _: None)
+            await model.answer(call(StepEnum.ACTION), lambda _: None)
+        limits = [asked["max_completion_tokens"] for asked in endpoint.asked]
+        assert limits == [1_000, 1_500]
 
 
 async def test_a_line_that_is_cut_is_a_network_error_with_what_was_told() -> None:
