@@ -43,7 +43,7 @@ def _greeting(services: Services, address: str) -> list[str]:
     meaning = "by meaning" if embedder.embedder.semantic else "by keywords"
     return [
         f"Chorus is at {address}",
-        f"  model     {model.name}: {model.why}",
+        f"  model     {model.model.name}: {model.why}",
         f"            {model.how_to_change}",
         f"  memory    {embedder.embedder.name} (search {meaning}): {embedder.why}",
         f"            {embedder.how_to_change}",

@@ -84,7 +84,7 @@ async def open_services(
         )
         metrics = Metrics()
         model = choice.model
-        if not choice.offline:
+        if not model.offline:
             model = guarded = CircuitBreakerModel(model, model_policy.breaker, environment)
             metrics.watch_breaker(lambda: guarded.status)
         stack.push_async_callback(model.close)

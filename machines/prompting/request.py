@@ -13,7 +13,6 @@ from ids that the server made after those texts were written. What the model ans
 `machines.prompting.answers`.
 """
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
@@ -102,8 +101,6 @@ _CANNOT_LOOP: Final = 'This was the last pass that is allowed: "loop" is false, 
 
 _MEMORY_AWAY: Final = "The memory could not be searched in this pass: say so where it matters."
 
-_STEP_ASKED: Final = re.compile(r"^Valid nonces: .*\. Step: ([a-z]+), pass", re.MULTILINE)
-
 
 def build_ai_call(state: ChorusState) -> AICall:
     """The request for the state's current step, iteration and attempt.
@@ -147,17 +144,6 @@ def build_ai_call(state: ChorusState) -> AICall:
         may_loop=state.current_step is StepEnum.UPDATE and state.iteration < state.max_iterations,
         may_be_delayed=not state.has_waited,
     )
-
-
-def step_asked(prompt: str) -> StepEnum:
-    """The step that a request of `build_ai_call` asks for, from its `user` message.
-
-    Raises ValueError for any other text. The instruction stands last, so no quotation can forge it.
-    """
-    asked = _STEP_ASKED.findall(prompt)
-    if not asked:
-        raise ValueError("this is no request of the Chorus loop")
-    return StepEnum(asked[-1])
 
 
 def memory_was_searched(prompt: str) -> bool:

@@ -114,7 +114,7 @@ async def ask(
         thread_id = await _own_thread(services, environment, me)
         asker = Asker(me)
         start = await _follow(services, thread_id, asker)
-        model, embedder = services.model.name, services.embedder.embedder.name
+        model, embedder = services.model.model.name, services.embedder.embedder.name
         _tell(progress, render.note(f"model {model} · memory {embedder} · thread {thread_id}"))
         submitted = await services.thread_service.perform(
             thread_id,

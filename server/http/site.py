@@ -88,7 +88,7 @@ def _hello(services: Services) -> Callable[[], Awaitable[str]]:
         prompts_per_minute=settings.prompts_per_minute,
         frames_per_second=settings.frames_per_second,
     )
-    model = views.ModelInfo(name=services.model.name, offline=services.model.offline)
+    model = views.ModelInfo(name=services.model.model.name, offline=services.model.model.offline)
     embedder = views.EmbedderInfo(
         name=services.embedder.embedder.name, semantic=services.embedder.embedder.semantic
     )

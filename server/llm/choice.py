@@ -2,8 +2,8 @@
 
 `--llm auto` takes what the environment names (OPENAI_API_KEY, OPENAI_BASE_URL, CHORUS_MODEL), else
 a model that a local Ollama or LM Studio lists, else the offline responder. Local servers are only
-asked for their lists: nothing is loaded to make the choice. The SDK is imported when a model is
-opened, in a thread.
+asked for their lists: nothing is loaded to make the choice. The SDK is imported when an endpoint's
+model is opened, in a thread.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import Final
 import aiohttp
 
 from server.addresses import host_of, parts_of
+from server.llm.offline import OfflineModel
 from server.llm.port import Bounds, LanguageModel
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
@@ -72,8 +73,6 @@ class ModelChoice:
     """The model of this server, with what the start prints about it."""
 
     model: LanguageModel
-    name: str
-    offline: bool
     why: str
     """One sentence: why this one."""
     how_to_change: str
@@ -95,13 +94,13 @@ async def choose_model(
     bounds = bounds or Bounds()
     endpoint = await find_endpoint(wanted, probe or list_models)
     if endpoint is not None:
-        model = await asyncio.to_thread(_open_endpoint, endpoint, clock, bounds)
+        opened = await asyncio.to_thread(_open_endpoint, endpoint, clock, bounds)
         how_to_change = (
             "Set CHORUS_MODEL for another model, --llm URL for another endpoint, or --llm offline "
             "for none; then start again."
         )
-        return ModelChoice(model, model.name, model.offline, endpoint.why, how_to_change)
-    model = await asyncio.to_thread(_open_offline, clock, bounds)
+        return ModelChoice(opened, endpoint.why, how_to_change)
+    model = OfflineModel(clock)
     connect = (
         "set OPENAI_API_KEY, or OPENAI_BASE_URL and CHORUS_MODEL, or start Ollama with a model"
     )
@@ -114,7 +113,7 @@ async def choose_model(
             "responder answers, which is no language model."
         )
         how_to_change = f"For a model, {connect}; then start again."
-    return ModelChoice(model, model.name, model.offline, why, how_to_change)
+    return ModelChoice(model, why, how_to_change)
 
 
 async def find_endpoint(wanted: Wanted, probe: Probe) -> Endpoint | None:
@@ -225,21 +224,10 @@ async def list_models(base_url: str, api_key: str | None = None) -> tuple[str, .
         return ()
 
 
-# --- Opening: in a thread, since it imports the SDK ----------------------------------------------
-
-
 def _open_endpoint(
     endpoint: Endpoint, clock: Callable[[], datetime], bounds: Bounds
 ) -> LanguageModel:
-    from server.llm.openai import OpenAIModel, open_client
+    from server.llm.openai import OpenAIModel, open_client  # in a thread: it imports the SDK
 
     client = open_client(endpoint.base_url, endpoint.api_key)
     return OpenAIModel(client, endpoint.model, clock=clock, bounds=bounds)
-
-
-def _open_offline(clock: Callable[[], datetime], bounds: Bounds) -> LanguageModel:
-    from server.llm.offline import BASE_URL, MODEL, OfflineTransport
-    from server.llm.openai import OpenAIModel, open_client
-
-    client = open_client(BASE_URL, None, transport=OfflineTransport())
-    return OpenAIModel(client, MODEL, clock=clock, bounds=bounds, offline=True)

@@ -1,32 +1,31 @@
 """The offline responder: answers in process where no language model is connected.
 
-It is a transport under the same `AsyncOpenAI` client that talks to endpoints, so the default takes
-the production path: a real request, a real event stream. It writes nothing of its own. It finds the
-sentences of the thread and the priors that stand closest to the request, names their sources, and
-says in every text that it is no language model. Deterministic; update never asks for another pass,
-since a second one would find the same.
+It reads the request that a model would be sent, and its answers are read as a model's are. It writes
+nothing of its own. It finds the sentences of the thread and the priors that stand closest to the
+request, names their sources, and says in every text that it is no language model. Deterministic;
+update never asks for another pass, since a second one would find the same.
 """
 
 import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, assert_never
 
-import httpx2
-
+from machines.models.chorus import StepCompleted
+from machines.models.effects import AICall, attempt_of
 from machines.models.outputs import StepEnum
+from machines.prompting.answers import read_answer
 from machines.prompting.quoting import quotations
-from machines.prompting.request import memory_was_searched, step_asked
+from machines.prompting.request import memory_was_searched
 from server.llm.extractive import Sentence, closest, first_sentence, words, written_words
+from server.llm.port import OnText
 
 MODEL: Final = "offline-extractive"
 """The responder's name wherever a model is named."""
-
-BASE_URL: Final = "http://offline.invalid/v1"
-"""No address: the transport answers, and nothing goes out."""
 
 NOTICE: Final = "No language model is connected"
 """How the texts of action and yield begin."""
@@ -50,59 +49,34 @@ _NEAR: Final = 0.4
 """Score from which a prior counts though it shares no word: most pairs of unrelated sentences stay
 below it with MiniLM, and keyword search gives no such priors."""
 
-_CHUNK: Final = re.compile(r"\s*\S{1,48}|\s+")
-"""A chunk of the stream: about a word, as models send them. Every character is in one."""
+_PIECE: Final = re.compile(r"\s*\S{1,48}|\s+")
+"""What is told at once: about a word, as models send them. Every character is in one."""
 
 
-class OfflineTransport(httpx2.AsyncBaseTransport):
-    """Answers `POST /chat/completions` of the Chorus loop as a streaming endpoint does."""
+class OfflineModel:
+    """Answers the calls of the Chorus loop; `clock` gives UTC."""
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """The response to `request`; what is no request of the loop gets 400 or 404."""
-        if not request.url.path.endswith("/chat/completions"):
-            return _refusal(404, "the offline responder has chat completions only")
-        body = await request.aread()
-        try:
-            # In a thread, since ranking long texts takes tens of milliseconds.
-            text = await asyncio.to_thread(lambda: respond(_user_text(json.loads(body))))
-        except (ValueError, LookupError, TypeError):
-            return _refusal(400, "this is no request of the Chorus loop")
-        return httpx2.Response(
-            200, headers={"content-type": "text/event-stream"}, stream=_EventStream(text)
+    name = MODEL
+    offline = True
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
+        """See `LanguageModel.answer`."""
+        prompt = next(each.content for each in call.messages if each.role == "user")
+        # In a thread, since ranking long texts takes tens of milliseconds.
+        raw = await asyncio.to_thread(respond, call.step, prompt)
+        text, output, _ = read_answer(call, raw)
+        for piece in _PIECE.findall(text):
+            on_text(piece)
+            await asyncio.sleep(0)  # others get their turn, and a cancelled answer ends here
+        return StepCompleted(
+            **attempt_of(call, self._clock()), text=text, output=output, usage=None, model=MODEL
         )
 
-
-class _EventStream(httpx2.AsyncByteStream):
-    """`text` as the chunks of a chat completion."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in _CHUNK.findall(self._text):
-            yield _event({"content": piece}, None)
-            await asyncio.sleep(0)  # others get their turn, and a cancelled answer ends here
-        yield _event({}, "stop")
-        yield b"data: [DONE]\n\n"
-
-
-def _event(delta: dict[str, str], finish_reason: str | None) -> bytes:
-    chunk = {
-        "id": MODEL,
-        "object": "chat.completion.chunk",
-        "model": MODEL,
-        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
-    }
-    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
-
-
-def _refusal(status: int, message: str) -> httpx2.Response:
-    error = {"message": message, "type": "invalid_request_error", "code": None, "param": None}
-    return httpx2.Response(status, json={"error": error})
-
-
-def _user_text(body: dict[str, list[dict[str, str]]]) -> str:
-    return next(each["content"] for each in body["messages"] if each["role"] == "user")
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 # --- What it answers -----------------------------------------------------------------------------
@@ -150,12 +124,8 @@ class _Material:
         return (*by_words, *by_meaning)[:_SENTENCES]
 
 
-def respond(prompt: str) -> str:
-    """The answer to the `user` message of a request of the loop.
-
-    Raises ValueError where it is none.
-    """
-    step = step_asked(prompt)
+def respond(step: StepEnum, prompt: str) -> str:
+    """The answer to the `user` message of a request of the loop, as a model would write it."""
     material = _material(prompt)
     match step:
         case StepEnum.ACTION:

@@ -1,8 +1,8 @@
 """The language model adapter: Chat Completions through the `openai` SDK.
 
-Serves OpenAI, any compatible endpoint, and the offline responder, which is a transport under the
-same client. Importing `openai` takes 0.6 s of CPU, and a client reads certificates from disk: import
-this module and call `open_client` in a worker thread, as `server.llm.choice` does.
+Serves OpenAI and any compatible endpoint. Importing `openai` takes 0.6 s of CPU, and a client reads
+certificates from disk: import this module and call `open_client` in a worker thread, as
+`server.llm.choice` does.
 
 Requests go through `client.post(..., stream_cls=AsyncStream[object])`: the SDK's auth and errors. Of
 the stream that it gives only the response is used: to read events costs the SDK 11 us of CPU for
@@ -78,6 +78,8 @@ class Habits:
 class OpenAIModel:
     """One model of one endpoint; a `LanguageModel`."""
 
+    offline = False
+
     def __init__(
         self,
         client: AsyncOpenAI,
@@ -85,11 +87,9 @@ class OpenAIModel:
         *,
         clock: Callable[[], datetime],
         bounds: Bounds,
-        offline: bool = False,
     ) -> None:
         """`client` comes from `open_client` and is closed with the model; `clock` gives UTC."""
         self.name = model
-        self.offline = offline
         self._client = client
         self._clock = clock
         self._bounds = bounds
@@ -105,7 +105,6 @@ class OpenAIModel:
             self._bounds.characters,
             trusts_done=self._habits.ends_unnamed,
             thinks_first=self._habits.thinks_first,
-            may_repeat=self.offline,  # it quotes the thread, whatever stands there
         )
         try:
             await self._ask(call, reply)
@@ -343,10 +342,8 @@ def _failed(call: AICall, error: AIError | NetworkError, reply: StreamedAnswer) 
 # --- Clients -------------------------------------------------------------------------------------
 
 
-def open_client(
-    base_url: str, api_key: str | None, *, transport: httpx2.AsyncBaseTransport | None = None
-) -> AsyncOpenAI:
-    """A client of `base_url`, without retries of its own; `transport` stands in for the network.
+def open_client(base_url: str, api_key: str | None) -> AsyncOpenAI:
+    """A client of `base_url`, without retries of its own.
 
     Reads certificates from disk: the system's, or those that SSL_CERT_FILE names. A proxy of the
     environment is used except for this machine itself.
@@ -359,7 +356,6 @@ def open_client(
         ),
         verify=httpx2.create_ssl_context(),
         trust_env=not is_loopback(base_url),
-        transport=transport,
     )
     return AsyncOpenAI(
         base_url=base_url,

@@ -1,7 +1,7 @@
 """The language model port: what a run asks of a model, and what it gets back.
 
-The adapter is `server.llm.openai`, for endpoints and for the offline responder alike; which of them
-this server has is chosen in `server.llm.choice`. Nothing here imports the SDK.
+The adapters are `server.llm.openai`, for endpoints, and the offline responder, `server.llm.offline`;
+which of them this server has is chosen in `server.llm.choice`. Nothing here imports the SDK.
 """
 
 from collections.abc import Callable

@@ -50,8 +50,6 @@ class StreamedAnswer:
     """Whether `is_done` is an end by itself, since the endpoint names no other."""
     thinks_first: bool = False
     """Whether the text begins inside the model's thoughts, without a tag that says so."""
-    may_repeat: bool = False
-    """Whether the answer is quoted, so that what repeats itself in it is the user's."""
     model: str | None = None
     ending: Ending | None = None
     """Why the answer ended; None as long as text follows."""
@@ -184,8 +182,7 @@ class StreamedAnswer:
             self._arguments.append(arguments)
         if text:
             self._take_answer(self._thoughts.take(self._joiner.join(text)))
-        watched = has_text and not is_whole and not self.may_repeat
-        if watched and self._watch.is_stuck_after(text or thought or arguments):
+        if has_text and not is_whole and self._watch.is_stuck_after(text or thought or arguments):
             raise AIError("The model's answer repeats itself.")
         if ending is not None:
             self.ending = ending

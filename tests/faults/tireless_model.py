@@ -16,7 +16,6 @@ from aiohttp import web
 
 from machines.models.outputs import StepEnum
 from machines.prompting.quoting import quotations
-from machines.prompting.request import step_asked
 from tests.support.obedient_model import answer_to, update
 from tests.support.scripted_endpoint import (
     DONE,
@@ -26,6 +25,7 @@ from tests.support.scripted_endpoint import (
     says_json,
     serve,
 )
+from tests.support.step_asked import step_asked
 
 EMBEDDING_MODEL: Final = "scripted-embedder"
 DIMENSIONS: Final = 16

@@ -10,8 +10,9 @@ ROOT: Final = Path(__file__).parents[2]
 DEADLINE: Final = 60.0
 """Seconds; a busy machine is slow, and that is no defect."""
 
-LATER: Final = ("graphviz", "prompt_toolkit", "safetensors", "tokenizers")
-"""What draws, chats, or loads the embedder's weights: none of it serves a first request."""
+LATER: Final = ("graphviz", "openai", "prompt_toolkit", "safetensors", "tokenizers")
+"""What draws, chats, asks an endpoint, or loads the embedder's weights: none of it serves a first
+request of the default server."""
 
 _START: Final = f"""
 import asyncio, sys

@@ -221,7 +221,7 @@ class Clock:
 
 async def _moody(wanted: Wanted, **rest: Any) -> ModelChoice:
     real = await choose_model(wanted, **rest)
-    return ModelChoice(Moody(real.model), "moody", True, "it is a test.", "End the test.")
+    return ModelChoice(Moody(real.model), "it is a test.", "End the test.")
 
 
 @asynccontextmanager

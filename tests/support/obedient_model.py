@@ -13,7 +13,6 @@ from typing import Any, Final
 from aiohttp import web
 
 from machines.prompting.quoting import quotations
-from machines.prompting.request import step_asked
 from tests.support.scripted_endpoint import (
     DONE,
     Script,
@@ -24,6 +23,7 @@ from tests.support.scripted_endpoint import (
     says_json,
     serve,
 )
+from tests.support.step_asked import step_asked
 
 STEPS: Final = ("action", "experience", "intention", "observation", "update", "yield")
 

@@ -28,7 +28,7 @@ from machines.prompting.quoting import (
     unescaped,
     units,
 )
-from machines.prompting.request import SYSTEM_TEXT, build_ai_call, step_asked
+from machines.prompting.request import SYSTEM_TEXT, build_ai_call
 from tests.machines.prompting.asking_runs import (
     NOW,
     context,
@@ -39,6 +39,7 @@ from tests.machines.prompting.asking_runs import (
     state,
     states,
 )
+from tests.support.step_asked import step_asked
 
 
 @given(states())

@@ -111,8 +111,7 @@ async def test_what_cannot_be_had_is_one_line_that_names_the_fix(wanted: Wanted)
 async def test_with_nothing_the_offline_responder_answers_and_says_why() -> None:
     choice = await choose_model(Wanted(), clock=lambda: NOW, probe=Lists())
     await choice.model.close()
-    assert (choice.name, choice.offline) == ("offline-extractive", True)
-    assert choice.model.offline
+    assert (choice.model.name, choice.model.offline) == ("offline-extractive", True)
     assert "no language model" in choice.why
     assert "OPENAI_API_KEY" in choice.how_to_change
 
@@ -122,7 +121,7 @@ async def test_offline_asks_nobody(llm: str) -> None:
     lists = Lists(ollama=["llama"])
     choice = await choose_model(Wanted(llm=llm, api_key="k"), clock=lambda: NOW, probe=lists)
     await choice.model.close()
-    assert choice.offline
+    assert choice.model.offline
     assert lists.asked == []
     assert "--llm offline" in choice.why
 
@@ -132,7 +131,7 @@ async def test_an_empty_variable_is_an_unset_one(llm: str) -> None:
     wanted = Wanted(llm=llm, api_key="", base_url="", model="")
     choice = await choose_model(wanted, clock=lambda: NOW, probe=Lists(ollama=["llama"]))
     await choice.model.close()
-    assert (choice.name, choice.offline) == ("llama", False)
+    assert (choice.model.name, choice.model.offline) == ("llama", False)
     assert "CHORUS_MODEL" in choice.how_to_change
 
 

@@ -1,10 +1,8 @@
-"""The offline responder, through the same client and adapter as a real model."""
+"""The offline responder, on the calls that a real model gets."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
 from datetime import UTC, datetime
 
-import httpx2
 import pytest
 
 from machines.models.chorus import ChorusState, ContextMessage, RunStatus, StepCompleted
@@ -21,9 +19,8 @@ from machines.models.outputs import (
 )
 from machines.prompting.request import build_ai_call, memory_was_searched
 from server.llm.extractive import closest, words, written_words
-from server.llm.offline import BASE_URL, MODEL, NOTICE, OfflineTransport
-from server.llm.openai import OpenAIModel, open_client
-from server.llm.port import Bounds
+from server.llm.offline import MODEL, NOTICE, OfflineModel
+from server.llm.port import LanguageModel
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BRIDGE = "A suspension bridge hangs from steel cables. The cables carry its weight to the towers."
@@ -33,14 +30,8 @@ ARCH = (
 )
 
 
-@asynccontextmanager
-async def offline_model() -> AsyncIterator[OpenAIModel]:
-    client = open_client(BASE_URL, None, transport=OfflineTransport())
-    model = OpenAIModel(client, MODEL, clock=lambda: NOW, bounds=Bounds(), offline=True)
-    try:
-        yield model
-    finally:
-        await model.close()
+def offline_model() -> LanguageModel:
+    return OfflineModel(clock=lambda: NOW)
 
 
 def prior(name: str, content: str) -> Prior:
@@ -81,11 +72,11 @@ def run(
 async def all_steps(state: ChorusState) -> dict[StepEnum, StepCompleted]:
     """The answers to the six steps of one iteration, each read by the later ones."""
     answers: dict[StepEnum, StepCompleted] = {}
-    async with offline_model() as model:
-        for step in StepEnum:
-            state = state.model_copy(update={"current_step": step})
-            answer = answers[step] = await model.answer(build_ai_call(state), lambda _: None)
-            state = state.model_copy(update={"steps": (*state.steps, answer)})
+    model = offline_model()
+    for step in StepEnum:
+        state = state.model_copy(update={"current_step": step})
+        answer = answers[step] = await model.answer(build_ai_call(state), lambda _: None)
+        state = state.model_copy(update={"steps": (*state.steps, answer)})
     return answers
 
 
@@ -136,8 +127,7 @@ async def test_its_own_phrases_and_labels_in_earlier_answers_are_not_quoted_agai
 async def test_text_streams_in_small_pieces_that_are_the_answer() -> None:
     told: list[str] = []
     state = run(BRIDGE).model_copy(update={"current_step": StepEnum.YIELD})
-    async with offline_model() as model:
-        answer = await model.answer(build_ai_call(state), told.append)
+    answer = await offline_model().answer(build_ai_call(state), told.append)
     assert answer.text == "".join(told)
     assert len(told) > 10
 
@@ -150,20 +140,23 @@ async def test_any_request_is_answered(prompt: str) -> None:
     assert all(answer.text.strip() for answer in answers.values())
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "status"),
-    [
-        ("/embeddings", b"{}", 404),
-        ("/chat/completions", b"{}", 400),
-        ("/chat/completions", b"no json", 400),
-        ("/chat/completions", b'{"messages": [{"role": "user", "content": "hi"}]}', 400),
-    ],
-)
-async def test_other_requests_are_refused(path: str, body: bytes, status: int) -> None:
-    async with httpx2.AsyncClient(transport=OfflineTransport(), base_url=BASE_URL) as client:
-        response = await client.post(path, content=body)
-    assert response.status_code == status
-    assert response.json()["error"]["message"]
+async def test_an_answer_ends_where_it_is_cancelled() -> None:
+    told: list[str] = []
+    begun = asyncio.Event()
+
+    def hear(piece: str) -> None:
+        told.append(piece)
+        begun.set()
+
+    state = run(BRIDGE).model_copy(update={"current_step": StepEnum.YIELD})
+    answering = asyncio.create_task(offline_model().answer(build_ai_call(state), hear))
+    await begun.wait()
+    answering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await answering
+    heard = len(told)
+    assert heard < len((await all_steps(run(BRIDGE)))[StepEnum.YIELD].text.split())
+    assert len(told) == heard
 
 
 def test_sentences_that_say_the_same_are_not_chosen_twice() -> None:
