@@ -35,6 +35,11 @@ class TokenBucket:
         self._clock = clock
         self._full_at = -math.inf
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every token is back."""
+        return self._full_at <= self._clock()
+
     def try_take(self) -> int | None:
         """Take a token: None, or the whole milliseconds after which there is one again."""
         if not self._rate:

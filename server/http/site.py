@@ -19,6 +19,7 @@ from server.http.routes import SiteInfo, guard, http_routes
 from server.services import Services
 from server.sessions.ports import ConnectionOrigin
 from server.sockets.flusher import Flusher
+from server.sockets.pacing import PacedSite
 from server.sockets.websocket import HEARTBEAT_SECONDS, Sockets, SocketServices
 from server.wire.codec import encode_server_frame
 
@@ -27,6 +28,9 @@ GRACE_SECONDS = 10.0
 
 HANDSHAKE_SECONDS = 30.0
 """How long a connection may take to say what it wants, and stay open between requests."""
+
+LINGERING_SECONDS = 1.0
+"""How long a connection stays whose request has a body, so that the refusal arrives."""
 
 WRITE_CHECK_SECONDS = 1.0
 
@@ -69,10 +73,11 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
         access_log=None,
         shutdown_timeout=GRACE_SECONDS,
         keepalive_timeout=HANDSHAKE_SECONDS,
+        lingering_time=LINGERING_SECONDS,
     )
     await runner.setup()
     try:
-        await web.SockSite(runner, listening).start()
+        await PacedSite(runner, listening).start()
         yield address
         await sockets.close_all()
     finally:

@@ -33,7 +33,7 @@ from typing import Final, assert_never
 from aiohttp import WSMsgType, web
 
 from server.sockets.flusher import Flusher
-from server.sockets.queued import Pieces, Reply
+from server.sockets.queued import Pieces, Reply, pong_frame
 from server.threads.broadcast import Delta
 
 log = logging.getLogger(__name__)
@@ -177,6 +177,21 @@ class Outbox:
         frame = self._framed(text)
         self._waiting_replies += len(frame)
         self._put(Reply(frame), len(frame))
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a ping, between what waits: a control frame may pass the others.
+
+        Left out where the transport is full: a peer that reads nothing misses nothing, and of many
+        pings the last alone need be answered (RFC 6455, 5.5.2).
+        """
+        transport = self._transport
+        if (
+            self._takes()
+            and transport.get_write_buffer_size() < HIGH_WATER
+            and not transport.is_closing()
+            and not self._ws.closed
+        ):
+            transport.write(pong_frame(payload))
 
     async def room(self) -> None:
         """Return once less than the cap waits, or the connection is gone."""

@@ -14,6 +14,9 @@ from server.wire.codec import decode_server_frame, encode_server_frame
 _TEXT_FRAME: Final = 0x81
 """First byte of a whole, uncompressed text frame."""
 
+_PONG_FRAME: Final = 0x8A
+"""First byte of a PONG frame."""
+
 
 class Reply:
     """A frame that the consumer asked for."""
@@ -66,3 +69,8 @@ def text_frame(payload: bytes) -> bytes:
     if size < 65_536:
         return bytes((_TEXT_FRAME, 126)) + size.to_bytes(2, "big") + payload
     return bytes((_TEXT_FRAME, 127)) + size.to_bytes(8, "big") + payload
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """The PONG frame of a server that answers a PING (RFC 6455, 5.5: at most 125 bytes)."""
+    return bytes((_PONG_FRAME, len(payload))) + payload

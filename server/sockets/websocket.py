@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple, assert_never
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
 from machines.models.errors import RequestRefused
 from machines.models.limits import MAX_FRAME_BYTES, SUBPROTOCOL
@@ -24,8 +24,10 @@ from server.sessions.ports import ConnectionOrigin
 from server.sessions.quotas import too_many
 from server.sessions.registry import Phase, Sessions
 from server.sessions.session import Session, begin_session
+from server.sockets.flood_guard import FloodGuard
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import Outbox
+from server.sockets.pacing import PacedTransport
 from server.wire.codec import FrameError, decode_client_frame, encode_server_frame, error_frame
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,9 @@ HEARTBEAT_SECONDS = 25.0
 INIT_SECONDS = 60.0
 QUEUED_FRAMES = 64
 """Requests of one connection that wait; then the reader waits, and TCP slows the client."""
-MAX_BAD_FRAMES = 20
+MAX_UNREAD_BYTES: Final = 1_048_576
+"""Bytes that come without a message. It is more than aiohttp queues: they are pieces of a message
+that never ends."""
 
 GOING_AWAY: Final = "the server is going away"
 
@@ -67,6 +71,7 @@ def new_websocket(
     return web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
         heartbeat=HEARTBEAT_SECONDS,
+        autoping=False,  # its answers pass by every limit of ours
         max_msg_size=max_frame_bytes + 1,  # aiohttp's bound is exclusive, PROTOCOL's is not
         compress=compress,
     )
@@ -94,7 +99,7 @@ class Sockets:
             await ws.prepare(request)
             transport = request.transport
             going_away = self._services.sessions.phase is Phase.GOING_AWAY
-            if going_away or transport is None:
+            if going_away or not isinstance(transport, PacedTransport):
                 await ws.close(code=CloseCode.GOING_AWAY)
                 return ws
             socket = _Socket(self._services, ws, transport, origin)
@@ -162,9 +167,8 @@ class _Socket:
     """
 
     __slots__ = (
-        "_bad_frames",
-        "_bucket",
         "_deadline",
+        "_guard",
         "_has_space",
         "_outbox",
         "_phase",
@@ -172,6 +176,7 @@ class _Socket:
         "_requests",
         "_services",
         "_session",
+        "_transport",
         "_worker",
         "_ws",
     )
@@ -180,15 +185,16 @@ class _Socket:
         self,
         services: SocketServices,
         ws: web.WebSocketResponse,
-        transport: asyncio.Transport,
+        transport: PacedTransport,
         origin: ConnectionOrigin,
     ) -> None:
         self._services = services
         self._ws = ws
-        self._outbox = Outbox(ws, transport, services.flusher, on_overflow=self._too_slow)
+        self._transport = transport
+        transport.watch_excess(MAX_UNREAD_BYTES, self._never_whole)
+        self._outbox = Outbox(ws, transport.inner, services.flusher, on_overflow=self._too_slow)
         self._session: Session = begin_session(services.sessions, self._outbox, self.close, origin)
-        self._bucket = services.new_bucket()
-        self._bad_frames = 0
+        self._guard = FloodGuard(services.new_bucket(), self._flooded)
         self._phase: _Phase | _Closing = _Phase.NEW
         self._requests: list[ClientMessage] = []
         """What waits for the worker, the oldest first; seldom more than one."""
@@ -221,14 +227,7 @@ class _Socket:
             async with asyncio.timeout(None) as self._reading:
                 try:
                     self._outbox.reply(await self._services.hello())
-                    async for message in self._ws:
-                        if message.type is WSMsgType.TEXT:
-                            await self._take(message.data)
-                        elif message.type is WSMsgType.BINARY:
-                            self.close(CloseCode.BINARY, "text frames only")
-                            break
-                        elif message.type is WSMsgType.ERROR:
-                            break
+                    await self._read()
                 finally:
                     self._reading = None
         except TimeoutError as error:
@@ -253,21 +252,39 @@ class _Socket:
         # A handler that is cancelled was told nothing: its server goes away.
         self.close(CloseCode.GOING_AWAY, GOING_AWAY)
         assert isinstance(self._phase, _Closing)  # noqa: S101 - it is, from the line above
+        if self._phase.code is CloseCode.ABUSE:
+            # Who floods may go on doing so: not even a close frame is looked for in it.
+            self._transport.discard()
+        self._transport.want()
         await self._outbox.close(self._phase.code, self._phase.reason)
+
+    async def _read(self) -> None:
+        """Take what comes, until the peer closes or sends what is not served."""
+        while True:
+            self._transport.want()
+            message = await self._ws.receive()
+            self._transport.took()
+            match message.type:
+                case WSMsgType.TEXT:
+                    await self._take(message.data)
+                case WSMsgType.PING | WSMsgType.PONG:
+                    await self._take_control(message)
+                case WSMsgType.BINARY:
+                    self.close(CloseCode.BINARY, "text frames only")
+                    return
+                case _:
+                    return
 
     async def _take(self, raw: str) -> None:
         """Enqueue a frame, or refuse it; a flood waits here, and TCP slows who sends it."""
-        self._services.on_frame()
-        wait = self._bucket.try_take()
+        wait = self._charge()
         try:
             request = decode_client_frame(raw)
         except FrameError as error:
             self._refuse(error, error.re)
-            self._bad_frames += 1
-            if self._bad_frames >= MAX_BAD_FRAMES:
-                self.close(CloseCode.ABUSE, "too many bad frames")
+            self._guard.saw_bad()
         else:
-            self._bad_frames = 0
+            self._guard.saw_good()
             if wait is None:
                 if self._phase is _Phase.NEW:
                     self._phase = _Phase.SERVING
@@ -279,6 +296,19 @@ class _Socket:
             self._refuse(too_many("Too many frames.", wait), request.id)
         await self._outbox.room()
         await asyncio.sleep((wait or 0) / 1000)
+
+    async def _take_control(self, message: WSMessage) -> None:
+        """Answer a PING. A control frame is charged as any other; one too many only waits."""
+        wait = self._charge()
+        if message.type is WSMsgType.PING:
+            self._outbox.pong(message.data)
+        # Without a wait too: one read may hold hundreds of them, and the others have their turn.
+        await asyncio.sleep((wait or 0) / 1000)
+
+    def _charge(self) -> int | None:
+        """A frame came: None, or the milliseconds by which it comes too soon."""
+        self._services.on_frame()
+        return self._guard.charge()
 
     def _refuse(self, error: RequestRefused, re: str | None) -> None:
         self._services.on_refusal(error.code.value)
@@ -317,6 +347,12 @@ class _Socket:
 
     def _too_slow(self) -> None:
         self.close(CloseCode.TOO_SLOW, "the consumer is too slow")
+
+    def _flooded(self, reason: str) -> None:
+        self.close(CloseCode.ABUSE, reason)
+
+    def _never_whole(self) -> None:
+        self._flooded("a message that never ends")
 
     def _demand_sign_in(self) -> None:
         if not self._session.signed_in:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from aiohttp import WSMsgType, web
 
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import Outbox
+from server.sockets.pacing import PacedSite
 from server.sockets.websocket import new_websocket
 from tests.faults.campaign import Campaign, scenario
 
@@ -93,9 +95,9 @@ async def echo() -> AsyncIterator[int]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        yield int(runner.addresses[0][1])
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            await PacedSite(runner, listening).start()
+            yield int(listening.getsockname()[1])
     finally:
         await runner.cleanup()
 
@@ -111,6 +113,8 @@ async def _echo(request: web.Request, flusher: Flusher) -> web.WebSocketResponse
             await outbox.room()
         elif message.type is WSMsgType.BINARY:
             await ws.send_bytes(message.data)
+        elif message.type is WSMsgType.PING:
+            outbox.pong(message.data)
     return ws
 
 
