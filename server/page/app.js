@@ -28,7 +28,9 @@ const SEEK_MESSAGES = 200;
 
 /**
  * @typedef {object} Ui
- * @property {"threads" | "conversation" | "machines"} area that a narrow screen shows
+ * @property {"threads" | "conversation"} area that a narrow screen shows
+ * @property {boolean} machines whether the machines lie over the page
+ * @property {boolean} strip whether the strip of steps is shown
  * @property {MachineName} drawing which machine is shown
  * @property {string | null} selected the message whose machines are shown; null follows the runs
  * @property {Wanted | null} replay
@@ -57,6 +59,8 @@ export class App {
   /** @type {Ui} */
   ui = {
     area: "conversation",
+    machines: false,
+    strip: true,
     drawing: "chorus",
     selected: null,
     replay: null,
@@ -84,6 +88,8 @@ export class App {
 
   constructor() {
     this.memory = new Memory();
+    const { strip, drawing } = this.memory.choices;
+    this.ui = { ...this.ui, strip, drawing };
     this.client = new ChorusClient({
       url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
       host: location.host,
@@ -159,6 +165,12 @@ export class App {
   setUi(patch) {
     this.ui = { ...this.ui, ...patch };
     this.schedule();
+  }
+
+  /** @param {boolean} strip whether the strip of steps is shown, now and at the next visit */
+  showStrip(strip) {
+    this.memory.choose({ strip });
+    this.setUi({ strip });
   }
 
   /** Draw before the next frame, however many events come until then. */

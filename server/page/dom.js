@@ -172,6 +172,7 @@ export function keyed(views, keys, make) {
 
 const ICONS = {
   plus: "M10 4v12M4 10h12",
+  minus: "M4 10h12",
   search: "M9 3.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11zM13 13l4 4",
   send: "M10 16V4M5 9l5-5 5 5",
   stop: "M6 6h8v8H6z",

@@ -7,7 +7,11 @@ import { h } from "./dom.js";
 import { fromSvg } from "./markup.js";
 
 const READABLE = 0.8; // of the drawing's own size: letters are as large as small print
-const SMALLER = 0.75; // of that, where the whole width then fits
+const SMALLER = 0.9; // of that, where the whole width then fits
+const LEAST = 0.15; // of the drawing's own size
+const MOST = 3;
+const STEP = 1.25; // of a zoom by a key
+const WHEEL = 0.004; // of a zoom by a pixel of the wheel
 const PIXELS = 4 / 3; // of a point
 const LIT = ["current", "taken", "last", "refused"];
 const LABEL = /^(?:↻\s*)?[a-z_]+(?:\s+from [a-z_]+)?(?:\s+\[([^\]]*)\])?(?:\s+\/\s+(.*))?$/u; // event from state [guards] / actions
@@ -32,11 +36,17 @@ export class Drawing {
   /** @type {Trace | null} */
   #shown = null;
   #isLit = false;
-  isFitted = false;
+  #isWhole = false;
+  /** @type {number | null} of the drawing's own size, where the user chose one */
+  #scale = null;
 
-  /** @param {MachineName} machine */
-  constructor(machine) {
+  /**
+   * @param {MachineName} machine
+   * @param {() => void} zoomed is told when the user zoomed on the drawing itself
+   */
+  constructor(machine, zoomed) {
     this.machine = machine;
+    this.zoomed = zoomed;
     this.counts = h("div", { class: "edge-counts", "aria-hidden": "true" });
     this.canvas = h("div", { class: "canvas" }, this.counts);
     this.element = h(
@@ -45,7 +55,12 @@ export class Drawing {
         class: "drawing",
         tabindex: "0",
         role: "region",
-        "aria-label": `Drawing of the ${machine} machine`,
+        "aria-label": `Drawing of the ${machine} machine; drag to move it, plus and minus zoom`,
+        on: {
+          pointerdown: (event) => this.#drag(event),
+          wheel: (event) => this.#wheel(event),
+          keydown: (event) => this.#key(event),
+        },
       },
       this.canvas,
     );
@@ -81,11 +96,38 @@ export class Drawing {
     if (this.#shown) this.show(this.#shown);
   }
 
-  /** Show the whole drawing, or letters that can be read. */
-  toggleZoom() {
-    this.isFitted = !this.isFitted;
+  /** Whether the whole drawing is shown, in place of letters that can be read. */
+  get isWhole() {
+    return this.#isWhole;
+  }
+
+  set isWhole(isWhole) {
+    this.#isWhole = isWhole;
+    this.#scale = null;
     this.#resize();
     this.reveal({ smoothly: false });
+  }
+
+  /**
+   * Make the drawing larger or smaller; what is in the middle, or `at` a point of the window, stays.
+   *
+   * @param {number} factor
+   * @param {{clientX: number, clientY: number}} [at]
+   */
+  zoom(factor, at) {
+    if (!this.#loaded) return;
+    const { left, top, width, height } = this.element.getBoundingClientRect();
+    const x = at ? at.clientX - left : width / 2;
+    const y = at ? at.clientY - top : height / 2;
+    const before = this.canvas.clientWidth;
+    const own = this.#loaded.width * PIXELS;
+    this.#scale = Math.min(MOST, Math.max(LEAST, (before / own) * factor));
+    this.#isWhole = false;
+    const { scrollLeft, scrollTop } = this.element;
+    this.#resize();
+    const grown = this.canvas.clientWidth / before;
+    this.element.scrollLeft = (scrollLeft + x) * grown - x;
+    this.element.scrollTop = (scrollTop + y) * grown - y;
   }
 
   /**
@@ -172,8 +214,64 @@ export class Drawing {
     const wasHidden = this.canvas.style.width === "";
     const whole = Math.min(room, (this.element.clientHeight * width) / height);
     const fits = room >= own * SMALLER && room <= own;
-    this.canvas.style.width = `${this.isFitted ? whole : fits ? room : own}px`;
+    const readable = fits ? room : own;
+    const chosen = this.#scale === null ? readable : width * PIXELS * this.#scale;
+    this.canvas.style.width = `${this.#isWhole ? whole : chosen}px`;
     if (wasHidden) this.reveal({ smoothly: false });
+  }
+
+  /**
+   * A mouse moves the drawing; a finger scrolls it by itself.
+   *
+   * @param {PointerEvent} event
+   */
+  #drag({ pointerId, pointerType, button, clientX, clientY }) {
+    if (pointerType !== "mouse" || button !== 0) return;
+    const { element } = this;
+    const { scrollLeft, scrollTop } = element;
+    const ending = new AbortController();
+    /** @param {PointerEvent} event */
+    const move = (event) =>
+      element.scrollTo({
+        left: scrollLeft + clientX - event.clientX,
+        top: scrollTop + clientY - event.clientY,
+        behavior: "instant",
+      });
+    const { signal } = ending;
+    element.setPointerCapture(pointerId);
+    element.classList.add("dragged");
+    element.addEventListener("pointermove", move, { signal });
+    element.addEventListener(
+      "lostpointercapture",
+      () => {
+        element.classList.remove("dragged");
+        ending.abort();
+      },
+      { signal },
+    );
+  }
+
+  /**
+   * With Control, or by two fingers on a pad, the wheel zooms.
+   *
+   * @param {WheelEvent} event
+   */
+  #wheel(event) {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    this.zoom(Math.exp(-event.deltaY * WHEEL), event);
+    this.zoomed();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.ctrlKey || event.metaKey) return;
+    if (event.key === "+" || event.key === "=") this.zoom(STEP);
+    else if (event.key === "-") this.zoom(1 / STEP);
+    else if (event.key === "0") this.isWhole = true;
+    else return;
+    event.preventDefault();
+    this.zoomed();
   }
 
   /** @param {string} name */

@@ -2,6 +2,17 @@
 // acknowledged, what was seen, the session's token. A browser that keeps nothing is lived with.
 
 /** @import { Prompt } from "./store.js" */
+/** @import { MachineName } from "./trace.js" */
+
+/**
+ * @typedef {object} Choices
+ * @property {boolean} strip whether the strip of steps is shown
+ * @property {MachineName} drawing which machine is drawn
+ * @property {boolean} whole whether a drawing is shown whole
+ */
+
+/** @type {Choices} */
+const UNCHOSEN = { strip: true, drawing: "chorus", whole: false };
 
 export class Memory {
   /** The token belongs to one tab: two tabs with one session would push each other out. */
@@ -10,6 +21,20 @@ export class Memory {
     /** @param {string | null} token */
     set: (token) => write(sessionStorage, "chorus.token", token),
   };
+
+  /**
+   * What the user chose of the page's looks; the same for every key in this browser.
+   *
+   * @returns {Choices}
+   */
+  get choices() {
+    return { ...UNCHOSEN, ...parse(read(localStorage, "chorus.choices"), {}) };
+  }
+
+  /** @param {Partial<Choices>} choices */
+  choose(choices) {
+    write(localStorage, "chorus.choices", JSON.stringify({ ...this.choices, ...choices }));
+  }
 
   get signedOut() {
     return read(localStorage, "chorus.signed-out") === "yes";

@@ -115,6 +115,20 @@ class Person:
         await self.page.goto(address)
         await expect(self.page.locator(".thread-about")).to_contain_text("co-author")
 
+    async def open_machines(self, name: str = "Run") -> None:
+        """Look at a machine's drawing, which lies over the page."""
+        await (
+            self.page.locator(".conversation")
+            .get_by_role("button", name="Machines", exact=True)
+            .click()
+        )
+        await self.choose_machine(name)
+
+    async def close_machines(self) -> None:
+        """Go back to the conversation."""
+        await self.page.get_by_role("button", name="Close the machines").click()
+        await expect(self.page.locator("dialog.machines")).to_be_hidden()
+
     async def choose_machine(self, name: str) -> None:
         """Look at another machine's drawing."""
         await self.page.get_by_role("tab", name=name, exact=True).click()

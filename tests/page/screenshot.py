@@ -1,8 +1,7 @@
 """`python -m tests.page.screenshot docs/page.png`: the picture of the page for the README.
 
 Two users plan a roof garden in one thread, on a real server whose model says what stands here: the
-first answer is there, the second is being written. Run it again after the page has changed its looks,
-on a machine with fonts of Helvetica's widths (Debian's fonts-liberation), as the drawings want them.
+first answer is there, the second is being written. Run it again after the page has changed its looks.
 """
 
 import argparse
@@ -21,12 +20,7 @@ from tests.support.scripted_endpoint import says, says_json, usage
 from tests.support.served import served
 
 VIEWPORT: Final = {"width": 1280, "height": 900}
-LOOK: Final = """() => {
-  document.activeElement?.blur();
-  // The current state stands at the lower edge, with the way that was taken above it.
-  document.querySelector("#state_chorus_yielding").scrollIntoView({ block: "end" });
-  document.querySelector(".drawing").scrollBy(0, 16);
-}"""
+LOOK: Final = "() => document.activeElement?.blur()"
 SEEN: Final[dict[str, Any]] = {
     "viewport": VIEWPORT,
     "color_scheme": "light",
@@ -117,7 +111,7 @@ async def act(ann: Person, ben: Person, gate: Gate) -> None:
     await ann.message(SECOND).get_by_role("button", name="Approve").click()
     await gate.reached.wait()
     await expect(ann.page.locator(".live-answer").last).to_contain_text("Tomatoes want")
-    await expect(ann.state("chorus", "yielding")).to_have_class("state atomic current")
+    await ann.message(FIRST).locator(".said").first.scroll_into_view_if_needed()
 
 
 async def picture(path: Path) -> None:

@@ -55,7 +55,9 @@ async def test_everything_is_done_by_the_keyboard_alone(
         await keys.type("keys")
         await keys.press("Enter")
         await expect(ann.page.locator(".result").first).to_be_visible()
-        await reach(ann, "Run")
+        await reach(ann, "Machines")
+        await keys.press("Enter")
+        await expect(ann.page.locator("#machine-chorus")).to_be_focused()
         await keys.press("ArrowRight")
         await expect(ann.page.locator("#machine-message")).to_have_attribute(
             "aria-selected", "true"
@@ -65,6 +67,8 @@ async def test_everything_is_done_by_the_keyboard_alone(
         await expect(ann.page.get_by_role("slider")).to_be_focused()
         await keys.press("End")
         await expect(ann.page.locator(".replay-words")).to_contain_text("message submitted")
+        await keys.press("Escape")
+        await expect(ann.page.locator("dialog.machines")).to_be_hidden()
 
 
 async def test_the_main_views_have_no_serious_finding_of_axe(
@@ -86,10 +90,13 @@ async def test_the_main_views_have_no_serious_finding_of_axe(
             await ann.page.mouse.move(0, 0)
             await ann.shoot(f"conversation-{scheme}")
             await assert_accessible(ann.page, f"the conversation, {scheme}")
-            for machine in ("Message", "Thread", "Connection"):
+            await ann.open_machines()
+            for machine in ("Run", "Message", "Thread", "Connection"):
                 await ann.choose_machine(machine)
-                await expect(ann.page.locator(f"svg.{machine.lower()}")).to_be_visible()
+                await expect(ann.page.locator(".drawing svg")).to_be_visible()
+                await ann.shoot(f"machine-{machine.lower()}-{scheme}")
                 await assert_accessible(ann.page, f"the {machine} machine, {scheme}")
+            await ann.close_machines()
             await ann.page.locator(".who").click()
             await assert_accessible(ann.page, f"a dialog, {scheme}")
 
@@ -102,13 +109,19 @@ async def test_at_360_pixels_each_area_fills_the_page_and_nothing_is_cut_off(
     ) as ann:
         await ann.ask("Does this fit on a small screen, with all its words?")
         await ann.answers(1)
-        for area in ("Threads", "Conversation", "Machines"):
+        for area in ("Threads", "Conversation"):
             await ann.page.get_by_role("navigation", name="Areas").get_by_text(area).click()
             overflow = await ann.run("() => document.documentElement.scrollWidth - innerWidth")
             assert overflow <= 0, f"{area} is {overflow} px too wide"
             await expect(ann.page.locator(f".{area.lower()}")).to_be_visible()
             await ann.shoot(f"narrow-{area.lower()}")
             await assert_accessible(ann.page, f"{area} at 360 px")
+        await ann.open_machines()
+        overflow = await ann.run("() => document.documentElement.scrollWidth - innerWidth")
+        assert overflow <= 0, f"the machines are {overflow} px too wide"
+        await expect(ann.page.locator(".drawing svg")).to_be_visible()
+        await ann.shoot("narrow-machines")
+        await assert_accessible(ann.page, "the machines at 360 px")
 
 
 async def test_what_is_read_does_not_move_while_text_streams(

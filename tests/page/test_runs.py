@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, WebSocketRoute, expect
+from playwright.async_api import Browser, Locator, WebSocketRoute, expect
 
 from tests.page.browser import Person, someone
 from tests.support.obedient_model import STEPS, ObedientModel, answer_to, update
@@ -25,6 +25,7 @@ async def test_the_six_steps_stream_and_the_drawing_moves_with_them(
         await expect(ann.step(prompt, "action").locator(".step-text")).to_have_text(
             "Thinking aloud. ", use_inner_text=False
         )
+        await ann.open_machines()
         await expect(ann.state("chorus", "action")).to_have_class("state atomic current")
         await ann.shoot("streaming")
         first.opened.set()
@@ -52,6 +53,7 @@ async def test_another_loop_is_counted_on_its_steps_and_on_its_edge(
         await expect(ann.message(prompt).locator(".run-summary")).to_contain_text("2 loops")
         await ann.open_run(prompt)
         await expect(ann.step(prompt, "update")).to_contain_text("loop 2")
+        await ann.open_machines()
         await expect(
             ann.page.locator(".edge-count", has_text="\N{MULTIPLICATION SIGN}2").first
         ).to_be_attached()
@@ -87,7 +89,9 @@ async def test_escape_stops_a_run_and_retry_answers_it(
         await expect(ann.message(prompt).locator(".run-summary")).to_contain_text(
             "Stopped by you at Action"
         )
+        await ann.open_machines()
         await expect(ann.state("chorus", "cancelled")).to_have_class("state atomic final current")
+        await ann.close_machines()
         held.opened.set()
         await ann.message(prompt).get_by_role("button", name="Retry").click()
         await ann.answers(1)
@@ -111,6 +115,8 @@ async def test_a_failed_attempt_is_told_and_a_failed_run_says_why(
         await expect(ann.message("Fall?").locator(".run > .note.error")).to_contain_text(
             "an operator"
         )
+        await expect(strip_step(ann, "action")).to_have_attribute("data-state", "failed")
+        await ann.open_machines()
         await expect(ann.state("chorus", "failed")).to_have_class("state atomic final current")
 
 
@@ -128,6 +134,7 @@ async def test_a_reload_in_the_middle_of_a_run_shows_it_as_far_as_it_is(
         for step in STEPS[:-1]:
             row = ann.step(prompt, step)
             await expect(row).to_have_attribute("data-state", "completed")
+        await ann.open_machines()
         await expect(ann.page.locator("svg.chorus .edge.taken")).to_have_count(7)
         held.opened.set()
         await ann.answers(1)
@@ -155,7 +162,7 @@ async def test_a_killed_server_loses_nothing_that_was_said_or_typed(
         await expect(ann.page.locator(".outgoing")).to_have_count(0)
         assert await ann.page.input_value("#prompt") == "still being typed"
         interrupted = ann.page.locator("#edge_connection_network_lost_signed_in_interrupted")
-        await ann.choose_machine("Connection")
+        await ann.open_machines("Connection")
         await expect(interrupted).to_have_class("edge failure taken")
 
 
@@ -178,6 +185,9 @@ async def test_a_replay_shows_the_journal_entry_by_entry(
         await ann.message(prompt).get_by_role("button", name="Replay").click()
         slider = ann.page.get_by_role("slider", name="Position in the journal")
         await expect(slider).to_have_attribute("max", str(len(journal)))
+        await expect(ann.page.get_by_role("button", name="Pause")).to_be_visible()
+        await expect(ann.page.locator(".replay-words")).not_to_contain_text("before the beginning")
+        await slider.press("Home")
         edges: dict[str, int] = {}
         for position, entry in enumerate(journal, start=1):
             await slider.press("ArrowRight")
@@ -198,13 +208,18 @@ async def test_a_replay_shows_the_journal_entry_by_entry(
             lit = ann.page.locator("svg.chorus .edge.taken")
             assert {await each.get_attribute("id") for each in await lit.all()} == set(edges)
             if data["status"] == "completed":
-                shown = ann.page.locator(f".replay [data-step={data['step']}]")
+                shown = ann.page.locator(f".replay-steps [data-step={data['step']}]")
                 await expect(shown).to_have_attribute("data-state", "completed")
         await ann.shoot("replay")
         counts = await ann.page.locator(".edge-count").all_inner_texts()
         assert sorted(counts) == sorted(
             f"\N{MULTIPLICATION SIGN}{count}" for count in edges.values()
         )
+
+
+def strip_step(person: Person, step: str) -> Locator:
+    """A step in the strip above the conversation."""
+    return person.page.locator(f".strip [data-step={step}]")
 
 
 def record_frames(person: Person) -> list[dict[str, Any]]:

@@ -31,14 +31,17 @@ async def test_an_outsiders_prompt_waits_for_every_vote_and_then_runs(
         await expect(bob.message(prompt).get_by_role("button", name="Approve")).to_be_hidden()
 
         await expect(ann.message(prompt).locator(".author")).to_contain_text("Bob")
-        await ann.choose_machine("Message")
-        await expect(ann.state("message", "pending")).to_have_class("state atomic current")
         await ann.shoot("approval")
+        await ann.open_machines("Message")
+        await expect(ann.state("message", "pending")).to_have_class("state atomic current")
+        await ann.close_machines()
         await ann.message(prompt).get_by_role("button", name="Approve").click()
+        await ann.open_machines("Message")
         await expect(ann.state("message", "approved")).to_have_class("state atomic final current")
         await expect(ann.page.locator(".machine-words")).to_contain_text(
             "every other elector approved"
         )
+        await ann.close_machines()
         for person in (ann, bob):
             await person.answers(1)
             await expect(person.answered.locator(".said")).to_have_text(answer_to(prompt))
@@ -99,9 +102,10 @@ async def test_a_vote_that_comes_too_late_is_refused_in_words(
         await bob.message(prompt).get_by_role("button", name="Withdraw").click()
         await expect(bob.message(prompt).locator(".chip")).to_have_text("withdrawn")
         await ann.message(prompt).get_by_role("button", name="Approve").click()
+        await expect(ann.page.locator(".toast.error")).to_contain_text("Your vote was not counted")
+        await ann.open_machines("Message")
         words = ann.page.locator(".machine-words")
         await expect(words).to_contain_text("approve was refused in withdrawn")
-        await expect(ann.page.locator(".toast.error")).to_contain_text("Your vote was not counted")
 
 
 async def test_a_guard_that_was_false_is_named_and_the_edges_not_taken_are_lit(
@@ -146,6 +150,8 @@ async def test_a_guard_that_was_false_is_named_and_the_edges_not_taken_are_lit(
         await bob.visit(address)
         await bob.ask(prompt)
         await ann.message(prompt).get_by_role("button", name="Approve").click()
+        await expect(ann.page.locator(".toast.error")).to_contain_text("Your vote was not counted")
+        await ann.open_machines("Message")
         await expect(ann.page.locator(".machine-words")).to_contain_text(
             "because it was false that deadline is ahead"
         )
@@ -212,7 +218,7 @@ async def test_a_public_thread_is_found_renamed_and_archived_before_everyone(
         for person in (ann, bob):
             await expect(person.page.locator("#prompt")).to_be_disabled()
             await expect(person.page.locator("#prompt-hint")).to_contain_text("only read")
-        await ann.choose_machine("Thread")
+        await ann.open_machines("Thread")
         await expect(ann.state("thread", "archived")).to_have_class("state atomic final current")
 
 

@@ -10,6 +10,7 @@ import { counted } from "../words.js";
 import { Composer } from "./composer.js";
 import { archiveThread, copyText, openPeopleDialog, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
+import { Strip } from "./strip.js";
 
 const NEAR_END = 120; // pixels from the end within which the list follows what comes
 
@@ -29,6 +30,7 @@ export class Conversation {
     this.keepsSent = false;
     this.hadWaiting = false;
     this.head = new ThreadHead(app);
+    this.strip = new Strip(app);
     this.banner = h("p", { class: "banner", hidden: true });
     this.older = button("Earlier messages", () => app.readOlder(), {
       class: "button quiet wide",
@@ -60,6 +62,7 @@ export class Conversation {
         on: { keydown: (event) => this.pressed(event) },
       },
       this.head.element,
+      this.strip.element,
       this.banner,
       h("div", { class: "stream" }, this.scroller, this.jump),
       this.composer.element,
@@ -78,7 +81,8 @@ export class Conversation {
 
   update() {
     const { state } = this.app;
-    this.head.update();
+    this.strip.update();
+    this.head.update(!this.strip.element.hidden);
     this.composer.update();
     this.showBanner(state.hello?.model);
     const { thread } = state;
@@ -232,19 +236,24 @@ class ThreadHead {
     this.view = undefined;
     this.name = h("h2", { class: "thread-title", dir: "auto" });
     this.facts = h("p", { class: "muted small thread-about" });
+    this.machines = iconButton("machine", "Machines", () => app.setUi({ machines: true }));
     this.people = iconButton("people", "Co-authors", () => openPeopleDialog(app));
     this.menu = menu(app);
     this.element = h(
       "header",
       { class: "thread-head" },
       h("div", { class: "thread-titles" }, this.name, this.facts),
+      this.machines,
       this.people,
       this.menu.element,
     );
   }
 
-  update() {
+  /** @param {boolean} hasStrip whether the strip is there, with a way to the machines of its own */
+  update(hasStrip) {
     const view = this.app.state.thread?.view ?? null;
+    this.machines.hidden = hasStrip;
+    this.menu.drawStrip(this.app.ui.strip);
     if (view === this.view) return;
     this.view = view;
     setText(this.name, view?.name ?? "A new conversation");
@@ -294,8 +303,10 @@ function menu(app) {
     item("Rename", () => openRenameDialog(app)),
     item("Archive", () => archiveThread(app)),
   ];
+  const strip = item("", () => app.showStrip(!app.ui.strip));
   list.append(
     ...forCoAuthors,
+    strip,
     item("Copy the link", () => copyText(location.href, "The link is copied.")),
     item("Export as Markdown", () => app.exportThread("md")),
     item("Export as JSON", () => app.exportThread("json")),
@@ -317,6 +328,8 @@ function menu(app) {
     update: (isCoAuthorOfActive) => {
       for (const each of forCoAuthors) each.hidden = !isCoAuthorOfActive;
     },
+    /** @param {boolean} isShown */
+    drawStrip: (isShown) => setText(strip, isShown ? "Hide the steps" : "Show the steps"),
   };
 }
 

@@ -1,28 +1,16 @@
-// The machines at work: the drawing of the run, the message, the thread or this connection, what
-// happened last in words, and the replay of what is over.
+// The machines at work, over the whole page: the drawing of the run, the message, the thread or this
+// connection, what happened last in words, and the replay of what is over.
 
 /** @import { App } from "../app.js" */
 /** @import { TransitionView } from "../wire.d.ts" */
-/** @import { Message, Thread } from "../store.js" */
+/** @import { Subject } from "../subjects.js" */
 /** @import { MachineName, Trace } from "../trace.js" */
 
 import { Drawing } from "../drawing.js";
-import { button, h, icon, setText } from "../dom.js";
-import { FINAL } from "../runs.js";
-import { messagesOf } from "../store.js";
-import { newTrace, statesOfRun, traceOf } from "../trace.js";
+import { h, icon, iconButton, setText } from "../dom.js";
+import { Subjects } from "../subjects.js";
 import { effectWords, spaced } from "../words.js";
 import { ReplayBar } from "./replay.js";
-
-/**
- * @typedef {object} Subject what is drawn
- * @property {MachineName} machine
- * @property {string | null} id of its instance; null where there is none
- * @property {string} about
- * @property {Trace} trace
- * @property {Message} [message]
- * @property {boolean} [isOver] whether it may be replayed
- */
 
 /** @type {readonly [machine: MachineName, label: string][]} */
 const MACHINES = [
@@ -32,19 +20,17 @@ const MACHINES = [
   ["connection", "Connection"],
 ];
 const AROUND = new Set(["running", "step", "health"]); // states that only hold others
+const ZOOM = 1.25;
 
 export class Machines {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
+    this.subjects = new Subjects(app);
     /** @type {Map<MachineName, Drawing>} */
     this.drawings = new Map();
-    /** @type {Set<string>} ids of the runs and messages whose entries were asked for */
-    this.asked = new Set();
     /** What is drawn, in one text to compare. */
     this.key = "";
-    /** Which opening of the journal that was. */
-    this.opening = 0;
     this.tabs = MACHINES.map(([machine, label]) =>
       h(
         "button",
@@ -63,11 +49,17 @@ export class Machines {
     this.words = h("div", { class: "machine-words" });
     this.path = h("ol", { class: "machine-path" });
     this.pathSummary = h("summary", {});
-    this.stage = h("div", { class: "drawing-holder" });
-    this.fit = button("Whole", () => this.toggleZoom(), {
-      class: "button small",
-      "aria-pressed": "false",
-    });
+    this.stage = h("div", { class: "stage" });
+    this.fit = h(
+      "button",
+      {
+        type: "button",
+        class: "button small",
+        "aria-pressed": "false",
+        on: { click: () => this.fitWhole() },
+      },
+      "Whole",
+    );
     this.start = h(
       "button",
       {
@@ -83,31 +75,49 @@ export class Machines {
     this.panel = h(
       "div",
       { id: "machine-panel", role: "tabpanel", class: "machine-panel" },
-      h("div", { class: "machine-caption" }, this.about, this.words),
+      this.stage,
       h(
         "div",
-        { class: "stage" },
-        this.stage,
-        h("div", { class: "machine-tools row" }, this.start, this.fit),
+        { class: "machine-side" },
+        h("div", { class: "machine-caption" }, this.about, this.words),
+        this.replay.texts,
+        h("details", { class: "machine-details" }, this.pathSummary, this.path),
       ),
       this.replay.element,
-      h("details", { class: "machine-details" }, this.pathSummary, this.path),
     );
     this.element = h(
-      "aside",
-      { class: "machines", "aria-label": "Machines" },
+      "dialog",
+      {
+        class: "machines",
+        "aria-label": "Machines",
+        on: { close: () => this.close() },
+      },
       h(
-        "div",
-        { class: "tabs machine-tabs", role: "tablist", "aria-label": "Which machine" },
-        ...this.tabs,
+        "header",
+        { class: "machine-head" },
+        h("div", { class: "tabs", role: "tablist", "aria-label": "Which machine" }, ...this.tabs),
+        h(
+          "div",
+          { class: "machine-tools" },
+          this.start,
+          iconButton("minus", "Smaller", () => this.zoom(1 / ZOOM)),
+          iconButton("plus", "Larger", () => this.zoom(ZOOM)),
+          this.fit,
+          iconButton("cross", "Close the machines", () => this.close()),
+        ),
       ),
       this.panel,
     );
   }
 
+  close() {
+    this.app.setUi({ machines: false, replay: null });
+  }
+
   /** @param {MachineName} machine */
   choose(machine) {
     this.replay.end();
+    this.app.memory.choose({ drawing: machine });
     this.app.setUi({ drawing: machine, replay: null });
     this.tabs.find((tab) => tab.dataset.machine === machine)?.focus();
   }
@@ -120,20 +130,42 @@ export class Machines {
     if (step !== 0 && next) this.choose(next[0]);
   }
 
-  toggleZoom() {
+  /** @param {number} factor */
+  zoom(factor) {
+    this.drawing(this.app.ui.drawing).zoom(factor);
+    this.drawFit();
+  }
+
+  fitWhole() {
     const drawing = this.drawing(this.app.ui.drawing);
-    drawing.toggleZoom();
-    this.fit.setAttribute("aria-pressed", String(drawing.isFitted));
+    drawing.isWhole = !drawing.isWhole;
+    this.app.memory.choose({ whole: drawing.isWhole });
+    this.drawFit();
+  }
+
+  drawFit() {
+    const { isWhole } = this.drawing(this.app.ui.drawing);
+    this.fit.setAttribute("aria-pressed", String(isWhole));
   }
 
   startReplay() {
-    const { machine, id } = this.subject();
+    const { machine, id } = this.subjects.now();
     const isReplayed = machine === "chorus" || machine === "message";
     if (isReplayed && id !== null) this.app.setUi({ replay: { machine, id } });
   }
 
+  /** Nothing is drawn, and no journal read, while it is closed. */
   update() {
     const { ui } = this.app;
+    if (!ui.machines) {
+      if (this.element.open) this.element.close();
+      this.replay.end();
+      return;
+    }
+    if (!this.element.open) {
+      this.element.showModal();
+      this.tabs.find((tab) => tab.dataset.machine === ui.drawing)?.focus();
+    }
     for (const tab of this.tabs) {
       const isChosen = tab.dataset.machine === ui.drawing;
       tab.setAttribute("aria-selected", String(isChosen));
@@ -141,7 +173,7 @@ export class Machines {
     }
     this.panel.setAttribute("aria-labelledby", `machine-${ui.drawing}`);
     const drawing = this.drawing(ui.drawing);
-    const subject = this.subject();
+    const subject = this.subjects.now();
     this.replay.follow(ui.replay, subject.message);
     const replayed = this.replay.trace();
     this.start.hidden = replayed !== null || !subject.isOver;
@@ -182,7 +214,7 @@ export class Machines {
     const shown = drawing;
     if (this.stage.firstChild !== shown.element) {
       this.stage.replaceChildren(shown.element);
-      this.fit.setAttribute("aria-pressed", String(shown.isFitted));
+      this.fit.setAttribute("aria-pressed", String(shown.isWhole));
       requestAnimationFrame(() => shown.reveal({ smoothly: false }));
     }
     return shown;
@@ -190,153 +222,13 @@ export class Machines {
 
   /** @param {MachineName} machine */
   fetched(machine) {
-    const drawing = new Drawing(machine);
+    const drawing = new Drawing(machine, () => this.drawFit());
+    drawing.isWhole = this.app.memory.choices.whole;
     drawing.load().then(
       () => this.app.schedule(),
       () => drawing.element.replaceChildren(h("p", { class: "note" }, "The drawing did not come.")),
     );
     return drawing;
-  }
-
-  /**
-   * What is drawn.
-   *
-   * @returns {Subject}
-   */
-  subject() {
-    const { state, ui } = this.app;
-    const machine = ui.drawing;
-    if (machine === "connection") {
-      return {
-        machine,
-        id: "this",
-        about: "This page's own connection",
-        trace: this.app.connection.trace,
-      };
-    }
-    if (!state.thread)
-      return { machine, id: null, about: "No thread is open.", trace: newTrace(machine) };
-    if (machine === "thread") return this.threadSubject(state.thread);
-    const message = this.message(state.thread);
-    if (!message)
-      return { machine, id: null, about: "Nothing was said yet.", trace: newTrace(machine) };
-    if (machine === "message") return this.messageSubject(message);
-    return this.runSubject(state.thread, message);
-  }
-
-  /**
-   * @param {Thread} thread
-   * @returns {Subject}
-   */
-  threadSubject(thread) {
-    const entries = this.app.journal.entries(thread.id);
-    const known = traceOf("thread", thread.id, entries);
-    const trace = { ...known, current: new Set([thread.view.status]) };
-    return {
-      machine: "thread",
-      id: thread.id,
-      about: "This thread, since the page opened it",
-      trace,
-    };
-  }
-
-  /**
-   * @param {Message} message
-   * @returns {Subject}
-   */
-  messageSubject(message) {
-    const trace = this.journalled("message", message.id, message.index, [message.status]);
-    const excerpt =
-      message.content === null ? "a message" : `“${[...message.content].slice(0, 40).join("")}”`;
-    return {
-      machine: "message",
-      id: message.id,
-      about: `The message ${excerpt}`,
-      trace,
-      message,
-      isOver: message.status !== "pending",
-    };
-  }
-
-  /**
-   * @param {Thread} thread
-   * @param {Message} message
-   * @returns {Subject}
-   */
-  runSubject(thread, message) {
-    if (!message.run_id) {
-      return {
-        machine: "chorus",
-        id: null,
-        about: "This message has no run.",
-        trace: newTrace("chorus"),
-        message,
-      };
-    }
-    const run = thread.runs.get(message.run_id);
-    const trace = this.journalled(
-      "chorus",
-      message.run_id,
-      message.index,
-      run ? statesOfRun(run) : [],
-    );
-    const about = `The run of “${[...(message.content ?? "a message")].slice(0, 40).join("")}”`;
-    return {
-      machine: "chorus",
-      id: message.run_id,
-      about,
-      trace,
-      message,
-      isOver: !run || FINAL.has(run.status),
-    };
-  }
-
-  /**
-   * The trace out of the journal; until that is read, only where the machine stands.
-   *
-   * @param {MachineName} machine
-   * @param {string} id
-   * @param {number} index of the message
-   * @param {readonly string[]} current where it stands
-   */
-  journalled(machine, id, index, current) {
-    const { journal } = this.app;
-    if (journal.opening !== this.opening) {
-      this.opening = journal.opening;
-      this.asked.clear();
-    }
-    if (!journal.isWhole(id) && !this.asked.has(id) && this.isVisible()) {
-      this.asked.add(id);
-      this.app.readEntries(id, index).then(() => this.app.schedule());
-    }
-    const trace = traceOf(machine, id, journal.entries(id));
-    return trace.path.length > 0 ? trace : { ...trace, current: new Set(current) };
-  }
-
-  isVisible() {
-    return this.element.getClientRects().length > 0;
-  }
-
-  /**
-   * The chosen message, else the one whose run is newest, else the newest.
-   *
-   * @param {Thread} thread
-   */
-  message(thread) {
-    const { selected } = this.app.ui;
-    const chosen = selected === null ? undefined : thread.messages.get(selected);
-    if (chosen) return chosen;
-    const all = messagesOf(thread);
-    if (this.app.ui.drawing === "message")
-      return (
-        all.findLast(({ status }) => status === "pending") ??
-        all.findLast(({ role }) => role === "user")
-      );
-    const live = all.find(({ run_id: id, role }) => {
-      const run = role === "user" && id !== null ? thread.runs.get(id) : undefined;
-      return run && !FINAL.has(run.status) && run.status !== "queued";
-    });
-    return live ?? all.findLast(({ role, run_id: id }) => role === "user" && id) ?? all.at(-1);
   }
 
   /**

@@ -219,6 +219,6 @@ export class MessageView {
         ? messagesOf(thread).find(({ role, run_id: id }) => role === "user" && id === runId)
         : null;
     const drawing = runId ? "chorus" : "message";
-    this.app.setUi({ selected: prompt?.id ?? this.id, drawing, area: "machines", replay: null });
+    this.app.setUi({ selected: prompt?.id ?? this.id, drawing, machines: true, replay: null });
   }
 }

@@ -1,4 +1,4 @@
-// The timeline of a replay: scrub, play, step. The step texts follow beneath.
+// The timeline of a replay, which plays at once: scrub, pause, step; and the texts of the steps.
 
 /** @import { App, Wanted } from "../app.js" */
 /** @import { LiveFrame } from "../wire.d.ts" */
@@ -38,7 +38,8 @@ export class ReplayBar {
     });
     this.words = h("p", { class: "replay-words" });
     this.steps = new StepList(app);
-    this.texts = h("div", { class: "replay-steps" }, this.steps.element);
+    /** The texts of the steps, as far as they are replayed. */
+    this.texts = h("div", { class: "replay-steps", hidden: true }, this.steps.element);
     this.element = h(
       "section",
       { class: "replay", "aria-label": "Replay", hidden: true },
@@ -55,7 +56,6 @@ export class ReplayBar {
         }),
       ),
       this.words,
-      this.texts,
     );
   }
 
@@ -95,6 +95,7 @@ export class ReplayBar {
     this.texts.replaceChildren(this.steps.element);
     this.element.hidden = false;
     this.slider.max = String(replay.length);
+    replay.play();
     this.draw();
     this.slider.focus();
   }
@@ -104,6 +105,7 @@ export class ReplayBar {
     this.#replay = null;
     this.#wanted = null;
     this.element.hidden = true;
+    this.texts.hidden = true;
   }
 
   /** @param {number} steps back where they are negative */

@@ -121,7 +121,7 @@ export class RunView {
     const { id: selected, run_id: id } = this.shown.message;
     if (id === null) return;
     const replay = { machine: /** @type {const} */ ("chorus"), id };
-    this.app.setUi({ area: "machines", drawing: "chorus", selected, replay });
+    this.app.setUi({ machines: true, drawing: "chorus", selected, replay });
   }
 
   /** @param {Run | null} run */

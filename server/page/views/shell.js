@@ -1,4 +1,5 @@
-// The three areas of the page and how they share it: threads, conversation, machines.
+// The two areas of the page and how they share it, threads and conversation; and the machines, which
+// lie over both when they are asked for.
 
 /** @import { App, Ui } from "../app.js" */
 /** @import { IconName } from "../dom.js" */
@@ -13,7 +14,6 @@ import { Threads } from "./threads.js";
 const AREAS = [
   ["threads", "Threads", "people"],
   ["conversation", "Conversation", "talk"],
-  ["machines", "Machines", "machine"],
 ];
 
 /**

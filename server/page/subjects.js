@@ -1,0 +1,169 @@
+// What the drawings show: the run, the message, the thread or this connection, each with the trace of
+// its machine.
+
+/** @import { App, Ui } from "./app.js" */
+/** @import { Message, Thread } from "./store.js" */
+/** @import { MachineName, Trace } from "./trace.js" */
+
+import { FINAL } from "./runs.js";
+import { messagesOf } from "./store.js";
+import { newTrace, statesOfRun, traceOf } from "./trace.js";
+
+/**
+ * @typedef {object} Subject what is drawn
+ * @property {MachineName} machine
+ * @property {string | null} id of its instance; null where there is none
+ * @property {string} about
+ * @property {Trace} trace
+ * @property {Message} [message]
+ * @property {boolean} [isOver] whether it may be replayed
+ */
+
+export class Subjects {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    /** @type {Set<string>} ids of the runs and messages whose entries were asked for */
+    this.asked = new Set();
+    /** Which opening of the journal that was. */
+    this.opening = 0;
+  }
+
+  /**
+   * What is drawn.
+   *
+   * @returns {Subject}
+   */
+  now() {
+    const { state, ui } = this.app;
+    const machine = ui.drawing;
+    if (machine === "connection") {
+      return {
+        machine,
+        id: "this",
+        about: "This page's own connection",
+        trace: this.app.connection.trace,
+      };
+    }
+    if (!state.thread)
+      return { machine, id: null, about: "No thread is open.", trace: newTrace(machine) };
+    if (machine === "thread") return this.threadSubject(state.thread);
+    const message = messageShown(state.thread, ui);
+    if (!message)
+      return { machine, id: null, about: "Nothing was said yet.", trace: newTrace(machine) };
+    if (machine === "message") return this.messageSubject(message);
+    return this.runSubject(state.thread, message);
+  }
+
+  /**
+   * @param {Thread} thread
+   * @returns {Subject}
+   */
+  threadSubject(thread) {
+    const entries = this.app.journal.entries(thread.id);
+    const known = traceOf("thread", thread.id, entries);
+    const trace = { ...known, current: new Set([thread.view.status]) };
+    return {
+      machine: "thread",
+      id: thread.id,
+      about: "This thread, since the page opened it",
+      trace,
+    };
+  }
+
+  /**
+   * @param {Message} message
+   * @returns {Subject}
+   */
+  messageSubject(message) {
+    const trace = this.journalled("message", message.id, message.index, [message.status]);
+    const excerpt =
+      message.content === null ? "a message" : `“${[...message.content].slice(0, 40).join("")}”`;
+    return {
+      machine: "message",
+      id: message.id,
+      about: `The message ${excerpt}`,
+      trace,
+      message,
+      isOver: message.status !== "pending",
+    };
+  }
+
+  /**
+   * @param {Thread} thread
+   * @param {Message} message
+   * @returns {Subject}
+   */
+  runSubject(thread, message) {
+    if (!message.run_id) {
+      return {
+        machine: "chorus",
+        id: null,
+        about: "This message has no run.",
+        trace: newTrace("chorus"),
+        message,
+      };
+    }
+    const run = thread.runs.get(message.run_id);
+    const trace = this.journalled(
+      "chorus",
+      message.run_id,
+      message.index,
+      run ? statesOfRun(run) : [],
+    );
+    const about = `The run of “${[...(message.content ?? "a message")].slice(0, 40).join("")}”`;
+    return {
+      machine: "chorus",
+      id: message.run_id,
+      about,
+      trace,
+      message,
+      isOver: !run || FINAL.has(run.status),
+    };
+  }
+
+  /**
+   * The trace out of the journal; until that is read, only where the machine stands.
+   *
+   * @param {MachineName} machine
+   * @param {string} id
+   * @param {number} index of the message
+   * @param {readonly string[]} current where it stands
+   */
+  journalled(machine, id, index, current) {
+    const { journal } = this.app;
+    if (journal.opening !== this.opening) {
+      this.opening = journal.opening;
+      this.asked.clear();
+    }
+    if (!journal.isWhole(id) && !this.asked.has(id)) {
+      this.asked.add(id);
+      this.app.readEntries(id, index).then(() => this.app.schedule());
+    }
+    const trace = traceOf(machine, id, journal.entries(id));
+    return trace.path.length > 0 ? trace : { ...trace, current: new Set(current) };
+  }
+}
+
+/**
+ * The message that the drawings and the strip are about: the chosen one, else the one whose run is at
+ * work, else the newest that has one.
+ *
+ * @param {Thread} thread
+ * @param {Pick<Ui, "selected" | "drawing">} ui
+ */
+export function messageShown(thread, { selected, drawing }) {
+  const chosen = selected === null ? undefined : thread.messages.get(selected);
+  if (chosen) return chosen;
+  const all = messagesOf(thread);
+  if (drawing === "message")
+    return (
+      all.findLast(({ status }) => status === "pending") ??
+      all.findLast(({ role }) => role === "user")
+    );
+  const live = all.find(({ run_id: id, role }) => {
+    const run = role === "user" && id !== null ? thread.runs.get(id) : undefined;
+    return run && !FINAL.has(run.status) && run.status !== "queued";
+  });
+  return live ?? all.findLast(({ role, run_id: id }) => role === "user" && id) ?? all.at(-1);
+}

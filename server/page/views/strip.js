@@ -1,0 +1,121 @@
+// The run in one line that is always there: its six steps, its health, its loop; and the way to the
+// drawings.
+
+/** @import { App } from "../app.js" */
+/** @import { Run, StepState } from "../runs.js" */
+/** @import { Message } from "../store.js" */
+
+import { h, icon, setText } from "../dom.js";
+import { FINAL, newRun, STEPS, stepStates } from "../runs.js";
+import { messageShown } from "../subjects.js";
+import { STEP_WORDS } from "../words.js";
+
+/** @type {Partial<Record<StepState, string>>} */
+const SAID = {
+  running: "at work",
+  recovering: "recovering",
+  completed: "done",
+  skipped: "skipped",
+  stopped: "stopped",
+  failed: "failed",
+};
+
+export class Strip {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    /** @type {Run | null} as it is drawn */
+    this.run = null;
+    /** Ids of the runs whose entries were asked for. */
+    this.asked = new Set();
+    this.steps = STEPS.map((step) => {
+      const said = h("span", { class: "visually-hidden" });
+      const { name } = STEP_WORDS[step];
+      const element = h(
+        "li",
+        { class: "strip-step", data: { step, state: "waiting" } },
+        h("span", { class: "step-mark", "aria-hidden": "true" }),
+        h("span", { class: "strip-name" }, name),
+        h("span", { class: "strip-letter", "aria-hidden": "true" }, name.slice(0, 1)),
+        said,
+      );
+      return { step, element, said };
+    });
+    this.facts = h("p", { class: "strip-facts" });
+    this.element = h(
+      "section",
+      { class: "strip", "aria-label": "The run, step by step" },
+      h("ol", { class: "strip-steps" }, ...this.steps.map(({ element }) => element)),
+      this.facts,
+      h(
+        "button",
+        {
+          type: "button",
+          class: "button small strip-open",
+          "aria-haspopup": "dialog",
+          on: { click: () => app.setUi({ machines: true }) },
+        },
+        icon("machine"),
+        "Machines",
+      ),
+    );
+  }
+
+  update() {
+    const { state, ui } = this.app;
+    const message = state.thread && messageShown(state.thread, { ...ui, drawing: "chorus" });
+    const runId = message?.run_id;
+    this.element.hidden = !ui.strip || !message || !runId;
+    if (this.element.hidden || !message || !runId) return;
+    const run = state.thread?.runs.get(runId);
+    if (!run) this.read(message, runId);
+    const shown = run ?? newRun(runId, message.id);
+    if (shown === this.run) return;
+    this.run = shown;
+    const states = stepStates(shown);
+    for (const { step, element, said } of this.steps) {
+      const stepState = states.get(step) ?? "waiting";
+      element.dataset.state = stepState;
+      setText(said, SAID[stepState] ? `, ${SAID[stepState]}` : "");
+      if (isAt(shown, step)) element.setAttribute("aria-current", "step");
+      else element.removeAttribute("aria-current");
+    }
+    this.element.dataset.status = shown.status;
+    setText(this.facts, run ? factsOf(run) : "");
+    this.element.title = `The run of “${[...(message.content ?? "a message")].slice(0, 60).join("")}”`;
+  }
+
+  /**
+   * A run that is over is in the journal alone, which is read once.
+   *
+   * @param {Message} message
+   * @param {string} runId
+   */
+  read(message, runId) {
+    if (this.asked.has(runId)) return;
+    this.asked.add(runId);
+    this.app.readRun(message);
+  }
+}
+
+/**
+ * Whether a run stands at this step now.
+ *
+ * @param {Run} run
+ * @param {Run["step"]} step
+ */
+function isAt(run, step) {
+  return run.step === step && run.status !== "queued" && !FINAL.has(run.status);
+}
+
+/** @param {Run} run */
+function factsOf({ status, iteration, attempt }) {
+  const health = { running: "stable", queued: "waits", cancelled: "stopped" };
+  const now = health[/** @type {keyof typeof health} */ (status)] ?? status;
+  return [
+    status === "recovering" ? `${now}, attempt ${attempt}` : now,
+    iteration > 1 ? `loop ${iteration}` : null,
+  ]
+    .filter(Boolean)
+    .join(" · ");
+}

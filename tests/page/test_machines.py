@@ -1,0 +1,145 @@
+"""The machines as users look at them: the strip that is always there, and the drawings over the page."""
+
+import pytest
+from playwright.async_api import Browser, Locator, expect
+
+from tests.page.browser import Person, someone
+from tests.support.obedient_model import STEPS, ObedientModel, update
+from tests.support.scripted_endpoint import refuses
+from tests.support.served import ServerProcess
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SIZES = pytest.mark.parametrize(
+    "viewport", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}], ids=["1280", "360"]
+)
+
+CUT = """() => [...document.querySelectorAll(".strip :is(.strip-name, .strip-letter, .strip-facts)")]
+  .filter((each) => each.checkVisibility() && each.textContent !== "")
+  .filter((each) => {
+    const { left, right, width } = each.getBoundingClientRect();
+    const size = Number.parseFloat(getComputedStyle(each).fontSize);
+    return left < 0 || right > innerWidth || width === 0 || size < 12;
+  })
+  .map((each) => each.textContent)"""
+
+
+@SIZES
+async def test_the_strip_says_step_health_and_loop_and_is_never_cut(
+    browser: Browser, server: ServerProcess, model: ObedientModel, viewport: dict[str, int]
+) -> None:
+    prompt = f"Strip at {viewport['width']}?"
+    model.plan(prompt, "action", refuses(500))
+    first = model.hold(prompt, "action")
+    model.plan(prompt, "update", update(loop=True))
+    async with someone(browser, server.url, "Ann", viewport=viewport) as ann:
+        await ann.ask(prompt)
+        await first.reached.wait()
+        await expect(step(ann, "action")).to_have_attribute("data-state", "running")
+        await expect(step(ann, "action")).to_have_attribute("aria-current", "step")
+        await expect(step(ann, "yield")).to_have_attribute("data-state", "waiting")
+        await expect(facts(ann)).to_have_text("stable")
+        assert await ann.run(CUT) == []
+        await ann.shoot(f"strip-{viewport['width']}")
+        first.opened.set()
+        await ann.answers(1)
+        await expect(facts(ann)).to_have_text("finished \N{MIDDLE DOT} loop 2")
+        for each in STEPS:
+            await expect(step(ann, each)).to_have_attribute("data-state", "completed")
+        assert await ann.run(CUT) == []
+        await ann.page.reload()
+        await expect(facts(ann)).to_have_text("finished \N{MIDDLE DOT} loop 2")
+
+
+async def test_a_strip_that_is_put_away_stays_away_and_comes_back_when_asked_for(
+    browser: Browser, server: ServerProcess
+) -> None:
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask("Put it away?")
+        await ann.answers(1)
+        await choose(ann, "Hide the steps")
+        await expect(ann.page.locator(".strip")).to_be_hidden()
+        await ann.page.reload()
+        await ann.answers(1)
+        await expect(ann.page.locator(".strip")).to_be_hidden()
+        await ann.open_machines()
+        await ann.close_machines()
+        await choose(ann, "Show the steps")
+        await expect(ann.page.locator(".strip")).to_be_visible()
+
+
+async def test_a_drawing_is_zoomed_moved_and_shown_whole_and_the_choice_is_kept(
+    browser: Browser, server: ServerProcess
+) -> None:
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask("Zoom?")
+        await ann.answers(1)
+        await ann.open_machines()
+        drawing = ann.page.locator(".drawing")
+        svg = drawing.locator("svg")
+        await expect(svg).to_be_visible()
+        readable = await width(ann)
+        box = await drawing.bounding_box()
+        assert box is not None
+        assert box["width"] > 800, "the drawing has no room"
+
+        await ann.page.get_by_role("button", name="Larger").click()
+        assert await width(ann) == pytest.approx(readable * 1.25, rel=0.02)
+        before = await place(ann)
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        await ann.page.mouse.move(x, y)
+        await ann.page.mouse.down()
+        await ann.page.mouse.move(x + 60, y + 40, steps=4)
+        await ann.page.mouse.up()
+        after = await place(ann)
+        assert after[0] - before[0] == pytest.approx(60, abs=2)
+        assert after[1] - before[1] == pytest.approx(40, abs=2)
+        await drawing.focus()
+        await ann.page.keyboard.press("-")
+        assert await width(ann) == pytest.approx(readable, rel=0.02)
+
+        await ann.page.get_by_role("button", name="Whole").click()
+        whole = await svg.bounding_box()
+        assert whole is not None
+        assert whole["height"] <= box["height"] + 1
+        assert whole["width"] <= box["width"] + 1
+        await ann.choose_machine("Thread")
+        await ann.page.reload()
+        await ann.answers(1)
+        await (
+            ann.page.locator(".conversation")
+            .get_by_role("button", name="Machines", exact=True)
+            .click()
+        )
+        await expect(ann.page.locator("#machine-thread")).to_have_attribute("aria-selected", "true")
+        await expect(ann.page.get_by_role("button", name="Whole")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+
+
+def step(person: Person, name: str) -> Locator:
+    """A step of the strip."""
+    return person.page.locator(f".strip [data-step={name}]")
+
+
+def facts(person: Person) -> Locator:
+    """What the strip says of health and loop."""
+    return person.page.locator(".strip-facts")
+
+
+async def choose(person: Person, item: str) -> None:
+    """Choose an item of the thread's menu."""
+    await person.page.get_by_role("button", name="More about this thread").click()
+    await person.page.get_by_role("button", name=item).click()
+
+
+async def width(person: Person) -> float:
+    """Of the drawing, in pixels."""
+    return float(await person.run("() => document.querySelector('.canvas').clientWidth"))
+
+
+async def place(person: Person) -> tuple[float, float]:
+    """Where the drawing begins in the window."""
+    box = await person.page.locator(".drawing svg").bounding_box()
+    assert box is not None
+    return box["x"], box["y"]
