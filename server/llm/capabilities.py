@@ -45,6 +45,8 @@ _LIMIT_NAMES: Final = tuple(LimitName)
 _REFUSALS: Final = frozenset({400, 404, 405, 415, 422, 500, 501})
 """Statuses with which endpoints were seen to refuse a part of a request."""
 
+_OF_KEYS_AND_RATES: Final = frozenset({401, 402, 403, 429})
+
 _OF_JSON: Final = re.compile(
     r"response[_ ]format|json[_ ](?:schema|object|mode)|response_schema|grammar|guided"
     r"|structured[_ ]output|additionalProperties",
@@ -58,8 +60,26 @@ _OF_SYSTEM: Final = re.compile(
     r"|(?:only|supports?) user and assistant roles",
     re.IGNORECASE | re.DOTALL,
 )
+_MOST_TOKENS: Final = re.compile(
+    r"(?:less than or equal to|at most|<=|range of max_tokens is \[\d+,)\s*[`'\"]?(\d{1,9})"
+)
+"""How endpoints name the greatest limit that they take."""
+
+_OF_CONTEXT: Final = re.compile(
+    r"context_length_exceeded|exceed_context_size|tokens_limit_reached|max_prompt_tokens_exceeded"
+    r"|(?:maximum|model's) (?:context|prompt|model) length|context (?:the )?overflow"
+    r"|exceeds? (?:the )?(?:available |maximum |model's )?context"
+    r"|context (?:size|length|window|limit) (?:has been |was )?exceeded"
+    r"|greater than the context length|(?:prompt|input)(?: \(.{1,40}\))? is too long"
+    r"|(?:input|prompt) token count|input length \(?.{0,40}exceeds|less than max_seq_len"
+    r"|tokens`? \+ `?max_new_tokens|`inputs` must have less than|too large for model with"
+    r"|body too large for .{1,80} model|too many tokens",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A request that is too long for the model, as endpoints say it; the sources are beside the tests."""
+
 _OF_ANOTHER_MATTER: Final = re.compile(
-    r"context[_ ](?:length|size|window)|maximum context|too long|api[_ ]?key|quota|billing"
+    r"too long|api[_ ]?key|quota|billing"
     r"|model[^.]{0,80}(?:not[_ ]found|not exist|unknown|no such)|model_not_found",
     re.IGNORECASE | re.DOTALL,
 )
@@ -70,14 +90,33 @@ _OF_ANOTHER_MATTER: Final = re.compile(
 class Refusal:
     """A request that was not served."""
 
-    status: int
+    status: int | None
+    """None where it came in an answer of status 200 and names none."""
     words: str
     """All that the endpoint wrote of it, and the name of the parameter."""
 
     @property
     def may_be_about_the_form(self) -> bool:
         """Whether a request of another form may be served, as far as the status tells."""
-        return self.status in _REFUSALS
+        return (self.status is None or self.status in _REFUSALS) and not self.is_too_long
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the request is too long for the model, of which no other form is shorter."""
+        return self.status not in _OF_KEYS_AND_RATES and (
+            _OF_CONTEXT.search(self.words) is not None
+        )
+
+    @property
+    def most_tokens(self) -> int | None:
+        """The greatest limit of an answer that the endpoint takes, where it says so."""
+        named = _OF_LIMIT.search(self.words) and _MOST_TOKENS.search(self.words)
+        return int(named[1]) if named else None
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it is no failure that may pass, as far as the status tells."""
+        return self.status is not None and self.status < 500
 
     @property
     def is_about_another_matter(self) -> bool:
@@ -95,6 +134,8 @@ class Capabilities:
     system_role: bool = True
     """Otherwise the system text stands before the user's."""
     limit_name: LimitName = LimitName.MAX_COMPLETION_TOKENS
+    most_tokens: int | None = None
+    """The greatest limit that the endpoint takes, where it said so."""
 
     def without_named(self, refusal: Refusal, *, structured: bool) -> "Capabilities | None":
         """These without what `refusal` names; None where it names none of them."""
@@ -108,6 +149,9 @@ class Capabilities:
             return replace(self, usage=False)
         if self.system_role and _OF_SYSTEM.search(refusal.words):
             return replace(self, system_role=False)
+        most = refusal.most_tokens
+        if most and (self.most_tokens is None or most < self.most_tokens):
+            return replace(self, most_tokens=most)
         if (names := _simpler(self.limit_name, _LIMIT_NAMES)) and _OF_LIMIT.search(refusal.words):
             return replace(self, limit_name=names[0])
         return None
@@ -140,6 +184,7 @@ class Capabilities:
             self.usage and other.usage,
             self.system_role and other.system_role,
             max(self.limit_name, other.limit_name, key=_LIMIT_NAMES.index),
+            min(filter(None, (self.most_tokens, other.most_tokens)), default=None),
         )
 
     def __str__(self) -> str:
@@ -147,8 +192,11 @@ class Capabilities:
         parts = [f"JSON by {self.json_mode.value}"]
         parts.append("usage" if self.usage else "no usage")
         parts.append("a system role" if self.system_role else "no system role")
-        named = self.limit_name is not LimitName.NONE
-        parts.append(f"length by {self.limit_name.value}" if named else "no limit of length")
+        if self.limit_name is LimitName.NONE:
+            parts.append("no limit of length")
+        else:
+            most = f", {self.most_tokens} at most" if self.most_tokens else ""
+            parts.append(f"length by {self.limit_name.value}{most}")
         return ", ".join(parts)
 
 
@@ -189,9 +237,8 @@ def body_of(
     if capabilities.usage:
         body["stream_options"] = {"include_usage": True}
     if capabilities.limit_name is not LimitName.NONE:
-        body[capabilities.limit_name.value] = call.answer_tokens + (
-            call.thought_tokens if thinks else 0
-        )
+        tokens = call.answer_tokens + (call.thought_tokens if thinks else 0)
+        body[capabilities.limit_name.value] = min(tokens, capabilities.most_tokens or tokens)
     if (schema := schema_for(call.step)) is not None:
         match capabilities.json_mode:
             case JsonMode.SCHEMA:

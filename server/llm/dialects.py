@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
-from machines.models.errors import AIError, ErrorCode
+from machines.models.errors import AIError
 from machines.models.outputs import Usage
 
 
@@ -21,6 +21,7 @@ class Ending(Enum):
     LENGTH = "length"
     FILTER = "content_filter"
     TOOLS = "tool_calls"
+    FAILED = "error"
     UNKNOWN = "unknown"
 
 
@@ -36,7 +37,14 @@ _ENDINGS: Final = {
             "model_length",
             "model_context_window_exceeded",
         ),
-        Ending.FILTER: ("content_filter", "safety", "recitation", "prohibited_content", "refusal"),
+        Ending.FILTER: (
+            *("content_filter", "safety", "recitation", "prohibited_content", "blocklist", "spii"),
+            *("sensitive", "refusal"),
+        ),
+        Ending.FAILED: (
+            *("error", "server_error", "network_error", "insufficient_system_resource"),
+            *("abort", "cancelled"),
+        ),
         Ending.TOOLS: ("tool_calls", "tool_call", "function_call", "tool_use"),
     }.items()
     for name in names
@@ -69,11 +77,10 @@ class Piece(NamedTuple):
 def choices_in(chunk: dict[str, object]) -> Iterator[tuple[object, dict[str, object]]]:
     """The choices of a chunk with their indexes; none where it is a ping, or counts tokens.
 
-    Raises AIError where the chunk says that the endpoint failed, or cannot be read.
+    Raises AIError where the chunk cannot be read.
     """
     choices = chunk.get("choices")
     if not choices:
-        _raise_if_failed(chunk)
         return
     if not isinstance(choices, list):
         raise _no_chunk()
@@ -82,6 +89,21 @@ def choices_in(chunk: dict[str, object]) -> Iterator[tuple[object, dict[str, obj
             raise _no_chunk()
         index = choice.get("index")
         yield 0 if index is None else index, choice
+
+
+def failure_in(chunk: dict[str, object]) -> object:
+    """What a chunk or body of status 200 says of a failure; None where it says of none."""
+    if error := chunk.get("error"):
+        return error
+    if chunk.get("choices"):
+        return None
+    match chunk:
+        case {"object": "error"} | {"type": "error"} | {"detail": str() | list()}:
+            return chunk
+        case {"base_resp": {"status_code": int(status)}} if status != 0:
+            return chunk
+        case _:
+            return None
 
 
 def piece_of(choice: dict[str, object]) -> Piece:
@@ -188,18 +210,6 @@ def _arguments(calls: object) -> str:
             return arguments
         case _:
             return ""
-
-
-def _raise_if_failed(chunk: dict[str, object]) -> None:
-    """Some say that they failed in a chunk like any other."""
-    match chunk:
-        case {"object": "error"} | {"type": "error"} | {"detail": str() | list()}:
-            pass
-        case {"base_resp": {"status_code": int(status)}} if status != 0:
-            pass
-        case _:
-            return
-    raise AIError("The model endpoint broke off with an error.", code=ErrorCode.AI_UNAVAILABLE)
 
 
 def _no_chunk() -> AIError:

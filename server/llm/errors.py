@@ -50,7 +50,20 @@ _QUOTA_CODES: Final = frozenset(
         "quota_exceeded",
     }
 )
-_KEY_CODES: Final = frozenset({"invalid_api_key", "authentication_error", "permission_error"})
+_STATUSES: Final[Mapping[str, int]] = {
+    "invalid_request_error": 400,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "server_error": 500,
+    "api_error": 500,
+    "overloaded_error": 503,
+}
+"""Names of errors that come in a stream, as the statuses with which they come elsewhere."""
 _NOT_TRUSTED: Final = (
     "is not trusted here; install ca-certificates, or let SSL_CERT_FILE name a file with the "
     "certificate of its authority"
@@ -71,14 +84,10 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,80}")
 def from_exception(error: BaseException, now: datetime) -> AIError | NetworkError:
     """The error of the tree for one of `FOREIGN_ERRORS`; `now` is aware."""
     match error:
-        case openai.APIStatusError():
-            return _from_status(error, now)
-        case openai.APIResponseValidationError():
-            return AIError("The model endpoint gave an unreadable answer.", detail=_names(error))
         case openai.APIConnectionError():  # timeouts too; a refused connection arrives as one
             return _from_line(error)
-        case openai.APIError():  # an error in the middle of a stream
-            return _from_codes(error)
+        case openai.APIError() if refusal := refusal_of(error):
+            return _from_refusal(error, refusal, now)
         case aiohttp.ClientError() | OSError():
             return _from_line(error)
         case _:
@@ -118,10 +127,30 @@ def too_slow(seconds: float) -> NetworkError:
     return NetworkError(f"The model endpoint did not go on within {seconds:g} seconds.")
 
 
-def refusal_of(error: openai.APIStatusError) -> Refusal:
-    """What a status error says, for whoever asks in another form; it is no text for people."""
+def refusal_of(error: openai.APIError) -> Refusal | None:
+    """What an endpoint says of a request that it does not serve; it is no text for people.
+
+    None where it said nothing: the line broke, or what it sent is no error.
+    """
+    match error:
+        case openai.APIConnectionError() | openai.APIResponseValidationError():
+            return None
+        case openai.APIStatusError():
+            status: int | None = error.status_code
+        case _:
+            status = _status_within(error)
     said = _written(_without_echoes(error.body)) if error.body else error.message
-    return Refusal(error.status_code, f"{error.param} {said}")
+    return Refusal(status, f"{error.param} {said}")
+
+
+def _status_within(error: openai.APIError) -> int | None:
+    """The status that an error in an answer of status 200 names, or its names stand for."""
+    body = error.body if isinstance(error.body, dict) else {}
+    for key in ("code", "status", "status_code"):
+        named = str(body.get(key, ""))
+        if named.isascii() and named.isdigit() and 400 <= int(named) <= 599:
+            return int(named)
+    return next((_STATUSES[name] for name in sorted(_codes(error)) if name in _STATUSES), None)
 
 
 def _without_echoes(body: object) -> object:
@@ -137,20 +166,33 @@ def _without_echoes(body: object) -> object:
             return body
 
 
-def _from_status(error: openai.APIStatusError, now: datetime) -> AIError:
-    status = error.status_code
+def _from_refusal(error: openai.APIError, refusal: Refusal, now: datetime) -> AIError:
+    status = refusal.status
     detail = _detail(error, status)
     if _codes(error) & _QUOTA_CODES or status == 402:
         return _rejected("The quota of the model endpoint is used up.", detail)
+    if refusal.is_too_long or status == 413:
+        return AIError(
+            "The model endpoint finds the conversation too long for the model.",
+            code=ErrorCode.AI_REJECTED,
+            retryable=False,
+            detail=detail,
+            context_exceeded=True,
+        )
+    if status is None:
+        return AIError(
+            "The model endpoint broke off with an error.",
+            code=ErrorCode.AI_UNAVAILABLE,
+            detail=detail,
+        )
     if status in _TRY_AGAIN or status >= 500:
-        return _busy(status, retry_after_ms(error.response.headers, now), detail)
+        headers = error.response.headers if isinstance(error, openai.APIStatusError) else {}
+        return _busy(status, retry_after_ms(headers, now), detail)
     match status:
         case 401 | 403:
             sentence = "refuses the key or its rights; check OPENAI_API_KEY"
         case 404:
             sentence = "does not know the model or the address; check CHORUS_MODEL and the URL"
-        case _ if "context_length_exceeded" in _codes(error) or status == 413:
-            sentence = "finds the conversation too long for the model"
         case _:
             sentence = "refuses the request"
     return _rejected(f"The model endpoint {sentence} ({status}).", detail)
@@ -177,21 +219,6 @@ def _in_words(wait_ms: int) -> str:
         return f"{minutes} minutes"
     hours = math.ceil(minutes / 60)
     return f"{hours} hours" if wait_ms < _LONGEST_TOLD_MS else "a day or later"
-
-
-def _from_codes(error: openai.APIError) -> AIError:
-    """An error that came inside a stream has no status, at best a code."""
-    codes = _codes(error)
-    detail = _detail(error, None)
-    if codes & _QUOTA_CODES:
-        return _rejected("The quota of the model endpoint is used up.", detail)
-    if codes & _KEY_CODES:
-        return _rejected("The model endpoint refuses the key or its rights.", detail)
-    return AIError(
-        "The model endpoint broke off with an error.",
-        code=ErrorCode.AI_UNAVAILABLE,
-        detail=detail,
-    )
 
 
 def _rejected(message: str, detail: str) -> AIError:

@@ -30,7 +30,8 @@ from machines.models.errors import AIError, NetworkError
 from machines.prompting.answers import is_structured, read_answer
 from server.addresses import is_loopback
 from server.llm import errors as llm_errors
-from server.llm.capabilities import Capabilities, Refusal, Served, body_of
+from server.llm.capabilities import Capabilities, Served, body_of
+from server.llm.dialects import failure_in
 from server.llm.port import AnswerFailed, Bounds, OnText
 from server.llm.reply import StreamedAnswer
 from server.llm.sse import EventReader
@@ -63,6 +64,8 @@ class Habits:
     """Whether answers end without a reason: one that broke off looks the same, so such an end is
     believed from the second on, and never of an endpoint that named a reason once."""
     names_endings: bool = False
+    names_wrong_endings: bool = False
+    """Whether text was found to follow an ending."""
 
     def after(self, reply: StreamedAnswer) -> "Habits":
         """The habits known once `reply` has ended."""
@@ -72,6 +75,7 @@ class Habits:
             self.thinks_first or reply.has_untagged_thoughts,
             not names and (self.ends_unnamed or reply.ends_unnamed),
             names,
+            self.names_wrong_endings or reply.names_wrong_endings,
         )
 
 
@@ -103,6 +107,7 @@ class OpenAIModel:
             call.step,
             on_text,
             self._bounds.characters,
+            doubts_endings=self._habits.names_wrong_endings,
             trusts_done=self._habits.ends_unnamed,
             thinks_first=self._habits.thinks_first,
         )
@@ -143,14 +148,14 @@ class OpenAIModel:
         structured = is_structured(call.step)
         known = form = self._capabilities
         simpler: Iterator[Capabilities] | None = None
-        first: openai.APIStatusError | None = None
+        first: openai.APIError | None = None
         while True:
             try:
                 body = body_of(call, self.name, form, thinks=self._habits.thinks)
                 await self._stream(body, reply)
-            except openai.APIStatusError as error:
+            except openai.APIError as error:
                 refusal = llm_errors.refusal_of(error)
-                if not refusal.may_be_about_the_form:
+                if refusal is None or reply.has_begun or not refusal.may_be_about_the_form:
                     raise
                 first = first or error
                 without = known.without_named(refusal, structured=structured)
@@ -158,7 +163,8 @@ class OpenAIModel:
                     known, form, simpler = without, without, None
                     continue
                 if simpler is None:
-                    if refusal.is_about_another_matter or not self._is_lasting(refusal, call):
+                    passes = not refusal.is_lasting and call.attempt == 1
+                    if refusal.is_about_another_matter or passes:
                         raise
                     simpler = known.simpler(self._served, structured=structured)
                 following = next(simpler, None)
@@ -168,10 +174,6 @@ class OpenAIModel:
             else:
                 self._learn(form, structured=structured)
                 return
-
-    def _is_lasting(self, refusal: Refusal, call: AICall) -> bool:
-        """Whether a refusal that names nothing is more than a failure that passes."""
-        return refusal.status < 500 or call.attempt > 1
 
     def _learn(self, form: Capabilities, *, structured: bool) -> None:
         """A request of this form was served."""
@@ -239,6 +241,13 @@ async def _read(response: httpx2.Response, reply: StreamedAnswer, silence: "_Sil
                     silence.resume()
     for payload in events.end():
         take_payload(payload, reply, request)
+    if _has_framing(response):
+        reply.close()
+
+
+def _has_framing(response: httpx2.Response) -> bool:
+    """Whether the end of the body is told apart from the end of the connection (RFC 9112, 6.3)."""
+    return "content-length" in response.headers or "transfer-encoding" in response.headers
 
 
 def take_payload(payload: bytes, reply: StreamedAnswer, request: httpx2.Request) -> bool:
@@ -277,8 +286,8 @@ def _chunk(payload: bytes, request: httpx2.Request) -> object:
     except ValueError:
         # Half a surrogate pair is JSON, though no Unicode; the quick parser refuses it.
         chunk = json.loads(payload.decode())
-    if isinstance(chunk, dict) and (error := chunk.get("error")):
-        raise openai.APIError("an error came in the stream", request, body=error)
+    if isinstance(chunk, dict) and (failure := failure_in(chunk)):
+        raise openai.APIError("an error came in the stream", request, body=failure)
     return chunk
 
 

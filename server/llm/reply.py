@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, assert_never
 
-from machines.models.errors import AIError
+from machines.models.errors import AIError, ErrorCode
 from machines.models.outputs import StepEnum, Usage
 from machines.prompting.answers import is_structured, partial_text
 from server.llm.dialects import Ending, Piece, choices_in, counts_thoughts, piece_of, usage_in
@@ -46,6 +46,8 @@ class StreamedAnswer:
     step: StepEnum
     on_text: OnText
     max_characters: int
+    doubts_endings: bool = False
+    """Whether the endpoint names endings that are none: then only `is_done` shows an end."""
     trusts_done: bool = False
     """Whether `is_done` is an end by itself, since the endpoint names no other."""
     thinks_first: bool = False
@@ -79,6 +81,8 @@ class StreamedAnswer:
     def __post_init__(self) -> None:
         self._structured = is_structured(self.step)
         self._thoughts = ThoughtFilter(begins_inside=self.thinks_first)
+        if self.doubts_endings:
+            self._standing = _Standing.DISPROVED
 
     @property
     def told(self) -> str:
@@ -89,9 +93,20 @@ class StreamedAnswer:
     def is_over(self) -> bool:
         """Whether all of the answer has come: nothing behind it can spoil it.
 
-        An end that may still turn out to be none, as in a chunk with text, is proved by `is_done`.
+        An end that may still turn out to be none, as in a chunk with text, is proved by `is_done`, or
+        by the end of the response.
         """
         return self.is_done or self._standing is _Standing.BEHIND_TEXT
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of an answer has come."""
+        return self._length > 0 or self.ending is not None
+
+    @property
+    def names_wrong_endings(self) -> bool:
+        """Whether text was found to follow an ending, in this answer or in one before."""
+        return self._standing is _Standing.DISPROVED
 
     @property
     def is_cut(self) -> bool:
@@ -126,6 +141,11 @@ class StreamedAnswer:
             if index == self._index:
                 self._take_piece(piece_of(choice))
 
+    def close(self) -> None:
+        """The response ended as HTTP says that a whole one does: no text follows the ending."""
+        if self._standing is _Standing.BESIDE_TEXT and self._length > 0:
+            self._standing = _Standing.BEHIND_TEXT
+
     def answer(self) -> str:
         """The whole answer, once. Raises AIError where the stream ended without a usable one."""
         rest = self._thoughts.take(self._joiner.rest()) + self._thoughts.end()
@@ -143,6 +163,10 @@ class StreamedAnswer:
                 return self._text()
             case Ending.STOP | Ending.TOOLS | Ending.LENGTH:
                 raise AIError("The model's answer broke off before its end.")
+            case Ending.FAILED:
+                raise AIError(
+                    "The model endpoint broke off with an error.", code=ErrorCode.AI_UNAVAILABLE
+                )
             case Ending.FILTER:
                 raise AIError("The endpoint's content filter stopped the answer.")
             case Ending.UNKNOWN:

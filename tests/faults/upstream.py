@@ -39,6 +39,10 @@ async def meet(fault: Fault, services: Services, model: ObedientModel) -> None:
     """Let runs meet the fault. AssertionError says what the run, its followers or the journal lack."""
     if fault.edge is None:
         await _is_not_minded(fault, services, model)
+    elif fault.too_long:
+        await asyncio.gather(
+            _is_shortened(fault, services, model), _stays_too_long(fault, services, model)
+        )
     elif fault.retried:
         await asyncio.gather(_passes(fault, services, model), _lasts(fault, services, model))
     else:
@@ -94,6 +98,35 @@ async def _lasts(fault: Fault, services: Services, model: ObedientModel) -> None
     assert [each.step for each in reads].count(fault.step) == MAX_ATTEMPTS
     _check_nothing_leaks(fault, [each.text for each in reads])
     assert len(await run.messages()) == 1, "a failure became a message"
+
+
+async def _is_shortened(fault: Fault, services: Services, model: ObedientModel) -> None:
+    """The request is too long once: it is asked in half of the context, and the run ends well."""
+    prompt = f"What of {fault.name}, once?"
+    model.plan(prompt, fault.step, fault.does)
+    run = await Follower(services, prompt).ask()
+    ended = await run.end()
+    assert ended["status"] == "finished", ended
+    await _check_shortened(fault, run)
+
+
+async def _stays_too_long(fault: Fault, services: Services, model: ObedientModel) -> None:
+    """Half of the context is too long as well: the run ends, and says why."""
+    prompt = f"What of {fault.name}, for good?"
+    model.plan(prompt, fault.step, *[fault.does] * 2)
+    run = await Follower(services, prompt).ask()
+    _check_end(fault, await run.end(), f"edge_chorus_{fault.edge}_running_failed")
+    await _check_shortened(fault, run)
+    assert len(model.reads(prompt)) == 2, "the endpoint was asked once more"
+
+
+async def _check_shortened(fault: Fault, run: Follower) -> None:
+    (shortened,) = run.entries("recovering")
+    assert (shortened["step"], shortened["code"]) == (fault.step, fault.code), shortened
+    assert edges_of(shortened) == [f"edge_chorus_{fault.edge}_stable_recovering_2"]
+    assert shortened["retry_in_ms"] == 0, "it waits for nothing"
+    _check_words(shortened)
+    assert await run.kept("recovering") == [shortened], "the journal tells it otherwise"
 
 
 async def _ends_at_once(fault: Fault, services: Services, model: ObedientModel) -> None:

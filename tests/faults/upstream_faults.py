@@ -24,6 +24,7 @@ from tests.support.scripted_endpoint import (
     line,
     never_ends,
     page,
+    raw,
     refuses,
     says,
     says_json,
@@ -59,6 +60,8 @@ class Fault:
     """The event of the run's chart; None where the run must not mind."""
     code: str = UNUSABLE
     retried: bool = True
+    too_long: bool = False
+    """Whether the request is: it is asked once more, in half of the context."""
     partial: str = ""
     """What people have read of the attempt."""
     step: str = "action"
@@ -103,19 +106,6 @@ def drips(data: object, seconds: float) -> Script:
         while True:
             await response.write(line(data))
             await asyncio.sleep(seconds)
-
-    return script
-
-
-def raw(*parts: bytes) -> Script:
-    """These bytes on the line in place of a response, which then ends."""
-
-    async def script(_: ScriptedEndpoint, request: web.Request) -> web.StreamResponse:
-        assert request.transport is not None
-        for part in parts:
-            request.transport.write(part)
-        request.transport.close()
-        return web.Response()
 
     return script
 
@@ -181,7 +171,6 @@ def _statuses() -> Sequence[Fault]:
         403: "forbidden",
         404: "unknown model or address",
         405: "method not allowed",
-        413: "too large",
         422: "not understood",
     }
     return (
@@ -230,11 +219,15 @@ def _statuses() -> Sequence[Fault]:
             code=REJECTED,
             retried=False,
         ),
-        Fault(
-            "400 context_length_exceeded",
-            status(400, code="context_length_exceeded"),
-            code=REJECTED,
-            retried=False,
+        *(
+            Fault(name, does, code=REJECTED, retried=False, too_long=True)
+            for name, does in {
+                "400 context_length_exceeded": status(400, code="context_length_exceeded"),
+                "413 too large": status(413),
+                "too long, said with 200": writes(
+                    line({"error": {"code": 400, "type": "exceed_context_size_error"}})
+                ),
+            }.items()
         ),
     )
 

@@ -154,6 +154,19 @@ def page() -> Script:
     return script
 
 
+def raw(*parts: bytes) -> Script:
+    """These bytes on the line in place of a response, which then ends."""
+
+    async def script(_: ScriptedEndpoint, request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        for part in parts:
+            request.transport.write(part)
+        request.transport.close()
+        return web.Response()
+
+    return script
+
+
 def cuts_after(*pieces: str) -> Script:
     """The line breaks after these pieces, in the middle of the response."""
 

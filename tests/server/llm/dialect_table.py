@@ -86,6 +86,8 @@ TEXTS: Final = (
     Dialect("stop in every chunk", "BerriAI/litellm#2195", _stream(_chunk({"content": word}, "stop") for word in _words(TEXT))),
     Dialect("stop in the first chunk too", UNREPORTED, _said(TEXT, before=[_chunk({"content": ""}, "stop")])),
     Dialect("stop in the last chunk of text", "BerriAI/litellm#2195", _stream([*_deltas(TEXT[:-7]), _chunk({"content": TEXT[-7:]}, "stop")])),
+    Dialect("stop, and no [DONE]", "experientiallabs/experiential#962", b"".join(map(_event, [*_deltas(TEXT), _chunk({}, "stop")]))),
+    Dialect("stop in the last chunk of text, and no [DONE]", "linagora/openrag#749", b"".join(map(_event, [*_deltas(TEXT[:-7]), _chunk({"content": TEXT[-7:]}, "stop")]))),
     Dialect("index 1 for the only choice", "BerriAI/litellm#3678", _stream([*(_chunk({"content": word}, index=1) for word in _words(TEXT)), _chunk({}, "stop", index=1)])),
     Dialect("index null", UNREPORTED, _stream([*(_chunk({"content": word}, index=None) for word in _words(TEXT)), _chunk({}, "stop")])),
     Dialect("choices null", "pydantic/pydantic-ai#5165", _said(TEXT, before=[{"choices": None}])),

@@ -13,7 +13,15 @@ from machines.models.outputs import StepEnum
 from server.llm.capabilities import Capabilities, JsonMode, LimitName, Served
 from server.llm.port import AnswerFailed
 from tests.server.llm.test_openai import UPDATE, call, model_at
-from tests.support.scripted_endpoint import Script, ScriptedEndpoint, refuses, says_json
+from tests.support.scripted_endpoint import (
+    Script,
+    ScriptedEndpoint,
+    chunk,
+    line,
+    refuses,
+    says_json,
+    writes,
+)
 
 Body = dict[str, Any]
 
@@ -117,6 +125,35 @@ async def test_what_is_refused_is_left_out_and_remembered(
     if refuser.does_not_know is _no_schema:
         assert _json_mode(last) == "json_object"
     assert [each.levelname for each in caplog.records] == ["WARNING"], "it is said once"
+
+
+SAID_WITHIN = [
+    each
+    for each in REFUSERS
+    if isinstance(each.says, dict) and "message" in each.says.get("error", {})
+]
+
+
+@pytest.mark.parametrize("refuser", SAID_WITHIN, ids=lambda refuser: refuser.name)
+async def test_what_is_refused_with_status_200_is_left_out_and_remembered_too(
+    refuser: Refuser,
+) -> None:
+    within = replace(refuser, status=200)
+    async with model_at(answers(within)) as (model, endpoint):
+        for _ in range(2):
+            answer = await model.answer(call(StepEnum.UPDATE), lambda _: None)
+            assert answer.text == UPDATE["reasoning"]
+    refused = [refuser.does_not_know(asked) for asked in endpoint.asked]
+    assert refused == sorted(refused, reverse=True), "what was refused once is not sent again"
+    assert refused[-1] is False
+
+
+async def test_an_error_behind_some_text_is_no_refusal_of_the_request() -> None:
+    broken = writes(line(chunk('{"reasoning')), line({"error": {"message": "response_format"}}))
+    async with model_at(broken, says_json(UPDATE)) as (model, endpoint):
+        with pytest.raises(AnswerFailed):
+            await model.answer(call(StepEnum.UPDATE), lambda _: None)
+    assert len(endpoint.asked) == 1
 
 
 async def test_a_refused_system_role_puts_its_text_before_the_users() -> None:

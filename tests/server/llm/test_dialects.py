@@ -108,7 +108,14 @@ async def test_tags_within_an_answer_are_part_of_it() -> None:
         assert (await model.answer(call(StepEnum.ACTION), lambda _: None)).text == said
 
 
-def read(step: StepEnum, parts: list[bytes], trusts_done: bool, thinks_first: bool) -> str:
+def read(
+    step: StepEnum,
+    parts: list[bytes],
+    *,
+    trusts_done: bool,
+    thinks_first: bool,
+    is_whole: bool = False,
+) -> str:
     """What these bytes come to, as the adapter reads them. Raises AIError and ValueError."""
     events, told = EventReader(), list[str]()
     reply = StreamedAnswer(
@@ -124,6 +131,8 @@ def read(step: StepEnum, parts: list[bytes], trusts_done: bool, thinks_first: bo
     else:
         for payload in events.end():
             take_payload(payload, reply, request)
+        if is_whole:
+            reply.close()
     answer = read_answer(call(step), reply.answer())
     if step is StepEnum.ACTION:
         assert answer.text == "".join(told)
@@ -147,9 +156,10 @@ def test_wherever_bytes_are_cut_they_say_the_same_or_nothing(
     parts = [body[begin:stop] for begin, stop in pairwise(places)]
     untagged = dialect.asked_twice and b"think" in body
     expected = TEXT if step is StepEnum.ACTION else UPDATE["reasoning"]
-    assert read(step, parts, dialect.asked_twice, untagged) == expected
+    known = {"trusts_done": dialect.asked_twice, "thinks_first": untagged}
+    assert read(step, parts, is_whole=True, **known) == expected
     try:
-        cut = read(step, [body[: end % len(body)]], dialect.asked_twice, untagged)
+        cut = read(step, [body[: end % len(body)]], **known)
     except (AIError, ValueError):
         return
     assert cut == expected

@@ -30,6 +30,7 @@ from tests.support.scripted_endpoint import (
     line,
     never_ends,
     page,
+    raw,
     refuses,
     says,
     says_json,
@@ -181,7 +182,7 @@ async def test_stream_options_are_left_out_where_the_endpoint_does_not_know_them
     ("status", "error", "code", "retryable"),
     [
         (400, {}, ErrorCode.AI_REJECTED, False),
-        (400, {"code": "context_length_exceeded"}, ErrorCode.AI_REJECTED, False),
+        (413, {}, ErrorCode.AI_REJECTED, False),
         (401, {"code": "invalid_api_key"}, ErrorCode.AI_REJECTED, False),
         (402, {}, ErrorCode.AI_REJECTED, False),
         (403, {}, ErrorCode.AI_REJECTED, False),
@@ -294,12 +295,69 @@ async def test_an_answer_that_is_no_use_is_an_ai_error_with_what_was_told(
     assert failed.partial == partial
 
 
-async def test_an_error_in_the_stream_is_an_ai_error() -> None:
-    event = {"error": {"message": "SECRET", "code": "server_error"}}
-    failed = await failure_of(writes(line(chunk("so ")), line(event)))
+@pytest.mark.parametrize(
+    ("error", "code", "retryable"),
+    [
+        ({"code": "server_error"}, ErrorCode.AI_UNAVAILABLE, True),
+        ({"code": "insufficient_quota"}, ErrorCode.AI_REJECTED, False),
+        ({"code": 502}, ErrorCode.AI_UNAVAILABLE, True),
+        ({"code": "429"}, ErrorCode.AI_UNAVAILABLE, True),
+        ({"code": 400}, ErrorCode.AI_REJECTED, False),
+        ({"code": 3001}, ErrorCode.AI_UNAVAILABLE, True),
+        ({"type": "authentication_error"}, ErrorCode.AI_REJECTED, False),
+        ({"type": "overloaded_error"}, ErrorCode.AI_UNAVAILABLE, True),
+        ({"type": "model_not_found"}, ErrorCode.AI_REJECTED, False),
+        ({}, ErrorCode.AI_UNAVAILABLE, True),
+    ],
+)
+@pytest.mark.parametrize("is_stream", [True, False], ids=["in a stream", "as a body"])
+async def test_an_error_with_status_200_is_an_ai_error_as_with_its_own_status(
+    error: dict[str, object], code: ErrorCode, retryable: bool, is_stream: bool
+) -> None:
+    said: dict[str, object] = {"error": {"message": "SECRET", **error}}
+    script = writes(line(chunk("so ")), line(said)) if is_stream else gives(said)
+    failed = await failure_of(script)
     assert isinstance(failed.error, AIError)
+    assert (failed.error.code, failed.error.retryable) == (code, retryable)
+    assert failed.partial == ("so " if is_stream else "")
+
+
+@pytest.mark.parametrize("finish", ["error", "abort", "insufficient_system_resource"])
+async def test_an_endpoint_that_ends_with_a_failure_has_failed(finish: str) -> None:
+    failed = await failure_of(says("so ", finish=finish))
     assert failed.error.code is ErrorCode.AI_UNAVAILABLE
     assert failed.partial == "so "
+
+
+async def test_an_end_that_comes_with_the_last_text_is_proved_by_the_end_of_the_response() -> None:
+    events = line(chunk("all of ")), line(chunk("it", "stop"))
+    async with model_at(writes(*events)) as (model, _):
+        assert (await model.answer(call(StepEnum.ACTION), lambda _: None)).text == "all of it"
+
+
+@pytest.mark.parametrize(
+    "head", [b"connection: close", b"transfer-encoding: chunked", b"content-length: 999"]
+)
+async def test_where_the_response_is_not_known_to_be_whole_such_an_end_is_none(
+    head: bytes,
+) -> None:
+    events = line(chunk("all of ")) + line(chunk("it", "stop"))
+    if b"chunked" in head:
+        events = b"%x\r\n%b\r\n" % (len(events), events)
+    status = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+    failed = await failure_of(raw(status + head + b"\r\n\r\n" + events))
+    assert failed.partial == "all of it"
+
+
+async def test_where_endings_were_wrong_once_none_is_proved_by_the_end_of_a_response() -> None:
+    said = [line(chunk("half ", "stop")), line(chunk("an ", "stop")), line(chunk("answer", "stop"))]
+    scripts = writes(*said), writes(said[0]), writes(*said, DONE)
+    async with model_at(*scripts) as (model, _):
+        for _ in range(2):
+            with pytest.raises(AnswerFailed):
+                await model.answer(call(StepEnum.ACTION), lambda _: None)
+        answer = await model.answer(call(StepEnum.ACTION), lambda _: None)
+    assert answer.text == "half an answer"
 
 
 @pytest.mark.parametrize(
