@@ -7,7 +7,7 @@ is as it was: an error on one connection touches no other.
 
 from datetime import datetime
 from hashlib import sha256
-from typing import assert_never
+from typing import Final, assert_never
 
 from machines.connection import connection_machine
 from machines.models.connection import (
@@ -40,6 +40,8 @@ from machines.models.wire.requests import ClientMessage
 from machines.outcomes import refused
 from machines.statechart import Accepted, Refusal
 
+_SIGNING_IN: Final = frozenset({ConnectionStatus.CONNECTING, ConnectionStatus.AUTHENTICATING})
+
 Handled = tuple[ConnectionState, tuple[ConnectionEffect, ...]]
 
 
@@ -55,72 +57,35 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
         RequestRefused: `not_authenticated`.
         InvalidTransition: the connection is in no state for this request.
     """
+    event: ConnectionEvent
     match message:
-        case requests.ConnectRequest():
-            return handle_connect(state, message)
-        case requests.AuthenticateRequest():
-            return handle_authenticate(state, message, at)
-        case requests.ResumeRequest():
-            return handle_resume(state, message)
         case requests.PingRequest():
             return state, (WebSocketEvent(frame=PongFrame()),)
-        case _:
-            _require_sign_in(state)
-    match message:
-        case requests.GetThreadRequest() if message.data.before_index is None:
-            return handle_get_thread(state, message)
-        case requests.LeaveThreadRequest():
-            return handle_leave_thread(state, message)
+        case requests.ConnectRequest(data=data):
+            event = ConnectRequested(public_key=data.public_key)
+        case requests.AuthenticateRequest(data=data):
+            event = AuthenticateRequested(signature=data.signature, at=at)
+        case requests.ResumeRequest(data=data):
+            event = ResumeRequested(token_hash=hash_token(data.token))
+        case _ if state.status in _SIGNING_IN:
+            raise RequestRefused(ErrorCode.NOT_AUTHENTICATED, "Sign in first.")
+        case requests.GetThreadRequest(data=data) if data.before_index is None:
+            event = ThreadRequested(thread_id=data.thread_id)
+        case requests.LeaveThreadRequest(data=data):
+            event = LeaveRequested(thread_id=data.thread_id)
         case requests.SignOutRequest():
-            return handle_event(state, SignedOut())
+            event = SignedOut()
         case (
-            requests.GetThreadRequest()
-            | requests.CreateThreadRequest()
+            requests.MutatingRequest()
+            | requests.GetThreadRequest()
             | requests.GetEventsRequest()
-            | requests.SubmitPromptRequest()
-            | requests.CancelRunRequest()
-            | requests.RetryRunRequest()
-            | requests.ApproveMessageRequest()
-            | requests.RejectMessageRequest()
-            | requests.WithdrawMessageRequest()
-            | requests.InviteCoAuthorRequest()
-            | requests.LeaveCoAuthorshipRequest()
-            | requests.RenameThreadRequest()
-            | requests.ArchiveThreadRequest()
             | requests.ListThreadsRequest()
             | requests.SearchRequest()
-            | requests.SetNameRequest()
         ):
-            return handle_event(state, RequestMade(message=message))
+            event = RequestMade(message=message)
         case _:
             assert_never(message)
-
-
-def handle_connect(state: ConnectionState, message: requests.ConnectRequest) -> Handled:
-    """A person names a key; a challenge is asked for."""
-    return handle_event(state, ConnectRequested(public_key=message.data.public_key))
-
-
-def handle_authenticate(
-    state: ConnectionState, message: requests.AuthenticateRequest, at: datetime
-) -> Handled:
-    """A signature: checked once, over the statement that the server kept."""
-    return handle_event(state, AuthenticateRequested(signature=message.data.signature, at=at))
-
-
-def handle_resume(state: ConnectionState, message: requests.ResumeRequest) -> Handled:
-    """A session's token; only its hash goes further."""
-    return handle_event(state, ResumeRequested(token_hash=hash_token(message.data.token)))
-
-
-def handle_get_thread(state: ConnectionState, message: requests.GetThreadRequest) -> Handled:
-    """Follow a thread, and leave the one followed before."""
-    return handle_event(state, ThreadRequested(thread_id=message.data.thread_id))
-
-
-def handle_leave_thread(state: ConnectionState, message: requests.LeaveThreadRequest) -> Handled:
-    """Stop following."""
-    return handle_event(state, LeaveRequested(thread_id=message.data.thread_id))
+    return handle_event(state, event)
 
 
 def handle_disconnect(state: ConnectionState) -> Handled:
@@ -162,8 +127,3 @@ def hash_token(token: str) -> str:
     Whatever a client sends has one, half a surrogate pair too.
     """
     return sha256(token.encode(errors="surrogatepass")).hexdigest()
-
-
-def _require_sign_in(state: ConnectionState) -> None:
-    if state.status in {ConnectionStatus.CONNECTING, ConnectionStatus.AUTHENTICATING}:
-        raise RequestRefused(ErrorCode.NOT_AUTHENTICATED, "Sign in first.")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from machines.chorus import chorus_machine, create_initial_state
 from machines.decisions.views import message_view, thread_view
+from machines.loop.steps import about
 from machines.message import message_machine
 from machines.models.chorus import (
     AnswerReady,
@@ -168,15 +169,8 @@ class Draft:
         """Put a created run at the end of the queue, and let it start if nothing else does."""
         self.place(message)
         self.runs[run.id] = run
-        queued = frames.RunQueuedData(
-            run_id=run.id,
-            message_id=message.id,
-            step=run.current_step,
-            iteration=run.iteration,
-            attempt=run.attempt,
-        )
         made = (_run_change(None, run), update_of("message", message))
-        self.tell_run(queued, Change(changes=made))
+        self.tell_run(frames.RunQueuedData(**about(run)), Change(changes=made))
         self.start_next()
 
     def start_next(self) -> None:
@@ -310,14 +304,14 @@ class Draft:
         )
         for response in accepted.responses:
             if isinstance(response, AnswerReady):
-                self._give_answer(run, response)
+                self._give_answer(run)
             else:
                 self.tell_run(response, change)
                 change = Change()
         if run.status.final:
             del self.runs[run.id]
 
-    def _give_answer(self, run: ChorusState, ready: AnswerReady) -> None:
+    def _give_answer(self, run: ChorusState) -> None:
         """The answer becomes the thread's next message, in the transaction that ends the run."""
         record = run.steps[-1]
         assert isinstance(record.output, YieldOutput)  # noqa: S101 - only yield ends a run
@@ -339,13 +333,7 @@ class Draft:
         )
         message, given = self.change_message(answer, AnswerGiven(at=self._command.at), created=True)
         finished = frames.RunFinishedData(
-            run_id=ready.run_id,
-            message_id=ready.message_id,
-            step=ready.step,
-            iteration=ready.iteration,
-            attempt=ready.attempt,
-            message_id_of_answer=message.id,
-            message=message_view(message),
+            **about(run), message_id_of_answer=message.id, message=message_view(message)
         )
         self.tell_run(finished, grown + given)
 

@@ -13,61 +13,17 @@ from machines.models.wire import views
 
 def thread_view(thread: Thread) -> views.ThreadView:
     """A thread as `thread_messages` and `thread_event` show it."""
-    return views.ThreadView(
-        id=thread.id,
-        name=thread.name,
-        visibility=thread.visibility,
-        status=thread.status,
-        co_authors=thread.co_authors,
-        token_balance=thread.token_balance,
-        version=thread.version,
-        message_count=thread.message_count,
-        created_at=thread.created_at,
-        updated_at=thread.updated_at,
-    )
+    return views.ThreadView.model_validate(thread, from_attributes=True)
 
 
 def thread_summary(thread: Thread, head_seq: int) -> views.ThreadSummary:
     """A thread as a list of threads shows it."""
-    return views.ThreadSummary(
-        id=thread.id,
-        name=thread.name,
-        visibility=thread.visibility,
-        status=thread.status,
-        co_authors=thread.co_authors,
-        message_count=thread.message_count,
-        head_seq=head_seq,
-        updated_at=thread.updated_at,
-    )
+    return views.ThreadSummary(**vars(thread), head_seq=head_seq)
 
 
 def message_view(message: Message) -> views.MessageView:
     """A message with all its content, for those who may see it."""
-    return views.MessageView(
-        id=message.id,
-        thread_id=message.thread_id,
-        index=message.index,
-        role=message.role,
-        author=message.author,
-        content=message.content,
-        status=message.status,
-        approvals=tuple(
-            views.ApprovalView(
-                co_author=vote.co_author, decision=vote.decision, reason=vote.reason, at=vote.at
-            )
-            for vote in message.approvals
-        ),
-        electors=message.electors,
-        expires_at=message.expires_at,
-        run_id=message.run_id,
-        model=message.model,
-        citations=message.citations,
-        usage=message.usage,
-        cut=message.cut,
-        version=message.version,
-        created_at=message.created_at,
-        updated_at=message.updated_at,
-    )
+    return views.MessageView.model_validate(message, from_attributes=True)
 
 
 def without_content(message: views.MessageView) -> views.MessageView:
@@ -84,9 +40,7 @@ def without_content(message: views.MessageView) -> views.MessageView:
 
 def user_view(user: User) -> views.UserView:
     """A user as `init` shows them."""
-    return views.UserView(
-        id=user.id, public_key=user.public_key, name=user.name, created_at=user.created_at
-    )
+    return views.UserView.model_validate(user, from_attributes=True)
 
 
 def run_view(run: ChorusState, text: str) -> views.RunView:
