@@ -342,10 +342,18 @@ class Draft:
         waiting = {
             each.message_id for each in self.runs.values() if each.status is RunStatus.QUEUED
         }
-        others = [each for each in self.recent if each.id not in {run.message_id, *waiting}]
+        others = [
+            each
+            for each in self.recent
+            if each.id not in {run.message_id, *waiting} and not each.is_extractive
+        ]
         return tuple(
             ContextMessage(
-                message_id=each.id, role=each.role, author=each.author, content=each.content
+                message_id=each.id,
+                role=each.role,
+                author=each.author,
+                content=each.content,
+                created_at=each.created_at,
             )
             for each in others[-CONTEXT_MESSAGES:]
         )

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field
 from machines.models.domain import BaseState, Frozen, Role, ValidationResult, validation
 from machines.models.errors import ErrorCode
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
-from machines.models.outputs import Flag, Prior, StepEnum, StepOutput, Usage
+from machines.models.outputs import Flag, Prior, StepEnum, StepOutput, Timestamp, Usage
 from machines.models.wire import frames
 
 BACKOFF_BASE_MS = 500
@@ -85,6 +85,8 @@ class ContextMessage(Frozen):
     role: Role
     author: PublicKey | None
     content: str
+    created_at: Timestamp | None = None
+    """None where the journal of an earlier version does not say."""
 
 
 # --- Events --------------------------------------------------------------------------------------

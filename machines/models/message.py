@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -39,6 +39,13 @@ class Approval(Frozen):
     at: AwareDatetime
 
 
+EXTRACTIVE_MODEL: Final = "offline-extractive"
+"""The model's name in answers that only put together what others said."""
+
+EXTRACTIVE_NOTICE: Final = "No language model is connected"
+"""How such an answer begins."""
+
+
 class Message(BaseState):
     """What a person or the chorus said in a thread. Its content never changes."""
 
@@ -65,6 +72,11 @@ class Message(BaseState):
     usage: Usage | None = None
     cut: Flag = False
     """Whether an answer ended at its length limit."""
+
+    @property
+    def is_extractive(self) -> bool:
+        """Whether it says nothing of its own: it puts together what others said."""
+        return self.model == EXTRACTIVE_MODEL
 
     def can_approve(self, voter: PublicKey, at: datetime) -> bool:
         """Whether `voter` may cast a vote at `at` (a vote at the deadline is too late)."""

@@ -150,7 +150,7 @@ class YieldOutput(Value):
 
     step: Literal["yield"] = "yield"
     citations: tuple[Citation, ...] = ()
-    """A subset of the priors selected."""
+    """A subset of the priors selected; where none was, of those that experience used."""
 
 
 StepOutput = Annotated[

@@ -34,6 +34,7 @@ from machines.models.outputs import (
     YieldOutput,
 )
 from machines.prompting.json_text import Object, objects_in, whole_or_begun
+from machines.prompting.quoting import CITATION
 
 MAX_TEXT: Final = 20_000
 """Characters of the text of a structured step."""
@@ -391,12 +392,9 @@ def _read_intention(answer: _Intention, supplied: Mapping[str, Prior]) -> ReadAn
     )
 
 
-_BRACKETS: Final = re.compile(r"\[(P\d{1,4}(?:\s*[,;]\s*P\d{1,4})*)\]")
-
-
 def _bracketed(text: str) -> Iterator[str]:
     """Labels in brackets, `[P1]` as well as `[P1, P2]`, in the order of the text."""
-    for found in _BRACKETS.finditer(text):
+    for found in CITATION.finditer(text):
         yield from re.split(r"\s*[,;]\s*", found[1])
 
 

@@ -1,18 +1,18 @@
-"""Context: what a request quotes, each part within its own share of the tokens.
+"""What a request quotes, and how much of it: each part has its own share of the run's context.
 
 Thread and request, priors, focus and the records of completed steps, as pure functions of the run's
-state. Everything that a person or a model wrote stands under a tag of `machines.prompting.quoting`; what is
-said around it is the matter of `machines.prompting.request`.
+state. Everything that a person or a model wrote stands in a section of `machines.prompting.quoting`; what
+is said around it is the matter of `machines.prompting.request`.
 
 A run quotes the same texts in every step, and only ever more of them: priors and records are added
-behind those that are there. So each part is made once and kept for the steps that follow, with
-`SLOT` for the nonce where every request has another. A part is found again by the values that it
-was made of, all of them, so that no run is ever given what is another's; and of each kind only the
-latest are kept (`OPENINGS_KEPT`, `ACCOUNTS_KEPT`). What is kept no more is made again, to the same
-text.
+behind those that are there. So each part is made once and kept for the steps that follow. A part is
+found again by the values that it was made of, all of them, so that no run is ever given what is
+another's; and of each kind only the latest are kept (`OPENINGS_KEPT`, `ACCOUNTS_KEPT`). What is kept no
+more is made again, to the same text.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sized
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
@@ -23,9 +23,9 @@ from machines.models.domain import Role
 from machines.models.effects import SuppliedPrior
 from machines.models.ids import MessageId, PublicKey, RunId
 from machines.models.limits import MAX_QUERY_LENGTH
+from machines.models.message import EXTRACTIVE_NOTICE
 from machines.models.outputs import Prior, StepEnum
 from machines.prompting.quoting import (
-    SLOT,
     UNITS_PER_TOKEN,
     clipped,
     fair_limit,
@@ -34,6 +34,8 @@ from machines.prompting.quoting import (
     harmless,
     harmless_once,
     quoted,
+    section,
+    uncited,
     units,
 )
 
@@ -46,7 +48,7 @@ FRESH_PRIORS: Final = 4
 _ANSWER_TOKENS: Final = 4_000
 """The context that is left for an answer, at most; of a small context a sixth."""
 
-_OWN_TOKENS: Final = 1_000
+_OWN_TOKENS: Final = 700
 """What the system text and the longest instruction take."""
 
 _THREAD_PER_CENT: Final = 18
@@ -69,11 +71,15 @@ worst."""
 _LEAST_WORTH_QUOTING: Final = 60 * UNITS_PER_TOKEN
 """Units: a message of the thread that would be clipped to less is left out."""
 
-_TAGS: Final = units("x" * 120)
-"""Units, at most, that the two tags of a quotation take."""
+_MARK: Final = units("x" * 40)
+"""Units, at most, that the mark of a quotation takes."""
 
+_LEAST_PRIOR: Final = _MARK + _LEAST_WORTH_QUOTING
 
-_LEAST_PRIOR: Final = _TAGS + _LEAST_WORTH_QUOTING
+_WEEKDAYS: Final = (
+    *("Monday", "Tuesday", "Wednesday", "Thursday"),
+    *("Friday", "Saturday", "Sunday"),
+)
 
 
 # --- Shares ------------------------------------------------------------------------------------
@@ -127,7 +133,9 @@ class _Opening(NamedTuple):
 
     nonce: str
     messages: tuple[ContextMessage, ...]
+    requested_by: PublicKey
     prompt: str
+    today: datetime
     context_tokens: int
 
     def __hash__(self) -> int:
@@ -136,71 +144,129 @@ class _Opening(NamedTuple):
 
 
 def opening(state: ChorusState, nonce: str) -> str:
-    """How every request of the run begins: the recent messages, and the request."""
-    return _written_opening(_Opening(nonce, state.messages, state.prompt, state.context_tokens))
+    """How every request of the run begins: the recent messages, and the request with its day."""
+    return _written_opening(
+        _Opening(
+            nonce,
+            state.messages,
+            state.requested_by,
+            state.prompt,
+            state.created_at,
+            state.context_tokens,
+        )
+    )
 
 
 @lru_cache(maxsize=OPENINGS_KEPT)
 def _written_opening(of: _Opening) -> str:
     shares = shares_of(of.context_tokens)
-    request = quoted("request", of.nonce, fitted(harmless(of.prompt), shares.request))
-    return "\n\n".join([*_thread(of.messages, of.nonce, shares.thread), request])
+    names = _names(_speakers(of.messages, of.requested_by))
+    today = f"{_WEEKDAYS[of.today.astimezone(UTC).weekday()]} {_day(of.today)}"
+    body = fitted(uncited(harmless(of.prompt), is_answer=False), shares.request)
+    request = quoted(f"{names[of.requested_by]}, today, {today}", body)
+    return section("thread", of.nonce, _thread(of.messages, names, shares.thread)) + section(
+        "request", of.nonce, request
+    )
 
 
-def _thread(messages: tuple[ContextMessage, ...], nonce: str, room: int) -> list[str]:
+def _thread(
+    messages: tuple[ContextMessage, ...], names: Mapping[PublicKey | None, str], room: int
+) -> str:
     """The recent messages, oldest first; where they are too long, the oldest give way."""
-    parts: list[str] = []
-    for message, speaker in zip(reversed(messages), reversed(_speakers(messages)), strict=True):
-        room -= _TAGS
-        body = harmless(message.content)
+    shown: list[tuple[ContextMessage, str]] = []
+    for message in reversed(messages):
+        room -= _MARK
+        body = uncited(harmless(message.content), is_answer=message.role is Role.CHORUS)
         if units(body) > room:
             if room < _LEAST_WORTH_QUOTING:
                 break
             body = fitted(body, room)
         room -= units(body)
-        parts.append(quoted("thread", nonce, body, f'by="{speaker}"'))
-    return parts[::-1]
+        shown.append((message, body))
+    items: list[str] = []
+    day_before = ""
+    for message, body in reversed(shown):
+        name = names[None if message.role is Role.CHORUS else message.author]
+        day = _day(message.created_at) if message.created_at else ""
+        # A day is said where it changes, as in a chat.
+        items.append(quoted(f"{name}, {day}" if day not in ("", day_before) else name, body))
+        day_before = day
+    return "".join(items)
 
 
-def _speakers(messages: Iterable[ContextMessage]) -> list[str]:
-    """A short name for who wrote each message; keys would cost 44 characters and say no more."""
-    authors: dict[PublicKey | None, str] = {}
-    return [
-        "chorus"
-        if message.role is Role.CHORUS
-        else authors.setdefault(message.author, f"person {len(authors) + 1}")
-        for message in messages
-    ]
+def _speakers(messages: Iterable[ContextMessage], requested_by: PublicKey) -> tuple[PublicKey, ...]:
+    """Who wrote the thread and the request, each once, in the order of their first words there."""
+    authors = [each.author for each in messages if each.role is Role.USER and each.author]
+    return tuple(dict.fromkeys([*authors, requested_by]))
+
+
+def _names(people: Iterable[PublicKey]) -> dict[PublicKey | None, str]:
+    """A short name for each; keys would cost 44 characters and say no more."""
+    names: dict[PublicKey | None, str] = {None: "chorus"}
+    return names | {each: f"person {number}" for number, each in enumerate(people, 1)}
+
+
+def _day(moment: datetime) -> str:
+    return moment.astimezone(UTC).date().isoformat()
 
 
 # --- Priors and records: the same but for one record more in each step -------------------------
 
 
-class QuotedMaterial(NamedTuple):
+class QuotedPriors(NamedTuple):
+    """The priors that one request shows."""
+
+    supplied: tuple[SuppliedPrior, ...]
+    """By label; `PRIORS_SENT` at most."""
+    items: str
+    """The quotations; empty where there are none."""
+
+
+class Material(NamedTuple):
     """What one request shows of what the run has found and given so far."""
 
     supplied: tuple[SuppliedPrior, ...]
-    """The priors, by label; `PRIORS_SENT` at most."""
+    """The priors, by label."""
     text: str
-    """The quotations, with `SLOT` for the nonce; empty where there are none."""
+    """The sections; empty where there is nothing."""
 
 
-def quoted_material(state: ChorusState) -> QuotedMaterial:
-    """The priors that the current step reads, and what the completed steps gave, oldest first."""
-    match state.current_step:
-        case StepEnum.ACTION:
-            return QuotedMaterial((), "")
-        case StepEnum.YIELD:
-            given = _given(state)
-            account = _account(given)
-            most = shares_of(state.context_tokens).priors_sent
-            priors = _shown(given, account.labels, _selected(state.steps, most))
-        case StepEnum.EXPERIENCE | StepEnum.INTENTION | StepEnum.OBSERVATION | StepEnum.UPDATE:
-            account = _account(_given(state))
-            priors = account.priors
-        case step:
-            assert_never(step)
-    return QuotedMaterial(priors.supplied, _joined(priors.text, account.records))
+def material(state: ChorusState, nonce: str) -> Material:
+    """The priors that the current step reads, and what the completed steps gave, oldest first.
+
+    Every step of an iteration but action shows the same priors, yield too, so that each request begins
+    as the one before. Which of them an answer may cite is told by `citable`.
+    """
+    if state.current_step is StepEnum.ACTION:
+        return Material((), "")
+    account = _account(
+        _Given(
+            state.id,
+            state.iteration,
+            state.context_tokens,
+            _speakers(state.messages, state.requested_by),
+            state.priors,
+            state.steps,
+        )
+    )
+    text = section("priors", nonce, account.priors.items) + section(
+        "records", nonce, account.records
+    )
+    return Material(account.priors.supplied, text)
+
+
+def citable(state: ChorusState, supplied: Iterable[SuppliedPrior]) -> tuple[SuppliedPrior, ...]:
+    """Those of `supplied` that an answer may rest on.
+
+    They are the priors that intention selected, in any iteration; where it selected none, those that
+    experience used.
+    """
+    chosen = set(_selected(state.steps, len(state.priors)))
+    if not chosen:
+        for record in state.steps:
+            if record.output.step == "experience":
+                chosen.update(record.output.used)
+    return tuple(each for each in supplied if each.prior.message_id in chosen)
 
 
 class _Given(NamedTuple):
@@ -209,6 +275,7 @@ class _Given(NamedTuple):
     run_id: RunId
     iteration: int
     context_tokens: int
+    speakers: tuple[PublicKey, ...]
     priors: tuple[Prior, ...]
     records: tuple[StepCompleted, ...]
 
@@ -217,21 +284,17 @@ class _Given(NamedTuple):
         return hash((self.run_id, self.iteration, len(self.records)))
 
 
-def _given(state: ChorusState) -> _Given:
-    return _Given(state.id, state.iteration, state.context_tokens, state.priors, state.steps)
-
-
 class _Account(NamedTuple):
     """Priors and records as requests quote them."""
 
     labels: Mapping[MessageId, str]
     """Of all the run's priors, shown or not."""
-    priors: QuotedMaterial
-    """What every step of the iteration shows but yield; without records."""
+    priors: QuotedPriors
+    """What every step of the iteration shows."""
     bodies: tuple[str, ...]
     """Of the records, each as far as this request or a later one may show it."""
     records: str
-    """The quotations, with `SLOT` for the nonce; the longest clipped where they are too long."""
+    """The quotations; the longest clipped where they are too long."""
 
 
 @lru_cache(maxsize=ACCOUNTS_KEPT)
@@ -241,9 +304,9 @@ def _account(given: _Given) -> _Account:
         return _account_at_start(given)
     before = _account(given._replace(records=given.records[:-1]))
     record = given.records[-1]
-    bodies = (*before.bodies, harmless_once(_as_text(record, before.labels)))
+    bodies = (*before.bodies, _body_of(record, before.labels))
     if sum([units(body) for body in bodies]) <= _room_for(bodies, given.context_tokens):
-        records = _joined(before.records, _quoted(record, bodies[-1]))
+        records = before.records + _quoted(record, bodies[-1])
         return _Account(before.labels, before.priors, bodies, records)
     return _Account(before.labels, before.priors, *_clipped_records(given, bodies))
 
@@ -253,13 +316,22 @@ def _account_at_start(given: _Given) -> _Account:
     past = [record for record in given.records if record.iteration < given.iteration]
     shares = shares_of(given.context_tokens)
     selected = _selected(past, shares.priors_sent - shares.fresh_priors)
-    others = [each for each in labels if each not in selected]
+    others = [
+        each.message_id
+        for each in given.priors
+        if each.message_id not in selected and not _only_repeats(each)
+    ]
     # Of the others the newest: searches add at the end, the best first.
     newest = others[-(PRIORS_SENT - len(selected)) :]
     worth_showing = {*selected, *newest[: shares.priors_sent - len(selected)]}
-    bodies = tuple([harmless_once(_as_text(record, labels)) for record in given.records])
+    bodies = tuple([_body_of(record, labels) for record in given.records])
     priors = _shown(given, labels, worth_showing)
     return _Account(labels, priors, *_clipped_records(given, bodies))
+
+
+def _only_repeats(prior: Prior) -> bool:
+    """Whether it is an answer of the offline responder, which said nothing of its own."""
+    return prior.author is None and prior.content.startswith(EXTRACTIVE_NOTICE)
 
 
 def label_of(place: int) -> str:
@@ -281,26 +353,25 @@ def _selected(records: Iterable[StepCompleted], most: int) -> tuple[MessageId, .
 
 def _shown(
     given: _Given, labels: Mapping[MessageId, str], chosen: Container[MessageId]
-) -> QuotedMaterial:
+) -> QuotedPriors:
     """The chosen priors under their labels; where they are too long, the longest give way."""
     sent = [prior for prior in given.priors if prior.message_id in chosen]
-    bodies = [harmless(prior.content) for prior in sent]
-    room = shares_of(given.context_tokens).priors - _TAGS * len(bodies)
+    bodies = [uncited(harmless(prior.content), is_answer=prior.author is None) for prior in sent]
+    room = shares_of(given.context_tokens).priors - _MARK * len(bodies)
     limit = fair_limit([units(body) for body in bodies], room)
-    supplied: list[SuppliedPrior] = []
-    parts: list[str] = []
-    for prior, body in zip(sent, bodies, strict=True):
-        label = labels[prior.message_id]
-        author = "a person" if prior.author else "chorus"
-        attributes = f'label="{label}" by="{author}" score="{prior.score:.2f}"'
-        supplied.append(SuppliedPrior(label=label, prior=prior))
-        parts.append(quoted("prior", SLOT, fitted(body, limit), attributes))
-    return QuotedMaterial(tuple(supplied), "\n\n".join(parts))
+    authors = [prior.author for prior in given.priors if prior.author]
+    names = _names(dict.fromkeys([*given.speakers, *authors]))
+    supplied = [SuppliedPrior(labels[prior.message_id], prior) for prior in sent]
+    items = [
+        quoted(f"{label}, {names[prior.author]}, {_day(prior.created_at)}", fitted(body, limit))
+        for (label, prior), body in zip(supplied, bodies, strict=True)
+    ]
+    return QuotedPriors(tuple(supplied), "".join(items))
 
 
 def _room_for(bodies: Sized, context_tokens: int) -> int:
-    """Units that the records have between their tags; below 1 where they have none."""
-    return shares_of(context_tokens).records - _TAGS * len(bodies)
+    """Units that the records have between their marks; below 1 where they have none."""
+    return shares_of(context_tokens).records - _MARK * len(bodies)
 
 
 def _clipped_records(given: _Given, bodies: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
@@ -317,16 +388,18 @@ def _clipped_records(given: _Given, bodies: tuple[str, ...]) -> tuple[tuple[str,
         if limit
     ]
     kept = [body[: fitting_length(body, limit) + 1] for body in bodies]
-    return tuple(kept), "\n\n".join(quotations)
+    return tuple(kept), "".join(quotations)
 
 
 def _quoted(record: StepCompleted, body: str) -> str:
-    attributes = f'step="{record.step}" iteration="{record.iteration}"'
-    return quoted("record", SLOT, body, attributes)
+    later = f", pass {record.iteration}" if record.iteration > 1 else ""
+    return quoted(f"{record.step}{later}", body)
 
 
-def _joined(earlier: str, later: str) -> str:
-    return f"{earlier}\n\n{later}" if earlier and later else earlier or later
+def _body_of(record: StepCompleted, labels: Mapping[MessageId, str]) -> str:
+    body = harmless_once(_as_text(record, labels))
+    # Action is given no priors: a label in its text is invented.
+    return uncited(body, is_answer=True) if record.step is StepEnum.ACTION else body
 
 
 def _as_text(record: StepCompleted, labels: Mapping[MessageId, str]) -> str:
@@ -338,14 +411,15 @@ def _as_text(record: StepCompleted, labels: Mapping[MessageId, str]) -> str:
             pass
         case "experience":
             lines += [f"Insight: {each}" for each in output.key_insights]
-            lines += [f"Used: {labels[each]}" for each in output.used if each in labels]
+            if used := [labels[each] for each in output.used if each in labels]:
+                lines.append(f"Used: {', '.join(used)}")
         case "intention":
             lines += [
                 f"Beneath that: {output.implicit_intent}",
                 f"Confidence: {output.confidence:.2f}",
             ]
             lines += [
-                f"Selected: {labels[chosen.message_id]}, because {chosen.why}"
+                f"Selected {labels[chosen.message_id]}: {chosen.why}"
                 for chosen in output.selected_priors
                 if chosen.message_id in labels
             ]
@@ -370,6 +444,7 @@ def focus(state: ChorusState, nonce: str) -> str:
     """What a later pass is for, which action reads in place of priors and records; else empty."""
     if state.current_step is not StepEnum.ACTION or state.iteration == 1:
         return ""
-    query = clipped(harmless(state.query), MAX_QUERY_LENGTH)
+    query = clipped(uncited(harmless(state.query), is_answer=True), MAX_QUERY_LENGTH)
     # No records stand beside it, so it may take their share.
-    return quoted("focus", nonce, fitted(query, shares_of(state.context_tokens).records))
+    room = shares_of(state.context_tokens).records
+    return section("focus", nonce, quoted(f"pass {state.iteration}", fitted(query, room)))

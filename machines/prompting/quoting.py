@@ -1,9 +1,16 @@
 """Untrusted text inside a prompt: how it is marked, made harmless, measured and clipped.
 
-The mark is a tag whose name carries a nonce, `<prior_3f9a01bc77de label="P1">`. Text inside can
-neither end its own tag nor begin another one: every `<` of it is written `&lt;`. The nonce is the
-second bolt: ids that it is derived from are made after the text was written, so its author could
-not have known it. What is written here can be read back here (`quotations`), to the letter.
+Texts of one kind stand in a section, each behind a mark of its own:
+
+    <priors 3f9a01>
+    <P1, person 2, 2026-03-14>
+    the text
+    </priors 3f9a01>
+
+No text can end its section or begin another mark: every `<` of it is written `&lt;`. The nonce of a
+section is the second bolt: ids that it is derived from are made after the texts were written, so their
+authors could not have known it. What is written here can be read back here (`quotations`), to the
+letter.
 
 Pure functions of strings. Which text stands in which prompt is the matter of `machines.prompting.context`.
 """
@@ -24,12 +31,8 @@ _UNITS_LESS_PER_CHARACTER: Final = 1
 Arabic) 9; of three (Chinese, Japanese, Korean) 14, one token; of four (emoji) 19. Tokenizers begin
 from bytes and have seen most of what takes few: exact counting needs their tables."""
 
-NONCE_LENGTH: Final = 12
-"""Hex digits of a nonce: 48 bits."""
-
-SLOT: Final = "\x00"
-"""Stands for a nonce in a text that is kept for several requests. No `harmless` text has it, since
-controls are taken out."""
+NONCE_LENGTH: Final = 6
+"""Hex digits of a nonce. Nobody gets to try one: no text of theirs holds a `<`."""
 
 _MOST_KEPT: Final = 4_000
 """Characters of a text that is kept for the next prompt; bounds what is kept to some megabytes."""
@@ -59,20 +62,29 @@ _PLAIN: Final = bytes({*range(0x20, 0x7F), *b"\t\n"} - {*b"&<"})
 _AMBIGUOUS: Final = re.compile(r"&(?=(?:amp|lt);)")
 _ENTITY: Final = re.compile(r"&(amp|lt);")
 _CUT_ENTITY: Final = re.compile(r"&[a-z]{0,3}$")
-_QUOTATION: Final = re.compile(
-    rf"<(?P<tag>[a-z]+)_(?P<nonce>[0-9a-f]{{{NONCE_LENGTH}}})(?P<attributes>[^<>]*)>\n"
-    r"(?P<body>[^<]*)\n"
-    r"</(?P=tag)_(?P=nonce)>"
+_SECTION: Final = re.compile(
+    rf"<(?P<tag>[a-z]+) (?P<nonce>[0-9a-f]{{{NONCE_LENGTH}}})>\n"
+    r"(?P<items>.*?)"
+    r"</(?P=tag) (?P=nonce)>",
+    re.DOTALL,
 )
-_ATTRIBUTE: Final = re.compile(r'([a-z]+)="([^"<>]*)"')
+_ITEM: Final = re.compile(r"<(?P<about>[^<>]*)>\n(?P<body>[^<]*)\n(?=<|\Z)")
+
+CITATION: Final = re.compile(r"\[(P\d{1,4}(?:\s*[,;]\s*P\d{1,4})*)\]")
+"""Labels in brackets, `[P1]` as well as `[P1, P2]`: what an answer cites."""
+
+_LABELS: Final = r"\[\s*(P\d{1,4}(?:\s*[,;]\s*P\d{1,4})*)\s*\]"
+_STALE: Final = re.compile(_LABELS, re.IGNORECASE)
+_STALE_BEHIND_A_SPACE: Final = re.compile(rf"[ \t]*{_LABELS}", re.IGNORECASE)
 
 
 class Quotation(NamedTuple):
-    """A piece of text under its tag."""
+    """A text under its mark."""
 
-    tag: str
+    section: str
     nonce: str
-    attributes: dict[str, str]
+    about: str
+    """What stands in its mark, as `P1, person 2, 2026-03-14`."""
     text: str
 
 
@@ -121,26 +133,36 @@ def harmless_once(text: str) -> str:
     return escaped(cleaned(text))
 
 
-def quoted(tag: str, nonce: str, body: str, attributes: str = "") -> str:
-    """`body`, which is `harmless` already, between its tags.
+def uncited(body: str, *, is_answer: bool) -> str:
+    """A `harmless` text in which no label stands in brackets, so that none can be copied from it.
 
-    `attributes` stand in the tag as they are given, `label="P1" by="chorus"`: they are our own
-    words, never text of a user.
+    Its labels are those of another run, or nobody's: copied, they would cite the wrong message. From
+    an answer they are left out; what else stands in brackets is put in parentheses.
     """
-    space = " " if attributes else ""
-    return f"<{tag}_{nonce}{space}{attributes}>\n{body}\n</{tag}_{nonce}>"
+    if "[" not in body:
+        return body
+    return _STALE.sub(r"(\1)", _STALE_BEHIND_A_SPACE.sub("", body) if is_answer else body)
+
+
+def quoted(about: str, body: str) -> str:
+    """`body`, which is `harmless` already, behind its mark.
+
+    `about` stands in the mark as it is given: it is our own words, never text of a user.
+    """
+    return f"<{about}>\n{body}\n"
+
+
+def section(name: str, nonce: str, items: str) -> str:
+    """What `quoted` gave, one after the other, between the tags of a section; empty for no item."""
+    return f"<{name} {nonce}>\n{items}</{name} {nonce}>\n" if items else ""
 
 
 def quotations(prompt: str) -> list[Quotation]:
-    """Everything that `quoted` put into `prompt`, in order, with the text as it was."""
+    """Everything that `section` and `quoted` put into `prompt`, in order, with the text as it was."""
     return [
-        Quotation(
-            tag=found["tag"],
-            nonce=found["nonce"],
-            attributes=dict(_ATTRIBUTE.findall(found["attributes"])),
-            text=unescaped(found["body"]),
-        )
-        for found in _QUOTATION.finditer(prompt)
+        Quotation(found["tag"], found["nonce"], item["about"], unescaped(item["body"]))
+        for found in _SECTION.finditer(prompt)
+        for item in _ITEM.finditer(found["items"])
     ]
 
 

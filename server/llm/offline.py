@@ -17,6 +17,7 @@ from typing import Final, assert_never
 
 from machines.models.chorus import StepCompleted
 from machines.models.effects import AICall, attempt_of
+from machines.models.message import EXTRACTIVE_MODEL, EXTRACTIVE_NOTICE
 from machines.models.outputs import StepEnum
 from machines.prompting.answers import read_answer
 from machines.prompting.quoting import quotations
@@ -24,10 +25,10 @@ from machines.prompting.request import memory_was_searched
 from server.llm.extractive import Sentence, closest, first_sentence, words, written_words
 from server.llm.port import OnText
 
-MODEL: Final = "offline-extractive"
+MODEL: Final = EXTRACTIVE_MODEL
 """The responder's name wherever a model is named."""
 
-NOTICE: Final = "No language model is connected"
+NOTICE: Final = EXTRACTIVE_NOTICE
 """How the texts of action and yield begin."""
 
 _MEMORY_AWAY: Final = "The memory could not be searched."
@@ -45,9 +46,8 @@ _OWN_PHRASES: Final = re.compile(
 _SENTENCES: Final = 5
 _SELECTED: Final = 5
 _WORDS: Final = 6
-_NEAR: Final = 0.4
-"""Score from which a prior counts though it shares no word: most pairs of unrelated sentences stay
-below it with MiniLM, and keyword search gives no such priors."""
+_NEAR: Final = 2
+"""Priors that count where none shares a word with the request: the search found them nearest."""
 
 _PIECE: Final = re.compile(r"\s*\S{1,48}|\s+")
 """What is told at once: about a word, as models send them. Every character is in one."""
@@ -64,9 +64,8 @@ class OfflineModel:
 
     async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
         """See `LanguageModel.answer`."""
-        prompt = next(each.content for each in call.messages if each.role == "user")
         # In a thread, since ranking long texts takes tens of milliseconds.
-        raw = await asyncio.to_thread(respond, call.step, prompt)
+        raw = await asyncio.to_thread(respond, call)
         text, output, _ = read_answer(call, raw)
         for piece in _PIECE.findall(text):
             on_text(piece)
@@ -88,12 +87,6 @@ class _Prior:
 
     label: str
     text: str
-    score: float
-
-    @property
-    def near(self) -> bool:
-        """Whether the search found it near in meaning, whatever its words."""
-        return self.score >= _NEAR
 
 
 @dataclass(frozen=True)
@@ -111,23 +104,21 @@ class _Material:
         return closest(self.request, [("", text) for text in self.thread], _SENTENCES)
 
     def from_priors(self) -> tuple[Sentence, ...]:
-        """Sentences of the priors that stand closest to the request, by words, then by meaning."""
+        """Sentences of the priors that stand closest to the request, by words or else by meaning."""
         by_words = closest(
             self.request, [(prior.label, prior.text) for prior in self.priors], _SENTENCES
         )
-        quoted = {sentence.source for sentence in by_words}
-        by_meaning = (
-            Sentence(text, prior.label, prior.score)
-            for prior in self.priors
-            if prior.near and prior.label not in quoted and (text := first_sentence(prior.text))
+        return by_words or tuple(
+            Sentence(text, prior.label, 0.0)
+            for prior in self.priors[:_NEAR]
+            if (text := first_sentence(prior.text))
         )
-        return (*by_words, *by_meaning)[:_SENTENCES]
 
 
-def respond(step: StepEnum, prompt: str) -> str:
-    """The answer to the `user` message of a request of the loop, as a model would write it."""
-    material = _material(prompt)
-    match step:
+def respond(call: AICall) -> str:
+    """The answer to a call of the loop, as a model would write it."""
+    material = _material(call)
+    match call.step:
         case StepEnum.ACTION:
             return _action(material)
         case StepEnum.EXPERIENCE:
@@ -141,23 +132,23 @@ def respond(step: StepEnum, prompt: str) -> str:
         case StepEnum.YIELD:
             return _yield(material)
         case _:
-            assert_never(step)
+            assert_never(call.step)
 
 
-def _material(prompt: str) -> _Material:
+def _material(call: AICall) -> _Material:
+    """What the request quotes; of the priors those whose labels count in the answer."""
+    prompt = next(each.content for each in call.messages if each.role == "user")
     found = quotations(prompt)
+    priors = (
+        _Prior(each.about.partition(",")[0], _OWN_PHRASES.sub("", each.text))
+        for each in found
+        if each.section == "priors"
+    )
+    counting = {supplied.label for supplied in call.priors}
     return _Material(
-        request="\n".join(each.text for each in found if each.tag == "request"),
-        thread=tuple(_OWN_PHRASES.sub("", each.text) for each in found if each.tag == "thread"),
-        priors=tuple(
-            _Prior(
-                each.attributes["label"],
-                _OWN_PHRASES.sub("", each.text),
-                float(each.attributes["score"]),
-            )
-            for each in found
-            if each.tag == "prior"
-        ),
+        request="\n".join(each.text for each in found if each.section == "request"),
+        thread=tuple(_OWN_PHRASES.sub("", each.text) for each in found if each.section == "thread"),
+        priors=tuple(prior for prior in priors if prior.label in counting),
         memory_searched=memory_was_searched(prompt),
     )
 
@@ -200,9 +191,10 @@ def _intention(material: _Material) -> dict[str, object]:
         if shared := [form for word, form in asked.items() if word in theirs]:
             why = f"It shares with the request: {', '.join(shared[:_WORDS])}."
             ranked.append((len(shared), prior.label, why))
-        elif prior.near:
-            ranked.append((0, prior.label, "The search finds it near in meaning."))
     ranked.sort(key=lambda each: -each[0])
+    if not ranked:
+        near = "The search finds it near in meaning."
+        ranked = [(0, prior.label, near) for prior in material.priors[:_NEAR]]
     return {
         "explicit_intent": _shortened(material.request),
         "implicit_intent": "To find what lies beneath a request takes a language model.",

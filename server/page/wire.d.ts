@@ -1044,6 +1044,6 @@ export interface WithdrawMessageRequest {
 /** The final answer's citations; the answer is the step's text. */
 export interface YieldOutput {
   step: "yield";
-  /** A subset of the priors selected. */
+  /** A subset of the priors selected; where none was, of those that experience used. */
   citations: readonly Citation[];
 }

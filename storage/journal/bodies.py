@@ -178,6 +178,7 @@ class Sources:
             "role": message["role"],
             "author": message["author"],
             "content": message["content"],
+            "created_at": message["created_at"],
         }
 
     def priors_of(self, run_id: str, ids: Iterable[str]) -> list[Any]:

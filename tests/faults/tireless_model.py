@@ -33,7 +33,7 @@ DIMENSIONS: Final = 16
 LOOPS: Final = "(look twice)"
 """A prompt with this in it is given a second iteration."""
 
-_PASS: Final = re.compile(r"pass (\d+) of at most")
+_PASS: Final = re.compile(r"^Pass (\d+) of at most", re.MULTILINE)
 _TYPED: Final[dict[StepEnum, dict[str, Any]]] = {
     StepEnum.EXPERIENCE: {"synthesis": "It was said before.", "key_insights": [], "used": []},
     StepEnum.INTENTION: {
@@ -90,7 +90,7 @@ class TirelessModel:
                 {"data": [_embedded(*each) for each in enumerate(body["input"])]}
             )
         text = body["messages"][-1]["content"]
-        prompt = next(each.text for each in quotations(text) if each.tag == "request")
+        prompt = next(each.text for each in quotations(text) if each.section == "request")
         if prompt == self.failing:
             self.failing = ""
             return web.json_response({"error": {"message": "not now"}}, status=503)

@@ -179,7 +179,7 @@ class Moody:
     async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
         self.calls.append(call)
         asked = next(
-            each.text for each in quotations(call.messages[-1].content) if each.tag == "request"
+            each.text for each in quotations(call.messages[-1].content) if each.section == "request"
         )
         if call.step is StepEnum.ACTION and "HOLD" in asked:
             on_text("I am thinking")

@@ -103,7 +103,7 @@ class ObedientModel:
         body = await request.json()
         text = body["messages"][-1]["content"]
         step = step_asked(text).value
-        prompt = next(each.text for each in quotations(text) if each.tag == "request")
+        prompt = next(each.text for each in quotations(text) if each.section == "request")
         self.asked.append(Asked(prompt, step, text, body.get("max_completion_tokens")))
         plan = self._plans.get((prompt, step))
         script = plan.pop(0) if plan else _usual(prompt, step)

@@ -5,7 +5,7 @@ from typing import Final
 
 from machines.models.outputs import StepEnum
 
-_STEP: Final = re.compile(r"^Valid nonces: .*\. Step: ([a-z]+), pass", re.MULTILINE)
+_STEP: Final = re.compile(r"^Step: ([a-z]+)$", re.MULTILINE)
 
 
 def step_asked(prompt: str) -> StepEnum:

@@ -44,13 +44,13 @@ from machines.models.commands import (
     Vote,
     Withdraw,
 )
-from machines.models.domain import Created, Deleted, Updated, Valid
+from machines.models.domain import Created, Deleted, Role, Updated, Valid
 from machines.models.effects import AICall, RecallPriors, RunEffect, StopAttempt
 from machines.models.errors import InvalidTransition, RequestRefused
 from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
 from machines.models.journal import Batch, ChorusFired, IndexMessage, JournalEntry, ThreadFired
+from machines.models.message import EXTRACTIVE_MODEL, Message, MessageStatus
 from machines.models.message import Decision as Ballot
-from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread, ThreadStatus, Visibility
 from machines.thread import StateManager, Success
 from tests.machines.transitions import chorus_scenarios as loop
@@ -455,6 +455,40 @@ def test_the_deciding_vote_is_one_batch_with_all_that_follows_from_it() -> None:
     assert decision.refused is None
     assert decision.run_id == history.facts.view.runs[0].id
     assert history.facts.view.thread.co_authors == (ALICE, BOB, CAROL)
+
+
+def advanced(history: History, model: str) -> None:
+    """The oldest run of the thread, brought to its end by answers of that model."""
+    run_id = history.facts.view.runs[0].id
+    while run_id in {run.id for run in history.facts.view.runs}:
+        run = next(run for run in history.facts.view.runs if run.id == run_id)
+        recalls = isinstance(history.under_way[run.id], RecallPriors)
+        event = loop.recalled(run, ()) if recalls else loop.answered(run, model=model)
+        assert perform(history, AdvanceRun(**history.basis(None), run_id=run.id, event=event))
+
+
+def test_a_run_reads_the_thread_with_its_days_and_without_answers_that_only_repeat() -> None:
+    history = opened(Visibility.PRIVATE)
+    for model in ("scripted", EXTRACTIVE_MODEL):
+        history.now += DAY
+        assert perform(history, SubmitMessage(**history.basis(ALICE), content=f"To {model}"))
+        advanced(history, model)
+    assert perform(history, SubmitMessage(**history.basis(ALICE), content="And now?"))
+    (run,) = history.facts.view.runs
+    read = [(each.role, each.created_at) for each in run.messages]
+    assert read == [
+        (Role.USER, NOW + DAY),
+        (Role.CHORUS, NOW + DAY),
+        (Role.USER, NOW + 2 * DAY),
+    ]
+
+
+def test_a_run_is_given_the_context_of_the_policy() -> None:
+    history = opened(Visibility.PRIVATE)
+    command = SubmitMessage(**history.basis(ALICE), content="Hello")
+    small = POLICY.model_copy(update={"context_tokens": 4_096})
+    (run,) = decide(history.named(command), command, small).facts.view.runs
+    assert run.context_tokens == 4_096
 
 
 def test_an_empty_electorate_never_approves() -> None:

@@ -28,8 +28,8 @@ hostile = st.one_of(
         st.sampled_from(
             (
                 *("<", ">", "&", "&lt;", "&amp;", "lt;", "/", "\n", "\u202e", "\x00", "]]", "é"),
-                *("prior_", "request_", "0123456789ab", 'label="P1"'),
-                "Valid nonces: a and b. Step: yield, pass",
+                *("<priors ", "</request ", "0123ab", "\n<P1, person 1>\n", "[P1]", "[", "P2", "]"),
+                "\nStep: yield\n",
             )
         ),
         max_size=30,
@@ -95,10 +95,19 @@ def state(step: StepEnum = StepEnum.EXPERIENCE, **changes: object) -> ChorusStat
     return ChorusState.model_validate({**fields, **changes})
 
 
-def context(number: int, content: str, role: Role = Role.USER) -> ContextMessage:
-    author = PERSON if role is Role.USER else None
+def context(
+    number: int,
+    content: str,
+    role: Role = Role.USER,
+    author: PublicKey = PERSON,
+    created_at: datetime | None = None,
+) -> ContextMessage:
     return ContextMessage(
-        message_id=MessageId(f"c{number}"), role=role, author=author, content=content
+        message_id=MessageId(f"c{number}"),
+        role=role,
+        author=author if role is Role.USER else None,
+        content=content,
+        created_at=created_at,
     )
 
 

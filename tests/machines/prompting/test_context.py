@@ -3,6 +3,7 @@
 import re
 import sys
 import unicodedata
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from machines.models.chorus import Awaited, ChorusState, ErrorState, FailureKind
 from machines.models.domain import Role
 from machines.models.errors import ErrorCode
-from machines.models.outputs import ActionOutput, StepEnum
+from machines.models.ids import PublicKey
+from machines.models.message import EXTRACTIVE_NOTICE
+from machines.models.outputs import ActionOutput, ExperienceOutput, StepEnum
 from machines.prompting.context import FRESH_PRIORS, PRIORS_SENT
 from machines.prompting.quoting import (
     cleaned,
@@ -25,6 +28,8 @@ from machines.prompting.quoting import (
     harmless_once,
     quotations,
     quoted,
+    section,
+    uncited,
     unescaped,
     units,
 )
@@ -42,18 +47,29 @@ from tests.machines.prompting.asking_runs import (
 from tests.support.step_asked import step_asked
 
 
+def texts_in(prompt: str, section: str) -> list[str]:
+    return [each.text for each in quotations(prompt) if each.section == section]
+
+
+def shown(text: str, author: PublicKey | None) -> str:
+    """What a reader of a request reads of a text."""
+    return uncited(cleaned(text), is_answer=author is None)
+
+
 @given(states())
 @settings(max_examples=150, deadline=None)
 def test_a_quoted_text_can_neither_end_its_tag_nor_begin_another(run: ChorusState) -> None:
     call = build_ai_call(run)
     user = call.messages[1].content
     found = quotations(user)
-    # Every "<" of the whole prompt belongs to a tag of ours, and reading gives back what was put in.
-    assert user.count("<") == 2 * len(found)
-    by_tag = {tag: [each.text for each in found if each.tag == tag] for tag in ("thread", "prior")}
-    assert by_tag["thread"] == [cleaned(message.content) for message in run.messages]
-    assert by_tag["prior"] == [cleaned(each.prior.content) for each in call.priors]
-    assert [each.text for each in found if each.tag == "request"] == [cleaned(run.prompt)]
+    # Every "<" of the whole prompt belongs to a mark of ours, and reading gives back what was put in.
+    assert user.count("<") == 2 * len({each.section for each in found}) + len(found)
+    said = [shown(message.content, message.author) for message in run.messages]
+    assert texts_in(user, "thread") == said
+    if run.current_step is not StepEnum.YIELD:
+        priors = [shown(each.prior.content, each.prior.author) for each in call.priors]
+        assert texts_in(user, "priors") == priors
+    assert texts_in(user, "request") == [shown(run.prompt, run.requested_by)]
     assert step_asked(user) is run.current_step
     assert not {character for character in user if ord(character) < 32} - {"\n", "\t"}
 
@@ -176,7 +192,8 @@ def test_half_a_context_makes_a_shorter_request_of_the_same_material() -> None:
         for tokens in (32_000, 16_000)
     )
     assert estimated_tokens(half) < 0.55 * estimated_tokens(whole)
-    assert {each.tag for each in quotations(half)} == {each.tag for each in quotations(whole)}
+    sections = {each.section for each in quotations(whole)}
+    assert {each.section for each in quotations(half)} == sections
 
 
 def test_a_prompt_of_the_greatest_length_is_sent_whole() -> None:
@@ -187,7 +204,7 @@ def test_a_prompt_of_the_greatest_length_is_sent_whole() -> None:
 def test_the_oldest_messages_give_way_first() -> None:
     messages = tuple(context(number, f"{number} " + "x" * 8_000) for number in range(5))
     found = quotations(build_ai_call(state(messages=messages)).messages[1].content)
-    kept = [each.text.split()[0] for each in found if each.tag == "thread"]
+    kept = [each.text.split()[0] for each in found if each.section == "thread"]
     assert kept == ["2", "3", "4"]
     assert found[0].text.endswith("[...]")
     assert found[2].text == messages[4].content
@@ -195,8 +212,7 @@ def test_the_oldest_messages_give_way_first() -> None:
 
 def test_long_priors_give_way_before_short_ones() -> None:
     priors = (prior(0, "short and whole"), *(prior(number, "x" * 9_000) for number in range(1, 6)))
-    found = quotations(build_ai_call(state(priors=priors)).messages[1].content)
-    texts = [each.text for each in found if each.tag == "prior"]
+    texts = texts_in(build_ai_call(state(priors=priors)).messages[1].content, "priors")
     assert texts[0] == "short and whole"
     assert all(text.endswith("[...]") for text in texts[1:])
 
@@ -219,6 +235,54 @@ def test_action_reads_no_prior_and_no_record() -> None:
     )
 
 
+def marks_in(prompt: str, section: str) -> list[str]:
+    return [each.about for each in quotations(prompt) if each.section == section]
+
+
+def test_each_text_says_who_wrote_it_and_when_so_that_texts_can_be_put_in_order() -> None:
+    other = PublicKey("other")
+    moved = prior(3, "The meeting is moved to 2 April.").model_copy(
+        update={"author": other, "created_at": NOW - timedelta(days=40)}
+    )
+    run = state(
+        messages=(
+            context(1, "We meet on 14 March.", created_at=NOW - timedelta(days=3)),
+            context(2, "Noted.", Role.CHORUS, created_at=NOW - timedelta(days=3)),
+            context(3, "Moved to 2 April.", author=other, created_at=NOW - timedelta(days=1)),
+            context(4, "From an old journal."),
+        ),
+        requested_by=PublicKey("third"),
+        priors=(moved, prior(2), prior(5)),
+    )
+    user = build_ai_call(run).messages[1].content
+    assert marks_in(user, "thread") == [
+        *("person 1, 2026-02-26", "chorus", "person 2, 2026-02-28", "person 1")
+    ]
+    assert marks_in(user, "request") == ["person 3, today, Sunday 2026-03-01"]
+    assert marks_in(user, "priors") == [
+        *("P1, person 2, 2026-01-20", "P2, chorus, 2026-03-01", "P3, person 1, 2026-03-01")
+    ]
+
+
+def test_a_request_shows_no_score() -> None:
+    scored = prior(1).model_copy(update={"score": -0.0625})
+    assert "0.06" not in build_ai_call(state(priors=(scored,))).messages[1].content
+
+
+def test_an_answer_of_the_offline_responder_is_no_prior() -> None:
+    repeats = prior(0, f"{EXTRACTIVE_NOTICE}, so nothing here was written for this request.")
+    of_a_person = prior(1, repeats.content)
+    assert repeats.author is None
+    call = build_ai_call(state(priors=(repeats, of_a_person, prior(2))))
+    assert [each.label for each in call.priors] == ["P2", "P3"]
+
+
+@pytest.mark.parametrize("step", list(StepEnum))
+def test_the_last_line_asks_for_the_language_of_the_request(step: StepEnum) -> None:
+    user = build_ai_call(state(step)).messages[1].content
+    assert user.endswith("\nWrite in the language of the request.")
+
+
 def test_a_label_is_the_place_of_its_prior_in_every_step_and_iteration() -> None:
     run = state(priors=tuple(map(prior, range(5))), steps=(intention(3),))
     for step in set(StepEnum) - {StepEnum.ACTION}:
@@ -231,7 +295,7 @@ def test_a_label_is_the_place_of_its_prior_in_every_step_and_iteration() -> None
                 assert supplied.label == f"P{int(supplied.prior.message_id[1:]) + 1}"
 
 
-def test_yield_is_given_what_was_selected_in_any_iteration_and_nothing_else() -> None:
+def test_yield_may_cite_what_was_selected_in_any_iteration_and_nothing_else() -> None:
     run = state(
         StepEnum.YIELD,
         iteration=2,
@@ -239,8 +303,24 @@ def test_yield_is_given_what_was_selected_in_any_iteration_and_nothing_else() ->
         steps=(intention(1, 4), intention(5, 77, iteration=2)),
     )
     assert [supplied.label for supplied in build_ai_call(run).priors] == ["P2", "P5", "P6"]
-    unselected = run.model_copy(update={"steps": ()})
-    assert build_ai_call(unselected).priors == ()
+    prompt = build_ai_call(run).messages[1].content
+    assert "these and no others: [P2] [P5] [P6]\n" in prompt
+    assert len(texts_in(prompt, "priors")) == 6, "it reads them all, as the steps before"
+
+
+def test_where_nothing_was_selected_yield_may_cite_what_experience_used() -> None:
+    used = ExperienceOutput(used=(prior(2).message_id, prior(77).message_id))
+    run = state(
+        StepEnum.YIELD,
+        priors=tuple(map(prior, range(4))),
+        steps=(record(StepEnum.EXPERIENCE, used), intention()),
+    )
+    assert [supplied.label for supplied in build_ai_call(run).priors] == ["P3"]
+    assert "these and no others: [P3]\n" in build_ai_call(run).messages[1].content
+
+    unused = build_ai_call(run.model_copy(update={"steps": (intention(),)}))
+    assert unused.priors == ()
+    assert "Cite nothing." in unused.messages[1].content
 
 
 def test_a_later_iteration_is_given_what_was_selected_and_what_is_new() -> None:
@@ -260,28 +340,22 @@ def test_requests_of_a_run_begin_alike_as_far_as_the_request() -> None:
         for step in StepEnum
         for attempt in (1, 2)
     ]
-    heads = {text[: text.index("</request_")] for text in texts}
+    heads = {text[: text.index("</request ")] for text in texts}
     assert len(heads) == 1
     assert {build_ai_call(run).messages[0].content} == {SYSTEM_TEXT}
 
 
-def test_the_nonce_is_another_for_every_attempt_and_run() -> None:
+def test_the_nonce_is_one_for_a_run_and_another_for_every_run() -> None:
     run = state(priors=(prior(0),))
-    varied = [
-        run,
-        *(run.model_copy(update=change) for change in ({"attempt": 2}, {"iteration": 2})),
-        *(run.model_copy(update=change) for change in ({"id": "run-2"}, {"answer_id": "other"})),
-        run.model_copy(update={"current_step": StepEnum.INTENTION}),
-    ]
-    nonces = [
-        next(
-            each.nonce
-            for each in quotations(build_ai_call(one).messages[1].content)
-            if each.tag == "prior"
-        )
-        for one in varied
-    ]
-    assert len(set(nonces)) == len(nonces)
+
+    def nonces_of(**changes: object) -> set[str]:
+        found = quotations(build_ai_call(run.model_copy(update=changes)).messages[1].content)
+        return {each.nonce for each in found}
+
+    (nonce,) = nonces_of()
+    assert nonces_of(attempt=2) == nonces_of(iteration=2) == {nonce}
+    assert nonces_of(current_step=StepEnum.INTENTION) == {nonce}
+    assert nonces_of(id="run-2") != {nonce} != nonces_of(answer_id="other")
 
 
 def test_parts_stand_in_the_order_that_changes_least() -> None:
@@ -292,7 +366,14 @@ def test_parts_stand_in_the_order_that_changes_least() -> None:
         steps=(record(StepEnum.ACTION, ActionOutput()),),
     )
     user = build_ai_call(run).messages[1].content
-    marks = ["<thread_", "<request_", "<prior_", "<record_", "Valid nonces:"]
+    marks = [
+        "<thread ",
+        "<request ",
+        "<priors ",
+        "<records ",
+        "Step: update",
+        "Write in the language",
+    ]
     places = [user.index(mark) for mark in marks]
     assert all(one < other for one, other in pairwise(places))
 
@@ -306,7 +387,7 @@ def test_whether_update_may_loop_is_told_to_the_model_and_kept_in_the_call() -> 
 
 def test_a_text_that_is_no_request_of_the_loop_names_no_step() -> None:
     with pytest.raises(ValueError, match="no request"):
-        step_asked(quoted("request", "0123456789ab", "hello"))
+        step_asked(section("request", "0123ab", quoted("person 1", "hello")))
 
 
 def test_the_next_attempt_is_told_why_the_last_could_not_be_used() -> None:

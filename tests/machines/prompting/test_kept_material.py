@@ -94,17 +94,17 @@ def test_a_run_makes_each_of_its_texts_harmless_once(monkeypatch: pytest.MonkeyP
 
 def test_a_step_quotes_what_is_new_and_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     quoted = quoting.quoted
-    tags: list[str] = []
+    kinds: list[str] = []
 
-    def counted(tag: str, nonce: str, body: str, attributes: str = "") -> str:
-        tags.append(tag)
-        return quoted(tag, nonce, body, attributes)
+    def counted(about: str, body: str) -> str:
+        kinds.append(kind_of(about))
+        return quoted(about, body)
 
     monkeypatch.setattr(context, "quoted", counted)
     steps: list[dict[str, int]] = []
     for _ in asking():
-        steps.append(dict(Counter(tags)))
-        tags.clear()
+        steps.append(dict(Counter(kinds)))
+        kinds.clear()
     one_more = [{"record": 1}] * 3
     assert steps == [
         {"thread": MESSAGES, "request": 1},
@@ -116,7 +116,7 @@ def test_a_step_quotes_what_is_new_and_keeps_the_rest(monkeypatch: pytest.Monkey
         {"focus": 1},
         {"prior": 12, "record": 11},
         *one_more,
-        {"prior": 1, "record": 1},
+        {"record": 1},
     ]
 
 
@@ -126,12 +126,24 @@ def test_a_request_that_is_repeated_quotes_nothing_anew(monkeypatch: pytest.Monk
     monkeypatch.setattr(context, "quoted", lambda *_: pytest.fail("it was quoted a moment ago"))
     repeated = build_ai_call(run.model_copy(update={"attempt": run.attempt + 1}))
     assert repeated.priors == call.priors
-    assert repeated.messages != call.messages, "the nonce is another"
+    assert repeated.messages == call.messages
+
+
+def kind_of(about: str) -> str:
+    """What a mark says of its text."""
+    first = about.partition(",")[0]
+    if "today" in about:
+        return "request"
+    if first in list(StepEnum):
+        return "record"
+    if first.startswith("P"):
+        return "prior"
+    return "focus" if first.startswith("pass") else "thread"
 
 
 def records_in(run: ChorusState) -> list[quoting.Quotation]:
     found = quoting.quotations(build_ai_call(run).messages[1].content)
-    return [each._replace(nonce="") for each in found if each.tag == "record"]
+    return [each for each in found if each.section == "records"]
 
 
 @pytest.mark.parametrize("length", [150, 400, 2_000])
