@@ -105,6 +105,7 @@ async def open_services(
         thread_service.read_partials(chorus.partial_of)
         hooks = _CommitHooks(memory_service, chorus)
         accounts = Accounts(journal, environment, hooks, session_hours=settings.session_hours)
+        allowances = Allowances(settings.prompts_per_minute, environment.monotonic)
         requests = Requests(
             environment=environment,
             journal=journal,
@@ -112,7 +113,7 @@ async def open_services(
             chorus=chorus,
             accounts=accounts,
             memory_service=memory_service,
-            prompts=_per_minute(settings.prompts_per_minute, environment),
+            allowances=allowances,
         )
         sessions = Sessions(
             SessionServices(
@@ -123,7 +124,7 @@ async def open_services(
                 accounts=accounts,
                 requests=requests,
                 sign_ins=_per_minute(settings.sign_ins_per_minute, environment),
-                allowances=Allowances(settings.prompts_per_minute, environment.monotonic),
+                allowances=allowances,
                 connections_per_user=settings.connections_per_user,
                 on_refusal=metrics.refused,
             )

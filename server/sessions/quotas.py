@@ -2,8 +2,8 @@
 
 Keys cost nothing to make, so what is bounded for a person is bounded for an address as well, wider:
 many people may share one. All of it follows from one setting, `CHORUS_PROMPTS_PER_MINUTE`, which
-says how much a person is expected to do. A person's prompts themselves are counted where they are
-carried out, since a prompt that is sent again costs nothing.
+says how much a person is expected to do. Prompts are counted where they are carried out, since one
+that is sent again costs nothing.
 """
 
 from collections.abc import Callable
@@ -38,6 +38,7 @@ class Allowances:
             count = prompts_per_minute * times
             return RateLimiter(count / 60, max(count, 1), clock)
 
+        self._prompts = limiter(1)
         self._prompts_of_an_address = limiter(PROMPTS_OF_AN_ADDRESS)
         self._changes = limiter(CHANGES)
         self._changes_of_an_address = limiter(CHANGES_OF_AN_ADDRESS)
@@ -45,20 +46,26 @@ class Allowances:
         self._searches_of_an_address = limiter(SEARCHES_OF_AN_ADDRESS)
 
     def try_take(self, message: ClientMessage, caller: PublicKey, address: str) -> int | None:
-        """None where the request is allowed, or the milliseconds after which it will be."""
+        """None where the request is allowed, or the milliseconds after which it will be; prompts are
+        `try_take_prompt`'s to allow as well."""
         waits: list[int | None] = []
-        match message:
-            case requests.SubmitPromptRequest() | requests.RetryRunRequest():
-                waits.append(self._prompts_of_an_address.try_take(address))
-            case requests.SearchRequest():
-                waits.append(self._searches.try_take(caller))
-                waits.append(self._searches_of_an_address.try_take(address))
-            case _:
-                pass
+        if isinstance(message, requests.SearchRequest):
+            waits.append(self._searches.try_take(caller))
+            waits.append(self._searches_of_an_address.try_take(address))
         if isinstance(message, requests.MutatingRequest):
             waits.append(self._changes.try_take(caller))
             waits.append(self._changes_of_an_address.try_take(address))
-        return max((wait for wait in waits if wait is not None), default=None)
+        return _longest(waits)
+
+    def try_take_prompt(self, caller: PublicKey, address: str) -> int | None:
+        """None where a new run is allowed, or the milliseconds after which it will be."""
+        return _longest(
+            [self._prompts.try_take(caller), self._prompts_of_an_address.try_take(address)]
+        )
+
+
+def _longest(waits: list[int | None]) -> int | None:
+    return max((wait for wait in waits if wait is not None), default=None)
 
 
 def too_many(message: str, retry_after_ms: int) -> RequestRefused:

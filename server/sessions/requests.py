@@ -26,7 +26,6 @@ from machines.models.message import Decision
 from machines.models.thread import Thread
 from machines.models.wire import frames, requests
 from machines.models.wire.requests import ClientMessage
-from server.concurrency.rate_limit import RateLimiter
 from server.environment import Environment
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
@@ -38,7 +37,7 @@ from server.sessions.pages import (
     newest_that_fit,
     threads_that_fit,
 )
-from server.sessions.quotas import too_many
+from server.sessions.quotas import Allowances, too_many
 from server.sessions.signatures import can_sign
 from server.threads.service import Outcome, ThreadService
 from server.wire.bounds import fitting, size_of
@@ -59,7 +58,7 @@ class Requests:
         chorus: Chorus,
         accounts: Accounts,
         memory_service: MemoryService,
-        prompts: RateLimiter[str],
+        allowances: Allowances,
     ) -> None:
         self._environment = environment
         self._journal = journal
@@ -67,17 +66,17 @@ class Requests:
         self._chorus = chorus
         self._accounts = accounts
         self._memory_service = memory_service
-        self._prompts = prompts
+        self._allowances = allowances
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
 
-    async def perform(self, message: ClientMessage, caller: PublicKey) -> str:
-        """The encoded reply to a request.
+    async def perform(self, message: ClientMessage, caller: PublicKey, address: str) -> str:
+        """The encoded reply to a request that came from `address`.
 
         Raises:
             ChorusError: the request was refused or failed, and changed nothing.
         """
         if isinstance(message, requests.MutatingRequest):
-            return _encode(await self._once(message, caller), message.id)
+            return _encode(await self._once(message, caller, address), message.id)
         match message:
             case requests.GetThreadRequest():
                 _, frame = await self.snapshot(message, caller)
@@ -94,7 +93,7 @@ class Requests:
     # Mutating requests
 
     async def _once(
-        self, message: requests.MutatingRequest, caller: PublicKey
+        self, message: requests.MutatingRequest, caller: PublicKey, address: str
     ) -> frames.AcceptedFrame:
         key = (caller, message.id)
         while (first := self._under_way.get(key)) is not None:
@@ -102,11 +101,13 @@ class Requests:
         done = self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
             try:
+                if isinstance(message, requests.SubmitPromptRequest | requests.RetryRunRequest):
+                    await self._take_prompt(message, caller, address)
                 return await self._mutate(message, caller)
             except (JournalConflict, InvalidTransition, RequestRefused):
                 # A request that was carried out once is refused, at the latest by the key of its
                 # remembered reply: then this is its echo, and no refusal. Most are new, so nobody
-                # asks beforehand.
+                # asks beforehand, but for what an echo would cost.
                 known = await self._journal.reply(caller, message.id)
                 if known is None:
                     raise
@@ -150,7 +151,7 @@ class Requests:
             case requests.CreateThreadRequest():
                 return _accepted(await self._create_thread(message, caller, reply))
             case _:
-                thread_id, command = self._command(message, caller)
+                thread_id, command = self._command(message)
 
                 def make(ids: tuple[str, ...]) -> ThreadCommand:
                     return command(
@@ -185,18 +186,16 @@ class Requests:
         return await self._thread_service.open_thread(command, reply)
 
     def _command(
-        self, message: requests.MutatingRequest, caller: PublicKey
+        self, message: requests.MutatingRequest
     ) -> tuple[ThreadId, Callable[..., ThreadCommand]]:
         """The thread that a request is about, and what makes its command of the fields that every
         command begins with."""
         match message:
             case requests.SubmitPromptRequest(data=data):
-                self._take_prompt(caller)
                 return data.thread_id, partial(commands.SubmitMessage, content=data.prompt)
             case requests.CancelRunRequest(data=data):
                 return data.thread_id, partial(commands.StopRun, run_id=data.run_id)
             case requests.RetryRunRequest(data=data):
-                self._take_prompt(caller)
                 return data.thread_id, partial(commands.RetryRun, run_id=data.run_id)
             case requests.ApproveMessageRequest(data=data):
                 return data.thread_id, partial(
@@ -223,8 +222,14 @@ class Requests:
             case _:
                 raise AssertionError(f"{type(message).__name__} is no command to a thread")
 
-    def _take_prompt(self, caller: PublicKey) -> None:
-        wait = self._prompts.try_take(caller)
+    async def _take_prompt(
+        self, message: requests.MutatingRequest, caller: PublicKey, address: str
+    ) -> None:
+        """Charge a new run. Raises RequestRefused where it is one too many; JournalConflict, and
+        charges nothing, where the request was carried out before."""
+        if await self._journal.reply(caller, message.id) is not None:
+            raise JournalConflict("The request was carried out before.")
+        wait = self._allowances.try_take_prompt(caller, address)
         if wait is not None:
             raise too_many("Too many prompts; wait a moment.", wait)
 

@@ -184,7 +184,9 @@ class Session:
                 case effects.UnfollowThread(thread_id=thread_id):
                     self._services.broadcast.unfollow(thread_id, self)
                 case effects.PerformRequest(message=request, public_key=caller):
-                    yield await self._services.requests.perform(request, caller)
+                    yield await self._services.requests.perform(
+                        request, caller, self._origin.address
+                    )
                 case effects.EndSession(token_hash=token_hash):
                     await self._sessions.end(token_hash, by=self)
                 case effects.CloseConnection(code=code, reason=reason):

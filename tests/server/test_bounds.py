@@ -22,7 +22,7 @@ from server.runs.interpreter import RECALLED_CHARACTERS
 from server.services import Services, open_services
 from server.settings import Settings
 from server.timers.timers import SWEEP_FROM, Timers
-from tests.support.client import Frame, Identity, connected
+from tests.support.client import Data, Frame, Identity, connected, new_id
 from tests.support.in_process import Caller, open_test_services
 
 
@@ -62,6 +62,23 @@ async def test_many_keys_of_one_address_share_what_an_address_may_prompt(strict:
         code_of(await elsewhere.ask("submit_prompt", prompt="HOLD", thread_id=thread["thread_id"]))
         == "accepted"
     )
+
+
+async def test_a_prompt_that_is_sent_again_costs_nothing_of_what_a_person_or_an_address_may(
+    strict: Services,
+) -> None:
+    people = [await Caller(strict).sign_in(Identity()) for _ in range(10)]
+    prompts: list[tuple[Caller, dict[str, str], Data]] = []
+    for person in people:
+        thread_id = (await person.get("create_thread", name="Mine"))["thread_id"]
+        prompt = {"thread_id": thread_id, "prompt": "HOLD this", "request_id": new_id()}
+        prompts.append((person, prompt, await person.get("submit_prompt", **prompt)))
+        for _ in range(2):
+            for sender, sent, first in prompts:
+                assert await sender.get("submit_prompt", **sent) == first
+    for person, sent, _ in prompts:
+        another = {**sent, "request_id": new_id()}
+        assert code_of(await person.ask("submit_prompt", **another)) == "rate_limited"
 
 
 async def test_searches_are_limited_by_person(strict: Services) -> None:
