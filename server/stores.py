@@ -16,11 +16,16 @@ from server.llm.embeddings import OpenAIEmbeddings
 from server.memory.embeddings import EmbedderChoice, choose_embedder
 from server.memory.opening import open_memory
 from server.settings import Settings
+from storage.folder_lock import LOCK_FILE
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.private_files import make_private_folder
 from storage.qdrant import client as qdrant
 
 MEMORY_FOLDER = "qdrant"
 """Of the embedded memory, in the data folder."""
+
+OURS = (JOURNAL_FILE, LOCK_FILE, MEMORY_FOLDER)
+"""How the names in a data folder begin."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,13 @@ async def open_stores(
 
 
 def _prepare_folder(settings: Settings) -> None:
-    """Make the data folder where it is missing. Raises JournalError where it lost its journal."""
+    """Make the data folder where it is missing. Raises JournalError where it lost its journal.
+
+    A folder that was there before is closed to other accounts, unless it holds what is not ours.
+    """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if all(each.name.startswith(OURS) for each in settings.data.iterdir()):
+        make_private_folder(settings.data)
     file = settings.data / JOURNAL_FILE
     # An empty file is a fresh database to SQLite. Beside a memory it is one that lost everything.
     if file.is_file() and file.stat().st_size == 0 and (settings.data / MEMORY_FOLDER).exists():

@@ -10,6 +10,7 @@ from typing import IO
 import portalocker
 
 from machines.models.errors import JournalError
+from storage.private_files import make_private_file
 
 LOCK_FILE = "chorus.lock"
 
@@ -29,6 +30,7 @@ class FolderLock:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_file(self._folder / LOCK_FILE)
             file = (self._folder / LOCK_FILE).open("a")
         except OSError as error:
             raise JournalError(

@@ -52,6 +52,7 @@ from storage.journal.dialect import (
 from storage.journal.port import StoredVector
 from storage.journal.reader import SnapshotReader
 from storage.journal.writer import GroupCommitWriter
+from storage.private_files import close_to_others
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class SqlJournal:
         self._url = journal_url(target)
         self._make_epoch = make_epoch
         file = sqlite_file(self._url)
+        self._file = file
         self._lock = None if file is None else FolderLock(file.absolute().parent)
         self._writing = writing_engine(self._url, busy_timeout=busy_timeout)
         self._reading = reading_engine(self._url, busy_timeout=busy_timeout)
@@ -127,6 +129,8 @@ class SqlJournal:
         if self._lock is not None:
             self._lock.acquire()
         try:
+            if self._file is not None:
+                close_to_others(self._file)
             with self._writing.connect() as connection:
                 with connection.begin():
                     migrations.upgrade(connection)
@@ -136,6 +140,12 @@ class SqlJournal:
         except SQLAlchemyError as error:
             self._release()
             raise journal_failure(error) from error
+        except OSError as error:
+            self._release()
+            raise JournalError(
+                "The journal cannot be opened: check the data folder's permissions.",
+                detail=f"{self._file}: {error}",
+            ) from error
         except (ValueError, LookupError, TypeError) as error:
             self._release()
             raise JournalError(

@@ -18,6 +18,7 @@ from machines.models.ids import PointId
 from machines.models.outputs import Prior
 from storage.memory.memory import Prepared
 from storage.memory.values import Collection, QueryPoints, RemovePoints, WritePoints
+from storage.private_files import make_private_folder
 from storage.qdrant.store import QdrantStore, vector_of, with_our_errors
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def _open_folder(folder: Path) -> "QdrantClient":
     from qdrant_client import QdrantClient
 
     try:
+        make_private_folder(folder)
         try:
             return QdrantClient(path=str(folder))
         except (RuntimeError, OSError, sqlite3.OperationalError):

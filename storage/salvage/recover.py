@@ -48,6 +48,7 @@ from storage.journal.schema import (
     timers,
     vectors,
 )
+from storage.private_files import make_private_file
 from storage.salvage.damaged_rows import DamagedJournal, open_damaged
 
 _MOST_PASSES: Final = 8
@@ -188,9 +189,9 @@ def salvage(file: Path, *, aside: Path, epoch: str) -> Salvaged:
     try:
         for suffix in ("", "-wal"):
             with suppress(FileNotFoundError):
-                shutil.copy2(f"{file}{suffix}", f"{aside}{suffix}")
-                _sync(Path(f"{aside}{suffix}"))
+                _copy(Path(f"{file}{suffix}"), Path(f"{aside}{suffix}"))
         _remove(fresh)
+        make_private_file(fresh)
         salvaged = _write(fresh, aside, epoch)
         _replace(file, fresh)
     except (OSError, SQLAlchemyError, sqlite3.Error) as error:
@@ -207,6 +208,15 @@ def _replace(file: Path, fresh: Path) -> None:
     _sync(fresh)
     fresh.replace(file)
     _sync(file.absolute().parent)
+
+
+def _copy(file: Path, aside: Path) -> None:
+    """Raises FileNotFoundError, and makes nothing, where `file` is missing."""
+    with file.open("rb") as damaged:
+        make_private_file(aside)
+        with aside.open("wb") as kept:
+            shutil.copyfileobj(damaged, kept)
+    _sync(aside)
 
 
 def _sync(path: Path) -> None:
