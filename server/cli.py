@@ -329,12 +329,16 @@ def _checked(text: str, name: str, limit: int) -> str:
         name: What a person calls the option or argument.
         limit: Code points.
     """
-    if not text.strip():
+    from machines.models.blank import is_blank
+
+    if is_blank(text):
         problem = "it is blank"
     elif len(text) > limit:
         problem = f"it has {len(text)} characters, and at most {limit} are taken"
     elif any("\ud800" <= character <= "\udfff" for character in text):
         problem = "it is not text in UTF-8"
+    elif "\0" in text:
+        problem = "it has the character U+0000"
     else:
         return text
     raise typer.BadParameter(problem, param_hint=name)

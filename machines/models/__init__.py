@@ -5,6 +5,7 @@ protocol.
 """
 
 __all__ = [
+    "blank",
     "breaker",
     "chorus",
     "commands",

@@ -17,6 +17,7 @@ from typing import Annotated, Final, NamedTuple, assert_never
 import pydantic_core
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from machines.models.blank import is_blank
 from machines.models.effects import AICall
 from machines.models.errors import AIError
 from machines.models.limits import MAX_QUERY_LENGTH
@@ -250,7 +251,7 @@ def read_answer(call: AICall, raw_text: str) -> ReadAnswer:
     cited was selected. `loop` is what the model asks for; whether it may is the chart's guard.
     Raises AIError (AI_INVALID_OUTPUT) where the answer is blank, no JSON, or not the schema.
     """
-    if not raw_text.strip():
+    if is_blank(raw_text):
         raise AIError("The model gave an empty answer.")
     supplied = {each.label: each.prior for each in call.priors}
     shape = _shape_of(call.step)

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from machines.models.blank import is_blank
 from machines.models.ids import UUID_PATTERN, MessageId, RequestId, RunId, ThreadId, UserId
 from machines.models.limits import (
     MAX_CONTENT_LENGTH,
@@ -28,12 +29,11 @@ TOO_LARGE: Final = "too_large"
 """Type of the validation error that is PROTOCOL's `too_large` instead of `invalid_field`."""
 
 _UNPRINTABLE_IN_NAMES: Final = frozenset({"Cc", "Zl", "Zp"})
-_INVISIBLE: Final = frozenset({"Cf", "Zs"})
 _DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def _not_blank(text: str) -> str:
-    if not text or text.isspace():
+    if is_blank(text):
         raise ValueError("must not be blank")
     # Not every store can hold U+0000 in a text, and no person types it.
     if "\0" in text:
@@ -56,7 +56,7 @@ def _clean_name(text: str) -> str:
     let a name rearrange what stands beside it. Joiners stay, since emoji and scripts need them.
     """
     name = text.strip()
-    if not name:
+    if is_blank(name):
         raise ValueError("must not be blank")
     if len(name) > MAX_NAME_LENGTH:
         raise ValueError(f"must have at most {MAX_NAME_LENGTH} characters")
@@ -64,8 +64,6 @@ def _clean_name(text: str) -> str:
         categories = {unicodedata.category(character) for character in name}
         if categories & _UNPRINTABLE_IN_NAMES or not _DIRECTION_MARKS.isdisjoint(name):
             raise ValueError("must hold no control characters")
-        if categories <= _INVISIBLE:
-            raise ValueError("must not be blank")
     return name
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from machines.models.blank import is_blank
 from machines.models.domain import Role
 from machines.models.errors import AIError, ErrorCode, InvalidTransition, RequestRefused
 from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
@@ -89,7 +90,7 @@ SIGNATURE: Final = encode_base58(bytes(range(64)))
 
 uuids = st.uuids().map(str)
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
-spoken = text.filter(lambda sample: bool(sample.strip()))
+spoken = text.filter(lambda sample: not is_blank(sample))
 names = st.text(string.ascii_letters + "äß漢字 😀", max_size=MAX_NAME_LENGTH).filter(str.strip)
 keys = st.binary(min_size=32, max_size=32).map(encode_public_key)
 seqs = st.integers(0, MAX_SEQ)
@@ -519,6 +520,8 @@ BAD_FIELDS: Final[list[tuple[str, dict[str, object], str, str]]] = [
     ("create_thread", {"name": None}, "name", "must be a string"),
     ("create_thread", {"name": " \t\n"}, "name", "must not be blank"),
     ("create_thread", {"name": "\u200b\u200b"}, "name", "must not be blank"),
+    ("create_thread", {"name": "\u3164"}, "name", "must not be blank"),
+    ("set_name", {"name": "\u2800\u034f"}, "name", "must not be blank"),
     ("create_thread", {"name": "x" * 81}, "name", "must have at most 80 characters"),
     ("create_thread", {"name": "a\nb"}, "name", "must hold no control characters"),
     ("create_thread", {"name": "a\0b"}, "name", "must hold no control characters"),
@@ -555,6 +558,10 @@ BAD_FIELDS: Final[list[tuple[str, dict[str, object], str, str]]] = [
     ),
     ("submit_prompt", {"thread_id": THREAD}, "prompt", "is missing"),
     ("submit_prompt", {"thread_id": THREAD, "prompt": ""}, "prompt", "must not be blank"),
+    ("submit_prompt", {"thread_id": THREAD, "prompt": "\u200b"}, "prompt", "must not be blank"),
+    ("submit_prompt", {"thread_id": THREAD, "prompt": "\u2800"}, "prompt", "must not be blank"),
+    ("submit_prompt", {"thread_id": THREAD, "prompt": "\ufeff"}, "prompt", "must not be blank"),
+    ("search", {"query": "\u3164"}, "query", "must not be blank"),
     ("submit_prompt", {"thread_id": THREAD, "prompt": " \n\u2003"}, "prompt", "must not be blank"),
     (
         "submit_prompt",
