@@ -20,12 +20,12 @@ from machines.breaker import BreakerChart
 from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
 from machines.message import MessageChart
-from machines.statechart import Chart, Topology, topology
+from machines.statechart import AnyChart, Topology, topology
 from machines.thread import ThreadChart
 
 __all__ = ["MACHINES", "DrawingFailed", "check", "draw", "generate"]
 
-MACHINES: tuple[type[Chart], ...] = (
+MACHINES: tuple[AnyChart, ...] = (
     ChorusChart,
     MessageChart,
     ConnectionChart,
@@ -48,7 +48,7 @@ def generate(folder: Path) -> list[Path]:
     return [*written, readme]
 
 
-def draw(folder: Path, charts: Iterable[type[Chart]]) -> list[Path]:
+def draw(folder: Path, charts: Iterable[AnyChart]) -> list[Path]:
     """Write `{machine}.dot` and `{machine}.svg` of each chart; gives the paths written.
 
     Raises:

@@ -109,7 +109,7 @@ def delay_ms(state: BreakerState, event: AttemptAsked) -> int:
 on = Edges[BreakerState, BreakerResponse, object]()
 
 
-class BreakerChart(Chart):
+class BreakerChart(Chart[BreakerState]):
     """Breaker: holds attempts back from an endpoint that keeps failing"""
 
     machine = "breaker"

@@ -146,7 +146,7 @@ def _names_attempt(event: AttemptEvent, run: ChorusState) -> bool:
 on = Edges[ChorusState, ChorusResponse, RunEffect]()
 
 
-class ChorusChart(Chart):
+class ChorusChart(Chart[ChorusState]):
     """Chorus: one run of the six-step loop over a prompt"""
 
     machine = "chorus"

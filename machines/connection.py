@@ -315,7 +315,7 @@ def _faulted(connection: ConnectionState, code: ErrorCode, message: str) -> Reac
 on = Edges[ConnectionState, object, ConnectionEffect]()
 
 
-class ConnectionChart(Chart):
+class ConnectionChart(Chart[ConnectionState]):
     """Connection: one client session, from the socket to its end"""
 
     machine = "connection"

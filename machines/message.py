@@ -142,7 +142,7 @@ def remember(message: Message, _: object) -> Voted:
 on = Edges[Message, object, RunEffect]()
 
 
-class MessageChart(Chart):
+class MessageChart(Chart[Message]):
     """Message: what a person submits, and how it is approved"""
 
     machine = "message"

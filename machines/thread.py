@@ -77,7 +77,7 @@ def apply(thread: Thread, operation: ThreadOperation) -> Thread:
 on = Edges[Thread, object, RunEffect]()
 
 
-class ThreadChart(Chart):
+class ThreadChart(Chart[Thread]):
     """Thread: a conversation with its co-authors"""
 
     machine = "thread"

@@ -5,7 +5,7 @@ machine with `Chart` and `Edges`, run it with `Machine`, test it with `machines.
 README.md beside this file shows a whole one. Business rules, IO and drawings live elsewhere.
 """
 
-from machines.statechart.chart import Chart, EdgeKind, Edges, Reaction
+from machines.statechart.chart import AnyChart, Chart, EdgeKind, Edges, Reaction
 from machines.statechart.compiler import UnsupportedDeclaration
 from machines.statechart.machine import Accepted, Machine, Refusal
 from machines.statechart.topology import (
@@ -20,6 +20,7 @@ from machines.statechart.topology import (
 
 __all__ = [
     "Accepted",
+    "AnyChart",
     "Chart",
     "Configuration",
     "Edge",

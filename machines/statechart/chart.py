@@ -97,7 +97,7 @@ class Edges(Generic[V, R, F]):
 
         on = Edges[Door, str, Ring]()
 
-        class DoorChart(Chart):
+        class DoorChart(Chart[Door]):
             closed = State(initial=True)
             opened = State()
             push = on(Pushed, closed.to(opened), when=[is_unlocked], do=[count, ring])
@@ -128,8 +128,11 @@ class Edges(Generic[V, R, F]):
         return edges
 
 
-class Chart(StateChart[Slot]):
-    """Base of the charts: strict where python-statemachine's `StateChart` is lenient."""
+class Chart(StateChart[Slot], Generic[V]):
+    """Base of the charts, of the value that they are about: `Chart[Door]`.
+
+    Strict where python-statemachine's `StateChart` is lenient.
+    """
 
     allow_event_without_transition = False
     catch_errors_as_events = False
@@ -139,3 +142,7 @@ class Chart(StateChart[Slot]):
     """The machine's name: in refusals, in the ids of its drawing and as its file name."""
     edge_kinds: ClassVar[Mapping[str, EdgeKind]] = {}
     """Events whose edges are no ordinary ones."""
+
+
+AnyChart = type[Chart[Any]]
+"""A chart class that is handled without looking at its value."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import chain, product, takewhile
 from typing import assert_never
 
-from machines.statechart.chart import Chart
+from machines.statechart.chart import AnyChart
 from machines.statechart.topology import (
     Configuration,
     Edge,
@@ -51,7 +51,7 @@ class Place:
 Table = Mapping[Configuration, Place]
 
 
-def compile_table(chart: type[Chart]) -> Table:
+def compile_table(chart: AnyChart) -> Table:
     """The table of a chart class, of every configuration that its nesting allows.
 
     Raises:

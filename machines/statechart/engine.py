@@ -11,7 +11,7 @@ from statemachine.exceptions import TransitionNotAllowed
 from statemachine.orderedset import OrderedSet
 from statemachine.transition import Transition
 
-from machines.statechart.chart import ActionRule, Chart, Slot
+from machines.statechart.chart import ActionRule, AnyChart, Slot
 from machines.statechart.machine import Accepted, Machine, Refusal
 from machines.statechart.topology import Edge, topology, transitions_of
 
@@ -31,7 +31,7 @@ class Moved:
 class Engine:
     """A chart under python-statemachine, loaded with one value and one event at a time."""
 
-    def __init__(self, chart: type[Chart]) -> None:
+    def __init__(self, chart: AnyChart) -> None:
         self._declared = chart
         declared = [(id(each), event.id) for each in transitions_of(chart) for event in each.events]
         self._edges = dict(zip(declared, topology(chart).edges, strict=True))

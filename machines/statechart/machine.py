@@ -81,7 +81,7 @@ class Machine(Generic[V, E, R, F]):
 
     def __init__(
         self,
-        chart: type[Chart],
+        chart: type[Chart[V]],
         *,
         states_of: Callable[[V], Configuration] = _status,
         place: Callable[[V, E, Configuration], V] = _with_status,

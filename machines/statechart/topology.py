@@ -20,7 +20,7 @@ from statemachine import State
 from statemachine.callbacks import CallbackSpec
 from statemachine.transition import Transition
 
-from machines.statechart.chart import ActionRule, Callback, Chart, EdgeKind, GuardRule
+from machines.statechart.chart import ActionRule, AnyChart, Callback, Chart, EdgeKind, GuardRule
 
 _STRICT = {
     "allow_event_without_transition": False,
@@ -151,7 +151,7 @@ class Topology:
 
 
 @cache
-def topology(chart: type[Chart]) -> Topology:
+def topology(chart: AnyChart) -> Topology:
     """The plain values of a chart class."""
     nodes = tuple(
         Node(
@@ -191,7 +191,7 @@ def topology(chart: type[Chart]) -> Topology:
     return Topology(chart.machine, title, nodes, tuple(edges))
 
 
-def transitions_of(chart: type[Chart]) -> Iterator[Transition]:
+def transitions_of(chart: AnyChart) -> Iterator[Transition]:
     """What the chart declares, without the engine's own transitions into initial states.
 
     In the order of `Topology.edges`, which has one edge for each event of a transition.
@@ -200,7 +200,7 @@ def transitions_of(chart: type[Chart]) -> Iterator[Transition]:
         yield from (each for each in state.transitions if not each.initial)
 
 
-def problems_of(chart: type[Chart]) -> Iterator[str]:
+def problems_of(chart: AnyChart) -> Iterator[str]:
     """A sentence for each thing that the chart declares and a table cannot say."""
     yield from _of_the_class(chart)
     for state in _states_of(chart):
@@ -210,7 +210,7 @@ def problems_of(chart: type[Chart]) -> Iterator[str]:
     yield from _of_regions(topology(chart))
 
 
-def _of_the_class(chart: type[Chart]) -> Iterator[str]:
+def _of_the_class(chart: AnyChart) -> Iterator[str]:
     for name, value in _STRICT.items():
         if getattr(chart, name) is not value:
             yield f"{name} is not {value}, so that its engine would not be strict"
@@ -306,7 +306,7 @@ def _rule(spec: CallbackSpec) -> ActionRule:
     return rule
 
 
-def _states_of(chart: type[Chart]) -> Iterator[State]:
+def _states_of(chart: AnyChart) -> Iterator[State]:
     """Every state of a chart class, outer ones before those within them."""
 
     def below(states: Iterable[State]) -> Iterator[State]:

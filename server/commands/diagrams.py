@@ -7,7 +7,7 @@ from pathlib import Path
 
 import diagrams
 from diagrams import generator
-from machines.statechart import Chart, UnsupportedDeclaration
+from machines.statechart import AnyChart, Chart, UnsupportedDeclaration
 from machines.statechart.compiler import compile_table
 from server.commands.errors import WRONG_USE, CommandFailed
 
@@ -44,7 +44,7 @@ def run(*, check: bool, chart: str | None, out: Path | None, say: Callable[[str]
         say(str(path))
 
 
-def _chart_named(name: str) -> type[Chart]:
+def _chart_named(name: str) -> AnyChart:
     """The chart of `package.module:Class`, found from the current folder as `python -m` would."""
     module_name, _, class_name = name.partition(":")
     if not module_name or not class_name:

@@ -15,7 +15,7 @@ from diagrams.generator import MACHINES, README, DrawingFailed, check, generate
 from diagrams.labels import text_of
 from diagrams.style import EDGE_STYLES, LAYOUTS
 from machines.connection import ConnectionChart
-from machines.statechart import Chart, EdgeKind, NodeKind, topology
+from machines.statechart import AnyChart, EdgeKind, NodeKind, topology
 
 COMMITTED = Path(generator.__file__).parent
 SVG = "{http://www.w3.org/2000/svg}"
@@ -55,7 +55,7 @@ def test_the_committed_drawings_are_current() -> None:
 
 
 @every_machine
-def test_every_state_and_edge_is_in_the_svg_exactly_once(chart: type[Chart]) -> None:
+def test_every_state_and_edge_is_in_the_svg_exactly_once(chart: AnyChart) -> None:
     plain = topology(chart)
     ids = [node.id for node in plain.nodes] + [edge.id for edge in plain.edges]
     assert not [id_ for id_ in ids if not re.fullmatch(r"[A-Za-z0-9_]+", id_)]
@@ -66,7 +66,7 @@ def test_every_state_and_edge_is_in_the_svg_exactly_once(chart: type[Chart]) -> 
 
 
 @every_machine
-def test_every_edge_has_its_own_line_or_its_own_row_in_its_state(chart: type[Chart]) -> None:
+def test_every_edge_has_its_own_line_or_its_own_row_in_its_state(chart: AnyChart) -> None:
     found = elements(COMMITTED / f"{chart.machine}.svg")
     for edge in topology(chart).edges:
         shapes = Counter(shape.get("class") for shape in found[edge.id])
@@ -77,7 +77,7 @@ def test_every_edge_has_its_own_line_or_its_own_row_in_its_state(chart: type[Cha
 
 
 @every_machine
-def test_the_label_of_an_edge_names_event_guards_and_actions(chart: type[Chart]) -> None:
+def test_the_label_of_an_edge_names_event_guards_and_actions(chart: AnyChart) -> None:
     shape = topology(chart)
     for edge in shape.edges:
         text = text_of(shape, edge)
@@ -105,7 +105,7 @@ def test_an_edge_that_leaves_a_state_with_others_within_says_from_where() -> Non
 
 
 @every_machine
-def test_every_guard_is_explained_where_it_is_asked_and_in_the_readme(chart: type[Chart]) -> None:
+def test_every_guard_is_explained_where_it_is_asked_and_in_the_readme(chart: AnyChart) -> None:
     found = elements(COMMITTED / f"{chart.machine}.svg")
     page = (COMMITTED / README).read_text(encoding="utf-8")
     for edge in topology(chart).edges:
@@ -118,14 +118,14 @@ def test_every_guard_is_explained_where_it_is_asked_and_in_the_readme(chart: typ
 
 
 @every_machine
-def test_every_text_has_its_extent_fixed(chart: type[Chart]) -> None:
+def test_every_text_has_its_extent_fixed(chart: AnyChart) -> None:
     root = ElementTree.parse(COMMITTED / f"{chart.machine}.svg").getroot()  # noqa: S314 - our own
     for text in root.iter(f"{SVG}text"):
         assert float(text.get("textLength", "0")) > 0, text.text
 
 
 @every_machine
-def test_every_edge_is_drawn_in_the_style_of_its_kind(chart: type[Chart]) -> None:
+def test_every_edge_is_drawn_in_the_style_of_its_kind(chart: AnyChart) -> None:
     found = elements(COMMITTED / f"{chart.machine}.svg")
     for edge in topology(chart).edges:
         classes = found[edge.id].get("class", "").split()
@@ -145,7 +145,7 @@ def test_no_two_kinds_of_edges_look_alike() -> None:
 
 
 @every_machine
-def test_final_states_are_doubled_and_compound_states_begin_at_a_dot(chart: type[Chart]) -> None:
+def test_final_states_are_doubled_and_compound_states_begin_at_a_dot(chart: AnyChart) -> None:
     found = elements(COMMITTED / f"{chart.machine}.svg")
     for node in topology(chart).nodes:
         outlines = found[node.id].findall(f"{SVG}path")
@@ -155,7 +155,7 @@ def test_final_states_are_doubled_and_compound_states_begin_at_a_dot(chart: type
 
 
 @every_machine
-def test_a_lit_state_lights_no_edge_with_it(chart: type[Chart]) -> None:
+def test_a_lit_state_lights_no_edge_with_it(chart: AnyChart) -> None:
     for id_, element in elements(COMMITTED / f"{chart.machine}.svg").items():
         if id_.startswith("state_"):
             assert not element.findall(f".//{SVG}g"), f"{id_} has elements of others in it"
@@ -163,7 +163,7 @@ def test_a_lit_state_lights_no_edge_with_it(chart: type[Chart]) -> None:
 
 @every_machine
 def test_an_edge_that_shares_its_arrow_has_a_line_that_nobody_sees_until_it_is_lit(
-    chart: type[Chart],
+    chart: AnyChart,
 ) -> None:
     found = elements(COMMITTED / f"{chart.machine}.svg")
     for arrow in arrows(topology(chart)):
@@ -176,7 +176,7 @@ def test_an_edge_that_shares_its_arrow_has_a_line_that_nobody_sees_until_it_is_l
 
 
 @every_machine
-def test_the_source_is_the_same_at_every_call(chart: type[Chart]) -> None:
+def test_the_source_is_the_same_at_every_call(chart: AnyChart) -> None:
     assert dot_source(topology(chart)) == dot_source(topology(chart))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from statemachine import State
 from statemachine.transition_list import TransitionList
 
-from machines.statechart import Chart, Configuration, Edges, Machine, Reaction
+from machines.statechart import AnyChart, Chart, Configuration, Edges, Machine, Reaction
 
 GUARDS: Final = ("is_warm", "is_wet", "is_late")
 ACTIONS: Final = ("knock", "wait", "enter")
@@ -81,7 +81,7 @@ RULES: Final = {name: _rule(name) for name in GUARDS}
 DEEDS: Final = {name: _action(name) for name in ACTIONS}
 
 
-class Weathered(Chart):
+class Weathered(Chart[Configuration]):
     """What all these charts have in common."""
 
     machine = "weathered"
@@ -90,12 +90,12 @@ class Weathered(Chart):
     validate_final_reachability = False
 
 
-def machine_of(chart: type[Chart]) -> Machine[Configuration, Weather, str, object]:
+def machine_of(chart: AnyChart) -> Machine[Configuration, Weather, str, object]:
     """A machine whose value is the configuration itself."""
     return Machine(chart, states_of=lambda states: states, place=lambda _, __, states: states)
 
 
-def charts() -> st.SearchStrategy[type[Chart]]:
+def charts() -> st.SearchStrategy[AnyChart]:
     """Chart classes with a compound root, at most `MOST_EDGES` edges and two events."""
     return _roots().flatmap(
         lambda root: st.lists(_arrows(root), min_size=4, max_size=MOST_EDGES).map(
@@ -114,7 +114,7 @@ def weathers() -> st.SearchStrategy[Weather]:
     )
 
 
-def declared(root: Shape, arrows: Iterable[Arrow]) -> type[Chart]:
+def declared(root: Shape, arrows: Iterable[Arrow]) -> AnyChart:
     """The chart class of a shape and its arrows, as if somebody had written it.
 
     Arrows that would let one event move two regions are left out: such a chart is not compiled.
@@ -132,7 +132,7 @@ def declared(root: Shape, arrows: Iterable[Arrow]) -> type[Chart]:
         )
         events[arrow.event] = events[arrow.event] | drawn if arrow.event in events else drawn
     made = new_class("MadeUp", (Weathered,), {}, lambda body: body.update(s0=top, **events))
-    return cast("type[Chart]", made)
+    return cast("AnyChart", made)
 
 
 def _one_region_each(root: Shape, arrows: Iterable[Arrow]) -> Iterator[Arrow]:

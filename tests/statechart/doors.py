@@ -58,7 +58,7 @@ def forget_tries(door: Door, _: object) -> Reaction[Door, str, Rung]:
 on = Edges[Door, str, Rung]()
 
 
-class DoorChart(Chart):
+class DoorChart(Chart[Door]):
     """Door: shut until the code is typed"""
 
     machine = "door"

@@ -11,13 +11,13 @@ GOOD: Final = """
 from statemachine import State
 from machines.statechart import Chart
 
-class Lamp(Chart):
+class Lamp(Chart[str]):
     machine = "lamp"
     dark = State(initial=True)
     lit = State(final=True)
     switch = dark.to(lit)
 
-class Moody(Chart):
+class Moody(Chart[str]):
     machine = "moody"
     dark = State(initial=True, enter=print)
     lit = State(final=True)

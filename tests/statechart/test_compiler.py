@@ -9,7 +9,7 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from machines.statechart import Chart
+from machines.statechart import AnyChart
 from machines.statechart.compiler import configurations
 from machines.statechart.engine import EngineMachine, compare
 from tests.statechart.charts import (
@@ -26,7 +26,7 @@ from tests.statechart.charts import (
 
 @given(charts(), st.lists(weathers(), min_size=1, max_size=4))
 def test_a_chart_made_up_at_random_is_compiled_to_what_its_engine_does(
-    chart: type[Chart], events: list[Weather]
+    chart: AnyChart, events: list[Weather]
 ) -> None:
     _compare(chart, events)
 
@@ -47,7 +47,7 @@ def test_an_edge_from_any_state_to_any_other_leads_to_where_the_engine_goes() ->
 
 @given(charts())
 def test_a_table_has_every_configuration_that_the_nesting_allows_and_leads_to_no_other(
-    chart: type[Chart],
+    chart: AnyChart,
 ) -> None:
     machine = machine_of(chart)
     assert {place.active for place in machine.table.values()} == set(
@@ -62,7 +62,7 @@ def test_a_table_has_every_configuration_that_the_nesting_allows_and_leads_to_no
     assert reached <= set(machine.table)
 
 
-def _compare(chart: type[Chart], events: list[Weather]) -> None:
+def _compare(chart: AnyChart, events: list[Weather]) -> None:
     """Every event in every configuration; AssertionError where table and engine differ."""
     machine = machine_of(chart)
     engine = EngineMachine(machine)

@@ -59,7 +59,7 @@ class Named:
 on = Edges[Trap, str, str]()
 
 
-class TrapChart(Chart):
+class TrapChart(Chart[Trap]):
     machine = "trap"
     validate_trap_states = False
     validate_final_reachability = False
@@ -82,7 +82,7 @@ def test_a_live_state_without_a_way_out_is_named() -> None:
 
 
 def test_an_action_that_moves_the_value_elsewhere_is_a_defect() -> None:
-    class Straying(Chart):
+    class Straying(Chart[Trap]):
         machine = "straying"
         free = State(initial=True)
         gone = State(final=True)
@@ -109,7 +109,7 @@ def test_a_key_that_leaves_out_what_a_guard_reads_is_found() -> None:
 
 
 def test_a_space_without_an_end_is_found() -> None:
-    class Counting(Chart):
+    class Counting(Chart[Counter]):
         machine = "counting"
         validate_final_reachability = False
         free = State(initial=True)
@@ -167,7 +167,7 @@ def ring_again(_: str) -> frozenset[str]:
 on_bell = Edges[Bell, str, str]()
 
 
-class BellChart(Chart):
+class BellChart(Chart[Bell]):
     machine = "bell"
     validate_final_reachability = False
     still = State(initial=True)

@@ -8,18 +8,18 @@ import pytest
 from statemachine import Event, HistoryState, State
 from statemachine.transition import Transition
 
-from machines.statechart import Chart, UnsupportedDeclaration
+from machines.statechart import AnyChart, Chart, UnsupportedDeclaration
 from machines.statechart.compiler import compile_table
 from tests.statechart.doors import Door, DoorChart, Pushed, Typed, count_try, on, tries_left
 
 
-class House(Chart):
+class House(Chart[Any]):
     """What the doors below have in common."""
 
     machine = "door"
 
 
-def door(state: State | None = None, **edge: Any) -> type[Chart]:
+def door(state: State | None = None, **edge: Any) -> AnyChart:
     """A door with one edge, declared with python-statemachine's own arguments."""
 
     class Made(House):
@@ -31,7 +31,7 @@ def door(state: State | None = None, **edge: Any) -> type[Chart]:
     return Made
 
 
-def door_ruled(**rules: Any) -> type[Chart]:
+def door_ruled(**rules: Any) -> AnyChart:
     """A door with one edge, declared with the arguments of `Edges`."""
 
     class Ruled(House):
@@ -43,7 +43,7 @@ def door_ruled(**rules: Any) -> type[Chart]:
     return Ruled
 
 
-def door_of_another_event() -> type[Chart]:
+def door_of_another_event() -> AnyChart:
     class Confused(House):
         shut = State(initial=True)
         opened = State(final=True)
@@ -53,7 +53,7 @@ def door_of_another_event() -> type[Chart]:
     return Confused
 
 
-def door_that_opens_by_itself() -> type[Chart]:
+def door_that_opens_by_itself() -> AnyChart:
     class Eventless(House):
         shut = State(initial=True)
         opened = State(final=True)
@@ -64,7 +64,7 @@ def door_that_opens_by_itself() -> type[Chart]:
     return Eventless
 
 
-def door_that_opens_later() -> type[Chart]:
+def door_that_opens_later() -> AnyChart:
     class Delayed(House):
         shut = State(initial=True)
         opened = State(final=True)
@@ -74,7 +74,7 @@ def door_that_opens_later() -> type[Chart]:
     return Delayed
 
 
-def door_without_target() -> type[Chart]:
+def door_without_target() -> AnyChart:
     class Targetless(House):
         shut = State(initial=True)
         opened = State(final=True)
@@ -85,7 +85,7 @@ def door_without_target() -> type[Chart]:
     return Targetless
 
 
-def door_that_stays_shut() -> type[Chart]:
+def door_that_stays_shut() -> AnyChart:
     class Internal(House):
         shut = State(initial=True)
         opened = State(final=True)
@@ -96,7 +96,7 @@ def door_that_stays_shut() -> type[Chart]:
     return Internal
 
 
-def door_that_remembers() -> type[Chart]:
+def door_that_remembers() -> AnyChart:
     class Remembering(House):
         class house(State.Compound):  # noqa: N801 - a state, named as it is drawn
             shut = State(initial=True)
@@ -108,7 +108,7 @@ def door_that_remembers() -> type[Chart]:
     return Remembering
 
 
-def door_that_rings_at_first() -> type[Chart]:
+def door_that_rings_at_first() -> AnyChart:
     class Entering(House):
         class hall(State.Compound):  # noqa: N801
             shut = State(initial=True)
@@ -121,7 +121,7 @@ def door_that_rings_at_first() -> type[Chart]:
     return Entering
 
 
-def doors_of_one_name() -> type[Chart]:
+def doors_of_one_name() -> AnyChart:
     class Named(House):
         class shut(State.Compound):  # noqa: N801
             opened = State(initial=True)
@@ -133,7 +133,7 @@ def doors_of_one_name() -> type[Chart]:
     return Named
 
 
-def doors_side_by_side() -> type[Chart]:
+def doors_side_by_side() -> AnyChart:
     class Twins(House):
         class both(State.Parallel):  # noqa: N801
             class left(State.Compound):  # noqa: N801
@@ -156,14 +156,14 @@ def doors_side_by_side() -> type[Chart]:
     return Twins
 
 
-def door_with(name: str, member: object) -> type[Chart]:
+def door_with(name: str, member: object) -> AnyChart:
     """A door that has this attribute too."""
     made = door()
     setattr(made, name, member)
     return made
 
 
-def door_unnamed() -> type[Chart]:
+def door_unnamed() -> AnyChart:
     return door_with("machine", "front door")
 
 
@@ -179,7 +179,7 @@ async def ring_later(door: Door, _: object) -> Door:
     return door
 
 
-REFUSED: Final[dict[str, tuple[Callable[[], type[Chart]], str]]] = {
+REFUSED: Final[dict[str, tuple[Callable[[], AnyChart], str]]] = {
     "a guard by its name": (lambda: door(cond="is_locked"), "is not given by `Edges`"),
     "a bare function": (lambda: door(on=ring), "is not given by `Edges`"),
     "a rule with more arguments": (
@@ -242,7 +242,7 @@ REFUSED: Final[dict[str, tuple[Callable[[], type[Chart]], str]]] = {
 
 @pytest.mark.parametrize(("declared", "sentence"), REFUSED.values(), ids=REFUSED)
 def test_what_a_table_cannot_say_is_refused_with_a_sentence(
-    declared: Callable[[], type[Chart]], sentence: str
+    declared: Callable[[], AnyChart], sentence: str
 ) -> None:
     with pytest.raises(UnsupportedDeclaration, match=re.escape(sentence)):
         compile_table(declared())

@@ -6,11 +6,11 @@ from machines.breaker import BreakerChart
 from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
 from machines.message import MessageChart
-from machines.statechart import Chart, topology
+from machines.statechart import AnyChart, topology
 from machines.statechart.compiler import compile_table
 from machines.thread import ThreadChart
 
-CHARTS: tuple[type[Chart], ...] = (
+CHARTS: tuple[AnyChart, ...] = (
     ChorusChart,
     MessageChart,
     ConnectionChart,
@@ -21,11 +21,11 @@ CHARTS: tuple[type[Chart], ...] = (
 pytestmark = pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.machine)
 
 
-def test_a_chart_is_compiled(chart: type[Chart]) -> None:
+def test_a_chart_is_compiled(chart: AnyChart) -> None:
     assert compile_table(chart)
 
 
-def test_the_topology_leaves_no_declared_transition_out(chart: type[Chart]) -> None:
+def test_the_topology_leaves_no_declared_transition_out(chart: AnyChart) -> None:
     declared = [
         (event.id, each.source.id, target.id)
         for state in chart.states_map.values()
@@ -38,13 +38,13 @@ def test_the_topology_leaves_no_declared_transition_out(chart: type[Chart]) -> N
     assert sorted(edges) == sorted(declared)
 
 
-def test_ids_are_unique_and_stand_literally_in_an_svg(chart: type[Chart]) -> None:
+def test_ids_are_unique_and_stand_literally_in_an_svg(chart: AnyChart) -> None:
     shapes = topology(chart)
     ids = [node.id for node in shapes.nodes] + [edge.id for edge in shapes.edges]
     assert len(set(ids)) == len(ids)
     assert all(each.isascii() and each.replace("_", "").isalnum() for each in ids)
 
 
-def test_edge_kinds_name_events_of_the_chart(chart: type[Chart]) -> None:
+def test_edge_kinds_name_events_of_the_chart(chart: AnyChart) -> None:
     unknown = set(chart.edge_kinds) - set(topology(chart).events)
     assert not unknown, f"{sorted(unknown)} are no events of {chart.__name__}: mend `edge_kinds`"
