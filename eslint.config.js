@@ -6,7 +6,7 @@ import globals from "globals";
 const MARKUP = "markup enters the document through markup.js alone";
 
 export default [
-  { ignores: ["**/.*/", "**/build/", "**/dist/"] },
+  { ignores: ["**/.*/", "**/build/", "**/dist/", "server/page/vendor/"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   js.configs.recommended,
   {

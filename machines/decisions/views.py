@@ -43,8 +43,10 @@ def user_view(user: User) -> views.UserView:
     return views.UserView.model_validate(user, from_attributes=True)
 
 
-def run_view(run: ChorusState, text: str) -> views.RunView:
-    """A live run; `text` is what the attempt under way has streamed so far."""
+def run_view(
+    run: ChorusState, text: str, rendered: tuple[views.RenderedText, ...] = ()
+) -> views.RunView:
+    """A live run; `text` is what the attempt under way has streamed so far, `rendered` its HTML."""
     if run.status is RunStatus.QUEUED:
         status = "queued"
     else:
@@ -58,6 +60,7 @@ def run_view(run: ChorusState, text: str) -> views.RunView:
             "iteration": run.iteration,
             "attempt": run.attempt,
             "text": text,
+            "rendered": rendered or None,
             "outputs": tuple(
                 views.StepView(
                     **vars(done), priors=run.priors if done.step is StepEnum.EXPERIENCE else None

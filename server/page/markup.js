@@ -78,6 +78,17 @@ export function fromHtml(html, cite) {
 }
 
 /**
+ * Highlighted code: text, and nothing around it but the spans of the highlighter.
+ *
+ * @param {string} html
+ */
+export function fromHighlighted(html) {
+  const target = document.createDocumentFragment();
+  takeSpans(parse(html, "text/html").body, target);
+  return target;
+}
+
+/**
  * The drawing of an SVG text, as an element of this document; null where it is none.
  *
  * @param {string} text
@@ -116,6 +127,21 @@ function takeHtml(source, target, cite) {
     if (element instanceof HTMLAnchorElement) link(element, node.getAttribute("href") ?? "");
     takeHtml(node, element, cite);
     target.append(node.localName === "table" ? scrolling(element) : element);
+  }
+}
+
+/**
+ * @param {Element} source
+ * @param {ParentNode} target
+ */
+function takeSpans(source, target) {
+  for (const node of source.childNodes) {
+    if (node instanceof Text) target.append(node.data);
+    if (!(node instanceof Element)) continue;
+    const span = document.createElement("span");
+    if (/^hljs-[\w -]+$/.test(node.className)) span.className = node.className;
+    takeSpans(node, span);
+    target.append(span);
   }
 }
 

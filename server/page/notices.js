@@ -26,6 +26,21 @@ export function toast(text, kind = "info") {
 }
 
 /**
+ * Copy a text for the user.
+ *
+ * @param {string} text
+ * @param {string} done what to say once it is copied
+ */
+export async function copyText(text, done) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(done);
+  } catch {
+    toast("The browser did not let the page copy.", "error");
+  }
+}
+
+/**
  * Say something to a screen reader, once.
  *
  * @param {string} text

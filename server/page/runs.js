@@ -2,7 +2,7 @@
 
 /**
  * @import {
- *   ChorusResponseData, ErrorCode, LiveFrame, Prior, RunView, StepDeltaData, StepEnum,
+ *   ChorusResponseData, ErrorCode, LiveFrame, Prior, RenderedText, RunView, StepDeltaData, StepEnum,
  *   StepOutput, StepStartedData, Usage
  * } from "./wire.d.ts"
  */
@@ -29,6 +29,7 @@ export const FINAL = new Set(["finished", "failed", "cancelled"]);
  * @property {"running" | "recovering" | "completed" | "stopped"} status
  * @property {string} text as far as it is known
  * @property {number} length of the text in code points
+ * @property {readonly RenderedText[]} rendered parts of it as HTML while it is written
  * @property {StepOutput | null} output
  * @property {readonly Prior[] | null} priors with experience alone
  * @property {boolean | null} memoryAvailable
@@ -176,8 +177,10 @@ export function mergeSnapshot(run, view) {
   return withRecord(merged, merged, (record) => {
     if (record.status === "completed") return record;
     const same = record.attempt === view.attempt;
-    const text = same && record.length > length ? record.text : view.text;
-    return { ...record, attempt: view.attempt, status, text, length: codePoints(text) };
+    const isAhead = same && record.length > length;
+    const text = isAhead ? record.text : view.text;
+    const rendered = isAhead ? record.rendered : (view.rendered ?? []);
+    return { ...record, attempt: view.attempt, status, text, length: codePoints(text), rendered };
   });
 }
 
@@ -312,6 +315,7 @@ function started(run, at, data) {
       status: "running",
       text: again ? "" : record.text,
       length: again ? 0 : record.length,
+      rendered: again ? [] : record.rendered,
       priors: data.priors ?? record.priors,
       memoryAvailable: data.memory_available ?? record.memoryAvailable,
     };
@@ -328,6 +332,12 @@ function started(run, at, data) {
 function grown(run, at, data) {
   const record = find(run, at);
   if (!record || record.attempt !== at.attempt || record.status !== "running") return run;
+  const [first, ...others] = data.rendered ?? [];
+  if (first) {
+    const before = record.rendered.filter(({ end }) => end <= first.start);
+    const rendered = [...before, first, ...others];
+    return withRecord(run, at, (known) => ({ ...known, rendered }));
+  }
   if (record.length !== data.offset) return run;
   return withRecord(run, at, (known) => ({
     ...known,
@@ -405,6 +415,7 @@ function withRecord(run, at, change) {
     status: "running",
     text: "",
     length: 0,
+    rendered: [],
     output: null,
     priors: null,
     memoryAvailable: null,

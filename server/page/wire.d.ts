@@ -529,6 +529,14 @@ export interface RenameThreadRequest {
   data: RenameThreadData;
 }
 
+/** A part of a text that is not whole yet, as HTML; offsets count code points of the text. */
+export interface RenderedText {
+  start: number;
+  end: number;
+  /** Sanitised. */
+  html: string;
+}
+
 /** The frame that answers each request, where it is not an error. */
 export interface Replies {
   approve_message: AcceptedFrame;
@@ -675,6 +683,8 @@ export interface RunView {
   attempt: number;
   /** What this attempt has streamed so far; the next delta's `offset` is its length. */
   text: string;
+  /** With yield alone: the text as far as it is rendered, in order. */
+  rendered?: readonly RenderedText[];
   /** Completed steps of all iterations, in order. */
   outputs: readonly StepView[];
 }
@@ -793,6 +803,11 @@ export interface StepDeltaData {
   /** Code points of the attempt's text before this. */
   offset: number;
   text: string;
+  /**
+   * With yield alone, and then `text` is empty: the end of the text so far as HTML. It takes the
+   * place of every part rendered before that does not end before its first.
+   */
+  rendered?: readonly RenderedText[];
 }
 
 /** The steps of one iteration, in their order; only update may lead back to action. */

@@ -8,7 +8,6 @@ means, and refuses it if it comes too late.
 import asyncio
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, TypeVar, assert_never
 
@@ -51,7 +50,7 @@ from machines.models.ids import PublicKey, RunId, ThreadId
 from machines.models.journal import DecisionView, RetryTimer
 from machines.models.outputs import Prior
 from machines.models.thread import Thread
-from machines.models.wire import frames
+from machines.models.wire.views import RenderedText
 from machines.prompting.context import PRIORS_SENT
 from machines.prompting.quoting import clipped, fair_limit
 from server.concurrency.delay_queue import DelayQueue
@@ -59,9 +58,10 @@ from server.concurrency.retry import while_journal_is_away
 from server.environment import Environment
 from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel
 from server.memory.recall import MemoryService
-from server.threads.broadcast import Broadcast, Delta
+from server.runs.attempt_stream import AttemptStream
+from server.runs.live_answer import rendering_slots
+from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
-from server.wire.codec import DeltaEncoder
 
 log = logging.getLogger(__name__)
 
@@ -70,9 +70,6 @@ T = TypeVar("T")
 
 GATHER_SECONDS = 0.04
 """Text is gathered so long before it is sent: a frame for each token would cost more than it is."""
-
-DELTA_CHARACTERS = 32_000
-"""Code points of one delta: whatever they are, a frame holds them."""
 
 RECOVERED = 64
 """Runs that are taken up again at the same time: they share commits, and hold no request up for long."""
@@ -84,25 +81,6 @@ a prompt quotes less."""
 
 class _AudienceGrew(Exception):
     """The thread has a co-author whom a search did not reckon with."""
-
-
-@dataclass(slots=True)
-class _Stream:
-    """The text of an attempt, as far as the followers have it."""
-
-    call: AICall
-    encoder: DeltaEncoder | None = None
-    """Made for the first piece that has a follower."""
-    sent: list[str] = field(default_factory=list)
-    length: int = 0
-    """Code points that were sent."""
-    gathered: list[str] = field(default_factory=list)
-
-    @property
-    def key(self) -> tuple[str, str, int, int]:
-        """Names the text: deltas of the same key are pieces of it."""
-        call = self.call
-        return (call.run_id, call.step.value, call.iteration, call.attempt)
 
 
 class Chorus:
@@ -123,8 +101,9 @@ class Chorus:
         self._model = model
         self._memory_service = memory_service
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
-        self._streams: dict[RunId, _Stream] = {}
-        self._due = DelayQueue(GATHER_SECONDS, self._flush)
+        self._streams: dict[RunId, AttemptStream] = {}
+        self._due = DelayQueue(GATHER_SECONDS, AttemptStream.flush)
+        self._rendering = rendering_slots()
         self._closing = asyncio.Event()
 
     def run(self, effect: RunEffect) -> None:
@@ -143,22 +122,24 @@ class Chorus:
 
     def text_so_far(self, run: ChorusState) -> str:
         """What the attempt that `run` is in has streamed to the followers."""
-        stream = self._streams.get(run.id)
-        if stream is None:
-            return ""
-        call = stream.call
-        same = (call.step, call.iteration, call.attempt) == (
-            run.current_step,
-            run.iteration,
-            run.attempt,
-        )
-        return "".join(stream.sent) if same else ""
+        stream = self._stream_of(run)
+        return "" if stream is None else stream.text
+
+    def rendered_so_far(self, run: ChorusState) -> tuple[RenderedText, ...]:
+        """The same as HTML, as far as it is rendered."""
+        stream = self._stream_of(run)
+        return () if stream is None else stream.rendered
 
     def partial_of(self, run: ChorusState) -> str | None:
         """All that the attempt which `run` is in has written, sent to the followers first."""
         if (stream := self._streams.get(run.id)) is not None:
-            self._flush(stream)
+            stream.flush()
         return self.text_so_far(run) or None
+
+    def _stream_of(self, run: ChorusState) -> AttemptStream | None:
+        stream = self._streams.get(run.id)
+        attempt = (run.current_step, run.iteration, run.attempt)
+        return stream if stream is not None and stream.attempt == attempt else None
 
     def is_idle(self, run: RunProgress) -> bool:
         """Whether the run waits for an effect that is not performed."""
@@ -244,12 +225,13 @@ class Chorus:
     # Effects
 
     async def _ask(self, call: AICall) -> None:
-        stream = self._streams[call.run_id] = _Stream(call)
+        stream = AttemptStream(call, self._broadcast, self._rendering)
+        self._streams[call.run_id] = stream
         event: EffectResult
         try:
             event = await self._model.answer(call, partial(self._gather, stream))
         except AnswerFailed as failed:
-            self._flush(stream)
+            stream.flush()
             event = self._failure(call, failed.error, failed.partial or None)
         except AnswerDelayed as delayed:
             event = chorus.AttemptDelayed(
@@ -259,7 +241,7 @@ class Chorus:
                 wait_ms=delayed.wait_ms,
             )
         else:
-            self._flush(stream)
+            stream.flush()
         self._release(call.run_id)
         try:
             await self._advance(call.thread_id, call.run_id, event)
@@ -378,45 +360,14 @@ class Chorus:
 
     # Streaming
 
-    def _gather(self, stream: _Stream, text: str) -> None:
-        if not stream.gathered:
+    def _gather(self, stream: AttemptStream, text: str) -> None:
+        if stream.gather(text):
             self._due.add(stream)
-        stream.gathered.append(text)
-
-    def _flush(self, stream: _Stream) -> None:
-        """Send what was gathered, if it was neither sent nor given up before its time."""
-        text = "".join(stream.gathered)
-        stream.gathered.clear()
-        for start in range(0, len(text), DELTA_CHARACTERS):
-            self._send(stream, text[start : start + DELTA_CHARACTERS])
-
-    def _send(self, stream: _Stream, text: str) -> None:
-        """One delta, to those who follow."""
-        call, offset = stream.call, stream.length
-        stream.sent.append(text)
-        stream.length += len(text)
-        if self._broadcast.has_followers(call.thread_id):
-            stream.encoder = stream.encoder or _encoder(call)
-            delta = Delta(stream.key, offset, text, stream.encoder.encode(offset, text))
-            self._broadcast.publish_delta(call.thread_id, delta)
 
     def _forget_stream(self, run_id: RunId) -> None:
         stream = self._streams.pop(run_id, None)
         if stream is not None:
-            stream.gathered.clear()
-
-
-def _encoder(call: AICall) -> DeltaEncoder:
-    delta = frames.StepDeltaData(
-        run_id=call.run_id,
-        message_id=call.message_id,
-        step=call.step,
-        iteration=call.iteration,
-        attempt=call.attempt,
-        offset=0,
-        text="",
-    )
-    return DeltaEncoder(call.thread_id, delta)
+            stream.close()
 
 
 def _current_task() -> asyncio.Task[None]:

@@ -250,7 +250,8 @@ class Requests:
         view, page = found
         thread = thread_view(view.thread)
         runs = tuple(
-            run_view(run, self._chorus.text_so_far(run)) for run in view.runs[:MAX_RUNS_SHOWN]
+            run_view(run, self._chorus.text_so_far(run), self._chorus.rendered_so_far(run))
+            for run in view.runs[:MAX_RUNS_SHOWN]
         )
         room = FRAME_ROOM - size_of(thread) - sum(map(size_of, runs))
         messages = await asyncio.to_thread(

@@ -9,10 +9,16 @@ something. A text with more of those than any answer has is shown as it is, in a
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from html import escape
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from machines.models.wire.views import RenderedText
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 MAX_CHARACTERS: Final = 200_000
 """Code points of a text that is rendered; a longer one is shown as it is."""
@@ -26,6 +32,7 @@ MAX_CACHED_CHARACTERS: Final = 40_000
 _CACHED_TEXTS: Final = 256
 
 _MARK: Final = re.compile(r"[\n\\`*_~\[\]()<>&!|#+\-=:]")
+_LINE_END: Final = re.compile(r"\r\n?|\n")
 _LINK_REL: Final = "noopener noreferrer nofollow"
 _TAGS: Final = {
     *("a", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol"),
@@ -67,7 +74,38 @@ def _remembered(text: str) -> str:
 def _rendered(text: str) -> str:
     if len(text) > MAX_CHARACTERS or _marks(text) > MAX_MARKS:
         return f"<pre>{escape(text)}</pre>\n"
-    return _pipeline()(text)
+    pipeline = _pipeline()
+    return pipeline.html(pipeline.markdown.parse(text))
+
+
+def render_blocks(text: str, start: int) -> tuple[RenderedText, ...]:
+    """The blocks of a text that goes on: all but the last are final, whatever follows.
+
+    Args:
+        start: code points that stand before the text in what it is a part of.
+    """
+    if _marks(text) > MAX_MARKS:
+        return ()
+    pipeline = _pipeline()
+    lines = [0, *(found.end() for found in _LINE_END.finditer(text)), len(text)]
+    parts = []
+    for block in _top_level(pipeline.markdown.parse(text)):
+        first, behind = block[0].map or (0, 0)
+        part = RenderedText(
+            start=start + lines[first], end=start + lines[behind], html=pipeline.html(block)
+        )
+        parts.append(part)
+    return tuple(parts)
+
+
+def _top_level(tokens: Sequence["Token"]) -> Iterator[list["Token"]]:
+    """The tokens of each block that stands in no other."""
+    block: list[Token] = []
+    for token in tokens:
+        block.append(token)
+        if token.level == 0 and token.nesting <= 0:
+            yield block
+            block = []
 
 
 def _marks(text: str) -> int:
@@ -78,13 +116,21 @@ def _marks(text: str) -> int:
     return marks + columns * text.count("\n") if columns else marks
 
 
+class _Pipeline(NamedTuple):
+    markdown: "MarkdownIt"
+    html: Callable[[Sequence["Token"]], str]
+    """Clean HTML of parsed tokens."""
+
+
 @cache
-def _pipeline() -> Callable[[str], str]:
+def _pipeline() -> _Pipeline:
     """The renderer and the cleaner, built when the first text comes: their import takes 40 ms."""
     import nh3
     from markdown_it import MarkdownIt
     from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
+
+    from server.wire.formulas import formulas
 
     def alternative_text(
         renderer: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Any
@@ -94,9 +140,9 @@ def _pipeline() -> Callable[[str], str]:
     markdown = MarkdownIt("commonmark", {"html": False, "maxNesting": 20})
     markdown.enable(["table", "strikethrough"])
     markdown.add_render_rule("image", alternative_text)
+    formulas(markdown)
 
-    def pipeline(text: str) -> str:
-        tokens = markdown.parse(text)
+    def html_of(tokens: Sequence[Token]) -> str:
         for token in tokens:
             # A page with a strict content policy drops inline style; `align` it keeps.
             style = token.attrs.pop("style", None)
@@ -112,7 +158,7 @@ def _pipeline() -> Callable[[str], str]:
             link_rel=_LINK_REL,
         )
 
-    return pipeline
+    return _Pipeline(markdown, html_of)
 
 
 def _allowed(_element: str, attribute: str, value: str) -> str | None:

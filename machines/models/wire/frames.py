@@ -31,6 +31,7 @@ from machines.models.wire.views import (
     MessageView,
     ModelInfo,
     Omittable,
+    RenderedText,
     RunView,
     SessionView,
     ThreadSummary,
@@ -238,6 +239,9 @@ class StepDeltaData(RunFrameData):
     offset: Annotated[int, Field(ge=0)]
     """Code points of the attempt's text before this."""
     text: str
+    rendered: Omittable[tuple[RenderedText, ...]] = None
+    """With yield alone, and then `text` is empty: the end of the text so far as HTML. It takes the
+    place of every part rendered before that does not end before its first."""
 
 
 class StepCompletedData(RunFrameData):

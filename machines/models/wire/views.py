@@ -156,6 +156,15 @@ class StepView(Value):
     """True where the text ended at its length limit."""
 
 
+class RenderedText(Value):
+    """A part of a text that is not whole yet, as HTML; offsets count code points of the text."""
+
+    start: int
+    end: int
+    html: str
+    """Sanitised."""
+
+
 class RunView(Value):
     """A run that is not in a final state, for who comes in the middle of it."""
 
@@ -167,6 +176,8 @@ class RunView(Value):
     attempt: int
     text: str
     """What this attempt has streamed so far; the next delta's `offset` is its length."""
+    rendered: Omittable[tuple[RenderedText, ...]] = None
+    """With yield alone: the text as far as it is rendered, in order."""
     outputs: tuple[StepView, ...]
     """Completed steps of all iterations, in order."""
 

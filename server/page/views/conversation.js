@@ -5,10 +5,11 @@
 /** @import { Exchanges, Prompt, Thread } from "../store.js" */
 
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
+import { copyText } from "../notices.js";
 import { exchangesOf, isCoAuthor, unsent } from "../store.js";
 import { counted } from "../words.js";
 import { Composer } from "./composer.js";
-import { archiveThread, copyText, openPeopleDialog, openRenameDialog } from "./dialogs.js";
+import { archiveThread, openPeopleDialog, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
 import { Strip } from "./strip.js";
 

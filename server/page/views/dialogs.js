@@ -6,7 +6,7 @@
 /** @import { Visibility } from "../wire.d.ts" */
 
 import { button, h, iconButton } from "../dom.js";
-import { toast } from "../notices.js";
+import { copyText } from "../notices.js";
 import { isCoAuthor } from "../store.js";
 import { nameOf } from "../words.js";
 import { avatar } from "./avatar.js";
@@ -251,17 +251,4 @@ export function openPersonDialog(app) {
       ),
     ];
   });
-}
-
-/**
- * @param {string} text
- * @param {string} done what to say once it is copied
- */
-export async function copyText(text, done) {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast(done);
-  } catch {
-    toast("The browser did not let the page copy.", "error");
-  }
 }

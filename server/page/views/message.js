@@ -5,14 +5,15 @@
 /** @import { Message, State, Thread } from "../store.js" */
 
 import { h, iconButton, setText } from "../dom.js";
+import { dressCode } from "../code.js";
 import { fromHtml } from "../markup.js";
+import { copyText } from "../notices.js";
 import { FINAL } from "../runs.js";
 import { messagesOf, runsBefore } from "../store.js";
 import { CUT, nameOf, shortKey, clockTime, whenLong } from "../words.js";
 import { ApprovalView } from "./approval.js";
 import { avatar, initialOf } from "./avatar.js";
 import { openCitation } from "./citation.js";
-import { copyText } from "./dialogs.js";
 import { RunView } from "./run.js";
 
 /** @type {Partial<Record<MessageStatus, string>>} */
@@ -145,6 +146,7 @@ export class MessageView {
     } else if (message.html !== null) {
       this.body.className = "said prose";
       this.body.replaceChildren(fromHtml(message.html, (label) => this.citation(message, label)));
+      dressCode(this.body);
     } else {
       this.body.className = "said plain";
       this.body.textContent = message.content;

@@ -8,10 +8,11 @@
 /** @import { Message } from "../store.js" */
 /** @import { MessageView } from "./message.js" */
 
-import { arrange, button, growText, h, icon, setText } from "../dom.js";
+import { arrange, button, h, icon, setText } from "../dom.js";
 import { FINAL, loopsOf, priorsOf, recordsOf, STEPS, totalTokens } from "../runs.js";
 import { isCoAuthor, isOwn, authorOf } from "../store.js";
 import { counted, nameOf, number, STEP_WORDS, TROUBLE } from "../words.js";
+import { LiveAnswer } from "./live_answer.js";
 import { StepRow } from "./step.js";
 
 /**
@@ -58,8 +59,8 @@ export class RunView {
     this.steps = new StepList(app);
     this.steps.element.id = id;
     this.problem = h("p", { class: "note error", hidden: true });
-    this.text = h("div", { class: "said plain live-answer", dir: "auto", hidden: true });
-    this.answer = h("div", { class: "run-answer" }, this.text);
+    this.live = new LiveAnswer();
+    this.answer = h("div", { class: "run-answer" }, this.live.element);
     this.element = h(
       "section",
       { class: "run", "aria-label": "How this is answered" },
@@ -79,7 +80,7 @@ export class RunView {
     this.drawProblem(run);
     this.drawAnswer(run, answer);
     // Once the answer begins it is what is read, and the steps are one line.
-    const opens = this.isOpen ?? (isLive && run.status !== "queued" && this.text.hidden);
+    const opens = this.isOpen ?? (isLive && run.status !== "queued" && this.live.element.hidden);
     this.toggle.setAttribute("aria-expanded", String(opens));
     this.element.dataset.status = run?.status ?? "unread";
     setText(this.summary, this.summaryOf(shown));
@@ -154,10 +155,11 @@ export class RunView {
    * @param {MessageView | null} answer
    */
   drawAnswer(run, answer) {
-    const text = (run && recordsOf(run, "yield").at(-1)?.text) ?? "";
-    this.text.hidden = answer !== null || text === "";
-    if (!this.text.hidden) growText(this.text, text);
-    arrange(this.answer, answer ? [answer.element] : [this.text]);
+    const record = run ? recordsOf(run, "yield").at(-1) : undefined;
+    const isShown = answer === null && record !== undefined && record.text !== "";
+    this.live.element.hidden = !isShown;
+    if (isShown) this.live.update(record);
+    arrange(this.answer, [answer?.element ?? this.live.element]);
   }
 
   /** @param {Answering} shown */

@@ -3,12 +3,13 @@
 import re
 import time
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.wire.markdown import MAX_CHARACTERS, render_markdown
+from server.wire.markdown import MAX_CHARACTERS, MAX_MARKS, render_blocks, render_markdown
 
 SAFE_LINK = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
 TAGS = frozenset(
@@ -134,6 +135,74 @@ def test_html_in_the_text_is_text(raw: str) -> None:
 def test_a_code_fence_names_its_language_and_nothing_else() -> None:
     for info in ('py" onclick="x', "a&quot; b", "x" * 1_000, "<b>"):
         Page(render_markdown(f"```{info}\ncode\n```"))
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "$a_1 * b_1 * c$",
+        "$$\\sum_{i} a_i * b_i * c$$",
+        "\\(x_1 * y_1 * z\\)",
+        "\\[ \\frac{a_b}{c_d} * e * f \\]",
+        "$$\n\\int_a^b x\n$$",
+        "$a < b$",
+    ],
+)
+def test_a_formula_stays_as_it_is_written(formula: str) -> None:
+    html = render_markdown(f"Before {formula} after.")
+    assert html.count('<code class="language-math">') == 1
+    assert "<em>" not in html
+    assert Page(html).words == f"Before {formula} after.\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["It costs $5 and $10.", "Is it \\(so\\)?", "A $ b $ c", "\\$a_1$", "$", "$$", "\\("]
+)
+def test_money_and_brackets_are_no_formulas(text: str) -> None:
+    assert "language-math" not in render_markdown(text)
+
+
+BLOCKS = st.sampled_from(
+    [
+        "One *line*.\nAnother.",
+        "- a\n- b\n\n  c",
+        "1. x\n2. y",
+        "```py\nx\n\ny\n```",
+        "> q\n> r",
+        "|a|b|\n|-|-:|\n|1|2|",
+        "# Title",
+        "Title\n===",
+        "***",
+        "    code",
+        "$x_1$ and \\(y^2\\)",
+    ]
+)
+
+
+@given(st.lists(BLOCKS, min_size=1, max_size=6), st.data())
+def test_the_blocks_of_a_text_that_goes_on_are_final_but_for_the_last(
+    blocks: list[str], data: st.DataObject
+) -> None:
+    whole = "\n\n".join(blocks)
+    cut = data.draw(st.integers(0, len(whole)))
+    early, late = render_blocks(whole[:cut], 7), render_blocks(whole, 7)
+    assert early[:-1] == late[: len(early[:-1])]
+    assert "".join(each.html for each in late) == render_markdown(whole)
+    for part, following in pairwise(late):
+        assert part.end <= following.start
+    assert all(7 <= each.start < each.end <= 7 + len(whole) for each in late)
+
+
+def test_lines_end_as_they_do_on_any_machine() -> None:
+    for end in ("\n", "\r\n", "\r"):
+        text = f"One{end}{end}Two{end}three"
+        first, last = render_blocks(text, 0)
+        assert text[first.start : first.end].strip() == "One"
+        assert text[last.start : last.end] == f"Two{end}three"
+
+
+def test_what_would_take_too_long_is_not_rendered_while_it_is_written() -> None:
+    assert render_blocks("*" * (MAX_MARKS + 1), 0) == ()
 
 
 @given(st.text(max_size=200))

@@ -1,0 +1,114 @@
+"""The text of one attempt on its way to those who follow the thread.
+
+Pieces are gathered and sent as deltas; an answer (the text of yield) is rendered as it grows, too.
+Who comes in the middle is shown what was sent so far.
+"""
+
+import asyncio
+from typing import Final
+
+from machines.models.effects import AICall
+from machines.models.outputs import StepEnum
+from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
+from machines.models.wire.views import RenderedText
+from server.runs.live_answer import LiveAnswer
+from server.threads.broadcast import Broadcast, Delta
+from server.wire.codec import DeltaEncoder, encode_server_frame
+
+DELTA_CHARACTERS: Final = 32_000
+"""Code points of one delta: whatever they are, a frame holds them."""
+
+
+class AttemptStream:
+    """What an attempt has written.
+
+    Args:
+        rendering: slots of the process, see `live_answer.rendering_slots`.
+    """
+
+    def __init__(self, call: AICall, broadcast: Broadcast, rendering: asyncio.Semaphore) -> None:
+        self._call = call
+        self._broadcast = broadcast
+        self._rendering = rendering
+        self._encoder: DeltaEncoder | None = None
+        """Made for the first piece that has a follower."""
+        self._answer: LiveAnswer | None = None
+        """Likewise, with yield alone."""
+        self._sent: list[str] = []
+        self._length = 0
+        """Code points that were sent."""
+        self._gathered: list[str] = []
+
+    @property
+    def attempt(self) -> tuple[StepEnum, int, int]:
+        """Step, iteration and attempt of the run."""
+        return (self._call.step, self._call.iteration, self._call.attempt)
+
+    @property
+    def text(self) -> str:
+        """What was sent."""
+        return "".join(self._sent)
+
+    @property
+    def rendered(self) -> tuple[RenderedText, ...]:
+        """The same as HTML, as far as it is rendered; nothing but for yield."""
+        return () if self._answer is None else self._answer.rendered
+
+    def gather(self, text: str) -> bool:
+        """Keep a piece until `flush`; whether it is the first one that waits."""
+        self._gathered.append(text)
+        return len(self._gathered) == 1
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        text = "".join(self._gathered)
+        self._gathered.clear()
+        for start in range(0, len(text), DELTA_CHARACTERS):
+            self._send(text[start : start + DELTA_CHARACTERS])
+
+    def close(self) -> None:
+        """The attempt is over: what waits is given up."""
+        self._gathered.clear()
+        if self._answer is not None:
+            self._answer.close()
+
+    def _send(self, text: str) -> None:
+        """One delta, to those who follow."""
+        call, offset = self._call, self._length
+        self._sent.append(text)
+        self._length += len(text)
+        if not self._broadcast.has_followers(call.thread_id):
+            return
+        self._encoder = self._encoder or DeltaEncoder(call.thread_id, self._delta())
+        key = (call.run_id, call.step.value, call.iteration, call.attempt)
+        delta = Delta(key, offset, text, self._encoder.encode(offset, text))
+        self._broadcast.publish_delta(call.thread_id, delta)
+        if call.step is StepEnum.YIELD:
+            self._render(text)
+
+    def _render(self, text: str) -> None:
+        if self._answer is None:
+            self._answer = LiveAnswer(self._send_rendered, self._rendering)
+            text = self.text  # nobody followed its beginning
+        self._answer.add(text)
+
+    def _send_rendered(self, parts: tuple[RenderedText, ...]) -> None:
+        call = self._call
+        data = self._delta().model_copy(update={"offset": self._length, "rendered": parts})
+        frame = ChorusResponseFrame(thread_id=call.thread_id, data=data)
+        # Of a key of its own, since it is no piece of the text and cannot be merged with one.
+        key = (call.run_id, "rendered", call.iteration, call.attempt)
+        delta = Delta(key, self._length, "", encode_server_frame(frame))
+        self._broadcast.publish_delta(call.thread_id, delta)
+
+    def _delta(self) -> StepDeltaData:
+        call = self._call
+        return StepDeltaData(
+            run_id=call.run_id,
+            message_id=call.message_id,
+            step=call.step,
+            iteration=call.iteration,
+            attempt=call.attempt,
+            offset=0,
+            text="",
+        )
