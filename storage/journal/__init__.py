@@ -7,7 +7,6 @@ what an entry says: batches come decided, and are written whole or not at all.
 
 __all__ = [
     "appender",
-    "batch_rows",
     "bodies",
     "check",
     "dialect",

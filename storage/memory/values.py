@@ -10,7 +10,7 @@ holds the semantic links that Observation recorded, without vectors.
 
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 from uuid import UUID, uuid5
 
 from pydantic import ConfigDict, Field
@@ -125,7 +125,6 @@ class LinkPayload(_Payload):
 class MessagePoint(Frozen):
     """An approved message in the memory."""
 
-    kind: Literal["message"] = "message"
     payload: MessagePayload
     vector: tuple[float, ...]
 
@@ -141,7 +140,6 @@ class MessagePoint(Frozen):
 class LinkPoint(Frozen):
     """A semantic link in the memory."""
 
-    kind: Literal["link"] = "link"
     payload: LinkPayload
 
     @property
@@ -153,7 +151,7 @@ class LinkPoint(Frozen):
         return Collection.LINKS
 
 
-Point = Annotated[MessagePoint | LinkPoint, Field(discriminator="kind")]
+Point = MessagePoint | LinkPoint
 
 
 # ------------------------------------------------------------------------------------ operations
@@ -200,14 +198,12 @@ class SearchScope(Frozen):
 class Store(Frozen):
     """Put points in. One that is there with the same or a higher `seq` stays as it is."""
 
-    kind: Literal["store"] = "store"
     points: tuple[Point, ...] = Field(min_length=1, max_length=MAX_BATCH)
 
 
 class Search(Frozen):
     """Find the messages of `scope` that are nearest to `vector`."""
 
-    kind: Literal["search"] = "search"
     vector: tuple[float, ...]
     scope: SearchScope
     limit: int = Field(ge=1, le=MAX_SEARCH_RESULTS)
@@ -216,20 +212,18 @@ class Search(Frozen):
 class Update(Frozen):
     """Replace points that are there, payload and vector; one that is not there stays away."""
 
-    kind: Literal["update"] = "update"
     points: tuple[Point, ...] = Field(min_length=1, max_length=MAX_BATCH)
 
 
 class Delete(Frozen):
     """Remove points; with a message go the links that end at it. Absent ids are no error."""
 
-    kind: Literal["delete"] = "delete"
     collection: Collection
     ids: tuple[PointId, ...] = Field(min_length=1, max_length=MAX_BATCH)
 
 
 Write = Store | Update | Delete
-Operation = Annotated[Store | Search | Update | Delete, Field(discriminator="kind")]
+Operation = Write | Search
 
 
 # --------------------------------------------------------------------------------------- effects
@@ -238,7 +232,6 @@ Operation = Annotated[Store | Search | Update | Delete, Field(discriminator="kin
 class WritePoints(Frozen):
     """Verified points of one collection, and when they may be written."""
 
-    kind: Literal["write_points"] = "write_points"
     collection: Collection
     points: tuple[Point, ...]
     when: Literal["newer", "present"]
@@ -248,7 +241,6 @@ class WritePoints(Frozen):
 class QueryPoints(Frozen):
     """A verified query of `messages`."""
 
-    kind: Literal["query_points"] = "query_points"
     vector: tuple[float, ...]
     scope: SearchScope
     limit: int
@@ -257,14 +249,13 @@ class QueryPoints(Frozen):
 class RemovePoints(Frozen):
     """Ids to remove, each once, in order."""
 
-    kind: Literal["remove_points"] = "remove_points"
     collection: Collection
     ids: tuple[PointId, ...]
     with_links: bool
     """Whether links that end at them go first."""
 
 
-StorageEffect = Annotated[WritePoints | QueryPoints | RemovePoints, Field(discriminator="kind")]
+StorageEffect = WritePoints | QueryPoints | RemovePoints
 
 
 # --------------------------------------------------------------------------------------- results
@@ -273,7 +264,6 @@ StorageEffect = Annotated[WritePoints | QueryPoints | RemovePoints, Field(discri
 class RetryWithBackoff(Frozen):
     """Wait, then do the same again: the store could not be reached."""
 
-    kind: Literal["retry_with_backoff"] = "retry_with_backoff"
     attempt: int = Field(ge=1)
     """Which recovery of this operation it is."""
     allowed: bool
@@ -285,7 +275,6 @@ class RetryWithBackoff(Frozen):
 class ValidateAndRetry(Frozen):
     """Read the collections again, make what is missing, then do the same again."""
 
-    kind: Literal["validate_and_retry"] = "validate_and_retry"
     attempt: int = Field(ge=1)
     allowed: bool
 
@@ -293,7 +282,6 @@ class ValidateAndRetry(Frozen):
 class UpdateAndRetry(Frozen):
     """Embed the content again, then do it with the new vectors."""
 
-    kind: Literal["update_and_retry"] = "update_and_retry"
     attempt: int = Field(ge=1)
     allowed: bool
 

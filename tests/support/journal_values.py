@@ -103,7 +103,13 @@ def run(of: Message, number: int = 0, **fields: object) -> ChorusState:
 
 def context_of(*messages: Message) -> tuple[ContextMessage, ...]:
     return tuple(
-        ContextMessage(message_id=one.id, role=one.role, author=one.author, content=one.content)
+        ContextMessage(
+            message_id=one.id,
+            role=one.role,
+            author=one.author,
+            content=one.content,
+            created_at=one.created_at,
+        )
         for one in messages
     )
 
