@@ -4,12 +4,16 @@ Nothing is resolved, and nothing here knows which addresses are this server's: `
 """
 
 import ipaddress
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
+"""Of a public address: segments that need no escape, none of them a step up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,33 @@ class Origin:
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAddress:
+    """The address that browsers know the server by: an origin, and a path where a proxy gives one."""
+
+    origin: Origin
+    path: str
+    """Empty, or `/chorus`: without a slash at its end."""
+
+    @classmethod
+    def parse(cls, text: str) -> "PublicAddress":
+        """The address that `text` spells. Raises ValueError; its text goes on from a setting's name."""
+        parts = parts_of(text)
+        path = "" if parts is None else parts.path.rstrip("/")
+        try:
+            origin = Origin.parse(text if parts is None else parts._replace(path="").geturl())
+        except ValueError:
+            origin = None
+        if origin is None or not _PATH.fullmatch(path):
+            raise ValueError(
+                "must be an address such as https://example.org, or https://example.org/chorus"
+            )
+        return cls(origin, path)
+
+    def __str__(self) -> str:
+        return f"{self.origin}{self.path}"
 
 
 def parts_of(url: str) -> SplitResult | None:

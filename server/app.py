@@ -4,12 +4,19 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from typing import Final
 
+from server.addresses import is_loopback
 from server.environment import Environment, system_environment
 from server.gc_tuning import freeze_gc
 from server.http.site import serve_web
 from server.services import Services, open_services
 from server.settings import Settings
+
+HIDDEN: Final = (
+    "  others    are refused: set CHORUS_PUBLIC_URL to the address that their browsers use"
+)
+"""Printed where the server listens to other machines, and knows itself by its loopback names alone."""
 
 
 async def serve(
@@ -32,14 +39,17 @@ async def serve(
                 loop.add_signal_handler(name, told.set)
             async with serve_web(services, listening) as address:
                 freeze_gc()
-                for line in _greeting(services, address):
+                for line in greeting(services, address):
                     announce(line)
                 await told.wait()
                 announce("Going away: connections are told, and runs go on at the next start.")
 
 
-def _greeting(services: Services, address: str) -> list[str]:
+def greeting(services: Services, address: str) -> list[str]:
+    """What an operator reads at a start, line by line."""
     model, embedder = services.model, services.embedder
+    settings = services.settings
+    hidden = settings.public_url is None and not is_loopback(f"http://{_bracketed(settings.host)}")
     meaning = "by meaning" if embedder.embedder.semantic else "by keywords"
     return [
         f"Chorus is at {address}",
@@ -49,7 +59,12 @@ def _greeting(services: Services, address: str) -> list[str]:
         f"            {embedder.how_to_change}",
         f"  data      {services.settings.data}",
         f"  terminal  chorus chat {address}",
+        *([HIDDEN] if hidden else []),
     ]
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _bind(host: str, port: int) -> socket.socket:

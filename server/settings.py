@@ -30,7 +30,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from server.addresses import Origin, parts_of
+from server.addresses import Origin, PublicAddress, parts_of
 
 ENV_PREFIX: Final = "CHORUS_"
 MASK: Final = "********"
@@ -65,6 +65,10 @@ def _address(url: str) -> str:
 def _origin(url: str) -> str:
     """Scheme, host and port, as a browser writes them in `Origin`."""
     return str(Origin.parse(url))
+
+
+def _public_url(url: str) -> str:
+    return str(PublicAddress.parse(url))
 
 
 def _llm(choice: str) -> str:
@@ -105,6 +109,7 @@ def _items(value: object) -> object:
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Address = Annotated[_Text, AfterValidator(_address)]
 _Origin = Annotated[_Text, AfterValidator(_origin)]
+_PublicUrl = Annotated[_Text, AfterValidator(_public_url)]
 _Secret = Annotated[SecretStr, AfterValidator(_sendable)]
 _Count = Annotated[int, Field(ge=0, le=1_000_000)]
 """0 is no limit."""
@@ -144,8 +149,9 @@ class Settings(BaseSettings):
     """A Qdrant server or cluster; None keeps the memory embedded, in `data`."""
     qdrant_api_key: _Secret | None = None
 
-    public_url: _Origin | None = None
-    """The address that browsers know the server by; None is the loopback names with its port."""
+    public_url: _PublicUrl | None = None
+    """The address that browsers know the server by, with a path where a proxy gives it one; None is
+    the loopback names with its port."""
     allowed_origins: Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_items)] = ()
     """Other pages whose scripts may connect."""
     trusted_proxies: Annotated[

@@ -8,10 +8,11 @@ Text in, text or a verdict out: no request object is known here, and nothing is 
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from server.addresses import Origin
+from server.addresses import Origin, PublicAddress
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 """As they stand in a Host header; the first is the one that the server prints."""
@@ -24,17 +25,30 @@ _IPV6_SUBSCRIBER_BITS: Final = 64
 Network = IPv4Network | IPv6Network
 
 
+class Refusal(StrEnum):
+    """Why a request is not this server's; the sentence is what its sender reads."""
+
+    HOST = (
+        "This server does not answer to this address. If it should, set CHORUS_PUBLIC_URL to the "
+        "address that browsers use, and start it again."
+    )
+    ORIGIN = (
+        "Pages of this origin may not use this server. If they should, name the origin in "
+        "CHORUS_ALLOWED_ORIGINS."
+    )
+
+
 class HostPolicy:
     """The server's own address, and who may speak to it from a browser.
 
     Args:
-        public_url: `CHORUS_PUBLIC_URL`, `http` or `https`; None where unset: then the loopback
-            names with `port`.
+        public_url: `CHORUS_PUBLIC_URL`, `http` or `https`, perhaps with a path; None where unset:
+            then the loopback names with `port`.
         port: that the server listens on.
         allowed_origins: `CHORUS_ALLOWED_ORIGINS`, further pages that may connect.
 
     Raises:
-        ValueError: one of them is no origin; `server.settings` has refused it before, by its name.
+        ValueError: one of them is no address; `server.settings` has refused it before, by its name.
     """
 
     def __init__(
@@ -42,27 +56,34 @@ class HostPolicy:
     ) -> None:
         self._loopback = tuple(Origin("http", name, port) for name in LOOPBACK_NAMES)
         self._own = self._loopback
+        self.path = ""
+        """Of the public address, before every path of this server; empty, or `/chorus`."""
         if public_url is not None:
-            self._own = (Origin.parse(public_url),)
+            address = PublicAddress.parse(public_url)
+            self._own, self.path = (address.origin,), address.path
         self._allowed = frozenset(map(Origin.parse, allowed_origins))
         self._names = {name: origin for origin in self._own for name in origin.names}
 
     @property
     def url(self) -> str:
         """The address to print and to publish."""
-        return str(self._own[0])
+        return f"{self._own[0]}{self.path}"
 
-    def check(self, host_header: str | None, origin_header: str | None) -> bool:
-        """Whether a request with these headers is meant for this server; else answer 403.
+    def refusal(self, host_header: str | None, origin_header: str | None) -> Refusal | None:
+        """Why a request with these headers is answered with 403; None where it is this server's.
 
         Without an Origin it does not come from a browser's page, and is let through.
         """
         if self._dialled(host_header) is None:
-            return False
+            return Refusal.HOST
         if origin_header is None:
-            return True
+            return None
         origin = _try_origin(origin_header)
-        return origin is not None and (origin in self._own or origin in self._allowed)
+        return None if origin in self._own or origin in self._allowed else Refusal.ORIGIN
+
+    def check(self, host_header: str | None, origin_header: str | None) -> bool:
+        """Whether a request with these headers is this server's."""
+        return self.refusal(host_header, origin_header) is None
 
     def is_local(self, host_header: str | None) -> bool:
         """Whether the header is a loopback name with the port that the server listens on."""
@@ -78,7 +99,7 @@ class HostPolicy:
 
     def url_for_statement(self, host_header: str | None) -> str:
         """The URL for the same statement. Raises ValueError as `host_for_statement`."""
-        return str(self._for_statement(host_header))
+        return f"{self._for_statement(host_header)}{self.path}"
 
     def _for_statement(self, host_header: str | None) -> Origin:
         origin = self._dialled(host_header)

@@ -9,17 +9,19 @@ import asyncio
 import hmac
 import json
 import logging
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from machines.models.errors import StorageError
+from server.concurrency.rate_limit import TokenBucket
 from server.http.asyncapi import asyncapi_document
-from server.http.hosts import HostPolicy, is_loopback_address, is_loopback_host
+from server.http.hosts import HostPolicy, Refusal, is_loopback_address, is_loopback_host
 from server.http.page_routes import page_routes
 from server.http.static import StaticFile
 from server.metrics import CONTENT_TYPE, Metrics
@@ -49,7 +51,15 @@ _HEADERS: Final = {
 }
 """Of every answer that does not say otherwise."""
 
-_FORWARDING_HEADERS: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+_FORWARDED: Final = re.compile(
+    "forwarded|via|x-forwarded.*|x-real-.*|x-client-.*|x-original-.*|x-cluster-client-ip"
+    "|true-client-ip|cf-.*|fastly-client-ip",
+    re.IGNORECASE,
+)
+"""Headers that a proxy adds."""
+
+_TELL_EVERY_SECONDS: Final = 60.0
+"""How often the log says that requests for another Host are refused."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,8 @@ class SiteInfo:
     """Whether the journal can be written now; may raise StorageError."""
     metrics_token: str | None
     """Opens `/metrics` to others than loopback; None: to loopback alone."""
+    behind_proxy: bool = False
+    """Whether requests from loopback may be anybody's, which a proxy on this machine passes on."""
 
 
 def http_routes(info: SiteInfo, metrics: Metrics) -> list[web.RouteDef]:
@@ -79,21 +91,50 @@ def http_routes(info: SiteInfo, metrics: Metrics) -> list[web.RouteDef]:
         *(web.get(path, file.serve) for path, file in files.items()),
         web.get("/healthz", _healthz),
         web.get("/readyz", _readyz(info.ready)),
-        web.get("/metrics", _metrics(metrics, info.metrics_token)),
+        web.get("/metrics", _metrics(metrics, info)),
     ]
 
 
-def guard(hosts: HostPolicy) -> Middleware:
-    """The middleware of the whole application: 403 for another Host or Origin, and safe headers."""
+def below(path: str, routes: Iterable[web.RouteDef]) -> list[web.RouteDef]:
+    """The routes again below `path`, for a proxy that passes it on as a browser asked for it.
+
+    Most proxies take the path of a public address away; both kinds lead to the same page.
+    """
+
+    async def to_page(_request: web.Request) -> web.StreamResponse:
+        raise web.HTTPPermanentRedirect(f"{path}/")
+
+    return [
+        web.get(path, to_page),
+        *(web.route(each.method, f"{path}{each.path}", each.handler) for each in routes),
+    ]
+
+
+def guard(hosts: HostPolicy, clock: Callable[[], float]) -> Middleware:
+    """The middleware of the whole application: 403 for another Host or Origin, and safe headers.
+
+    Args:
+        clock: seconds that never step back; bounds how often the log mentions a refused Host.
+    """
+    mentions = TokenBucket(1 / _TELL_EVERY_SECONDS, 1, clock)
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        host, origin = request.headers.get(hdrs.HOST), request.headers.get(hdrs.ORIGIN)
-        is_probe = request.path in OPERATORS_ROUTES and origin is None and hosts.is_local(host)
-        if not is_probe and not hosts.check(host, origin):
-            return _with_headers(_text("This host or origin is not served here.", status=403))
         if request.body_exists:
             return _with_headers(_refuse_body(request))
+        if any(len(request.headers.getall(name, ())) > 1 for name in (hdrs.HOST, hdrs.ORIGIN)):
+            # A proxy may have judged the one, and we would judge the other.
+            return _with_headers(_text("A request has one Host, and one Origin.", status=400))
+        host, origin = request.headers.get(hdrs.HOST), request.headers.get(hdrs.ORIGIN)
+        is_probe = request.path in OPERATORS_ROUTES and origin is None and hosts.is_local(host)
+        if not is_probe and (refusal := hosts.refusal(host, origin)) is not None:
+            if refusal is Refusal.HOST and mentions.try_take() is None:
+                log.warning(
+                    "a request for another address than %s was refused; if browsers know this "
+                    "server by another, set CHORUS_PUBLIC_URL to it",
+                    hosts.url,
+                )
+            return _with_headers(_text(refusal, status=403))
         try:
             response = await handler(request)
         except web.HTTPException as error:
@@ -152,9 +193,10 @@ def _readyz(ready: Callable[[], Awaitable[bool]]) -> Handler:
     return readyz
 
 
-def _metrics(metrics: Metrics, token: str | None) -> Handler:
+def _metrics(metrics: Metrics, info: SiteInfo) -> Handler:
     async def show(request: web.Request) -> web.Response:
-        if not _is_beside_us(request) and not _bears(request, token):
+        is_ours = _is_beside_us(request) and not info.behind_proxy
+        if not is_ours and not _bears(request, info.metrics_token):
             return _text("Metrics are shown to loopback, or for CHORUS_METRICS_TOKEN.", status=403)
         return web.Response(
             body=metrics.text(),
@@ -165,11 +207,13 @@ def _metrics(metrics: Metrics, token: str | None) -> Handler:
 
 
 def _is_beside_us(request: web.Request) -> bool:
-    """Whether it comes from this machine itself, not through a proxy that runs on it."""
+    """Whether it comes from this machine itself, as far as a request can tell: a proxy that runs here
+    may give itself away by a header, or by the old version that nginx speaks unless told otherwise."""
     return (
         is_loopback_address(request.remote)
         and is_loopback_host(request.headers.get(hdrs.HOST))
-        and not any(name in request.headers for name in _FORWARDING_HEADERS)
+        and request.version >= HttpVersion11
+        and not any(map(_FORWARDED.fullmatch, request.headers))
     )
 
 

@@ -13,9 +13,10 @@ from pydantic_core import to_json
 from machines.models.errors import StorageError
 from machines.models.limits import MAX_CONTENT_LENGTH, MAX_FRAME_BYTES, MAX_NAME_LENGTH
 from machines.models.wire import frames, views
+from server.addresses import is_loopback
 from server.concurrency.rate_limit import TokenBucket
 from server.http.hosts import HostPolicy, address_of, subscriber_of
-from server.http.routes import SiteInfo, guard, http_routes
+from server.http.routes import SiteInfo, below, guard, http_routes
 from server.services import Services
 from server.sessions.ports import ConnectionOrigin
 from server.sockets.flusher import Flusher
@@ -46,7 +47,7 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
     port = int(listening.getsockname()[1])
     settings = services.settings
     hosts = HostPolicy(settings.public_url, port, settings.allowed_origins)
-    address = settings.public_url or f"http://{_named(settings.host)}:{port}"
+    address = hosts.url if settings.public_url else f"http://{_named(settings.host)}:{port}"
     metrics = services.metrics
     sockets = Sockets(
         SocketServices(
@@ -61,12 +62,17 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
             on_refusal=metrics.refused,
         )
     )
-    app = web.Application(middlewares=[guard(hosts)])
+    app = web.Application(middlewares=[guard(hosts, services.environment.monotonic)])
     app[SOCKETS] = sockets
     metrics.watch_connections(lambda: len(sockets))
     metrics.watch_memory_lag(lambda: services.memory_service.waiting)
-    app.router.add_get("/ws", sockets.handle)
-    app.add_routes(http_routes(_site_info(services, address), metrics))
+    routes = [
+        web.get("/ws", sockets.handle),
+        *http_routes(_site_info(services, address), metrics),
+    ]
+    app.add_routes(routes)
+    if hosts.path:
+        app.add_routes(below(hosts.path, routes))
     runner = web.AppRunner(
         app,
         handle_signals=False,
@@ -183,11 +189,13 @@ def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:
 
 
 def _site_info(services: Services, address: str) -> SiteInfo:
-    token = services.settings.metrics_token
+    settings = services.settings
+    token = settings.metrics_token
     return SiteInfo(
         address=address,
         ready=_readiness(services),
         metrics_token=token.get_secret_value() if token else None,
+        behind_proxy=bool(settings.trusted_proxies) or not is_loopback(address),
     )
 
 

@@ -91,7 +91,7 @@ export class App {
     const { strip, drawing } = this.memory.choices;
     this.ui = { ...this.ui, strip, drawing };
     this.client = new ChorusClient({
-      url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
+      url: new URL("ws", document.baseURI).href.replace(/^http/, "ws"),
       host: location.host,
       tell: (event) => this.#told(event),
       token: this.memory.token,

@@ -77,7 +77,7 @@ export class Drawing {
 
   /** Fetch the drawing; throws where the server has none. */
   async load() {
-    const response = await fetch(`/diagrams/${this.machine}.svg`);
+    const response = await fetch(`diagrams/${this.machine}.svg`);
     const svg = response.ok ? fromSvg(await response.text()) : null;
     if (svg === null) throw new Error(`no drawing of ${this.machine}`);
     const [, , width, height] = (svg.getAttribute("viewBox") ?? "").split(/\s+/).map(Number);

@@ -105,7 +105,7 @@ def test_a_key_from_a_file_loses_its_line_feed(monkeypatch: pytest.MonkeyPatch) 
         ("CHORUS_LLM", "gpt", "CHORUS_LLM must be auto, offline, or the address"),
         ("CHORUS_LLM", "http://", "CHORUS_LLM must be auto, offline, or the address"),
         ("CHORUS_QDRANT_URL", "localhost:6333", "CHORUS_QDRANT_URL must be an address"),
-        ("CHORUS_PUBLIC_URL", "https://a.example/x", "CHORUS_PUBLIC_URL must be an address"),
+        ("CHORUS_PUBLIC_URL", "https://a.example/x y", "CHORUS_PUBLIC_URL must be an address"),
         ("CHORUS_ALLOWED_ORIGINS", "*", "CHORUS_ALLOWED_ORIGINS must be an address"),
         ("CHORUS_TRUSTED_PROXIES", "proxy", "CHORUS_TRUSTED_PROXIES must be networks"),
         ("CHORUS_DATA", "~nobody-of-this-name/x", "CHORUS_DATA names a home folder"),

@@ -122,15 +122,29 @@ def test_on_the_default_port_a_host_may_leave_it_out() -> None:
         "http://a:b",
         "http://u@a",
         "http://a?x",
-        "http://a/b",
+        "http://a/b c",
+        "http://a/b/../c",
+        "http://a//b",
+        "http://a/%2e",
+        "http://a/b#c",
         "http://a b",
     ],
 )
-def test_a_url_that_is_no_origin_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="must be an address without a path"):
+def test_a_url_that_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must be an address such as"):
         HostPolicy(url, 8080)
     with pytest.raises(ValueError, match="must be an address without a path"):
         HostPolicy(None, 8080, (url,))
+
+
+def test_a_path_of_the_public_address_is_no_part_of_who_may_speak_to_it() -> None:
+    for url in ("https://example.org/a/chorus", "https://example.org/a/chorus/"):
+        policy = HostPolicy(url, 8080)
+        assert (policy.url, policy.path) == ("https://example.org/a/chorus", "/a/chorus")
+        assert policy.check("example.org", "https://example.org")
+        assert policy.host_for_statement("example.org") == "example.org"
+        assert policy.url_for_statement("example.org") == "https://example.org/a/chorus"
+    assert HostPolicy("https://example.org/", 8080).path == ""
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

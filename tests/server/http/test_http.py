@@ -5,7 +5,8 @@ import json
 import posixpath
 import re
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -15,10 +16,11 @@ from aiohttp import ClientResponse, ClientSession, WSMsgType, web
 from machines.models.breaker import BreakerStatus
 from machines.models.errors import JournalError
 from server.http.hosts import HostPolicy
-from server.http.routes import MACHINE_NAMES, SiteInfo, guard, http_routes
+from server.http.routes import MACHINE_NAMES, SiteInfo, below, guard, http_routes
 from server.metrics import Metrics
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import Outbox
+from tests.support.eventually import PATIENCE
 
 PATHS = (
     *("/", "/page/base.css", "/asyncapi.json", "/healthz", "/readyz", "/metrics"),
@@ -46,6 +48,15 @@ class Site:
     metrics: Metrics
     port: int
 
+    async def raw(self, *lines: str) -> str:
+        """The answer to a request of these lines, which no client would send."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write("\r\n".join((*lines, "Connection: close", "", "")).encode())
+        async with asyncio.timeout(PATIENCE):
+            answer = await reader.read()
+        writer.close()
+        return answer.decode()
+
     async def get(self, path: str, **headers: str) -> ClientResponse:
         """GET; an underscore in a header's name is a hyphen."""
         return await self.session.get(
@@ -56,7 +67,12 @@ class Site:
 
 
 @asynccontextmanager
-async def serving(info: SiteInfo = INFO, public_url: str | None = None) -> AsyncIterator[Site]:
+async def serving(
+    info: SiteInfo = INFO,
+    public_url: str | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    below_path: str = "",
+) -> AsyncIterator[Site]:
     metrics = Metrics()
     flusher = Flusher(asyncio.get_running_loop(), metrics.frames_written)
 
@@ -71,9 +87,9 @@ async def serving(info: SiteInfo = INFO, public_url: str | None = None) -> Async
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = int(listening.getsockname()[1])
-        app = web.Application(middlewares=[guard(HostPolicy(public_url, port))])
-        app.router.add_get("/ws", websocket)
-        app.add_routes(http_routes(info, metrics))
+        app = web.Application(middlewares=[guard(HostPolicy(public_url, port), clock)])
+        routes = [web.get("/ws", websocket), *http_routes(info, metrics)]
+        app.add_routes([*routes, *(below(below_path, routes) if below_path else [])])
         runner = web.AppRunner(app, shutdown_timeout=1)
         await runner.setup()
         await web.SockSite(runner, listening).start()
@@ -107,7 +123,8 @@ async def test_the_page_leads_only_to_files_that_are_served_and_holds_no_script_
         assert response.content_type == "text/html"
         assert "unsafe" not in response.headers["Content-Security-Policy"]
         for path in re.findall(r'(?:href|src)="([^"]+)"', page):
-            assert (await site.get(path)).status == 200, f"the page leads to {path}"
+            assert not path.startswith("/"), "a proxy may give the page a path of its own"
+            assert (await site.get(f"/{path}")).status == 200, f"the page leads to {path}"
         assert not re.search(r"<script>|<style|\sstyle=|\son\w+=", page), "the policy allows none"
 
 
@@ -179,6 +196,53 @@ async def test_another_host_or_origin_is_refused_everywhere(path: str) -> None:
         assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
+async def test_a_refused_host_or_origin_is_told_which_setting_lets_it_in(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = 0.0
+    async with serving(clock=lambda: now) as site:
+        for moment in (0.0, 59.0, 61.0):
+            now = moment
+            for _ in range(3):
+                refused = await site.get("/", Host="chorus.lan:3000")
+                assert "CHORUS_PUBLIC_URL" in await refused.text()
+        refused = await site.get("/", Origin="http://evil.example")
+        assert "CHORUS_ALLOWED_ORIGINS" in await refused.text()
+    told = [each.getMessage() for each in caplog.records if "CHORUS" in each.getMessage()]
+    assert len(told) == 2, "at most once a minute"
+    assert all("CHORUS_PUBLIC_URL" in each and "chorus.lan" not in each for each in told)
+
+
+async def test_two_hosts_or_two_origins_are_refused() -> None:
+    async with serving() as site:
+        host, evil = f"Host: 127.0.0.1:{site.port}", "Host: evil.example"
+        own, other = f"Origin: http://127.0.0.1:{site.port}", "Origin: http://evil.example"
+        for path in ("/", "/ws", "/healthz"):
+            request = f"GET {path} HTTP/1.1"
+            for headers in (
+                (host, evil),
+                (evil, host),
+                (host, host),
+                (host, own, other),
+                (host, other, own),
+                (host, own, own),
+            ):
+                answer = await site.raw(request, *headers)
+                assert " 400 " in answer.partition("\r\n")[0], (path, headers, answer)
+        assert (await site.raw("GET / HTTP/1.1", host, own)).startswith("HTTP/1.1 200 ")
+
+
+async def test_below_a_path_is_all_that_is_above_it() -> None:
+    async with serving(below_path="/chorus") as site:
+        for path in PATHS:
+            assert (await site.get(f"/chorus{path}")).status == 200, path
+            assert (await site.get(path)).status == 200, path
+        moved = await site.get("/chorus")
+        assert (moved.status, moved.headers["Location"]) == (308, "/chorus/")
+        assert (await site.get("/chorus/page/../http.py")).status == 404
+        assert (await site.get("/chorus/", Host="evil.example")).status == 403
+
+
 async def test_with_a_public_address_only_probes_may_use_a_loopback_name() -> None:
     async with serving(public_url=PUBLIC) as site:
         for path in PATHS:
@@ -223,8 +287,22 @@ async def test_metrics_are_shown_to_this_machine_but_not_through_a_proxy_on_it()
             {"X_Forwarded_For": "198.51.100.1"},
             {"Forwarded": "for=198.51.100.1"},
             {"Via": "1.1 proxy"},
+            {"X_Forwarded_Proto": "https"},
+            {"X_Real_IP": "198.51.100.1"},
+            {"CF_Connecting_IP": "198.51.100.1"},
         ):
             assert (await site.get("/metrics", **headers)).status == 403
+        # So nginx asks where it is told nothing: an older HTTP, a loopback Host, no header of its own.
+        asked = await site.raw("GET /metrics HTTP/1.0", f"Host: 127.0.0.1:{site.port}")
+        assert " 403 " in asked.partition("\r\n")[0]
+
+
+async def test_behind_a_proxy_metrics_are_shown_for_the_token_alone() -> None:
+    info = replace(INFO, behind_proxy=True, metrics_token="secret-1")
+    async with serving(info, public_url=PUBLIC) as site:
+        assert (await site.get("/metrics")).status == 403
+        assert (await site.get("/metrics", Authorization="Bearer secret-1")).status == 200
+        assert (await site.get("/healthz")).status == 200
 
 
 async def test_metrics_are_shown_to_others_for_the_token_alone() -> None:
