@@ -236,7 +236,8 @@ def _update(material: _Material) -> dict[str, object]:
 
 def _yield(material: _Material) -> str:
     remembered = material.from_priors()
-    said = material.from_thread()
+    quoted = {sentence.text for sentence in remembered}
+    said = tuple(each for each in material.from_thread() if each.text not in quoted)
     away = [] if material.memory_searched else [_MEMORY_AWAY]
     if not remembered and not said:
         places = "this thread" if away else "this thread or in the memory"

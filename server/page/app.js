@@ -8,6 +8,7 @@
  * @import { ClientEvent, Connection, DataOf, RequestType } from "./protocol.js"
  * @import { Message, Prompt, Scope, StoreEvent } from "./store.js"
  * @import { MachineName, Refusal } from "./trace.js"
+ * @import { Choices } from "./memory.js"
  */
 
 import { exportJson, exportMarkdown } from "./export.js";
@@ -16,7 +17,7 @@ import { Journal } from "./journal.js";
 import { forgetIdentity, loadIdentity } from "./keys.js";
 import { download } from "./files.js";
 import { Memory } from "./memory.js";
-import { announceConnection, announceFrame, toast } from "./notices.js";
+import { announceConnection, announceFrame, complain, settle, toast } from "./notices.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, messageOf, runOf } from "./runs.js";
@@ -25,6 +26,7 @@ import { advice, fileName, threadNameFor } from "./words.js";
 
 const PAGE_MESSAGES = 50;
 const SEEK_MESSAGES = 200;
+const NOT_TAKEN = "Your prompt was not taken; it is back in its box";
 
 /**
  * @typedef {object} Ui
@@ -45,6 +47,8 @@ const SEEK_MESSAGES = 200;
  */
 
 /** @typedef {{update: () => void}} View */
+
+/** @typedef {(words: string) => void} Tell says to the user what went wrong */
 
 /**
  * Requests about a thread.
@@ -90,6 +94,7 @@ export class App {
     this.memory = new Memory();
     const { strip, drawing } = this.memory.choices;
     this.ui = { ...this.ui, strip, drawing };
+    this.#drawTheme();
     this.client = new ChorusClient({
       url: new URL("ws", document.baseURI).href.replace(/^http/, "ws"),
       host: location.host,
@@ -171,6 +176,16 @@ export class App {
   showStrip(strip) {
     this.memory.choose({ strip });
     this.setUi({ strip });
+  }
+
+  /** @param {Choices["theme"]} theme of this browser, now and at the next visit */
+  setTheme(theme) {
+    this.memory.choose({ theme });
+    this.#drawTheme();
+  }
+
+  #drawTheme() {
+    document.documentElement.dataset.theme = this.memory.choices.theme;
   }
 
   /** Draw before the next frame, however many events come until then. */
@@ -305,8 +320,9 @@ export class App {
    * @param {Omit<DataOf<Type>, "thread_id">} data
    * @param {string} what to say where it was not
    * @param {string} [about] id of the message or the run, where it is about one
+   * @param {Tell} [tell] says it where the user looks; else it stands at the edge of the page
    */
-  async act(type, data, what, about) {
+  async act(type, data, what, about, tell) {
     const threadId = this.state.thread?.id;
     if (!threadId) return false;
     try {
@@ -316,22 +332,26 @@ export class App {
       );
       await this.client.request(type, whole);
       this.refusal = null;
+      settle(what);
       return true;
     } catch (error) {
       this.#refused(error, about ?? threadId);
-      this.explain(error, what);
+      this.explain(error, what, tell);
       return false;
     }
   }
 
-  /** @param {string} name */
-  async setName(name) {
+  /**
+   * @param {string} name
+   * @param {Tell} [tell]
+   */
+  async setName(name, tell) {
     try {
       await this.client.request("set_name", { name });
       this.#fold({ kind: "renamed_self", name: name.trim() });
       return true;
     } catch (error) {
-      this.explain(error, "The name was not taken");
+      this.explain(error, "The name was not taken", tell);
       return false;
     }
   }
@@ -371,10 +391,11 @@ export class App {
     if (!this.identity) return false;
     try {
       await this.prompts.send(this.identity.publicKey, prompt);
+      settle(NOT_TAKEN);
       return true;
     } catch (error) {
       this.#refused(error, prompt.threadId);
-      this.explain(error, "Your prompt was not taken; it is back in its box");
+      this.explain(error, NOT_TAKEN);
       return false;
     }
   }
@@ -446,14 +467,15 @@ export class App {
    *
    * @param {unknown} error
    * @param {string} what was not done
+   * @param {Tell} [tell] says it where the user looks; else it stands at the edge of the page
    */
-  explain(error, what) {
+  explain(error, what, tell = (words) => complain(words, what)) {
     if (error instanceof Refused) {
-      if (error.code !== "signed_out") toast(`${what}. ${advice(error)}`, "error");
+      if (error.code !== "signed_out") tell(`${what}. ${advice(error)}`);
       return;
     }
     console.error(error);
-    toast(`${what}: the page itself failed. Reload it if this happens again.`, "error");
+    tell(`${what}: the page itself failed. Reload it if this happens again.`);
   }
 
   // --- What is told --------------------------------------------------------------------------
@@ -484,9 +506,9 @@ export class App {
         return;
       case "unreadable":
         if (this.state.unreadable === 0) {
-          toast(
+          complain(
             "Something from the server could not be read; the page reads the thread anew and goes on.",
-            "error",
+            "reading the server",
           );
         }
         this.#fold(event);
@@ -495,7 +517,7 @@ export class App {
         this.explain(event.error, "The server says that something failed");
         return;
       case "gone":
-        toast(`The thread is closed to you now. ${event.message}`, "error");
+        complain(`The thread is closed to you now. ${event.message}`, "following the thread");
         this.#fold(event);
         return;
       case "connection":

@@ -1,7 +1,8 @@
 // The user's Ed25519 key: made, kept and restored in this browser. Only this module sees it.
 //
-// What is kept in IndexedDB cannot be exported, not even by this page. A key that is to be saved
-// is made exportable, written into a recovery file, and taken in again as not exportable.
+// The key that signs is kept in IndexedDB as not exportable. Its seed is kept beside it, sealed by
+// another key that is not exportable either: it is opened for a recovery file alone, when the user asks
+// for one.
 //
 // A recovery file is one line, `chorus-ed25519-seed:` and the base58check of the seed: the same
 // file that `chorus chat` keeps, so one user can be the same in both.
@@ -9,7 +10,11 @@
 import { decodeBase58, encodeBase58 } from "./base58.js";
 
 const ALGORITHM = { name: "Ed25519" };
+const SEALING = { name: "AES-GCM" };
 const PREFIX = "chorus-ed25519-seed:";
+/** What a recovery file is called. */
+export const RECOVERY_FILE = "chorus-recovery.key";
+
 const SEED_BYTES = 32;
 const CHECK_BYTES = 4;
 const DATABASE = "chorus";
@@ -39,34 +44,46 @@ export async function whyUnsupported() {
   } catch {
     return (
       "This browser knows no Ed25519 keys. Chrome and Edge from 137, Firefox from 129 and " +
-      "Safari from 17 do."
+      "Safari from 17.5 do."
     );
   }
 }
 
+/**
+ * @typedef {object} Sealed a seed under a key that cannot be exported
+ * @property {CryptoKey} key
+ * @property {Uint8Array<ArrayBuffer>} iv
+ * @property {ArrayBuffer} data
+ */
+
+/** @typedef {{publicKey: string, privateKey: CryptoKey, sealed?: Sealed}} Kept what `keep` puts */
+
 /** The identity that this browser keeps; null where there is none yet. */
 export async function loadIdentity() {
-  /** @type {{publicKey: string, privateKey: CryptoKey} | undefined} as `keep` put it */
-  const kept = await inStore("readonly", (store) => store.get(OWN));
+  const kept = await readKept();
   return kept ? new Identity(kept.publicKey, kept.privateKey) : null;
 }
 
-/**
- * Make a key and keep it. With `recoverable`, also give the text of its recovery file.
- *
- * @param {{recoverable: boolean}} options
- */
-export async function createIdentity({ recoverable }) {
-  const pair = await generatePair(recoverable);
-  const publicKey = await spell(pair.publicKey);
-  if (!recoverable) return { identity: await keep(publicKey, pair.privateKey), recovery: null };
+/** Make a key and keep it. */
+export async function createIdentity() {
+  const pair = await generatePair(true);
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
   const seed = pkcs8.slice(-SEED_BYTES);
-  const recovery = `${PREFIX}${encodeBase58(await withCheck(seed))}\n`;
-  const sealed = await importSeed(seed, false);
-  seed.fill(0);
   pkcs8.fill(0);
-  return { identity: await keep(publicKey, sealed), recovery };
+  return keep(await spell(pair.publicKey), seed);
+}
+
+/** The text of the recovery file of the key that is kept. Throws a KeyProblem. */
+export async function recoveryText() {
+  const kept = await readKept();
+  if (!kept?.sealed) {
+    throw new KeyProblem("This key was made by an older page, and its seed was not kept.");
+  }
+  const { key, iv, data } = kept.sealed;
+  const seed = new Uint8Array(await crypto.subtle.decrypt({ ...SEALING, iv }, key, data));
+  const text = `${PREFIX}${encodeBase58(await withCheck(seed))}\n`;
+  seed.fill(0);
+  return text;
 }
 
 /**
@@ -78,8 +95,7 @@ export async function restoreIdentity(fileText) {
   const seed = await seedOf(fileText.trim());
   const readable = await importSeed(seed, true);
   const { x = "" } = await crypto.subtle.exportKey("jwk", readable); // of a key like this always
-  const publicKey = encodeBase58(fromBase64Url(x));
-  return keep(publicKey, await importSeed(seed, false));
+  return keep(encodeBase58(fromBase64Url(x)), seed);
 }
 
 /** Forget the key in this browser; without a recovery file it is gone for good. */
@@ -121,12 +137,29 @@ async function generatePair(extractable) {
 }
 
 /**
+ * Keep a key in place of the one that is kept; its seed is wiped here.
+ *
  * @param {string} publicKey
- * @param {CryptoKey} privateKey
+ * @param {Uint8Array<ArrayBuffer>} seed
  */
-async function keep(publicKey, privateKey) {
-  await inStore("readwrite", (store) => store.put({ publicKey, privateKey }, OWN));
+async function keep(publicKey, seed) {
+  const privateKey = await importSeed(seed, false);
+  const key = await crypto.subtle.generateKey({ ...SEALING, length: 256 }, false, [
+    "encrypt",
+    "decrypt",
+  ]);
+  const iv = crypto.getRandomValues(new Uint8Array(12));
+  const data = await crypto.subtle.encrypt({ ...SEALING, iv }, key, seed);
+  seed.fill(0);
+  /** @type {Kept} */
+  const kept = { publicKey, privateKey, sealed: { key, iv, data } };
+  await inStore("readwrite", (store) => store.put(kept, OWN));
   return new Identity(publicKey, privateKey);
+}
+
+/** @returns {Promise<Kept | undefined>} */
+function readKept() {
+  return inStore("readonly", (store) => store.get(OWN));
 }
 
 /** @param {CryptoKey} publicKey */

@@ -9,10 +9,18 @@
  * @property {boolean} strip whether the strip of steps is shown
  * @property {MachineName} drawing which machine is drawn
  * @property {boolean} whole whether a drawing is shown whole
+ * @property {"system" | "light" | "dark"} theme
+ * @property {boolean} toldOfRecovery whether it was said what is lost without a recovery file
  */
 
 /** @type {Choices} */
-const UNCHOSEN = { strip: true, drawing: "chorus", whole: false };
+const UNCHOSEN = {
+  strip: true,
+  drawing: "chorus",
+  whole: false,
+  theme: "system",
+  toldOfRecovery: false,
+};
 
 export class Memory {
   /** The token belongs to one tab: two tabs with one session would push each other out. */

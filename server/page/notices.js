@@ -5,24 +5,63 @@
 /** @import { Connection } from "./protocol.js" */
 /** @import { State } from "./store.js" */
 
-import { setText } from "./dom.js";
+import { h, iconButton, setText } from "./dom.js";
 import { nameOf } from "./words.js";
 
 const SHORT_MS = 5_000;
-const LONG_MS = 9_000;
 
 /**
  * A short message at the edge of the page.
  *
  * @param {string} text
- * @param {"info" | "error"} kind
  */
-export function toast(text, kind = "info") {
-  const element = document.createElement("p");
-  element.className = `toast ${kind}`;
-  element.textContent = text;
-  document.getElementById("toasts")?.append(element);
-  setTimeout(() => element.remove(), kind === "error" ? LONG_MS : SHORT_MS);
+export function toast(text) {
+  const element = h("p", { class: "toast info" }, text);
+  place(element);
+  setTimeout(() => element.remove(), SHORT_MS);
+}
+
+/** @type {Map<string, HTMLElement>} what could not be done, by what it was */
+const complaints = new Map();
+
+/**
+ * Say what could not be done, until the user has read it or it is done after all.
+ *
+ * @param {string} text
+ * @param {string} about what was not done: said once, however often it fails
+ */
+export function complain(text, about) {
+  settle(about);
+  const element = h(
+    "div",
+    { class: "toast error" },
+    h("p", {}, text),
+    iconButton("cross", "Dismiss", () => settle(about)),
+  );
+  complaints.set(about, element);
+  place(element);
+}
+
+/**
+ * It was done after all, or read.
+ *
+ * @param {string} about
+ */
+export function settle(about) {
+  complaints.get(about)?.remove();
+  complaints.delete(about);
+}
+
+/**
+ * The toasts are a popover: shown anew, they lie above a dialog that was opened since.
+ *
+ * @param {HTMLElement} element
+ */
+function place(element) {
+  const toasts = document.getElementById("toasts");
+  toasts?.append(element);
+  if (toasts?.matches(":popover-open")) toasts.hidePopover();
+  toasts?.showPopover();
 }
 
 /**
@@ -36,7 +75,7 @@ export async function copyText(text, done) {
     await navigator.clipboard.writeText(text);
     toast(done);
   } catch {
-    toast("The browser did not let the page copy.", "error");
+    complain("The browser did not let the page copy.", done);
   }
 }
 

@@ -1,5 +1,6 @@
 """Coming for the first time, with no set-up: a key, a prompt, an answer; and coming back."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -38,6 +39,32 @@ async def test_a_stranger_gets_an_answer_and_is_told_that_no_model_wrote_it(
         await expect(source).to_contain_text("Our garden has three apple trees, planted in 1998.")
         await expect(source).to_contain_text("Ann")
         await ann.shoot("first-answer")
+        await ann.page.keyboard.press("Escape")
+        words = await ann.page.locator("body").inner_text()
+        assert words.count("No language model is connected") == 1, "it is said once a screen"
+        assert "OPENAI_API_KEY" not in words, "the operator is told by the server"
+
+
+async def test_no_step_says_a_thing_twice_and_nothing_is_sure_by_0_percent(
+    browser: Browser, offline: ServerProcess
+) -> None:
+    async with someone(browser, offline.url, "Ann") as ann:
+        for prompt in ("The bell of the tower weighs two tons.", "What does the bell weigh?"):
+            await ann.ask(prompt)
+            await expect(ann.message(prompt).locator("article")).to_be_visible()
+        prior = "The bell of the tower weighs two tons."
+        answer = await ann.answered.last.locator(".prose").inner_text()
+        assert answer.count(prior) == 1, answer
+        await ann.open_run("What does the bell weigh?")
+        for step in ("action", "experience", "intention", "observation", "update"):
+            row = ann.step("What does the bell weigh?", step)
+            await row.locator(".step-toggle").click()
+            body = row.locator(".step-body")
+            await expect(body).to_be_visible()
+            words = await body.inner_text()
+            assert not re.search(r"confidence 0%|-\d", words, re.IGNORECASE), words
+            said = [line.strip().casefold() for line in words.splitlines() if len(line) > 20]
+            assert len(said) == len(set(said)), words
 
 
 async def test_a_step_shows_what_memory_held_and_what_became_of_it(
@@ -66,9 +93,10 @@ async def test_the_key_cannot_be_read_and_a_reload_needs_no_new_one(
               const opening = indexedDB.open("chorus");
               opening.onsuccess = () => {
                 const asked = opening.result.transaction("keys").objectStore("keys").get("own");
-                asked.onsuccess = () => resolve({
-                  key: asked.result.publicKey, extractable: asked.result.privateKey.extractable,
-                });
+                asked.onsuccess = () => {
+                  const { publicKey: key, privateKey, sealed } = asked.result;
+                  resolve({ key, extractable: privateKey.extractable || sealed.key.extractable });
+                };
               };
             })"""
         )

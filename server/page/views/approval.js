@@ -6,7 +6,7 @@
 /** @import { Message } from "../store.js" */
 
 import { button, h, setText } from "../dom.js";
-import { nameOf, timeLeft, whenLong } from "../words.js";
+import { nameOf, timeLeft, whenLong, whenShort } from "../words.js";
 
 /** @type {Partial<Record<MessageStatus, string>>} */
 const OUTCOMES = {
@@ -94,7 +94,7 @@ export class ApprovalView {
       { class: "vote", data: { decision: vote?.decision ?? "none" } },
       h("bdi", {}, nameOf(this.app.state, key)),
       ` ${words}`,
-      vote && h("time", { class: "muted", datetime: vote.at, title: whenLong(vote.at) }, ""),
+      vote && h("time", { datetime: vote.at, title: whenLong(vote.at) }, whenShort(vote.at)),
       vote?.reason && h("q", { dir: "auto" }, vote.reason),
     );
   }

@@ -11,6 +11,7 @@ import { counted } from "../words.js";
 import { Composer } from "./composer.js";
 import { archiveThread, openPeopleDialog, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
+import { saveRecoveryFile } from "./settings.js";
 import { Strip } from "./strip.js";
 
 const NEAR_END = 120; // pixels from the end within which the list follows what comes
@@ -33,6 +34,7 @@ export class Conversation {
     this.head = new ThreadHead(app);
     this.strip = new Strip(app);
     this.banner = h("p", { class: "banner", hidden: true });
+    this.recovery = recoveryNotice(app);
     this.older = button("Earlier messages", () => app.readOlder(), {
       class: "button quiet wide",
       hidden: true,
@@ -65,6 +67,7 @@ export class Conversation {
       this.head.element,
       this.strip.element,
       this.banner,
+      this.recovery,
       h("div", { class: "stream" }, this.scroller, this.jump),
       this.composer.element,
     );
@@ -177,7 +180,9 @@ export class Conversation {
     this.follows = scrollHeight - scrollTop - clientHeight < NEAR_END;
     this.jump.hidden = this.follows;
     // The page itself never goes past the head of that prompt: the user did.
-    if (this.follows && this.hiddenAbove(this.lastSent()) > 1) this.keepsSent = false;
+    if (this.follows && this.keepsSent) {
+      this.keepsSent = this.hiddenAbove(this.lastSent()) <= 1;
+    }
   }
 
   /** As far down as there is something, and not past the head of the prompt that was sent last. */
@@ -353,6 +358,44 @@ function outgoing(prompt) {
       ),
     ),
   };
+}
+
+/**
+ * What is lost without a recovery file, said once.
+ *
+ * @param {App} app
+ */
+function recoveryNotice(app) {
+  const notice = h("div", {
+    class: "row between recovery",
+    role: "note",
+    hidden: app.memory.choices.toldOfRecovery,
+  });
+  const told = () => {
+    app.memory.choose({ toldOfRecovery: true });
+    notice.hidden = true;
+  };
+  notice.append(
+    h(
+      "span",
+      {},
+      "Your key is in this browser alone: without a recovery file it is lost with its data.",
+    ),
+    h(
+      "span",
+      { class: "row" },
+      button(
+        "Save a recovery file",
+        async () => {
+          await saveRecoveryFile();
+          told();
+        },
+        { class: "button small" },
+      ),
+      button("Not now", told, { class: "button small quiet" }),
+    ),
+  );
+  return notice;
 }
 
 /** @param {(text: string) => void} suggest puts a prompt into the box */

@@ -1,12 +1,11 @@
-// Small questions to the user: a thread's name, a key to invite, oneself. Native dialogs keep the
+// Small questions to the user: a thread's name, a key to invite. Native dialogs keep the
 // focus inside and give it back.
 
-/** @import { App } from "../app.js" */
+/** @import { App, Tell } from "../app.js" */
 /** @import { Props } from "../dom.js" */
 /** @import { Visibility } from "../wire.d.ts" */
 
 import { button, h, iconButton } from "../dom.js";
-import { copyText } from "../notices.js";
 import { isCoAuthor } from "../store.js";
 import { nameOf } from "../words.js";
 import { avatar } from "./avatar.js";
@@ -17,7 +16,7 @@ import { avatar } from "./avatar.js";
  * @param {string} title
  * @param {(close: () => void) => HTMLElement[]} build
  */
-function show(title, build) {
+export function show(title, build) {
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" });
   const close = () => dialog.close();
   dialog.append(
@@ -38,12 +37,28 @@ function show(title, build) {
 }
 
 /**
+ * A form that says what went wrong where the user looks, until they change something.
+ *
  * @param {readonly HTMLElement[]} fields
  * @param {string} label of its button
- * @param {() => Promise<void>} submit
+ * @param {(tell: Tell) => Promise<void>} submit
  */
-function form(fields, label, submit) {
+export function form(fields, label, submit) {
   const send = h("button", { type: "submit", class: "button primary" }, label);
+  const words = h("span", {});
+  const problem = h(
+    "div",
+    { class: "note error problem", role: "alert", hidden: true },
+    words,
+    iconButton("cross", "Dismiss", () => {
+      problem.hidden = true;
+    }),
+  );
+  /** @param {string} text */
+  const tell = (text) => {
+    words.textContent = text;
+    problem.hidden = false;
+  };
   return h(
     "form",
     {
@@ -52,12 +67,17 @@ function form(fields, label, submit) {
         submit: async (event) => {
           event.preventDefault();
           send.disabled = true;
-          await submit();
+          problem.hidden = true;
+          await submit(tell);
           send.disabled = false;
+        },
+        input: () => {
+          problem.hidden = true;
         },
       },
     },
     ...fields,
+    problem,
     h("div", { class: "row end" }, send),
   );
 }
@@ -69,7 +89,7 @@ function form(fields, label, submit) {
  * @param {string} label
  * @param {Props<HTMLInputElement>} props
  */
-function field(id, label, props = {}) {
+export function field(id, label, props = {}) {
   const input = h("input", { id, type: "text", required: true, autocomplete: "off", ...props });
   return { input, parts: [h("label", { for: id }, label), input] };
 }
@@ -105,13 +125,13 @@ export function openNewThreadDialog(app) {
       forAll.part,
     );
     return [
-      form([...name.parts, visibility], "Create", async () => {
+      form([...name.parts, visibility], "Create", async (tell) => {
         try {
           await app.createThread(name.input.value, forAll.input.checked ? "public" : "private");
           close();
           document.getElementById("prompt")?.focus();
         } catch (error) {
-          app.explain(error, "The thread was not made");
+          app.explain(error, "The thread was not made", tell);
         }
       }),
     ];
@@ -125,8 +145,9 @@ export function openRenameDialog(app) {
   show("Rename this thread", (close) => {
     const { input, parts } = field("rename", "Name", { maxlength: 80, value: view.name });
     return [
-      form(parts, "Rename", async () => {
-        if (await app.act("rename_thread", { name: input.value }, "The thread keeps its name"))
+      form(parts, "Rename", async (tell) => {
+        const data = { name: input.value };
+        if (await app.act("rename_thread", data, "The thread keeps its name", undefined, tell))
           close();
       }),
     ];
@@ -162,10 +183,9 @@ export function openPeopleDialog(app) {
       spellcheck: "false",
     });
     parts.push(
-      form(key.parts, "Invite", async () => {
-        const invited = key.input.value.trim();
-        if (await app.act("invite_co_author", { public_key: invited }, "Nobody was invited"))
-          close();
+      form(key.parts, "Invite", async (tell) => {
+        const data = { public_key: key.input.value.trim() };
+        if (await app.act("invite_co_author", data, "Nobody was invited", undefined, tell)) close();
       }),
       h(
         "p",
@@ -194,61 +214,4 @@ export async function archiveThread(app) {
   )
     return;
   await app.act("archive_thread", {}, "The thread was not archived");
-}
-
-/** @param {App} app */
-export function openPersonDialog(app) {
-  const { user } = app.state;
-  if (!user) return;
-  show("You", (close) => {
-    const name = field("own-name", "Your name", {
-      maxlength: 80,
-      value: user.name ?? "",
-    });
-    return [
-      form(name.parts, "Save the name", async () => {
-        if (await app.setName(name.input.value)) close();
-      }),
-      h(
-        "div",
-        { class: "stack" },
-        h("h3", {}, "Your key"),
-        h(
-          "p",
-          { class: "muted small" },
-          "It is your name everywhere. Give it to whom you want to be invited by.",
-        ),
-        h(
-          "div",
-          { class: "row" },
-          h("code", { class: "key", id: "own-key" }, user.public_key),
-          iconButton("copy", "Copy your key", () =>
-            copyText(user.public_key, "Your key is copied."),
-          ),
-        ),
-        h(
-          "p",
-          { class: "muted small" },
-          "The secret half is kept by this browser and cannot be read, not even by this page. A recovery file is made with the key, or not at all.",
-        ),
-      ),
-      h(
-        "div",
-        { class: "row" },
-        button("Sign out", () => {
-          close();
-          app.signOut();
-        }),
-        button(
-          "Sign out and forget the key",
-          () => {
-            if (!confirm("Without a recovery file this key is gone for good. Forget it?")) return;
-            close();
-            app.signOut({ forget: true });
-          },
-          { class: "button danger" },
-        ),
-      ),
-    ];
-  });
 }

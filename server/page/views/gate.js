@@ -10,6 +10,8 @@ import {
   forgetIdentity,
   KeyProblem,
   loadIdentity,
+  RECOVERY_FILE,
+  recoveryText,
   restoreIdentity,
   whyUnsupported,
 } from "../keys.js";
@@ -78,9 +80,10 @@ function begin(app) {
         submit: (event) => {
           event.preventDefault();
           guarded(start, problem, async () => {
-            const made = await createIdentity({ recoverable: save.checked });
-            if (made.recovery) download("chorus-recovery.key", made.recovery);
-            app.signIn(made.identity, name.value.trim());
+            const identity = await createIdentity();
+            if (save.checked) download(RECOVERY_FILE, await recoveryText());
+            app.memory.choose({ toldOfRecovery: save.checked });
+            app.signIn(identity, name.value.trim());
           });
         },
       },
@@ -103,7 +106,7 @@ function begin(app) {
         h(
           "small",
           {},
-          "With it you are the same person in another browser. Only now can it be made.",
+          "With it you are the same person in another browser. It can be saved later, too.",
         ),
       ),
     ),

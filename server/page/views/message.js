@@ -25,6 +25,10 @@ const STATUS_WORDS = {
   withdrawn: "withdrawn",
 };
 
+/** How the offline responder begins and ends its answers. */
+const NOTICE = /^No language model is connected, (?:and|so) (.+)$/s;
+const HOW_TO = /^To have requests answered, connect a model/;
+
 export class MessageView {
   /**
    * @param {App} app
@@ -146,6 +150,7 @@ export class MessageView {
     } else if (message.html !== null) {
       this.body.className = "said prose";
       this.body.replaceChildren(fromHtml(message.html, (label) => this.citation(message, label)));
+      if (message.model?.startsWith("offline")) withoutNotice(this.body);
       dressCode(this.body);
     } else {
       this.body.className = "said plain";
@@ -222,5 +227,18 @@ export class MessageView {
         : null;
     const drawing = runId ? "chorus" : "message";
     this.app.setUi({ selected: prompt?.id ?? this.id, drawing, machines: true, replay: null });
+  }
+}
+
+/**
+ * That no model is connected is said once, above the conversation, and not by each answer again.
+ *
+ * @param {Element} answer
+ */
+function withoutNotice(answer) {
+  for (const part of answer.querySelectorAll(":scope > p")) {
+    const [, rest] = NOTICE.exec(part.textContent ?? "") ?? [];
+    if (rest) part.textContent = rest.charAt(0).toUpperCase() + rest.slice(1);
+    else if (HOW_TO.test(part.textContent ?? "")) part.remove();
   }
 }

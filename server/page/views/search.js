@@ -102,7 +102,7 @@ export class SearchResults {
               h(
                 "span",
                 { class: "muted" },
-                ` · ${whenShort(prior.created_at)} · ${percent(prior.score)}`,
+                ` · ${whenShort(prior.created_at)}${nearness(prior.score)}`,
               ),
             ),
             h("span", { class: "result-text", dir: "auto" }, prior.content.slice(0, 240)),
@@ -118,4 +118,13 @@ export class SearchResults {
     this.input.value = "";
     this.app.schedule();
   }
+}
+
+/**
+ * Nothing for a score that says of no nearness.
+ *
+ * @param {number} score
+ */
+function nearness(score) {
+  return score > 0 ? ` · ${percent(Math.min(1, score))}` : "";
 }

@@ -7,6 +7,7 @@
 import { h, icon } from "../dom.js";
 import { Conversation } from "./conversation.js";
 import { Machines } from "./machines.js";
+import { openSettings } from "./settings.js";
 import { StatusBar } from "./status.js";
 import { Threads } from "./threads.js";
 
@@ -50,12 +51,29 @@ export function buildShell(root, app) {
     },
   });
   shell.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    if (event.ctrlKey || event.metaKey) {
+      const shortcut = SHORTCUTS[event.key.toLowerCase()];
+      if (!shortcut) return;
       event.preventDefault();
-      app.setUi({ area: "threads" });
-      requestAnimationFrame(() => document.getElementById("search")?.focus());
+      shortcut(app);
+    } else if (event.key === "?" && !isTyping(event.target)) {
+      openSettings(app);
     }
   });
+}
+
+/** @type {Record<string, (app: App) => void>} with Control or Command */
+const SHORTCUTS = {
+  k: (app) => {
+    app.setUi({ area: "threads" });
+    requestAnimationFrame(() => document.getElementById("search")?.focus());
+  },
+  m: (app) => app.setUi({ machines: true }),
+};
+
+/** @param {EventTarget | null} target */
+function isTyping(target) {
+  return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement;
 }
 
 /** @param {Event} event */

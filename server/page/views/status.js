@@ -6,7 +6,7 @@
 import { h, iconButton } from "../dom.js";
 import { nameOf } from "../words.js";
 import { avatar } from "./avatar.js";
-import { openPersonDialog } from "./dialogs.js";
+import { openSettings } from "./settings.js";
 
 export class StatusBar {
   /** @param {App} app */
@@ -19,13 +19,13 @@ export class StatusBar {
     this.who = h("button", {
       type: "button",
       class: "who",
-      on: { click: () => openPersonDialog(app) },
+      on: { click: () => openSettings(app) },
     });
     this.element = h(
       "footer",
       { class: "status" },
       this.who,
-      iconButton("more", "You and your key", () => openPersonDialog(app)),
+      iconButton("more", "Settings", () => openSettings(app)),
     );
   }
 

@@ -176,34 +176,35 @@ function failed({ attempt, code, message, retryInMs, partial }) {
  * @param {StepRecord} record
  * @param {Run} run
  */
-function outputOf(app, { output, priors, memoryAvailable, usage, isCut }, run) {
+function outputOf(app, { text, output, priors, memoryAvailable, usage, isCut }, run) {
   const parts = priors ? priorList(app, priors, memoryAvailable, run) : [];
+  const unsaid = unsaidAfter(text);
   switch (output?.step) {
     case "experience":
-      parts.push(...list("Insights", output.key_insights));
+      parts.push(...list("Insights", unsaid(output.key_insights)));
       break;
     case "intention":
       parts.push(
         ...facts([
-          ["Asked for", output.explicit_intent],
-          ["Beneath it", output.implicit_intent],
+          ["Asked for", unsaid([output.explicit_intent])[0]],
+          ["Beneath it", unsaid([output.implicit_intent])[0]],
         ]),
         ...output.selected_priors.map(({ message_id: id, why }) => chosen(run, id, why)),
-        confidence(output.confidence),
+        ...confidence(output.confidence),
       );
       break;
     case "observation":
       parts.push(
-        ...list("Patterns", output.patterns),
-        ...list("Gaps", output.gaps),
-        confidence(output.confidence),
+        ...list("Patterns", unsaid(output.patterns)),
+        ...list("Gaps", unsaid(output.gaps)),
+        ...confidence(output.confidence),
       );
       break;
     case "update":
       parts.push(
         verdict(output.loop, output.next_query),
-        ...list("Insights", output.key_insights),
-        confidence(output.confidence),
+        ...list("Insights", unsaid(output.key_insights)),
+        ...confidence(output.confidence),
       );
       break;
     default:
@@ -238,9 +239,40 @@ function verdict(loop, query) {
   return h("p", { class: "verdict" }, words);
 }
 
-/** @param {number} value from 0 to 1 */
+/**
+ * Nothing where none was given, which is 0.
+ *
+ * @param {number} value from 0 to 1
+ */
 function confidence(value) {
-  return h("p", { class: "muted small" }, `Confidence ${percent(value)}`);
+  return value > 0 ? [h("p", { class: "muted small" }, `Confidence ${percent(value)}`)] : [];
+}
+
+/**
+ * Gives of some sentences those that stand neither in the text of the step nor among those that were
+ * given before: none is shown under two headings.
+ *
+ * @param {string} text
+ * @returns {(sentences: readonly string[]) => string[]}
+ */
+function unsaidAfter(text) {
+  let said = plainly(text);
+  return (sentences) =>
+    sentences.filter((sentence) => {
+      const words = plainly(sentence);
+      if (said.includes(words)) return false;
+      said += `\n${words}`;
+      return true;
+    });
+}
+
+/** @param {string} text */
+function plainly(text) {
+  return text
+    .toLowerCase()
+    .replace(/\s+/g, " ")
+    .replace(/[.…]+$/, "")
+    .trim();
 }
 
 /**
@@ -265,12 +297,8 @@ function priorList(app, priors, memoryAvailable, run) {
       { class: "priors", "aria-label": "What memory holds" },
       ...priors.map((prior) => {
         const marks = marksOf(fates.get(prior.message_id));
-        const meter = h("meter", {
-          min: 0,
-          max: 1,
-          value: Math.max(0, Math.min(1, prior.score)),
-          "aria-hidden": "true",
-        });
+        const thread = app.state.summaries.get(prior.thread_id);
+        const isElsewhere = prior.thread_id !== app.state.thread?.id;
         return h(
           "li",
           { class: "prior" },
@@ -285,9 +313,9 @@ function priorList(app, priors, memoryAvailable, run) {
             h(
               "span",
               { class: "prior-head" },
-              meter,
-              h("span", { class: "score" }, prior.score.toFixed(2)),
+              ...relevance(prior.score),
               h("bdi", {}, nameOf(app.state, prior.author)),
+              isElsewhere && thread && h("bdi", { class: "muted" }, `in ${thread.name}`),
               h("span", { class: "muted" }, whenShort(prior.created_at)),
               ...marks,
             ),
@@ -296,6 +324,20 @@ function priorList(app, priors, memoryAvailable, run) {
         );
       }),
     ),
+  ];
+}
+
+/**
+ * How near a prior stands; nothing where its score says of none that it does.
+ *
+ * @param {number} score
+ */
+function relevance(score) {
+  if (score <= 0) return [];
+  const value = Math.min(1, score);
+  return [
+    h("meter", { min: 0, max: 1, value, "aria-hidden": "true" }),
+    h("span", { class: "score" }, score.toFixed(2)),
   ];
 }
 
@@ -329,7 +371,7 @@ function excerpt(run, id) {
 /**
  * Terms and what stands for them; nothing where none has a value.
  *
- * @param {readonly (readonly [term: string, value: string])[]} pairs
+ * @param {readonly (readonly [term: string, value: string | undefined])[]} pairs
  */
 function facts(pairs) {
   const known = pairs.filter(([, value]) => value);
