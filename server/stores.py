@@ -18,6 +18,7 @@ from server.memory.opening import open_memory
 from server.settings import Settings
 from storage.folder_lock import LOCK_FILE
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.memory.values import fingerprint_of
 from storage.private_files import make_private_folder
 from storage.qdrant import client as qdrant
 
@@ -62,7 +63,7 @@ async def open_stores(
         await open_memory(
             journal,
             memory,
-            fingerprint=embedder.embedder.fingerprint,
+            fingerprint=fingerprint_of(embedder.embedder.fingerprint),
             accept_other_fingerprint=accept_other_fingerprint,
         )
         stack.push_async_callback(memory.close)
@@ -106,7 +107,7 @@ def _memory(
     return qdrant.DatabaseClient(
         location,
         dimensions=embedder.embedder.dimensions,
-        fingerprint=embedder.embedder.fingerprint,
+        fingerprint=fingerprint_of(embedder.embedder.fingerprint),
         jitter=environment.random,
         embed=embed,
     )

@@ -21,7 +21,7 @@ from machines.models.ids import MessageId, RunId
 from machines.models.journal import RecordLinks
 from machines.models.outputs import IntentionOutput, Prior, StepEnum, UpdateOutput
 from machines.models.wire import frames
-from machines.prompting.context import FRESH_PRIORS, PRIORS_SENT
+from machines.prompting.context import FRESH_PRIORS, PRIORS_SENT, quoted_whole
 from machines.prompting.request import build_ai_call
 from machines.statechart import Reaction
 
@@ -143,6 +143,7 @@ def effect_under_way(state: ChorusState) -> AICall | RecallPriors:
             attempt=state.attempt,
             query=state.query,
             exclude=(state.message_id, *(prior.message_id for prior in state.priors)),
+            quoted=quoted_whole(state),
         )
     return build_ai_call(state)
 

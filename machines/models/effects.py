@@ -73,8 +73,10 @@ class RecallPriors:
     attempt: int
     query: str
     exclude: tuple[MessageId, ...] = ()
-    """The prompt itself, and the priors that the run has. Recent messages may be recalled: what is a
-    prior can be cited."""
+    """The prompt itself, and the priors that the run has."""
+    quoted: tuple[MessageId, ...] = ()
+    """Recent messages that every request shows whole. They are recalled only where nothing else is:
+    what is a prior can be cited."""
 
 
 def attempt_of(asked: AICall | RecallPriors | RetryTimer, at: datetime) -> AttemptFields:

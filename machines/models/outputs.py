@@ -78,7 +78,7 @@ class Prior(Value):
     author: PublicKey | None
     """None for an answer of Chorus itself."""
     score: Annotated[float, Field(allow_inf_nan=False)]
-    """Similarity to the query, the higher the closer; comparable within one search only."""
+    """How close the message itself is to the query, the higher the closer."""
     created_at: Timestamp
 
 

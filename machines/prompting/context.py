@@ -173,25 +173,43 @@ def _thread(
     messages: tuple[ContextMessage, ...], names: Mapping[PublicKey | None, str], room: int
 ) -> str:
     """The recent messages, oldest first; where they are too long, the oldest give way."""
-    shown: list[tuple[ContextMessage, str]] = []
-    for message in reversed(messages):
-        room -= _MARK
-        body = uncited(harmless(message.content), is_answer=message.role is Role.CHORUS)
-        if units(body) > room:
-            if room < _LEAST_WORTH_QUOTING:
-                break
-            body = fitted(body, room)
-        room -= units(body)
-        shown.append((message, body))
     items: list[str] = []
     day_before = ""
-    for message, body in reversed(shown):
+    for message, body in _fitted(messages, room):
         name = names[None if message.role is Role.CHORUS else message.author]
         day = _day(message.created_at) if message.created_at else ""
         # A day is said where it changes, as in a chat.
         items.append(quoted(f"{name}, {day}" if day not in ("", day_before) else name, body))
         day_before = day
     return "".join(items)
+
+
+def quoted_whole(state: ChorusState) -> tuple[MessageId, ...]:
+    """The recent messages that stand in every request of the run, none of them cut, oldest first."""
+    return tuple(
+        message.message_id
+        for message, body in _fitted(state.messages, shares_of(state.context_tokens).thread)
+        if body == _body_of(message)
+    )
+
+
+def _fitted(messages: tuple[ContextMessage, ...], room: int) -> list[tuple[ContextMessage, str]]:
+    """The newest messages that there is room for, oldest first, and what is quoted of each."""
+    shown: list[tuple[ContextMessage, str]] = []
+    for message in reversed(messages):
+        room -= _MARK
+        body = _body_of(message)
+        if units(body) > room:
+            if room < _LEAST_WORTH_QUOTING:
+                break
+            body = fitted(body, room)
+        room -= units(body)
+        shown.append((message, body))
+    return shown[::-1]
+
+
+def _body_of(message: ContextMessage) -> str:
+    return uncited(harmless(message.content), is_answer=message.role is Role.CHORUS)
 
 
 def _speakers(messages: Iterable[ContextMessage], requested_by: PublicKey) -> tuple[PublicKey, ...]:

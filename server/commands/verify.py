@@ -39,7 +39,13 @@ from storage.memory.consistency import (
     verify_consistency,
 )
 from storage.memory.facts import Inconsistency, JournalFacts, MemoryFacts, MissingPoint
-from storage.memory.values import Collection, Failure, Point, message_point_id
+from storage.memory.values import (
+    Collection,
+    Failure,
+    Point,
+    fingerprint_of,
+    message_point_id,
+)
 from storage.salvage import recover
 
 Say = Callable[[str], None]
@@ -236,7 +242,7 @@ class _Comparison:
         await self._read_journal()
         journal = JournalFacts(
             dimensions=self._embedder.dimensions,
-            fingerprint=self._embedder.fingerprint,
+            fingerprint=fingerprint_of(self._embedder.fingerprint),
             messages=tuple(
                 expect(self._memory_service.message_payload(*row))
                 for row in self._messages.values()
@@ -259,11 +265,8 @@ class _Comparison:
             point_id: self._links[point_id] for point_id in needed & self._links.keys()
         }
         rows = [self._messages[point_id] for point_id in needed & self._messages.keys()]
-        vectors = await self._memory_service.vectors_of([message for message, _, _ in rows])
-        for message, thread, seq in rows:
-            points[message_point_id(message.id)] = self._memory_service.message_point(
-                message, thread, seq, vectors[message.id]
-            )
+        for point in await self._memory_service.message_points(rows):
+            points[point.id] = point
         for operation in repair_consistency(found, points):
             result = await self._memory.execute(operation)
             if isinstance(result, Failure):

@@ -40,6 +40,7 @@ from storage.memory.values import (
     SearchScope,
     Store,
     Success,
+    fingerprint_of,
 )
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,9 @@ CATCH_UP_SECONDS = 2.0
 SEARCH_SECONDS = 5.0
 """The longest that a search may take, embedding the query included; a memory that gives no answer
 in this time counts as away."""
+
+FLOOR = 0.15
+"""Closeness below which a run recalls nothing: it would only take a place in the request."""
 
 PROBE = "Is anybody there?"
 """What is searched for, to see whether the memory and the embedder answer."""
@@ -88,6 +92,7 @@ class MemoryService:
         self._journal = journal
         self._memory = memory
         self._embedder = embedder
+        self._fingerprint = fingerprint_of(embedder.fingerprint)
         self._asked = asyncio.Event()
         self._health = MemoryHealth(on_loss=self._asked.set)
         self._progress = asyncio.Condition()
@@ -152,7 +157,9 @@ class MemoryService:
         """Raises ChorusError where the memory does not answer, or the embedder does not embed."""
         async with self._health.probed(SEARCH_SECONDS):
             try:
-                await self._search(PROBE, SearchScope(include_public=True), limit=1)
+                (vector,) = await self._embedder.embed([PROBE])
+                scope = SearchScope(include_public=True)
+                await self._found(Search(vector=vector, scope=scope, limit=1))
             except errors.ConnectionError:
                 raise
             except errors.StorageError as error:
@@ -216,7 +223,7 @@ class MemoryService:
                 points.extend(await self._link_points(batch))
         return points
 
-    async def _message_points(self, tasks: Collection[QueuedTask]) -> list[Point]:
+    async def _message_points(self, tasks: Collection[QueuedTask]) -> list[MessagePoint]:
         found: list[tuple[Message, Thread, int]] = []
         for task in tasks:
             assert isinstance(task.task, IndexMessage)  # noqa: S101 - grouped by kind
@@ -224,11 +231,7 @@ class MemoryService:
             thread = await self._journal.thread(task.thread_id)
             if message is not None and thread is not None:
                 found.append((message, thread, task.seq))
-        vectors = await self.vectors_of([message for message, _, _ in found])
-        return [
-            self.message_point(message, thread, seq, vectors[message.id])
-            for message, thread, seq in found
-        ]
+        return await self.message_points(found)
 
     async def _link_points(self, tasks: Collection[QueuedTask]) -> list[Point]:
         points: list[Point] = []
@@ -257,8 +260,15 @@ class MemoryService:
             for prior_id, why in task.priors
         ]
 
-    def message_payload(self, message: Message, thread: Thread, seq: int) -> MessagePayload:
-        """What the memory says of an approved message; `seq` numbers the entry that approved it."""
+    def message_payload(
+        self, message: Message, thread: Thread, seq: int, *, speaker: str = ""
+    ) -> MessagePayload:
+        """What the memory says of an approved message.
+
+        Args:
+            seq: Number of the entry that approved it.
+            speaker: Its author's name; what is compared with the journal needs none.
+        """
         return MessagePayload(
             thread_id=message.thread_id,
             message_id=message.id,
@@ -268,26 +278,46 @@ class MemoryService:
             content=message.content,
             created_at=message.created_at,
             seq=seq,
-            fingerprint=self._embedder.fingerprint,
+            fingerprint=self._fingerprint,
+            index=message.index,
+            repeats=message.is_extractive,
+            speaker=speaker,
         )
 
-    def message_point(
-        self, message: Message, thread: Thread, seq: int, vector: tuple[float, ...]
-    ) -> MessagePoint:
-        """An approved message as the memory holds it."""
-        return MessagePoint(payload=self.message_payload(message, thread, seq), vector=vector)
+    async def message_points(
+        self, approved: Sequence[tuple[Message, Thread, int]]
+    ) -> list[MessagePoint]:
+        """Approved messages as the memory holds them, with their authors' names of now."""
+        authors = {message.author for message, _, _ in approved if message.author is not None}
+        names = await self._journal.names(authors)
+        payloads = [
+            self.message_payload(
+                message,
+                thread,
+                seq,
+                speaker=names.get(message.author, "") if message.author else "",
+            )
+            for message, thread, seq in approved
+        ]
+        vectors = await self._vectors_of(payloads)
+        return [
+            MessagePoint(payload=payload, vector=vectors[payload.message_id])
+            for payload in payloads
+        ]
 
-    async def vectors_of(self, messages: Collection[Message]) -> dict[MessageId, tuple[float, ...]]:
+    async def _vectors_of(
+        self, payloads: Collection[MessagePayload]
+    ) -> dict[MessageId, tuple[float, ...]]:
         """Vectors of messages: the kept ones, and new ones for the rest, which are kept."""
-        fingerprint = self._embedder.fingerprint
+        fingerprint = self._fingerprint
         kept = await self._journal.vectors(
-            [message.id for message in messages], fingerprint=fingerprint
+            [payload.message_id for payload in payloads], fingerprint=fingerprint
         )
-        missing = [message for message in messages if message.id not in kept]
+        missing = [payload for payload in payloads if payload.message_id not in kept]
         for begin in range(0, len(missing), EMBED_BATCH):
             some = missing[begin : begin + EMBED_BATCH]
-            made = await self._embedder.embed([message.content for message in some])
-            fresh = {message.id: vector for message, vector in zip(some, made, strict=True)}
+            made = await self._embedder.embed([payload.said for payload in some])
+            fresh = {payload.message_id: vector for payload, vector in zip(some, made, strict=True)}
             await self._journal.keep_vectors(
                 [
                     StoredVector(message_id=message_id, fingerprint=fingerprint, vector=vector)
@@ -300,12 +330,22 @@ class MemoryService:
     # Searching
 
     async def recall(
-        self, thread: Thread, query: str, *, exclude: Collection[MessageId], limit: int
+        self,
+        thread: Thread,
+        query: str,
+        *,
+        exclude: Collection[MessageId],
+        quoted: Collection[MessageId],
+        limit: int,
     ) -> tuple[Prior, ...]:
         """What a run in this thread may recall, best first.
 
         Its own thread, public threads, and, if its thread is private, private threads whose
         co-authors include all of this one's: its priors are shown to every co-author.
+
+        Left out is what is far from the query, what only repeats others, and what says the same as
+        something better or as a message of `exclude`. What says the same as one of `quoted` comes
+        only where there is nothing else.
 
         Raises:
             ChorusError: the memory or the embedder is away, or took too long.
@@ -316,22 +356,31 @@ class MemoryService:
             if thread.visibility is Visibility.PRIVATE:
                 private = await self._journal.private_threads_shared_by(thread.co_authors)
             scope = SearchScope(
-                private_thread_ids=private, include_public=True, exclude=frozenset(exclude)
+                private_thread_ids=private,
+                include_public=True,
+                exclude=frozenset({*exclude, *quoted}),
+                with_repeating=False,
             )
-            return await self._search(query, scope, limit)
+            (vector,) = await self._embedder.embed([query])
+            search = Search(vector=vector, scope=scope, limit=limit, text=query, floor=FLOOR)
+            found = await self._found(search)
+            if found or not quoted:
+                return found
+            known = scope.model_copy(update={"exclude": frozenset(exclude)})
+            return await self._found(search.model_copy(update={"scope": known}))
 
     async def search(
         self, reader: PublicKey, query: str, *, thread_id: ThreadId | None, limit: int
     ) -> tuple[Prior, ...]:
-        """What this person may read. Raises as `recall`."""
+        """What this person may read, each text once. Raises as `recall`."""
         private = await self._journal.private_threads_shared_by((reader,))
         scope = SearchScope(private_thread_ids=private, include_public=True, thread_id=thread_id)
         async with self._health.expected(SEARCH_SECONDS):
-            return await self._search(query, scope, limit)
+            (vector,) = await self._embedder.embed([query])
+            return await self._found(Search(vector=vector, scope=scope, limit=limit, text=query))
 
-    async def _search(self, query: str, scope: SearchScope, limit: int) -> tuple[Prior, ...]:
-        (vector,) = await self._embedder.embed([query])
-        result = await self._memory.execute(Search(vector=vector, scope=scope, limit=limit))
+    async def _found(self, search: Search) -> tuple[Prior, ...]:
+        result = await self._memory.execute(search)
         if self._memory.made_anew:
             self.wake()
         match result:

@@ -496,7 +496,7 @@ export interface Prior {
   content: string;
   /** null for an answer of Chorus itself. */
   author: string | null;
-  /** Similarity to the query, the higher the closer; comparable within one search only. */
+  /** How close the message itself is to the query, the higher the closer. */
   score: number;
   created_at: string;
 }

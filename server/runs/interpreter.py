@@ -274,7 +274,11 @@ class Chorus:
         available = True
         try:
             priors = await self._memory_service.recall(
-                thread, effect.query, exclude=effect.exclude, limit=PRIORS_SENT
+                thread,
+                effect.query,
+                exclude=effect.exclude,
+                quoted=effect.quoted,
+                limit=PRIORS_SENT,
             )
         except ChorusError as error:
             log.warning("memory is unavailable for a run: %s", type(error).__name__)

@@ -96,7 +96,15 @@ def search_with_consistency(state: StorageState, operation: Search) -> tuple[Sto
     verify_embedding(operation.vector, collection.dimensions or 0)
     if operation.scope.is_empty:
         return ()
-    return (QueryPoints(vector=operation.vector, scope=operation.scope, limit=operation.limit),)
+    return (
+        QueryPoints(
+            vector=operation.vector,
+            scope=operation.scope,
+            limit=operation.limit,
+            text=operation.text,
+            floor=operation.floor,
+        ),
+    )
 
 
 def update_with_validation(state: StorageState, operation: Update) -> tuple[StorageEffect, ...]:

@@ -99,7 +99,7 @@ class Retrier:
                 points.append(point)
                 continue
             try:
-                vector = await self.embed(point.payload.content)
+                vector = await self.embed(point.payload.said)
             except ChorusError:
                 return None  # the first failure is the one to report
             payload = point.payload.model_copy(update={"fingerprint": self.fingerprint})

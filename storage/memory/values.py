@@ -68,14 +68,39 @@ def link_point_id(run_id: RunId, prompt: MessageId, prior: MessageId) -> PointId
     return PointId(str(uuid5(_LINKS_NAMESPACE, f"{run_id}/{prompt}/{prior}")))
 
 
+TEXT_MARK: Final = "|text:"
+"""In a fingerprint, between the embedder's own and the number of `said_by`."""
+
+_TEXT_NUMBER: Final = 1
+"""Raised whenever `said_by` makes another text of the same message."""
+
+
+def said_by(speaker: str, content: str) -> str:
+    """What is embedded of a message."""
+    return f"{speaker}: {content}" if speaker else content
+
+
+def fingerprint_of(embedder: str) -> str:
+    """What names the vectors of messages, given the fingerprint of the embedder."""
+    return f"{embedder}{TEXT_MARK}{_TEXT_NUMBER}"
+
+
+def is_same_embedder(one: str | None, other: str | None) -> bool:
+    """Whether two fingerprints of vectors differ at most in what was embedded of each message."""
+    if one is None or other is None:
+        return one is other
+    return one.partition(TEXT_MARK)[0] == other.partition(TEXT_MARK)[0]
+
+
 class _Payload(Frozen):
     def digest(self) -> str:
         """Hex SHA-256 of what the point says.
 
-        `seq` and `fingerprint` are left out: they say how the point came to be, and are compared
-        on their own.
+        `seq`, `fingerprint` and `speaker` are left out: they say how the point came to be. The first
+        two are compared on their own.
         """
-        return sha256(self.model_dump_json(exclude={"seq", "fingerprint"}).encode()).hexdigest()
+        left_out = {"seq", "fingerprint", "speaker"}
+        return sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
 class MessagePayload(_Payload):
@@ -93,11 +118,23 @@ class MessagePayload(_Payload):
     seq: int = Field(ge=1)
     """Number of the entry in the thread's journal that approved the message."""
     fingerprint: str
-    """The embedder that made the vector."""
+    """The embedder that made the vector, and what it was made of."""
+    index: int = Field(default=0, ge=0)
+    """The message's place in its thread."""
+    repeats: bool = False
+    """Whether it says nothing of its own, but puts together what others said."""
+    speaker: str = ""
+    """The name of its author when it was remembered; empty where there is none. A user who takes
+    another name is the same author, so it is not compared with the journal."""
 
     @property
     def point_id(self) -> PointId:
         return message_point_id(self.message_id)
+
+    @property
+    def said(self) -> str:
+        """Who says what: the text that is embedded, and found by its words."""
+        return said_by(self.speaker, self.content)
 
 
 class LinkPayload(_Payload):
@@ -166,6 +203,8 @@ class Placed(Protocol):
     def thread_id(self) -> ThreadId: ...
     @property
     def visibility(self) -> Visibility: ...
+    @property
+    def repeats(self) -> bool: ...
 
 
 class SearchScope(Frozen):
@@ -177,6 +216,9 @@ class SearchScope(Frozen):
     thread_id: ThreadId | None = None
     """Only this thread; it must be readable all the same."""
     exclude: frozenset[MessageId] = frozenset()
+    """Messages that are known: neither they nor what says the same is shown."""
+    with_repeating: bool = True
+    """Whether messages that say nothing of their own may be shown."""
 
     @property
     def is_empty(self) -> bool:
@@ -192,6 +234,7 @@ class SearchScope(Frozen):
             readable
             and self.thread_id in (None, message.thread_id)
             and message.message_id not in self.exclude
+            and (self.with_repeating or not message.repeats)
         )
 
 
@@ -202,11 +245,16 @@ class Store(Frozen):
 
 
 class Search(Frozen):
-    """Find the messages of `scope` that are nearest to `vector`."""
+    """Find the messages of `scope` that answer a query best, none of them twice."""
 
     vector: tuple[float, ...]
+    """The query, embedded."""
     scope: SearchScope
     limit: int = Field(ge=1, le=MAX_SEARCH_RESULTS)
+    text: str = ""
+    """The query in words. Where it is empty, the vector alone decides, and repeats are shown."""
+    floor: float = 0.0
+    """Closeness below which nothing is shown, from 0 to 1."""
 
 
 class Update(Frozen):
@@ -244,6 +292,8 @@ class QueryPoints(Frozen):
     vector: tuple[float, ...]
     scope: SearchScope
     limit: int
+    text: str = ""
+    floor: float = 0.0
 
 
 class RemovePoints(Frozen):

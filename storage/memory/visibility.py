@@ -28,6 +28,7 @@ class _Place(NamedTuple):
     message_id: MessageId
     thread_id: ThreadId
     visibility: Visibility
+    repeats: bool
 
 
 _SHOWN: Final = TypeAdapter(tuple[Prior, ...])
@@ -63,4 +64,5 @@ def sound_and_readable(
 
 def _place_of(stored: Mapping[str, Any]) -> _Place:
     visibility = _VISIBILITIES[stored["visibility"]]
-    return _Place(stored["message_id"], stored["thread_id"], visibility)
+    repeats = bool(stored.get("repeats", False))
+    return _Place(stored["message_id"], stored["thread_id"], visibility, repeats)

@@ -5,4 +5,13 @@ store may be. What makes an operation valid, and what follows an error, is decid
 `storage.memory`.
 """
 
-__all__ = ["bounded_http", "client", "embedded", "errors", "exact_index", "remote", "store"]
+__all__ = [
+    "bounded_http",
+    "client",
+    "embedded",
+    "errors",
+    "exact_index",
+    "hybrid_index",
+    "remote",
+    "store",
+]

@@ -1,4 +1,4 @@
-"""The memory embedded in this process: Qdrant's local mode as the store, an exact index to search.
+"""The memory embedded in this process: Qdrant's local mode as the store, an index to search.
 
 Qdrant holds the points, and what it holds is what the memory holds. The index follows it: it is
 read from Qdrant at the opening, after each write what was written is read back, and after a failure
@@ -7,7 +7,7 @@ it is forgotten and read anew. So nothing here knows which of a batch Qdrant too
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -19,12 +19,12 @@ from machines.models.outputs import Prior
 from storage.memory.memory import Prepared
 from storage.memory.values import Collection, QueryPoints, RemovePoints, WritePoints
 from storage.private_files import make_private_folder
-from storage.qdrant.store import QdrantStore, vector_of, with_our_errors
+from storage.qdrant.store import QdrantStore, with_our_errors
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-    from storage.qdrant.exact_index import ExactIndex, StoredPoint
+    from storage.qdrant.hybrid_index import HybridIndex
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class EmbeddedStore(QdrantStore):
     def __init__(self, folder: Path, dimensions: int, fingerprint: str) -> None:
         super().__init__(dimensions, fingerprint)
         self._folder = folder
-        self._index: ExactIndex | None = None
+        self._index: HybridIndex | None = None
         """What Qdrant holds of messages; None until it is read."""
 
     @with_our_errors
@@ -88,15 +88,18 @@ class EmbeddedStore(QdrantStore):
             self._index.remove(effect.ids)
 
     def _query(self, effect: QueryPoints) -> tuple[Prior, ...]:
-        return self._searchable().search(effect.vector, effect.scope, effect.limit)
+        index = self._searchable()
+        if not effect.text:
+            return index.search(effect.vector, effect.scope, effect.limit)
+        return index.find(effect)
 
-    def _searchable(self) -> "ExactIndex":
+    def _searchable(self) -> "HybridIndex":
         """The index; read from Qdrant, page by page, where there is none."""
         if self._index is None:
-            from storage.qdrant.exact_index import ExactIndex
+            from storage.qdrant.hybrid_index import HybridIndex
 
             dimensions = self._describe(Collection.MESSAGES)[0].dimensions
-            index = ExactIndex(dimensions or self._dimensions)
+            index = HybridIndex(dimensions or self._dimensions)
             for ids in self._pages_of_ids():
                 index.put(self._stored(ids))
             self._index = index
@@ -111,18 +114,6 @@ class EmbeddedStore(QdrantStore):
         ids = [PointId(str(record.id)) for record in records]
         for start in range(0, len(ids), _PAGE):
             yield ids[start : start + _PAGE]
-
-    def _stored(self, ids: Sequence[PointId]) -> "list[StoredPoint]":
-        """What Qdrant holds under these ids."""
-        from storage.qdrant.exact_index import StoredPoint
-
-        records = self._connected.retrieve(
-            Collection.MESSAGES, ids, with_payload=True, with_vectors=True
-        )
-        return [
-            StoredPoint(PointId(str(record.id)), vector_of(record), record.payload)
-            for record in records
-        ]
 
 
 def _has_points_file(folder: Path, name: Collection) -> bool:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from machines.models.ids import PointId, ThreadId
 from machines.models.outputs import Prior
 from machines.models.thread import Visibility
-from storage.memory.values import SearchScope, message_point_id
+from storage.memory.values import MessagePayload, SearchScope, message_point_id
 from storage.memory.visibility import payload_of, sound_and_readable
 
 Float32s = NDArray[np.float32]
@@ -40,7 +40,7 @@ _FIRST_CAPACITY: Final = 1_024
 _WORTH_GATHERING: Final = 3
 """Copying a row together and scoring it costs as much as scoring so many where they are."""
 
-_Shelf = tuple[ThreadId, Visibility]
+_Shelf = tuple[ThreadId, Visibility, bool]
 """All that a scope asks of a message but its id."""
 
 
@@ -80,6 +80,7 @@ class ExactIndex:
         self._shelves: dict[_Shelf, int] = {}
         self._shelves_of_thread: dict[ThreadId, list[int]] = {}
         self._public_shelves: list[int] = []
+        self._repeating_shelves: list[int] = []
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -103,8 +104,10 @@ class ExactIndex:
             if message is not None:
                 places.append(place)
                 rows.append(self._row_for(point.id))
-                shelves.append(self._shelf((message.thread_id, message.visibility)))
+                shelf = (message.thread_id, message.visibility, message.repeats)
+                shelves.append(self._shelf(shelf))
                 self._payloads[rows[-1]] = dict(point.payload or {})
+                self._placed(rows[-1], message)
         self._units[rows] = vectors[places]
         self._shelf_of_row[rows] = shelves
         taken = {sized[place].id for place in places}
@@ -116,6 +119,7 @@ class ExactIndex:
             row = self._row_of.pop(id_, None)
             if row is None:
                 continue
+            self._takes_out(row)
             # The last row moves into the gap, so that no row is ever void.
             last = len(self._ids) - 1
             last_id, last_payload = self._ids.pop(), self._payloads.pop()
@@ -124,6 +128,12 @@ class ExactIndex:
                 self._shelf_of_row[row] = self._shelf_of_row[last]
                 self._ids[row], self._payloads[row] = last_id, last_payload
                 self._row_of[last_id] = row
+
+    def _placed(self, row: int, message: MessagePayload) -> None:
+        """A message stands in this row from now on: one that was there, or the next one."""
+
+    def _takes_out(self, row: int) -> None:
+        """A row goes, and the last one takes its place."""
 
     def _row_for(self, id_: PointId) -> int:
         row = self._row_of.get(id_)
@@ -143,10 +153,12 @@ class ExactIndex:
         code = self._shelves.get(shelf)
         if code is None:
             code = self._shelves[shelf] = len(self._shelves)
-            thread_id, visibility = shelf
+            thread_id, visibility, repeats = shelf
             self._shelves_of_thread.setdefault(thread_id, []).append(code)
             if visibility is Visibility.PUBLIC:
                 self._public_shelves.append(code)
+            if repeats:
+                self._repeating_shelves.append(code)
         return code
 
     # ------------------------------------------------------------------------------------- search
@@ -179,6 +191,8 @@ class ExactIndex:
             asked = np.zeros_like(allowed)
             asked[self._shelves_of_thread.get(scope.thread_id, [])] = True
             allowed &= asked
+        if not scope.with_repeating:
+            allowed[self._repeating_shelves] = False
         mask = allowed[self._shelf_of_row[: len(self)]]
         for message_id in scope.exclude:
             row = self._row_of.get(message_point_id(message_id))
@@ -190,6 +204,14 @@ class ExactIndex:
         """Those of `rows` that may be among the best `limit`, rounding considered."""
         if len(rows) <= limit:
             return rows
+        scores = self._cosines(rows, query)
+        worst = len(scores) - limit
+        bound = float(np.partition(scores, worst)[worst]) - self._margin
+        in_question: Rows = rows[scores >= bound]
+        return in_question
+
+    def _cosines(self, rows: Rows, query: Float32s) -> Float32s:
+        """Of each of `rows`, as float32 has them."""
         if len(rows) * _WORTH_GATHERING < len(self):
             scores: Float32s = np.empty(len(rows), np.float32)
             for block in _blocks(len(rows)):
@@ -199,10 +221,7 @@ class ExactIndex:
             for block in _blocks(len(self)):
                 np.matmul(self._units[: len(self)][block], query, out=everything[block])
             scores = everything[rows]
-        worst = len(scores) - limit
-        bound = float(np.partition(scores, worst)[worst]) - self._margin
-        in_question: Rows = rows[scores >= bound]
-        return in_question
+        return scores
 
     def _scored(self, rows: Rows, query: Float64s) -> Iterator[tuple[float, int]]:
         """(score, row) of each; equal vectors score the same, wherever they stand."""

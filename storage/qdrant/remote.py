@@ -7,14 +7,27 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from machines.models import errors
 from machines.models.outputs import Prior
 from machines.models.thread import Visibility
-from storage.memory.values import Collection, QueryPoints, SearchScope, message_point_id
+from storage.memory.sparse_words import of_message, of_question
+from storage.memory.values import (
+    Collection,
+    MessagePoint,
+    QueryPoints,
+    SearchScope,
+    message_point_id,
+)
 from storage.memory.visibility import readable
-from storage.qdrant.store import ENDS_OF_LINKS, QdrantStore
+from storage.qdrant.store import ENDS_OF_LINKS, QdrantStore, stored_point
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from qdrant_client import QdrantClient, models
+
+_WORDS: Final = "words"
+"""Name of the sparse vectors."""
+
+_MORE_CANDIDATES: Final = 48
+"""Messages that are asked of the server by vector and by words each, beyond those that are shown."""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -47,6 +60,20 @@ class ServerStore(QdrantStore):
         super().__init__(dimensions, fingerprint)
         self._server = server
         self._timeout_seconds = timeout_seconds
+
+    def _sparse_vectors(self) -> "dict[str, models.SparseVectorParams]":
+        from qdrant_client import models
+
+        return {_WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)}
+
+    def _vectors(self, point: MessagePoint) -> "models.VectorStruct":
+        from qdrant_client import models
+
+        words = of_message(point.payload.said)
+        return {
+            "": list(point.vector),
+            _WORDS: models.SparseVector(indices=words.indices, values=words.values),
+        }
 
     def failed(self, error: Exception) -> None:
         """Keep the client: it connects anew by itself."""
@@ -86,6 +113,8 @@ class ServerStore(QdrantStore):
             ) from error
 
     def _query(self, effect: QueryPoints) -> tuple[Prior, ...]:
+        if effect.text:
+            return self._ranked(effect)
         hits = self._connected.query_points(
             Collection.MESSAGES,
             query=list(effect.vector),
@@ -94,6 +123,42 @@ class ServerStore(QdrantStore):
             with_payload=True,
         ).points
         return readable(((hit.score, hit.payload) for hit in hits), effect.scope, effect.limit)
+
+    def _ranked(self, effect: QueryPoints) -> tuple[Prior, ...]:
+        """The candidates that the server finds, ranked as an embedded memory ranks all it has."""
+        from qdrant_client import models
+
+        from storage.qdrant.hybrid_index import HybridIndex
+
+        words = of_question(effect.text)
+        queries: list[models.QueryRequest] = [
+            self._candidates(effect, models.NearestQuery(nearest=list(effect.vector)), None)
+        ]
+        if words.indices:
+            sparse = models.SparseVector(indices=words.indices, values=words.values)
+            queries.append(self._candidates(effect, models.NearestQuery(nearest=sparse), _WORDS))
+        answers = self._connected.query_batch_points(Collection.MESSAGES, queries)
+        found = [stored_point(hit) for answer in answers for hit in answer.points]
+        if effect.scope.exclude:
+            # What is known is not shown, and neither is what says the same.
+            found += self._stored([message_point_id(id_) for id_ in sorted(effect.scope.exclude)])
+        index = HybridIndex(self._dimensions)
+        index.put(list({point.id: point for point in found}.values()))
+        return index.find(effect)
+
+    def _candidates(
+        self, effect: QueryPoints, query: "models.NearestQuery", using: str | None
+    ) -> "models.QueryRequest":
+        from qdrant_client import models
+
+        return models.QueryRequest(
+            query=query,
+            using=using,
+            filter=scope_filter(effect.scope),
+            limit=effect.limit + _MORE_CANDIDATES,
+            with_payload=True,
+            with_vector=True,
+        )
 
 
 def scope_filter(scope: SearchScope) -> "models.Filter":

@@ -5,8 +5,9 @@ what to do about an error, is decided in `storage.memory.operations`; how a stor
 in `storage.qdrant.embedded` and `storage.qdrant.remote`.
 """
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from http import HTTPStatus
 from typing import (
@@ -38,6 +39,7 @@ from storage.memory.values import (
     RemovePoints,
     StorageEffect,
     WritePoints,
+    is_same_embedder,
 )
 from storage.memory.vectors import diagnose_vector
 from storage.memory.visibility import payload_of
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from qdrant_client import QdrantClient, models
+
+    from storage.qdrant.exact_index import StoredPoint
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 S = TypeVar("S", bound="QdrantStore")
@@ -106,6 +112,14 @@ class QdrantStore(ABC):
     def failed(self, error: Exception) -> None:
         """Hear what the library raised, before it becomes an error of ours."""
 
+    def _sparse_vectors(self) -> "dict[str, models.SparseVectorParams] | None":
+        """What messages have beside their vector, if anything."""
+        return None
+
+    def _vectors(self, point: MessagePoint) -> "models.VectorStruct":
+        """A message's vector, and what stands beside it."""
+        return list(point.vector)
+
     @with_our_errors
     def close(self) -> None:
         """Let go of it; the next call connects again."""
@@ -121,15 +135,9 @@ class QdrantStore(ABC):
         for name in Collection:
             if self._make(name):
                 self._made.add(name)
+        if not accept_other:
+            self._refuse_or_replace_other_vectors()
         described = [self._describe(name) for name in Collection]
-        for state, _ in described:
-            if state.name is not Collection.MESSAGES or accept_other:
-                continue
-            if (state.dimensions, state.fingerprint) != (self._dimensions, self._fingerprint):
-                raise FingerprintMismatch(
-                    detail=f"{state.fingerprint} ({state.dimensions}), not "
-                    f"{self._fingerprint} ({self._dimensions})"
-                )
         points = {name: self._connected.count(name, exact=True).count for name in Collection}
         made = frozenset(self._made)
         self._made.clear()
@@ -139,6 +147,32 @@ class QdrantStore(ABC):
             indices=tuple(index for _, fields in described for index in fields),
             points=points,
         )
+
+    def _refuse_or_replace_other_vectors(self) -> None:
+        """Make the collection of the messages anew where their vectors were made of other texts.
+
+        That costs this machine some time. Another embedder may cost money: an operator decides.
+
+        Raises:
+            FingerprintMismatch: another embedder made them.
+        """
+        state, _ = self._describe(Collection.MESSAGES)
+        if (state.dimensions, state.fingerprint) == (self._dimensions, self._fingerprint):
+            return
+        if state.dimensions != self._dimensions or not is_same_embedder(
+            state.fingerprint, self._fingerprint
+        ):
+            raise FingerprintMismatch(
+                detail=f"{state.fingerprint} ({state.dimensions}), not "
+                f"{self._fingerprint} ({self._dimensions})"
+            )
+        log.warning(
+            "this version embeds messages together with their authors' names: all are embedded "
+            "again while the server runs, and until then searches find those that are done"
+        )
+        self.drop(Collection.MESSAGES)
+        if self._make(Collection.MESSAGES):
+            self._made.add(Collection.MESSAGES)
 
     def _make(self, name: Collection) -> bool:
         from qdrant_client import models
@@ -155,6 +189,7 @@ class QdrantStore(ABC):
                     if with_vectors
                     else {}
                 ),
+                sparse_vectors_config=self._sparse_vectors() if with_vectors else None,
                 metadata={"fingerprint": self._fingerprint} if with_vectors else {},
             )
         except UnexpectedResponse as error:
@@ -214,7 +249,7 @@ class QdrantStore(ABC):
                 points=[
                     models.PointStruct(
                         id=point.id,
-                        vector=list(point.vector) if isinstance(point, MessagePoint) else {},
+                        vector=self._vectors(point) if isinstance(point, MessagePoint) else {},
                         payload=point.payload.model_dump(mode="json"),
                     )
                 ],
@@ -254,6 +289,13 @@ class QdrantStore(ABC):
                 )
         self._connected.delete(effect.collection, models.PointIdsList(points=ids))
 
+    def _stored(self, ids: Sequence[PointId]) -> "list[StoredPoint]":
+        """What Qdrant holds of messages under these ids."""
+        records = self._connected.retrieve(
+            Collection.MESSAGES, ids, with_payload=True, with_vectors=True
+        )
+        return [stored_point(record) for record in records]
+
     # ------------------------------------------------------------------------------------ facts
 
     @with_our_errors
@@ -271,9 +313,19 @@ class QdrantStore(ABC):
         return facts, None if following is None else PointId(str(following))
 
 
-def vector_of(record: "models.Record") -> list[float] | None:
+def stored_point(record: "models.Record | models.ScoredPoint") -> "StoredPoint":
+    """A message's point for an index."""
+    from storage.qdrant.exact_index import StoredPoint
+
+    return StoredPoint(PointId(str(record.id)), vector_of(record), record.payload)
+
+
+def vector_of(record: "models.Record | models.ScoredPoint") -> list[float] | None:
     """The one dense vector of a point; None where it has none."""
-    return cast("list[float]", record.vector) if isinstance(record.vector, list) else None
+    vectors = record.vector
+    # A server gives the one without a name among the named ones.
+    vector = vectors.get("") if isinstance(vectors, dict) else vectors
+    return cast("list[float]", vector) if isinstance(vector, list) else None
 
 
 def _message_fact(record: "models.Record", dimensions: int) -> PointFacts:

@@ -89,6 +89,7 @@ class FakeQdrant:
             ("POST", "/points/batch", self._batch),
             ("POST", "/points/delete", self._delete),
             ("POST", "/points/query", self._query),
+            ("POST", "/points/query/batch", self._query_batch),
             ("POST", "/points/scroll", self._scroll),
             ("POST", "/points/count", lambda name, _: self._store.count(name)),
             ("POST", "/points", self._retrieve),
@@ -149,7 +150,10 @@ class FakeQdrant:
     def _create(self, name: str, body: Json) -> object:
         wanted = models.CreateCollection.model_validate(body)
         return self._store.create_collection(
-            name, vectors_config=wanted.vectors or {}, metadata=wanted.metadata
+            name,
+            vectors_config=wanted.vectors or {},
+            sparse_vectors_config=wanted.sparse_vectors,
+            metadata=wanted.metadata,
         )
 
     def _index(self, name: str, body: Json) -> object:
@@ -174,6 +178,10 @@ class FakeQdrant:
             with_payload=True,
         )
 
+    def _query_batch(self, name: str, body: Json) -> object:
+        asked = models.QueryRequestBatch.model_validate(body)
+        return self._store.query_batch_points(name, asked.searches)
+
     def _scroll(self, name: str, body: Json) -> object:
         asked = models.ScrollRequest.model_validate(body)
         points, following = self._store.scroll(
@@ -186,7 +194,9 @@ class FakeQdrant:
         return {"points": [_plain(point) for point in points], "next_page_offset": following}
 
     def _retrieve(self, name: str, body: Json) -> object:
-        return self._store.retrieve(name, body["ids"], with_payload=True)
+        return self._store.retrieve(
+            name, body["ids"], with_payload=True, with_vectors=bool(body.get("with_vector"))
+        )
 
 
 async def _drip(request: web.Request) -> web.StreamResponse:

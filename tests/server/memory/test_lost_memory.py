@@ -21,7 +21,7 @@ from server.memory.recall import MemoryService
 from server.settings import Settings
 from server.stores import MEMORY_FOLDER, Stores, open_stores
 from storage.journal.port import GivenToMemory, StoredVector
-from storage.memory.values import Collection
+from storage.memory.values import Collection, fingerprint_of
 from tests.support.eventually import eventually
 from tests.support.journal_values import (
     ANN,
@@ -169,7 +169,7 @@ async def test_a_whole_memory_is_not_filled_again_whatever_waits_or_was_dropped(
     dropped = message(ROOM, 5, content="No embedder wants this.")
     async with stores_in(tmp_path) as stores:
         journal = stores.journal
-        fingerprint = stores.embedder.embedder.fingerprint
+        fingerprint = fingerprint_of(stores.embedder.embedder.fingerprint)
         await submit(stores, late, dropped)
         # As far as it came before a crash: embedded, and not yet stored.
         vector = (1.0,) * stores.embedder.embedder.dimensions

@@ -31,6 +31,7 @@ class Author:
     def __init__(self, caller: Caller, thread_id: str) -> None:
         self.caller = caller
         self._thread_id = thread_id
+        self._asked = 0
 
     @classmethod
     async def arrive(cls, services: Services) -> "Author":
@@ -41,9 +42,15 @@ class Author:
         return cls(caller, thread["thread_id"])
 
     async def experience(self) -> Data:
-        """What a new run says of its experience step, once the run has finished."""
+        """What a new run says of its experience step, once the run has finished.
+
+        Each prompt is another one: a search shows no text twice.
+        """
+        self._asked += 1
         asked = await self.caller.get(
-            "submit_prompt", thread_id=self._thread_id, prompt="What of the rivers?"
+            "submit_prompt",
+            thread_id=self._thread_id,
+            prompt=f"What of the rivers in chapter {self._asked}?",
         )
         await self.caller.line.until(
             lambda each: (

@@ -1,0 +1,126 @@
+"""How messages are ranked for a query: every weight, and the arithmetic that uses them.
+
+A message's score is what its vector and its words say, each in standard deviations over what is in
+scope, with a part of the scores of the messages before and after it, and of the best of its thread.
+The weights were fitted on conversations, see docs/decisions/hybrid-recall.md; `make bench
+ONLY=recall` measures them on any others. Pure functions on arrays. Importing this module loads
+numpy.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.memory.word_index import WordScores
+
+Bools = NDArray[np.bool_]
+Float32s = NDArray[np.float32]
+Int32s = NDArray[np.int32]
+Places = NDArray[np.intp]
+
+WORDS: Final = 0.8
+"""Weight of the words; the vector's is 1."""
+
+COVERED: Final = 0.3
+"""Share of the query's words, by weight, that the best message must have for words to count in full:
+where no message has more than a chance word of it, the meaning decides."""
+
+AUTHOR: Final = 1.0
+"""What a message gains whose author is named in the query."""
+
+BEFORE: Final = 0.3
+"""Part of the score of the message before: a question says what its answer is about."""
+
+AFTER: Final = 0.2
+"""Part of the score of the message after."""
+
+THREAD: Final = 0.5
+"""Part of the mean score of the `BEST_OF_THREAD` best of the thread."""
+
+BEST_OF_THREAD: Final = 3
+
+FROM_NEIGHBOUR: Final = 0.5
+"""Part of a neighbour's closeness that a message may have for its own, to come along."""
+
+SAME: Final = 0.95
+"""Cosine from which two messages are taken to say the same."""
+
+DIFFERENCE: Final = 1.0
+"""What a message loses that points where one points that is chosen already: the weight of maximal
+marginal relevance (J. Carbonell, J. Goldstein, "The use of MMR", 1998)."""
+
+FEW: Final = 24
+"""Places that are kept for different material; among more of them it is found anyway."""
+
+_NEVER: Final = np.float32(-np.inf)
+
+
+def fused(cosines: Float32s, words: WordScores) -> Float32s:
+    """What vector and words say of each message in scope, in standard deviations."""
+    said = standardised(cosines)
+    if words.most > 0 and len(cosines):
+        covered = min(1.0, float(words.scores.max()) / (COVERED * words.most))
+        said += np.float32(WORDS * covered) * standardised(words.scores)
+    return said
+
+
+def standardised(scores: Float32s) -> Float32s:
+    """Each score's distance from the mean in standard deviations; zeros where all are the same."""
+    if not len(scores):
+        return scores.copy()
+    apart: Float32s = scores - scores.mean(dtype=np.float64).astype(np.float32)
+    # Rounding alone must not be taken for a difference.
+    deviation = max(float(np.sqrt(np.square(apart).mean(dtype=np.float64))), 1e-6)
+    apart /= np.float32(deviation)
+    return apart
+
+
+def closeness(cosines: Float32s, words: WordScores) -> Float32s:
+    """How close each message is by itself, from 0 to 1: by its vector, by its words, or by both."""
+    far: Float32s = 1 - np.minimum(np.maximum(cosines, 0), 1)
+    if words.most > 0:
+        far *= 1 - np.minimum(words.scores / np.float32(words.most), 1)
+    return 1 - far
+
+
+def with_threads(scores: Float32s, threads: Int32s) -> Float32s:
+    """Scores of candidates with the part of their threads' best; `threads` are numbers from 0."""
+    if not len(scores):
+        return scores
+    order = np.lexsort((-scores, threads))
+    ordered = threads[order]
+    is_first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    begins = np.flatnonzero(is_first)
+    group = np.cumsum(is_first) - 1
+    place = np.arange(len(ordered)) - begins[group]
+    best = np.where(place < BEST_OF_THREAD, np.maximum(scores[order], 0), 0)
+    means = np.add.reduceat(best, begins) / BEST_OF_THREAD
+    raised = np.empty_like(scores)
+    raised[order] = scores[order] + np.float32(THREAD) * means[group]
+    return raised
+
+
+def different(scores: Float32s, vectors: Float32s, most: int) -> list[int]:
+    """Places of at most `most` candidates to show, best first, none of them twice in other words.
+
+    `scores` fall, and `vectors` are of length 1. Where places are `FEW` and there are more candidates,
+    those give way that are most like better ones.
+    """
+    if not len(scores):
+        return []
+    alike = vectors @ vectors.T
+    repeats = (np.tril(alike, -1) >= SAME).any(axis=1)
+    if most > FEW or len(scores) - int(repeats.sum()) <= most:
+        places: list[int] = np.flatnonzero(~repeats)[:most].tolist()
+        return places
+    left = np.where(repeats, _NEVER, scores).astype(np.float32)
+    nearest: Float32s = np.zeros(len(scores), np.float32)
+    chosen: list[int] = []
+    for _ in range(most):
+        place = int((left - np.float32(DIFFERENCE) * nearest).argmax())
+        chosen.append(place)
+        left[place] = _NEVER
+        np.maximum(nearest, alike[place], out=nearest)
+    return sorted(chosen)

@@ -1,0 +1,148 @@
+"""Where each message stands: its thread, its neighbours there, its author, and whose text it repeats.
+
+Rows are those of the index that this one goes with, as in `storage.memory.word_index`. Nothing here
+waits, locks or knows a store: one thread calls. Importing this module loads numpy.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from machines.models.ids import ThreadId
+from storage.memory.words import without_function_words, written
+
+Int32s = NDArray[np.int32]
+Int64s = NDArray[np.int64]
+
+NONE: Final = -1
+"""In place of a neighbour's row, where there is none."""
+
+_FIRST_CAPACITY: Final = 1_024
+
+
+class Stand(NamedTuple):
+    """What `Surroundings` keeps of a message."""
+
+    thread_id: ThreadId
+    place: int
+    """Its index in the thread."""
+    author: str
+    """Name of its author; empty where there is none."""
+    content: str
+
+
+def identity(content: str) -> int:
+    """The same for texts of the same words, whatever their case and marks; of this process alone."""
+    return hash(tuple(written(content)) or content)
+
+
+class Surroundings:
+    """The surroundings of rows: `put`, `take_out`, and arrays by row."""
+
+    def __init__(self) -> None:
+        # Those from the number of rows on mean nothing.
+        self.before: Int32s = np.full(_FIRST_CAPACITY, NONE, np.int32)
+        """Row of the message before, or `NONE`."""
+        self.after: Int32s = np.full(_FIRST_CAPACITY, NONE, np.int32)
+        self.thread: Int32s = np.zeros(_FIRST_CAPACITY, np.int32)
+        """A number for each thread."""
+        self.identity: Int64s = np.zeros(_FIRST_CAPACITY, np.int64)
+        self._author: Int32s = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._index: Int32s = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._rows = 0
+        self._threads: dict[ThreadId, int] = {}
+        self._places: list[list[int]] = []
+        """By thread: index and row of each message in one number, ascending."""
+        self._authors: dict[str, int] = {"": 0}
+        self._numbers_by_word: dict[str, list[int]] = {}
+
+    def put(self, row: int, stand: Stand) -> None:
+        """Where this row stands from now on; `row` is one that is there, or the next one."""
+        if row < self._rows:
+            self._unlink(row)
+        else:
+            self._rows = row + 1
+            self._grow(self._rows)
+        thread = self._threads.setdefault(stand.thread_id, len(self._threads))
+        if thread == len(self._places):
+            self._places.append([])
+        self.thread[row] = thread
+        self._index[row] = stand.place
+        self.identity[row] = identity(stand.content)
+        self._author[row] = self._number_of(stand.author)
+        self._link(row)
+
+    def take_out(self, row: int) -> None:
+        """Forget a row; the last one is that row from now on."""
+        self._unlink(row)
+        last = self._rows - 1
+        if row != last:
+            self._unlink(last)
+            for values in (self.thread, self._index, self.identity, self._author):
+                values[row] = values[last]
+            self._link(row)
+        self._rows = last
+
+    def authors_named(self, query: Sequence[str]) -> NDArray[np.bool_] | None:
+        """Of each row, whether its author is named among these words; None where nobody is."""
+        # A name that is a function word too (Will) is none here.
+        asked = set(without_function_words(query))
+        numbers = [n for word in asked for n in self._numbers_by_word.get(word, ())]
+        if not numbers:
+            return None
+        named = np.zeros(len(self._authors), np.bool_)
+        named[numbers] = True
+        return named[self._author[: self._rows]]
+
+    def _number_of(self, author: str) -> int:
+        number = self._authors.get(author)
+        if number is None:
+            number = self._authors[author] = len(self._authors)
+            for word in set(written(author)):
+                self._numbers_by_word.setdefault(word, []).append(number)
+        return number
+
+    def _link(self, row: int) -> None:
+        places = self._places[self.thread[row]]
+        own = self._place(row)
+        at = bisect_left(places, own)
+        before = places[at - 1] & _ROW if at else NONE
+        after = places[at] & _ROW if at < len(places) else NONE
+        insort(places, own)
+        self._join(before, row)
+        self._join(row, after)
+
+    def _unlink(self, row: int) -> None:
+        places = self._places[self.thread[row]]
+        del places[bisect_left(places, self._place(row))]
+        self._join(int(self.before[row]), int(self.after[row]))
+
+    def _place(self, row: int) -> int:
+        return int(self._index[row]) << _ROW_BITS | row
+
+    def _join(self, before: int, after: int) -> None:
+        if before != NONE:
+            self.after[before] = after
+        if after != NONE:
+            self.before[after] = before
+
+    def _grow(self, rows: int) -> None:
+        if rows <= len(self.thread):
+            return
+        more = len(self.thread)
+        self.before, self.after = (
+            np.concatenate([values, np.full(more, NONE, np.int32)])
+            for values in (self.before, self.after)
+        )
+        self.thread, self._author, self._index = (
+            np.concatenate([values, np.zeros(more, np.int32)])
+            for values in (self.thread, self._author, self._index)
+        )
+        self.identity = np.concatenate([self.identity, np.zeros(more, np.int64)])
+
+
+_ROW_BITS: Final = 32
+_ROW: Final = (1 << _ROW_BITS) - 1
