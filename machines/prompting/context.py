@@ -189,7 +189,7 @@ def quoted_whole(state: ChorusState) -> tuple[MessageId, ...]:
     return tuple(
         message.message_id
         for message, body in _fitted(state.messages, shares_of(state.context_tokens).thread)
-        if body == _body_of(message)
+        if body == _text_of(message)
     )
 
 
@@ -198,7 +198,7 @@ def _fitted(messages: tuple[ContextMessage, ...], room: int) -> list[tuple[Conte
     shown: list[tuple[ContextMessage, str]] = []
     for message in reversed(messages):
         room -= _MARK
-        body = _body_of(message)
+        body = _text_of(message)
         if units(body) > room:
             if room < _LEAST_WORTH_QUOTING:
                 break
@@ -208,7 +208,7 @@ def _fitted(messages: tuple[ContextMessage, ...], room: int) -> list[tuple[Conte
     return shown[::-1]
 
 
-def _body_of(message: ContextMessage) -> str:
+def _text_of(message: ContextMessage) -> str:
     return uncited(harmless(message.content), is_answer=message.role is Role.CHORUS)
 
 
