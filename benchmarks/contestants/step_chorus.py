@@ -28,7 +28,7 @@ from machines.models.outputs import Prior, StepOutput, Usage
 from machines.models.thread import Thread, Visibility
 from server.environment import system_environment
 from server.gc_tuning import freeze_gc
-from server.llm.port import OnText
+from server.llm.port import OnText, unheard
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.threads.broadcast import Broadcast
@@ -56,8 +56,10 @@ class Model:
             for (step, iteration), record in work.script(iterations).items()
         }
 
-    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
-        del on_text
+    async def answer(
+        self, call: AICall, on_text: OnText, on_thought: OnText = unheard
+    ) -> StepCompleted:
+        del on_text, on_thought
         text, output, usage = self._answers[call.step.value, call.iteration]
         at = datetime.now(UTC)
         return StepCompleted(

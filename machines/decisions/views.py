@@ -44,9 +44,13 @@ def user_view(user: User) -> views.UserView:
 
 
 def run_view(
-    run: ChorusState, text: str, rendered: tuple[views.RenderedText, ...] = ()
+    run: ChorusState,
+    text: str,
+    rendered: tuple[views.RenderedText, ...] = (),
+    thoughts: str = "",
 ) -> views.RunView:
-    """A live run; `text` is what the attempt under way has streamed so far, `rendered` its HTML."""
+    """A live run; `text` and `thoughts` are what the attempt under way has streamed so far,
+    `rendered` is the text as HTML."""
     if run.status is RunStatus.QUEUED:
         status = "queued"
     else:
@@ -61,6 +65,7 @@ def run_view(
             "attempt": run.attempt,
             "text": text,
             "rendered": rendered or None,
+            "thinking": thoughts or None,
             "outputs": tuple(
                 views.StepView(
                     **vars(done), priors=run.priors if done.step is StepEnum.EXPERIENCE else None

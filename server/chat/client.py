@@ -31,6 +31,7 @@ from server.chat.frames import (
     SearchResults,
     Skipped,
     StepDeltaEvent,
+    StepThinkingEvent,
     ThreadMessages,
     Threads,
     WireValue,
@@ -320,10 +321,12 @@ class ChorusClient:
             following = replace(following, seq=frame.seq)
             self._following = following
         body = parse_live(frame)
-        if body is None:
+        if body is None and frame.seq is None:
+            pass  # a passing frame of a later version; nothing is lost with it
+        elif body is None:
             self._tell(Skipped(f"{frame.type} {frame.seq or ''}".strip()))
         elif (
-            not isinstance(body, StepDeltaEvent)
+            not isinstance(body, StepDeltaEvent | StepThinkingEvent)
             or self._mailbox.waiting.qsize() < PASSING_FRAMES_KEPT
         ):
             self._tell(Live(following.thread_id, frame.seq, body))

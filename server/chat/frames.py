@@ -132,6 +132,7 @@ class RunSnapshot(WireValue):
     iteration: int = 1
     attempt: int = 1
     text: str | None = None
+    thinking: str | None = None
 
 
 class ThreadMessages(WireValue):
@@ -208,6 +209,14 @@ class StepDeltaEvent(RunEvent):
     text: str
 
 
+class StepThinkingEvent(RunEvent):
+    """Passing thoughts; `offset` counts code points from the beginning of the attempt's thoughts."""
+
+    status: Literal["thinking"]
+    offset: int
+    text: str
+
+
 class StepCompletedEvent(RunEvent):
     status: Literal["completed"]
     text: str
@@ -260,6 +269,7 @@ RunEventUnion = (
     RunQueuedEvent
     | StepStartedEvent
     | StepDeltaEvent
+    | StepThinkingEvent
     | StepCompletedEvent
     | StepRecoveringEvent
     | RunFinishedEvent

@@ -41,11 +41,12 @@ from server.chat.frames import (
     StepDeltaEvent,
     StepRecoveringEvent,
     StepStartedEvent,
+    StepThinkingEvent,
     ThreadEvent,
 )
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE
-from server.chat.view import ChatState, begins_to_wait
+from server.chat.view import ChatState, ChatStep, StepStatus, begins_to_wait
 
 STEP_STYLES = {
     "action": "bright_cyan",
@@ -182,6 +183,14 @@ def step_title(step: str, iteration: int, attempt: int) -> Text:
     return title
 
 
+def thinking(step: ChatStep) -> str:
+    """`thinking, 1,234 characters`: what the model thought aloud, folded; empty where it did not."""
+    if not step.thinking:
+        return ""
+    is_thinking = step.status is StepStatus.RUNNING and not step.text
+    return f"{'thinking' if is_thinking else 'thought'}, {len(step.thinking):,} characters"
+
+
 def message(shown: ChatMessage, state: ChatState) -> RenderableType:
     """A message as it stands in the thread."""
     title = Text(f"{person(shown.author, state)} ", style="bold green" if shown.author else "bold")
@@ -285,7 +294,7 @@ def _run_event(event: RunEventUnion, before: ChatState, after: ChatState) -> lis
             ]
         case RunCancelledEvent():
             return [note(f"{person(event.by, after)} stopped the run.")]
-        case StepStartedEvent() | StepDeltaEvent():
+        case StepStartedEvent() | StepDeltaEvent() | StepThinkingEvent():
             return []
         case _:
             assert_never(event)
@@ -293,7 +302,13 @@ def _run_event(event: RunEventUnion, before: ChatState, after: ChatState) -> lis
 
 def _completed(event: StepCompletedEvent, state: ChatState) -> RenderableType:
     output = event.output
-    parts: list[RenderableType] = [step_title(event.step or "", event.iteration, event.attempt)]
+    title = step_title(event.step or "", event.iteration, event.attempt)
+    run = state.run(event.run_id)
+    key = (event.step or "", event.iteration, event.attempt)
+    step = next((each for each in run.steps if each.key == key), None) if run else None
+    if step is not None and (thought := thinking(step)):
+        title.append(f" · {thought}", style="dim")
+    parts: list[RenderableType] = [title]
     if event.memory_available is False:
         parts.append(Text("  the memory could not be searched", "yellow"))
     if event.priors:

@@ -186,6 +186,8 @@ class Terminal:
         if step.status is StepStatus.RECOVERING:
             waiting = f" · {one_line(step.code, 40)}, again in {self._remaining()}"
             shown.append(("class:attention", waiting))
+        elif thought := render.thinking(step):
+            shown.append(("class:quiet", f" · {thought}"))
         shown.append(("", "\n"))
         if step.status is StepStatus.RUNNING:
             tail = _tail(step.text, self._console.width - 4)

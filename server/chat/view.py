@@ -35,6 +35,7 @@ from server.chat.frames import (
     StepDeltaEvent,
     StepRecoveringEvent,
     StepStartedEvent,
+    StepThinkingEvent,
     ThreadEvent,
     ThreadMessages,
 )
@@ -71,6 +72,8 @@ class ChatStep:
     attempt: int
     status: StepStatus = StepStatus.RUNNING
     text: str = ""
+    thinking: str = ""
+    """What the model thought aloud, as far as this client was told of it."""
     output: ChatStepOutput = field(default_factory=ChatStepOutput)
     priors: tuple[ChatPrior, ...] = ()
     code: str = ""
@@ -238,7 +241,9 @@ def _settle(run: ChatRun, answer: ChatMessage | None) -> ChatRun:
 def _from_snapshot(run: RunSnapshot) -> ChatRun:
     if run.step is None or run.status == "queued":
         return ChatRun(run.run_id, run.message_id)
-    step = ChatStep(run.step, run.iteration, run.attempt, text=run.text or "")
+    step = ChatStep(
+        run.step, run.iteration, run.attempt, text=run.text or "", thinking=run.thinking or ""
+    )
     return ChatRun(run.run_id, run.message_id, ChatRunStatus.RUNNING, (step,))
 
 
@@ -288,7 +293,7 @@ def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
             run = replace(run, status=ChatRunStatus.QUEUED)
         case StepStartedEvent():
             run = _begin(run, event)
-        case StepDeltaEvent():
+        case StepDeltaEvent() | StepThinkingEvent():
             return _fold_delta(state, run, event)
         case StepCompletedEvent():
             step = _attempt(run, event)
@@ -322,18 +327,24 @@ def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
     return replace(state, runs=_put(state.runs, run))
 
 
-def _fold_delta(state: ChatState, run: ChatRun, event: StepDeltaEvent) -> ChatState:
-    """A delta is added only where its offset is the length of what is there."""
+def _fold_delta(
+    state: ChatState, run: ChatRun, event: StepDeltaEvent | StepThinkingEvent
+) -> ChatState:
+    """A piece is added only where its offset is the length of what is there."""
     step = _attempt(run, event)
+    known = step.text if isinstance(event, StepDeltaEvent) else step.thinking
     if (
         not run.is_live
         or step.status is not StepStatus.RUNNING
         or _is_late(run.current, step)
-        or event.offset != len(step.text)
+        or event.offset != len(known)
     ):
         return state
-    run = _with_current(run, replace(step, text=step.text + event.text))
-    return replace(state, runs=_put(state.runs, run))
+    if isinstance(event, StepDeltaEvent):
+        step = replace(step, text=known + event.text)
+    else:
+        step = replace(step, thinking=known + event.text)
+    return replace(state, runs=_put(state.runs, _with_current(run, step)))
 
 
 def _is_late(current: ChatStep | None, step: ChatStep) -> bool:

@@ -38,6 +38,7 @@ from server.chat.frames import (
     StepDeltaEvent,
     StepRecoveringEvent,
     StepStartedEvent,
+    StepThinkingEvent,
     ThreadEvent,
     ThreadMessages,
     parse_live,
@@ -221,7 +222,7 @@ async def _watch(
                 case RunQueuedEvent() | StepCompletedEvent() | StepRecoveringEvent():
                     for shown in render.scrollback(before, heard, state):
                         _tell(progress, shown)
-                case StepStartedEvent() | StepDeltaEvent():
+                case StepStartedEvent() | StepDeltaEvent() | StepThinkingEvent():
                     pass  # shown below, for as long as it lasts
                 case _:
                     assert_never(body)
@@ -293,6 +294,8 @@ def _happening(run: ChatRun, console: Console) -> RenderableType:
     title = render.step_title(step.step, step.iteration, step.attempt)
     if step.status is StepStatus.RECOVERING:
         title.append(f" · {one_line(step.code, 40)}, waiting to try again", style="yellow")
+    elif thought := render.thinking(step):
+        title.append(f" · {thought}", style="dim")
     width = max(console.width - 4, 20)
     tail = Text(clean(step.text[-width * _TAIL_LINES :]), style="dim")
     lines = tail.wrap(console, width)[-_TAIL_LINES:]

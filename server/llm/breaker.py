@@ -12,7 +12,7 @@ from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode, NetworkError
 from server.concurrency.circuit_breaker import CircuitBreaker, NotAdmitted
 from server.environment import Environment
-from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel, OnText
+from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel, OnText, unheard
 
 
 class CircuitBreakerModel:
@@ -42,18 +42,23 @@ class CircuitBreakerModel:
         """Where the breaker stands, for operators."""
         return self._breaker.status
 
-    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
+    async def answer(
+        self, call: AICall, on_text: OnText, on_thought: OnText = unheard
+    ) -> StepCompleted:
         """See `LanguageModel.answer`; also raises AttemptDelayed, where the call may be delayed."""
         try:
             with self._breaker.attempt(has_waited=not call.may_be_delayed) as attempt:
 
-                def hear(text: str) -> None:
-                    # The first word shows that the endpoint is back; an answer may take minutes.
-                    attempt.answered()
-                    on_text(text)
+                def heard(by: OnText) -> OnText:
+                    def hear(text: str) -> None:
+                        # The first word shows that the endpoint is back; an answer may take minutes.
+                        attempt.answered()
+                        by(text)
+
+                    return hear if attempt.is_probe else by
 
                 try:
-                    return await self._model.answer(call, hear if attempt.is_probe else on_text)
+                    return await self._model.answer(call, heard(on_text), heard(on_thought))
                 except AnswerFailed as failed:
                     if _shows_a_dead_endpoint(failed.error):
                         attempt.failed()

@@ -23,7 +23,7 @@ from machines.prompting.answers import read_answer
 from machines.prompting.quoting import quotations
 from machines.prompting.request import memory_was_searched
 from server.llm.extractive import Sentence, closest, first_sentence, words, written_words
-from server.llm.port import OnText
+from server.llm.port import OnText, unheard
 
 MODEL: Final = EXTRACTIVE_MODEL
 """The responder's name wherever a model is named."""
@@ -62,8 +62,11 @@ class OfflineModel:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
 
-    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
+    async def answer(
+        self, call: AICall, on_text: OnText, on_thought: OnText = unheard
+    ) -> StepCompleted:
         """See `LanguageModel.answer`."""
+        del on_thought  # it has none
         # In a thread, since ranking long texts takes tens of milliseconds.
         raw = await asyncio.to_thread(respond, call)
         text, output, _ = read_answer(call, raw)

@@ -32,7 +32,7 @@ from server.addresses import is_loopback
 from server.llm import errors as llm_errors
 from server.llm.capabilities import Capabilities, Served, body_of
 from server.llm.dialects import failure_in
-from server.llm.port import AnswerFailed, Bounds, OnText
+from server.llm.port import AnswerFailed, Bounds, OnText, unheard
 from server.llm.reply import StreamedAnswer
 from server.llm.sse import EventReader
 
@@ -101,12 +101,15 @@ class OpenAIModel:
         self._served = Served()
         self._habits = Habits()
 
-    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
+    async def answer(
+        self, call: AICall, on_text: OnText, on_thought: OnText = unheard
+    ) -> StepCompleted:
         """See `LanguageModel.answer`."""
         reply = StreamedAnswer(
             call.step,
             on_text,
             self._bounds.characters,
+            on_thought=on_thought,
             doubts_endings=self._habits.names_wrong_endings,
             trusts_done=self._habits.ends_unnamed,
             thinks_first=self._habits.thinks_first,

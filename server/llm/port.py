@@ -16,6 +16,10 @@ OnText = Callable[[str], None]
 """Takes the next piece of the text that users read; called on the event loop, never blocks."""
 
 
+def unheard(_: str) -> None:
+    """Takes a piece of text that is not wanted."""
+
+
 @dataclass(frozen=True)
 class Bounds:
     """What ends an answer that would not end, or not begin."""
@@ -61,9 +65,11 @@ class LanguageModel(Protocol):
         """True for the offline responder, which is no language model."""
         ...
 
-    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
+    async def answer(
+        self, call: AICall, on_text: OnText, on_thought: OnText = unheard
+    ) -> StepCompleted:
         """The event that the model's answer to `call` is; its text goes to `on_text` as it is
-        generated.
+        generated, and what the model thinks aloud, which is no part of it, to `on_thought`.
 
         Structured steps stream what users will read of them as well; the event's text is what
         counts. Raises AttemptFailed, and nothing else for whatever the endpoint does; and

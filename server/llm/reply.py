@@ -15,13 +15,16 @@ from machines.models.errors import AIError, ErrorCode
 from machines.models.outputs import StepEnum, Usage
 from machines.prompting.answers import is_structured, partial_text
 from server.llm.dialects import Ending, Piece, choices_in, counts_thoughts, piece_of, usage_in
-from server.llm.port import OnText
+from server.llm.port import OnText, unheard
 from server.llm.repetition import RepetitionWatch
 from server.llm.text import TextJoiner, whole_text
 from server.llm.thoughts import END_TAG, ThoughtFilter
 
 _PARTIAL_JSON_CHARACTERS: Final = 20_000
 """A longer structured answer streams no more: each delta reads it all again."""
+
+_THOUGHT_CHARACTERS: Final = 20_000
+"""Of the thoughts of an attempt that are passed on; models think for longer than anyone reads."""
 
 _MODEL_CHARACTERS: Final = 200
 """Of the name that an endpoint gives to its model."""
@@ -46,6 +49,7 @@ class StreamedAnswer:
     step: StepEnum
     on_text: OnText
     max_characters: int
+    on_thought: OnText = unheard
     doubts_endings: bool = False
     """Whether the endpoint names endings that are none: then only `is_done` shows an end."""
     trusts_done: bool = False
@@ -70,9 +74,12 @@ class StreamedAnswer:
     _pieces: list[str] = field(default_factory=list)
     _arguments: list[str] = field(default_factory=list)
     """Of a tool call, which some endpoints give in place of JSON."""
+    _thoughts_told: int = 0
+    """Characters of the thoughts that were passed on."""
     _length: int = 0
     """Characters of all that the model wrote."""
     _joiner: TextJoiner = field(default_factory=TextJoiner)
+    _thought_joiner: TextJoiner = field(default_factory=TextJoiner)
     _watch: RepetitionWatch = field(default_factory=RepetitionWatch)
     _standing: _Standing = _Standing.UNNAMED
     _refused: bool = False
@@ -199,13 +206,15 @@ class StreamedAnswer:
                 raise AIError(
                     f"The model's answer is longer than {self.max_characters} characters."
                 )
-        self.thinks |= bool(thought)
+        if thought:
+            self._take_thought(self._thought_joiner.join(thought))
         self._refused |= refuses
         self._called_tools |= calls_tool
         if arguments:
             self._arguments.append(arguments)
         if text:
             self._take_answer(self._thoughts.take(self._joiner.join(text)))
+            self._take_thought(self._thoughts.thoughts())
         if has_text and not is_whole and self._watch.is_stuck_after(text or thought or arguments):
             raise AIError("The model's answer repeats itself.")
         if ending is not None:
@@ -217,6 +226,16 @@ class StreamedAnswer:
             # It came as one JSON value, which is whole or none.
             self.is_done = True
             self.ending = self.ending or Ending.STOP
+
+    def _take_thought(self, text: str) -> None:
+        """Pass thoughts on, as far as there is room."""
+        if not text:
+            return
+        self.thinks = True
+        text = text[: _THOUGHT_CHARACTERS - self._thoughts_told]
+        if text:
+            self._thoughts_told += len(text)
+            self.on_thought(text)
 
     def _take_answer(self, text: str) -> None:
         if not text:

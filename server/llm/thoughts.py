@@ -39,6 +39,13 @@ class ThoughtFilter:
         """Whether what is inside turns out to be the answer if no tag closes it."""
         self._close = END_TAG
         self._held = ""
+        self._thoughts: list[str] = []
+
+    def thoughts(self) -> str:
+        """What came of the thoughts since this was asked last."""
+        thoughts = "".join(self._thoughts)
+        self._thoughts.clear()
+        return thoughts
 
     def take(self, piece: str) -> str:
         """What `piece` adds to the answer; a beginning that may be a tag waits for more."""
@@ -70,8 +77,10 @@ class ThoughtFilter:
         end = self._held.lower().find(self._close)
         if end < 0:
             if not self._may_be_answer:
+                self._thoughts.append(self._held[:-_LONGEST])
                 self._held = self._held[-_LONGEST:]
             return False
+        self._thoughts.append(self._held[:end])
         self._held = self._held[end + len(self._close) :]
         self._may_be_answer = False
         self._place = _Place.BEHIND

@@ -3,7 +3,7 @@
 /**
  * @import {
  *   ChorusResponseData, ErrorCode, LiveFrame, Prior, RenderedText, RunView, StepDeltaData, StepEnum,
- *   StepOutput, StepStartedData, Usage
+ *   StepOutput, StepStartedData, StepThinkingData, Usage
  * } from "./wire.d.ts"
  */
 
@@ -30,6 +30,7 @@ export const FINAL = new Set(["finished", "failed", "cancelled"]);
  * @property {string} text as far as it is known
  * @property {number} length of the text in code points
  * @property {readonly RenderedText[]} rendered parts of it as HTML while it is written
+ * @property {string} thinking what the model thought aloud, as far as it was seen
  * @property {StepOutput | null} output
  * @property {readonly Prior[] | null} priors with experience alone
  * @property {boolean | null} memoryAvailable
@@ -98,6 +99,8 @@ export function foldRun(run, data) {
       return started(known, at, data);
     case "delta":
       return grown(known, at, data);
+    case "thinking":
+      return thought(known, at, data);
     case "completed":
       return withRecord({ ...known, ...at, status: "running" }, at, (record) => ({
         ...record,
@@ -180,7 +183,9 @@ export function mergeSnapshot(run, view) {
     const isAhead = same && record.length > length;
     const text = isAhead ? record.text : view.text;
     const rendered = isAhead ? record.rendered : (view.rendered ?? []);
-    return { ...record, attempt: view.attempt, status, text, length: codePoints(text), rendered };
+    const thinking = view.thinking ?? (same ? record.thinking : "");
+    const texts = { text, length: codePoints(text), rendered, thinking };
+    return { ...record, attempt: view.attempt, status, ...texts };
   });
 }
 
@@ -316,6 +321,7 @@ function started(run, at, data) {
       text: again ? "" : record.text,
       length: again ? 0 : record.length,
       rendered: again ? [] : record.rendered,
+      thinking: again ? "" : record.thinking,
       priors: data.priors ?? record.priors,
       memoryAvailable: data.memory_available ?? record.memoryAvailable,
     };
@@ -344,6 +350,20 @@ function grown(run, at, data) {
     text: known.text + data.text,
     length: known.length + codePoints(data.text),
   }));
+}
+
+/**
+ * Thoughts are added as partial text is.
+ *
+ * @param {Run} run
+ * @param {Place} at
+ * @param {StepThinkingData} data
+ */
+function thought(run, at, data) {
+  const record = find(run, at);
+  if (!record || record.attempt !== at.attempt || record.status !== "running") return run;
+  if (codePoints(record.thinking) !== data.offset) return run;
+  return withRecord(run, at, (known) => ({ ...known, thinking: known.thinking + data.text }));
 }
 
 /**
@@ -416,6 +436,7 @@ function withRecord(run, at, change) {
     text: "",
     length: 0,
     rendered: [],
+    thinking: "",
     output: null,
     priors: null,
     memoryAvailable: null,

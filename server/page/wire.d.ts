@@ -93,6 +93,7 @@ export type ChorusResponseData =
   | RunQueuedData
   | StepStartedData
   | StepDeltaData
+  | StepThinkingData
   | StepCompletedData
   | StepRecoveringData
   | RunFinishedData
@@ -685,6 +686,8 @@ export interface RunView {
   text: string;
   /** With yield alone: the text as far as it is rendered, in order. */
   rendered?: readonly RenderedText[];
+  /** What this attempt has thought aloud so far; the `offset` of what follows is its length. */
+  thinking?: string;
   /** Completed steps of all iterations, in order. */
   outputs: readonly StepView[];
 }
@@ -851,6 +854,21 @@ export interface StepStartedData {
   priors?: readonly Prior[];
   /** With `priors`; false where they could not be searched. */
   memory_available?: boolean;
+}
+
+/** What the model thinks aloud before it answers; passing, never in the journal or in an answer. */
+export interface StepThinkingData {
+  run_id: string;
+  /** The prompt that the run answers. */
+  message_id: string;
+  step: StepEnum;
+  iteration: number;
+  attempt: number;
+  transitions: readonly TransitionView[];
+  status: "thinking";
+  /** Code points of the attempt's thoughts before this. */
+  offset: number;
+  text: string;
 }
 
 /** A completed step of a run that still goes on. */

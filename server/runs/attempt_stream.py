@@ -1,4 +1,4 @@
-"""The text of one attempt on its way to those who follow the thread.
+"""The texts of one attempt on their way to those who follow the thread: its answer and its thoughts.
 
 Pieces are gathered and sent as deltas; an answer (the text of yield) is rendered as it grows, too.
 Who comes in the middle is shown what was sent so far.
@@ -12,6 +12,7 @@ from machines.models.outputs import StepEnum
 from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
 from machines.models.wire.views import RenderedText
 from server.runs.live_answer import LiveAnswer
+from server.runs.thought_stream import ThoughtStream
 from server.threads.broadcast import Broadcast, Delta
 from server.wire.codec import DeltaEncoder, encode_server_frame
 
@@ -38,6 +39,7 @@ class AttemptStream:
         self._length = 0
         """Code points that were sent."""
         self._gathered: list[str] = []
+        self._thoughts = ThoughtStream(call, broadcast)
 
     @property
     def attempt(self) -> tuple[StepEnum, int, int]:
@@ -54,13 +56,25 @@ class AttemptStream:
         """The same as HTML, as far as it is rendered; nothing but for yield."""
         return () if self._answer is None else self._answer.rendered
 
+    @property
+    def thoughts(self) -> str:
+        """What was sent of the thoughts."""
+        return self._thoughts.text
+
     def gather(self, text: str) -> bool:
         """Keep a piece until `flush`; whether it is the first one that waits."""
         self._gathered.append(text)
-        return len(self._gathered) == 1
+        return len(self._gathered) == 1 and not self._thoughts.waits
+
+    def gather_thought(self, text: str) -> bool:
+        """Keep a piece of the thoughts until `flush`; whether it is the first one that waits."""
+        is_first = not self._gathered and not self._thoughts.waits
+        self._thoughts.gather(text)
+        return is_first
 
     def flush(self) -> None:
         """Send what was gathered."""
+        self._thoughts.flush()
         text = "".join(self._gathered)
         self._gathered.clear()
         for start in range(0, len(text), DELTA_CHARACTERS):
@@ -69,6 +83,7 @@ class AttemptStream:
     def close(self) -> None:
         """The attempt is over: what waits is given up."""
         self._gathered.clear()
+        self._thoughts.close()
         if self._answer is not None:
             self._answer.close()
 

@@ -130,6 +130,11 @@ class Chorus:
         stream = self._stream_of(run)
         return () if stream is None else stream.rendered
 
+    def thoughts_so_far(self, run: ChorusState) -> str:
+        """What the attempt that `run` is in has shown of its thoughts."""
+        stream = self._stream_of(run)
+        return "" if stream is None else stream.thoughts
+
     def partial_of(self, run: ChorusState) -> str | None:
         """All that the attempt which `run` is in has written, sent to the followers first."""
         if (stream := self._streams.get(run.id)) is not None:
@@ -229,7 +234,9 @@ class Chorus:
         self._streams[call.run_id] = stream
         event: EffectResult
         try:
-            event = await self._model.answer(call, partial(self._gather, stream))
+            event = await self._model.answer(
+                call, partial(self._gather, stream), partial(self._gather_thought, stream)
+            )
         except AnswerFailed as failed:
             stream.flush()
             event = self._failure(call, failed.error, failed.partial or None)
@@ -366,6 +373,10 @@ class Chorus:
 
     def _gather(self, stream: AttemptStream, text: str) -> None:
         if stream.gather(text):
+            self._due.add(stream)
+
+    def _gather_thought(self, stream: AttemptStream, text: str) -> None:
+        if stream.gather_thought(text):
             self._due.add(stream)
 
     def _forget_stream(self, run_id: RunId) -> None:

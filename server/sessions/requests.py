@@ -249,8 +249,14 @@ class Requests:
             raise no_such_thread()
         view, page = found
         thread = thread_view(view.thread)
+        chorus = self._chorus
         runs = tuple(
-            run_view(run, self._chorus.text_so_far(run), self._chorus.rendered_so_far(run))
+            run_view(
+                run,
+                chorus.text_so_far(run),
+                chorus.rendered_so_far(run),
+                chorus.thoughts_so_far(run),
+            )
             for run in view.runs[:MAX_RUNS_SHOWN]
         )
         room = FRAME_ROOM - size_of(thread) - sum(map(size_of, runs))

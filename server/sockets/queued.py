@@ -7,7 +7,7 @@ may wait, is known to `server.sockets.outbox`.
 from typing import Final
 
 from machines.models.limits import MAX_SERVER_FRAME_BYTES
-from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
+from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData, StepThinkingData
 from server.threads.broadcast import Delta
 from server.wire.codec import decode_server_frame, encode_server_frame
 
@@ -51,11 +51,13 @@ class Pieces:
         return True
 
     def encoded(self) -> str:
-        """The frame of all pieces. Raises where they are no `delta` frames of ours."""
+        """The frame of all pieces. Raises where they are no passing frames of ours."""
         if len(self.texts) == 1:
             return self.first.encoded
         frame = decode_server_frame(self.first.encoded)
-        if not isinstance(frame, ChorusResponseFrame) or not isinstance(frame.data, StepDeltaData):
+        if not isinstance(frame, ChorusResponseFrame) or not isinstance(
+            frame.data, StepDeltaData | StepThinkingData
+        ):
             raise TypeError(f"only deltas can be merged, and this frame is {frame.type}")
         data = frame.data.model_copy(update={"text": "".join(self.texts)})
         return encode_server_frame(frame.model_copy(update={"data": data}))

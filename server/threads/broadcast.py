@@ -23,10 +23,10 @@ NOTICE_SECONDS = 1.0
 
 
 class Delta(NamedTuple):
-    """A passing piece of a step's text."""
+    """A passing piece of what a step writes."""
 
-    key: tuple[str, str, int, int]
-    """(run, step, iteration, attempt): pieces of one text."""
+    key: tuple[object, ...]
+    """Names the text: those of the same key are pieces of it."""
     offset: int
     text: str
     encoded: str

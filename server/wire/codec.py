@@ -32,6 +32,7 @@ from machines.models.wire.frames import (
     ServerFrame,
     ServerMessage,
     StepDeltaData,
+    StepThinkingData,
 )
 from machines.models.wire.requests import REQUESTS, ClientMessage
 from server.wire.bounds import within_bound
@@ -230,10 +231,10 @@ def encode_server_frame(frame: ServerFrame, *, re: RequestId | None = None) -> s
 
 
 class DeltaEncoder:
-    """The frames of one attempt's deltas: what is the same in all of them is encoded once."""
+    """The frames of one text's pieces: what is the same in all of them is encoded once."""
 
-    def __init__(self, thread_id: ThreadId, delta: StepDeltaData) -> None:
-        """`delta` is any of the attempt."""
+    def __init__(self, thread_id: ThreadId, delta: StepDeltaData | StepThinkingData) -> None:
+        """`delta` is any of the text."""
         blank = delta.model_copy(update={"offset": 0, "text": ""})
         frame = encode_server_frame(ChorusResponseFrame(thread_id=thread_id, data=blank))
         self._before, found, self._behind = frame.rpartition('0,"text":""')

@@ -8,7 +8,15 @@ from playwright.async_api import Browser, Locator, WebSocketRoute, expect
 
 from tests.page.browser import Person, someone
 from tests.support.obedient_model import STEPS, ObedientModel, answer_to, update
-from tests.support.scripted_endpoint import refuses, says
+from tests.support.scripted_endpoint import (
+    DONE,
+    chunk,
+    line,
+    refuses,
+    says,
+    stalls_after,
+    writes,
+)
 from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -75,6 +83,29 @@ async def test_a_text_that_was_cut_says_so_on_its_step_and_on_the_answer(
         await ann.step(prompt, "action").locator(".step-toggle").click()
         cut = ann.step(prompt, "action").locator(".note.warn")
         await expect(cut).to_contain_text("Cut at the length limit")
+
+
+async def test_thoughts_are_folded_above_the_text_of_their_step(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "Think first?"
+    thoughts = line(chunk(reasoning_content="Let me see."))
+    said = line(chunk("A thought")), line(chunk(finish="stop")), DONE
+    model.plan(prompt, "action", stalls_after(tail=[chunk(reasoning_content="Hm.")]))
+    model.plan(prompt, "action", writes(thoughts, *said))
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask(prompt)
+        thinking = ann.step(prompt, "action").locator("details.thinking")
+        await expect(thinking.locator("summary")).to_have_text("Thinking, 3 characters")
+        await expect(thinking.locator(".thought")).to_be_hidden()
+        await thinking.locator("summary").click()
+        await expect(thinking.locator(".thought")).to_have_text("Hm.")
+        await ann.page.press("#prompt", "Escape")
+        await ann.message(prompt).get_by_role("button", name="Retry").click()
+        await ann.answers(1)
+        await ann.open_run(prompt)
+        await ann.step(prompt, "action").locator(".step-toggle").click()
+        await expect(thinking.locator("summary")).to_have_text("Thought, 11 characters")
 
 
 async def test_escape_stops_a_run_and_retry_answers_it(

@@ -385,6 +385,8 @@ class Client:
 
     def _take_delta(self, followed: Followed, frame: Frame) -> None:
         data = frame["data"]
+        if data["status"] == "thinking":
+            return  # no part of the text, with offsets of its own
         if data["status"] != "delta":
             self.faults.append(f"an entry without a number: {frame}")
             return

@@ -25,7 +25,7 @@ from machines.models.outputs import StepEnum
 from machines.prompting.quoting import quotations
 from server.environment import Environment, system_environment
 from server.llm.choice import ModelChoice, Wanted, choose_model
-from server.llm.port import AnswerFailed, LanguageModel, OnText
+from server.llm.port import AnswerFailed, LanguageModel, OnText, unheard
 from server.services import Services, open_services
 from server.sessions.ports import ConnectionOrigin
 from server.sessions.session import begin_session
@@ -176,7 +176,9 @@ class Moody:
         self.calls: list[AICall] = []
         """All that it was asked."""
 
-    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
+    async def answer(
+        self, call: AICall, on_text: OnText, on_thought: OnText = unheard
+    ) -> StepCompleted:
         self.calls.append(call)
         asked = next(
             each.text for each in quotations(call.messages[-1].content) if each.section == "request"
@@ -185,6 +187,7 @@ class Moody:
             on_text("I am thinking")
             await asyncio.Event().wait()
         if call.step is StepEnum.ACTION and "FAIL" in asked:
+            on_thought("Let me see.")
             on_text("Half an answer")
             error = AIError("No.", code=ErrorCode.AI_REJECTED, retryable=False)
             raise AnswerFailed(error, "Half an answer")

@@ -244,6 +244,15 @@ class StepDeltaData(RunFrameData):
     place of every part rendered before that does not end before its first."""
 
 
+class StepThinkingData(RunFrameData):
+    """What the model thinks aloud before it answers; passing, never in the journal or in an answer."""
+
+    status: Literal["thinking"] = "thinking"
+    offset: Annotated[int, Field(ge=0)]
+    """Code points of the attempt's thoughts before this."""
+    text: str
+
+
 class StepCompletedData(RunFrameData):
     """A step has its output."""
 
@@ -302,6 +311,7 @@ ChorusResponseData = Annotated[
     RunQueuedData
     | StepStartedData
     | StepDeltaData
+    | StepThinkingData
     | StepCompletedData
     | StepRecoveringData
     | RunFinishedData

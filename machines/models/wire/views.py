@@ -178,6 +178,8 @@ class RunView(Value):
     """What this attempt has streamed so far; the next delta's `offset` is its length."""
     rendered: Omittable[tuple[RenderedText, ...]] = None
     """With yield alone: the text as far as it is rendered, in order."""
+    thinking: Omittable[str] = None
+    """What this attempt has thought aloud so far; the `offset` of what follows is its length."""
     outputs: tuple[StepView, ...]
     """Completed steps of all iterations, in order."""
 

@@ -5,7 +5,7 @@
 /** @import { Failure, Fate, Run, StepRecord } from "../runs.js" */
 
 import { growText, h, icon, setText } from "../dom.js";
-import { FINAL, priorsOf, recordsOf, stepStates } from "../runs.js";
+import { codePoints, FINAL, priorsOf, recordsOf, stepStates } from "../runs.js";
 import { CUT, nameOf, number, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
 
 let rows = 0;
@@ -126,9 +126,20 @@ class RecordBlock {
     this.drawn = null;
     this.title = h("h5", { hidden: true });
     this.failures = h("div", {});
+    this.thought = h("p", { class: "thought", dir: "auto" });
+    this.thoughtTitle = h("summary", {});
+    this.thinking = h("details", { class: "thinking" }, this.thoughtTitle, this.thought);
     this.text = h("p", { class: "step-text", dir: "auto" });
     this.output = h("div", { class: "step-output" });
-    this.element = h("div", { class: "record" }, this.title, this.failures, this.text, this.output);
+    this.element = h(
+      "div",
+      { class: "record" },
+      this.title,
+      this.failures,
+      this.thinking,
+      this.text,
+      this.output,
+    );
   }
 
   /**
@@ -139,6 +150,9 @@ class RecordBlock {
   update(record, isNumbered, run) {
     this.title.hidden = !isNumbered;
     setText(this.title, `Loop ${record.iteration}`);
+    this.thinking.hidden = record.thinking === "";
+    setText(this.thoughtTitle, thinkingWords(record));
+    growText(this.thought, record.thinking);
     growText(this.text, record.text);
     this.text.hidden = record.text === "";
     if (record.failures !== this.drawnFailures) {
@@ -151,6 +165,12 @@ class RecordBlock {
     this.drawn = key;
     this.output.replaceChildren(...outputOf(this.app, record, run));
   }
+}
+
+/** @param {StepRecord} record */
+function thinkingWords({ status, text, thinking }) {
+  const words = status === "running" && text === "" ? "Thinking" : "Thought";
+  return `${words}, ${number(codePoints(thinking))} characters`;
 }
 
 /** @param {Failure} failure */

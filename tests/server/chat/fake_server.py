@@ -385,6 +385,11 @@ class FakeServer:
             about = {**about, "attempt": 2}
             room.runs[about["run_id"]] = run = {**run, "attempt": 2}
             await self.tell(room, "chorus_response", {**about, "status": "started"})
+        if about["step"] == "action":
+            for offset, thought in ((0, "Let me "), (7, "see.")):
+                thinking = {"status": "thinking", "offset": offset, "text": thought}
+                await self._pass(room, {**about, **thinking})
+            await self._pass(room, {**about, "status": "of_a_later_version"})
         for offset in range(0, len(text), 5):
             if about["step"] == "yield" and offset > 0:
                 await self.hold_yield.wait()

@@ -22,7 +22,7 @@ from server.chat.errors import (
     SignInRefused,
     Unreachable,
 )
-from server.chat.frames import CaughtUp, ClientEvent, Live, Opened, RunFinishedEvent
+from server.chat.frames import CaughtUp, ClientEvent, Live, Opened, RunFinishedEvent, Skipped
 from server.chat.keyfile import Identity, default_key_file, load_or_create
 from server.chat.signin import check_statement, parse_url
 from server.chat.view import ChatRunStatus, ChatState, fold
@@ -126,6 +126,9 @@ async def test_a_prompt_streams_to_its_answer(server: FakeServer, identity: Iden
         *((step, 2) for step in ("action", "experience", "intention", "observation", "update")),
         ("yield", 2),
     ]
+    thoughts = [step.thinking for step in run.steps if step.step == "action"]
+    assert thoughts == ["Let me see."] * 2
+    assert not any(isinstance(each, Skipped) for each in told.events), "passing frames are borne"
     assert told.seqs() == list(range(2, len(room.journal) + 1))
     assert server.received[-1]["type"] == "sign_out"
 

@@ -56,6 +56,10 @@ async def test_on_a_terminal_steps_are_told_and_a_hostile_answer_is_harmless(
     prompt = "What is it?"
     async with obedient_model() as model:
         model.plan(prompt, "action", scripted_endpoint.refuses(503))
+        thought = scripted_endpoint.line(scripted_endpoint.chunk(reasoning_content="SECRETLY"))
+        said = scripted_endpoint.line(scripted_endpoint.chunk("Seen.", "stop"))
+        thinks = scripted_endpoint.writes(thought, said, scripted_endpoint.DONE)
+        model.plan(prompt, "action", thinks)
         model.plan(
             prompt,
             "yield",
@@ -78,8 +82,10 @@ async def test_on_a_terminal_steps_are_told_and_a_hostile_answer_is_harmless(
         "Observation",
         "Yield",
         "cut at the length limit",
+        "thought, 8 characters",
     ):
         assert told in progress.text
+    assert "SECRETLY" not in out.text + progress.text, "thoughts are folded"
 
 
 async def test_a_run_that_fails_is_told_with_its_code(tmp_path: Path) -> None:

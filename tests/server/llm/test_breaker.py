@@ -22,7 +22,7 @@ from machines.models.outputs import ActionOutput, StepEnum
 from machines.statechart import Accepted, Refusal
 from server.environment import Environment, system_environment
 from server.llm.breaker import CircuitBreakerModel
-from server.llm.port import AnswerDelayed, AnswerFailed, OnText
+from server.llm.port import AnswerDelayed, AnswerFailed, OnText, unheard
 from tests.machines.transitions import breaker_scenarios as breaker
 from tests.machines.transitions.spaces import breaker_events
 from tests.machines.transitions.walks import Walk, walks
@@ -125,7 +125,9 @@ class Told:
     name: str = "told"
     offline: bool = False
 
-    async def answer(self, call: AICall, on_text: OnText) -> StepCompleted:
+    async def answer(
+        self, call: AICall, on_text: OnText, on_thought: OnText = unheard
+    ) -> StepCompleted:
         self.asked += 1
         if self.words:
             on_text(self.words)

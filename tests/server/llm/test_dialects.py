@@ -190,3 +190,5 @@ def test_thoughts_are_kept_apart_wherever_the_text_is_cut(
     filtered = ThoughtFilter()
     parts = [filtered.take(whole[begin:end]) for begin, end in pairwise(cuts)]
     assert "".join(parts) + filtered.end() == (whole if not thoughts.strip() else text)
+    told = filtered.thoughts()
+    assert told == "".join(re.findall(r"<think(?:ing)?>(.*?)</", thoughts, re.DOTALL))

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -384,6 +384,41 @@ async def test_a_text_that_ends_at_its_length_limit_is_kept_and_marked(step: Ste
         whole = await model.answer(call(step), lambda _: None)
     assert (cut.text, cut.cut) == ("some", True)
     assert (whole.text, whole.cut) == ("all of it", False)
+
+
+@pytest.mark.parametrize("step", [StepEnum.ACTION, StepEnum.UPDATE])
+@pytest.mark.parametrize(
+    "thinks",
+    [
+        pytest.param(lambda text: chunk(reasoning_content=text), id="reasoning_content"),
+        pytest.param(lambda text: chunk(content=None, reasoning=text), id="reasoning"),
+        pytest.param(lambda text: chunk(f"<think>{text}</think>"), id="in tags"),
+    ],
+)
+async def test_thoughts_are_told_apart_and_are_no_part_of_the_answer(
+    step: StepEnum, thinks: Callable[[str], dict[str, object]]
+) -> None:
+    said = json.dumps(UPDATE) if step is StepEnum.UPDATE else "So it is."
+    events = line(thinks("Let me see.")), line(chunk(said)), line(chunk(finish="stop")), DONE
+    told, thought = list[str](), list[str]()
+    async with model_at(writes(*events)) as (model, _):
+        answer = await model.answer(call(step), told.append, thought.append)
+    assert "".join(thought) == "Let me see."
+    assert answer.text == "".join(told)
+    assert "Let me see." not in answer.model_dump_json()
+
+
+async def test_thoughts_are_told_while_they_come_and_only_so_many_of_them() -> None:
+    texts = [
+        " ".join(f"{place:07}" for place in range(at, at + 100)) for at in range(0, 5_000, 100)
+    ]
+    events = [line(chunk(reasoning_content=f"{text} ")) for text in texts]
+    thought: list[str] = []
+    script = writes(*events, line(chunk("So.", "stop")), DONE)
+    async with model_at(script) as (model, _):
+        assert (await model.answer(call(StepEnum.ACTION), lambda _: None, thought.append)).text
+    assert len(thought) == 25
+    assert len("".join(thought)) == 20_000
 
 
 async def test_a_model_that_thinks_is_given_room_for_its_thoughts() -> None:

@@ -16,7 +16,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import StepEnum
-from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
+from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData, StepThinkingData
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import HIGH_WATER, OUTBOX_CAP, Outbox
 from server.sockets.queued import text_frame
@@ -325,6 +325,31 @@ def test_deltas_for_a_slow_consumer_are_merged_and_keep_their_text_and_place(
             assert second["offset"] == len(first["text"])
             assert (again["offset"], again["text"], again["attempt"]) == (0, "again", 2)
             assert json.loads(rest[0])["thread_id"] == THREAD
+
+    run(scenario)
+
+
+def test_thoughts_for_a_slow_consumer_are_merged_apart_from_the_text(
+    run: Callable[[Scenario], None],
+) -> None:
+    def thought(offset: int, text: str) -> Delta:
+        data = StepThinkingData(
+            run_id=RUN, message_id=MESSAGE, step=StepEnum.ACTION, iteration=1, attempt=1,
+            offset=offset, text=text,
+        )  # fmt: skip
+        frame = ChorusResponseFrame(thread_id=THREAD, data=data)
+        return Delta((RUN, "thinking", "action", 1, 1), offset, text, encode_server_frame(frame))
+
+    async def scenario() -> None:
+        async with serving() as server:
+            peer, client = await server.connect()
+            filled = await fill(peer, "f" * 100_000)
+            for delta in (thought(0, "Let "), thought(4, "me"), piece(0, "So"), piece(2, ".")):
+                peer.outbox.send_delta(delta)
+            await texts(client, filled)
+            data = [json.loads(text)["data"] for text in await texts(client, 2)]
+            told = [(item["status"], item["offset"], item["text"]) for item in data]
+            assert told == [("thinking", 0, "Let me"), ("delta", 0, "So.")]
 
     run(scenario)
 

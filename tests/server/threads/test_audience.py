@@ -41,7 +41,7 @@ LIVE: Final[dict[str, str]] = {
     "message_withdrawn": "hidden whole whole hidden",
     "message_approved": "whole whole whole whole",
     **dict.fromkeys(
-        ("queued", "started", "delta", "completed", "recovering", "finished", "failed"),
+        ("queued", "started", "thinking", "delta", "completed", "recovering", "finished", "failed"),
         "whole whole whole whole",
     ),
     "cancelled": "whole whole whole whole",
