@@ -4,24 +4,22 @@
     signed_in --socket gone--> interrupted --resume--> signed_in
     any --> closed
 
-Guards read what effects brought back (`VerifySignature`, `CheckAccess`, `LookUpSession`): the chart
-knows no cryptography and no storage. An error on one connection is a value in that connection.
+What stands on the edges is in `machines.connection_rules`. An error on one connection is a value in
+that connection.
 """
 
 from functools import cache
-from typing import ClassVar, TypedDict
+from typing import ClassVar
 
 from statemachine import State
 
-from machines.models import effects
+from machines import connection_rules as rules
 from machines.models.connection import (
     AccessChecked,
     AuthenticateRequested,
     AuthFailed,
-    Challenge,
     ChallengeIssued,
     ConnectionEvent,
-    ConnectionFault,
     ConnectionState,
     ConnectionStatus,
     ConnectRequested,
@@ -37,280 +35,7 @@ from machines.models.connection import (
     ThreadRequested,
 )
 from machines.models.effects import ConnectionEffect
-from machines.models.errors import ErrorCode
-from machines.models.ids import PublicKey, ThreadId
-from machines.models.wire import frames
-from machines.models.wire.close_codes import CloseCode
-from machines.statechart import Chart, Configuration, EdgeKind, Edges, Machine, Reaction
-
-Reacted = Reaction[ConnectionState, object, ConnectionEffect]
-
-MAX_SIGN_IN_FAILURES = 3
-"""The third failed sign-in closes the socket."""
-
-
-class _Asked(TypedDict):
-    claimed_key: PublicKey | None
-    challenge: Challenge | None
-    checking: bool
-    looked_up: str | None
-    wanted_thread: ThreadId | None
-
-
-_NOTHING_ASKED: _Asked = {
-    "claimed_key": None,
-    "challenge": None,
-    "checking": False,
-    "looked_up": None,
-    "wanted_thread": None,
-}
-"""Fields of a connection that waits for nothing."""
-
-# Guards. Results are of what was asked last, so that a late one signs no one in.
-
-
-def challenge_is_awaited(connection: ConnectionState, _: object) -> bool:
-    """A key was named, and its challenge is not made yet."""
-    return connection.claimed_key is not None
-
-
-def challenge_is_open(connection: ConnectionState, _: object) -> bool:
-    """The challenge was not answered yet: its nonce serves once."""
-    return connection.challenge is not None
-
-
-def challenge_is_in_time(connection: ConnectionState, event: AuthenticateRequested) -> bool:
-    """The challenge has not expired."""
-    return connection.challenge is not None and event.at < connection.challenge.expires_at
-
-
-def failures_left(connection: ConnectionState, _: object) -> bool:
-    """With this failure, fewer than three sign-ins failed."""
-    return connection.failures + 1 < MAX_SIGN_IN_FAILURES
-
-
-def signature_is_being_checked(connection: ConnectionState, _: object) -> bool:
-    """A signature was given and its check is under way."""
-    return connection.checking
-
-
-def signature_is_valid(_: ConnectionState, event: SignatureChecked) -> bool:
-    """The signature is that of the named key over the statement that the server kept."""
-    return event.valid and event.user is not None and event.session is not None
-
-
-def token_is_of_this_session(connection: ConnectionState, event: ResumeRequested) -> bool:
-    """The token is that of the session that was interrupted."""
-    return event.token_hash == connection.token_hash
-
-
-def session_is_the_one_looked_up(connection: ConnectionState, event: SessionLookedUp) -> bool:
-    """The answer is about the token that was given last."""
-    return event.token_hash == connection.looked_up
-
-
-def session_is_valid(_: ConnectionState, event: SessionLookedUp) -> bool:
-    """There is such a session, it belongs to its user, and it has not expired."""
-    return (
-        event.session is not None
-        and event.session.id == event.token_hash
-        and event.user is not None
-        and event.user.public_key == event.session.public_key
-        and event.at < event.session.expires_at
-    )
-
-
-def thread_is_the_one_asked_for(connection: ConnectionState, event: AccessChecked) -> bool:
-    """The answer is about the thread that was asked for last."""
-    return event.thread_id == connection.wanted_thread
-
-
-def thread_is_readable(_: ConnectionState, event: AccessChecked) -> bool:
-    """The user may read the thread."""
-    return event.readable
-
-
-def thread_is_the_followed_one(
-    connection: ConnectionState, event: LeaveRequested | ThreadLost
-) -> bool:
-    """The thread is the one that the connection follows."""
-    return event.thread_id == connection.thread_id
-
-
-# Actions
-
-
-def ask_for_challenge(connection: ConnectionState, event: ConnectRequested) -> Reacted:
-    return Reaction(
-        connection.changed(claimed_key=event.public_key),
-        effects=(effects.IssueChallenge(public_key=event.public_key),),
-    )
-
-
-def send_challenge(connection: ConnectionState, event: ChallengeIssued) -> Reacted:
-    assert connection.claimed_key is not None  # noqa: S101 - authenticating begins with a key
-    challenge = Challenge(
-        public_key=connection.claimed_key,
-        statement=event.statement,
-        nonce=event.nonce,
-        expires_at=event.expires_at,
-    )
-    data = frames.ChallengeData(
-        statement=event.statement, nonce=event.nonce, expires_at=event.expires_at
-    )
-    return Reaction(
-        connection.changed(claimed_key=None, challenge=challenge),
-        effects=_sent(frames.ChallengeFrame(data=data)),
-    )
-
-
-def verify_signature(connection: ConnectionState, event: AuthenticateRequested) -> Reacted:
-    challenge = connection.challenge
-    assert challenge is not None  # noqa: S101 - guarded by the edge
-    check = effects.VerifySignature(
-        public_key=challenge.public_key,
-        statement=challenge.statement,
-        signature=event.signature,
-    )
-    return Reaction(connection.changed(challenge=None, checking=True), effects=(check,))
-
-
-def count_failure(connection: ConnectionState, _: object) -> ConnectionState:
-    return connection.changed(failures=connection.failures + 1, **_NOTHING_ASKED)
-
-
-def refuse_sign_in(connection: ConnectionState, _: object) -> Reacted:
-    return _faulted(
-        connection,
-        ErrorCode.AUTH_FAILED,
-        "The sign-in was not accepted; begin again with connect.",
-    )
-
-
-def turn_away(connection: ConnectionState, _: object) -> Reacted:
-    return Reaction(connection, effects=_closed(CloseCode.NOT_AUTHENTICATED, "not authenticated"))
-
-
-def sign_in(
-    connection: ConnectionState, event: SignatureChecked | SessionLookedUp
-) -> ConnectionState:
-    assert event.session is not None  # noqa: S101 - guarded by the edge
-    return connection.changed(
-        user=event.user,
-        token_hash=event.session.id,
-        session_expires_at=event.session.expires_at,
-        failures=0,
-        thread_id=None,
-        error_state=None,
-        **_NOTHING_ASKED,
-    )
-
-
-def welcome(connection: ConnectionState, _: object) -> Reacted:
-    return Reaction(connection, effects=(effects.Welcome(resumed=False),))
-
-
-def welcome_back(connection: ConnectionState, _: object) -> Reacted:
-    return Reaction(connection, effects=(effects.Welcome(resumed=True),))
-
-
-def look_up_session(connection: ConnectionState, event: ResumeRequested) -> Reacted:
-    return Reaction(
-        connection.changed(looked_up=event.token_hash),
-        effects=(effects.LookUpSession(token_hash=event.token_hash),),
-    )
-
-
-def check_access(connection: ConnectionState, event: ThreadRequested) -> Reacted:
-    wanted = event.thread_id
-    check = effects.CheckAccess(thread_id=wanted, public_key=_key_of(connection))
-    return Reaction(connection.changed(wanted_thread=wanted), effects=(check,))
-
-
-def follow(connection: ConnectionState, event: AccessChecked) -> Reacted:
-    return Reaction(
-        connection.changed(thread_id=event.thread_id, wanted_thread=None),
-        effects=(effects.FollowThread(thread_id=event.thread_id),),
-    )
-
-
-def unfollow(connection: ConnectionState, _: object) -> Reacted:
-    """Stop following the thread, if one is followed."""
-    if connection.thread_id is None:
-        return Reaction(connection)
-    return Reaction(
-        connection.changed(thread_id=None),
-        effects=(effects.UnfollowThread(thread_id=connection.thread_id),),
-    )
-
-
-def say_left(connection: ConnectionState, event: LeaveRequested) -> Reacted:
-    accepted = frames.AcceptedData(thread_id=event.thread_id)
-    return Reaction(connection, effects=_sent(frames.AcceptedFrame(data=accepted)))
-
-
-def refuse_thread(connection: ConnectionState, _: object) -> Reacted:
-    return _faulted(
-        connection.changed(wanted_thread=None), ErrorCode.NOT_FOUND, "There is no such thread."
-    )
-
-
-def perform_request(connection: ConnectionState, event: RequestMade) -> Reacted:
-    request = effects.PerformRequest(message=event.message, public_key=_key_of(connection))
-    return Reaction(connection, effects=(request,))
-
-
-def keep_session(connection: ConnectionState, _: object) -> ConnectionState:
-    """The session outlives its socket; what was asked of it does not."""
-    return connection.changed(wanted_thread=None)
-
-
-def end_session(connection: ConnectionState, _: object) -> Reacted:
-    assert connection.token_hash is not None  # noqa: S101 - signed in is with a session
-    end = effects.EndSession(token_hash=connection.token_hash, public_key=_key_of(connection))
-    accepted = frames.AcceptedFrame(data=frames.AcceptedData())
-    return Reaction(
-        connection, effects=(end, *_sent(accepted), *_closed(CloseCode.DONE, "signed out"))
-    )
-
-
-def say_expired(connection: ConnectionState, _: object) -> Reacted:
-    fault = _faulted(connection, ErrorCode.AUTH_FAILED, "The session is over; sign in again.")
-    close = _closed(CloseCode.NOT_AUTHENTICATED, "session over")
-    return Reaction(fault.state, effects=(*fault.effects, *close))
-
-
-def forget(connection: ConnectionState, _: object) -> ConnectionState:
-    """The connection knows no user and no session any more."""
-    return connection.changed(
-        user=None,
-        token_hash=None,
-        session_expires_at=None,
-        thread_id=None,
-        **_NOTHING_ASKED,
-    )
-
-
-def _key_of(connection: ConnectionState) -> PublicKey:
-    assert connection.user is not None  # noqa: S101 - signed in is with a user
-    return connection.user.public_key
-
-
-def _sent(frame: frames.ServerMessage) -> tuple[ConnectionEffect, ...]:
-    return (effects.WebSocketEvent(frame=frame),)
-
-
-def _closed(code: CloseCode, reason: str) -> tuple[ConnectionEffect, ...]:
-    return (effects.CloseConnection(code=code, reason=reason),)
-
-
-def _faulted(connection: ConnectionState, code: ErrorCode, message: str) -> Reacted:
-    error = frames.ErrorData(code=code, message=message, retryable=False)
-    return Reaction(
-        connection.changed(error_state=ConnectionFault(code=code, message=message)),
-        effects=_sent(frames.ErrorFrame(data=error)),
-    )
-
+from machines.statechart import Chart, Configuration, EdgeKind, Edges, Machine
 
 on = Edges[ConnectionState, object, ConnectionEffect]()
 
@@ -333,33 +58,33 @@ class ConnectionChart(Chart[ConnectionState]):
         connecting = State(initial=True)
         authenticating = State()
 
-        connect = on(ConnectRequested, connecting.to(authenticating), do=[ask_for_challenge])
+        connect = on(ConnectRequested, connecting.to(authenticating), do=[rules.ask_for_challenge])
         challenge_issued = on(
             ChallengeIssued,
             authenticating.to(authenticating),
-            when=[challenge_is_awaited],
-            do=[send_challenge],
+            when=[rules.challenge_is_awaited],
+            do=[rules.send_challenge],
         )
         authenticate = on(
             AuthenticateRequested,
             authenticating.to(authenticating),
-            when=[challenge_is_open, challenge_is_in_time],
-            do=[verify_signature],
+            when=[rules.challenge_is_open, rules.challenge_is_in_time],
+            do=[rules.verify_signature],
         )
         signature_checked = on(
             SignatureChecked,
             authenticating.to(connecting),
-            when=[signature_is_being_checked, failures_left],
-            unless=[signature_is_valid],
-            do=[count_failure, refuse_sign_in],
+            when=[rules.signature_is_being_checked, rules.failures_left],
+            unless=[rules.signature_is_valid],
+            do=[rules.count_failure, rules.refuse_sign_in],
         )
-        resume = on(ResumeRequested, connecting.to(connecting), do=[look_up_session])
+        resume = on(ResumeRequested, connecting.to(connecting), do=[rules.look_up_session])
         session_looked_up = on(
             SessionLookedUp,
             connecting.to(connecting),
-            when=[session_is_the_one_looked_up, failures_left],
-            unless=[session_is_valid],
-            do=[count_failure, refuse_sign_in],
+            when=[rules.session_is_the_one_looked_up, rules.failures_left],
+            unless=[rules.session_is_valid],
+            do=[rules.count_failure, rules.refuse_sign_in],
         )
 
     class signed_in(State.Compound):  # noqa: N801
@@ -367,48 +92,53 @@ class ConnectionChart(Chart[ConnectionState]):
         in_thread = State()
 
         open_thread = on(
-            ThreadRequested, ready.to(ready) | in_thread.to(in_thread), do=[check_access]
+            ThreadRequested, ready.to(ready) | in_thread.to(in_thread), do=[rules.check_access]
         )
         access_checked = (
             on(
                 AccessChecked,
                 ready.to(in_thread),
-                when=[thread_is_the_one_asked_for, thread_is_readable],
-                do=[follow],
+                when=[rules.thread_is_the_one_asked_for, rules.thread_is_readable],
+                do=[rules.follow],
             )
             | on(
                 AccessChecked,
                 in_thread.to(in_thread),
-                when=[thread_is_the_one_asked_for, thread_is_readable],
-                do=[unfollow, follow],
+                when=[rules.thread_is_the_one_asked_for, rules.thread_is_readable],
+                do=[rules.unfollow, rules.follow],
             )
             | on(
                 AccessChecked,
                 ready.to(ready) | in_thread.to(in_thread),
-                when=[thread_is_the_one_asked_for],
-                unless=[thread_is_readable],
-                do=[refuse_thread],
+                when=[rules.thread_is_the_one_asked_for],
+                unless=[rules.thread_is_readable],
+                do=[rules.refuse_thread],
             )
         )
         leave_thread = (
             on(
                 LeaveRequested,
                 in_thread.to(ready),
-                when=[thread_is_the_followed_one],
-                do=[unfollow, say_left],
+                when=[rules.thread_is_the_followed_one],
+                do=[rules.unfollow, rules.say_left],
             )
             | on(
                 LeaveRequested,
                 in_thread.to(in_thread),
-                unless=[thread_is_the_followed_one],
-                do=[say_left],
+                unless=[rules.thread_is_the_followed_one],
+                do=[rules.say_left],
             )
-            | on(LeaveRequested, ready.to(ready), do=[say_left])
+            | on(LeaveRequested, ready.to(ready), do=[rules.say_left])
         )
         thread_lost = on(
-            ThreadLost, in_thread.to(ready), when=[thread_is_the_followed_one], do=[unfollow]
+            ThreadLost,
+            in_thread.to(ready),
+            when=[rules.thread_is_the_followed_one],
+            do=[rules.unfollow],
         )
-        request = on(RequestMade, ready.to(ready) | in_thread.to(in_thread), do=[perform_request])
+        request = on(
+            RequestMade, ready.to(ready) | in_thread.to(in_thread), do=[rules.perform_request]
+        )
 
     interrupted = State()
     closed = State(final=True)
@@ -416,62 +146,68 @@ class ConnectionChart(Chart[ConnectionState]):
     authenticate = on(
         AuthenticateRequested,
         signing_in.connecting.from_(signing_in),
-        when=[failures_left],
-        do=[count_failure, refuse_sign_in],
+        when=[rules.failures_left],
+        do=[rules.count_failure, rules.refuse_sign_in],
     ) | on(
         AuthenticateRequested,
         closed.from_(signing_in),
-        unless=[failures_left],
-        do=[count_failure, refuse_sign_in, turn_away],
+        unless=[rules.failures_left],
+        do=[rules.count_failure, rules.refuse_sign_in, rules.turn_away],
     )
     signature_checked = on(
         SignatureChecked,
         signing_in.authenticating.to(signed_in.ready),
-        when=[signature_is_being_checked, signature_is_valid],
-        do=[sign_in, welcome],
+        when=[rules.signature_is_being_checked, rules.signature_is_valid],
+        do=[rules.sign_in, rules.welcome],
     ) | on(
         SignatureChecked,
         signing_in.authenticating.to(closed),
-        when=[signature_is_being_checked],
-        unless=[signature_is_valid, failures_left],
-        do=[count_failure, refuse_sign_in, turn_away],
+        when=[rules.signature_is_being_checked],
+        unless=[rules.signature_is_valid, rules.failures_left],
+        do=[rules.count_failure, rules.refuse_sign_in, rules.turn_away],
     )
     resume = on(
         ResumeRequested,
         interrupted.to(interrupted),
-        when=[token_is_of_this_session],
-        do=[look_up_session],
+        when=[rules.token_is_of_this_session],
+        do=[rules.look_up_session],
     )
     session_looked_up = (
         on(
             SessionLookedUp,
             signing_in.connecting.to(signed_in.ready) | interrupted.to(signed_in.ready),
-            when=[session_is_the_one_looked_up, session_is_valid],
-            do=[sign_in, welcome_back],
+            when=[rules.session_is_the_one_looked_up, rules.session_is_valid],
+            do=[rules.sign_in, rules.welcome_back],
         )
         | on(
             SessionLookedUp,
             signing_in.connecting.to(closed),
-            when=[session_is_the_one_looked_up],
-            unless=[session_is_valid, failures_left],
-            do=[count_failure, refuse_sign_in, turn_away],
+            when=[rules.session_is_the_one_looked_up],
+            unless=[rules.session_is_valid, rules.failures_left],
+            do=[rules.count_failure, rules.refuse_sign_in, rules.turn_away],
         )
         | on(
             SessionLookedUp,
             interrupted.to(signing_in.connecting),
-            when=[session_is_the_one_looked_up],
-            unless=[session_is_valid],
-            do=[forget, count_failure, refuse_sign_in],
+            when=[rules.session_is_the_one_looked_up],
+            unless=[rules.session_is_valid],
+            do=[rules.forget, rules.count_failure, rules.refuse_sign_in],
         )
     )
-    auth_failed = on(AuthFailed, signing_in.connecting.from_(signed_in), do=[unfollow, forget])
-    network_lost = on(NetworkLost, closed.from_(signing_in), do=[forget]) | on(
-        NetworkLost, interrupted.from_(signed_in), do=[unfollow, keep_session]
+    auth_failed = on(
+        AuthFailed, signing_in.connecting.from_(signed_in), do=[rules.unfollow, rules.forget]
     )
-    sign_out = on(SignedOut, closed.from_(signed_in), do=[unfollow, end_session, forget])
+    network_lost = on(NetworkLost, closed.from_(signing_in), do=[rules.forget]) | on(
+        NetworkLost, interrupted.from_(signed_in), do=[rules.unfollow, rules.keep_session]
+    )
+    sign_out = on(
+        SignedOut, closed.from_(signed_in), do=[rules.unfollow, rules.end_session, rules.forget]
+    )
     session_expired = on(
-        SessionExpired, closed.from_(signed_in), do=[unfollow, say_expired, forget]
-    ) | on(SessionExpired, interrupted.to(closed), do=[forget])
+        SessionExpired,
+        closed.from_(signed_in),
+        do=[rules.unfollow, rules.say_expired, rules.forget],
+    ) | on(SessionExpired, interrupted.to(closed), do=[rules.forget])
 
 
 ConnectionMachine = Machine[ConnectionState, ConnectionEvent, object, ConnectionEffect]

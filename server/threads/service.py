@@ -14,10 +14,9 @@ had never been in doubt.
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -44,16 +43,11 @@ from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from machines.models.thread import Thread
 from server.concurrency.retry import through_races, while_journal_is_away
 from server.threads.broadcast import Broadcast
+from server.threads.rooms import Doubt, Room, Rooms
 from server.wire.presenter import LiveEntry
 from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
-
-MAX_ROOMS = 1_000
-"""Rooms whose facts are kept; the ones used longest ago are forgotten first."""
-
-MAX_KEPT_CHARACTERS = 50_000_000
-"""Code points of text in all kept facts: a hundred long messages may wait in one thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,43 +61,6 @@ class Outcome:
     run_id: RunId | None
     refused: ChorusError | None = None
     """What it came to is durable, and it is refused all the same (a vote that came too late)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Doubt:
-    """A batch whose commit raised: only the journal knows whether it is durable."""
-
-    batch: Batch
-    effects: tuple[RunEffect, ...]
-
-    def is_cleared_by(self, entry: JournalEntry) -> bool:
-        """Whether this is the batch's first entry in its thread; then all of it is durable."""
-        for own in self.batch.entries:
-            if own.stream == entry.stream:
-                return (
-                    (entry.seq, entry.type, entry.kind) == (own.seq, own.type, own.kind)
-                    and (entry.at, entry.by) == (own.at, own.by)
-                    and entry.request_id == own.request_id
-                )
-        return False
-
-
-@dataclass(slots=True)
-class _Room:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    known: Facts | _Doubt | None = None
-    """What is known of the thread; None where the journal must be read first."""
-    published: int | None = None
-    """Number of the last entry that followers were given; None where nothing was yet."""
-    users: int = 0
-    """Who is in it, or waits for its lock: a room in use is not forgotten."""
-    weight: int = 0
-    """Code points of text in its facts."""
-
-    @property
-    def facts(self) -> Facts | None:
-        """What a decision needs, where no read is needed first."""
-        return self.known if isinstance(self.known, Facts) else None
 
 
 class CommitHooks(Protocol):
@@ -133,8 +90,7 @@ class ThreadService:
         self._broadcast = broadcast
         self._policy = policy
         self._new_id = new_id
-        self._rooms: OrderedDict[ThreadId, _Room] = OrderedDict()
-        self._weight = 0
+        self.rooms = Rooms()
         self._hooks: list[CommitHooks] = []
         self._partial_of: Callable[[ChorusState], str | None] = lambda _: None
         self._under_way: set[asyncio.Task[Outcome]] = set()
@@ -155,7 +111,7 @@ class ThreadService:
 
         async def create() -> Outcome:
             decision = open_thread(command)
-            async with self._locked(command.thread_id) as room:
+            async with self.rooms.locked(command.thread_id) as room:
                 return await self._commit(room, command.thread_id, decision, reply)
 
         return await self._finish(create())
@@ -192,10 +148,8 @@ class ThreadService:
 
     async def view(self, thread_id: ThreadId) -> DecisionView | None:
         """The thread as it is now, from the room or the journal."""
-        room = self._rooms.get(thread_id)
-        if room is not None and room.facts is not None:
-            return room.facts.view
-        return await self._journal.decision_view(thread_id)
+        facts = self.rooms.facts_of(thread_id)
+        return facts.view if facts is not None else await self._journal.decision_view(thread_id)
 
     async def readable(self, thread_id: ThreadId, reader: PublicKey) -> Thread | None:
         """The thread as it is now, if this person may know of it.
@@ -203,18 +157,11 @@ class ThreadService:
         For a stranger the journal is asked, and nothing else is done, whether the thread is there,
         open in a room, or not: how long the answer takes does not tell them which.
         """
-        room = self._rooms.get(thread_id)
-        if room is not None and room.facts is not None:
-            thread = room.facts.view.thread
-            if may_read(thread, reader):
-                return thread
+        facts = self.rooms.facts_of(thread_id)
+        if facts is not None and may_read(facts.view.thread, reader):
+            return facts.view.thread
         found = await self._journal.thread(thread_id)
         return found if found is not None and may_read(found, reader) else None
-
-    @property
-    def kept_characters(self) -> int:
-        """Code points of text that are kept between commands."""
-        return self._weight
 
     async def run(self) -> None:
         """Read the rooms that are in doubt again once the journal answers, until cancelled."""
@@ -248,13 +195,13 @@ class ThreadService:
         make: Callable[[DecisionView], ThreadCommand],
         reply: RememberedReply | None,
     ) -> Outcome:
-        async with self._locked(thread_id) as room:
+        async with self.rooms.locked(thread_id) as room:
 
             async def decide_and_commit() -> Outcome:
                 match room.known:
                     case Facts() as facts:
                         pass
-                    case _Doubt() | None:
+                    case Doubt() | None:
                         facts = await self._read(room, thread_id)
                     case _:
                         assert_never(room.known)
@@ -270,7 +217,7 @@ class ThreadService:
 
     async def _commit(
         self,
-        room: _Room,
+        room: Room,
         thread_id: ThreadId,
         decision: Decided,
         reply: RememberedReply | None,
@@ -293,7 +240,7 @@ class ThreadService:
             raise
         except ChorusError:
             room.published = batch.expected[thread_stream(thread_id)]
-            room.known = _Doubt(batch, decision.effects)
+            room.known = Doubt(batch, decision.effects)
             self._broadcast.doubt(decision.facts.view.thread)
             self._doubted.put_nowait(thread_id)
             raise
@@ -314,12 +261,12 @@ class ThreadService:
 
     async def _clear_up(self, thread_id: ThreadId) -> None:
         """Find out what became of a commit, unless a request has meanwhile. Raises JournalError."""
-        async with self._locked(thread_id) as room:
-            if isinstance(room.known, _Doubt):
+        async with self.rooms.locked(thread_id) as room:
+            if isinstance(room.known, Doubt):
                 with suppress(RequestRefused):
                     await self._read(room, thread_id)
 
-    def _publish(self, room: _Room, view: DecisionView, entries: tuple[JournalEntry, ...]) -> None:
+    def _publish(self, room: Room, view: DecisionView, entries: tuple[JournalEntry, ...]) -> None:
         room.published = entries[-1].seq
         try:
             self._broadcast.publish(view.thread, map(LiveEntry, entries))
@@ -327,7 +274,7 @@ class ThreadService:
             # They are durable: what follows must follow, and followers notice a gap and come again.
             log.exception("entries could not be published")
 
-    async def _read(self, room: _Room, thread_id: ThreadId) -> Facts:
+    async def _read(self, room: Room, thread_id: ThreadId) -> Facts:
         view = await self._journal.decision_view(thread_id)
         if view is None:
             room.known = room.published = None
@@ -340,7 +287,7 @@ class ThreadService:
         room.known = facts = Facts(view=view, recent=recent)
         return facts
 
-    async def _publish_missed(self, room: _Room, view: DecisionView) -> None:
+    async def _publish_missed(self, room: Room, view: DecisionView) -> None:
         """Entries that became durable without this room: another writer's, or those of a commit that
         is in doubt. Followers get them before anything newer, and what is ours is followed up."""
         missed: list[JournalEntry] = []
@@ -359,7 +306,7 @@ class ThreadService:
         self._broadcast.settle(view.thread.id)
         if missed:
             self._publish(room, view, tuple(missed))
-            if isinstance(doubt, _Doubt) and doubt.is_cleared_by(missed[0]):
+            if isinstance(doubt, Doubt) and doubt.is_cleared_by(missed[0]):
                 self._follow_up(view.thread.id, doubt.batch, doubt.effects)
 
     async def _with_named_message(self, facts: Facts, command: ThreadCommand) -> Facts:
@@ -397,47 +344,6 @@ class ThreadService:
 
     async def _answered(self, reply: RememberedReply) -> bool:
         return await self._journal.reply(reply.public_key, reply.request_id) is not None
-
-    @asynccontextmanager
-    async def _locked(self, thread_id: ThreadId) -> AsyncIterator[_Room]:
-        """The thread's one room, alone."""
-        room = self._rooms.setdefault(thread_id, _Room())
-        self._rooms.move_to_end(thread_id)
-        room.users += 1
-        try:
-            async with room.lock:
-                yield room
-        finally:
-            room.users -= 1
-            self._weight -= room.weight
-            room.weight = _weight(room.facts) if room.facts is not None else 0
-            self._weight += room.weight
-            if room.users == 0 and room.known is None and room.published is None:
-                # Nothing is known of such a thread; it must not push out one that is in use.
-                self._rooms.pop(thread_id, None)
-            self._forget_some()
-
-    def _forget_some(self) -> None:
-        """Forget the rooms used longest ago that nobody is in."""
-        if len(self._rooms) <= MAX_ROOMS and self._weight <= MAX_KEPT_CHARACTERS:
-            return
-        for thread_id, room in tuple(self._rooms.items()):
-            if len(self._rooms) <= MAX_ROOMS and self._weight <= MAX_KEPT_CHARACTERS:
-                return
-            if room.users == 0 and not isinstance(room.known, _Doubt):
-                del self._rooms[thread_id]
-                self._weight -= room.weight
-
-
-def _weight(facts: Facts) -> int:
-    """Code points of the text that facts hold."""
-    texts = [each.content for each in (*facts.view.pending, *facts.recent)]
-    for run in facts.view.runs:
-        texts.append(run.prompt)
-        texts.extend(each.content for each in run.messages)
-        texts.extend(each.content for each in run.priors)
-        texts.extend(each.text for each in run.steps)
-    return sum(map(len, texts))
 
 
 def _retrieve(task: asyncio.Task[Outcome]) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machines.chorus import chorus_machine
-from machines.connection import MAX_SIGN_IN_FAILURES, connection_machine
+from machines.connection import connection_machine
+from machines.connection_rules import MAX_SIGN_IN_FAILURES
 from machines.loop.recovery import BACKOFF_CAP_MS, MAX_REBUILDS, backoff_ms
 from machines.loop.steps import is_complete
 from machines.models import effects

@@ -145,7 +145,7 @@ async def test_a_page_of_long_messages_ends_early_and_the_rest_is_paged_back_to(
 async def test_rooms_forget_the_longest_unused_texts_first(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.threads.service.MAX_KEPT_CHARACTERS", 100_000)
+    monkeypatch.setattr("server.threads.rooms.MAX_KEPT_CHARACTERS", 100_000)
     alice = await Caller(services).sign_in(Identity())
     threads = []
     for _ in range(8):
@@ -154,10 +154,10 @@ async def test_rooms_forget_the_longest_unused_texts_first(
             "submit_prompt", thread_id=thread["thread_id"], prompt="HOLD ".ljust(20_000, "x")
         )
         threads.append(thread["thread_id"])
-        assert services.thread_service.kept_characters <= 100_000
+        assert services.thread_service.rooms.weight <= 100_000
     for thread_id in threads:
         await alice.get("rename_thread", thread_id=thread_id, name="Still there")
-    assert 0 < services.thread_service.kept_characters <= 100_000
+    assert 0 < services.thread_service.rooms.weight <= 100_000
 
 
 async def test_what_a_run_carries_of_long_memories_is_bounded(services: Services) -> None:

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any, Final
 
-from machines.connection import MAX_SIGN_IN_FAILURES, connection_machine
+from machines.connection import connection_machine
+from machines.connection_rules import MAX_SIGN_IN_FAILURES
 from machines.models.connection import (
     AccessChecked,
     AuthenticateRequested,

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from machines.connection import MAX_SIGN_IN_FAILURES
+from machines.connection_rules import MAX_SIGN_IN_FAILURES
 from machines.loop.recovery import MAX_REBUILDS
 from machines.models.chorus import RunStatus
 from machines.models.connection import ConnectionState

@@ -174,7 +174,7 @@ async def test_a_run_goes_on_however_often_a_thread_cannot_be_read(
     lossy_server: LossyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "server.threads.service.MAX_KEPT_CHARACTERS", 0
+        "server.threads.rooms.MAX_KEPT_CHARACTERS", 0
     )  # nothing is kept, all is read
     lossy_server.journal.flaky = True
 
