@@ -19,7 +19,8 @@ from machines.models.journal import Batch, TimerRow
 from server.concurrency.rate_limit import RateLimiter
 from server.environment import Environment
 from server.llm.breaker import CircuitBreakerModel
-from server.llm.choice import ModelChoice, Wanted, choose_model
+from server.llm.choice import Endpoint, ModelChoice, Wanted, choose_model
+from server.llm.context_length import context_tokens_of
 from server.llm.policy import ModelPolicy
 from server.llm.port import Bounds
 from server.memory.embeddings import EmbedderChoice
@@ -151,6 +152,9 @@ async def open_services(
             ),
             asyncio.create_task(_watch_runs(journal, chorus, wakeups), name="watch"),
         ]
+        if choice.endpoint is not None and settings.context_tokens is None:
+            reading = _read_context(choice.endpoint, thread_service)
+            background.append(asyncio.create_task(reading, name="context length"))
         for task in background:
             task.add_done_callback(_report)
 
@@ -258,6 +262,14 @@ def _bounds(settings: Settings) -> Bounds:
     return Bounds(
         idle_seconds=settings.model_idle_seconds, total_seconds=settings.model_total_seconds
     )
+
+
+async def _read_context(endpoint: Endpoint, thread_service: ThreadService) -> None:
+    """Keep runs within the context that the endpoint tells, which may be short, from now on."""
+    told = await context_tokens_of(endpoint.base_url, endpoint.model, endpoint.api_key)
+    if told is not None:
+        log.info("the model's context has %d tokens", told)
+        thread_service.keep_to_context(min(told, CONTEXT_TOKENS))
 
 
 def _policy(settings: Settings, model_policy: ModelPolicy) -> Policy:

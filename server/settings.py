@@ -182,7 +182,8 @@ class Settings(BaseSettings):
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 4
     """Of one step in one iteration."""
     context_tokens: Annotated[int, Field(ge=2_048, le=10_000_000)] | None = None
-    """Of a request and its answer together, by estimate; None is 32,000."""
+    """Of a request and its answer together, by estimate; None is what the endpoint tells, and 32,000
+    at most."""
     model_idle_seconds: Annotated[float, Field(gt=0, le=86_400)] = 90
     """Silence of the model's endpoint that ends an attempt; a ping is no silence."""
     model_total_seconds: Annotated[float, Field(gt=0, le=86_400)] = 900

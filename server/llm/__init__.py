@@ -9,6 +9,7 @@ __all__ = [
     "breaker",
     "capabilities",
     "choice",
+    "context_length",
     "dialects",
     "embeddings",
     "errors",

@@ -77,6 +77,8 @@ class ModelChoice:
     """One sentence: why this one."""
     how_to_change: str
     """One sentence: how to have another one."""
+    endpoint: Endpoint | None = None
+    """Where the model is; None for the offline responder."""
 
 
 async def choose_model(
@@ -99,7 +101,7 @@ async def choose_model(
             "Set CHORUS_MODEL for another model, --llm URL for another endpoint, or --llm offline "
             "for none; then start again."
         )
-        return ModelChoice(opened, endpoint.why, how_to_change)
+        return ModelChoice(opened, endpoint.why, how_to_change, endpoint)
     model = OfflineModel(clock)
     connect = (
         "set OPENAI_API_KEY, or OPENAI_BASE_URL and CHORUS_MODEL, or start Ollama with a model"

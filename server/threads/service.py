@@ -100,6 +100,15 @@ class ThreadService:
         """Be told of every durable batch, in order."""
         self._hooks.append(hooks)
 
+    @property
+    def context_tokens(self) -> int:
+        """The context of runs that are created from now on."""
+        return self._policy.context_tokens
+
+    def keep_to_context(self, tokens: int) -> None:
+        """Give runs that are created from now on a context of so many tokens."""
+        self._policy = self._policy.changed(context_tokens=tokens)
+
     def read_partials(self, partial_of: Callable[[ChorusState], str | None]) -> None:
         """Ask `partial_of` for what a run has written when a command may stop it; it never blocks."""
         self._partial_of = partial_of

@@ -6,7 +6,7 @@ below. Requests are kept, and so is whether the client hung up while it was bein
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,8 +31,19 @@ class ScriptedEndpoint:
     """Set when the first request has come."""
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a client leaves before its answer ended."""
+    told: list[str] = field(default_factory=list)
+    """Paths of the other routes that were asked."""
     sent: int = 0
     """Chunks that endless scripts have written."""
+
+    def teller(self, told: object) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """A route that tells `told`."""
+
+        async def tell(request: web.Request) -> web.Response:
+            self.told.append(request.path)
+            return web.json_response(told)
+
+        return tell
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(await request.json())
@@ -49,10 +60,15 @@ class ScriptedEndpoint:
 
 
 @asynccontextmanager
-async def serve(*scripts: Script) -> AsyncIterator[ScriptedEndpoint]:
-    """An endpoint on a free port of this machine."""
+async def serve(
+    *scripts: Script, tells: Mapping[str, object] | None = None
+) -> AsyncIterator[ScriptedEndpoint]:
+    """An endpoint on a free port of this machine; `tells` is JSON by path, for other routes."""
+
     endpoint = ScriptedEndpoint(list(scripts))
     app = web.Application()
+    for path, told in (tells or {}).items():
+        app.router.add_route("*", path, endpoint.teller(told))
     app.router.add_post("/v1/{rest:.*}", endpoint.answer)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
