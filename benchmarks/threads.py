@@ -29,6 +29,7 @@ from nacl.signing import SigningKey
 from machines.decisions.threads import decide, open_thread
 from machines.models.chorus import Awaited, ChorusState, EffectResult, StepCompleted
 from machines.models.commands import (
+    AcceptInvitation,
     AdvanceRun,
     Facts,
     Invite,
@@ -112,6 +113,7 @@ class Lived:
     def invite(self) -> None:
         """Bob becomes a co-author."""
         self.do(Invite(**self._basis(self.alice), public_key=self.bob))
+        self.do(AcceptInvitation(**self._basis(self.bob)))
 
     def prompt(self) -> None:
         """Alice asks, and a run starts."""

@@ -19,6 +19,7 @@ from diagrams.reference import reference
 from machines.breaker import BreakerChart
 from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
+from machines.invitation import InvitationChart
 from machines.message import MessageChart
 from machines.statechart import AnyChart, Topology, topology
 from machines.thread import ThreadChart
@@ -30,6 +31,7 @@ MACHINES: tuple[AnyChart, ...] = (
     MessageChart,
     ConnectionChart,
     ThreadChart,
+    InvitationChart,
     BreakerChart,
 )
 """Every chart that has a drawing."""

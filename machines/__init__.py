@@ -1,8 +1,9 @@
 """Charts and pure functions: (state, event) in, (state, response, effects) out.
 
 Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, `thread`,
-`connection` (whose guards and actions are `connection_rules`) and `breaker`. Below them stand the
-steps of a run (`loop`) and what the model is asked (`prompting`); above them the decisions that fire several charts at once (`decisions`). All of them
+`invitation`, `connection` (whose guards and actions are `connection_rules`) and `breaker`. Below
+them stand the steps of a run (`loop`) and what the model is asked (`prompting`); above them the
+decisions that fire several charts at once (`decisions`). All of them
 share the values of `models`.
 
 No IO lives here, and no clock, ids or randomness: they come in with the event.
@@ -14,6 +15,7 @@ __all__ = [
     "connection",
     "connection_rules",
     "decisions",
+    "invitation",
     "loop",
     "message",
     "models",

@@ -40,9 +40,9 @@ from machines.statechart import (
 )
 
 
-def a_co_author_or_an_approval_invites(thread: Thread, event: JoinCoAuthor) -> bool:
-    """A co-author asks, or no one: an approval lets the author in without an actor."""
-    return event.actor is None or event.actor in thread.co_authors
+def an_approval_or_an_acceptance_admits(_: Thread, event: JoinCoAuthor) -> bool:
+    """A message was approved or an invitation accepted: no user lets a key in by themselves."""
+    return event.actor is None
 
 
 def newcomer_is_co_author(thread: Thread, event: JoinCoAuthor) -> bool:
@@ -90,7 +90,7 @@ class ThreadChart(Chart[Thread]):
     join = on(
         JoinCoAuthor,
         active.to(active),
-        when=[a_co_author_or_an_approval_invites],
+        when=[an_approval_or_an_acceptance_admits],
         unless=[newcomer_is_co_author],
         do=[apply],
     )

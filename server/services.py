@@ -282,6 +282,10 @@ def _policy(settings: Settings, model_policy: ModelPolicy) -> Policy:
         pending_per_user=settings.pending_per_user,
         pending_per_thread=settings.pending_per_thread,
         approval_days=settings.approval_days,
+        invitations_per_thread=settings.invitations_per_thread,
+        invitations_per_user=settings.invitations_per_user,
+        invitations_per_key=settings.invitations_per_key,
+        invitation_days=settings.invitation_days,
     )
 
 

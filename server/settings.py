@@ -190,6 +190,13 @@ class Settings(BaseSettings):
     """Of one attempt, from the request to the end of the answer."""
     storage_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 20
     """How long `chorus ask` waits for a journal that takes nothing."""
+    invitations_per_thread: _Count = 50
+    """Invitations that may be open in one thread."""
+    invitations_per_user: _Count = 100
+    """Open invitations that one user made."""
+    invitations_per_key: _Count = 100
+    """Open invitations of one key."""
+    invitation_days: Annotated[float, Field(gt=0, le=3_650)] = 30
     approval_days: Annotated[float, Field(gt=0, le=3_650)] = 7
     session_hours: Annotated[float, Field(gt=0, le=87_600)] = 24
 

@@ -5,4 +5,17 @@ the replay of a run from its entries, and the views of stored values. What a sin
 do is the chart's to say, not this package's; nothing is performed or stored here.
 """
 
-__all__ = ["connections", "replay", "threads", "unit_of_work", "views"]
+__all__ = [
+    "admission",
+    "changes",
+    "connections",
+    "invitations",
+    "leaving",
+    "messages",
+    "replay",
+    "rights",
+    "runs",
+    "threads",
+    "unit_of_work",
+    "views",
+]

@@ -4,11 +4,12 @@ The draft is the one mutable thing among the pure functions. It lives for one de
 shared, and what it is made from and what it becomes are frozen values.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 from machines.chorus import chorus_machine, create_initial_state
-from machines.decisions.views import message_view, thread_view
+from machines.decisions.changes import Change, Decided, fingerprint_of, run_change
+from machines.decisions.views import invitation_view, message_view, thread_view
+from machines.invitation import invitation_machine
 from machines.loop.steps import about
 from machines.message import message_machine
 from machines.models.chorus import (
@@ -21,17 +22,17 @@ from machines.models.chorus import (
     RunStatus,
 )
 from machines.models.commands import Facts, Policy, ThreadCommand
-from machines.models.domain import Role, StateTransition, Updated
+from machines.models.domain import Role
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
 from machines.models.errors import ChorusError
 from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
+from machines.models.invitation import Invitation, InvitationEvent, InvitationStatus
 from machines.models.journal import (
     Batch,
     ChorusFired,
     DecisionView,
-    Fired,
+    InvitationFired,
     JournalEntry,
-    MachineTransition,
     MemoryTask,
     MessageFired,
     ThreadFired,
@@ -42,46 +43,15 @@ from machines.models.journal import (
 )
 from machines.models.message import AnswerGiven, Message, MessageEvent, MessageStatus
 from machines.models.outputs import YieldOutput
-from machines.models.thread import AddMessage, JoinCoAuthor, Thread, ThreadOperation
+from machines.models.thread import AddMessage, Thread, ThreadOperation
 from machines.models.wire import frames
 from machines.models.wire.frames import ThreadEventKind
 from machines.outcomes import recorded, refused
 from machines.statechart import Accepted, Refusal
-from machines.thread import Failure, StateManager, Success, thread_machine
+from machines.thread import Failure, StateManager, Success
 
 CONTEXT_MESSAGES = 16
 """Recent messages that a run's prompts may quote."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What a command comes to."""
-
-    batch: Batch
-    facts: Facts
-    """The thread as it is once the batch is durable."""
-    effects: tuple[RunEffect, ...]
-    """To be performed once the batch is durable."""
-    message_id: MessageId | None = None
-    run_id: RunId | None = None
-    refused: ChorusError | None = None
-    """The batch is committed, and the caller is refused all the same (a vote that came too late)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What machines did: the parts of the entry that tells it."""
-
-    fired: tuple[Fired, ...] = ()
-    transitions: tuple[MachineTransition, ...] = ()
-    changes: tuple[StateTransition, ...] = ()
-
-    def __add__(self, other: "Change") -> "Change":
-        return Change(
-            self.fired + other.fired,
-            self.transitions + other.transitions,
-            self.changes + other.changes,
-        )
 
 
 class Draft:
@@ -92,10 +62,12 @@ class Draft:
         self._command = command
         self._policy = policy
         self._ids = iter(command.ids)
+        self.at = command.at
         self._stream = thread_stream(facts.view.thread.id)
         self.thread: Thread = facts.view.thread
         self.pending: dict[str, Message] = {each.id: each for each in facts.view.pending}
         self.runs: dict[str, ChorusState] = {each.id: each for each in facts.view.runs}
+        self.invitations: dict[str, Invitation] = {each.id: each for each in facts.view.invitations}
         self.recent: list[Message] = list(facts.recent)
         self._entries: list[JournalEntry] = []
         self._effects: list[RunEffect] = []
@@ -127,6 +99,29 @@ class Draft:
                 transition = recorded(accepted, after.id)
                 return after, Change((fired,), (transition,), (make("message", after),))
 
+    def change_invitation(
+        self, invitation: Invitation, event: InvitationEvent, *, created: bool = False
+    ) -> tuple[Invitation, Change]:
+        """Fire an invitation's event. Raises InvalidTransition where the invitation refuses it."""
+        match invitation_machine().fire(invitation, event):
+            case Refusal() as refusal:
+                raise refused(refusal)
+            case Accepted(state=after, effects=effects) as accepted:
+                self._effects.extend(effects)
+                if after.status is InvitationStatus.INVITED:
+                    self.invitations[after.id] = after
+                else:
+                    self.invitations.pop(after.id, None)
+                fired = InvitationFired(instance=after.id, event=event)
+                make = creation_of if created else update_of
+                transition = recorded(accepted, after.id)
+                return after, Change((fired,), (transition,), (make("invitation", after),))
+
+    def invitation_of(self, public_key: PublicKey | None) -> Invitation | None:
+        """The open invitation of a key."""
+        asked = (each for each in self.invitations.values() if each.public_key == public_key)
+        return next(asked, None)
+
     def place(self, message: Message) -> None:
         """Let the draft's picture of the thread hold this version of a message."""
         if message.status is MessageStatus.PENDING:
@@ -157,19 +152,19 @@ class Draft:
             answer_id=MessageId(next(self._ids)),
             requested_by=message.author,
             prompt=message.content,
-            at=self._command.at,
+            at=self.at,
             max_iterations=self._policy.max_iterations,
             max_attempts=self._policy.max_attempts,
             backoff_base_ms=self._policy.backoff_base_ms,
             context_tokens=self._policy.context_tokens,
         )
-        return run, message.transition_to(self._command.at, run_id=run.id)
+        return run, message.transition_to(self.at, run_id=run.id)
 
     def queue_run(self, run: ChorusState, message: Message) -> None:
         """Put a created run at the end of the queue, and let it start if nothing else does."""
         self.place(message)
         self.runs[run.id] = run
-        made = (_run_change(None, run), update_of("message", message))
+        made = (run_change(None, run), update_of("message", message))
         self.tell_run(frames.RunQueuedData(**about(run)), Change(changes=made))
         self.start_next()
 
@@ -180,21 +175,8 @@ class Draft:
         waiting = next(iter(self.runs.values()), None)
         if waiting is None:
             return
-        event = RunStarted(
-            at=self._command.at, thread_is_busy=False, messages=self._context_of(waiting)
-        )
+        event = RunStarted(at=self.at, thread_is_busy=False, messages=self._context_of(waiting))
         self.fire_run(waiting, event)
-
-    def accept_author(self, author: PublicKey | None) -> None:
-        """Approval makes the author a co-author, unless they have become one meanwhile."""
-        if author is None or author in self.thread.co_authors:
-            return
-        joined = self.change_thread(
-            JoinCoAuthor(at=self._command.at, actor=None, public_key=author)
-        )
-        self.tell(
-            ThreadEventKind.CO_AUTHOR_JOINED, joined, public_key=author, thread=self.thread, by=None
-        )
 
     # Telling
 
@@ -207,17 +189,19 @@ class Draft:
         thread: Thread | None = None,
         run_id: RunId | None = None,
         public_key: PublicKey | None = None,
+        invitation: Invitation | None = None,
         cause: str | None = None,
         by: PublicKey | None,
     ) -> None:
         """One `thread_event` entry."""
         data = frames.ThreadEventData(
             kind=kind,
-            at=self._command.at,
+            at=self.at,
             by=by,
             message_id=message.id if message else None,
             run_id=run_id,
             public_key=public_key,
+            invitation=invitation_view(invitation) if invitation else None,
             message=message_view(message) if message else None,
             thread=thread_view(thread) if thread else None,
             cause=cause,
@@ -281,6 +265,7 @@ class Draft:
             thread=self.thread,
             pending=tuple(self.pending.values()),
             runs=live,
+            invitations=tuple(self.invitations.values()),
         )
         facts = Facts(view=view, recent=tuple(self.recent[-CONTEXT_MESSAGES:]))
         return Decided(batch, facts, tuple(rest), message_id, run_id, refused)
@@ -300,7 +285,7 @@ class Draft:
         change = Change(
             (ChorusFired(instance=run.id, event=event),),
             (recorded(accepted, run.id),),
-            (_run_change(before, run),),
+            (run_change(before, run),),
         )
         for response in accepted.responses:
             if isinstance(response, AnswerReady):
@@ -315,7 +300,7 @@ class Draft:
         """The answer becomes the thread's next message, in the transaction that ends the run."""
         record = run.steps[-1]
         assert isinstance(record.output, YieldOutput)  # noqa: S101 - only yield ends a run
-        grown = self.change_thread(AddMessage(at=self._command.at, actor=None))
+        grown = self.change_thread(AddMessage(at=self.at, actor=None))
         answer = Message(
             id=run.answer_id,
             thread_id=run.thread_id,
@@ -328,10 +313,10 @@ class Draft:
             citations=record.output.citations,
             usage=record.usage,
             cut=record.cut,
-            created_at=self._command.at,
-            updated_at=self._command.at,
+            created_at=self.at,
+            updated_at=self.at,
         )
-        message, given = self.change_message(answer, AnswerGiven(at=self._command.at), created=True)
+        message, given = self.change_message(answer, AnswerGiven(at=self.at), created=True)
         finished = frames.RunFinishedData(
             **about(run), message_id_of_answer=message.id, message=message_view(message)
         )
@@ -373,7 +358,7 @@ class Draft:
                 stream=self._stream,
                 type=type_,
                 kind=kind,
-                at=self._command.at,
+                at=self.at,
                 by=by,
                 request_id=self._command.request_id,
                 data=fields_of(data, "transitions"),
@@ -381,32 +366,7 @@ class Draft:
                 transitions=change.transitions,
                 changes=change.changes,
                 restricted_to=restricted_to,
-                fingerprint=" ".join([_fingerprint(name) for name in charts]),
+                fingerprint=" ".join([fingerprint_of(name) for name in charts]),
                 seq=self._facts.view.head_seq + len(self._entries) + 1,
             )
         )
-
-
-def _run_change(before: ChorusState | None, run: ChorusState) -> StateTransition:
-    """A run without what its events and earlier entries hold.
-
-    Priors are only ever added, behind those that are there.
-    """
-    if before is None:
-        return creation_of("run", run, "messages", "priors", "steps")
-    fields = fields_of(run, "prompt", "messages", "query", "priors", "steps")
-    if run.query != before.query:
-        fields["query"] = run.query
-    if added := run.priors[len(before.priors) :]:
-        fields["priors"] = tuple(each.message_id for each in added)
-    return Updated(kind="run", id=run.id, version=run.version, value=fields)
-
-
-def _fingerprint(machine: str) -> str:
-    match machine:
-        case "chorus":
-            return chorus_machine().fingerprint
-        case "message":
-            return message_machine().fingerprint
-        case _:
-            return thread_machine().fingerprint

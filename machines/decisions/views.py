@@ -5,6 +5,7 @@ Pure conversions. Rendering Markdown and encoding frames are the server's.
 
 from machines.models.chorus import ChorusState, Health, RunStatus
 from machines.models.domain import User
+from machines.models.invitation import Invitation
 from machines.models.message import Message, MessageStatus
 from machines.models.outputs import StepEnum
 from machines.models.thread import Thread
@@ -19,6 +20,32 @@ def thread_view(thread: Thread) -> views.ThreadView:
 def thread_summary(thread: Thread, head_seq: int) -> views.ThreadSummary:
     """A thread as a list of threads shows it."""
     return views.ThreadSummary(**vars(thread), head_seq=head_seq)
+
+
+def invitation_view(invitation: Invitation) -> views.InvitationView:
+    """An invitation as the thread's readers see it."""
+    return views.InvitationView(
+        id=invitation.id,
+        public_key=invitation.public_key,
+        invited_by=invitation.invited_by,
+        status=invitation.status,
+        created_at=invitation.created_at,
+        expires_at=invitation.expires_at,
+    )
+
+
+def invitation_summary(
+    invitation: Invitation, thread_name: str, invited_by_name: str | None
+) -> views.InvitationSummary:
+    """An invitation as the invited user sees it."""
+    return views.InvitationSummary(
+        thread_id=invitation.thread_id,
+        thread_name=thread_name,
+        invited_by=invitation.invited_by,
+        invited_by_name=invited_by_name,
+        created_at=invitation.created_at,
+        expires_at=invitation.expires_at,
+    )
 
 
 def message_view(message: Message) -> views.MessageView:

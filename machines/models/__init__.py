@@ -14,6 +14,7 @@ __all__ = [
     "effects",
     "errors",
     "ids",
+    "invitation",
     "journal",
     "keys",
     "limits",

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from machines.models.chorus import BACKOFF_BASE_MS, CONTEXT_TOKENS, ChorusState, EffectResult
 from machines.models.domain import Frozen
-from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
+from machines.models.ids import InvitationId, MessageId, PublicKey, RequestId, RunId, ThreadId
 from machines.models.journal import DecisionView
 from machines.models.message import Decision, Message
 from machines.models.thread import Visibility
@@ -30,6 +30,22 @@ class Policy(Frozen):
     pending_per_user: int = 3
     pending_per_thread: int = 100
     approval_days: float = 7
+    invitations_per_thread: int = 50
+    """Invitations that may be open in one thread."""
+    invitations_per_user: int = 100
+    """Open invitations that one user made, in all threads."""
+    invitations_per_key: int = 100
+    """Open invitations of one key, into all threads."""
+    invitation_days: float = 30
+
+
+class InvitationCounts(Frozen):
+    """Open invitations in all threads."""
+
+    of_key: int = 0
+    """Of the key that a command invites."""
+    by_inviter: int = 0
+    """Of those that the user of the command made."""
 
 
 class Facts(Frozen):
@@ -42,6 +58,8 @@ class Facts(Frozen):
     """The message that the command names, if the thread has it."""
     run: ChorusState | None = None
     """The run that the command names, if the thread has it."""
+    invitations: InvitationCounts = InvitationCounts()
+    """For a command that invites. Other threads may change them meanwhile."""
     partials: Mapping[RunId, str] = Field(default_factory=dict)
     """Text that the attempts under way have streamed, for a command that may stop their runs."""
 
@@ -102,9 +120,29 @@ class RetryRun(_Command):
 
 
 class Invite(_Command):
-    """Make a key a co-author."""
+    """Ask a key in. The boundary has checked that the key can sign."""
 
     public_key: PublicKey
+
+
+class AcceptInvitation(_Command):
+    """Become a co-author, as one was asked to."""
+
+
+class DeclineInvitation(_Command):
+    """Stay outside."""
+
+
+class RevokeInvitation(_Command):
+    """Take the open invitation of a key back."""
+
+    public_key: PublicKey
+
+
+class ExpireInvitation(_Command):
+    """The deadline of an invitation may have passed."""
+
+    invitation_id: InvitationId
 
 
 class LeaveCoAuthorship(_Command):
@@ -143,6 +181,10 @@ ThreadCommand = (
     | StopRun
     | RetryRun
     | Invite
+    | AcceptInvitation
+    | DeclineInvitation
+    | RevokeInvitation
+    | ExpireInvitation
     | LeaveCoAuthorship
     | Rename
     | Archive

@@ -14,6 +14,9 @@ MessageId = NewType("MessageId", str)
 RunId = NewType("RunId", str)
 """UUID string of one run of the Chorus loop."""
 
+InvitationId = NewType("InvitationId", str)
+"""UUID string of an invitation of a key into a thread."""
+
 UserId = NewType("UserId", str)
 """UUID string of a user's row; users are addressed by their `PublicKey`."""
 

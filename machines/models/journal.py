@@ -12,7 +12,17 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from machines.models.chorus import ChorusEvent, ChorusState
 from machines.models.domain import BaseState, Created, Frozen, StateTransition, Updated
-from machines.models.ids import MessageId, PublicKey, RequestId, RunId, StreamId, ThreadId, TimerId
+from machines.models.ids import (
+    InvitationId,
+    MessageId,
+    PublicKey,
+    RequestId,
+    RunId,
+    StreamId,
+    ThreadId,
+    TimerId,
+)
+from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.message import Message, MessageEvent
 from machines.models.outputs import StepEnum
 from machines.models.thread import Thread, ThreadOperation
@@ -57,7 +67,17 @@ class ThreadFired(Frozen):
     event: ThreadOperation
 
 
-Fired = Annotated[ChorusFired | MessageFired | ThreadFired, Field(discriminator="machine")]
+class InvitationFired(Frozen):
+    """An event that an invitation accepted."""
+
+    machine: Literal["invitation"] = "invitation"
+    instance: InvitationId
+    event: InvitationEvent
+
+
+Fired = Annotated[
+    ChorusFired | MessageFired | ThreadFired | InvitationFired, Field(discriminator="machine")
+]
 
 # --- Timers and memory tasks, kept as rows beside the journal -----------------------------------
 
@@ -81,6 +101,14 @@ class ApprovalTimer(Frozen):
     message_id: MessageId
 
 
+class InvitationTimer(Frozen):
+    """The deadline of an open invitation."""
+
+    timer: Literal["invitation"] = "invitation"
+    thread_id: ThreadId
+    invitation_id: InvitationId
+
+
 class SessionTimer(Frozen):
     """The end of a session."""
 
@@ -89,7 +117,9 @@ class SessionTimer(Frozen):
     public_key: PublicKey
 
 
-Timer = Annotated[RetryTimer | ApprovalTimer | SessionTimer, Field(discriminator="timer")]
+Timer = Annotated[
+    RetryTimer | ApprovalTimer | InvitationTimer | SessionTimer, Field(discriminator="timer")
+]
 
 
 class TimerRow(Frozen):
@@ -250,3 +280,5 @@ class DecisionView(Frozen):
     """Messages that wait for approval, oldest first."""
     runs: tuple[ChorusState, ...] = ()
     """Runs that are not final, in the order of their requests."""
+    invitations: tuple[Invitation, ...] = ()
+    """Those that wait for an answer, oldest first."""

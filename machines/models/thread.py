@@ -75,7 +75,7 @@ class AddMessage(_Operation):
 
 
 class JoinCoAuthor(_Operation):
-    """A user becomes a co-author: invited, or by an approved message."""
+    """A user becomes a co-author: by an accepted invitation, or by an approved message."""
 
     event: Literal["join"] = "join"
     public_key: PublicKey

@@ -262,7 +262,11 @@ class ChorusClient:
         """Use a line until it is lost; returns the reason."""
         self._line = line
         self._max_frame_bytes = line.hello.limits.max_frame_bytes
-        self._tell(Online(line.init.user, line.init.threads, line.hello.model, resumed))
+        self._tell(
+            Online(
+                line.init.user, line.init.threads, line.init.invitations, line.hello.model, resumed
+            )
+        )
         try:
             async with line:
                 self._send_again()

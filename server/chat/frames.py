@@ -65,6 +65,15 @@ class ChatThreadSummary(WireValue):
     updated_at: str = ""
 
 
+class ChatInvitation(WireValue):
+    """What one is told of a thread that one is invited into."""
+
+    thread_id: str
+    thread_name: str
+    invited_by: str
+    invited_by_name: str | None = None
+
+
 class SessionToken(WireValue):
     token: str
 
@@ -72,6 +81,7 @@ class SessionToken(WireValue):
 class Init(WireValue):
     user: ChatUser
     threads: tuple[ChatThreadSummary, ...] = ()
+    invitations: tuple[ChatInvitation, ...] = ()
     session: SessionToken
     resumed: bool = False
 
@@ -148,6 +158,7 @@ class ThreadMessages(WireValue):
 
 class Threads(WireValue):
     threads: tuple[ChatThreadSummary, ...] = ()
+    invitations: tuple[ChatInvitation, ...] = ()
     next: str | None = None
 
 
@@ -253,6 +264,13 @@ class RunCancelledEvent(RunEvent):
     by: str | None = None
 
 
+class OpenInvitation(WireValue):
+    """An invitation as the co-authors see it."""
+
+    public_key: str
+    invited_by: str
+
+
 class ThreadEvent(WireValue):
     """Something that a user or time did to a thread; `by` is None for the system itself."""
 
@@ -261,6 +279,7 @@ class ThreadEvent(WireValue):
     message_id: str | None = None
     run_id: str | None = None
     public_key: str | None = None
+    invitation: OpenInvitation | None = None
     message: ChatMessage | None = None
     thread: ChatThread | None = None
 
@@ -298,6 +317,7 @@ class Online:
 
     user: ChatUser
     threads: tuple[ChatThreadSummary, ...]
+    invitations: tuple[ChatInvitation, ...]
     model: Model
     resumed: bool
 

@@ -20,6 +20,7 @@ from server.chat.frames import (
     STORAGE_UNAVAILABLE,
     CaughtUp,
     ChatCitation,
+    ChatInvitation,
     ChatMessage,
     ChatPrior,
     ChatThread,
@@ -65,6 +66,10 @@ _EVENT_SENTENCES = {
     "thread_created": "{by} started the thread.",
     "thread_renamed": "{by} named the thread “{thread}”.",
     "thread_archived": "{by} archived the thread; it can only be read now.",
+    "co_author_invited": "{by} invited {who}.",
+    "invitation_declined": "{who} declined the invitation.",
+    "invitation_revoked": "The invitation of {who} was taken back.",
+    "invitation_expired": "The invitation of {who} was not answered in time.",
     "co_author_joined": "{who} is a co-author now.",
     "co_author_left": "{who} is no co-author any more.",
     "vote_cast": "{by} voted on message #{index}.",
@@ -156,6 +161,22 @@ def threads(listed: Sequence[ChatThreadSummary], scope: str) -> RenderableType:
     return Group(grid, Text("/open N opens one.", style="dim"))
 
 
+def invitations(listed: Sequence[ChatInvitation], state: ChatState) -> RenderableType:
+    """The threads that one is invited into, numbered, each with who invites."""
+    if not listed:
+        return note("You are invited into no thread.")
+    grid = Table.grid(padding=(0, 2))
+    for number, each in enumerate(listed, start=1):
+        name = one_line(each.invited_by_name, 40) if each.invited_by_name else None
+        grid.add_row(
+            Text(f"{number}", style="cyan"),
+            Text(one_line(each.thread_name, 60), style="bold"),
+            Text(f"from {name or person(each.invited_by, state)}"),
+            Text(one_line(each.invited_by, 80), style="dim"),
+        )
+    return Group(grid, Text("/accept N joins one, /decline N does not.", style="dim"))
+
+
 def priors(found: Sequence[ChatPrior], state: ChatState) -> RenderableType:
     """Priors with their scores, best first as they came."""
     if not found:
@@ -243,8 +264,11 @@ def thread_header(thread: ChatThread, state: ChatState) -> RenderableType:
 def scrollback(before: ChatState, event: ClientEvent, after: ChatState) -> list[RenderableType]:
     """What an event leaves on the screen for good; passing text leaves nothing."""
     match event:
-        case Online(resumed=False):
-            return [whoami(after), Text()]
+        case Online(resumed=False, invitations=invited):
+            asked = (
+                f"Invitations that wait for your answer: {len(invited)}; /invitations shows them."
+            )
+            return [whoami(after), *([note(asked)] if invited else []), Text()]
         case Online():
             return [note("Back online.")]
         case Offline(reason=reason):
@@ -265,6 +289,10 @@ def scrollback(before: ChatState, event: ClientEvent, after: ChatState) -> list[
         case Notice(kind=kind) if kind == STORAGE_UNAVAILABLE:
             why = begins_to_wait(before, after)
             return [] if why is None else [note(waiting(why))]
+        case Notice(kind="invited"):
+            return [note("You are invited into a thread; /invitations shows by whom.")]
+        case Notice(kind="invitation_ended"):
+            return [note("An invitation of yours has ended.")]
         case Notice(thread_id=thread_id):
             return [note(f"Something new in thread {thread_id}.")]
         case Skipped(what):
@@ -337,9 +365,10 @@ def _thread_event(event: ThreadEvent, state: ChatState) -> list[RenderableType]:
     template = _EVENT_SENTENCES.get(event.kind)
     if template is None:
         return []
+    invited = event.invitation.public_key if event.invitation else None
     sentence = template.format(
         by=person(event.by, state),
-        who=person(event.public_key or event.by, state),
+        who=person(event.public_key or invited or event.by, state),
         thread=state.thread.name if state.thread else "",
         index="?" if about is None else about.index,
     )

@@ -14,7 +14,13 @@ from rich.console import RenderableType
 from server.chat import render
 from server.chat.client import ChorusClient
 from server.chat.errors import BadInput
-from server.chat.frames import AcceptedReply, ChatMessage, ChatThreadSummary, ClientEvent
+from server.chat.frames import (
+    AcceptedReply,
+    ChatInvitation,
+    ChatMessage,
+    ChatThreadSummary,
+    ClientEvent,
+)
 from server.chat.text import one_line
 from server.chat.verbs import Command, Verb, split_index, split_visibility
 from server.chat.view import ChatRunStatus, ChatState, close, expect, fold
@@ -36,6 +42,7 @@ class ChatSession:
         self._client = client
         self._show = show
         self._listed: tuple[ChatThreadSummary, ...] = ()
+        self._invited: tuple[ChatInvitation, ...] = ()
         self._waiters: list[_Waiter] = []
 
     def take(self, event: ClientEvent) -> tuple[ChatState, ChatState]:
@@ -91,6 +98,16 @@ class ChatSession:
                 return await self._act("rename_thread", name=argument)
             case Verb.INVITE:
                 return await self._act("invite_co_author", public_key=argument)
+            case Verb.REVOKE:
+                return await self._act("revoke_invitation", public_key=argument)
+            case Verb.INVITATIONS:
+                self._invited = (await self._client.threads("invited")).invitations
+                self._show(render.invitations(self._invited, self.state))
+            case Verb.ACCEPT:
+                return await self._accept(await self._invitation(argument))
+            case Verb.DECLINE:
+                thread_id = await self._invitation(argument)
+                return await self._client.act("decline_invitation", thread_id=thread_id)
             case Verb.APPROVE:
                 message, _ = self._choose(argument, self.state.to_vote_on, "waits for your vote")
                 return await self._act("approve_message", message_id=message.id)
@@ -177,6 +194,22 @@ class ChatSession:
             raise BadInput(f"The last list has no thread {wanted}; /threads shows it.")
         matching = [thread.id for thread in self._listed if thread.id.startswith(wanted)]
         return matching[0] if len(matching) == 1 else wanted
+
+    async def _invitation(self, wanted: str) -> str:
+        """The thread of an invitation: its number in the last list, or that of the only one."""
+        if not self._invited or not wanted:
+            self._invited = (await self._client.threads("invited")).invitations
+        if not wanted and len(self._invited) == 1:
+            return self._invited[0].thread_id
+        numbers = {str(number): each for number, each in enumerate(self._invited, start=1)}
+        if wanted not in numbers:
+            raise BadInput("Which one? /invitations numbers them.")
+        return numbers[wanted].thread_id
+
+    async def _accept(self, thread_id: str) -> AcceptedReply:
+        accepted = await self._client.act("accept_invitation", thread_id=thread_id)
+        await self.open(thread_id)
+        return accepted
 
     def _choose(
         self, argument: str, among: tuple[ChatMessage, ...], what_it_does: str

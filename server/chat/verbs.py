@@ -24,6 +24,10 @@ class Verb(StrEnum):
     NEW = "new"
     RENAME = "rename"
     INVITE = "invite"
+    REVOKE = "revoke"
+    INVITATIONS = "invitations"
+    ACCEPT = "accept"
+    DECLINE = "decline"
     APPROVE = "approve"
     REJECT = "reject"
     WITHDRAW = "withdraw"
@@ -53,7 +57,11 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.CLOSE: VerbUsage(Takes.NOTHING, "", "stop following the thread"),
     Verb.NEW: VerbUsage(Takes.SOMETHING, "NAME [public]", "start a thread and open it"),
     Verb.RENAME: VerbUsage(Takes.SOMETHING, "NAME", "rename the thread"),
-    Verb.INVITE: VerbUsage(Takes.SOMETHING, "KEY", "make a person a co-author"),
+    Verb.INVITE: VerbUsage(Takes.SOMETHING, "KEY", "ask a person in; they join if they accept"),
+    Verb.REVOKE: VerbUsage(Takes.SOMETHING, "KEY", "take an invitation back"),
+    Verb.INVITATIONS: VerbUsage(Takes.NOTHING, "", "the threads that you are invited into"),
+    Verb.ACCEPT: VerbUsage(Takes.MAYBE, "[N]", "join one, the only one by default, and open it"),
+    Verb.DECLINE: VerbUsage(Takes.MAYBE, "[N]", "stay outside of one"),
     Verb.APPROVE: VerbUsage(
         Takes.MAYBE, "[#N]", "approve a waiting message, the oldest by default"
     ),

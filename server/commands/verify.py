@@ -9,14 +9,17 @@ from collections.abc import Callable
 from typing import Final
 
 from machines.decisions.replay import replay_run, written_by_this_chart
+from machines.invitation import invitation_timer
 from machines.message import approval_timer
 from machines.models.chorus import Health
 from machines.models.errors import ChorusError
 from machines.models.ids import PointId, RunId, TimerId
+from machines.models.invitation import Invitation
 from machines.models.journal import (
     ApprovalTimer,
     Batch,
     IndexMessage,
+    InvitationTimer,
     RecordLinks,
     TimerRow,
 )
@@ -149,6 +152,7 @@ async def _verify_timers(journal: Journal, *, repair: bool, say: Say) -> int:
     known = {row.id for row in await journal.timers()}
     wanted = [
         *(_deadline(each) for each in await journal.pending_messages() if each.expires_at),
+        *(_answer_deadline(each) for each in await journal.open_invitations()),
         *(session_end(session) for session in await journal.sessions()),
         *(retry_row(run) for run in await journal.live_runs() if run.health is Health.RECOVERING),
     ]
@@ -168,6 +172,14 @@ def _deadline(message: Message) -> TimerRow:
         id=approval_timer(message.id),
         due_at=message.expires_at,
         timer=ApprovalTimer(thread_id=message.thread_id, message_id=message.id),
+    )
+
+
+def _answer_deadline(invitation: Invitation) -> TimerRow:
+    return TimerRow(
+        id=invitation_timer(invitation.id),
+        due_at=invitation.expires_at,
+        timer=InvitationTimer(thread_id=invitation.thread_id, invitation_id=invitation.id),
     )
 
 

@@ -172,8 +172,15 @@ def _alias(name: str, members: list[str]) -> str:
 
 
 def _interface(name: str, lines: list[str]) -> str:
-    body = "".join(f"  {line}\n" for line in lines)
+    body = "".join(f"  {_wrapped(line)}\n" for line in lines)
     return f"export interface {name} {{\n{body}}}\n" if body else f"export interface {name} {{}}\n"
+
+
+def _wrapped(field: str) -> str:
+    """A field with its type on a line of its own, where one line cannot hold both."""
+    name, colon, type_ = field.partition(": ")
+    is_too_long = len(field) + len("  ") > _WIDTH and colon and field.endswith(";")
+    return f"{name}:\n    {type_}" if is_too_long else field
 
 
 def _comment(text: str) -> str:

@@ -17,7 +17,7 @@ import { Journal } from "./journal.js";
 import { forgetIdentity, loadIdentity } from "./keys.js";
 import { download } from "./files.js";
 import { Memory } from "./memory.js";
-import { announceConnection, announceFrame, complain, settle, toast } from "./notices.js";
+import { announce, announceConnection, announceFrame, complain, settle, toast } from "./notices.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, messageOf, runOf } from "./runs.js";
@@ -297,6 +297,37 @@ export class App {
     }
   }
 
+  /** Read what the user is invited into. */
+  async listInvitations() {
+    try {
+      const page = await this.client.request("list_threads", { scope: "invited", limit: 50 });
+      this.#fold({ kind: "invited", invitations: page.invitations ?? [] });
+    } catch (error) {
+      this.explain(error, "Your invitations did not come");
+    }
+  }
+
+  /**
+   * Join a thread that the user is invited into, and open it; or stay outside.
+   *
+   * @param {string} threadId
+   * @param {boolean} accepts
+   */
+  async answerInvitation(threadId, accepts) {
+    const type = accepts ? "accept_invitation" : "decline_invitation";
+    let joined = accepts;
+    try {
+      await this.client.request(type, { thread_id: threadId });
+    } catch (error) {
+      this.explain(error, accepts ? "You did not join" : "The invitation stands");
+      joined = false;
+    }
+    await this.listInvitations();
+    if (!joined) return;
+    await this.listThreads("mine");
+    await this.openThread(threadId);
+  }
+
   /**
    * Make a thread and open it; gives its id.
    *
@@ -496,6 +527,11 @@ export class App {
         this.#markSeen();
         return;
       case "notice":
+        if (event.what === "invited" || event.what === "invitation_ended") {
+          if (event.what === "invited") announce("You are invited into a thread.");
+          this.listInvitations();
+          return;
+        }
         if (!this.state.summaries.has(event.threadId)) this.#listSoon();
         this.#fold(event);
         return;

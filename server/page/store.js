@@ -7,7 +7,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 
 /**
  * @import {
- *   ChorusResponseData, HelloData, InitData, ListThreadsData, LiveFrame, MessageView, RunView,
+ *   ChorusResponseData, HelloData, InitData, InvitationSummary, InvitationView, ListThreadsData, LiveFrame, MessageView, RunView,
  *   ThreadMessagesData, ThreadSummary, ThreadView, UserView
  * } from "./wire.d.ts"
  * @import { ClientEvent, Connection, Noticed } from "./protocol.js"
@@ -18,7 +18,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 
 /** @typedef {{id: string, threadId: string, text: string}} Prompt its id is that of its request */
 
-/** @typedef {ListThreadsData["scope"]} Scope of a list of threads */
+/** @typedef {Exclude<ListThreadsData["scope"], "invited">} Scope of a list of threads */
 
 /**
  * @typedef {object} Thread the thread that is open
@@ -30,6 +30,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {number} headSeq
  * @property {string | null} epoch
  * @property {ReadonlyMap<string, Run>} runs by id
+ * @property {readonly InvitationView[]} invitations that wait for an answer
  * @property {string | null} waitsBecause why a run of it cannot go on now, since its last entry
  */
 
@@ -46,6 +47,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {UserView | null} user
  * @property {ReadonlyMap<string, ThreadSummary>} summaries by thread, for both lists
  * @property {Record<Scope, ThreadList>} lists
+ * @property {readonly InvitationSummary[]} invitations that wait for this user's answer
  * @property {ReadonlyMap<string, number>} seen by thread: the seq up to which the user has seen it
  * @property {ReadonlyMap<string, string>} names by public key, of those who gave one and were met
  * @property {Thread | null} thread the one that is open
@@ -58,6 +60,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  *   | {kind: "renamed_self", name: string}
  *   | {kind: "signed_out"}
  *   | Listed
+ *   | {kind: "invited", invitations: readonly InvitationSummary[]}
  *   | {kind: "seen", seen: Iterable<[string, number]>}
  *   | {kind: "older", snapshot: ThreadMessagesData}
  *   | {kind: "closed"}
@@ -85,6 +88,7 @@ export function newState() {
     user: null,
     summaries: new Map(),
     lists: { mine: { ids: [], next: null }, public: { ids: [], next: null } },
+    invitations: [],
     seen: new Map(),
     names: new Map(),
     thread: null,
@@ -114,6 +118,8 @@ export function fold(state, event) {
       return { ...newState(), hello: state.hello };
     case "threads":
       return listed(state, event);
+    case "invited":
+      return { ...state, invitations: event.invitations };
     case "seen":
       return { ...state, seen: new Map([...state.seen, ...event.seen]) };
     case "notice":
@@ -304,9 +310,9 @@ function renamedSelf(state, name) {
  * @param {InitData} init
  */
 function initialised(state, init) {
-  const next = named({ ...state, user: init.user }, { [init.user.public_key]: init.user.name });
-  const { threads } = init;
-  return listed(next, { kind: "threads", scope: "mine", threads, next: null, fresh: true });
+  const { user, threads, invitations, next: further } = init;
+  const next = named({ ...state, user, invitations }, { [user.public_key]: user.name });
+  return listed(next, { kind: "threads", scope: "mine", threads, next: further, fresh: true });
 }
 
 /**
@@ -379,6 +385,7 @@ function opened(state, { snapshot, epoch }) {
     headSeq: snapshot.head_seq,
     epoch,
     runs: new Map(),
+    invitations: snapshot.invitations,
     waitsBecause: null,
   };
   const thread = withRuns(withMessages(base, snapshot.messages), snapshot.runs);
@@ -393,7 +400,8 @@ function opened(state, { snapshot, epoch }) {
  */
 function caughtUp(state, { snapshot, epoch }) {
   if (state.thread?.id !== snapshot.thread.id) return state;
-  const known = { ...state.thread, view: snapshot.thread, epoch };
+  const { invitations } = snapshot;
+  const known = { ...state.thread, view: snapshot.thread, invitations, epoch };
   const thread = withRuns(withMessages(known, snapshot.messages), snapshot.runs);
   return summarised(named({ ...state, thread }, snapshot.names), thread);
 }
@@ -433,12 +441,28 @@ function live(state, frame) {
   if (typeof frame.seq === "number") {
     thread = { ...thread, headSeq: frame.seq, waitsBecause: null };
   }
+  if (frame.type === "thread_event" && frame.data.invitation) {
+    thread = withInvitation(thread, frame.data.invitation);
+  }
   if (frame.type === "chorus_response") thread = ran(thread, frame.data);
   else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
   const message = messageOf(frame);
   if (message) thread = withMessages(thread, [{ ...message, fresh: true }]);
   const next = { ...state, thread };
   return frame.type === "thread_event" || message ? summarised(next, thread) : next;
+}
+
+/**
+ * The thread with an invitation while it is open, and without it once it was answered or has ended.
+ *
+ * @param {Thread} thread
+ * @param {InvitationView} invitation
+ * @returns {Thread}
+ */
+function withInvitation(thread, invitation) {
+  const others = thread.invitations.filter(({ id }) => id !== invitation.id);
+  const invitations = invitation.status === "invited" ? [...others, invitation] : others;
+  return { ...thread, invitations };
 }
 
 /**

@@ -48,6 +48,7 @@ export class Subjects {
     if (!state.thread)
       return { machine, id: null, about: "No thread is open.", trace: newTrace(machine) };
     if (machine === "thread") return this.threadSubject(state.thread);
+    if (machine === "invitation") return this.invitationSubject(state.thread);
     const message = messageShown(state.thread, ui);
     if (!message)
       return { machine, id: null, about: "Nothing was said yet.", trace: newTrace(machine) };
@@ -69,6 +70,26 @@ export class Subjects {
       about: "This thread, since the page opened it",
       trace,
     };
+  }
+
+  /**
+   * The invitation of the thread that something happened to last.
+   *
+   * @param {Thread} thread
+   * @returns {Subject}
+   */
+  invitationSubject(thread) {
+    const machine = "invitation";
+    const entries = this.app.journal.entries(thread.id);
+    const last = entries
+      .flatMap(({ data }) => data.transitions)
+      .findLast((transition) => transition.machine === machine);
+    if (!last) {
+      const about = "Nobody was invited since the page opened this thread.";
+      return { machine, id: null, about, trace: newTrace(machine) };
+    }
+    const trace = traceOf(machine, last.instance, entries);
+    return { machine, id: last.instance, about: "The last invitation into this thread", trace };
   }
 
   /**

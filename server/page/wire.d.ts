@@ -1,5 +1,12 @@
 // The wire protocol, generated from machines/models by `make types`; not to be edited.
 
+/** Become a co-author of the thread that one is invited into. */
+export interface AcceptInvitationRequest {
+  id: string;
+  type: "accept_invitation";
+  data: ThreadRef;
+}
+
 export interface AcceptedData {
   thread_id: string | null;
   /** Of the last journal entry that carried it out. */
@@ -18,7 +25,7 @@ export interface AcceptedFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: AcceptedData;
 }
 
@@ -85,7 +92,7 @@ export interface ChallengeFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: ChallengeData;
 }
 
@@ -109,7 +116,7 @@ export interface ChorusResponseFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: ChorusResponseData;
 }
 
@@ -150,6 +157,13 @@ export interface CreateThreadRequest {
 
 /** How an elector voted. */
 export type Decision = "approve" | "reject";
+
+/** Stay outside of the thread that one is invited into. */
+export interface DeclineInvitationRequest {
+  id: string;
+  type: "decline_invitation";
+  data: ThreadRef;
+}
 
 /** What the memory is searched with. */
 export interface EmbedderInfo {
@@ -199,7 +213,7 @@ export interface ErrorFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: ErrorData;
 }
 
@@ -219,7 +233,7 @@ export interface EventsFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: EventsData;
 }
 
@@ -282,13 +296,15 @@ export interface HelloFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: HelloData;
 }
 
 export interface InitData {
   user: UserView;
   threads: readonly ThreadSummary[];
+  /** The newest that wait for the user's answer; `list_threads` has all. */
+  invitations: readonly InvitationSummary[];
   session: SessionView;
   resumed: boolean;
   /** What the session followed last. */
@@ -306,7 +322,7 @@ export interface InitFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: InitData;
 }
 
@@ -320,13 +336,38 @@ export interface IntentionOutput {
   selected_priors: readonly SelectedPrior[];
 }
 
+/** States of the invitation chart; `NAMED` lasts only inside the transaction that invites. */
+export type InvitationStatus =
+  "named" | "invited" | "accepted" | "declined" | "revoked" | "expired";
+
+/** An invitation as the invited user sees it: this, and nothing else of the thread. */
+export interface InvitationSummary {
+  thread_id: string;
+  thread_name: string;
+  invited_by: string;
+  invited_by_name: string | null;
+  created_at: string;
+  expires_at: string;
+}
+
+/** An invitation as the thread's readers see it. */
+export interface InvitationView {
+  id: string;
+  /** Who is invited. */
+  public_key: string;
+  invited_by: string;
+  status: InvitationStatus;
+  created_at: string;
+  expires_at: string;
+}
+
 export interface InviteCoAuthorData {
   thread_id: string;
   /** Canonical base58 of the 32 bytes of an ed25519 public key. */
   public_key: string;
 }
 
-/** Make a key a co-author at once. */
+/** Ask a key in: it is a co-author once it accepts. */
 export interface InviteCoAuthorRequest {
   id: string;
   type: "invite_co_author";
@@ -357,13 +398,13 @@ export interface LimitsView {
 }
 
 export interface ListThreadsData {
-  scope: "mine" | "public";
+  scope: "mine" | "public" | "invited";
   /** The `next` of the page before. */
   after?: string | null;
   limit?: number;
 }
 
-/** List one's own or the public threads, the last changed first. */
+/** List one's own or the public threads, the last changed first, or one's open invitations. */
 export interface ListThreadsRequest {
   id: string;
   type: "list_threads";
@@ -418,15 +459,18 @@ export interface ModelInfo {
 
 /** Requests that may be sent again with the same id. */
 export type MutatingType =
+  | "accept_invitation"
   | "approve_message"
   | "archive_thread"
   | "cancel_run"
   | "create_thread"
+  | "decline_invitation"
   | "invite_co_author"
   | "leave_co_authorship"
   | "reject_message"
   | "rename_thread"
   | "retry_run"
+  | "revoke_invitation"
   | "set_name"
   | "submit_prompt"
   | "withdraw_message";
@@ -436,16 +480,21 @@ export interface NoData {}
 
 export interface NoticeData {
   thread_id: string;
+  /** 0 for who is invited: nothing of the thread is told. */
   head_seq: number;
-  /** `storage_unavailable`: a run of the followed thread waits until the journal takes entries. */
-  kind: ThreadEventKind | "chorus_response" | "storage_unavailable";
+  /**
+   * `storage_unavailable`: a run of the followed thread waits until the journal takes entries.
+   * `invited` and `invitation_ended` are for the invited user alone.
+   */
+  kind:
+    ThreadEventKind | "chorus_response" | "storage_unavailable" | "invited" | "invitation_ended";
   /** With `storage_unavailable`: why, in a sentence. */
   message?: string;
 }
 
 /**
- * Something happened in a thread of the user's that this connection does not follow, or a run
- * of the thread that it follows waits for the journal.
+ * Something happened in a thread of the user's that this connection does not follow, or to an
+ * invitation of theirs, or a run of the thread that it follows waits for the journal.
  */
 export interface NoticeFrame {
   type: "notice";
@@ -455,7 +504,7 @@ export interface NoticeFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: NoticeData;
 }
 
@@ -486,7 +535,7 @@ export interface PongFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: PongData;
 }
 
@@ -540,12 +589,14 @@ export interface RenderedText {
 
 /** The frame that answers each request, where it is not an error. */
 export interface Replies {
+  accept_invitation: AcceptedFrame;
   approve_message: AcceptedFrame;
   archive_thread: AcceptedFrame;
   authenticate: InitFrame;
   cancel_run: AcceptedFrame;
   connect: ChallengeFrame;
   create_thread: AcceptedFrame;
+  decline_invitation: AcceptedFrame;
   get_events: EventsFrame;
   get_thread: ThreadMessagesFrame;
   invite_co_author: AcceptedFrame;
@@ -557,6 +608,7 @@ export interface Replies {
   rename_thread: AcceptedFrame;
   resume: InitFrame;
   retry_run: AcceptedFrame;
+  revoke_invitation: AcceptedFrame;
   search: SearchResultsFrame;
   set_name: AcceptedFrame;
   sign_out: AcceptedFrame;
@@ -566,12 +618,14 @@ export interface Replies {
 
 /** Each request by its type. */
 export interface Requests {
+  accept_invitation: AcceptInvitationRequest;
   approve_message: ApproveMessageRequest;
   archive_thread: ArchiveThreadRequest;
   authenticate: AuthenticateRequest;
   cancel_run: CancelRunRequest;
   connect: ConnectRequest;
   create_thread: CreateThreadRequest;
+  decline_invitation: DeclineInvitationRequest;
   get_events: GetEventsRequest;
   get_thread: GetThreadRequest;
   invite_co_author: InviteCoAuthorRequest;
@@ -583,6 +637,7 @@ export interface Requests {
   rename_thread: RenameThreadRequest;
   resume: ResumeRequest;
   retry_run: RetryRunRequest;
+  revoke_invitation: RevokeInvitationRequest;
   search: SearchRequest;
   set_name: SetNameRequest;
   sign_out: SignOutRequest;
@@ -606,6 +661,19 @@ export interface RetryRunRequest {
   id: string;
   type: "retry_run";
   data: RunRef;
+}
+
+export interface RevokeInvitationData {
+  thread_id: string;
+  /** Canonical base58 of the 32 bytes of an ed25519 public key. */
+  public_key: string;
+}
+
+/** Take the open invitation of a key back. */
+export interface RevokeInvitationRequest {
+  id: string;
+  type: "revoke_invitation";
+  data: RevokeInvitationData;
 }
 
 /** Who speaks. */
@@ -720,7 +788,7 @@ export interface SearchResultsFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: SearchResultsData;
 }
 
@@ -907,6 +975,8 @@ export interface ThreadEventData {
   run_id?: string;
   /** Who joined or left. */
   public_key?: string;
+  /** Of who is asked in, answered, or joined by accepting. */
+  invitation?: InvitationView;
   message?: MessageView;
   thread?: ThreadView;
   /** With `token_balance_changed` alone. */
@@ -923,7 +993,7 @@ export interface ThreadEventFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: ThreadEventData;
 }
 
@@ -932,6 +1002,10 @@ export type ThreadEventKind =
   | "thread_created"
   | "thread_renamed"
   | "thread_archived"
+  | "co_author_invited"
+  | "invitation_declined"
+  | "invitation_revoked"
+  | "invitation_expired"
   | "co_author_joined"
   | "co_author_left"
   | "message_submitted"
@@ -952,6 +1026,8 @@ export interface ThreadMessagesData {
   /** Whether there are older messages: page back with `before_index`. */
   has_more: boolean;
   runs: readonly RunView[];
+  /** Those that wait for an answer, oldest first. */
+  invitations: readonly InvitationView[];
 }
 
 /** A snapshot of a thread at `head_seq`. */
@@ -963,7 +1039,7 @@ export interface ThreadMessagesFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: ThreadMessagesData;
 }
 
@@ -1003,6 +1079,8 @@ export interface ThreadView {
 
 export interface ThreadsData {
   threads: readonly ThreadSummary[];
+  /** With the scope `invited` alone, in place of threads; the newest first. */
+  invitations?: readonly InvitationSummary[];
   /** What to ask `after` for; null at the end. */
   next: string | null;
 }
@@ -1016,14 +1094,14 @@ export interface ThreadsFrame {
   /** Number in the thread's journal; null for what is no journal entry. */
   seq?: number;
   /** true where the frame's longest texts are cut, since it would be too large. */
-  cut?: boolean;
+  shortened?: boolean;
   data: ThreadsData;
 }
 
 /** One accepted transition of a machine, as the drawing names it. */
 export interface TransitionView {
-  machine: "chorus" | "message" | "connection" | "thread";
-  /** Id of the run, message, session or thread. */
+  machine: "chorus" | "message" | "connection" | "thread" | "invitation";
+  /** Id of the run, message, session, thread or invitation. */
   instance: string;
   event: string;
   source: string;

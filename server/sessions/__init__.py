@@ -4,4 +4,14 @@ A session knows its socket by the protocols in `ports`, and never imports aiohtt
 request does to a thread is carried out in `server.threads`.
 """
 
-__all__ = ["accounts", "pages", "ports", "quotas", "registry", "requests", "session", "signatures"]
+__all__ = [
+    "accounts",
+    "lists",
+    "pages",
+    "ports",
+    "quotas",
+    "registry",
+    "requests",
+    "session",
+    "signatures",
+]

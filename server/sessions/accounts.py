@@ -26,12 +26,12 @@ from machines.models.journal import (
 from server.concurrency.batcher import Batcher
 from server.concurrency.retry import through_races
 from server.environment import Environment
-from storage.journal.port import Journal, KnownUser, ThreadPage
+from storage.journal.port import Arrival, Journal, KnownUser
 
 TOKEN_BYTES = 32
 
-INIT_THREADS = 100
-"""Threads that a person is told of when they come."""
+INIT_ITEMS = 100
+"""Threads, and invitations, that a user is told of when they come."""
 
 SIGN_INS_PAUSE = 0.02
 """Seconds between two commits of sign-ins, while many come. Each costs three hops to other threads and
@@ -77,20 +77,20 @@ class Accounts:
             self._sign_in_all, pause=SIGN_INS_PAUSE
         )
         """Never twice the same person in a group: each waits under their lock."""
-        self._arrivals: Batcher[PublicKey, ThreadPage] = Batcher(self._threads_of_all)
+        self._arrivals: Batcher[PublicKey, Arrival] = Batcher(self._arrivals_of)
 
     async def sign_in(self, public_key: PublicKey) -> SignedIn:
         """Begin a session for a key whose signature was checked. Raises JournalError."""
         async with self._alone(public_key):
             return await self._sign_ins.ask(public_key)
 
-    async def threads_of(self, public_key: PublicKey) -> ThreadPage:
-        """The threads that a person finds when they come. Raises JournalError."""
+    async def arrival_of(self, public_key: PublicKey) -> Arrival:
+        """The threads and invitations that a user finds when they come. Raises JournalError."""
         return await self._arrivals.ask(public_key)
 
-    async def _threads_of_all(self, public_keys: Sequence[PublicKey]) -> Sequence[ThreadPage]:
-        pages = await self._journal.threads_of_each(frozenset(public_keys), limit=INIT_THREADS)
-        return [pages[key] for key in public_keys]
+    async def _arrivals_of(self, public_keys: Sequence[PublicKey]) -> Sequence[Arrival]:
+        found = await self._journal.arrivals(frozenset(public_keys), limit=INIT_ITEMS)
+        return [found[key] for key in public_keys]
 
     async def _sign_in_all(self, public_keys: Sequence[PublicKey]) -> Sequence[SignedIn]:
         """Begin a session for each of these, who are different people."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from machines.decisions.views import thread_summary
+from machines.decisions.views import invitation_summary, thread_summary
 from machines.models.ids import PublicKey
 from machines.models.limits import MAX_SERVER_FRAME_BYTES
 from machines.models.message import Message
@@ -16,10 +16,13 @@ from machines.models.thread import Thread
 from machines.models.wire import views
 from server.wire.bounds import ENVELOPE_BYTES, fitting, size_of
 from server.wire.presenter import present_message
-from storage.journal.port import ThreadPage
+from storage.journal.port import InvitationPage, ThreadPage
 
 FRAME_ROOM = MAX_SERVER_FRAME_BYTES - ENVELOPE_BYTES
 """Bytes for the items of a page."""
+
+INVITATIONS_ROOM = 65_536
+"""Bytes of `init` for invitations."""
 
 V = TypeVar("V", bound=BaseModel)
 
@@ -35,6 +38,20 @@ def threads_that_fit(
     """The threads of a page, and the cursor of what is left out or follows."""
     rows = page.rows
     shown = first_that_fit(tuple(thread_summary(row.thread, row.head_seq) for row in rows), room)
+    return shown, page.next if len(shown) == len(rows) else rows[len(shown) - 1].cursor
+
+
+def invitations_that_fit(
+    page: InvitationPage, room: int = FRAME_ROOM
+) -> tuple[tuple[views.InvitationSummary, ...], str | None]:
+    """The invitations of a page, and the cursor of what is left out or follows."""
+    rows = page.rows
+    shown = first_that_fit(
+        tuple(
+            invitation_summary(row.invitation, row.thread_name, row.invited_by_name) for row in rows
+        ),
+        room,
+    )
     return shown, page.next if len(shown) == len(rows) else rows[len(shown) - 1].cursor
 
 

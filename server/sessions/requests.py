@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
-from machines.decisions.threads import may_read, no_such_thread
-from machines.decisions.views import run_view, thread_view
+from machines.decisions.invitations import no_such_invitation
+from machines.decisions.rights import may_read, no_such_thread
+from machines.decisions.views import invitation_view, run_view, thread_view
 from machines.models import commands
 from machines.models.commands import ThreadCommand
 from machines.models.errors import (
@@ -30,12 +31,12 @@ from server.environment import Environment
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.sessions.accounts import Accounts
+from server.sessions.lists import list_threads
 from server.sessions.pages import (
     FRAME_ROOM,
     first_that_fit,
     names_that_fit,
     newest_that_fit,
-    threads_that_fit,
 )
 from server.sessions.quotas import Allowances, too_many
 from server.sessions.signatures import can_sign
@@ -84,7 +85,7 @@ class Requests:
             case requests.GetEventsRequest():
                 return await self._events(message, caller)
             case requests.ListThreadsRequest():
-                return _encode(await self._threads(message, caller), message.id)
+                return _encode(await list_threads(self._journal, message.data, caller), message.id)
             case requests.SearchRequest():
                 return _encode(await self._search(message, caller), message.id)
             case _:
@@ -125,7 +126,7 @@ class Requests:
                 ErrorCode.CONFLICT, "Another request was made with this id; use a new one."
             )
         if known.thread_id is not None and not isinstance(
-            message, requests.LeaveCoAuthorshipRequest
+            message, requests.LeaveCoAuthorshipRequest | requests.DeclineInvitationRequest
         ):
             await self._readable(known.thread_id, caller)
         return _accepted(
@@ -162,7 +163,7 @@ class Requests:
                         request_id=message.id,
                     )
 
-                await self._readable(thread_id, caller)
+                await self._require_access(message, thread_id, caller)
                 outcome = await self._thread_service.perform(thread_id, make, reply)
         if outcome.refused is not None:
             raise outcome.refused
@@ -213,6 +214,14 @@ class Requests:
             case requests.InviteCoAuthorRequest(data=data):
                 _require_signing_key(data.public_key)
                 return data.thread_id, partial(commands.Invite, public_key=data.public_key)
+            case requests.AcceptInvitationRequest(data=data):
+                return data.thread_id, commands.AcceptInvitation
+            case requests.DeclineInvitationRequest(data=data):
+                return data.thread_id, commands.DeclineInvitation
+            case requests.RevokeInvitationRequest(data=data):
+                return data.thread_id, partial(
+                    commands.RevokeInvitation, public_key=data.public_key
+                )
             case requests.LeaveCoAuthorshipRequest(data=data):
                 return data.thread_id, commands.LeaveCoAuthorship
             case requests.RenameThreadRequest(data=data):
@@ -259,7 +268,8 @@ class Requests:
             )
             for run in view.runs[:MAX_RUNS_SHOWN]
         )
-        room = FRAME_ROOM - size_of(thread) - sum(map(size_of, runs))
+        invitations = tuple(map(invitation_view, view.invitations))
+        room = FRAME_ROOM - size_of(thread) - sum(map(size_of, (*runs, *invitations)))
         messages = await asyncio.to_thread(
             newest_that_fit, page.messages, caller, view.thread, room
         )
@@ -274,6 +284,7 @@ class Requests:
                 head_seq=view.head_seq,
                 has_more=page.has_more or len(messages) < len(page.messages),
                 runs=runs,
+                invitations=invitations,
             )
         )
 
@@ -320,18 +331,6 @@ class Requests:
         thread = await self._readable(thread_id, caller)
         return [each.text_for(caller, thread) for each in shown]
 
-    async def _threads(
-        self, message: requests.ListThreadsRequest, caller: PublicKey
-    ) -> frames.ThreadsFrame:
-        data = message.data
-        page = (
-            await self._journal.threads_of(caller, after=data.after, limit=data.limit)
-            if data.scope == "mine"
-            else await self._journal.public_threads(after=data.after, limit=data.limit)
-        )
-        summaries, further = threads_that_fit(page)
-        return frames.ThreadsFrame(data=frames.ThreadsData(threads=summaries, next=further))
-
     async def _search(
         self, message: requests.SearchRequest, caller: PublicKey
     ) -> frames.SearchResultsFrame:
@@ -344,6 +343,21 @@ class Requests:
         return frames.SearchResultsFrame(
             data=frames.SearchResultsData(results=first_that_fit(results))
         )
+
+    async def _require_access(
+        self, message: requests.MutatingRequest, thread_id: ThreadId, caller: PublicKey
+    ) -> None:
+        """Before anything else is done. For who may not know of a thread it asks the journal one thing,
+        whether the thread is there or not.
+
+        Raises RequestRefused: not_found.
+        """
+        match message:
+            case requests.AcceptInvitationRequest() | requests.DeclineInvitationRequest():
+                if not await self._journal.is_invited(thread_id, caller):
+                    raise no_such_invitation()
+            case _:
+                await self._readable(thread_id, caller)
 
     async def _readable(self, thread_id: ThreadId, caller: PublicKey) -> Thread:
         thread = await self._thread_service.readable(thread_id, caller)

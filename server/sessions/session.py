@@ -49,7 +49,12 @@ from machines.models.wire import frames, requests, views
 from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.requests import ClientMessage
 from server.sessions import signatures
-from server.sessions.pages import threads_that_fit
+from server.sessions.pages import (
+    FRAME_ROOM,
+    INVITATIONS_ROOM,
+    invitations_that_fit,
+    threads_that_fit,
+)
 from server.sessions.ports import CloseSocket, ConnectionOrigin, FrameSink
 from server.sessions.quotas import too_many
 from server.sessions.registry import Phase, Sessions
@@ -389,7 +394,7 @@ class Session:
         assert state.token_hash is not None  # noqa: S101 - as above
         assert state.session_expires_at is not None  # noqa: S101 - as above
         session = await services.journal.session(state.token_hash) if resumed else None
-        page = await services.accounts.threads_of(state.user.public_key)
+        arrival = await services.accounts.arrival_of(state.user.public_key)
         if resumed and not self._sessions.arrives(state.token_hash, self):
             raise AuthError("The session is over; sign in again.")
         if not self._sessions.holds(state.token_hash):
@@ -398,10 +403,12 @@ class Session:
         self._attached = state.user.public_key
         services.broadcast.attach(self)
         self._sessions.live(state.token_hash, self)
-        threads, further = threads_that_fit(page)
+        invitations, _ = invitations_that_fit(arrival.invitations, INVITATIONS_ROOM)
+        threads, further = threads_that_fit(arrival.threads, FRAME_ROOM - INVITATIONS_ROOM)
         init = frames.InitData(
             user=user_view(state.user),
             threads=threads,
+            invitations=invitations,
             session=views.SessionView(token=self._token, expires_at=state.session_expires_at),
             resumed=resumed,
             thread_id=session.thread_id if session is not None else None,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from machines.decisions.threads import may_read
+from machines.decisions.rights import may_read
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.thread import Thread, Visibility
 from server.wire.presenter import LiveEntry, waiting_notice
@@ -78,7 +78,8 @@ class Following:
 @dataclass(slots=True)
 class _Notices:
     timer: asyncio.TimerHandle
-    latest: LiveEntry | None = None
+    latest: str | None = None
+    """The notice that came meanwhile."""
 
 
 class Broadcast:
@@ -157,6 +158,7 @@ class Broadcast:
         last: LiveEntry | None = None
         for entry in entries:
             last = entry
+            self._notify_invited(entry)
             followers = self._threads.get(thread.id)
             if followers and thread.visibility is Visibility.PUBLIC and entry.is_same_for_all:
                 self._give_all(followers, entry)
@@ -251,18 +253,28 @@ class Broadcast:
         for public_key in thread.co_authors:
             for follower, notices in self._people.get(public_key, {}).items():
                 if follower not in following:
-                    self._notice(follower, notices, entry)
+                    self._notice(follower, notices, thread.id, entry.notice)
+
+    def _notify_invited(self, entry: LiveEntry) -> None:
+        """Tell who is invited, or is no more, on all connections: none of them follows by right."""
+        if entry.invited is not None:
+            for follower, notices in self._people.get(entry.invited, {}).items():
+                self._notice(follower, notices, entry.thread_id, entry.notice_of_invitation)
 
     def _notice(
-        self, follower: Follower, notices: dict[ThreadId, _Notices], entry: LiveEntry
+        self,
+        follower: Follower,
+        notices: dict[ThreadId, _Notices],
+        thread_id: ThreadId,
+        notice: str,
     ) -> None:
         """Send now, or with the next one when the last was less than a second ago."""
-        gathered = notices.get(entry.thread_id)
+        gathered = notices.get(thread_id)
         if gathered is not None:
-            gathered.latest = entry
+            gathered.latest = notice
             return
-        follower.sink.send(entry.notice)
-        self._rest(follower, notices, entry.thread_id)
+        follower.sink.send(notice)
+        self._rest(follower, notices, thread_id)
 
     def _rest(
         self, follower: Follower, notices: dict[ThreadId, _Notices], thread_id: ThreadId
@@ -270,7 +282,7 @@ class Broadcast:
         def over() -> None:
             gathered = notices.pop(thread_id)
             if gathered.latest is not None:
-                follower.sink.send(gathered.latest.notice)
+                follower.sink.send(gathered.latest)
                 self._rest(follower, notices, thread_id)
 
         timer = asyncio.get_running_loop().call_later(NOTICE_SECONDS, over)

@@ -20,13 +20,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, assert_never
 
-from machines.decisions.threads import decide, may_read, no_such_thread, open_thread
-from machines.decisions.unit_of_work import CONTEXT_MESSAGES, Decided
+from machines.decisions.changes import Decided
+from machines.decisions.rights import may_read, no_such_thread
+from machines.decisions.threads import decide, open_thread
+from machines.decisions.unit_of_work import CONTEXT_MESSAGES
 from machines.models.chorus import ChorusState
 from machines.models.commands import (
     Archive,
     Expire,
     Facts,
+    Invite,
     OpenThread,
     Policy,
     RetryRun,
@@ -215,7 +218,7 @@ class ThreadService:
                     case _:
                         assert_never(room.known)
                 command = make(facts.view)
-                named = self._with_partials(await self._with_named_message(facts, command), command)
+                named = self._with_partials(await self._with_what_it_names(facts, command), command)
                 decision = decide(named, command, self._policy)
                 return await self._commit(room, thread_id, decision, reply)
 
@@ -318,8 +321,8 @@ class ThreadService:
             if isinstance(doubt, Doubt) and doubt.is_cleared_by(missed[0]):
                 self._follow_up(view.thread.id, doubt.batch, doubt.effects)
 
-    async def _with_named_message(self, facts: Facts, command: ThreadCommand) -> Facts:
-        """Add the message or run that the command names, where it is not in the view."""
+    async def _with_what_it_names(self, facts: Facts, command: ThreadCommand) -> Facts:
+        """Add what the command is about, where it is not in the view."""
         thread_id = facts.view.thread.id
         match command:
             case (
@@ -333,6 +336,9 @@ class ThreadService:
                 if message is None or message.thread_id != thread_id:
                     return facts
                 return facts.model_copy(update={"message": message})
+            case Invite(public_key=public_key, by=inviter) if inviter is not None:
+                counts = await self._journal.invitation_counts(public_key, inviter=inviter)
+                return facts.model_copy(update={"invitations": counts})
             case StopRun(run_id=run_id) | RetryRun(run_id=run_id):
                 live = (each for each in facts.view.runs if each.id == run_id)
                 run = next(live, None) or await self._journal.run(run_id)

@@ -1,20 +1,27 @@
-"""What a timer does when its time comes: an event for a run, a message or a session.
+"""What a timer does when its time comes: an event for a run, a message, an invitation or a session.
 
 A timer that finds nothing to change (the run was stopped meanwhile) is dropped; one whose event
 could not be made durable, or that met a defect, is tried again.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import assert_never
 
 from machines.loop.recovery import retry_timer
 from machines.models.chorus import Health, RunProgress
-from machines.models.commands import Expire
+from machines.models.commands import Expire, ExpireInvitation, ThreadCommand
 from machines.models.errors import InvalidTransition, RequestRefused
-from machines.models.journal import ApprovalTimer, RetryTimer, SessionTimer, TimerRow
+from machines.models.ids import ThreadId
+from machines.models.journal import (
+    ApprovalTimer,
+    InvitationTimer,
+    RetryTimer,
+    SessionTimer,
+    TimerRow,
+)
 from server.concurrency.retry import while_journal_is_away
 from server.environment import Environment
 from server.runs.interpreter import Chorus
@@ -91,26 +98,32 @@ class Wakeups:
             case RetryTimer() as timer:
                 return await self._chorus.retry(timer)
             case ApprovalTimer(thread_id=thread_id, message_id=message_id):
-                try:
-                    await self._thread_service.perform(
-                        thread_id,
-                        lambda ids: Expire(
-                            thread_id=thread_id,
-                            # The clock may have stepped back since the timer found it due.
-                            at=max(self._environment.now(), row.due_at),
-                            by=None,
-                            ids=ids,
-                            message_id=message_id,
-                        ),
-                    )
-                except (InvalidTransition, RequestRefused):
-                    return False
-                return True
+                return await self._expire(row, thread_id, partial(Expire, message_id=message_id))
+            case InvitationTimer(thread_id=thread_id, invitation_id=invitation_id):
+                return await self._expire(
+                    row, thread_id, partial(ExpireInvitation, invitation_id=invitation_id)
+                )
             case SessionTimer(token_hash=token_hash):
                 await self._sessions.end(token_hash)
                 return False
             case _:
                 assert_never(row.timer)
+
+    async def _expire(
+        self, row: TimerRow, thread_id: ThreadId, command: Callable[..., ThreadCommand]
+    ) -> bool:
+        """Bring a deadline to its thread, and say whether the thread took it."""
+
+        def make(ids: tuple[str, ...]) -> ThreadCommand:
+            # The clock may have stepped back since the timer found it due.
+            at = max(self._environment.now(), row.due_at)
+            return command(thread_id=thread_id, at=at, by=None, ids=ids)
+
+        try:
+            await self._thread_service.perform(thread_id, make)
+        except (InvalidTransition, RequestRefused):
+            return False
+        return True
 
 
 def retry_row(run: RunProgress) -> TimerRow:

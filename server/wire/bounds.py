@@ -2,7 +2,7 @@
 
 A page ends where its next item would not fit: `fitting`. A frame that is too large all the same, since one
 answer or the texts of one run are, is cut by `within_bound`, which every encoder ends with: its HTML is left
-out, then its longest texts are cut to one length, and it says `cut`.
+out, then its longest texts are cut to one length, and it says `shortened`.
 
 Only sizes are known here. Which items a page is made of is its maker's to say.
 """
@@ -50,7 +50,7 @@ def within_bound(frame: str) -> str:
     # A code point has at most four bytes: most frames need no second look.
     if 4 * len(frame) <= MAX_SERVER_FRAME_BYTES or _bytes_of(frame) <= MAX_SERVER_FRAME_BYTES:
         return frame
-    value = _without_html({**from_json(frame), "cut": True})
+    value = _without_html({**from_json(frame), "shortened": True})
     lengths = [len(to_json(text)) for text in _long_texts(value)]
     excess = len(to_json(value)) - MAX_SERVER_FRAME_BYTES
     limit = fair_limit(lengths, max(sum(lengths) - excess, 0))

@@ -6,6 +6,7 @@ without content that is not approved. Where nothing is hidden, both share one te
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from pydantic_core import to_json
 
@@ -19,6 +20,16 @@ from machines.models.wire import frames, views
 from server.wire.bounds import within_bound
 from server.wire.codec import encode_server_frame
 from server.wire.markdown import render_markdown
+
+_OF_INVITATIONS: Final = frozenset(
+    {
+        frames.ThreadEventKind.CO_AUTHOR_INVITED.value,
+        frames.ThreadEventKind.INVITATION_DECLINED.value,
+        frames.ThreadEventKind.INVITATION_REVOKED.value,
+        frames.ThreadEventKind.INVITATION_EXPIRED.value,
+    }
+)
+"""Kinds that the invited user is told of. Who accepts is a co-author, and told as such."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,23 @@ class LiveEntry:
             return None
         key = self.entry.data.get("public_key")
         return PublicKey(key) if isinstance(key, str) else None
+
+    @cached_property
+    def invited(self) -> PublicKey | None:
+        """Whose invitation this entry is about."""
+        if self.entry.kind not in _OF_INVITATIONS:
+            return None
+        view = views.InvitationView.model_validate(self.entry.data["invitation"])
+        return view.public_key
+
+    @cached_property
+    def notice_of_invitation(self) -> str:
+        """The frame for who is invited, or is no more: nothing of the thread but its id."""
+        made = self.entry.kind == frames.ThreadEventKind.CO_AUTHOR_INVITED.value
+        data = frames.NoticeData(
+            thread_id=self.thread_id, head_seq=0, kind="invited" if made else "invitation_ended"
+        )
+        return encode_server_frame(frames.NoticeFrame(data=data))
 
     @cached_property
     def notice(self) -> str:

@@ -11,6 +11,8 @@ __all__ = [
     "check",
     "dialect",
     "entries",
+    "invitations",
+    "many_users",
     "memory_tasks",
     "migrations",
     "port",

@@ -35,6 +35,7 @@ from storage.journal.rows import (
 from storage.journal.schema import (
     co_authors,
     entries,
+    invitations,
     memory_tasks,
     messages,
     replies,
@@ -50,6 +51,7 @@ SNAPSHOTS: Final[Mapping[str, Table]] = {
     "thread": threads,
     "message": messages,
     "run": runs,
+    "invitation": invitations,
     "user": users,
     "session": sessions,
 }
@@ -59,6 +61,7 @@ _FIXED: Final[Mapping[str, frozenset[str]]] = {
     "thread": frozenset({"visibility", "head_seq", "last_position"}),
     "message": frozenset({"thread_id", "idx", "author"}),
     "run": frozenset({"thread_id", "created_seq"}),
+    "invitation": frozenset({"thread_id", "public_key", "invited_by", "at"}),
 }
 """Columns that stay as they are while a value changes, or that have a statement of their own. An
 index is written anew for each of its columns that an update names, whatever its value; that a live run

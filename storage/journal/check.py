@@ -33,9 +33,11 @@ from sqlalchemy.exc import IntegrityError
 from machines.models.chorus import RunProgress
 from machines.models.domain import Deleted, SessionRecord, User
 from machines.models.errors import JournalError
+from machines.models.invitation import Invitation
 from machines.models.journal import (
     ApprovalTimer,
     IndexMessage,
+    InvitationTimer,
     JournalEntry,
     RecordLinks,
     RetryTimer,
@@ -52,6 +54,7 @@ from storage.journal.schema import (
     METADATA,
     co_authors,
     entries,
+    invitations,
     memory_tasks,
     messages,
     runs,
@@ -117,6 +120,7 @@ _SNAPSHOTS: Final = (
     _Snapshots("co-authorship", co_authors),
     _Snapshots("message", messages, Message),
     _Snapshots("run", runs, RunProgress),
+    _Snapshots("invitation", invitations, Invitation),
     _Snapshots("user", users, User),
     _Snapshots("session", sessions, SessionRecord, beside=frozenset({"followed"})),
 )
@@ -315,7 +319,7 @@ def _contradictions(truth: Connection) -> Iterator[Finding]:
         claimed = Thread.model_validate_json(row.body).message_count
         if claimed != count:
             yield Finding(f"The thread {row.id} counts {claimed} messages and has {count}.")
-    for table, noun in ((messages, "message"), (runs, "run")):
+    for table, noun in ((messages, "message"), (runs, "run"), (invitations, "invitation")):
         orphans = select(table.c.id).where(table.c.thread_id.not_in(select(threads.c.id)))
         for id_ in truth.scalars(orphans):
             yield Finding(f"The {noun} {id_} belongs to no thread.")
@@ -333,6 +337,8 @@ def _lost_timers(connection: Connection, truth: Connection) -> Iterator[Finding]
                     known = _exists(truth, runs, runs.c.id == id_)
                 case ApprovalTimer(message_id=id_):
                     known = _exists(truth, messages, messages.c.id == id_)
+                case InvitationTimer(invitation_id=id_):
+                    known = _exists(truth, invitations, invitations.c.id == id_)
                 case SessionTimer(token_hash=id_):
                     known = _exists(truth, sessions, sessions.c.id == id_)
         if not known:

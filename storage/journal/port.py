@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from machines.models.chorus import ChorusState, RunProgress
+from machines.models.commands import InvitationCounts
 from machines.models.domain import SessionRecord, User
 from machines.models.ids import (
     MessageId,
@@ -22,6 +23,7 @@ from machines.models.ids import (
     StreamId,
     ThreadId,
 )
+from machines.models.invitation import Invitation
 from machines.models.journal import (
     Batch,
     Committed,
@@ -53,6 +55,34 @@ class ThreadPage:
     rows: tuple[ThreadRow, ...]
     next: str | None
     """Cursor of the next page; None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRow:
+    """An open invitation with what its owner is told of it."""
+
+    invitation: Invitation
+    thread_name: str
+    invited_by_name: str | None
+    cursor: str
+    """Of the page that begins behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationPage:
+    """Open invitations of a key, the newest first."""
+
+    rows: tuple[InvitationRow, ...]
+    next: str | None
+    """Cursor of the next page; None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a user finds when they come."""
+
+    threads: ThreadPage
+    invitations: InvitationPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +188,29 @@ class Journal(Protocol):
             RequestRefused: `after` is no cursor of this store (INVALID_FIELD).
         """
 
-    async def threads_of_each(
+    async def arrivals(
         self, public_keys: Collection[PublicKey], *, limit: int
-    ) -> dict[PublicKey, ThreadPage]:
-        """The first page of `threads_of` for each of them, in one read."""
+    ) -> dict[PublicKey, Arrival]:
+        """The first pages of `threads_of` and `invitations_of` for each of them, in one read."""
 
     async def public_threads(self, *, after: str | None, limit: int) -> ThreadPage:
         """The public threads. Raises as `threads_of`."""
+
+    async def invitations_of(
+        self, public_key: PublicKey, *, after: str | None, limit: int
+    ) -> InvitationPage:
+        """The invitations that wait for this user's answer. Raises as `threads_of`."""
+
+    async def open_invitations(self) -> tuple[Invitation, ...]:
+        """Those of all threads; for maintenance."""
+
+    async def is_invited(self, thread_id: ThreadId, public_key: PublicKey) -> bool:
+        """Whether an invitation of this key into this thread is open."""
+
+    async def invitation_counts(
+        self, public_key: PublicKey, *, inviter: PublicKey
+    ) -> InvitationCounts:
+        """How many invitations of a key, and of those that a user made, are open in all threads."""
 
     async def private_threads_shared_by(
         self, public_keys: Collection[PublicKey]

@@ -19,7 +19,6 @@ from machines.models.ids import (
     RunId,
     StreamId,
     ThreadId,
-    user_stream,
 )
 from machines.models.journal import (
     DecisionView,
@@ -33,7 +32,13 @@ from machines.models.thread import Thread, Visibility
 from storage.journal import migrations
 from storage.journal.dialect import CHUNK, chunks
 from storage.journal.entries import entries_of
-from storage.journal.port import EntryPage, KnownUser, MessagePage, ThreadPage, ThreadRow
+from storage.journal.invitations import open_invitations
+from storage.journal.port import (
+    EntryPage,
+    MessagePage,
+    ThreadPage,
+    ThreadRow,
+)
 from storage.journal.rows import cursor, cursor_position, session_of_row
 from storage.journal.runs import live_runs_of
 from storage.journal.schema import (
@@ -89,6 +94,7 @@ def decision_view(connection: Connection, thread_id: ThreadId) -> DecisionView |
         thread=Thread.model_validate_json(row.body),
         pending=_messages(connection.scalars(_PENDING, key)),
         runs=live_runs_of(connection, thread_id),
+        invitations=open_invitations(connection, thread_id),
     )
 
 
@@ -270,52 +276,6 @@ def all_sessions(connection: Connection) -> tuple[SessionRecord, ...]:
 def pending_messages(connection: Connection) -> tuple[Message, ...]:
     pending = messages.c.status == MessageStatus.PENDING.value
     return _messages(connection.scalars(select(messages.c.body).where(pending)))
-
-
-# --- Many users at once, with one statement for all of them ------------------------------------
-
-_USERS = select(users.c.public_key, users.c.body).where(
-    users.c.public_key.in_(bindparam("keys", expanding=True))
-)
-_HEADS = (
-    select(entries.c.stream, func.max(entries.c.seq).label("head"))
-    .where(entries.c.stream.in_(bindparam("streams", expanding=True)))
-    .group_by(entries.c.stream)
-)
-_CO_AUTHORS_AMONG = (
-    select(co_authors.c.public_key)
-    .where(co_authors.c.public_key.in_(bindparam("keys", expanding=True)))
-    .distinct()
-)
-
-
-def known_users(
-    connection: Connection, public_keys: Collection[PublicKey]
-) -> dict[PublicKey, KnownUser]:
-    """Each of them, with the head of their stream."""
-    known: dict[PublicKey, User] = {}
-    heads: dict[str, int] = {}
-    for keys in chunks(public_keys):
-        for row in connection.execute(_USERS, {"keys": keys}):
-            known[PublicKey(row.public_key)] = User.model_validate_json(row.body)
-        streams = [user_stream(key) for key in keys]
-        for row in connection.execute(_HEADS, {"streams": streams}):
-            heads[row.stream] = row.head
-    return {
-        key: KnownUser(user=known.get(key), head_seq=heads.get(user_stream(key), 0))
-        for key in public_keys
-    }
-
-
-def threads_of_each(
-    connection: Connection, public_keys: Collection[PublicKey], *, limit: int
-) -> dict[PublicKey, ThreadPage]:
-    """The first page of each of them; most who come for the first time have none."""
-    pages = dict.fromkeys(public_keys, ThreadPage(rows=(), next=None))
-    for keys in chunks(public_keys):
-        for key in connection.scalars(_CO_AUTHORS_AMONG, {"keys": keys}).all():
-            pages[PublicKey(key)] = threads_of(connection, PublicKey(key), after=None, limit=limit)
-    return pages
 
 
 # --- The journal itself -------------------------------------------------------------------------

@@ -181,6 +181,21 @@ def _run_columns(value: Mapping[str, Any], seq: int) -> RowValues:
     }
 
 
+def _invitation_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
+    return {
+        "thread_id": value["thread_id"],
+        "public_key": value["public_key"],
+        "invited_by": value["invited_by"],
+        "status": value["status"],
+        "at": micros(_moment(value["created_at"])),
+    }
+
+
+def _moment(value: object) -> datetime:
+    """A time as it is in a value, or as JSON has it."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+
+
 def _user_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
     return {"public_key": value["public_key"], "name": value.get("name")}
 
@@ -197,6 +212,7 @@ _DERIVED: Final[dict[str, _Derive]] = {
     "thread": _thread_columns,
     "message": _message_columns,
     "run": _run_columns,
+    "invitation": _invitation_columns,
     "user": _user_columns,
     "session": _session_columns,
 }
@@ -301,9 +317,35 @@ def cursor_position(text: str) -> int:
         position = -1
     # One spelling for each place: what decodes leniently is no cursor of ours.
     if not 0 <= position <= MAX_SEQ or cursor(position) != text:
-        raise RequestRefused(
-            ErrorCode.INVALID_FIELD,
-            "This list cannot be continued from there.",
-            details={"field": "after", "problem": "is no cursor of this server"},
-        )
+        raise _no_cursor()
     return position
+
+
+def moment_cursor(at: int, id_: str) -> str:
+    """The opaque place after the value that was made `at` (microseconds) and has this id."""
+    return urlsafe_b64encode(f"{at}.{id_}".encode()).decode().rstrip("=")
+
+
+def cursor_moment(text: str) -> tuple[int, str]:
+    """The time and the id that `moment_cursor` was made of.
+
+    Raises:
+        RequestRefused: it was not made by `moment_cursor` (INVALID_FIELD).
+    """
+    try:
+        decoded = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        at, _, id_ = decoded.partition(".")
+        found = (int(at), id_)
+    except ValueError:
+        found = (-1, "")
+    if not 0 <= found[0] <= MAX_SEQ or moment_cursor(*found) != text:
+        raise _no_cursor()
+    return found
+
+
+def _no_cursor() -> RequestRefused:
+    return RequestRefused(
+        ErrorCode.INVALID_FIELD,
+        "This list cannot be continued from there.",
+        details={"field": "after", "problem": "is no cursor of this server"},
+    )

@@ -1,7 +1,7 @@
 """The journal on an SQL database: SQLite in one file by default, a database server by URL.
 
 The adapter of `storage.journal.port.Journal`. It only puts the parts together: `appender` writes a
-batch, `queries` and `runs` read, `side_tables` and `memory_tasks` serve the rows beside the journal,
+batch, `queries`, `invitations` and `runs` read, `side_tables` and `memory_tasks` serve the rows beside the journal,
 `writer` makes many writes one durable commit on its thread, and `reader` runs reads on theirs. The
 event loop waits for futures, never for a disk. Most methods of the port are one function of those
 modules, given a connection: they are declared, and have that function's parameters.
@@ -39,7 +39,16 @@ from machines.models.journal import (
 from machines.models.message import Message
 from machines.models.thread import Thread
 from storage.folder_lock import FolderLock
-from storage.journal import check, memory_tasks, migrations, queries, runs, side_tables
+from storage.journal import (
+    check,
+    invitations,
+    many_users,
+    memory_tasks,
+    migrations,
+    queries,
+    runs,
+    side_tables,
+)
 from storage.journal.appender import BatchAppender
 from storage.journal.dialect import (
     chunks,
@@ -195,7 +204,11 @@ class SqlJournal:
     thread = _reading(queries.thread)
     decision_view = _reading(queries.decision_view)
     threads_of = _reading(queries.threads_of)
-    threads_of_each = _reading(queries.threads_of_each)
+    arrivals = _reading(many_users.arrivals)
+    invitations_of = _reading(invitations.invitations_of)
+    open_invitations = _reading(invitations.all_open_invitations)
+    is_invited = _reading(invitations.is_invited)
+    invitation_counts = _reading(invitations.invitation_counts)
     public_threads = _reading(queries.public_threads)
     _private_threads_shared_by = _reading(queries.private_threads_shared_by)
     snapshot = _reading(queries.snapshot)
@@ -208,7 +221,7 @@ class SqlJournal:
     run = _reading(runs.run)
     live_runs = _reading(runs.live_runs)
     user = _reading(queries.user)
-    known_users = _reading(queries.known_users)
+    known_users = _reading(many_users.known_users)
     names = _reading(queries.names)
     session = _reading(queries.session)
     sessions = _reading(queries.all_sessions)

@@ -40,6 +40,7 @@ from storage.journal.rows import (
 )
 from storage.journal.schema import (
     entries,
+    invitations,
     memory_tasks,
     messages,
     replies,
@@ -312,7 +313,7 @@ def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[s
     """Take over the rows beside the journal that are about something that was saved."""
     known = {
         id_
-        for table in (messages, runs, sessions)
+        for table in (messages, runs, invitations, sessions)
         for id_ in connection.scalars(select(table.c.id))
     }
 

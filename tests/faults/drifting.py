@@ -176,8 +176,8 @@ async def drift(
             drifter = Drifter(cable, http, thread_id, own, found, breaks, runs)
             stack.push_async_callback(drifter.leave)
             drifters.append(drifter)
-            key = drifter.identity.public_key
-            await host.ask("invite_co_author", thread_id=thread_id, public_key=key)
+            async with signed_in(server.url, drifter.identity) as guest:
+                await host.bring_in(guest, thread_id)
         await asyncio.gather(*(drifter.drift() for drifter in drifters))
         entries = await journal_of(host, thread_id)
         if notice_seconds:

@@ -128,6 +128,7 @@ class Load:
         self.private = await self._thread(self.bob, "In private", "private")
         key = self.bob.identity.public_key
         await self.alice.ask("invite_co_author", thread_id=self.public, public_key=key)
+        await self.bob.ask("accept_invitation", thread_id=self.public)
         await self.alice.follow(self.public)
         await self.bob.follow(self.private)
         await self.carol.follow(self.public)

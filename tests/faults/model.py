@@ -42,6 +42,8 @@ class Thread:
     public: bool
     co_authors: list[str]
     archived: bool = False
+    invitations: dict[str, str] = field(default_factory=dict)
+    """Who is invited, and by whom."""
     messages: dict[str, Message] = field(default_factory=dict)
     runs: set[str] = field(default_factory=set)
     """Ids of the runs that were promised; the server says them in `accepted`, or live."""
@@ -77,6 +79,8 @@ class Model:
     def answer(self, person: str, request: Request) -> str:
         """What the server must answer: a reply's type, or an error's code."""
         thread = self.threads.get(request.thread_id)
+        if request.type in {"accept_invitation", "decline_invitation"}:
+            return "accepted" if thread and person in thread.invitations else "not_found"
         if thread is None or not thread.may_read(person):
             return "not_found"
         insider = person in thread.co_authors
@@ -99,7 +103,10 @@ class Model:
             case "approve_message" | "reject_message":
                 return self._answer_to_vote(thread, person, request.target)
             case "invite_co_author":
-                refused = thread.archived or request.target in thread.co_authors
+                known = request.target in (*thread.co_authors, *thread.invitations)
+                refused = thread.archived or known
+            case "revoke_invitation":
+                return "accepted" if request.target in thread.invitations else "not_found"
             case "leave_co_authorship":
                 refused = thread.archived or len(thread.co_authors) == 1
             case "rename_thread" | "archive_thread":
@@ -127,8 +134,18 @@ class Model:
                 thread.messages[request.target].status = "withdrawn"
                 thread.kinds.append("message_withdrawn")
             case "invite_co_author":
-                thread.co_authors.append(request.target)
+                thread.invitations[request.target] = person
+                thread.kinds.append("co_author_invited")
+            case "accept_invitation":
+                del thread.invitations[person]
+                thread.co_authors.append(person)
                 thread.kinds.append("co_author_joined")
+            case "decline_invitation":
+                del thread.invitations[person]
+                thread.kinds.append("invitation_declined")
+            case "revoke_invitation":
+                del thread.invitations[request.target]
+                thread.kinds.append("invitation_revoked")
             case "leave_co_authorship":
                 self._leave(thread, person)
             case "rename_thread":
@@ -136,6 +153,8 @@ class Model:
                 thread.kinds.append("thread_renamed")
             case "archive_thread":
                 self._expire(thread)
+                thread.kinds += ["invitation_expired"] * len(thread.invitations)
+                thread.invitations.clear()
                 thread.archived = True
                 thread.kinds.append("thread_archived")
 
@@ -144,7 +163,7 @@ class Model:
         self.threads[thread_id] = Thread(thread_id, name, public, [person])
 
     def let_deadlines_pass(self) -> None:
-        """More than the days of approval went by."""
+        """More than the days of approval went by, and less than those of invitations."""
         for thread in self.threads.values():
             self._expire(thread)
 
@@ -175,6 +194,10 @@ class Model:
                 message.electors.remove(person)
                 message.approved_by.discard(person)
                 self._look_again(thread, message)
+        for key, inviter in tuple(thread.invitations.items()):
+            if inviter == person:
+                del thread.invitations[key]
+                thread.kinds.append("invitation_revoked")
 
     def _look_again(self, thread: Thread, message: Message) -> None:
         """Approved when every elector approved; an empty electorate never approves."""
@@ -184,6 +207,7 @@ class Model:
         thread.kinds.append("message_approved")
         if message.author not in thread.co_authors:
             thread.co_authors.append(message.author)
+            thread.invitations.pop(message.author, None)
             thread.kinds.append("co_author_joined")
         thread.runs_begun += 1
 

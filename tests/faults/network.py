@@ -79,8 +79,8 @@ async def stall(server: ServerProcess, *, consumers: int, flood: int = FLOOD) ->
         lazy: list[aiohttp.ClientWebSocketResponse] = []
         for _ in range(consumers):
             identity = Identity()  # a co-author: others are not shown what is not approved
-            key = identity.public_key
-            await host.ask("invite_co_author", thread_id=thread_id, public_key=key)
+            async with signed_in(server.url, identity) as guest:
+                await host.bring_in(guest, thread_id)
             consumer = _lazy(server.url, identity, thread_id)
             lazy.append(await stack.enter_async_context(consumer))
         before = await asyncio.to_thread(_resident_bytes, server.pid)

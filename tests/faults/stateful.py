@@ -51,6 +51,12 @@ STEPS_IN_SHORT: Final = 30
 
 PROMPTS: Final = ("HOLD this", "FAIL at this", "What is it?")
 DECISIONS: Final = (*["approve_message"] * 4, "reject_message", "withdraw_message")
+ANSWERS: Final = (
+    "accept_invitation",
+    "accept_invitation",
+    "decline_invitation",
+    "revoke_invitation",
+)
 DISTURBANCES: Final = (*["drop"] * 3, *["lose an answer"] * 3, "restart", "days pass")
 ARCHIVE: Final = "(archive)"
 LONGER_THAN_AN_APPROVAL: Final = timedelta(days=8)
@@ -164,6 +170,19 @@ class ServerAgainstModel(RuleBasedStateMachine):
             key = self.people[guest].key
             self._request(person, Request("invite_co_author", thread.id, key), public_key=key)
 
+    @rule(who=ANYBODY, which=ANY_THREAD, type_=st.sampled_from(ANSWERS))
+    def answer_an_invitation(self, who: int, which: int, type_: str) -> None:
+        """Mostly of who is invited, where somebody is; or take an invitation back."""
+        thread = self._thread(which)
+        asked = list(thread.invitations) or [each.key for each in self.people]
+        key = asked[who % len(asked)]
+        if type_ == "revoke_invitation":
+            person = self._person(who, thread)
+            self._request(person, Request(type_, thread.id, key), public_key=key)
+        else:
+            person = next(each for each in self.people if each.key == key)
+            self._request(person, Request(type_, thread.id))
+
     @rule(who=ANYBODY, which=ANY_THREAD, name=st.sampled_from(("A", "Bee", ARCHIVE)))
     def rename_or_archive(self, who: int, which: int, name: str) -> None:
         """Another name, or the end of the thread."""
@@ -191,7 +210,7 @@ class ServerAgainstModel(RuleBasedStateMachine):
         again = self._do(person.caller.ask(type_, request_id=request_id, **data))
         thread = self.model.threads.get(data.get("thread_id", ""))
         lost = thread is not None and not thread.may_read(person.key)
-        if lost and type_ != "leave_co_authorship":
+        if lost and type_ not in {"leave_co_authorship", "decline_invitation"}:
             assert answer_of(again) == "not_found"
         else:
             assert again == reply
@@ -232,7 +251,9 @@ class ServerAgainstModel(RuleBasedStateMachine):
         """In order, without gap or repeat; nothing of what they may not know."""
         for person in self.people:
             readable = {
-                each.id for each in self.model.threads.values() if each.may_read(person.key)
+                each.id
+                for each in self.model.threads.values()
+                if each.may_read(person.key) or person.key in each.invitations
             }
             for frame in person.caller.line.frames[person.seen :]:
                 self._check_frame(person, frame, readable | person.knew)
@@ -301,6 +322,7 @@ class ServerAgainstModel(RuleBasedStateMachine):
             thread_queue=0,
             pending_per_user=0,
             pending_per_thread=0,
+            invitation_days=3_650,
         )
         self.services = await self.opened.__aenter__()
         self.lossy = Lossy(self.services.journal, pytest.MonkeyPatch())

@@ -14,6 +14,7 @@ def test_the_model_lets_nobody_in_who_was_not_approved_by_all() -> None:
     model = Model()
     model.open_thread("t", "alice", name="T", public=True)
     model.carry_out("alice", Request("invite_co_author", "t", "bob"))
+    model.carry_out("bob", Request("accept_invitation", "t"))
     model.carry_out("carol", Request("submit_prompt", "t", "Hello"), "m")
     model.carry_out("alice", Request("approve_message", "t", "m"))
     assert model.threads["t"].co_authors == ["alice", "bob"]

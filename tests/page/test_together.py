@@ -1,6 +1,7 @@
 """Several people, or one in two tabs: votes, refusals, the same things in the same order."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -163,6 +164,47 @@ async def test_a_guard_that_was_false_is_named_and_the_edges_not_taken_are_lit(
         await ann.shoot("refused")
 
 
+async def test_who_is_invited_joins_only_by_accepting_and_any_co_author_takes_it_back(
+    browser: Browser, server: ServerProcess
+) -> None:
+    async with (
+        someone(browser, server.url, "Ann") as ann,
+        someone(browser, server.url, "Bob") as bob,
+    ):
+        await ann.new_thread("Secret garden")
+        await bob.page.locator(".who").click()
+        key = await bob.page.locator("#own-key").inner_text()
+        await bob.page.keyboard.press("Escape")
+        card = bob.page.locator(".invitation")
+
+        async def invite() -> None:
+            await ann.page.get_by_role("button", name="Co-authors").click()
+            await ann.page.get_by_label("Invite by public key").fill(key)
+            await ann.page.get_by_role("button", name="Invite", exact=True).click()
+            await expect(card).to_contain_text("Ann invites you into Secret garden")
+
+        await invite()
+        await bob.shoot("invited")
+        await expect(bob.page.locator(".thread-link")).to_have_count(0)
+        await card.get_by_role("button", name="Decline").click()
+        await expect(card).to_have_count(0)
+
+        await invite()
+        await ann.page.get_by_role("button", name="Co-authors").click()
+        waiting = ann.page.locator("#invited")
+        await expect(waiting).to_contain_text(key)
+        await waiting.get_by_role("button", name="Take back").click()
+        await expect(card).to_have_count(0)
+
+        await invite()
+        await bob.page.reload()
+        await card.get_by_role("button", name="Accept").click()
+        await expect(bob.title).to_have_text("Secret garden")
+        await expect(card).to_have_count(0)
+        await ann.open_machines("Invitation")
+        await expect(ann.state("invitation", "accepted")).to_have_class(re.compile("current"))
+
+
 async def test_two_tabs_and_two_people_see_the_same_in_the_same_order(
     browser: Browser, server: ServerProcess, model: ObedientModel
 ) -> None:
@@ -177,7 +219,7 @@ async def test_two_tabs_and_two_people_see_the_same_in_the_same_order(
         await ann.page.get_by_role("button", name="Co-authors").click()
         await ann.page.get_by_label("Invite by public key").fill(key)
         await ann.page.get_by_role("button", name="Invite", exact=True).click()
-        await bob.page.locator(".thread-link", has_text="Crowded").click()
+        await bob.page.get_by_role("button", name="Accept", exact=True).click()
         await expect(bob.title).to_have_text("Crowded")
 
         tab = await ann.page.context.new_page()

@@ -107,16 +107,21 @@ async def test_a_thread_has_so_many_co_authors_and_no_more(services: Services) -
     alice = await Caller(services).sign_in(Identity())
     thread = await alice.get("create_thread", name="Crowd", visibility="public")
     data = {"thread_id": thread["thread_id"]}
-    for _ in range(MAX_CO_AUTHORS - 2):
-        await alice.get("invite_co_author", public_key=Identity().public_key, **data)
+    for _ in range(MAX_CO_AUTHORS - 3):
+        guest = await Caller(services).sign_in(Identity())
+        await alice.bring_in(guest, thread["thread_id"])
+        guest.drop()
+    last = await Caller(services).sign_in(Identity())
+    await alice.get("invite_co_author", public_key=last.public_key, **data)
     outsider = await Caller(services).sign_in(Identity())
     sent = await outsider.get("submit_prompt", prompt="The last one in?", **data)
     one_more = await alice.ask("invite_co_author", public_key=Identity().public_key, **data)
-    assert code_of(one_more) == "too_large", "what waits for approval has its place"
+    assert code_of(one_more) == "too_large", "what waits for approval, or an answer, has its place"
     late = await Caller(services).sign_in(Identity())
     assert code_of(await late.ask("submit_prompt", prompt="And me?", **data)) == "too_large"
     await alice.get("reject_message", message_id=sent["message_id"], **data)
-    await alice.get("invite_co_author", public_key=Identity().public_key, **data)
+    await last.get("accept_invitation", **data)
+    await alice.bring_in(late, thread["thread_id"])
     shown = await alice.get("get_thread", **data)
     assert len(shown["thread"]["co_authors"]) == MAX_CO_AUTHORS
 

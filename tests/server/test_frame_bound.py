@@ -110,7 +110,7 @@ async def test_a_hundred_crowded_threads_with_long_names_lock_nobody_out(
     assert found == [thread.id for thread, _ in reversed(made)]
 
     shown = await caller.ask("get_thread", thread_id=found[0])
-    assert shown["cut"] is True, "an answer that no frame holds is cut"
+    assert shown["shortened"] is True, "an answer that no frame holds is cut"
     [answer] = shown["data"]["messages"]
     assert ANSWER.startswith(answer["content"].removesuffix("…"))
     assert len(shown["data"]["thread"]["co_authors"]) == MAX_CO_AUTHORS

@@ -367,7 +367,8 @@ async def test_a_run_goes_on_when_its_author_goes_and_another_may_stop_it(
     gate = model.hold("while I am away", "action")
     async with signed_in(server.url, alice) as at_desk:
         thread_id = await at_desk.new_thread()
-        await at_desk.ask("invite_co_author", thread_id=thread_id, public_key=bob.public_key)
+        async with signed_in(server.url, bob) as guest:
+            await at_desk.bring_in(guest, thread_id)
         run = await at_desk.ask("submit_prompt", thread_id=thread_id, prompt="while I am away")
         await gate.reached.wait()
     async with signed_in(server.url, bob) as client:

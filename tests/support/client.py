@@ -173,6 +173,11 @@ class Client:
         """The snapshot; from there on the frames of this thread come, and of no other."""
         return await self.ask("get_thread", thread_id=thread_id, **data)
 
+    async def bring_in(self, guest: "Client", thread_id: str) -> None:
+        """Make somebody a co-author: invited by this person, and accepted by them."""
+        await self.ask("invite_co_author", thread_id=thread_id, public_key=guest.public_key)
+        await guest.ask("accept_invitation", thread_id=thread_id)
+
     def live(self, thread_id: str) -> list[Frame]:
         """The entries that came of a thread."""
         return [each for each in self.frames if each.get("seq") and each["thread_id"] == thread_id]
@@ -331,7 +336,10 @@ class Client:
 
     def _take(self, frame: Frame) -> None:
         self.frames.append(frame)
-        if set(frame) - {"type", "re", "thread_id", "seq", "cut", "data"} or "re" not in frame:
+        if (
+            set(frame) - {"type", "re", "thread_id", "seq", "shortened", "data"}
+            or "re" not in frame
+        ):
             self.faults.append(f"no server frame: {frame}")
         if frame["re"] is not None:
             self._take_reply(frame)

@@ -140,6 +140,11 @@ class Caller:
         init = await self.get("authenticate", signature=identity.sign(challenge["statement"]))
         return self._welcomed(init)
 
+    async def bring_in(self, guest: "Caller", thread_id: str) -> None:
+        """Make somebody a co-author: invited by this person, and accepted by them."""
+        await self.get("invite_co_author", thread_id=thread_id, public_key=guest.public_key)
+        await guest.get("accept_invitation", thread_id=thread_id)
+
     async def resume(self, token: str) -> "Caller":
         """`init` of a session that goes on."""
         return self._welcomed(await self.get("resume", token=token))

@@ -18,6 +18,7 @@ from machines.models.domain import (
     User,
 )
 from machines.models.ids import (
+    InvitationId,
     MessageId,
     PublicKey,
     RequestId,
@@ -27,6 +28,7 @@ from machines.models.ids import (
     UserId,
     thread_stream,
 )
+from machines.models.invitation import Invitation, InvitationStatus
 from machines.models.journal import (
     Batch,
     ChorusFired,
@@ -120,6 +122,21 @@ def user(key: PublicKey, name: str | None = None) -> User:
     )
 
 
+def invitation(of: Thread, key: PublicKey, number: int = 0, **fields: object) -> Invitation:
+    """An open invitation, made at second `number`."""
+    base = Invitation(
+        id=InvitationId(uuid(f"invitation {of.id} {key} {number}")),
+        created_at=at(number),
+        updated_at=at(number),
+        thread_id=of.id,
+        public_key=key,
+        invited_by=of.co_authors[0],
+        status=InvitationStatus.INVITED,
+        expires_at=at(3600),
+    )
+    return base.model_copy(update=fields)
+
+
 def session(key: PublicKey = ANN) -> SessionRecord:
     return SessionRecord(
         id="hash", created_at=NOW, updated_at=NOW, public_key=key, expires_at=at(3600)
@@ -132,6 +149,7 @@ _KINDS: Mapping[type[BaseState], str] = {
     ChorusState: "run",
     User: "user",
     SessionRecord: "session",
+    Invitation: "invitation",
 }
 
 

@@ -27,6 +27,8 @@ from machines.models.outputs import (
 )
 from machines.models.wire.views import (
     EmbedderInfo,
+    InvitationSummary,
+    InvitationView,
     LimitsView,
     MessageView,
     ModelInfo,
@@ -52,7 +54,7 @@ class ServerFrame(Value):
     thread_id: Omittable[ThreadId] = None
     seq: Omittable[int] = None
     """Number in the thread's journal; None for what is no journal entry."""
-    cut: Omittable[bool] = None
+    shortened: Omittable[bool] = None
     """True where the frame's longest texts are cut, since it would be too large."""
     data: Value
 
@@ -95,6 +97,8 @@ class ChallengeFrame(ServerFrame):
 class InitData(Value):
     user: UserView
     threads: tuple[ThreadSummary, ...]
+    invitations: tuple[InvitationSummary, ...] = ()
+    """The newest that wait for the user's answer; `list_threads` has all."""
     session: SessionView
     resumed: bool
     thread_id: ThreadId | None
@@ -139,6 +143,8 @@ class ThreadMessagesData(Value):
     has_more: bool
     """Whether there are older messages: page back with `before_index`."""
     runs: tuple[RunView, ...]
+    invitations: tuple[InvitationView, ...] = ()
+    """Those that wait for an answer, oldest first."""
 
 
 class ThreadMessagesFrame(ServerFrame):
@@ -150,6 +156,8 @@ class ThreadMessagesFrame(ServerFrame):
 
 class ThreadsData(Value):
     threads: tuple[ThreadSummary, ...]
+    invitations: Omittable[tuple[InvitationSummary, ...]] = None
+    """With the scope `invited` alone, in place of threads; the newest first."""
     next: str | None
     """What to ask `after` for; None at the end."""
 
@@ -338,6 +346,10 @@ class ThreadEventKind(StrEnum):
     THREAD_CREATED = "thread_created"
     THREAD_RENAMED = "thread_renamed"
     THREAD_ARCHIVED = "thread_archived"
+    CO_AUTHOR_INVITED = "co_author_invited"
+    INVITATION_DECLINED = "invitation_declined"
+    INVITATION_REVOKED = "invitation_revoked"
+    INVITATION_EXPIRED = "invitation_expired"
     CO_AUTHOR_JOINED = "co_author_joined"
     CO_AUTHOR_LEFT = "co_author_left"
     MESSAGE_SUBMITTED = "message_submitted"
@@ -358,6 +370,8 @@ class ThreadEventData(Value):
     run_id: Omittable[RunId] = None
     public_key: Omittable[PublicKey] = None
     """Who joined or left."""
+    invitation: Omittable[InvitationView] = None
+    """Of who is asked in, answered, or joined by accepting."""
     message: Omittable[MessageView] = None
     thread: Omittable[ThreadView] = None
     cause: Omittable[str] = None
@@ -393,15 +407,20 @@ class EventsFrame(ServerFrame):
 class NoticeData(Value):
     thread_id: ThreadId
     head_seq: int
-    kind: ThreadEventKind | Literal["chorus_response", "storage_unavailable"]
-    """`storage_unavailable`: a run of the followed thread waits until the journal takes entries."""
+    """0 for who is invited: nothing of the thread is told."""
+    kind: (
+        ThreadEventKind
+        | Literal["chorus_response", "storage_unavailable", "invited", "invitation_ended"]
+    )
+    """`storage_unavailable`: a run of the followed thread waits until the journal takes entries.
+    `invited` and `invitation_ended` are for the invited user alone."""
     message: Omittable[str] = None
     """With `storage_unavailable`: why, in a sentence."""
 
 
 class NoticeFrame(ServerFrame):
-    """Something happened in a thread of the user's that this connection does not follow, or a run
-    of the thread that it follows waits for the journal."""
+    """Something happened in a thread of the user's that this connection does not follow, or to an
+    invitation of theirs, or a run of the thread that it follows waits for the journal."""
 
     type: Literal["notice"] = "notice"
     data: NoticeData

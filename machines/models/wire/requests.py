@@ -128,12 +128,16 @@ class InviteCoAuthorData(ThreadRef):
     public_key: PublicKeyText
 
 
+class RevokeInvitationData(ThreadRef):
+    public_key: PublicKeyText
+
+
 class RenameThreadData(ThreadRef):
     name: Name
 
 
 class ListThreadsData(RequestData):
-    scope: Literal["mine", "public"]
+    scope: Literal["mine", "public", "invited"]
     after: Cursor | None = None
     """The `next` of the page before."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
@@ -283,10 +287,31 @@ class WithdrawMessageRequest(MutatingRequest):
 
 
 class InviteCoAuthorRequest(MutatingRequest):
-    """Make a key a co-author at once."""
+    """Ask a key in: it is a co-author once it accepts."""
 
     type: Literal["invite_co_author"] = "invite_co_author"
     data: InviteCoAuthorData
+
+
+class AcceptInvitationRequest(MutatingRequest):
+    """Become a co-author of the thread that one is invited into."""
+
+    type: Literal["accept_invitation"] = "accept_invitation"
+    data: ThreadRef
+
+
+class DeclineInvitationRequest(MutatingRequest):
+    """Stay outside of the thread that one is invited into."""
+
+    type: Literal["decline_invitation"] = "decline_invitation"
+    data: ThreadRef
+
+
+class RevokeInvitationRequest(MutatingRequest):
+    """Take the open invitation of a key back."""
+
+    type: Literal["revoke_invitation"] = "revoke_invitation"
+    data: RevokeInvitationData
 
 
 class LeaveCoAuthorshipRequest(MutatingRequest):
@@ -311,7 +336,7 @@ class ArchiveThreadRequest(MutatingRequest):
 
 
 class ListThreadsRequest(Request):
-    """List one's own or the public threads, the last changed first."""
+    """List one's own or the public threads, the last changed first, or one's open invitations."""
 
     reply = "threads"
     type: Literal["list_threads"] = "list_threads"
@@ -363,6 +388,9 @@ ClientMessage = (
     | RejectMessageRequest
     | WithdrawMessageRequest
     | InviteCoAuthorRequest
+    | AcceptInvitationRequest
+    | DeclineInvitationRequest
+    | RevokeInvitationRequest
     | LeaveCoAuthorshipRequest
     | RenameThreadRequest
     | ArchiveThreadRequest

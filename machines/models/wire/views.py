@@ -9,7 +9,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field
 
 from machines.models.domain import Role
-from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, UserId
+from machines.models.ids import InvitationId, MessageId, PublicKey, RunId, ThreadId, UserId
+from machines.models.invitation import InvitationStatus
 from machines.models.message import Decision, MessageStatus
 from machines.models.outputs import (
     Citation,
@@ -142,6 +143,29 @@ class ThreadView(Value):
     updated_at: Timestamp
 
 
+class InvitationView(Value):
+    """An invitation as the thread's readers see it."""
+
+    id: InvitationId
+    public_key: PublicKey
+    """Who is invited."""
+    invited_by: PublicKey
+    status: InvitationStatus
+    created_at: Timestamp
+    expires_at: Timestamp
+
+
+class InvitationSummary(Value):
+    """An invitation as the invited user sees it: this, and nothing else of the thread."""
+
+    thread_id: ThreadId
+    thread_name: str
+    invited_by: PublicKey
+    invited_by_name: str | None
+    created_at: Timestamp
+    expires_at: Timestamp
+
+
 class StepView(Value):
     """A completed step of a run that still goes on."""
 
@@ -187,9 +211,9 @@ class RunView(Value):
 class TransitionView(Value):
     """One accepted transition of a machine, as the drawing names it."""
 
-    machine: Literal["chorus", "message", "connection", "thread"]
+    machine: Literal["chorus", "message", "connection", "thread", "invitation"]
     instance: str
-    """Id of the run, message, session or thread."""
+    """Id of the run, message, session, thread or invitation."""
     event: str
     source: str
     target: str

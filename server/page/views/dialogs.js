@@ -3,7 +3,7 @@
 
 /** @import { App, Tell } from "../app.js" */
 /** @import { Props } from "../dom.js" */
-/** @import { Visibility } from "../wire.d.ts" */
+/** @import { InvitationView, Visibility } from "../wire.d.ts" */
 
 import { button, h, iconButton } from "../dom.js";
 import { isCoAuthor } from "../store.js";
@@ -176,6 +176,12 @@ export function openPeopleDialog(app) {
     );
     /** @type {HTMLElement[]} */
     const parts = [h("ul", { class: "people" }, ...people)];
+    const waiting = (state.thread?.invitations ?? []).map((invitation) =>
+      invitedPerson(app, invitation, close),
+    );
+    if (waiting.length > 0) {
+      parts.push(h("h3", {}, "Invited"), h("ul", { class: "people", id: "invited" }, ...waiting));
+    }
     if (!isCoAuthor(state) || view.status !== "active") return parts;
     const key = field("invite", "Invite by public key", {
       placeholder: "base58, 43 or 44 characters",
@@ -190,7 +196,7 @@ export function openPeopleDialog(app) {
       h(
         "p",
         { class: "muted small" },
-        "They join at once. Somebody finds their key under their name at the bottom of the list of threads.",
+        "They join once they accept. Somebody finds their key under their name at the bottom of the list of threads.",
       ),
       button(
         "Leave this thread",
@@ -203,6 +209,40 @@ export function openPeopleDialog(app) {
     );
     return parts;
   });
+}
+
+/**
+ * Somebody who is invited and has not answered; a co-author may take the invitation back.
+ *
+ * @param {App} app
+ * @param {InvitationView} invitation
+ * @param {() => void} close
+ */
+function invitedPerson(app, { public_key: key, invited_by: by }, close) {
+  const { state } = app;
+  const revoke = button(
+    "Take back",
+    async () => {
+      revoke.disabled = true;
+      const data = { public_key: key };
+      if (await app.act("revoke_invitation", data, "The invitation stands")) close();
+      revoke.disabled = false;
+    },
+    { class: "button small" },
+  );
+  return h(
+    "li",
+    { class: "person" },
+    avatar(key, nameOf(state, key)),
+    h(
+      "span",
+      {},
+      h("bdi", {}, nameOf(state, key)),
+      ` — invited by ${nameOf(state, by)}`,
+      h("code", { class: "key" }, key),
+    ),
+    isCoAuthor(state) ? revoke : "",
+  );
 }
 
 /** @param {App} app */

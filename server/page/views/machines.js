@@ -17,6 +17,7 @@ const MACHINES = [
   ["chorus", "Run"],
   ["message", "Message"],
   ["thread", "Thread"],
+  ["invitation", "Invitation"],
   ["connection", "Connection"],
 ];
 const AROUND = new Set(["running", "step", "health"]); // states that only hold others

@@ -8,6 +8,7 @@ import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js"
 import { isUnread } from "../store.js";
 import { whenLong, whenShort } from "../words.js";
 import { openNewThreadDialog } from "./dialogs.js";
+import { Invitations } from "./invitations.js";
 import { SearchResults } from "./search.js";
 
 /** @type {readonly Scope[]} */
@@ -47,6 +48,7 @@ export class Threads {
       this.more,
     );
     this.results = new SearchResults(app);
+    this.invitations = new Invitations(app);
     this.element = h(
       "nav",
       { class: "threads", "aria-label": "Threads" },
@@ -59,6 +61,7 @@ export class Threads {
         }),
       ),
       this.results.form,
+      this.invitations.element,
       h("div", { class: "tabs", role: "tablist", "aria-label": "Which threads" }, ...this.tabs),
       this.results.element,
       this.panel,
@@ -87,6 +90,7 @@ export class Threads {
   }
 
   update() {
+    this.invitations.update();
     const { state } = this.app;
     const drawn = [
       state.summaries,

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from machines.decisions.changes import Decided
 from machines.decisions.replay import replay_run
 from machines.decisions.threads import decide, open_thread
-from machines.decisions.unit_of_work import Decided
 from machines.loop.steps import effect_under_way
 from machines.models.chorus import (
     ChorusState,
@@ -27,17 +27,22 @@ from machines.models.chorus import (
     StepCompleted,
 )
 from machines.models.commands import (
+    AcceptInvitation,
     AdvanceRun,
     Archive,
     ChangeBalance,
+    DeclineInvitation,
     Expire,
+    ExpireInvitation,
     Facts,
+    InvitationCounts,
     Invite,
     LeaveCoAuthorship,
     OpenThread,
     Policy,
     Rename,
     RetryRun,
+    RevokeInvitation,
     StopRun,
     SubmitMessage,
     ThreadCommand,
@@ -46,8 +51,9 @@ from machines.models.commands import (
 )
 from machines.models.domain import Created, Deleted, Role, Updated, Valid
 from machines.models.effects import AICall, RecallPriors, RunEffect, StopAttempt
-from machines.models.errors import InvalidTransition, RequestRefused
-from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
+from machines.models.errors import ErrorCode, InvalidTransition, RequestRefused
+from machines.models.ids import InvitationId, MessageId, PublicKey, RunId, TimerId, thread_stream
+from machines.models.invitation import Invitation, InvitationStatus
 from machines.models.journal import Batch, ChorusFired, IndexMessage, JournalEntry, ThreadFired
 from machines.models.message import EXTRACTIVE_MODEL, Message, MessageStatus
 from machines.models.message import Decision as Ballot
@@ -81,6 +87,7 @@ class History:
     thread: Thread | None = None
     messages: dict[MessageId, Message] = field(default_factory=dict)
     runs: dict[RunId, ChorusState] = field(default_factory=dict)
+    invitations: dict[InvitationId, Invitation] = field(default_factory=dict)
     timers: set[TimerId] = field(default_factory=set)
     remembered: list[MessageId] = field(default_factory=list)
     """Messages that the memory was asked to hold."""
@@ -150,6 +157,9 @@ class History:
                     known_of = {} if before is None else before.model_dump()
                     told = {**change.value, "priors": known_of.get("priors", ())}
                     self.runs[RunId(change.id)] = ChorusState.model_validate(known_of | told)
+                case "invitation":
+                    invitation = Invitation.model_validate(change.value)
+                    self.invitations[invitation.id] = invitation
                 case kind:
                     pytest.fail(f"a decision about a thread changes no {kind}")
 
@@ -224,6 +234,15 @@ def draw_command(data: st.DataObject, history: History) -> ThreadCommand:
         case "invite":
             newcomer = data.draw(st.sampled_from(PEOPLE))
             return Invite(**base, public_key=newcomer)
+        case "accept":
+            return AcceptInvitation(**base)
+        case "decline":
+            return DeclineInvitation(**base)
+        case "revoke":
+            return RevokeInvitation(**base, public_key=data.draw(st.sampled_from(PEOPLE)))
+        case "expire invitation":
+            known = [*history.invitations, InvitationId(uuid(9_997))]
+            return ExpireInvitation(**system, invitation_id=data.draw(st.sampled_from(known)))
         case "leave":
             return LeaveCoAuthorship(**base)
         case "rename":
@@ -248,7 +267,10 @@ _KINDS: Final = (
     *(["submit"] * 4),
     *(["vote"] * 5),
     *(["advance"] * 8),
-    *("withdraw", "expire", "stop", "retry", "invite", "leave", "rename", "balance"),
+    *(["invite"] * 2),
+    *(["accept"] * 2),
+    *("withdraw", "expire", "stop", "retry", "leave", "rename", "balance"),
+    *("decline", "revoke", "expire invitation"),
 )
 
 
@@ -268,6 +290,25 @@ def check_rules(history: History) -> None:
     assert indices == list(range(thread.message_count))
     _check_messages(history)
     _check_runs(history)
+    _check_invitations(history)
+
+
+def _check_invitations(history: History) -> None:
+    view = history.facts.view
+    waiting = [
+        each for each in history.invitations.values() if each.status is InvitationStatus.INVITED
+    ]
+    assert waiting == list(view.invitations)
+    asked = [each.public_key for each in waiting]
+    assert len(asked) == len(set(asked)), "a key is invited once at a time"
+    assert set(asked).isdisjoint(view.thread.co_authors)
+    assert {each.invited_by for each in waiting} <= set(view.thread.co_authors)
+    timers = {each for each in history.timers if each.startswith("invitation:")}
+    assert timers == {f"invitation:{each.id}" for each in waiting}
+    for invitation in history.invitations.values():
+        assert isinstance(invitation.validate_state(), Valid)
+    if view.thread.status is ThreadStatus.ARCHIVED:
+        assert not waiting
 
 
 def _check_messages(history: History) -> None:
@@ -393,6 +434,7 @@ def test_random_histories_reach_what_they_are_for() -> None:
 
 def _plausible(history: History) -> Iterator[ThreadCommand]:
     yield Invite(**history.basis(ALICE), public_key=BOB)
+    yield AcceptInvitation(**history.basis(BOB))
     yield SubmitMessage(**history.basis(CAROL), content="From outside")
     pending = history.facts.view.pending[0].id
     yield SubmitMessage(**history.basis(ALICE), content="From inside")
@@ -412,6 +454,7 @@ def with_pending() -> tuple[History, MessageId]:
     history = opened(Visibility.PUBLIC)
     commands = (
         Invite(**history.basis(ALICE), public_key=BOB),
+        AcceptInvitation(**history.basis(BOB)),
         SubmitMessage(**history.basis(CAROL), content="May I come in?"),
     )
     for command in commands:
@@ -494,6 +537,7 @@ def test_a_run_is_given_the_context_of_the_policy() -> None:
 def test_an_empty_electorate_never_approves() -> None:
     history, message_id = with_pending()
     assert perform(history, Invite(**history.basis(ALICE), public_key=CAROL)) is not None
+    assert perform(history, AcceptInvitation(**history.basis(CAROL))) is not None
     for leaver in (ALICE, BOB):
         assert perform(history, LeaveCoAuthorship(**history.basis(leaver))) is not None
     message = history.messages[message_id]
@@ -501,3 +545,82 @@ def test_an_empty_electorate_never_approves() -> None:
     history.now = NOW + DAY
     assert perform(history, Expire(**history.basis(None), message_id=message_id)) is not None
     assert history.messages[message_id].status is MessageStatus.EXPIRED
+
+
+# --- Invitations ---------------------------------------------------------------------------------
+
+
+def invited() -> History:
+    """A public thread of Alice, into which Bob is invited."""
+    history = opened(Visibility.PUBLIC)
+    assert perform(history, Invite(**history.basis(ALICE), public_key=BOB)) is not None
+    return history
+
+
+def kinds_of(decision: Decided | None) -> list[str]:
+    """What a decision told."""
+    assert decision is not None
+    return [entry.kind for entry in decision.batch.entries]
+
+
+def test_an_acceptance_in_time_is_one_entry_with_the_invitation_and_the_thread() -> None:
+    history = invited()
+    decision = perform(history, AcceptInvitation(**history.basis(BOB)))
+    assert kinds_of(decision) == ["co_author_joined"]
+    (entry,) = history.entries[-1:]
+    assert entry.by == BOB
+    assert [each.machine for each in entry.transitions] == ["invitation", "thread"]
+    assert history.facts.view.thread.co_authors == (ALICE, BOB)
+
+
+def test_an_acceptance_at_the_deadline_expires_the_invitation_and_is_refused() -> None:
+    history = invited()
+    history.now = history.facts.view.invitations[0].expires_at
+    decision = perform(history, AcceptInvitation(**history.basis(BOB)))
+    assert kinds_of(decision) == ["invitation_expired"]
+    assert decision is not None
+    assert isinstance(decision.refused, InvalidTransition)
+    assert decision.refused.guards == ("deadline_is_ahead",)
+    assert history.facts.view.thread.co_authors == (ALICE,)
+
+
+def test_an_inviter_who_leaves_takes_their_invitations_along() -> None:
+    history = invited()
+    assert perform(history, AcceptInvitation(**history.basis(BOB))) is not None
+    assert perform(history, Invite(**history.basis(BOB), public_key=CAROL)) is not None
+    decision = perform(history, LeaveCoAuthorship(**history.basis(BOB)))
+    assert kinds_of(decision) == ["co_author_left", "invitation_revoked"]
+    assert perform(history, AcceptInvitation(**history.basis(CAROL))) is None
+
+
+def test_who_joins_by_an_approved_message_is_invited_no_more() -> None:
+    history = invited()
+    assert perform(history, SubmitMessage(**history.basis(BOB), content="Me?")) is not None
+    (message,) = history.facts.view.pending
+    vote = Vote(**history.basis(ALICE), message_id=message.id, decision=Ballot.APPROVE)
+    told = kinds_of(perform(history, vote))
+    assert told[:3] == ["vote_cast", "message_approved", "co_author_joined"]
+    (invitation,) = history.invitations.values()
+    assert invitation.status is InvitationStatus.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    "counts", [InvitationCounts(of_key=100), InvitationCounts(by_inviter=100), None]
+)
+def test_invitations_are_bounded_by_key_by_inviter_and_by_thread(
+    counts: InvitationCounts | None,
+) -> None:
+    history = invited()
+    policy = POLICY if counts else POLICY.model_copy(update={"invitations_per_thread": 1})
+    facts = history.facts.model_copy(update={"invitations": counts or InvitationCounts()})
+    with pytest.raises(RequestRefused) as refused:
+        decide(facts, Invite(**history.basis(ALICE), public_key=CAROL), policy)
+    assert refused.value.code is ErrorCode.RATE_LIMITED
+    unbounded = dict.fromkeys(
+        ("invitations_per_thread", "invitations_per_user", "invitations_per_key"), 0
+    )
+    decide(
+        facts,
+        Invite(**history.basis(ALICE), public_key=CAROL),
+        POLICY.model_copy(update=unbounded),
+    )

@@ -12,6 +12,7 @@ from typing import Any, Final
 from machines.breaker import breaker_machine
 from machines.chorus import chorus_machine
 from machines.connection import connection_machine
+from machines.invitation import invitation_machine
 from machines.loop.recovery import MAX_REBUILDS
 from machines.message import message_machine
 from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
@@ -26,6 +27,7 @@ from machines.models.connection import (
     SignedOut,
 )
 from machines.models.domain import Role, Valid
+from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.message import AnswerGiven, Message, MessageEvent
 from machines.models.outputs import StepEnum, StepOutput
 from machines.models.thread import Thread, ThreadOperation
@@ -35,6 +37,7 @@ from machines.thread import thread_machine
 from tests.machines.transitions import breaker_scenarios as breaker
 from tests.machines.transitions import chorus_scenarios as run
 from tests.machines.transitions import connection_scenarios as link
+from tests.machines.transitions import invitation_scenarios as ask
 from tests.machines.transitions import message_scenarios as message
 from tests.machines.transitions import thread_scenarios as thread
 from tests.machines.transitions.answers import answers_to
@@ -208,6 +211,7 @@ def thread_events(state: Thread) -> Iterator[ThreadOperation]:
     yield thread.add_message()
     for person in (ALICE, BOB, CAROL):
         yield thread.join(person)
+        yield thread.join(person, actor=person)
         yield thread.leave(person)
         yield thread.rename(person)
         yield thread.archive(person)
@@ -217,6 +221,26 @@ def thread_events(state: Thread) -> Iterator[ThreadOperation]:
         yield thread.credit(1)
     for amount in range(1, RICH + 1):
         yield thread.debit(amount)
+
+
+def invitation_key(state: Invitation) -> Key:
+    return (state.status,)
+
+
+def invitation_events(_: Invitation) -> Iterator[InvitationEvent]:
+    for co_authors in (ask.CO_AUTHORS, (BOB, CAROL), (ALICE, ask.GUEST)):
+        for invited in ((), (ask.GUEST,)):
+            yield ask.invite(co_authors, invited)
+    for person in (ALICE, BOB, CAROL, ask.GUEST):
+        for at in (SOON, DEADLINE):
+            yield ask.accept(person, at)
+        yield ask.decline(person)
+        yield ask.revoke(person)
+        yield ask.left(person)
+        yield ask.admitted(person)
+    for at in (SOON, DEADLINE):
+        for archived in (False, True):
+            yield ask.expire(at, archived=archived)
 
 
 def breaker_key(state: BreakerState) -> Key:
@@ -286,6 +310,11 @@ def threads() -> Space:
     return _space(thread_machine(), (thread.thread(ALICE),), thread_key, thread_events)
 
 
+def invitations() -> Space:
+    """An invitation of one of four users into a thread of two of them."""
+    return _space(invitation_machine(), (ask.named(),), invitation_key, invitation_events)
+
+
 def breakers() -> Space:
     """A breaker that two failures open."""
     return _space(breaker_machine(), (breaker.closed(),), breaker_key, breaker_events)
@@ -309,6 +338,7 @@ SPACES: Final[Mapping[str, Callable[[], Space]]] = {
     "message": messages,
     "connection": connections,
     "thread": threads,
+    "invitation": invitations,
     "breaker": breakers,
 }
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from machines.models.breaker import BreakerEvent, BreakerState
 from machines.models.chorus import ChorusEvent, ChorusState
 from machines.models.connection import ConnectionEvent, ConnectionState
+from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.message import Message, MessageEvent
 from machines.models.thread import Thread, ThreadOperation
 from machines.statechart.engine import EngineMachine, compare
@@ -20,6 +21,7 @@ VALUES: Final[dict[str, tuple[Any, Any]]] = {
     "message": (Message, MessageEvent),
     "connection": (ConnectionState, ConnectionEvent),
     "thread": (Thread, ThreadOperation),
+    "invitation": (Invitation, InvitationEvent),
     "breaker": (BreakerState, BreakerEvent),
 }
 """The states and the events of each chart."""

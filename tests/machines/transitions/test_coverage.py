@@ -21,6 +21,7 @@ from tests.machines.transitions import (
     breaker_scenarios,
     chorus_scenarios,
     connection_scenarios,
+    invitation_scenarios,
     message_scenarios,
     thread_scenarios,
 )
@@ -31,6 +32,7 @@ CATALOGUES = {
     "message": message_scenarios.catalogue,
     "connection": connection_scenarios.catalogue,
     "thread": thread_scenarios.catalogue,
+    "invitation": invitation_scenarios.catalogue,
     "breaker": breaker_scenarios.catalogue,
 }
 

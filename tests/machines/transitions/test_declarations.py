@@ -5,6 +5,7 @@ import pytest
 from machines.breaker import BreakerChart
 from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
+from machines.invitation import InvitationChart
 from machines.message import MessageChart
 from machines.statechart import AnyChart, topology
 from machines.statechart.compiler import compile_table
@@ -15,6 +16,7 @@ CHARTS: tuple[AnyChart, ...] = (
     MessageChart,
     ConnectionChart,
     ThreadChart,
+    InvitationChart,
     BreakerChart,
 )
 

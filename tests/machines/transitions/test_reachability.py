@@ -13,6 +13,7 @@ from machines.loop.recovery import MAX_REBUILDS
 from machines.models.chorus import RunStatus
 from machines.models.connection import ConnectionState
 from machines.models.effects import Effect, ScheduleTimer
+from machines.models.invitation import InvitationStatus
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
 from machines.statechart.coverage import (
@@ -48,8 +49,8 @@ def test_effects_and_their_answers_alone_never_go_round_in_a_circle(name: str) -
     unprompted_cycle_free(searched(name).steps)
 
 
-@pytest.mark.parametrize("name", ["chorus", "message"])
-def test_a_run_and_a_message_never_come_back_to_where_they_were(name: str) -> None:
+@pytest.mark.parametrize("name", ["chorus", "message", "invitation"])
+def test_a_run_a_message_and_an_invitation_never_come_back_to_where_they_were(name: str) -> None:
     cycle_free(searched(name).steps)
 
 
@@ -107,6 +108,14 @@ def test_a_message_is_approved_only_by_a_whole_electorate() -> None:
         if value.status is MessageStatus.APPROVED and value.expires_at is not None:
             assert value.electors
             assert {vote.co_author for vote in value.approvals} == set(value.electors)
+
+
+def test_only_the_invited_accepts_and_only_in_time() -> None:
+    accepting = [step for step in searched("invitation").steps if step.event == "accept"]
+    assert {step.target for step in accepting} == {
+        (InvitationStatus.ACCEPTED,),
+        (InvitationStatus.EXPIRED,),
+    }
 
 
 def test_a_connection_never_has_more_failures_than_close_it() -> None:

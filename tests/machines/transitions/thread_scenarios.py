@@ -29,7 +29,7 @@ def add_message(actor: PublicKey | None = ALICE) -> AddMessage:
     return AddMessage(at=SOON, actor=actor)
 
 
-def join(key: PublicKey, actor: PublicKey | None = ALICE) -> JoinCoAuthor:
+def join(key: PublicKey, actor: PublicKey | None = None) -> JoinCoAuthor:
     """Somebody becomes a co-author."""
     return JoinCoAuthor(at=SOON, actor=actor, public_key=key)
 
@@ -114,7 +114,8 @@ def _taken() -> Iterator[Taken]:
 
 def _refused() -> Iterator[Refused]:
     yield Refused(("not newcomer_is_co_author",), thread(), join(BOB))
-    yield Refused(("a_co_author_or_an_approval_invites",), thread(), join(CAROL, actor=CAROL))
+    for actor in (ALICE, CAROL):
+        yield Refused(("an_approval_or_an_acceptance_admits",), thread(), join(CAROL, actor))
     yield Refused(("leaver_is_co_author",), thread(), leave(CAROL))
     yield Refused(("another_co_author_stays",), thread(ALICE), leave(ALICE))
     for outsider in (CAROL, None):

@@ -7,7 +7,15 @@ scenarios; random values are made in `tests.support.strategies`.
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from machines.models.ids import ClientId, MessageId, PublicKey, RunId, ThreadId, UserId
+from machines.models.ids import (
+    ClientId,
+    InvitationId,
+    MessageId,
+    PublicKey,
+    RunId,
+    ThreadId,
+    UserId,
+)
 from machines.models.keys import encode_public_key
 from machines.models.outputs import Prior
 
@@ -35,6 +43,7 @@ RUN: Final = RunId(uuid(5))
 OTHER_RUN: Final = RunId(uuid(6))
 USER: Final = UserId(uuid(7))
 CLIENT: Final = ClientId(uuid(8))
+INVITATION: Final = InvitationId(uuid(9))
 
 
 def prior(number: int) -> Prior:

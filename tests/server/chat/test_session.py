@@ -196,11 +196,38 @@ async def test_threads_are_made_listed_closed_and_opened(alice: Chat, bob: Chat)
     assert "Night" not in public
 
 
+async def test_who_is_invited_is_shown_by_whom_and_joins_or_stays_outside(
+    alice: Chat, bob: Chat
+) -> None:
+    await alice.type("/name Alice")
+    await alice.type("/new Shared")
+    await bob.type("/invitations")
+    assert "no thread" in bob.shown()
+    assert "/invitations" in await bob.refused("/accept")
+    for answer in ("/decline", "/decline 1"):
+        await alice.type(f"/invite {bob.key}")
+        await bob.type("/invitations")
+        shown = bob.shown()
+        assert "Shared" in shown
+        assert "from Alice" in shown
+        await bob.type(answer)
+    await alice.type(f"/invite {bob.key}")
+    await alice.type(f"/revoke {bob.key}")
+    assert "/invitations" in await bob.refused("/accept")
+    await alice.type(f"/invite {bob.key}")
+    await bob.type("/accept")
+    assert bob.thread_id == alice.thread_id
+    assert bob.state.thread is not None
+    assert bob.state.thread.co_authors == (alice.key, bob.key)
+
+
 async def test_the_threads_of_a_user_who_has_listed_none_are_looked_up(
     alice: Chat, bob: Chat
 ) -> None:
     await alice.type("/new Shared")
     await alice.type(f"/invite {bob.key}")
+    await bob.type("/accept")
+    await bob.type("/close")
     await bob.type("/open 1")
     assert bob.thread_id == alice.thread_id
 
@@ -210,7 +237,7 @@ async def test_what_cannot_be_undone_is_done_only_where_it_is_confirmed(
 ) -> None:
     await alice.type("/new Ends public")
     await alice.type(f"/invite {bob.key}")
-    await bob.type(f"/open {alice.thread_id}")
+    await bob.type("/accept")
     assert (await bob.refused("/leave")).endswith("If you mean it: /leave yes")
     assert (await bob.refused("/archive no")).endswith("If you mean it: /archive yes")
     await bob.type("/leave yes")

@@ -72,6 +72,11 @@ TABLE: Final[dict[str, str]] = {
     "invite_co_author": (
         "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
     ),
+    "accept_invitation": "not_authenticated" + " not_found" * 6,
+    "decline_invitation": "not_authenticated" + " not_found" * 6,
+    "revoke_invitation": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
     "leave_co_authorship": (
         "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
     ),
@@ -83,6 +88,7 @@ TABLE: Final[dict[str, str]] = {
     ),
     "list_threads": "not_authenticated" + " threads" * 6,
     "list_threads of others": "not_authenticated" + " threads" * 6,
+    "list_threads of invitations": "not_authenticated" + " threads" * 6,
     "search": "not_authenticated" + " search_results" * 6,
     "search in the thread": (
         "not_authenticated not_found search_results search_results search_results"
@@ -118,6 +124,8 @@ class Scene:
     """Waits for approval; where nobody outside may write, a message that is approved."""
     stopped_run: str
     live_run: str
+    invited: str
+    """A key whose invitation is open."""
     owner: Caller
     actor: Caller
 
@@ -144,11 +152,15 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "reject_message": message | {"reason": "No"},
         "withdraw_message": message,
         "invite_co_author": thread | {"public_key": Identity().public_key},
+        "accept_invitation": thread,
+        "decline_invitation": thread,
+        "revoke_invitation": thread | {"public_key": scene.invited},
         "leave_co_authorship": thread,
         "rename_thread": thread | {"name": "Renamed"},
         "archive_thread": thread,
         "list_threads": {"scope": "mine"},
         "list_threads of others": {"scope": "public"},
+        "list_threads of invitations": {"scope": "invited"},
         "search": {"query": "treasure"},
         "search in the thread": thread | {"query": "treasure"},
         "set_name": {"name": "Somebody"},
@@ -179,7 +191,9 @@ async def scene_for(role: str, services: Services) -> Scene:
     await owner.get("cancel_run", run_id=stopped["run_id"], **thread)
     live = await owner.get("submit_prompt", prompt="HOLD it again", **thread)
     if role == "co_author" or role.startswith("former"):
-        await owner.get("invite_co_author", public_key=actor.public_key, **thread)
+        await owner.bring_in(actor, thread_id)
+    invited = Identity().public_key
+    await owner.get("invite_co_author", public_key=invited, **thread)
     if role.startswith("former"):
         await actor.get("leave_co_authorship", **thread)
     message_id = stopped["message_id"]
@@ -187,7 +201,7 @@ async def scene_for(role: str, services: Services) -> Scene:
         author = actor if role == "pending_author" else await Caller(services).sign_in(Identity())
         pending = await author.get("submit_prompt", prompt="May I come in?", **thread)
         message_id = pending["message_id"]
-    return Scene(thread_id, message_id, stopped["run_id"], live["run_id"], owner, actor)
+    return Scene(thread_id, message_id, stopped["run_id"], live["run_id"], invited, owner, actor)
 
 
 def answer_of(reply: Frame) -> str:
@@ -273,7 +287,13 @@ async def test_a_foreign_thread_takes_as_long_as_one_that_is_not_there(
         await owner.get("rename_thread", thread_id=thread["thread_id"], name="In use")
     other = {"message_id": new_id(), "run_id": new_id()}
     scene = Scene(
-        thread["thread_id"], other["message_id"], other["run_id"], other["run_id"], owner, stranger
+        thread_id=thread["thread_id"],
+        message_id=other["message_id"],
+        stopped_run=other["run_id"],
+        live_run=other["run_id"],
+        invited=Identity().public_key,
+        owner=owner,
+        actor=stranger,
     )
     type_, data = request_of(request_name, scene)
     nowhere = new_id()

@@ -36,7 +36,17 @@ async def test_every_kind_of_mutating_request_is_carried_out_once(server: Server
         thread_id = str((await twice("create_thread", name="Once"))["thread_id"])
         await alice.follow(thread_id)
         await twice("rename_thread", thread_id=thread_id, name="Only once")
-        await twice("invite_co_author", thread_id=thread_id, public_key=Identity().public_key)
+        key = Identity().public_key
+        await twice("invite_co_author", thread_id=thread_id, public_key=key)
+        await twice("revoke_invitation", thread_id=thread_id, public_key=key)
+        async with signed_in(server.url) as guest:
+            invitation = {"thread_id": thread_id, "public_key": guest.public_key}
+            for answer in ("decline_invitation", "accept_invitation"):
+                await alice.ask("invite_co_author", **invitation)
+                request_id = new_id()
+                first = await guest.ask(answer, request_id=request_id, thread_id=thread_id)
+                again = await guest.ask(answer, request_id=request_id, thread_id=thread_id)
+                assert again == first, answer
         run = await twice("submit_prompt", thread_id=thread_id, prompt="Say it once.")
         assert (await alice.end_of(run["run_id"]))["status"] == "finished"
         await twice("leave_co_authorship", thread_id=thread_id)
@@ -49,7 +59,9 @@ async def test_every_kind_of_mutating_request_is_carried_out_once(server: Server
         assert (await alice.ask("list_threads", scope="mine"))["threads"] == []
         told = [each["data"].get("kind") for each in alice.live(thread_id)]
         assert [each for each in told if each] == [
-            *("thread_renamed", "co_author_joined", "message_submitted", "co_author_left"),
+            *("thread_renamed", "co_author_invited", "invitation_revoked", "co_author_invited"),
+            *("invitation_declined", "co_author_invited", "co_author_joined"),
+            *("message_submitted", "co_author_left"),
         ]
         assert {run["run_id"]} == {
             each["data"]["run_id"]
@@ -104,7 +116,7 @@ async def test_a_vote_whose_socket_dropped_is_answered_alike_on_another(
         for _ in range(8):
             async with signed_in(server.url) as carol, signed_in(server.url, bob) as dropping:
                 thread_id = await alice.new_thread(visibility="public")
-                await alice.ask("invite_co_author", thread_id=thread_id, public_key=bob.public_key)
+                await alice.bring_in(staying, thread_id)
                 message = await carol.ask(
                     "submit_prompt", thread_id=thread_id, prompt="Vote for me"
                 )
@@ -147,7 +159,7 @@ async def test_errors_are_not_remembered(server: ServerProcess) -> None:
         rename = {"thread_id": thread_id, "name": "Ours"}
         refused = await bob.refusal("rename_thread", request_id=request_id, **rename)
         assert refused.code == "not_found"
-        await alice.ask("invite_co_author", thread_id=thread_id, public_key=bob.public_key)
+        await alice.bring_in(bob, thread_id)
         await bob.ask("rename_thread", request_id=request_id, **rename)
 
 
@@ -156,7 +168,7 @@ async def test_access_is_checked_again_before_an_answer_is_repeated(
 ) -> None:
     async with signed_in(server.url) as alice, signed_in(server.url) as bob:
         thread_id = await alice.new_thread()
-        await alice.ask("invite_co_author", thread_id=thread_id, public_key=bob.public_key)
+        await alice.bring_in(bob, thread_id)
         request_id = new_id()
         rename = {"thread_id": thread_id, "name": "Ours"}
         await bob.ask("rename_thread", request_id=request_id, **rename)

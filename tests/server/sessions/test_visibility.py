@@ -35,6 +35,9 @@ async def test_a_foreign_private_thread_is_unknown_by_every_request(
             ("reject_message", {"message_id": ids["message_id"], "reason": "No"}),
             ("withdraw_message", {"message_id": ids["message_id"]}),
             ("invite_co_author", {"public_key": mallory.public_key}),
+            ("revoke_invitation", {"public_key": mallory.public_key}),
+            ("accept_invitation", {}),
+            ("decline_invitation", {}),
             ("leave_co_authorship", {}),
             ("rename_thread", {"name": "Mine"}),
             ("archive_thread", {}),
@@ -87,15 +90,14 @@ async def test_ids_of_one_thread_are_unknown_in_another(server: ServerProcess) -
             assert foreign.wording == unknown.wording, type_
 
 
-async def test_who_is_invited_knows_the_thread_and_who_leaves_knows_it_no_more(
+async def test_who_joined_knows_the_thread_and_who_leaves_knows_it_no_more(
     server: ServerProcess,
 ) -> None:
     alice, bob = Identity(), Identity()
     async with signed_in(server.url, alice) as host, signed_in(server.url, bob) as guest:
         thread_id = await host.new_thread(name="Between us")
         assert (await guest.refusal("get_thread", thread_id=thread_id)).code == "not_found"
-        await host.ask("invite_co_author", thread_id=thread_id, public_key=bob.public_key)
-        await guest.notice(thread_id, "co_author_joined")
+        await host.bring_in(guest, thread_id)
         assert (await guest.follow(thread_id))["thread"]["name"] == "Between us"
         (mine,) = (await guest.ask("list_threads", scope="mine"))["threads"]
         assert mine["id"] == thread_id
@@ -118,20 +120,6 @@ async def test_who_is_invited_knows_the_thread_and_who_leaves_knows_it_no_more(
                 own = await client.new_thread(name="My own")
                 await client.ask("rename_thread", thread_id=own, name="It goes on")
                 await client.event(own, "thread_renamed")
-
-
-async def test_a_key_never_seen_is_invited_and_finds_the_thread_when_it_comes(
-    server: ServerProcess,
-) -> None:
-    later = Identity()
-    async with signed_in(server.url) as alice:
-        thread_id = await alice.new_thread(name="Come in")
-        await alice.ask("invite_co_author", thread_id=thread_id, public_key=later.public_key)
-    async with signed_in(server.url, later) as bob:
-        init = next(each for each in bob.frames if each["type"] == "init")
-        (thread,) = init["data"]["threads"]
-        assert thread["id"] == thread_id
-        assert (await bob.follow(thread_id))["thread"]["co_authors"][-1] == later.public_key
 
 
 async def test_a_public_thread_is_read_and_listed_by_anyone_who_is_signed_in(
@@ -165,8 +153,11 @@ async def test_a_search_finds_what_its_asker_may_read_and_nothing_else(
         everywhere = await bob.ask("search", query="saffron risotto with marrow", limit=80)
         assert hidden not in {each["thread_id"] for each in everywhere["results"]}
         await alice.ask("invite_co_author", thread_id=hidden, public_key=bob.public_key)
-        invited = await bob.ask("search", query="saffron risotto with marrow", limit=80)
-        assert "grandmother" in invited["results"][0]["content"]
+        asked = await bob.ask("search", query="saffron risotto with marrow", limit=80)
+        assert hidden not in {each["thread_id"] for each in asked["results"]}, "not yet"
+        await bob.ask("accept_invitation", thread_id=hidden)
+        joined = await bob.ask("search", query="saffron risotto with marrow", limit=80)
+        assert "grandmother" in joined["results"][0]["content"]
 
 
 async def test_a_run_recalls_only_what_all_its_readers_may_read(server: ServerProcess) -> None:
@@ -174,10 +165,10 @@ async def test_a_run_recalls_only_what_all_its_readers_may_read(server: ServerPr
         secret = await alice.new_thread()
         await finished(alice, secret, "The password of the harbour gate is swordfish.")
         await finished(alice, secret, "Remember the harbour gate.")
-        for visibility, guests in (("public", ()), ("private", (bob.public_key,))):
+        for visibility, guests in (("public", ()), ("private", (bob,))):
             shared = await alice.new_thread(visibility=visibility)
             for guest in guests:
-                await alice.ask("invite_co_author", thread_id=shared, public_key=guest)
+                await alice.bring_in(guest, shared)
             run = await finished(alice, shared, "What is the password of the harbour gate?")
             recalled = await alice.response(run["run_id"], "completed", step="experience")
             assert secret not in {each["thread_id"] for each in recalled["priors"]}

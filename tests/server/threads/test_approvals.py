@@ -49,7 +49,7 @@ class Users:
 async def users(url: str) -> AsyncIterator[Users]:
     async with signed_in(url) as alice, signed_in(url) as bob, signed_in(url) as carol:
         thread_id = await alice.new_thread(visibility="public")
-        await alice.ask("invite_co_author", thread_id=thread_id, public_key=bob.public_key)
+        await alice.bring_in(bob, thread_id)
         await bob.follow(thread_id)
         await carol.follow(thread_id)
         yield Users(thread_id, alice, bob, carol)
@@ -119,7 +119,7 @@ async def test_one_rejection_ends_it_and_outsiders_see_neither_content_nor_reaso
             (await dave.follow(room.thread_id))["messages"],
             [
                 each["data"]["message"]
-                for each in (await dave.ask("get_events", thread_id=room.thread_id, after_seq=2))[
+                for each in (await dave.ask("get_events", thread_id=room.thread_id, after_seq=3))[
                     "entries"
                 ]
             ],
@@ -139,9 +139,7 @@ async def test_one_rejection_ends_it_and_outsiders_see_neither_content_nor_reaso
 async def test_only_electors_vote_and_once_each(server: ServerProcess) -> None:
     async with users(server.url) as room, signed_in(server.url) as dave:
         message_id = await room.submit("who may vote")
-        await room.alice.ask(
-            "invite_co_author", thread_id=room.thread_id, public_key=dave.public_key
-        )
+        await room.alice.bring_in(dave, room.thread_id)
         about = {"thread_id": room.thread_id, "message_id": message_id}
         newcomer = await dave.refusal("approve_message", **about)
         assert newcomer.code == "invalid_transition"
@@ -197,9 +195,7 @@ async def test_who_left_and_came_back_is_no_elector_again(server: ServerProcess)
     async with users(server.url) as room:
         message_id = await room.submit("do you remember me")
         await room.bob.ask("leave_co_authorship", thread_id=room.thread_id)
-        await room.alice.ask(
-            "invite_co_author", thread_id=room.thread_id, public_key=room.bob.public_key
-        )
+        await room.alice.bring_in(room.bob, room.thread_id)
         refused = await room.bob.refusal(
             "approve_message", thread_id=room.thread_id, message_id=message_id
         )

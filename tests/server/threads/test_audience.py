@@ -30,6 +30,10 @@ DECIDING: Final = "vote_cast that approves"
 LIVE: Final[dict[str, str]] = {
     "thread_renamed": "whole whole whole whole",
     "thread_archived": "whole whole whole whole",
+    **dict.fromkeys(
+        ("co_author_invited", "invitation_declined", "invitation_revoked", "invitation_expired"),
+        "whole whole whole whole",
+    ),
     "co_author_joined": "whole whole whole whole",
     "co_author_left": "whole whole whole whole",
     "token_balance_changed": "whole whole whole whole",
@@ -101,7 +105,13 @@ async def everything_happens(services: Services) -> Told:
     await author.get("withdraw_message", **await pending())
     await owner.get("reject_message", reason="REASON OF THE VOTE", **await pending())
     guest = await somebody()
-    await owner.get("invite_co_author", public_key=guest.public_key, **public)
+    for ending in ("decline_invitation", "revoke_invitation"):
+        await owner.get("invite_co_author", public_key=guest.public_key, **public)
+        if ending == "decline_invitation":
+            await guest.get(ending, **public)
+        else:
+            await owner.get(ending, public_key=guest.public_key, **public)
+    await owner.bring_in(guest, public_id)
     await guest.get("leave_co_authorship", **public)
     await owner.get("rename_thread", name="Renamed", **public)
     await runs(services, co_author, public)
@@ -117,6 +127,7 @@ async def everything_happens(services: Services) -> Told:
         ),
     )
     await pending()
+    await owner.get("invite_co_author", public_key=guest.public_key, **public)
     await owner.get("archive_thread", **public)
 
     open_id = await new_thread(owner, "public", co_author)
@@ -148,9 +159,7 @@ async def everything_happens(services: Services) -> Told:
 async def new_thread(owner: Caller, visibility: str, *guests: Caller) -> str:
     created = await owner.get("create_thread", name="Plans", visibility=visibility)
     for guest in guests:
-        await owner.get(
-            "invite_co_author", thread_id=created["thread_id"], public_key=guest.public_key
-        )
+        await owner.bring_in(guest, created["thread_id"])
     return str(created["thread_id"])
 
 

@@ -196,7 +196,7 @@ async def test_who_may_have_left_hears_passing_words_only_once_it_is_certain_tha
             founder = await Caller(services).sign_in(Identity())
             leaver = await Caller(services).sign_in(Identity())
             private = ThreadId((await founder.get("create_thread", name="Doubts"))["thread_id"])
-            await founder.get("invite_co_author", thread_id=private, public_key=leaver.public_key)
+            await founder.bring_in(leaver, private)
             for each in (founder, leaver):
                 await each.get("get_thread", thread_id=private)
             journal = Lossy(services.journal, patch)

@@ -64,7 +64,7 @@ def test_any_frame_keeps_the_bound_and_says_where_it_was_cut(data: Any) -> None:
         assert sent is whole
     else:
         frame = json.loads(sent)
-        assert frame["cut"] is True
+        assert frame["shortened"] is True
         assert beginnings(frame["data"], data)
         assert "html" not in sent or '"html":null' in sent
 
@@ -73,7 +73,7 @@ def test_any_frame_keeps_the_bound_and_says_where_it_was_cut(data: Any) -> None:
 def test_a_frame_that_fits_is_sent_as_it_is(frame: ServerMessage) -> None:
     text = encode_server_frame(frame)
     assert bytes_of(text) <= MAX_SERVER_FRAME_BYTES
-    assert frame.cut or not json.loads(text).get("cut")
+    assert frame.shortened or not json.loads(text).get("shortened")
     decode_server_frame(text)
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import pytest
 
 from machines.models.chorus import ChorusState, RunProgress, RunStatus
+from machines.models.commands import InvitationCounts
 from machines.models.errors import ErrorCode, JournalConflict, JournalError, RequestRefused
 from machines.models.ids import (
     MessageId,
@@ -22,6 +23,7 @@ from machines.models.ids import (
     thread_stream,
     user_stream,
 )
+from machines.models.invitation import InvitationStatus
 from machines.models.journal import (
     ApprovalTimer,
     Batch,
@@ -34,7 +36,7 @@ from machines.models.journal import (
 from machines.models.message import Message, MessageStatus
 from machines.models.outputs import StepEnum
 from machines.models.thread import Visibility
-from storage.journal.port import Journal, KnownUser, StoredVector, ThreadPage
+from storage.journal.port import InvitationRow, Journal, KnownUser, StoredVector, ThreadPage
 from tests.support.journal_values import (
     ANN,
     BEN,
@@ -45,6 +47,7 @@ from tests.support.journal_values import (
     deleted,
     entry,
     finished,
+    invitation,
     message,
     opening,
     reply,
@@ -404,11 +407,64 @@ class JournalContract:
     async def test_the_threads_of_many_people_are_each_one_s_own(self, journal: Journal) -> None:
         for one in (thread("one"), thread("two"), thread("bens", BEN)):
             await journal.commit(opening(one))
-        pages = await journal.threads_of_each([ANN, BEN, CAY], limit=1)
+        await journal.commit(
+            batch(0, entry(thread_stream(thread("of Ben").id), thread("of Ben", BEN)))
+        )
+        into = thread("of Ben", BEN)
+        await journal.commit(batch(1, entry(thread_stream(into.id), invitation(into, CAY))))
+        found = await journal.arrivals([ANN, BEN, CAY], limit=1)
         for key in (ANN, BEN, CAY):
-            assert pages[key] == await journal.threads_of(key, after=None, limit=1)
-        assert [row.thread.name for row in pages[ANN].rows] == ["two"]
-        assert pages[CAY].rows == ()
+            assert found[key].threads == await journal.threads_of(key, after=None, limit=1)
+            asked = await journal.invitations_of(key, after=None, limit=1)
+            assert found[key].invitations == asked
+        assert [row.thread.name for row in found[ANN].threads.rows] == ["two"]
+        assert found[CAY].threads.rows == ()
+        assert len(found[CAY].invitations.rows) == 1
+
+    async def test_open_invitations_are_found_by_key_by_thread_and_counted(
+        self, journal: Journal
+    ) -> None:
+        one, two = thread("one"), thread("two", BEN)
+        await journal.commit(batch(0, entry(user_stream(ANN), user(ANN, "Ann"))))
+        for opened in (one, two):
+            await journal.commit(opening(opened))
+        first, second = invitation(one, CAY, 1), invitation(two, CAY, 1)
+        later = invitation(one, BEN, 2)
+        over = later.transition_to(at(3), status=InvitationStatus.DECLINED)
+        await journal.commit(
+            batch(1, entry(thread_stream(one.id), first), entry(thread_stream(one.id), later))
+        )
+        await journal.commit(batch(1, entry(thread_stream(two.id), second)))
+
+        pages: list[InvitationRow] = []
+        after = None
+        while True:
+            page = await journal.invitations_of(CAY, after=after, limit=1)
+            pages += page.rows
+            after = page.next
+            if after is None:
+                break
+        assert {row.invitation.id for row in pages} == {first.id, second.id}
+        names = {row.thread_name: row.invited_by_name for row in pages}
+        assert names == {"one": "Ann", "two": None}
+        with pytest.raises(RequestRefused):
+            await journal.invitations_of(CAY, after="nowhere", limit=1)
+
+        view = await journal.decision_view(one.id)
+        assert view is not None
+        assert view.invitations == (first, later)
+        assert await journal.is_invited(one.id, CAY)
+        assert not await journal.is_invited(two.id, BEN)
+        counts = await journal.invitation_counts(CAY, inviter=ANN)
+        assert counts == InvitationCounts(of_key=2, by_inviter=2)
+        assert {each.id for each in await journal.open_invitations()} == {
+            *(first.id, second.id, later.id)
+        }
+
+        await journal.commit(batch(3, entry(thread_stream(one.id), over)))
+        assert (await journal.invitations_of(BEN, after=None, limit=9)).rows == ()
+        assert (await journal.invitation_counts(CAY, inviter=ANN)).by_inviter == 1
+        assert await journal.verify() == ()
 
     async def test_a_person_has_one_row(self, journal: Journal) -> None:
         await journal.commit(batch(0, entry(user_stream(ANN), user(ANN))))

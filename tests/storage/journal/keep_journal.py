@@ -48,7 +48,7 @@ async def live_through(services: Services, clock: Clock) -> dict[str, Any]:
     await alice.get("set_name", name="Alice")
     opened = await alice.get("create_thread", name="Open house", visibility="public")
     public = {"thread_id": opened["thread_id"]}
-    await alice.get("invite_co_author", public_key=bob.public_key, **public)
+    await alice.bring_in(bob, opened["thread_id"])
     await alice.get("get_thread", **public)
     await run(alice, "Rivers carry water to the sea.", "finished", **public)
     await run(alice, "STUMBLE: what do rivers carry?", "finished", **public)
