@@ -34,6 +34,7 @@ from machines.loop.steps import (
     run_experience,
     run_intention,
     run_observation,
+    run_short_yield,
     run_update,
     run_yield,
     take_context,
@@ -50,6 +51,7 @@ from machines.models.chorus import (
     ChorusResponse,
     ChorusState,
     Health,
+    LoopMode,
     NetworkFailed,
     PriorsRetrieved,
     RetryDue,
@@ -61,7 +63,7 @@ from machines.models.chorus import (
 )
 from machines.models.effects import RunEffect
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
-from machines.models.outputs import StepEnum, UpdateOutput
+from machines.models.outputs import ActionOutput, StepEnum, UpdateOutput
 from machines.outcomes import refused
 from machines.statechart import (
     Accepted,
@@ -97,6 +99,16 @@ def retry_is_current(run: ChorusState, event: RetryDue) -> bool:
 def priors_are_in(run: ChorusState, _: object) -> bool:
     """The search for priors was answered, so the model is asked."""
     return run.awaiting is Awaited.MODEL
+
+
+def answer_is_enough(run: ChorusState, event: StepCompleted) -> bool:
+    """Action says that its text is the answer; in a later pass there is more to say."""
+    return isinstance(event.output, ActionOutput) and event.output.enough and run.iteration == 1
+
+
+def loop_is_short(run: ChorusState, _: object) -> bool:
+    """The run goes from action to yield at once (`CHORUS_LOOP`)."""
+    return run.loop is LoopMode.SHORT
 
 
 def another_loop_is_wanted(_: ChorusState, event: StepCompleted) -> bool:
@@ -176,13 +188,27 @@ class ChorusChart(Chart[ChorusState]):
                 when=[result_is_current],
                 unless=[priors_are_in],
                 do=[take_priors, ask_model],
+            ) | on(
+                PriorsRetrieved,
+                yielding.to(yielding),
+                when=[result_is_current],
+                unless=[priors_are_in],
+                do=[take_priors, ask_model],
             )
             step_completed = (
                 on(
                     StepCompleted,
                     action.to(experience),
                     when=[result_is_current],
+                    unless=[answer_is_enough, loop_is_short],
                     do=[advance_step, run_experience],
+                )
+                | on(
+                    StepCompleted,
+                    action.to(yielding),
+                    when=[result_is_current, loop_is_short],
+                    unless=[answer_is_enough],
+                    do=[advance_step, run_short_yield],
                 )
                 | on(
                     StepCompleted,
@@ -263,7 +289,12 @@ class ChorusChart(Chart[ChorusState]):
     step_completed = on(
         StepCompleted,
         running.step.yielding.to(finished),
-        when=[result_is_current],
+        when=[result_is_current, priors_are_in],
+        do=[advance_step, finish],
+    ) | on(
+        StepCompleted,
+        running.step.action.to(finished),
+        when=[result_is_current, answer_is_enough],
         do=[advance_step, finish],
     )
     ai_failed = on(
@@ -313,7 +344,7 @@ def chorus_machine() -> ChorusMachine:
     return Machine(ChorusChart, states_of=states_of, place=place)
 
 
-EQUIVALENT: Final = frozenset({"chorus:c8ecd28eb995", "chorus:3f71717782a1"})
+EQUIVALENT: Final = frozenset({"chorus:c8ecd28eb995", "chorus:37ddf1f5a20d", "chorus:3f71717782a1"})
 """Fingerprints of earlier declarations that lead a run through the same states by the same events."""
 
 _STATE_OF_STEP: Final = {step: step.value for step in StepEnum} | {StepEnum.YIELD: "yielding"}
@@ -360,6 +391,7 @@ def create_initial_state(
     at: datetime,
     max_iterations: int,
     max_attempts: int,
+    loop: LoopMode = LoopMode.FULL,
     backoff_base_ms: int = BACKOFF_BASE_MS,
     context_tokens: int = CONTEXT_TOKENS,
 ) -> ChorusState:
@@ -372,6 +404,7 @@ def create_initial_state(
         requested_by=requested_by,
         prompt=prompt,
         query=prompt,
+        loop=loop,
         max_iterations=max_iterations,
         max_attempts=max_attempts,
         backoff_base_ms=backoff_base_ms,

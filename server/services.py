@@ -274,6 +274,7 @@ async def _read_context(endpoint: Endpoint, thread_service: ThreadService) -> No
 
 def _policy(settings: Settings, model_policy: ModelPolicy) -> Policy:
     return Policy(
+        loop=settings.loop,
         max_iterations=settings.max_iterations,
         max_attempts=settings.max_attempts,
         backoff_base_ms=model_policy.backoff_base_ms,

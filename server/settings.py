@@ -30,6 +30,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from machines.models.chorus import LoopMode
 from server.addresses import Origin, PublicAddress, parts_of
 
 ENV_PREFIX: Final = "CHORUS_"
@@ -177,6 +178,8 @@ class Settings(BaseSettings):
     pending_per_user: _Count = 3
     """Messages of one user that wait for approval in one thread."""
     pending_per_thread: _Count = 100
+    loop: LoopMode = LoopMode.FULL
+    """`short` asks for action and yield alone."""
     max_iterations: Annotated[int, Field(ge=1, le=100)] = 3
     """Loops of one run."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 4
@@ -268,6 +271,7 @@ _PROBLEMS: Final[Mapping[str, str]] = {
     "value_error": "{error}",
     "string_too_short": "must not be blank",
     "string_unicode": "must be text in UTF-8",
+    "enum": "must be {expected}",
     "int_parsing": "must be a whole number",
     "int_parsing_size": "must be a smaller number",
     "int_from_float": "must be a whole number",

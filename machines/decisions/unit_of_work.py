@@ -153,6 +153,7 @@ class Draft:
             requested_by=message.author,
             prompt=message.content,
             at=self.at,
+            loop=self._policy.loop,
             max_iterations=self._policy.max_iterations,
             max_attempts=self._policy.max_attempts,
             backoff_base_ms=self._policy.backoff_base_ms,
@@ -299,7 +300,9 @@ class Draft:
     def _give_answer(self, run: ChorusState) -> None:
         """The answer becomes the thread's next message, in the transaction that ends the run."""
         record = run.steps[-1]
-        assert isinstance(record.output, YieldOutput)  # noqa: S101 - only yield ends a run
+        output = record.output
+        # Action cites nothing: it is given no priors.
+        citations = output.citations if isinstance(output, YieldOutput) else ()
         grown = self.change_thread(AddMessage(at=self.at, actor=None))
         answer = Message(
             id=run.answer_id,
@@ -310,7 +313,7 @@ class Draft:
             content=record.text,
             run_id=run.id,
             model=run.model,
-            citations=record.output.citations,
+            citations=citations,
             usage=record.usage,
             cut=record.cut,
             created_at=self.at,

@@ -7,7 +7,6 @@ from machines.models.chorus import ChorusState, Health, RunStatus
 from machines.models.domain import User
 from machines.models.invitation import Invitation
 from machines.models.message import Message, MessageStatus
-from machines.models.outputs import StepEnum
 from machines.models.thread import Thread
 from machines.models.wire import views
 
@@ -95,7 +94,7 @@ def run_view(
             "thinking": thoughts or None,
             "outputs": tuple(
                 views.StepView(
-                    **vars(done), priors=run.priors if done.step is StepEnum.EXPERIENCE else None
+                    **vars(done), priors=run.priors if done.step is run.searches_in else None
                 )
                 for done in run.steps
             ),

@@ -60,6 +60,11 @@ def run_yield(state: ChorusState, _: object = None) -> StepResult:
     return _begin(state)
 
 
+def run_short_yield(state: ChorusState, _: object = None) -> StepResult:
+    """Begin yield of a short loop: search the memory first; the model is asked once the priors are in."""
+    return _begin(state, awaiting=Awaited.PRIORS)
+
+
 def take_context(state: ChorusState, event: RunStarted) -> ChorusState:
     """Keep the recent messages as they are now that the run leaves the queue."""
     return state.changed(messages=event.messages)
@@ -106,13 +111,13 @@ def ask_model(state: ChorusState, _: object = None) -> StepResult:
 
 def advance_step(state: ChorusState, event: StepCompleted) -> StepResult:
     """Keep the step that ended; later steps read what is kept and nothing else of it."""
-    experienced = event.step is StepEnum.EXPERIENCE
+    searched = event.step is state.searches_in
     # The state stands in the next step already; what ended is named by the event.
     response = frames.StepCompletedData(
         **vars(event),
         message_id=state.message_id,
-        priors=state.priors if experienced else None,
-        memory_available=state.memory_available if experienced else None,
+        priors=state.priors if searched else None,
+        memory_available=state.memory_available if searched else None,
     )
     advanced = state.changed(steps=(*state.steps, event), model=event.model)
     effects = _links(advanced) if event.step is StepEnum.OBSERVATION else ()

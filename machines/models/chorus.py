@@ -38,6 +38,15 @@ class RunStatus(StrEnum):
         return self in {RunStatus.FINISHED, RunStatus.FAILED, RunStatus.CANCELLED}
 
 
+class LoopMode(StrEnum):
+    """Which steps a run goes through, where action does not say that its answer is enough."""
+
+    FULL = "full"
+    """All six, as often as update asks for it."""
+    SHORT = "short"
+    """Action and yield, which searches the memory by itself."""
+
+
 class Health(StrEnum):
     """The second region of a running run."""
 
@@ -253,6 +262,7 @@ class RunProgress(BaseState):
     """Whether an open breaker delayed this attempt; then it is made, and delayed no second time."""
     rebuilds: int = Field(default=0, ge=0)
     """Times that this run was rebuilt from the journal, in all its steps."""
+    loop: LoopMode = LoopMode.FULL
     max_iterations: int = Field(ge=1)
     max_attempts: int = Field(ge=1)
     backoff_base_ms: int = Field(default=BACKOFF_BASE_MS, ge=1)
@@ -265,6 +275,10 @@ class RunProgress(BaseState):
     model: str | None = None
     """Name of the model that gave the newest completed step."""
     error_state: ErrorState | None = None
+
+
+_ANSWERING = frozenset({StepEnum.ACTION, StepEnum.YIELD})
+"""The steps whose text may be a run's answer."""
 
 
 class ChorusState(RunProgress):
@@ -303,10 +317,15 @@ class ChorusState(RunProgress):
                 ),
                 "a finished run has its answer": (
                     self.status is RunStatus.FINISHED
-                    and (not self.steps or self.steps[-1].step is not StepEnum.YIELD)
+                    and (not self.steps or self.steps[-1].step not in _ANSWERING)
                 ),
             }
         )
+
+    @property
+    def searches_in(self) -> StepEnum:
+        """The step that searches the memory."""
+        return StepEnum.YIELD if self.loop is LoopMode.SHORT else StepEnum.EXPERIENCE
 
     def latest(self, step: StepEnum) -> StepCompleted | None:
         """The newest completion of `step`, of whichever iteration."""

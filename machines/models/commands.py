@@ -8,7 +8,13 @@ from collections.abc import Mapping
 
 from pydantic import AwareDatetime, Field
 
-from machines.models.chorus import BACKOFF_BASE_MS, CONTEXT_TOKENS, ChorusState, EffectResult
+from machines.models.chorus import (
+    BACKOFF_BASE_MS,
+    CONTEXT_TOKENS,
+    ChorusState,
+    EffectResult,
+    LoopMode,
+)
 from machines.models.domain import Frozen
 from machines.models.ids import InvitationId, MessageId, PublicKey, RequestId, RunId, ThreadId
 from machines.models.journal import DecisionView
@@ -19,6 +25,7 @@ from machines.models.thread import Visibility
 class Policy(Frozen):
     """Bounds that an operator may move; 0 is no bound for the counts."""
 
+    loop: LoopMode = LoopMode.FULL
     max_iterations: int = 3
     max_attempts: int = 4
     backoff_base_ms: int = BACKOFF_BASE_MS

@@ -102,6 +102,8 @@ class ActionOutput(Value):
     """The first answer without priors: text alone."""
 
     step: Literal["action"] = "action"
+    enough: Flag = False
+    """Whether the text is the answer already, so that no other step is needed."""
 
 
 class ExperienceOutput(Value):

@@ -34,6 +34,7 @@ from machines.models.outputs import (
     UpdateOutput,
     YieldOutput,
 )
+from machines.prompting.enough import unmarked
 from machines.prompting.json_text import Object, objects_in, whole_or_begun
 from machines.prompting.quoting import CITATION
 
@@ -61,7 +62,7 @@ class ReadAnswer(NamedTuple):
     """A checked answer."""
 
     text: str
-    """What a person reads; for action and yield the model's text, unchanged."""
+    """What a person reads; for action and yield the model's text, but for the mark that it is enough."""
     output: StepOutput
     dropped: tuple[str, ...]
     """Labels that the model named and was not given, as it wrote them; for the log."""
@@ -252,7 +253,7 @@ def read_answer(call: AICall, raw_text: str) -> ReadAnswer:
     Raises AIError (AI_INVALID_OUTPUT) where the answer is blank, no JSON, or not the schema.
     """
     if is_blank(raw_text):
-        raise AIError("The model gave an empty answer.")
+        raise _empty()
     supplied = {each.label: each.prior for each in call.priors}
     shape = _shape_of(call.step)
     if shape is None:
@@ -320,6 +321,10 @@ def partial_text(step: StepEnum, raw_text: str) -> str:
     return text.lstrip() if isinstance(text, str) else ""
 
 
+def _empty() -> AIError:
+    return AIError("The model gave an empty answer.")
+
+
 def _filled(shape: type[_Answer], step: StepEnum, raw_text: str) -> _Answer:
     """The first object in the text that fills `shape`. Raises AIError that says what is wrong."""
     problem = "it holds no JSON object that ends"
@@ -364,7 +369,10 @@ def _unwrapped(found: Object) -> Iterator[Object]:
 
 def _read_text(step: StepEnum, text: str, supplied: Mapping[str, Prior]) -> ReadAnswer:
     if step is StepEnum.ACTION:
-        return ReadAnswer(text, ActionOutput(), ())
+        first, is_enough = unmarked(text)
+        if is_blank(first):
+            raise _empty()
+        return ReadAnswer(first, ActionOutput(enough=is_enough), ())
     cited, dropped = _resolved(_bracketed(text), supplied)
     citations = tuple(
         Citation(label=label, message_id=prior.message_id, thread_id=prior.thread_id)

@@ -18,7 +18,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Final, NamedTuple, assert_never
 
-from machines.models.chorus import ChorusState, ContextMessage, StepCompleted
+from machines.models.chorus import ChorusState, ContextMessage, LoopMode, StepCompleted
 from machines.models.domain import Role
 from machines.models.effects import SuppliedPrior
 from machines.models.ids import MessageId, PublicKey, RunId
@@ -277,8 +277,10 @@ def citable(state: ChorusState, supplied: Iterable[SuppliedPrior]) -> tuple[Supp
     """Those of `supplied` that an answer may rest on.
 
     They are the priors that intention selected, in any iteration; where it selected none, those that
-    experience used.
+    experience used; and all of them in a short loop, which asks neither.
     """
+    if state.loop is LoopMode.SHORT:
+        return tuple(supplied)
     chosen = set(_selected(state.steps, len(state.priors)))
     if not chosen:
         for record in state.steps:

@@ -23,6 +23,7 @@ from machines.models.effects import AICall, PromptMessage, SuppliedPrior
 from machines.models.errors import ErrorCode
 from machines.models.outputs import StepEnum
 from machines.prompting.context import citable, focus, material, opening
+from machines.prompting.enough import MARK
 from machines.prompting.lengths import answer_limit
 from machines.prompting.quoting import derive_nonce, estimated_tokens
 
@@ -79,13 +80,17 @@ with "label" and "why" (one sentence); empty where none helps. Only these can be
 "confidence": how good the answer can be with what is known now, a number from 0 to 1
 "key_insights": at most 5 insights to keep, an array of sentences""",
         StepEnum.YIELD: """\
-Write the final answer to the request in Markdown, resting on the records. It stands alone: the reader \
+Write the final answer to the request in Markdown, resting on records and priors. It stands alone: the reader \
 has not seen the earlier steps.""",
     }
 )
 
 _CANNOT_LOOP: Final = """\
 This was the last pass that is allowed: "loop" is false, and "reasoning" says what remains open."""
+
+_ENOUGH: Final = f"""\
+If this is the whole answer and nothing that was said elsewhere could add to it, as with a greeting or \
+thanks, end with the line {MARK}"""
 
 _CITE_NOTHING: Final = "Cite nothing."
 _CITE: Final = """\
@@ -165,6 +170,8 @@ def _instruction(
     yield _INSTRUCTIONS[step]
     if step is StepEnum.UPDATE and state.iteration >= state.max_iterations:
         yield _CANNOT_LOOP
+    if step is StepEnum.ACTION and state.iteration == 1:
+        yield _ENOUGH
     if step is StepEnum.YIELD:
         yield _CITE + " ".join(f"[{each.label}]" for each in priors) if priors else _CITE_NOTHING
     yield _LANGUAGE

@@ -184,6 +184,7 @@ class ErrorReply(WireValue):
 class ChatStepOutput(WireValue):
     """The outputs of all steps in one shape; each step fills its own fields."""
 
+    enough: bool = False
     key_insights: tuple[str, ...] = ()
     explicit_intent: str | None = None
     implicit_intent: str | None = None

@@ -308,7 +308,9 @@ def _run_event(event: RunEventUnion, before: ChatState, after: ChatState) -> lis
         case RunQueuedEvent():
             return [note("Queued behind the run under way.")] if before.running else []
         case StepCompletedEvent():
-            return [] if event.step == "yield" else [_completed(event, after)]
+            if gives_answer(event) and event.priors is None:
+                return []
+            return [_completed(event, after)]
         case StepRecoveringEvent():
             text = f"  ↻ {one_line(event.code, 40)}: again in {event.retry_in_ms / 1000:.1f} s"
             title = step_title(event.step or "", event.iteration, event.attempt)
@@ -328,6 +330,11 @@ def _run_event(event: RunEventUnion, before: ChatState, after: ChatState) -> lis
             assert_never(event)
 
 
+def gives_answer(event: StepCompletedEvent) -> bool:
+    """Whether the step's text is the answer, which follows as a message."""
+    return event.step == "yield" or event.output.enough
+
+
 def _completed(event: StepCompletedEvent, state: ChatState) -> RenderableType:
     output = event.output
     title = step_title(event.step or "", event.iteration, event.attempt)
@@ -343,9 +350,9 @@ def _completed(event: StepCompletedEvent, state: ChatState) -> RenderableType:
         parts.append(priors(event.priors, state))
     elif event.priors is not None and event.memory_available is not False:
         parts.append(Text("  no priors", "dim"))
-    if event.text:
+    if event.text and not gives_answer(event):
         parts.append(Padding(Text(clean(event.text)), (0, 2)))
-    if event.cut:
+    if event.cut and not gives_answer(event):
         parts.append(CUT)
     parts.extend(
         Text(f"  • {one_line(item)}", style="dim")

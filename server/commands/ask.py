@@ -217,8 +217,8 @@ async def _watch(
                     raise CommandFailed(f"The run failed ({body.code}): {body.message}")
                 case RunCancelledEvent():
                     raise CommandFailed("The run was cancelled.")
-                case StepCompletedEvent(step="yield"):  # its text is the answer, which follows
-                    _tell(progress, render.step_title("yield", body.iteration, body.attempt))
+                case StepCompletedEvent(step=step, priors=None) if render.gives_answer(body):
+                    _tell(progress, render.step_title(step or "", body.iteration, body.attempt))
                 case RunQueuedEvent() | StepCompletedEvent() | StepRecoveringEvent():
                     for shown in render.scrollback(before, heard, state):
                         _tell(progress, shown)

@@ -348,6 +348,7 @@ def _failed(call: AICall, error: AIError | NetworkError, reply: StreamedAnswer) 
         "run %s, %s, pass %d, attempt %d: %s (%s)",
         *(call.run_id, call.step, call.iteration, call.attempt, error.message, error.detail),
     )
+    reply.tell_rest()
     return AnswerFailed(error, reply.told)
 
 

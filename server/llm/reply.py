@@ -14,6 +14,7 @@ from typing import Final, assert_never
 from machines.models.errors import AIError, ErrorCode
 from machines.models.outputs import StepEnum, Usage
 from machines.prompting.answers import is_structured, partial_text
+from machines.prompting.enough import shown
 from server.llm.dialects import Ending, Piece, choices_in, counts_thoughts, piece_of, usage_in
 from server.llm.port import OnText, unheard
 from server.llm.repetition import RepetitionWatch
@@ -84,6 +85,8 @@ class StreamedAnswer:
     _standing: _Standing = _Standing.UNNAMED
     _refused: bool = False
     _called_tools: bool = False
+    _withheld: str = ""
+    """The end of the text that may be the beginning of a mark."""
 
     def __post_init__(self) -> None:
         self._structured = is_structured(self.step)
@@ -157,6 +160,7 @@ class StreamedAnswer:
         """The whole answer, once. Raises AIError where the stream ended without a usable one."""
         rest = self._thoughts.take(self._joiner.rest()) + self._thoughts.end()
         self._take_answer(rest)
+        self.tell_rest()
         if self._refused:
             raise AIError("The model refused to answer.")
         match self.ending:
@@ -180,6 +184,11 @@ class StreamedAnswer:
                 raise AIError("The model's answer ended for a reason that is not known.")
             case _:
                 assert_never(self.ending)
+
+    def tell_rest(self) -> None:
+        """No text follows: what was withheld, since it might have been the beginning of a mark, is none."""
+        self._tell(self._withheld)
+        self._withheld = ""
 
     def _text(self) -> str:
         """The text; where JSON is asked for, also what a tool was called with in its place."""
@@ -244,8 +253,9 @@ class StreamedAnswer:
         if not self._structured:
             if ">" in text:
                 self._look_for_untagged_thoughts()
-            self._told.append(text)
-            self.on_text(text)
+            if self.step is StepEnum.ACTION:
+                text, self._withheld = shown(self._withheld + text)
+            self._tell(text)
         elif self._length <= _PARTIAL_JSON_CHARACTERS:
             readable = partial_text(self.step, "".join(self._pieces))
             told = self.told

@@ -32,7 +32,7 @@ export const FINAL = new Set(["finished", "failed", "cancelled"]);
  * @property {readonly RenderedText[]} rendered parts of it as HTML while it is written
  * @property {string} thinking what the model thought aloud, as far as it was seen
  * @property {StepOutput | null} output
- * @property {readonly Prior[] | null} priors with experience alone
+ * @property {readonly Prior[] | null} priors of the step that searched the memory
  * @property {boolean | null} memoryAvailable
  * @property {Usage | null} usage
  * @property {boolean} isCut whether the text ended at its length limit
@@ -254,7 +254,7 @@ export function loopsOf(run) {
 
 /**
  * Where each step stands in the loop that the run is in. A step without a record is skipped where a
- * later one of the same loop has begun.
+ * later one of the same loop has begun, or the run has its answer.
  *
  * @param {Run} run
  * @returns {Map<StepEnum, StepState>}
@@ -273,7 +273,7 @@ export function stepStates(run) {
  */
 function stateOf(run, step, isBehind) {
   const record = find(run, { step, iteration: run.iteration, attempt: run.attempt });
-  if (!record) return isBehind ? "skipped" : "waiting";
+  if (!record) return isBehind || run.status === "finished" ? "skipped" : "waiting";
   if (record.status === "stopped") return run.status === "failed" ? "failed" : "stopped";
   return record.status;
 }

@@ -32,6 +32,8 @@ export interface AcceptedFrame {
 /** The first answer without priors: text alone. */
 export interface ActionOutput {
   step: "action";
+  /** Whether the text is the answer already, so that no other step is needed. */
+  enough?: boolean;
 }
 
 /** One elector's vote. */
@@ -851,9 +853,9 @@ export interface StepCompletedData {
   /** What a person reads; for action and yield exactly the deltas of this attempt. */
   text: string;
   output: StepOutput;
-  /** With experience alone. */
+  /** With the step that searched the memory alone: experience, or yield in a short loop. */
   priors?: readonly Prior[];
-  /** With experience alone: false where memory could not be searched. */
+  /** With the same step alone: false where memory could not be searched. */
   memory_available?: boolean;
   /** null is unknown, which is not zero. */
   usage: Usage | null;

@@ -108,6 +108,29 @@ async def test_thoughts_are_folded_above_the_text_of_their_step(
         await expect(thinking.locator("summary")).to_have_text("Thought, 11 characters")
 
 
+async def test_an_answer_that_is_enough_shows_one_step_and_five_that_were_skipped(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "Good morning to all"
+    model.plan(prompt, "action", says("Good morning!\n[eno", "ugh]"))
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask(prompt)
+        await ann.answers(1)
+        await expect(ann.answered.locator(".said")).to_have_text("Good morning!")
+        await expect(ann.message(prompt).locator(".run-summary")).to_contain_text("1 step")
+        await ann.open_run(prompt)
+        for step in STEPS[1:]:
+            await expect(ann.step(prompt, step)).to_contain_text("skipped")
+        await ann.step(prompt, "action").locator(".step-toggle").click()
+        await expect(ann.step(prompt, "action")).to_contain_text("Enough: this is the answer.")
+        skipped = ann.page.locator(".strip-step[data-state=skipped]")
+        await expect(skipped).to_have_count(len(STEPS) - 1)
+        await ann.open_machines()
+        await expect(ann.state("chorus", "finished")).to_have_class("state atomic final current")
+        end = ann.page.locator("#edge_chorus_step_completed_action_finished")
+        await expect(end).to_have_class("edge normal taken last")
+
+
 async def test_escape_stops_a_run_and_retry_answers_it(
     browser: Browser, server: ServerProcess, model: ObedientModel
 ) -> None:

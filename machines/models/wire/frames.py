@@ -269,9 +269,9 @@ class StepCompletedData(RunFrameData):
     """What a person reads; for action and yield exactly the deltas of this attempt."""
     output: StepOutput
     priors: Omittable[tuple[Prior, ...]] = None
-    """With experience alone."""
+    """With the step that searched the memory alone: experience, or yield in a short loop."""
     memory_available: Omittable[bool] = None
-    """With experience alone: False where memory could not be searched."""
+    """With the same step alone: False where memory could not be searched."""
     usage: Usage | None
     """None is unknown, which is not zero."""
     cut: Flag = False

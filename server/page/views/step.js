@@ -200,6 +200,9 @@ function outputOf(app, { text, output, priors, memoryAvailable, usage, isCut }, 
   const parts = priors ? priorList(app, priors, memoryAvailable, run) : [];
   const unsaid = unsaidAfter(text);
   switch (output?.step) {
+    case "action":
+      if (output.enough) parts.push(h("p", { class: "verdict" }, "Enough: this is the answer."));
+      break;
     case "experience":
       parts.push(...list("Insights", unsaid(output.key_insights)));
       break;

@@ -18,6 +18,7 @@ from machines.models.chorus import (
     ChorusState,
     ContextMessage,
     Health,
+    LoopMode,
     NetworkFailed,
     PriorsRetrieved,
     RetryDue,
@@ -85,11 +86,13 @@ def recalled(
     return PriorsRetrieved(**{**_attempt(run), "priors": usual, "available": True, **changes})
 
 
-def answered(run: ChorusState, *, loop: bool = False, **changes: Any) -> StepCompleted:
+def answered(
+    run: ChorusState, *, loop: bool = False, enough: bool = False, **changes: Any
+) -> StepCompleted:
     """The model's answer to the current attempt, of the shape that its step gives."""
     usual = {
         "text": f"What {run.current_step} gives",
-        "output": output_of(run, loop=loop),
+        "output": output_of(run, loop=loop, enough=enough),
         "usage": Usage(prompt_tokens=20, completion_tokens=10, total_tokens=30),
         "model": "scripted",
     }
@@ -167,12 +170,12 @@ def stale(run: ChorusState) -> Iterator[dict[str, Any]]:
     yield {"attempt": run.attempt - 1}
 
 
-def output_of(run: ChorusState, *, loop: bool = False) -> StepOutput:
+def output_of(run: ChorusState, *, loop: bool = False, enough: bool = False) -> StepOutput:
     """An output of the current step; it uses, selects and cites what was supplied."""
     known = [each.message_id for each in run.priors]
     match run.current_step:
         case StepEnum.ACTION:
-            return ActionOutput()
+            return ActionOutput(enough=enough)
         case StepEnum.EXPERIENCE:
             return ExperienceOutput(key_insights=("one", "two"), used=tuple(known[:1]))
         case StepEnum.INTENTION:
@@ -231,10 +234,15 @@ def queued(**changes: Any) -> ChorusState:
 
 
 def running(
-    step: StepEnum, *, iteration: int = 1, awaiting: Awaited = Awaited.MODEL, **changes: Any
+    step: StepEnum,
+    *,
+    iteration: int = 1,
+    awaiting: Awaited = Awaited.MODEL,
+    loop: LoopMode = LoopMode.FULL,
+    **changes: Any,
 ) -> ChorusState:
     """A stable run that waits for the model (or the memory) in that step and iteration."""
-    run = transform_state(queued(), started()).state
+    run = transform_state(queued(loop=loop), started()).state
     for _ in range(iteration * (len(STEPS) + 1)):
         if (run.iteration, run.current_step, run.awaiting) == (iteration, step, awaiting):
             return run.model_copy(update=changes)
@@ -295,10 +303,21 @@ def _taken() -> Iterator[Taken]:
     search = running(StepEnum.EXPERIENCE, awaiting=Awaited.PRIORS)
     yield Taken("edge_chorus_priors_retrieved_experience_experience", search, recalled(search))
 
+    short = running(StepEnum.YIELD, awaiting=Awaited.PRIORS, loop=LoopMode.SHORT)
+    yield Taken("edge_chorus_priors_retrieved_yielding_yielding", short, recalled(short))
+
     names = [step.value for step in STEPS[:-1]] + ["yielding"]
     for step, source, target in zip(STEPS, names, [*names[1:], "finished"], strict=True):
         run = running(step)
         yield Taken(f"edge_chorus_step_completed_{source}_{target}", run, answered(run))
+    for loop in LoopMode:
+        run = running(StepEnum.ACTION, loop=loop)
+        yield Taken("edge_chorus_step_completed_action_finished", run, answered(run, enough=True))
+    yield Taken("edge_chorus_step_completed_action_yielding", run, answered(run))
+    run = running(StepEnum.YIELD, loop=LoopMode.SHORT)
+    yield Taken("edge_chorus_step_completed_yielding_finished", run, answered(run))
+    run = running(StepEnum.ACTION, iteration=2)
+    yield Taken("edge_chorus_step_completed_action_experience", run, answered(run, enough=True))
     run = running(StepEnum.UPDATE)
     yield Taken("edge_chorus_step_completed_update_action", run, answered(run, loop=True))
     run = running(StepEnum.UPDATE, iteration=MAX_ITERATIONS)
@@ -335,12 +354,13 @@ def _refused() -> Iterator[Refused]:
     current = "result_is_current"
     yield Refused(("thread_is_free",), queued(), started(busy=True))
 
-    search = running(StepEnum.EXPERIENCE, awaiting=Awaited.PRIORS)
-    yield Refused(("priors_are_in",), search, answered(search))
-    for wrong in stale(search):
-        yield Refused((current,), search, recalled(search, **wrong))
-    found = running(StepEnum.EXPERIENCE)
-    yield Refused(("not priors_are_in",), found, recalled(found))
+    for step, loop in ((StepEnum.EXPERIENCE, LoopMode.FULL), (StepEnum.YIELD, LoopMode.SHORT)):
+        search = running(step, awaiting=Awaited.PRIORS, loop=loop)
+        yield Refused(("priors_are_in",), search, answered(search))
+        for wrong in stale(search):
+            yield Refused((current,), search, recalled(search, **wrong))
+        found = running(step, loop=loop)
+        yield Refused(("not priors_are_in",), found, recalled(found))
 
     for step in STEPS:
         run, waiting = running(step), recovering(step)

@@ -16,7 +16,14 @@ from machines.invitation import invitation_machine
 from machines.loop.recovery import MAX_REBUILDS
 from machines.message import message_machine
 from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
-from machines.models.chorus import Awaited, ChorusEvent, ChorusState, Health, RunStatus
+from machines.models.chorus import (
+    Awaited,
+    ChorusEvent,
+    ChorusState,
+    Health,
+    LoopMode,
+    RunStatus,
+)
 from machines.models.connection import (
     AuthFailed,
     ConnectionEvent,
@@ -55,7 +62,7 @@ from tests.machines.transitions.values import (
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
-    """What the guards of the chorus chart read of a run."""
+    """What the guards of the chorus chart read of a run that is not final."""
 
     status: RunStatus
     step: StepEnum
@@ -66,9 +73,12 @@ class RunKey:
     has_waited: bool
     rebuilds: int
     context_is_halved: bool
+    loop: LoopMode
 
 
-def run_key(state: ChorusState) -> RunKey:
+def run_key(state: ChorusState) -> Key:
+    if state.status.final:
+        return state.status  # no edge leaves it, so no guard reads more
     return RunKey(
         state.status,
         state.current_step,
@@ -79,6 +89,7 @@ def run_key(state: ChorusState) -> RunKey:
         state.has_waited,
         state.rebuilds,
         state.context_is_halved,
+        state.loop,
     )
 
 
@@ -89,6 +100,7 @@ def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
     yield run.recalled(state, (), available=False)
     yield run.answered(state)
     yield run.answered(state, loop=True)
+    yield run.answered(state, enough=True)
     yield run.answered(state, output=_foreign_output(state.current_step))
     for failure in (run.ai_failed, run.network_failed):
         yield failure(state)
@@ -122,6 +134,7 @@ def likely_run_events(state: ChorusState) -> Iterator[ChorusEvent]:
     else:
         yield run.answered(state)
         yield run.answered(state, loop=True)
+        yield run.answered(state, enough=True)
         yield run.ai_failed(state)
         yield run.network_failed(state)
         yield run.delayed(state)
@@ -289,9 +302,9 @@ def likely_link_events(state: ConnectionState) -> Iterator[ConnectionEvent]:
 
 def chorus() -> Space:
     """Runs of two iterations and two attempts."""
-    # Fifty rebuilds behave like two: the search begins where two are left.
-    begin = run.queued(rebuilds=MAX_REBUILDS - 2)
-    return _space(chorus_machine(), (begin,), run_key, run_events)
+    # Fifty rebuilds behave like one: the search begins where one is left.
+    begin = tuple(run.queued(rebuilds=MAX_REBUILDS - 1, loop=loop) for loop in LoopMode)
+    return _space(chorus_machine(), begin, run_key, run_events)
 
 
 def messages() -> Space:

@@ -245,6 +245,22 @@ def test_a_memory_that_could_not_be_searched_is_told_from_one_that_holds_nothing
     assert "Rivers." in shown(priors=[prior], memory_available=False), "of a pass before"
 
 
+def test_a_step_whose_text_is_the_answer_shows_only_what_it_found() -> None:
+    prior = {"message_id": "m0", "thread_id": THREAD, "content": "Rivers.", "score": 0.5}
+    state = fold(opened(), step("started"))
+
+    def shown(name: str, **data: Any) -> str:
+        event = step("completed", name=name, text="The answer.", **data)
+        return printed(*render.scrollback(state, event, fold(state, event)))
+
+    assert shown("action", output={"step": "action", "enough": True}) == ""
+    assert "The answer." in shown("action", output={"step": "action"})
+    assert shown("yield") == ""
+    searched = shown("yield", priors=[prior], memory_available=True)
+    assert "Rivers." in searched
+    assert "The answer." not in searched
+
+
 def test_a_run_that_waits_is_told_once_until_the_next_entry() -> None:
     state, told = opened(), []
     waits = Notice(thread_id=THREAD, kind="storage_unavailable", message="The disk is full.")

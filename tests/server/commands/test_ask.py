@@ -88,6 +88,24 @@ async def test_on_a_terminal_steps_are_told_and_a_hostile_answer_is_harmless(
     assert "SECRETLY" not in out.text + progress.text, "thoughts are folded"
 
 
+async def test_an_answer_that_is_enough_is_told_once_with_its_one_step(tmp_path: Path) -> None:
+    out, progress = Terminal(), Terminal()
+    async with obedient_model() as model:
+        model.plan("Hello", "action", scripted_endpoint.says("Good ", "morning!\n[eno", "ugh]"))
+        await ask(
+            settings(tmp_path, model.url),
+            system_environment(),
+            "Hello",
+            out=out.console,
+            progress=progress.console,
+        )
+        assert [each.step for each in model.asked] == ["action"]
+    assert out.text.count("Good morning!") == 1
+    assert "Action" in progress.text
+    assert "Yield" not in progress.text
+    assert "[eno" not in out.text + progress.text
+
+
 async def test_a_run_that_fails_is_told_with_its_code(tmp_path: Path) -> None:
     async with scripted_endpoint.serve(scripted_endpoint.refuses(401)) as endpoint:
         with pytest.raises(CommandFailed, match=r"The run failed \(ai_rejected\): "):
