@@ -34,7 +34,7 @@ pytestmark = [
     ),
 ]
 
-MAX_FRAME_BYTES = 65_536
+MAX_FRAME_BYTES = 196_608
 MAX_PROMPT_CHARACTERS = 32_000
 
 _addresses = count(1)
@@ -127,6 +127,27 @@ async def test_a_binary_frame_closes_with_1003(server: ServerProcess) -> None:
     async with connected(server.url) as client:
         await client.send_bytes(b'{"type":"ping","id":"1","data":{}}')
         assert await client.close_code() == 1003
+
+
+@pytest.mark.parametrize("character", ["x", "\u00e9", "\u6f22", "\N{GRINNING FACE}", "\x01"])
+@pytest.mark.parametrize("escaped", [False, True])
+async def test_the_longest_prompt_of_any_script_fits_a_frame(
+    server: ServerProcess, character: str, escaped: bool
+) -> None:
+    if escaped and len(character.encode("utf-16-le")) > 2:
+        character = "\uffee"  # the last that one escape can write
+    async with from_elsewhere(server) as alice:
+        thread_id = await alice.new_thread()
+        prompt = "a" + character * (MAX_PROMPT_CHARACTERS - 1)
+        frame = {
+            "type": "submit_prompt",
+            "id": "1",
+            "data": {"thread_id": thread_id, "prompt": prompt},
+        }
+        await alice.send(json.dumps(frame, ensure_ascii=escaped))
+        taken = await alice.until(lambda each: each["re"] == "1", "the reply")
+        assert taken["type"] == "accepted", taken
+        alice.faults.clear()  # its id was sent past the client
 
 
 async def test_the_longest_prompt_is_taken_and_a_longer_one_is_too_large(
