@@ -7,7 +7,6 @@ or environment, 130 interrupted. What a person reads of a failure is in `server.
 """
 
 import asyncio
-import io
 import logging
 import os
 import sys
@@ -19,6 +18,7 @@ from uuid import UUID
 
 import typer
 
+from server.commands import standard_streams
 from server.commands.errors import DONE, INTERRUPTED, WRONG_USE, explained, refuse
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line of this process, and end it."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # what a terminal cannot show must not end us
+    standard_streams.make_usable()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -180,7 +178,11 @@ def ask(
     text = _checked(sys.stdin.read() if prompt == "-" else prompt, "PROMPT", MAX_CONTENT_LENGTH)
     settings = _settings(data=data, llm=llm)
     from server.commands import ask as command
+    from server.commands.errors import CommandFailed
     from server.environment import system_environment
+
+    if not sys.stdout.writable():
+        raise CommandFailed("Standard output is closed: an answer would be lost.")
 
     asked = command.ask(
         settings,

@@ -13,6 +13,7 @@ __all__ = [
     "journal_file",
     "logs",
     "serve",
+    "standard_streams",
     "trace",
     "verify",
 ]

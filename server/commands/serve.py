@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import sys
+from contextlib import suppress
 
 import uvloop
 
@@ -33,9 +34,11 @@ def run(settings: Settings) -> int:
 
 
 def announce(line: str) -> None:
-    """Print at once, also into a pipe: the address is waited for."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """Print at once, also into a pipe: the address is waited for. A server whose output is closed, or
+    is read no more, serves all the same."""
+    with suppress(OSError):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def _sentence(error: OSError, settings: Settings) -> str:
