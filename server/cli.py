@@ -20,6 +20,7 @@ import typer
 
 from server.commands import standard_streams
 from server.commands.errors import DONE, INTERRUPTED, WRONG_USE, explained, refuse
+from server.commands.printing import complain, say
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -71,7 +72,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from server import __version__
 
-        typer.echo(f"chorus {__version__}")
+        say(f"chorus {__version__}")
         raise typer.Exit
 
 
@@ -260,7 +261,7 @@ def verify(
     from server.environment import system_environment
 
     verified = command.run(
-        settings, system_environment(), repair=repair, restored=restored, say=typer.echo
+        settings, system_environment(), repair=repair, restored=restored, say=say
     )
     return _perform(settings, verified)
 
@@ -293,7 +294,7 @@ def diagrams(
     """Draw every state machine into diagrams/, check the drawings there, or draw a chart of yours."""
     from server.commands import diagrams as command
 
-    command.run(check=check, chart=chart, out=out, say=typer.echo)
+    command.run(check=check, chart=chart, out=out, say=say)
     return DONE
 
 
@@ -310,9 +311,9 @@ def _show_settings(settings: "Settings") -> None:
     from server.settings import misspelt_variables
 
     for line in settings.show():
-        typer.echo(line)
+        say(line)
     for sentence in misspelt_variables(os.environ):
-        typer.echo(sentence, err=True)
+        complain(sentence)
 
 
 def _own_address(settings: "Settings") -> str:
@@ -356,7 +357,7 @@ def _change_balance(thread: str, amount: int, cause: str, data: str | None) -> i
     from server.environment import system_environment
 
     changed = command.change_balance(settings, system_environment(), ThreadId(thread), amount, text)
-    typer.echo(f"The balance is {_perform(settings, changed)} tokens now.")
+    say(f"The balance is {_perform(settings, changed)} tokens now.")
     return DONE
 
 

@@ -100,6 +100,13 @@ def _sendable(secret: SecretStr) -> SecretStr:
     return SecretStr(value)
 
 
+def _printable(name: str) -> str:
+    """A name that is printed, and shown to users."""
+    if not name.isprintable():
+        raise ValueError("must be printable text")
+    return name
+
+
 def _items(value: object) -> object:
     """The items of a comma-separated list; blank ones are left out."""
     if not isinstance(value, str):
@@ -108,6 +115,7 @@ def _items(value: object) -> object:
 
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_Name = Annotated[_Text, AfterValidator(_printable)]
 _Address = Annotated[_Text, AfterValidator(_address)]
 _Origin = Annotated[_Text, AfterValidator(_origin)]
 _PublicUrl = Annotated[_Text, AfterValidator(_public_url)]
@@ -139,9 +147,9 @@ class Settings(BaseSettings):
 
     llm: Annotated[_Text, AfterValidator(_llm)] = "auto"
     """`auto`, `offline`, or the base URL of an endpoint."""
-    model: _Text | None = None
+    model: _Name | None = None
     """Name of the model at the endpoint; None takes the first that it lists."""
-    embedding_model: _Text | None = None
+    embedding_model: _Name | None = None
     """Name of the endpoint's embedding model; None embeds on this machine."""
     openai_api_key: _Secret | None = Field(default=None, validation_alias="openai_api_key")
     openai_base_url: _Address | None = Field(default=None, validation_alias="openai_base_url")

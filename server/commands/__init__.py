@@ -12,6 +12,7 @@ __all__ = [
     "errors",
     "journal_file",
     "logs",
+    "printing",
     "serve",
     "standard_streams",
     "trace",

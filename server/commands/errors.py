@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-import typer
+from server.commands.printing import complain
 
 DONE: Final = 0
 NOT_DONE: Final = 1
@@ -32,7 +32,7 @@ class CommandFailed(Exception):
 def refuse(message: str, code: int) -> int:
     """Say why nothing came of it; gives `code`."""
     for line in message.splitlines()[:_MAX_LINES]:
-        typer.echo(f"chorus: {line}", err=True)
+        complain(f"chorus: {line}")
     return code
 
 

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import logging
 import os
-import sys
 from contextlib import suppress
 
 import uvloop
@@ -12,6 +11,7 @@ import uvloop
 from server.app import serve
 from server.commands import logs
 from server.commands.errors import CommandFailed
+from server.commands.printing import say
 from server.llm.choice import ModelNotChosen
 from server.settings import Settings, misspelt_variables
 
@@ -37,8 +37,7 @@ def announce(line: str) -> None:
     """Print at once, also into a pipe: the address is waited for. A server whose output is closed, or
     is read no more, serves all the same."""
     with suppress(OSError):
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        say(line)
 
 
 def _sentence(error: OSError, settings: Settings) -> str:

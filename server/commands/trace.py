@@ -14,6 +14,7 @@ from rich.table import Table
 from machines.models.domain import Created
 from machines.models.ids import RunId
 from machines.models.journal import JournalEntry
+from server.chat.render import Harmless
 from server.commands.errors import CommandFailed
 from server.commands.journal_file import existing_journal
 from server.settings import Settings
@@ -80,7 +81,7 @@ def show(transitions: Sequence[TracedTransition], console: Console) -> None:
             f"{each.source} → {each.target}" if each.source else f"→ {each.target}",
             ", ".join(each.effects) or "-",
         )
-    console.print(table)
+    console.print(Harmless(table))
 
 
 def console_for(out: Console) -> Console:

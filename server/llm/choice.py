@@ -18,6 +18,7 @@ import aiohttp
 from server.addresses import host_of, parts_of
 from server.llm.offline import OfflineModel
 from server.llm.port import Bounds, LanguageModel
+from server.llm.text import is_model_name
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 OPENAI_MODEL: Final = "gpt-5.4-mini"
@@ -203,7 +204,10 @@ async def _chat_models(base_url: str, api_key: str | None, probe: Probe) -> tupl
 
 
 async def list_models(base_url: str, api_key: str | None = None) -> tuple[str, ...]:
-    """The ids that `GET /models` lists, in its order; empty where nothing usable answers soon."""
+    """The ids that `GET /models` lists, in its order; empty where nothing usable answers soon.
+
+    What is long, or no printable text, is no id: it would be shown to operators and users.
+    """
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     local = base_url in LOCAL_SERVERS.values()
     timeout = aiohttp.ClientTimeout(total=_LOCAL_LIST_SECONDS if local else _LIST_SECONDS)
@@ -220,7 +224,7 @@ async def list_models(base_url: str, api_key: str | None = None) -> tuple[str, .
                 if len(raw) > _LIST_BYTES:
                     return ()
             return tuple(
-                each["id"] for each in json.loads(raw)["data"] if isinstance(each["id"], str)
+                each["id"] for each in json.loads(raw)["data"] if is_model_name(each["id"])
             )
     except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError):
         return ()

@@ -18,7 +18,7 @@ from machines.prompting.enough import shown
 from server.llm.dialects import Ending, Piece, choices_in, counts_thoughts, piece_of, usage_in
 from server.llm.port import OnText, unheard
 from server.llm.repetition import RepetitionWatch
-from server.llm.text import TextJoiner, whole_text
+from server.llm.text import TextJoiner, model_name, whole_text
 from server.llm.thoughts import END_TAG, ThoughtFilter
 
 _PARTIAL_JSON_CHARACTERS: Final = 20_000
@@ -26,9 +26,6 @@ _PARTIAL_JSON_CHARACTERS: Final = 20_000
 
 _THOUGHT_CHARACTERS: Final = 20_000
 """Of the thoughts of an attempt that are passed on; models think for longer than anyone reads."""
-
-_MODEL_CHARACTERS: Final = 200
-"""Of the name that an endpoint gives to its model."""
 
 
 class _Standing(Enum):
@@ -141,7 +138,7 @@ class StreamedAnswer:
             raise AIError("The model endpoint sent something that is no chunk of an answer.")
         if (model := chunk.get("model")) != self._model_told and isinstance(model, str) and model:
             self._model_told = model
-            self.model = whole_text(model)[:_MODEL_CHARACTERS]
+            self.model = model_name(model)
         if counted := chunk.get("usage"):
             self.usage = usage_in(counted) or self.usage
             self.thinks |= counts_thoughts(counted)

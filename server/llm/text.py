@@ -5,9 +5,12 @@ own. NUL is left out, since not every database holds it; half a character that s
 U+FFFD. Pure functions but for the half that waits.
 """
 
-from typing import Final
+from typing import Final, TypeGuard
 
 _NUL: Final = "\0"
+
+MODEL_CHARACTERS: Final = 200
+"""Of the name that an endpoint gives to its model."""
 
 
 class TextJoiner:
@@ -30,6 +33,17 @@ class TextJoiner:
         """What stands for the half that waits; the text is over."""
         half, self._half = self._half, ""
         return whole_text(half)
+
+
+def model_name(text: str) -> str | None:
+    """What of `text` can be shown as the name of a model; None where nothing can."""
+    shown = "".join(filter(str.isprintable, whole_text(text)))
+    return shown[:MODEL_CHARACTERS] or None
+
+
+def is_model_name(name: object) -> TypeGuard[str]:
+    """Whether users can be shown `name` as that of a model."""
+    return isinstance(name, str) and 0 < len(name) <= MODEL_CHARACTERS and name.isprintable()
 
 
 def whole_text(text: str) -> str:

@@ -108,6 +108,7 @@ def test_a_key_from_a_file_loses_its_line_feed(monkeypatch: pytest.MonkeyPatch) 
         ("CHORUS_HOST", " ", "CHORUS_HOST must not be blank"),
         ("CHORUS_LLM", "gpt", "CHORUS_LLM must be auto, offline, or the address"),
         ("CHORUS_LLM", "http://", "CHORUS_LLM must be auto, offline, or the address"),
+        ("CHORUS_MODEL", "m\x1b]0;mine\x07", "CHORUS_MODEL must be printable text"),
         ("CHORUS_QDRANT_URL", "localhost:6333", "CHORUS_QDRANT_URL must be an address"),
         ("CHORUS_PUBLIC_URL", "https://a.example/x y", "CHORUS_PUBLIC_URL must be an address"),
         ("CHORUS_ALLOWED_ORIGINS", "*", "CHORUS_ALLOWED_ORIGINS must be an address"),

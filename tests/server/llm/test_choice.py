@@ -140,6 +140,16 @@ async def test_an_empty_variable_is_an_unset_one(llm: str) -> None:
     [
         (lambda: web.json_response({"data": [{"id": "b"}, {"id": "a"}]}), ("b", "a")),
         (lambda: web.json_response({"data": []}), ()),
+        (
+            lambda: web.json_response(
+                {
+                    "data": [
+                        {"id": each} for each in ("\x1b]0;mine\x07", "\u202eb", "", "x" * 201, "a")
+                    ]
+                }
+            ),
+            ("a",),
+        ),
         (lambda: web.json_response({"data": None}), ()),
         (lambda: web.json_response(["x"]), ()),
         (lambda: web.json_response({"data": [{"id": "a"}]}, status=401), ()),

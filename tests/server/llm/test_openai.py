@@ -127,6 +127,20 @@ async def test_text_is_told_as_it_comes_and_is_the_answer() -> None:
     assert "response_format" not in endpoint.asked[0]
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("m\x1b]0;mine\x07 \u202e1", "m]0;mine 1"), ("\x1b\x07", "scripted"), ("x" * 999, "x" * 200)],
+)
+async def test_the_name_of_the_model_that_answered_can_be_shown_anywhere(
+    given: str, shown: str
+) -> None:
+    chunks = (chunk("x"), chunk(finish="stop"))
+    named = [line({**each, "model": given}) for each in chunks]
+    async with model_at(writes(*named, DONE)) as (model, _):
+        answer = await model.answer(call(StepEnum.ACTION), lambda _: None)
+    assert answer.model == shown
+
+
 async def test_unknown_usage_is_none_and_not_zero() -> None:
     async with model_at(says("x"), says("x", counted=usage(0, 0))) as (model, _):
         for _ in range(2):
