@@ -51,6 +51,7 @@ from server.memory.recall import MemoryService
 from server.settings import Settings, load_settings
 from server.stores import Stores, open_stores
 from storage.journal.port import StoredVector
+from storage.memory.values import fingerprint_of
 from tests.machines.transitions import chorus_scenarios as steps
 from tests.machines.transitions.values import NOW
 
@@ -303,7 +304,11 @@ async def _keep_vectors(stores: Stores) -> int:
             (vector,) = await embedder.embed([message.content])
             known[message.content] = vector
         some.append(
-            StoredVector(message_id=message.id, fingerprint=embedder.fingerprint, vector=vector)
+            StoredVector(
+                message_id=message.id,
+                fingerprint=fingerprint_of(embedder.fingerprint),
+                vector=vector,
+            )
         )
     for begin in range(0, len(some), 1_000):
         await stores.journal.keep_vectors(some[begin : begin + 1_000])

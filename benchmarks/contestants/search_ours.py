@@ -4,10 +4,11 @@ Each search is made of the query's vector and the scope of who searches, built a
 request, and ends with the 80 priors as the validated values that the server hands on. Rights are
 checked by the memory itself.
 
-    python -m benchmarks.contestants.search_ours COUNT SEARCHES
+    python -m benchmarks.contestants.search_ours COUNT SEARCHES hybrid|vectors
 """
 
 import sys
+from itertools import cycle
 
 import uvloop
 
@@ -17,24 +18,26 @@ from machines.models.outputs import Prior
 from storage.memory.values import Search, SearchScope, Success
 
 
-async def main(count: int, searches: int) -> None:
+async def main(count: int, searches: int, mode: str) -> None:
     """Open the memory, and compete."""
     population = Population(count)
     memory = memory_in(population.folder())
     readable = population.scope()
+    texts = iter(cycle(population.texts(searches)))
 
     async def search(vector: Vector) -> tuple[Prior, ...]:
         scope = SearchScope(
             private_thread_ids=readable.private_thread_ids, include_public=readable.include_public
         )
-        result = await memory.execute(Search(vector=vector, scope=scope, limit=LIMIT))
+        text = next(texts) if mode == "hybrid" else ""
+        result = await memory.execute(Search(vector=vector, scope=scope, limit=LIMIT, text=text))
         if not isinstance(result, Success):
             raise result.error
         return result.found
 
     await memory.open()
     try:
-        await compete(population, search, _read, searches=searches)
+        await compete(population, search, _read, searches=searches, exact=mode == "vectors")
     finally:
         await memory.close()
 
@@ -44,4 +47,4 @@ def _read(found: tuple[Prior, ...]) -> Answer:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

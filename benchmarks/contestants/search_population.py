@@ -1,6 +1,6 @@
 """The messages that are searched, who may read them, and the folder that holds them.
 
-Everything follows from a seed: `count` messages of 384 numbers and about 300 characters, 50 to a
+Everything follows from a seed: `count` messages of 384 numbers and 52 words, 50 to a
 thread. One thread in four is public, one in twenty is private and the searcher's own, and the rest,
 seven in ten, are private threads of other users.
 
@@ -51,18 +51,13 @@ _OWN: Final = 1
 
 _SEED: Final = 20_260
 _CACHE: Final = Path(__file__).parent.parent / ".cache"
-_EDITION: Final = 1
+_EDITION: Final = 2
 """Raised whenever something above or below changes what is written."""
 
 _QUICK_DISK: Final = Path("/dev/shm")
 """Where the folder grows up, if there is such a place."""
 _BATCH: Final = 1_000
 _BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
-_WORDS: Final = (
-    *("the", "thread", "of", "what", "we", "said", "about", "state", "and", "memory", "keeps"),
-    *("its", "shape", "while", "models", "answer", "slowly", "because", "every", "prompt"),
-    *("finds", "prior", "words", "that", "people", "approved", "before", "they", "were", "asked"),
-)
 
 
 class Population:
@@ -79,6 +74,11 @@ class Population:
         """So many vectors to search with, as an embedder gives them."""
         made = _unit_vectors(np.random.default_rng((_SEED, self.count, count)), count)
         return [tuple(row) for row in made.tolist()]
+
+    def texts(self, count: int) -> list[str]:
+        """So many queries of eight words."""
+        random = Random(_SEED + count)
+        return [_text(random, 8) for _ in range(count)]
 
     def scope(self) -> SearchScope:
         """What the searcher may read: public threads, and the private ones that are theirs."""
@@ -102,10 +102,11 @@ class Population:
                 author=None if is_answer else PublicKey(f"searcher{thread % 97:024}"),
                 role=Role.CHORUS if is_answer else Role.USER,
                 visibility=Visibility.PUBLIC if _is_public(thread) else Visibility.PRIVATE,
-                content=" ".join(random.choices(_WORDS, k=52)),
+                content=_text(random, 52),
                 created_at=_BEGAN + timedelta(seconds=number),
                 seq=number % _IN_A_THREAD + 1,
                 fingerprint=FINGERPRINT,
+                index=number % _IN_A_THREAD,
             )
 
     def folder(self) -> Path:
@@ -142,6 +143,11 @@ def memory_in(folder: Path) -> "DatabaseClient":
         fingerprint=FINGERPRINT,
         jitter=lambda: 0.0,
     )
+
+
+def _text(random: Random, words: int) -> str:
+    """Words as Zipf's law has them: a few are everywhere, and most are rare."""
+    return " ".join(f"word{int(random.paretovariate(0.8))}" for _ in range(words))
 
 
 def _is_public(thread: int) -> bool:

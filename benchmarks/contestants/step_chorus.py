@@ -77,9 +77,15 @@ class Memory:
         self._priors = tuple(Prior.model_validate(each) for each in work.PRIORS)
 
     async def recall(
-        self, thread: Thread, query: str, *, exclude: Collection[MessageId], limit: int
+        self,
+        thread: Thread,
+        query: str,
+        *,
+        exclude: Collection[MessageId],
+        quoted: Collection[MessageId],
+        limit: int,
     ) -> tuple[Prior, ...]:
-        del thread, query
+        del thread, query, quoted
         return tuple(each for each in self._priors if each.message_id not in exclude)[:limit]
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from benchmarks.figures import Contestant, Figure, Question, Target
 
 _OURS: Final = "chorus"
+_VECTORS: Final = "vectors alone"
 _NUMPY: Final = "numpy, exact"
 
 _FIGURES: Final = (
@@ -32,6 +33,14 @@ _WORK: Final = (
 )
 
 
+_WORDS_WORK: Final = (
+    "As above, but each search has eight words and is ranked as the server ranks: by vector, words,"
+    " author, neighbours and thread, and each text once. Messages have 52 words, of a vocabulary in"
+    " which a few are everywhere and most are rare. Vectors alone are the searches above. Of answers by"
+    " words the rights are checked, and that nothing comes twice."
+)
+
+
 def _among(count: int, contestants: tuple[Contestant, ...], rounds: int) -> Question:
     return Question(
         name=f"search_{count // 1_000}k",
@@ -48,9 +57,30 @@ def _among(count: int, contestants: tuple[Contestant, ...], rounds: int) -> Ques
 def _ours(count: int, searches: int) -> tuple[Contestant, ...]:
     arguments = (str(count), str(searches))
     return (
-        Contestant(_OURS, "search_ours", arguments),
+        Contestant(_OURS, "search_ours", (*arguments, "vectors")),
         Contestant(_NUMPY, "search_numpy", (*arguments, "values")),
         Contestant("numpy, the floor", "search_numpy", (*arguments, "rows")),
+    )
+
+
+def _with_words(count: int, searches: int) -> Question:
+    """What the words cost."""
+    arguments = (str(count), str(searches))
+    return Question(
+        name=f"search_words_{count // 1_000}k",
+        title=f"Searching {count:,} messages by words and surroundings too",
+        work=_WORDS_WORK,
+        figures=_FIGURES,
+        contestants=(
+            Contestant(_OURS, "search_ours", (*arguments, "hybrid")),
+            Contestant(_VECTORS, "search_ours", (*arguments, "vectors")),
+        ),
+        targets=(
+            Target("at most twice vectors alone, p50", "p50", _OURS, (_VECTORS,), at_most=2.0),
+            Target("at most twice vectors alone, CPU", "cpu", _OURS, (_VECTORS,), at_most=2.0),
+        ),
+        rounds=5,
+        seconds=600.0,
     )
 
 
@@ -86,4 +116,6 @@ QUESTIONS: Final = (
         (*_ours(100_000, 100), _qdrant(_FILTERED, 100_000, 3, "filter")),
         rounds=3,
     ),
+    _with_words(1_000, 500),
+    _with_words(10_000, 300),
 )
