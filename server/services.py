@@ -37,6 +37,7 @@ from server.stores import open_stores
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.timers.handlers import Wakeups
+from server.wire.renderer import Renderer
 from storage.journal.sql import SqlJournal
 from storage.qdrant.client import DatabaseClient
 
@@ -91,8 +92,10 @@ async def open_services(
         stack.push_async_callback(model.close)
         journal = stores.journal
         broadcast = Broadcast()
+        renderer = Renderer()
+        stack.callback(renderer.close)
         thread_service = ThreadService(
-            journal, broadcast, _policy(settings, model_policy), environment.new_id
+            journal, broadcast, _policy(settings, model_policy), environment.new_id, renderer
         )
         memory_service = MemoryService(journal, stores.memory, stores.embedder.embedder)
         metrics.watch_memory_away(lambda: memory_service.away)
@@ -115,6 +118,7 @@ async def open_services(
             accounts=accounts,
             memory_service=memory_service,
             allowances=allowances,
+            renderer=renderer,
         )
         sessions = Sessions(
             SessionServices(

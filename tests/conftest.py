@@ -5,13 +5,15 @@ Only pieces that tests of several folders need live here; fakes and builders are
 or beside the tests that use them.
 """
 
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from tests.support.loop_watch import watched_loops
 from tests.support.obedient_model import ObedientModel, obedient_model
 from tests.support.served import ServerProcess, served
 
@@ -26,6 +28,9 @@ settings.register_profile(
     "thorough", settings.get_profile("suite"), max_examples=1_000, derandomize=False
 )
 settings.load_profile("suite")  # another by `pytest --hypothesis-profile=thorough`
+
+_BEFORE_ANYBODY = re.compile(r"/server/services\.py:open_services:|/server/stores\.py:open_stores:")
+"""Frames of a start."""
 
 _COUNTS = pytest.StashKey[list[str]]()
 
@@ -58,6 +63,20 @@ async def server(
     chosen: dict[str, Any] = {"llm": model.url, **(mark.kwargs if mark else {})}
     async with served(tmp_path_factory.mktemp("server"), **chosen) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def held_loops() -> Iterator[None]:
+    """Fail a test in which our code has held an event loop: everybody else would have waited.
+
+    A start is none of it: before the services are open nobody is connected. What a test computes
+    itself is none of it either.
+    """
+    with watched_loops() as holds:
+        yield
+    held = [each for each in holds if each.is_in("server", "machines", "storage")]
+    found = [str(each) for each in held if not any(map(_BEFORE_ANYBODY.search, each.stack))]
+    assert not found, "the event loop was held:\n" + "\n".join(found)
 
 
 class _Gathering:

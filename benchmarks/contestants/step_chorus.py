@@ -33,6 +33,7 @@ from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
+from server.wire.renderer import Renderer
 from storage.journal.sql import JOURNAL_FILE, SqlJournal
 
 AUTHOR = PublicKey("4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi")
@@ -116,7 +117,7 @@ async def go(
     """So many runs of a prompt, one after the other."""
     environment = system_environment()
     broadcast = Broadcast()
-    thread_service = ThreadService(journal, broadcast, POLICY, environment.new_id)
+    thread_service = ThreadService(journal, broadcast, POLICY, environment.new_id, Renderer())
     performing = Performing()
     thread_service.subscribe(performing)
     performing.chorus = Chorus(

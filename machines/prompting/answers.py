@@ -35,7 +35,7 @@ from machines.models.outputs import (
     YieldOutput,
 )
 from machines.prompting.enough import unmarked
-from machines.prompting.json_text import Object, objects_in, whole_or_begun
+from machines.prompting.json_text import Object, Patience, objects_in, whole_or_begun
 from machines.prompting.quoting import CITATION
 
 MAX_TEXT: Final = 20_000
@@ -46,6 +46,9 @@ MAX_ITEM: Final = 1_000
 
 MAX_ITEMS: Final = 10
 """Insights, patterns or gaps of one step."""
+
+MAX_LISTED: Final = 200
+"""Items of a list that are looked at, so that a list of wrong ones costs no time."""
 
 MAX_SELECTED: Final = 6
 """Priors that one intention selects."""
@@ -107,6 +110,8 @@ def _one_is_a_list(items: object) -> object:
             return []
         case str() | dict():
             return [items]
+        case list():
+            return items[:MAX_LISTED]
         case _:
             return items
 
@@ -329,8 +334,9 @@ def _filled(shape: type[_Answer], step: StepEnum, raw_text: str) -> _Answer:
     """The first object in the text that fills `shape`. Raises AIError that says what is wrong."""
     problem = "it holds no JSON object that ends"
     refusal: ValidationError | None = None
-    for found in objects_in(raw_text):
-        for candidate in _unwrapped(found):
+    patience = Patience()
+    for found in objects_in(raw_text, patience):
+        for candidate in _unwrapped(found, patience):
             try:
                 return shape.model_validate(candidate)
             except ValidationError as error:
@@ -346,12 +352,12 @@ def _problem(error: ValidationError) -> str:
     """What is wrong, by names of ours alone: nothing that the model wrote is in it."""
     wrong = [
         f"{'.'.join(map(str, each['loc']))} ({each['type'].replace('_', ' ')})"
-        for each in error.errors()[:MAX_PROBLEMS]
+        for each in error.errors(include_url=False, include_context=False)[:MAX_PROBLEMS]
     ]
     return ", ".join(wrong)
 
 
-def _unwrapped(found: Object) -> Iterator[Object]:
+def _unwrapped(found: Object, patience: Patience) -> Iterator[Object]:
     """An object, and the one that it wraps: under the step's name, or as a tool's arguments."""
     yield found
     wrapped = list(found.values()) if len(found) == 1 else []
@@ -362,7 +368,7 @@ def _unwrapped(found: Object) -> Iterator[Object]:
             case dict() | [dict()]:
                 yield value if isinstance(value, dict) else value[0]
             case str():
-                yield from objects_in(value)
+                yield from objects_in(value, patience)
             case _:
                 pass
 

@@ -7,6 +7,7 @@ from server.environment import Environment
 from server.settings import Settings
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
+from server.wire.renderer import Renderer
 from storage.journal.sql import SqlJournal
 
 
@@ -25,7 +26,9 @@ async def change_balance(
     journal = SqlJournal(existing_journal(settings), make_epoch=environment.new_id)
     await journal.open()
     try:
-        thread_service = ThreadService(journal, Broadcast(), Policy(), environment.new_id)
+        thread_service = ThreadService(
+            journal, Broadcast(), Policy(), environment.new_id, Renderer()
+        )
         await thread_service.perform(
             thread_id,
             lambda ids: ChangeBalance(

@@ -43,7 +43,7 @@ from server.sessions.signatures import can_sign
 from server.threads.service import Outcome, ThreadService
 from server.wire.bounds import fitting, size_of
 from server.wire.codec import encode_events_page, encode_server_frame
-from server.wire.presenter import LiveEntry
+from server.wire.renderer import Renderer
 from storage.journal.port import Journal
 
 
@@ -60,6 +60,7 @@ class Requests:
         accounts: Accounts,
         memory_service: MemoryService,
         allowances: Allowances,
+        renderer: Renderer,
     ) -> None:
         self._environment = environment
         self._journal = journal
@@ -68,6 +69,7 @@ class Requests:
         self._accounts = accounts
         self._memory_service = memory_service
         self._allowances = allowances
+        self._renderer = renderer
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
 
     async def perform(self, message: ClientMessage, caller: PublicKey, address: str) -> str:
@@ -270,8 +272,8 @@ class Requests:
         )
         invitations = tuple(map(invitation_view, view.invitations))
         room = FRAME_ROOM - size_of(thread) - sum(map(size_of, (*runs, *invitations)))
-        messages = await asyncio.to_thread(
-            newest_that_fit, page.messages, caller, view.thread, room
+        messages = await self._renderer.do(
+            partial(newest_that_fit, page.messages, caller, view.thread, room)
         )
         people = [each.author for each in messages if each.author is not None]
         people += view.thread.co_authors
@@ -326,8 +328,7 @@ class Requests:
         self, thread_id: ThreadId, entries: tuple[JournalEntry, ...], caller: PublicKey
     ) -> list[str]:
         """Entries as this person may see them. Rights are read last: they hold when it is sent."""
-        # In a thread: rendering a page of long answers would hold up everybody.
-        shown = await asyncio.to_thread(lambda: [LiveEntry(entry).encode() for entry in entries])
+        shown = await self._renderer.encoded(entries)
         thread = await self._readable(thread_id, caller)
         return [each.text_for(caller, thread) for each in shown]
 

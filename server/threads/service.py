@@ -47,7 +47,7 @@ from machines.models.thread import Thread
 from server.concurrency.retry import through_races, while_journal_is_away
 from server.threads.broadcast import Broadcast
 from server.threads.rooms import Doubt, Room, Rooms
-from server.wire.presenter import LiveEntry
+from server.wire.renderer import Renderer
 from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
@@ -88,9 +88,11 @@ class ThreadService:
         broadcast: Broadcast,
         policy: Policy,
         new_id: Callable[[], str],
+        renderer: Renderer,
     ) -> None:
         self._journal = journal
         self._broadcast = broadcast
+        self._renderer = renderer
         self._policy = policy
         self._new_id = new_id
         self.rooms = Rooms()
@@ -257,7 +259,7 @@ class ThreadService:
             self._doubted.put_nowait(thread_id)
             raise
         room.known = decision.facts
-        self._publish(room, decision.facts.view, committed.entries)
+        await self._publish(room, decision.facts.view, committed.entries)
         self._follow_up(thread_id, batch, decision.effects)
         return Outcome(
             thread_id=thread_id,
@@ -278,10 +280,12 @@ class ThreadService:
                 with suppress(RequestRefused):
                     await self._read(room, thread_id)
 
-    def _publish(self, room: Room, view: DecisionView, entries: tuple[JournalEntry, ...]) -> None:
+    async def _publish(
+        self, room: Room, view: DecisionView, entries: tuple[JournalEntry, ...]
+    ) -> None:
         room.published = entries[-1].seq
         try:
-            self._broadcast.publish(view.thread, map(LiveEntry, entries))
+            self._broadcast.publish(view.thread, await self._renderer.live(entries))
         except Exception:
             # They are durable: what follows must follow, and followers notice a gap and come again.
             log.exception("entries could not be published")
@@ -315,11 +319,12 @@ class ThreadService:
             after = page.entries[-1].seq
         # Nothing fails from here on: what is published is followed up too.
         doubt, room.known = room.known, None
-        self._broadcast.settle(view.thread.id)
         if missed:
-            self._publish(room, view, tuple(missed))
-            if isinstance(doubt, Doubt) and doubt.is_cleared_by(missed[0]):
-                self._follow_up(view.thread.id, doubt.batch, doubt.effects)
+            await self._publish(room, view, tuple(missed))
+        # Now that who left by them is dropped.
+        self._broadcast.settle(view.thread.id)
+        if missed and isinstance(doubt, Doubt) and doubt.is_cleared_by(missed[0]):
+            self._follow_up(view.thread.id, doubt.batch, doubt.effects)
 
     async def _with_what_it_names(self, facts: Facts, command: ThreadCommand) -> Facts:
         """Add what the command is about, where it is not in the view."""

@@ -101,6 +101,18 @@ class LiveEntry:
         """For those who may read the thread, and not what is not approved in it."""
         return self._texts[1]
 
+    @property
+    def rendered_characters(self) -> int:
+        """Code points of Markdown that encoding it renders."""
+        match self.entry.data.get("message"):
+            case views.MessageView(role=Role.CHORUS, content=str(content)) | {
+                "role": Role.CHORUS,
+                "content": str(content),
+            }:
+                return len(content)
+            case _:
+                return 0
+
     @cached_property
     def _texts(self) -> tuple[str, str]:
         return _encode_both(self.entry, self.thread_id)

@@ -4,7 +4,8 @@
         async with signed_in(server.url) as alice: ...
 
 Settings are passed as their variables. What the server printed to standard error is kept beside its
-data folder, and a traceback there fails the test.
+data folder, and a traceback there fails the test, or an event loop that was held
+(`tests.support.watched_server`).
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.support.watched_server import HELD
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -33,7 +36,7 @@ class ServerProcess:
         folder: Path,
         llm: str,
         settings: Mapping[str, object],
-        program: Sequence[str] = ("-m", "server.cli", "serve"),
+        program: Sequence[str] = ("-m", "tests.support.watched_server", "serve"),
     ) -> None:
         """Nothing is started yet; `program` is what Python runs."""
         self.url = ""
@@ -167,3 +170,4 @@ async def served(
     finally:
         await server.stop()
     assert "Traceback" not in server.log(), server.log()
+    assert HELD not in server.log(), server.log()
