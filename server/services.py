@@ -109,7 +109,9 @@ async def open_services(
         thread_service.read_partials(chorus.partial_of)
         hooks = _CommitHooks(memory_service, chorus)
         accounts = Accounts(journal, environment, hooks, session_hours=settings.session_hours)
-        allowances = Allowances(settings.prompts_per_minute, environment.monotonic)
+        allowances = Allowances(
+            settings.prompts_per_minute, settings.read_kib_per_second, environment.monotonic
+        )
         requests = Requests(
             environment=environment,
             journal=journal,

@@ -176,6 +176,8 @@ class Settings(BaseSettings):
     """Of one user."""
     frames_per_second: _Count = 50
     """Of one connection."""
+    read_kib_per_second: _Count = 512
+    """Of pages of threads, events, lists and results, of one user."""
     sign_ins_per_minute: _Count = 30
     """Of one address."""
     connections_per_user: _Count = 20

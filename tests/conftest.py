@@ -29,8 +29,10 @@ settings.register_profile(
 )
 settings.load_profile("suite")  # another by `pytest --hypothesis-profile=thorough`
 
-_BEFORE_ANYBODY = re.compile(r"/server/services\.py:open_services:|/server/stores\.py:open_stores:")
-"""Frames of a start."""
+_BEFORE_ANYBODY = re.compile(
+    r"/server/(services\.py:open_services|stores\.py:open_stores|http/routes\.py:http_routes):"
+)
+"""Frames of a start: what opens the stores and writes the documents."""
 
 _COUNTS = pytest.StashKey[list[str]]()
 
@@ -69,8 +71,8 @@ async def server(
 def held_loops() -> Iterator[None]:
     """Fail a test in which our code has held an event loop: everybody else would have waited.
 
-    A start is none of it: before the services are open nobody is connected. What a test computes
-    itself is none of it either.
+    A start is none of it: nobody can be connected yet. What a test computes itself is none of it
+    either.
     """
     with watched_loops() as holds:
         yield

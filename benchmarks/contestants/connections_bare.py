@@ -51,6 +51,7 @@ HELLO: Final = _frame(
             "max_name_chars": 80,
             "prompts_per_minute": 0,
             "frames_per_second": 0,
+            "read_kib_per_second": 0,
         },
         "model": {"name": "chorus-offline", "offline": True},
         "embedder": {"name": "hashed-ngrams", "semantic": False},

@@ -228,6 +228,7 @@ def chorus() -> Iterator[Server]:
         "CHORUS_SIGN_INS_PER_MINUTE": "0",
         "CHORUS_PROMPTS_PER_MINUTE": "0",
         "CHORUS_FRAMES_PER_SECOND": "0",
+        "CHORUS_READ_KIB_PER_SECOND": "0",
     }
     with tempfile.TemporaryDirectory(prefix="chorus-bench-") as folder:
         command = [str(Path(sys.executable).with_name("chorus")), "serve", "--data", folder]

@@ -346,6 +346,9 @@ class ChorusClient:
 
     def _answer(self, pending: Pending, frame: Frame) -> None:
         refusal = read_data(ErrorReply, frame) if frame.type == "error" else None
+        if refusal is not None and pending.is_due_later(refusal):
+            self._ask_later(pending, (refusal.retry_after_ms or 0) / 1000)
+            return
         match pending.purpose:
             case Purpose.PLAIN:
                 pass
@@ -371,6 +374,17 @@ class ChorusClient:
                     retry_after_ms=refusal.retry_after_ms,
                 )
             )
+
+    def _ask_later(self, pending: Pending, seconds: float) -> None:
+        """Make a read again, under a new id."""
+        again = replace(pending, id=self._new_id(), attempt=pending.attempt + 1)
+        # Remembered at once: a new line sends it sooner, and the end of the session tells its caller.
+        self._pending[again.id] = again
+        asyncio.get_running_loop().call_later(seconds, self._send_if_waiting, again)
+
+    def _send_if_waiting(self, pending: Pending) -> None:
+        if self._pending.get(pending.id) is pending:
+            self._send(pending)
 
     def _opened(self, snapshot: ThreadMessages) -> None:
         assert self._line is not None, "a reply comes over a line"  # noqa: S101

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from server.chat.frames import Frame
+from server.chat.frames import ErrorReply, Frame
 
 RESENDABLE = frozenset(
     {
@@ -28,6 +28,12 @@ RESENDABLE = frozenset(
     }
 )
 """Requests that are sent again under the same id."""
+
+READS = frozenset({"get_thread", "list_threads", "search"})
+"""Requests that are made again by themselves where the server names a time."""
+
+READ_ATTEMPTS = 5
+"""Of one read, before its refusal is told."""
 
 
 class Purpose(Enum):
@@ -52,6 +58,15 @@ class Pending:
     purpose: Purpose
     reply: asyncio.Future[Frame] | None
     """None where the client itself asked."""
+    attempt: int = 1
+
+    def is_due_later(self, refusal: ErrorReply) -> bool:
+        """Whether it is a read that the server refuses only for now."""
+        return (
+            refusal.retry_after_ms is not None
+            and self.type in READS
+            and self.attempt < READ_ATTEMPTS
+        )
 
     def encode(self) -> str:
         frame = {"type": self.type, "id": self.id, "data": self.data}

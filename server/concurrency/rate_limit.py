@@ -73,17 +73,24 @@ class RateLimiter(Generic[K]):
         """How many keys are remembered."""
         return len(self._full_at)
 
-    def try_take(self, key: K) -> int | None:
-        """Take a token of `key`: None, or the milliseconds after which there is one again."""
+    def try_take(self, key: K, tokens: float = 1) -> int | None:
+        """Take tokens of `key`: None, or the milliseconds after which there are so many again."""
         if not self._rate:
             return None
         now = self._clock()
         full_at, retry_after_ms = _take(
-            self._full_at.pop(key, -math.inf), now, self._rate, self._seconds_to_fill
+            self._full_at.pop(key, -math.inf), now, self._rate, self._seconds_to_fill, tokens
         )
         self._full_at[key] = full_at
         self._forget(now)
         return retry_after_ms
+
+    def spend(self, key: K, tokens: float) -> None:
+        """Take tokens of `key` for what was done already, whether there are so many or not."""
+        if self._rate:
+            now = self._clock()
+            self._full_at[key] = max(self._full_at.pop(key, -math.inf), now) + tokens / self._rate
+            self._forget(now)
 
     def _forget(self, now: float) -> None:
         # At most one key comes in for each call, so two that go keep the idle ones away.
@@ -106,10 +113,10 @@ def _checked(rate: float, burst: float) -> tuple[float, float]:
 
 
 def _take(
-    full_at: float, now: float, rate: float, seconds_to_fill: float
+    full_at: float, now: float, rate: float, seconds_to_fill: float, tokens: float = 1
 ) -> tuple[float, int | None]:
-    """When the bucket is full after a token was taken, and None; or unchanged, and the wait in ms."""
-    after = max(full_at, now) + 1 / rate
+    """When the bucket is full after tokens were taken, and None; or unchanged, and the wait in ms."""
+    after = max(full_at, now) + tokens / rate
     lacking = after - now - seconds_to_fill
     # Sums of floats miss by about 1e-16 of the clock's value; a microsecond is no token.
     if lacking <= 1e-6:

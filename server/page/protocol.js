@@ -76,6 +76,7 @@ import { whyNotSign } from "./statement.js";
  * @property {string} [threadId] of the thread that is opened, opened again or caught up
  * @property {(frame: ServerMessage) => void} [resolve]
  * @property {(refused: Refused) => void} [reject]
+ * @property {number} [attempt] of a read that was refused for a while; 1 unless said
  */
 
 /**
@@ -117,6 +118,21 @@ const CHANGING = {
   archive_thread: true,
   set_name: true,
 };
+
+/** @type {Partial<Record<RequestType, true>>} made again by themselves where they come too soon */
+const READS = { get_thread: true, get_events: true, list_threads: true, search: true };
+const READ_ATTEMPTS = 5; // of one read, before its refusal is told
+
+/**
+ * Whether it is a read that the server refuses only for now.
+ *
+ * @param {Pending} pending
+ * @param {Refused} refused
+ */
+function isDueLater(pending, refused) {
+  const attempt = pending.attempt ?? 1;
+  return refused.retryAfterMs !== null && pending.type in READS && attempt < READ_ATTEMPTS;
+}
 
 /** The server's refusal of a request; `message` is for users. */
 export class Refused extends Error {
@@ -475,6 +491,10 @@ export class ChorusClient {
     if (!pending) return;
     this.#pending.delete(id);
     const refused = frame.type === "error" ? new Refused(frame.data) : null;
+    if (refused && isDueLater(pending, refused)) {
+      this.#askLater(pending, refused.retryAfterMs ?? 0);
+      return;
+    }
     this.#tell({ kind: "answered", type: pending.type, follows: follows(pending), refused });
     switch (pending.purpose) {
       case "handshake":
@@ -491,6 +511,20 @@ export class ChorusClient {
     if (follows(pending) && frame.type === "thread_messages") this.#opened(frame.data);
     if (refused) pending.reject?.(refused);
     else pending.resolve?.(frame);
+  }
+
+  /**
+   * Make a read again, under a new id; a new socket does so sooner.
+   *
+   * @param {Pending} pending
+   * @param {number} wait in ms
+   */
+  #askLater(pending, wait) {
+    const again = { ...pending, id: crypto.randomUUID(), attempt: (pending.attempt ?? 1) + 1 };
+    this.#pending.set(again.id, again);
+    setTimeout(() => {
+      if (this.#pending.get(again.id) === again) this.#ask(again);
+    }, wait);
   }
 
   /**

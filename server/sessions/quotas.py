@@ -1,9 +1,11 @@
 """What one person and one address may ask for by the minute, besides the frames of a connection.
 
 Keys cost nothing to make, so what is bounded for a person is bounded for an address as well, wider:
-many people may share one. All of it follows from one setting, `CHORUS_PROMPTS_PER_MINUTE`, which
-says how much a person is expected to do. Prompts are counted where they are carried out, since one
-that is sent again costs nothing.
+many people may share one. What changes something, and searches, follow from one setting,
+`CHORUS_PROMPTS_PER_MINUTE`, which says how much a person is expected to do; reads from
+`CHORUS_READ_KIB_PER_SECOND`: what they send, and what each costs before it sends any. What a read
+sends is known when it was sent, so that who reads too much may be in debt. Prompts are counted where
+they are carried out, since one that is sent again costs nothing.
 """
 
 from collections.abc import Callable
@@ -24,16 +26,28 @@ SEARCHES: Final = 6
 SEARCHES_OF_AN_ADDRESS: Final = 60
 """All of these are times the prompts per minute."""
 
+READS_OF_AN_ADDRESS: Final = 10
+"""Times those of a person."""
+READ_CHARACTERS: Final = 16_384
+"""What a read costs before it sends anything: rights, rows and pages are read."""
+READ_SECONDS: Final = 8
+"""So long a pause lets what was not read meanwhile be read at once."""
+
+_KIB: Final = 1_024
+
 
 class Allowances:
     """Counts requests.
 
     Args:
-        prompts_per_minute: of one person; 0 is no limit on anything here.
+        prompts_per_minute: of one person; 0 is no limit on what is not a read.
+        read_kib_per_second: of one person; 0 is no limit on reads.
         clock: seconds that never step back.
     """
 
-    def __init__(self, prompts_per_minute: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, prompts_per_minute: int, read_kib_per_second: int, clock: Callable[[], float]
+    ) -> None:
         def limiter(times: int) -> RateLimiter[str]:
             count = prompts_per_minute * times
             return RateLimiter(count / 60, max(count, 1), clock)
@@ -45,6 +59,13 @@ class Allowances:
         self._searches = limiter(SEARCHES)
         self._searches_of_an_address = limiter(SEARCHES_OF_AN_ADDRESS)
 
+        def reads(times: int) -> RateLimiter[str]:
+            rate = times * read_kib_per_second * _KIB
+            return RateLimiter(rate, max(rate * READ_SECONDS, READ_CHARACTERS), clock)
+
+        self._reads = reads(1)
+        self._reads_of_an_address = reads(READS_OF_AN_ADDRESS)
+
     def try_take(self, message: ClientMessage, caller: PublicKey, address: str) -> int | None:
         """None where the request is allowed, or the milliseconds after which it will be; prompts are
         `try_take_prompt`'s to allow as well."""
@@ -52,6 +73,9 @@ class Allowances:
         if isinstance(message, requests.SearchRequest):
             waits.append(self._searches.try_take(caller))
             waits.append(self._searches_of_an_address.try_take(address))
+        if is_read(message):
+            waits.append(self._reads.try_take(caller, READ_CHARACTERS))
+            waits.append(self._reads_of_an_address.try_take(address, READ_CHARACTERS))
         if isinstance(message, requests.MutatingRequest):
             waits.append(self._changes.try_take(caller))
             waits.append(self._changes_of_an_address.try_take(address))
@@ -63,9 +87,25 @@ class Allowances:
             [self._prompts.try_take(caller), self._prompts_of_an_address.try_take(address)]
         )
 
+    def charge_read(self, size: int, caller: PublicKey, address: str) -> None:
+        """A read has sent so many characters."""
+        self._reads.spend(caller, size)
+        self._reads_of_an_address.spend(address, size)
+
 
 def _longest(waits: list[int | None]) -> int | None:
     return max((wait for wait in waits if wait is not None), default=None)
+
+
+def is_read(message: ClientMessage) -> bool:
+    """Whether a request asks for pages of what is stored."""
+    return isinstance(
+        message,
+        requests.GetThreadRequest
+        | requests.GetEventsRequest
+        | requests.ListThreadsRequest
+        | requests.SearchRequest,
+    )
 
 
 def too_many(message: str, retry_after_ms: int) -> RequestRefused:

@@ -56,7 +56,7 @@ from server.sessions.pages import (
     threads_that_fit,
 )
 from server.sessions.ports import CloseSocket, ConnectionOrigin, FrameSink
-from server.sessions.quotas import too_many
+from server.sessions.quotas import is_read, too_many
 from server.sessions.registry import Phase, Sessions
 from server.wire.codec import encode_server_frame, error_frame
 
@@ -129,6 +129,7 @@ class Session:
         try:
             async for text in self.handle_effects(self._asked(message), message):
                 self.sink.reply(text)
+                self._charge(message, text)
                 await self.sink.room()
         except Exception as error:  # noqa: BLE001 - it is told to the client, and logged
             self._failed(error, before, message)
@@ -277,6 +278,12 @@ class Session:
             wait = self._services.allowances.try_take(message, self._attached, address)
             if wait is not None:
                 raise too_many("Too many requests; wait a moment.", wait)
+
+    def _charge(self, message: ClientMessage, text: str) -> None:
+        """A read is charged for what it sends, in code points: no script is dearer than another."""
+        if is_read(message) and self._attached is not None:
+            allowances, address = self._services.allowances, self._origin.address
+            allowances.charge_read(len(text), self._attached, address)
 
     def _require_place_for(self, public_key: PublicKey) -> None:
         most = self._services.connections_per_user

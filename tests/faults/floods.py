@@ -1,4 +1,5 @@
-"""Floods: sockets that never sign in and send as fast as they can, and what others notice of it.
+"""Floods: sockets that send as fast as they can, most of them without a sign-in, and what others
+notice of it.
 
 Somebody else's pings are timed on the same server before a flood and during it. On a machine of its
 own the slowest of a hundred stays under 20 ms; what a busy one adds, it adds to both.
@@ -16,7 +17,19 @@ from typing import Final
 
 from tests.faults.campaign import Campaign, scenario
 from tests.support.client import Client, connected
-from tests.support.raw_socket import CLOSE, PING, PONG, TEXT, dial, flooding, frame, upgrade
+from tests.support.raw_socket import (
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    asked,
+    dial,
+    flooding,
+    frame,
+    request,
+    sign_in,
+    upgrade,
+)
 from tests.support.served import ServerProcess, served
 
 SOCKETS: Final = 4
@@ -67,6 +80,23 @@ def _requests(path: str, url: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() * 2_000
 
 
+def _reads(url: str) -> bytes:
+    """Everything that there is to read, of a public thread that is made for it."""
+    with sign_in(url) as line:
+        thread_id = asked(line, "create_thread", name="To be read", visibility="public")[
+            "thread_id"
+        ]
+        for _ in range(8):
+            asked(line, "submit_prompt", thread_id=thread_id, prompt="to be read " * 2_500)
+    reads = (
+        request("get_events", thread_id=thread_id, after_seq=0, limit=1_000),
+        request("get_thread", thread_id=thread_id, limit=200, after_seq=0),
+        request("list_threads", scope="public", limit=200),
+        request("search", query="to be read", limit=80),
+    )
+    return b"".join(reads) * 200
+
+
 FLOODS: Final = {
     "PING frames": _frames(frame(PING) * _COUNT),
     "PONG frames": _frames(frame(PONG) * _COUNT),
@@ -77,6 +107,7 @@ FLOODS: Final = {
     ),
     "frames behind a close": _frames(frame(CLOSE) + frame(TEXT, b"{") * _COUNT),
     "chunks of one byte": Flood(dial, _chunked, lambda _: b"1\r\nx\r\n" * _COUNT),
+    "reads, signed in": Flood(sign_in, _nothing, _reads),
     "HTTP requests": Flood(dial, _nothing, partial(_requests, "/asyncapi.json")),
 }
 """By what is sent."""
@@ -107,7 +138,7 @@ async def delays_in(flood: Flood, server: ServerProcess, pings: int) -> Delays:
     """Somebody pings the server, without the flood and in it."""
     async with connected(server.url) as somebody:
         quiet = await _timed(somebody, pings)
-        wave, opening = flood.wave(server.url), flood.opening(server.url)
+        wave, opening = await asyncio.to_thread(flood.wave, server.url), flood.opening(server.url)
         with flooding(partial(flood.opened, server.url), opening, wave, SOCKETS):
             flooded = await _timed(somebody, pings)
     return Delays(quiet, flooded)
@@ -127,7 +158,7 @@ async def _timed(client: Client, pings: int) -> tuple[float, ...]:
 async def floods(campaign: Campaign) -> None:
     """Each flood, at a server with the rates that it comes with."""
     pings = PINGS_IN_SHORT if campaign.short else PINGS
-    async with served(campaign.folder, frames_per_second=50) as server:
+    async with served(campaign.folder, frames_per_second=50, read_kib_per_second=512) as server:
         for sent, flood in FLOODS.items():
             delays = await delays_in(flood, server, pings)
             print(f"flood of {sent}: {delays}", flush=True)

@@ -71,6 +71,7 @@ class Life:
                     "connections_per_address": 0,
                     "prompts_per_minute": 0,
                     "frames_per_second": 0,
+                    "read_kib_per_second": 0,
                     "sign_ins_per_minute": 0,
                     "thread_queue": 3,
                     "embedding_model": EMBEDDING_MODEL,

@@ -40,6 +40,7 @@ HOST = "chorus.test:8080"
 UNLIMITED: dict[str, Any] = {
     "prompts_per_minute": 0,
     "frames_per_second": 0,
+    "read_kib_per_second": 0,
     "sign_ins_per_minute": 0,
     "connections_per_user": 0,
 }

@@ -4,6 +4,7 @@ Blocking sockets, for threads: a flood is a thread that writes what it was given
 """
 
 import base64
+import json
 import os
 import socket
 import struct
@@ -11,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
+
+from tests.support.client import Data, Frame, Identity, new_id
 
 TEXT: Final = 1
 CLOSE: Final = 8
@@ -56,6 +59,31 @@ def upgrade(url: str) -> socket.socket:
         answer += line.recv(1) or _gone()
     assert answer.startswith(b"HTTP/1.1 101"), answer
     return line
+
+
+def sign_in(url: str) -> socket.socket:
+    """A websocket of somebody new who is signed in, everything read up to `init`."""
+    line, me = upgrade(url), Identity()
+    read_frame(line)  # hello
+    challenge = asked(line, "connect", public_key=me.public_key)
+    asked(line, "authenticate", signature=me.sign(challenge["statement"]))
+    return line
+
+
+def request(type_: str, **data: object) -> bytes:
+    """The frame of a request."""
+    return frame(TEXT, json.dumps({"type": type_, "id": new_id(), "data": data}).encode())
+
+
+def asked(line: socket.socket, type_: str, **data: object) -> Data:
+    """The data of the reply to a request, where nothing else is under way."""
+    line.sendall(request(type_, **data))
+    while True:
+        opcode, payload = read_frame(line)
+        reply: Frame = json.loads(payload) if opcode == TEXT else {"re": None}
+        if reply["re"] is not None:
+            assert reply["type"] != "error", reply
+            return dict(reply["data"])
 
 
 def read_frame(line: socket.socket) -> tuple[int, bytes]:

@@ -160,6 +160,7 @@ async def served(
     unlimited = {
         "prompts_per_minute": 0,
         "frames_per_second": 0,
+        "read_kib_per_second": 0,
         "sign_ins_per_minute": 0,
         "connections_per_address": 0,
     }

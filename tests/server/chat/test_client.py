@@ -518,6 +518,25 @@ async def test_without_a_tty_a_request_that_came_too_early_is_asked_again(
     assert len(server.rooms) == 1
 
 
+@pytest.mark.parametrize("read", ["list_threads", "get_thread", "search"])
+async def test_a_read_that_came_too_early_is_made_again_and_nothing_is_told(
+    server: FakeServer, tmp_path: Path, read: str
+) -> None:
+    server.refuse_once[read] = {
+        "code": "rate_limited",
+        "message": "Too many requests.",
+        "retryable": True,
+        "retry_after_ms": 10,
+    }
+    room = server.room("The room", BOB)
+    commands = "/threads\n/search sky\nWhy?\n"
+    code, out, err = await run_plain(server.url, tmp_path / "key", commands, room.id)
+    assert code == 0, err
+    assert server.answer in out
+    assert read not in server.refuse_once
+    assert "Too many requests." not in err
+
+
 async def test_what_others_wrote_reaches_a_pipe_without_control_characters(
     server: FakeServer, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from machines.models.domain import Role
 from machines.models.ids import thread_stream
 from machines.models.journal import JournalEntry
 from server.wire import presenter
+from server.wire.markdown import render_markdown
 from server.wire.presenter import LiveEntry
 from server.wire.renderer import MAX_ON_LOOP, Renderer
 from tests.support.journal_values import ANN, entry, message, thread
@@ -29,7 +30,7 @@ def answered(text: str) -> JournalEntry:
 def text_of(pattern: str, length: int) -> str:
     """The pattern again and again, never twice the same: `*` is a letter."""
     dice = random.Random(7)
-    parts = []
+    parts: list[str] = []
     while sum(map(len, parts)) < length:
         parts.append(pattern.replace("*", dice.choice(LETTERS)))
     return "".join(parts)[:length]
@@ -39,7 +40,7 @@ def text_of(pattern: str, length: int) -> str:
 def rendered_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The threads in which Markdown was rendered."""
     threads: list[str] = []
-    render = presenter.render_markdown
+    render = render_markdown
 
     def watched(text: str) -> str:
         threads.append(threading.current_thread().name)
