@@ -208,27 +208,15 @@ class Draft:
             cause=cause,
         )
         hidden = message is not None and message.status is not MessageStatus.APPROVED
-        self._append(
-            "thread_event",
-            kind.value,
-            by,
-            data,
-            change,
-            restricted_to=message.author if hidden and message else None,
-        )
+        restricted_to = message.author if hidden and message else None
+        self._append("thread_event", kind.value, by, data, change, restricted_to)
 
     def tell_run(
         self, response: ChorusResponse | frames.RunFinishedData, change: Change | None = None
     ) -> None:
         """One `chorus_response` entry."""
         by = response.by if isinstance(response, frames.RunCancelledData) else None
-        self._append(
-            "chorus_response",
-            response.status,
-            by,
-            response,
-            change or Change(),
-        )
+        self._append("chorus_response", response.status, by, response, change or Change())
 
     def decision(
         self,

@@ -22,7 +22,7 @@ from machines.models.errors import (
 )
 from machines.models.ids import PublicKey, RequestId, ThreadId, thread_stream
 from machines.models.journal import DecisionView, JournalEntry, RememberedReply
-from machines.models.limits import MAX_EVENTS_PAGE_BYTES, MAX_RUNS_SHOWN
+from machines.models.limits import MAX_CATCH_UP, MAX_EVENTS_PAGE_BYTES, MAX_RUNS_SHOWN
 from machines.models.message import Decision
 from machines.models.thread import Thread
 from machines.models.wire import frames, requests
@@ -289,6 +289,28 @@ class Requests:
                 invitations=invitations,
             )
         )
+
+    async def check_catch_up(self, data: requests.GetThreadData) -> None:
+        """Raises RequestRefused where a reader cannot go on from what it remembers."""
+        if data.epoch is not None and data.epoch != await self._journal.epoch():
+            raise RequestRefused(
+                ErrorCode.CONFLICT, "The store was restored; what you remember of it is void."
+            )
+        if data.after_seq is None:
+            return
+        view = await self._thread_service.view(data.thread_id)
+        head_seq = view.head_seq if view is not None else 0
+        if data.after_seq > head_seq:
+            raise RequestRefused(
+                ErrorCode.INVALID_FIELD,
+                "after_seq is beyond the end of the thread.",
+                details={"field": "after_seq", "problem": "is beyond the end of the thread"},
+            )
+        if head_seq - data.after_seq > MAX_CATCH_UP:
+            raise RequestRefused(
+                ErrorCode.CONFLICT,
+                f"More than {MAX_CATCH_UP} entries to catch up; use get_events.",
+            )
 
     async def catch_up(
         self, thread_id: ThreadId, caller: PublicKey, *, after_seq: int, up_to: int

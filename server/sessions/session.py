@@ -9,7 +9,6 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import timedelta
 from typing import assert_never
 
 from machines.decisions.connections import (
@@ -44,7 +43,6 @@ from machines.models.errors import (
     ThreadError,
 )
 from machines.models.ids import ClientId, PublicKey, RequestId, ThreadId
-from machines.models.limits import MAX_CATCH_UP
 from machines.models.wire import frames, requests, views
 from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.requests import ClientMessage
@@ -61,8 +59,6 @@ from server.sessions.registry import Phase, Sessions
 from server.wire.codec import encode_server_frame, error_frame
 
 log = logging.getLogger(__name__)
-
-CHALLENGE_SECONDS = 60
 
 
 class Session:
@@ -332,18 +328,9 @@ class Session:
         self.sink.reply(encode_server_frame(error_frame(error), re=re))
 
     def _issue_challenge(self, public_key: PublicKey) -> ChallengeIssued:
-        now = self._services.environment.now()
-        expires_at = now + timedelta(seconds=CHALLENGE_SECONDS)
-        nonce = signatures.new_nonce(self._sessions.services.environment.secret)
-        statement = signatures.make_statement(
-            host=self._origin.host,
-            public_url=self._origin.public_url,
-            public_key=public_key,
-            nonce=nonce,
-            issued_at=now,
-            expires_at=expires_at,
-        )
-        return ChallengeIssued(statement=statement, nonce=nonce, expires_at=expires_at)
+        environment, origin = self._services.environment, self._origin
+        nonce, now = signatures.new_nonce(environment.secret), environment.now()
+        return signatures.new_challenge(origin.host, origin.public_url, public_key, nonce, now)
 
     async def _verify(self, effect: effects.VerifySignature) -> SignatureChecked:
         if not signatures.verify(effect.public_key, effect.statement, effect.signature):
@@ -369,31 +356,10 @@ class Session:
     async def _check_access(
         self, effect: effects.CheckAccess, message: ClientMessage
     ) -> AccessChecked:
-        thread_service = self._services.thread_service
-        thread = await thread_service.readable(effect.thread_id, effect.public_key)
+        thread = await self._services.thread_service.readable(effect.thread_id, effect.public_key)
         if thread is not None and isinstance(message, requests.GetThreadRequest):
-            view = await thread_service.view(effect.thread_id)
-            await self._check_catch_up(message.data, view.head_seq if view is not None else 0)
+            await self._services.requests.check_catch_up(message.data)
         return AccessChecked(thread_id=effect.thread_id, readable=thread is not None)
-
-    async def _check_catch_up(self, data: requests.GetThreadData, head_seq: int) -> None:
-        if data.epoch is not None and data.epoch != await self._services.journal.epoch():
-            raise RequestRefused(
-                ErrorCode.CONFLICT, "The store was restored; what you remember of it is void."
-            )
-        if data.after_seq is None:
-            return
-        if data.after_seq > head_seq:
-            raise RequestRefused(
-                ErrorCode.INVALID_FIELD,
-                "after_seq is beyond the end of the thread.",
-                details={"field": "after_seq", "problem": "is beyond the end of the thread"},
-            )
-        if head_seq - data.after_seq > MAX_CATCH_UP:
-            raise RequestRefused(
-                ErrorCode.CONFLICT,
-                f"More than {MAX_CATCH_UP} entries to catch up; use get_events.",
-            )
 
     async def _welcome(self, re: RequestId, *, resumed: bool) -> str:
         state, services = self.state, self._services

@@ -15,13 +15,14 @@ library's build options, so the three rules stand here too (RFC 8032, 5.1.7; lib
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
+from machines.models.connection import ChallengeIssued
 from machines.models.ids import PublicKey
 from machines.models.keys import decode_public_key, decode_signature
 
@@ -34,6 +35,19 @@ _GROUP_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 _ORDER_EIGHT_Y: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _SMALL_ORDER_YS: Final = frozenset({0, 1, _PRIME - 1, _ORDER_EIGHT_Y, _PRIME - _ORDER_EIGHT_Y})
 """The y of every point whose order divides 8: order 4, 1, 2, and the two of order 8."""
+
+
+CHALLENGE_SECONDS: Final = 60
+"""How long a challenge may wait for its signature."""
+
+
+def new_challenge(
+    host: str, public_url: str, public_key: PublicKey, nonce: str, now: datetime
+) -> ChallengeIssued:
+    """A statement to sign until `CHALLENGE_SECONDS` from now; the arguments are `make_statement`'s."""
+    ends = now + timedelta(seconds=CHALLENGE_SECONDS)
+    statement = make_statement(host, public_url, public_key, nonce, now, ends)
+    return ChallengeIssued(statement=statement, nonce=nonce, expires_at=ends)
 
 
 def make_statement(
