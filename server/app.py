@@ -1,9 +1,13 @@
 """The server as one program: services, sockets in front of them, and an orderly end at a signal."""
 
 import asyncio
+import shlex
+import shutil
 import signal
 import socket
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from server.addresses import is_loopback
@@ -12,6 +16,8 @@ from server.gc_tuning import freeze_gc
 from server.http.site import serve_web
 from server.services import Services, open_services
 from server.settings import Settings
+
+PROGRAM: Final = "chorus"
 
 HIDDEN: Final = (
     "  others    are refused: set CHORUS_PUBLIC_URL to the address that their browsers use"
@@ -58,9 +64,21 @@ def greeting(services: Services, address: str) -> list[str]:
         f"  memory    {embedder.embedder.name} (search {meaning}): {embedder.why}",
         f"            {embedder.how_to_change}",
         f"  data      {services.settings.data}",
-        f"  terminal  chorus chat {address}",
+        f"  terminal  {_program()} chat {address}",
         *([HIDDEN] if hidden else []),
     ]
+
+
+def _program() -> str:
+    """How this program is called from the operator's shell: the line can be pasted."""
+    own = Path(sys.argv[0])
+    found = shutil.which(PROGRAM)
+    if own.name != PROGRAM or (found is not None and Path(found).resolve() == own.resolve()):
+        return PROGRAM
+    try:
+        return shlex.quote(str(own.absolute().relative_to(Path.cwd())))
+    except ValueError:
+        return shlex.quote(str(own.absolute()))
 
 
 def _bracketed(host: str) -> str:

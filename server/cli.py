@@ -168,6 +168,9 @@ def ask(
     prompt: Annotated[
         str, typer.Argument(metavar="PROMPT", help="What to ask; - reads it from standard input.")
     ],
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Tell each step whole, and not in one line.")
+    ] = False,
     data: _Data = None,
     llm: _Llm = None,
 ) -> int:
@@ -193,6 +196,7 @@ def ask(
         progress=Console(
             stderr=True, highlight=False, width=None if sys.stderr.isatty() else _LOG_COLUMNS
         ),
+        steps=steps,
     )
     _perform(settings, asked)
     return DONE

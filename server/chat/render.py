@@ -60,6 +60,7 @@ STEP_STYLES = {
 PRIORS_SHOWN = 8
 MESSAGES_SHOWN = 12
 PRIOR_CHARS = 90
+FOLDED_CHARS = 60
 CUT = Text("  cut at the length limit", style="yellow")
 
 _EVENT_SENTENCES = {
@@ -156,7 +157,6 @@ def threads(listed: Sequence[ChatThreadSummary], scope: str) -> RenderableType:
             Text(one_line(thread.name, 60), style="bold"),
             Text(", ".join(one_line(mark, 20) for mark in marks)),
             Text(f"{thread.message_count} messages", style="dim"),
-            Text(one_line(thread.id, 40), style="dim"),
         )
     return Group(grid, Text("/open N opens one.", style="dim"))
 
@@ -187,9 +187,43 @@ def priors(found: Sequence[ChatPrior], state: ChatState) -> RenderableType:
     return Group(*lines)
 
 
+def results(found: Sequence[ChatPrior], state: ChatState) -> RenderableType:
+    """What a search found, numbered: `/open N` goes there."""
+    if not found:
+        return note("Nothing was found.")
+    lines = [
+        Text.assemble((f"{number:3}", "cyan"), _prior(prior, state))
+        for number, prior in enumerate(found[:PRIORS_SHOWN], start=1)
+    ]
+    return Group(*lines, Text("/open N opens the thread of one.", style="dim"))
+
+
+def folded_step(event: StepCompletedEvent) -> Text:
+    """A step in one line: which loop and attempt, what memory held, and how its text begins.
+
+    The text of yield is the answer, which is shown by itself.
+    """
+    step = event.step or ""
+    title = Text(f"{one_line(step, 20).capitalize():<12}", style=STEP_STYLES.get(step, "white"))
+    if event.step != "yield":
+        title.append(one_line(event.text, FOLDED_CHARS), style="dim")
+    if event.iteration > 1:
+        title.append(f" · loop {event.iteration}", style="dim")
+    if event.attempt > 1:
+        title.append(f" · attempt {event.attempt}", style="dim yellow")
+    if event.memory_available is False:
+        title.append(" · the memory could not be searched", style="yellow")
+    elif event.priors is not None:
+        title.append(f" · {len(event.priors)} found", style="dim")
+    if event.cut:
+        title.append(" · cut at the length limit", style="yellow")
+    title.rstrip()
+    return title
+
+
 def _prior(prior: ChatPrior, state: ChatState) -> Text:
     line = Text("  ")
-    line.append(f"{prior.score:5.2f} ", style="cyan")
+    line.append(f"{prior.score:5.2f} " if prior.score > 0 else " " * 6, style="cyan")
     line.append(f"{person(prior.author, state)}: ", style="bold dim")
     line.append(one_line(prior.content, PRIOR_CHARS), style="dim")
     return line
@@ -243,10 +277,7 @@ def citations(cited: Iterable[ChatCitation], state: ChatState) -> Iterable[Text]
         line = Text(f"  [{one_line(citation.label, 20)}] ", style="cyan")
         source = state.message(citation.message_id)
         if source is None:
-            line.append(
-                f"message {one_line(citation.message_id, 40)} of thread {one_line(citation.thread_id, 40)}",
-                style="dim",
-            )
+            line.append("a message of another thread; /search finds it", style="dim")
         else:
             line.append(f"#{source.index} {person(source.author, state)}: ", style="dim")
             line.append(one_line(source.content or "", PRIOR_CHARS), style="dim")
@@ -358,7 +389,7 @@ def _completed(event: StepCompletedEvent, state: ChatState) -> RenderableType:
         Text(f"  • {one_line(item)}", style="dim")
         for item in (*output.key_insights, *output.patterns)
     )
-    if output.confidence is not None:
+    if output.confidence:
         parts.append(Text(f"  confidence {output.confidence:.2f}", style="dim"))
     if output.loop:
         parts.append(Text(f"  ↺ loops again: {one_line(output.next_query or '')}", style="yellow"))

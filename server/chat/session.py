@@ -18,7 +18,6 @@ from server.chat.frames import (
     AcceptedReply,
     ChatInvitation,
     ChatMessage,
-    ChatThreadSummary,
     ClientEvent,
 )
 from server.chat.text import one_line
@@ -41,7 +40,8 @@ class ChatSession:
         self.state = ChatState(me=client.public_key)
         self._client = client
         self._show = show
-        self._listed: tuple[ChatThreadSummary, ...] = ()
+        self._listed: tuple[str, ...] = ()
+        """Ids of the threads of the last list, or of the results of the last search."""
         self._invited: tuple[ChatInvitation, ...] = ()
         self._waiters: list[_Waiter] = []
 
@@ -127,7 +127,8 @@ class ChatSession:
                 return await self._retry()
             case Verb.SEARCH:
                 found = await self._client.search(argument)
-                self._show(render.priors(found.results, self.state))
+                self._listed = tuple(prior.thread_id for prior in found.results)
+                self._show(render.results(found.results, self.state))
             case Verb.NAME:
                 accepted = await self._client.act("set_name", name=argument)
                 self.state = replace(self.state, my_name=argument)
@@ -181,19 +182,21 @@ class ChatSession:
         self.state = close(self.state)
 
     async def _list(self, scope: str) -> None:
-        self._listed = (await self._client.threads(scope)).threads
-        self._show(render.threads(self._listed, scope))
+        threads = (await self._client.threads(scope)).threads
+        self._listed = tuple(thread.id for thread in threads)
+        self._show(render.threads(threads, scope))
 
     async def _find(self, wanted: str) -> str:
         """The id of a thread: its number in the last list, or the beginning of its id."""
         if not self._listed:
-            self._listed = (await self._client.threads("mine")).threads
+            threads = (await self._client.threads("mine")).threads
+            self._listed = tuple(thread.id for thread in threads)
         if wanted.isascii() and wanted.isdigit() and len(wanted) < 6:
             if 1 <= int(wanted) <= len(self._listed):
-                return self._listed[int(wanted) - 1].id
+                return self._listed[int(wanted) - 1]
             raise BadInput(f"The last list has no thread {wanted}; /threads shows it.")
-        matching = [thread.id for thread in self._listed if thread.id.startswith(wanted)]
-        return matching[0] if len(matching) == 1 else wanted
+        matching = {thread_id for thread_id in self._listed if thread_id.startswith(wanted)}
+        return matching.pop() if len(matching) == 1 else wanted
 
     async def _invitation(self, wanted: str) -> str:
         """The thread of an invitation: its number in the last list, or that of the only one."""

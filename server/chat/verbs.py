@@ -53,7 +53,9 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.HELP: VerbUsage(Takes.NOTHING, "", "this list"),
     Verb.THREADS: VerbUsage(Takes.NOTHING, "", "your threads"),
     Verb.PUBLIC: VerbUsage(Takes.NOTHING, "", "threads that anyone may read"),
-    Verb.OPEN: VerbUsage(Takes.SOMETHING, "N | ID", "open a thread of the last list, or by its id"),
+    Verb.OPEN: VerbUsage(
+        Takes.SOMETHING, "N", "open a thread, or a search result, of the last list"
+    ),
     Verb.CLOSE: VerbUsage(Takes.NOTHING, "", "stop following the thread"),
     Verb.NEW: VerbUsage(Takes.SOMETHING, "NAME [public]", "start a thread and open it"),
     Verb.RENAME: VerbUsage(Takes.SOMETHING, "NAME", "rename the thread"),

@@ -100,9 +100,18 @@ class Asker:
 
 
 async def ask(
-    settings: Settings, environment: Environment, prompt: str, *, out: Console, progress: Console
+    settings: Settings,
+    environment: Environment,
+    prompt: str,
+    *,
+    out: Console,
+    progress: Console,
+    steps: bool = False,
 ) -> None:
     """Run the six steps on `prompt`: steps go to `progress` as they happen, the answer to `out`.
+
+    Args:
+        steps: tell each step whole; else it is one line.
 
     Raises:
         CommandFailed: the run failed or was cancelled; the text says why.
@@ -126,7 +135,8 @@ async def ask(
         run_id = submitted.run_id
         assert run_id is not None  # noqa: S101 - a co-author's prompt is run
         try:
-            answered = await _watch(asker, start, run_id, progress, settings.storage_wait_seconds)
+            watched = _watch(asker, start, run_id, progress, settings.storage_wait_seconds, steps)
+            answered = await watched
         except asyncio.CancelledError:
             await _stop(services, environment, me, thread_id, run_id)
             raise
@@ -192,7 +202,12 @@ async def _follow(services: Services, thread_id: ThreadId, asker: Asker) -> Chat
 
 
 async def _watch(
-    asker: Asker, start: ChatState, run_id: RunId, progress: Console, patience: float
+    asker: Asker,
+    start: ChatState,
+    run_id: RunId,
+    progress: Console,
+    patience: float,
+    steps: bool,
 ) -> tuple[ChatMessage, ChatRun]:
     """Show the run until it ends; gives its answer, and the run with all its steps.
 
@@ -217,6 +232,8 @@ async def _watch(
                     raise CommandFailed(f"The run failed ({body.code}): {body.message}")
                 case RunCancelledEvent():
                     raise CommandFailed("The run was cancelled.")
+                case StepCompletedEvent() if not steps:
+                    _tell(progress, render.folded_step(body))
                 case StepCompletedEvent(step=step, priors=None) if render.gives_answer(body):
                     _tell(progress, render.step_title(step or "", body.iteration, body.attempt))
                 case RunQueuedEvent() | StepCompletedEvent() | StepRecoveringEvent():

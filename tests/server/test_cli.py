@@ -199,10 +199,13 @@ def test_ask_answers_offline_remembers_and_can_be_traced(tmp_path: Path) -> None
     assert taught.returncode == 0, taught.stderr
     assert "No language model is connected" in taught.stdout
 
-    asked = chorus(tmp_path, "ask", "Why does bread rise?", "--llm", "offline")
+    steps = ["Action", "Experience", "Intention", "Observation", "Update", "Yield"]
+    assert [line.split()[0] for line in taught.stderr.splitlines()[-6:]] == steps, "a line each"
+
+    asked = chorus(tmp_path, "ask", "Why does bread rise?", "--steps", "--llm", "offline")
     assert asked.returncode == 0, asked.stderr
     titles = re.findall(r"^(\w+) · loop 1$", asked.stderr, re.MULTILINE)
-    assert titles == ["Action", "Experience", "Intention", "Observation", "Update", "Yield"]
+    assert titles == steps
     assert re.search(rf"^ +\d\.\d\d you: {LESSON[:30]}", asked.stderr, re.MULTILINE), (
         f"the prior and its score were to be told: {asked.stderr}"
     )

@@ -1,6 +1,7 @@
 """Every verb of the chat against a real server: what it brings about, what it shows, what it refuses."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from io import StringIO
@@ -19,12 +20,15 @@ from server.chat.session import ChatSession
 from server.chat.signin import parse_url
 from server.chat.verbs import parse
 from server.chat.view import ChatRunStatus, ChatState
-from tests.support.eventually import PATIENCE
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.in_process import UNLIMITED
 from tests.support.obedient_model import ObedientModel, answer_to
 from tests.support.served import ServerProcess
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.settings(**UNLIMITED)]
+
+
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
 
 
 class Chat:
@@ -219,6 +223,30 @@ async def test_who_is_invited_is_shown_by_whom_and_joins_or_stays_outside(
     assert bob.thread_id == alice.thread_id
     assert bob.state.thread is not None
     assert bob.state.thread.co_authors == (alice.key, bob.key)
+
+
+async def test_lists_and_results_are_opened_by_number_and_show_no_ids(alice: Chat) -> None:
+    told = "Herons stand at the weir at dawn."
+    await alice.type("/new Herons")
+    herons = alice.thread_id
+    await alice.type(told)
+    await alice.message(answer_to(told))
+    await alice.type("/new Gulls")
+    await alice.type("/threads")
+    assert not ID.search(alice.shown())
+
+    seen: list[str] = []
+
+    async def is_found() -> bool:
+        await alice.type("/search herons at the weir")
+        seen.append(alice.shown())
+        return told in seen[-1]
+
+    await eventually(is_found, "the memory holds what was said")
+    assert not ID.search(seen[-1])
+    number = next(line.split()[0] for line in seen[-1].splitlines() if told in line)
+    await alice.type(f"/open {number}")
+    assert alice.thread_id == herons
 
 
 async def test_the_threads_of_a_user_who_has_listed_none_are_looked_up(
