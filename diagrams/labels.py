@@ -1,7 +1,8 @@
 """The words on a drawing: `event [guard, not guard] / actions`, wrapped into lines.
 
-Labels are Graphviz' HTML-like tables with one row for each edge, so that an edge that shares its
-arrow with others, or that stays within its state, still has an element and an id of its own.
+Labels are Graphviz' HTML-like tables with a row for each edge, so that an edge that shares its arrow
+with others, or that stays within its state, still has an element and an id of its own. Edges that
+differ in their event alone have one row, which names the events.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,24 +28,37 @@ class Word(NamedTuple):
     bold: bool = False
 
 
+def alike(chart: Topology, edge: Edge) -> tuple[Edge, ...]:
+    """The edges that differ from this one in their event alone, itself among them, as declared."""
+
+    def of(each: Edge) -> tuple[object, ...]:
+        guards = tuple(guard.label for guard in each.guards)
+        return (each.source, each.target, each.kind, guards, each.actions)
+
+    return tuple(each for each in chart.edges if of(each) == of(edge))
+
+
 def text_of(chart: Topology, edge: Edge) -> str:
-    """The whole label in one line."""
-    return " ".join(word.text for phrase in _phrases(chart, edge) for word in phrase)
+    """The whole label in one line, with the events of all edges that are alike."""
+    return _text(_phrases(chart, alike(chart, edge)))
 
 
 def explained(chart: Topology, edge: Edge) -> str:
-    """The label, and a line for each guard that says what it means."""
+    """The label of this edge alone, and a line for each guard that says what it means."""
     sentences = {guard.label: guard.sentence for guard in edge.guards if guard.sentence}
     lines = (f"{label}: {sentence}" for label, sentence in sentences.items())
-    return "\n".join((text_of(chart, edge), *lines))
+    return "\n".join((_text(_phrases(chart, (edge,))), *lines))
 
 
 def rows(chart: Topology, edges: Iterable[Edge], *, wrap: int) -> str:
-    """Table rows, one for each edge, in lines of at most `wrap` characters where words allow."""
+    """Table rows in lines of at most `wrap` characters where words allow, one for edges that are
+    alike: it has the id of the first.
+    """
     return "".join(
         f'<TR><TD {link(edge.id)} BGCOLOR="transparent" ALIGN="LEFT" BALIGN="LEFT">'
-        f"{_wrapped(chart, edge, wrap)}</TD></TR>"
+        f"{_wrapped(_phrases(chart, together), wrap)}</TD></TR>"
         for edge in edges
+        if edge is (together := alike(chart, edge))[0]
     )
 
 
@@ -68,7 +82,9 @@ def font(text: str, *, size: float, color: str = style.INK, bold: bool = False) 
 
 
 def title_and_legend(title: str, legend_id: str, edges: Iterable[Edge]) -> str:
-    """The head of a drawing; the legend explains what this drawing has, and no more."""
+    """The head of a drawing; the legend explains what this drawing has, and no more: the looks of its
+    edges, and what each guard means.
+    """
     drawn = tuple(edges)
     kinds = {edge.kind for edge in drawn}
     samples = [_sample(kind) for kind in EdgeKind if kind in kinds]
@@ -82,8 +98,24 @@ def title_and_legend(title: str, legend_id: str, edges: Iterable[Edge]) -> str:
     head = font(title, size=style.TITLE_SIZE, bold=True)
     return table(
         f'<TR><TD ALIGN="LEFT">{head}</TD></TR>'
-        f'<TR><TD ALIGN="LEFT" {link(legend_id)}>{legend}</TD></TR>'
+        f'<TR><TD ALIGN="LEFT" {link(legend_id)}>{_stacked(legend, _guards(drawn))}</TD></TR>'
     )
+
+
+def _stacked(*tables: str) -> str:
+    rows = "".join(f'<TR><TD ALIGN="LEFT">{table}</TD></TR>' for table in tables)
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{rows}</TABLE>'
+
+
+def _guards(edges: Iterable[Edge]) -> str:
+    """Each guard that is asked, and when it holds."""
+    asked = {guard.name: guard.sentence for edge in edges for guard in edge.guards}
+    lines = "".join(
+        f'<TR><TD ALIGN="LEFT">{font(name, size=style.DETAIL_SIZE)}</TD>'
+        f'<TD ALIGN="LEFT">{_note(sentence.replace("`", ""))}</TD></TR>'
+        for name, sentence in sorted(asked.items())
+    )
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{lines}</TABLE>'
 
 
 def _sample(kind: EdgeKind) -> str:
@@ -100,11 +132,18 @@ def _note(text: str) -> str:
     return font(text, size=style.DETAIL_SIZE, color=style.MUTED)
 
 
-def _phrases(chart: Topology, edge: Edge) -> Iterator[list[Word]]:
-    """Event, the state that it leaves where that has states within it, guards, actions."""
+def _text(phrases: Iterable[list[Word]]) -> str:
+    return " ".join(word.text for phrase in phrases for word in phrase)
+
+
+def _phrases(chart: Topology, together: tuple[Edge, ...]) -> Iterator[list[Word]]:
+    """Events, the state that they leave where that has states within it, guards, actions."""
+    edge = together[0]
     color = style.EDGE_STYLES[edge.kind].color
-    event = Word(edge.event, style.EVENT_SIZE, color, bold=True)
-    yield [Word(STAYS, style.EVENT_SIZE, color), event] if stays(edge) else [event]
+    *others, last = (each.event for each in together)
+    names = [*(f"{event}," for event in others), last]
+    events = [Word(name, style.EVENT_SIZE, color, bold=True) for name in names]
+    yield [Word(STAYS, style.EVENT_SIZE, color), *events] if stays(edge) else events
     if chart.node(edge.source).kind is not NodeKind.ATOMIC:
         yield [Word(f"from {edge.source}", style.DETAIL_SIZE, style.MUTED)]
     if edge.guards:
@@ -120,10 +159,10 @@ def _listed(before: str, names: Iterable[str], after: str, color: str) -> list[W
     return [Word(text, style.DETAIL_SIZE, color) for text in texts]
 
 
-def _wrapped(chart: Topology, edge: Edge, wrap: int) -> str:
+def _wrapped(phrases: Iterable[list[Word]], wrap: int) -> str:
     """A phrase begins a new line where it does not fit whole; so does a word of a long phrase."""
     lines: list[list[Word]] = [[]]
-    for phrase in _phrases(chart, edge):
+    for phrase in phrases:
         if lines[-1] and not _fits(lines[-1] + phrase, wrap):
             lines.append([])
         for word in phrase:

@@ -24,7 +24,7 @@ from xml.etree.ElementTree import Element
 from diagrams import style
 from diagrams.arrows import Arrow
 from diagrams.dot import LaidOut
-from diagrams.labels import explained
+from diagrams.labels import alike, explained
 from machines.statechart import Topology
 
 HASH_ATTRIBUTE = "data-dot-sha256"
@@ -100,7 +100,8 @@ def _elements(graph: Element, chart: Topology, arrows: Sequence[Arrow]) -> Itera
     boxes = {arrow.id: arrow for arrow in arrows}
     halves = {half for arrow in arrows for half in (arrow.tail_id, arrow.head_id)}
     edges = {edge.id: edge for edge in chart.edges}
-    needed = {*boxes, *halves, *(_CELL + id_ for id_ in edges)}
+    rows = {alike(chart, edge)[0].id for edge in chart.edges}
+    needed = {*boxes, *halves, *(_CELL + id_ for id_ in rows)}
     missing = sorted(needed - {group.get("id", "") for group in graph.iter(_tag("g"))})
     if missing:
         raise ValueError(f"the SVG lacks {missing[0]}")
@@ -120,11 +121,12 @@ def _elements(graph: Element, chart: Topology, arrows: Sequence[Arrow]) -> Itera
             edge = edges.get(cell_id)
             if edge is None:
                 yield _group(cell_id, "legend", drawn)
-            else:
+                continue
+            for each in alike(chart, edge):
                 yield _group(
-                    edge.id,
-                    f"edge {edge.kind.value} stays",
-                    [_title(explained(chart, edge)), *drawn],
+                    each.id,
+                    f"edge {each.kind.value} stays",
+                    [_title(explained(chart, each)), *_row(drawn, is_first=each is edge)],
                 )
 
 
@@ -136,12 +138,23 @@ def _arrow(
         yield _group(arrow.id, f"arrow {arrow.kind.value}", lines)
         lines = [_transparent(line) for line in lines if line.get("class") != "box"]
     for edge in arrow.edges:
+        first, *_ = alike(chart, edge)
         content = [
             _title(explained(chart, edge)),
             *(deepcopy(line) for line in lines),
-            *cells[edge.id],
+            *_row(cells[first.id], is_first=edge is first),
         ]
         yield _group(edge.id, f"edge {edge.kind.value}{' shared' if shared else ''}", content)
+
+
+def _row(drawn: list[Element], *, is_first: bool) -> list[Element]:
+    """The label of an edge; of those that share a row, all but the first one's are unseen until lit."""
+    if is_first:
+        return drawn
+    copies = deepcopy(drawn)
+    for part in copies:
+        part.set("visibility", "hidden")
+    return copies
 
 
 def _take_cells(element: Element) -> dict[str, list[Element]]:

@@ -201,19 +201,19 @@ def results(found: Sequence[ChatPrior], state: ChatState) -> RenderableType:
 def folded_step(event: StepCompletedEvent) -> Text:
     """A step in one line: which loop and attempt, what memory held, and how its text begins.
 
-    The text of yield is the answer, which is shown by itself.
+    A text that is the answer is shown by itself.
     """
     step = event.step or ""
     title = Text(f"{one_line(step, 20).capitalize():<12}", style=STEP_STYLES.get(step, "white"))
-    if event.step != "yield":
+    if not gives_answer(event) and event.memory_available is not False:
         title.append(one_line(event.text, FOLDED_CHARS), style="dim")
     if event.iteration > 1:
         title.append(f" · loop {event.iteration}", style="dim")
     if event.attempt > 1:
         title.append(f" · attempt {event.attempt}", style="dim yellow")
     if event.memory_available is False:
-        title.append(" · the memory could not be searched", style="yellow")
-    elif event.priors is not None:
+        title.append("the memory could not be searched", style="yellow")
+    elif event.priors:
         title.append(f" · {len(event.priors)} found", style="dim")
     if event.cut:
         title.append(" · cut at the length limit", style="yellow")

@@ -12,9 +12,11 @@ from diagrams import generator
 from diagrams.arrows import arrows, stays
 from diagrams.dot import dot_source
 from diagrams.generator import MACHINES, README, DrawingFailed, check, generate
-from diagrams.labels import text_of
+from diagrams.labels import alike, text_of
 from diagrams.style import EDGE_STYLES, LAYOUTS
+from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
+from machines.message import MessageChart
 from machines.statechart import AnyChart, EdgeKind, NodeKind, topology
 
 COMMITTED = Path(generator.__file__).parent
@@ -115,6 +117,44 @@ def test_every_guard_is_explained_where_it_is_asked_and_in_the_readme(chart: Any
             assert guard.sentence, f"{guard.name} has no docstring"
             assert f"{guard.label}: {guard.sentence}" in (title.text or "")
             assert f"| `{guard.name}` | {guard.sentence} |" in page
+
+
+@every_machine
+def test_a_drawing_says_itself_what_each_of_its_guards_means(chart: AnyChart) -> None:
+    root = ElementTree.parse(COMMITTED / f"{chart.machine}.svg").getroot()  # noqa: S314 - our own
+    texts = {text.text for text in root.iter(f"{SVG}text")}
+    for edge in topology(chart).edges:
+        for guard in edge.guards:
+            assert {guard.name, guard.sentence.replace("`", "")} <= texts
+
+
+@every_machine
+def test_edges_that_differ_in_their_event_alone_are_one_label(chart: AnyChart) -> None:
+    shape = topology(chart)
+    found = elements(COMMITTED / f"{chart.machine}.svg")
+    for edge in shape.edges:
+        first, *others = alike(shape, edge)
+        seen = [
+            text for text in found[first.id].iter(f"{SVG}text") if "visibility" not in text.attrib
+        ]
+        words = " ".join(text.text or "" for text in seen)
+        assert all(each.event in words for each in (first, *others))
+        for other in others:
+            assert all(
+                text.get("visibility") == "hidden" for text in found[other.id].iter(f"{SVG}text")
+            ), "it is unseen until it is lit"
+
+
+def test_a_reader_of_the_drawings_alone_learns_what_ends_a_run_and_who_ends_a_vote() -> None:
+    run = {text_of(topology(ChorusChart), edge) for edge in topology(ChorusChart).edges}
+    assert (
+        "ai_failed, network_failed from running [result_is_current, not attempts_left] / fail"
+        in run
+    )
+    shape = topology(MessageChart)
+    out = {edge.event: edge for edge in shape.edges if edge.source == "pending"}
+    assert set(out) == {"approve", "reject", "withdraw", "expire", "elector_left"}
+    assert [guard.name for guard in out["withdraw"].guards] == ["author_asks"]
 
 
 @every_machine

@@ -111,6 +111,7 @@ async def act(ann: Person, ben: Person, gate: Gate) -> None:
     await ann.message(SECOND).get_by_role("button", name="Approve").click()
     await gate.reached.wait()
     await expect(ann.page.locator(".live-answer").last).to_contain_text("Tomatoes want")
+    await ann.page.get_by_role("button", name="Not now").click()
     await ann.message(FIRST).locator(".said").first.scroll_into_view_if_needed()
 
 
