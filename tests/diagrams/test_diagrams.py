@@ -95,7 +95,7 @@ def test_a_label_reads_event_guards_actions() -> None:
     assert texts["edge_message_submit_submitted_pending"] == (
         "submit [not author_is_co_author] / open_vote"
     )
-    assert texts["edge_thread_add_message_active_active"] == "↻ add_message / apply"
+    assert texts["edge_thread_add_message_active_active"] == "↻ add_message, credit_tokens / apply"
 
 
 def test_an_edge_that_leaves_a_state_with_others_within_says_from_where() -> None:

@@ -1,7 +1,9 @@
 """Several prompts at once in one thread: whose run is stopped, whose answer it is, what is in view."""
 
+import json
+
 import pytest
-from playwright.async_api import Browser, Locator, expect
+from playwright.async_api import Browser, Locator, WebSocketRoute, expect
 
 from tests.page.browser import Person, someone
 from tests.support.obedient_model import ObedientModel, answer_to
@@ -123,6 +125,44 @@ async def test_a_prompt_that_was_sent_is_in_view_whatever_was_read_and_whatever_
         await expect(own).to_be_in_viewport(ratio=1)
         await ann.page.locator(".jump").click()
         await expect(ann.answered.last.get_by_text("Paragraph 59")).to_be_in_viewport()
+
+
+async def test_an_answer_whose_prompt_is_further_up_leads_to_it(
+    browser: Browser, server: ServerProcess
+) -> None:
+    prompt = "Where do I belong?"
+    cut = False
+
+    def relay(route: WebSocketRoute) -> None:
+        upstream = route.connect_to_server()
+
+        def to_page(payload: str | bytes) -> None:
+            frame = json.loads(payload)
+            if cut and frame["type"] == "thread_messages" and len(frame["data"]["messages"]) > 1:
+                frame["data"]["messages"] = frame["data"]["messages"][1:]
+                frame["data"]["has_more"] = True
+            route.send(json.dumps(frame))
+
+        route.on_message(upstream.send)
+        upstream.on_message(to_page)
+
+    async with someone(browser, server.url, "Ann", enters=False) as ann:
+        await ann.page.route_web_socket("**/ws", relay)
+        await ann.page.reload()
+        await ann.enter()
+        address = await ann.new_thread("Further up")
+        await ann.ask(prompt)
+        await ann.answers(1)
+        cut = True
+        # The list reads on by itself where its end is near; here the user does.
+        await ann.page.add_init_script("window.IntersectionObserver = class { observe() {} }")
+        await ann.page.goto(address)
+        await ann.page.reload()
+        await ann.answers(1)
+        await expect(ann.message(prompt)).to_have_count(0)
+        await ann.answered.get_by_role("button", name="Answers an earlier prompt").click()
+        await expect(ann.message(prompt).locator("article .said")).to_have_text(answer_to(prompt))
+        await expect(ann.page.get_by_role("button", name="Answers an earlier")).to_be_hidden()
 
 
 async def together(ann: Person, bob: Person, name: str) -> None:

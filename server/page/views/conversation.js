@@ -101,6 +101,7 @@ export class Conversation {
     const views = keyed(this.views, thread.order, (id) => new MessageView(this.app, id));
     for (const view of views) view.update(this.views.get(answers.get(view.id) ?? "") ?? null);
     const standing = roots.flatMap((id) => this.views.get(id) ?? []);
+    for (const view of standing) view.standAlone();
     const prompts = new Map(unsent(state).map((prompt) => [prompt.id, prompt]));
     const waiting = keyed(this.outgoing, prompts.keys(), (id) => outgoing(prompts.get(id)));
     if (roots !== this.roots || waiting.length > 0 || this.hadWaiting) {

@@ -4,7 +4,7 @@
 /** @import { MessageStatus } from "../wire.d.ts" */
 /** @import { Message, State, Thread } from "../store.js" */
 
-import { h, iconButton, setText } from "../dom.js";
+import { button, h, iconButton, setText } from "../dom.js";
 import { dressCode } from "../code.js";
 import { fromHtml } from "../markup.js";
 import { copyText } from "../notices.js";
@@ -54,6 +54,10 @@ export class MessageView {
     this.status = h("span", { class: "chip", hidden: true });
     this.model = h("span", { class: "model" });
     this.body = h("div", { class: "said", dir: "auto" });
+    this.wayUp = button("Answers an earlier prompt: show it", () => app.readOlder(), {
+      class: "button small quiet",
+      hidden: true,
+    });
     this.beneath = h("div", { class: "beneath" });
     this.actions = h(
       "div",
@@ -73,6 +77,7 @@ export class MessageView {
         this.status,
         this.actions,
       ),
+      this.wayUp,
       this.body,
       this.beneath,
     );
@@ -88,12 +93,19 @@ export class MessageView {
     const { state, ui } = this.app;
     const message = state.thread?.messages.get(this.id);
     if (!state.thread || !message) return;
+    this.wayUp.hidden = true;
     const isSelected = ui.selected === this.id;
     if (isSelected !== this.isSelected) this.element.classList.toggle("selected", isSelected);
     this.isSelected = isSelected;
     if (message !== this.message || state.names !== this.names) this.draw(message);
     if (message.role === "user" && message.run_id) this.drawRun(state.thread, message, answer);
     if (this.approval) this.approval.update(message);
+  }
+
+  /** An answer that stands by itself leads to its prompt, which is further up. */
+  standAlone() {
+    const isOrphan = this.message?.role === "chorus" && this.message.run_id !== null;
+    this.wayUp.hidden = !isOrphan || !this.app.state.thread?.hasMore;
   }
 
   /** @param {Message} message */

@@ -71,6 +71,7 @@ async def test_on_a_terminal_steps_are_told_and_a_hostile_answer_is_harmless(
             prompt,
             out=out.console,
             progress=progress.console,
+            steps=True,
         )
     assert "it is." in out.text
     assert "**So**" not in out.text, "Markdown is drawn"
