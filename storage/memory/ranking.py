@@ -26,6 +26,10 @@ COVERED: Final = 0.3
 """Share of the query's words, by weight, that the best message must have for words to count in full:
 where no message has more than a chance word of it, the meaning decides."""
 
+FARTHEST: Final = -2.0
+"""The least that a vector counts: among candidates that are all near, one that was found by its words
+stands far out."""
+
 AUTHOR: Final = 1.0
 """What a message gains whose author is named in the query."""
 
@@ -58,7 +62,7 @@ _NEVER: Final = np.float32(-np.inf)
 
 def fused(cosines: Float32s, words: WordScores) -> Float32s:
     """What vector and words say of each message in scope, in standard deviations."""
-    said = standardised(cosines)
+    said = np.maximum(standardised(cosines), np.float32(FARTHEST))
     if words.most > 0 and len(cosines):
         covered = min(1.0, float(words.scores.max()) / (COVERED * words.most))
         said += np.float32(WORDS * covered) * standardised(words.scores)

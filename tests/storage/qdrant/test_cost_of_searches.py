@@ -21,9 +21,18 @@ import qdrant_client  # noqa: F401 - loaded here, where no call is noted: that w
 from machines.models.domain import Role
 from machines.models.ids import MessageId, ThreadId
 from machines.models.thread import Visibility
-from storage.memory.values import MessagePayload, MessagePoint, Search, SearchScope, Store, Success
+from storage.memory.values import (
+    MessagePayload,
+    MessagePoint,
+    QueryPoints,
+    Search,
+    SearchScope,
+    Store,
+    Success,
+)
 from storage.qdrant.client import DatabaseClient, EmbeddedMemory
 from storage.qdrant.exact_index import ExactIndex, StoredPoint
+from storage.qdrant.hybrid_index import HybridIndex
 
 DIMENSIONS = 16
 IN_A_THREAD = 50
@@ -56,13 +65,15 @@ def vectors(count: int) -> list[tuple[float, ...]]:
 
 def index_of(count: int) -> ExactIndex:
     index = ExactIndex(DIMENSIONS)
-    index.put(
-        [
-            StoredPoint(payload(number).point_id, vector, payload(number).model_dump(mode="json"))
-            for number, vector in enumerate(vectors(count))
-        ]
-    )
+    index.put(points(count))
     return index
+
+
+def points(count: int) -> list[StoredPoint]:
+    return [
+        StoredPoint(payload(number).point_id, vector, payload(number).model_dump(mode="json"))
+        for number, vector in enumerate(vectors(count))
+    ]
 
 
 @contextmanager
@@ -88,6 +99,19 @@ def calls_of(index: ExactIndex, scope: SearchScope, limit: int) -> int:
     with counting(lambda _, event: calls.append(event)):
         found = index.search(query, scope, limit)
     assert len(found) == limit
+    return len(calls)
+
+
+def calls_by_words(count: int) -> int:
+    """How many functions one search with words calls."""
+    index = HybridIndex(DIMENSIONS)
+    index.put(points(count))
+    calls: list[str] = []
+    (vector,) = vectors(1)
+    query = QueryPoints(vector=vector, scope=EVERYTHING, limit=LIMIT, text="the content of 7 and 9")
+    with counting(lambda _, event: calls.append(event)):
+        found = index.find(query)
+    assert len(found) == LIMIT
     return len(calls)
 
 
@@ -131,6 +155,14 @@ class TestPython:
         index = index_of(5_000)
         few, many = (calls_of(index, EVERYTHING, limit) for limit in (LIMIT // 2, LIMIT))
         assert many <= 2 * few
+
+
+class TestWords:
+    """The same of searches by words and surroundings too."""
+
+    def test_its_work_does_not_grow_with_the_messages(self) -> None:
+        few, many = (calls_by_words(count) for count in (500, 20_000))
+        assert many <= few + 200, "a search looks at messages that it does not show"
 
 
 class TestStore:
