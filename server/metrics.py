@@ -39,6 +39,16 @@ class Metrics:
         self._bytes_sent = Counter(
             "chorus_bytes_sent", "Bytes of those frames.", registry=self._registry
         )
+        self._outbox_bytes = Gauge(
+            "chorus_outbox_bytes",
+            "Bytes that wait for peers to read, in all connections.",
+            registry=self._registry,
+        )
+        self._outboxes_given_up = Counter(
+            "chorus_outboxes_given_up",
+            "Connections closed with 4008, since too much waited in all of them together.",
+            registry=self._registry,
+        )
         self._errors = Counter(
             "chorus_errors", "Errors that clients were sent.", ["code"], registry=self._registry
         )
@@ -91,6 +101,14 @@ class Metrics:
     def watch_connections(self, count: Callable[[], int]) -> None:
         """Ask `count` for the open websockets at each reading."""
         self._connections.set_function(count)
+
+    def watch_outboxes(self, used: Callable[[], int]) -> None:
+        """Ask `used` for the bytes that wait to be sent at each reading."""
+        self._outbox_bytes.set_function(used)
+
+    def outbox_given_up(self) -> None:
+        """A connection was closed for the sake of all."""
+        self._outboxes_given_up.inc()
 
     def watch_memory_lag(self, lag: Callable[[], int]) -> None:
         """Ask `lag` for the memory's waiting tasks at each reading."""

@@ -178,6 +178,8 @@ class Settings(BaseSettings):
     """Of one connection."""
     read_kib_per_second: _Count = 512
     """Of pages of threads, events, lists and results, of one user."""
+    outbox_mib: _Count = 256
+    """Of frames that wait for their readers, in all connections together."""
     sign_ins_per_minute: _Count = 30
     """Of one address."""
     connections_per_user: _Count = 20

@@ -19,6 +19,7 @@ from server.http.hosts import HostPolicy, address_of, subscriber_of
 from server.http.routes import SiteInfo, below, guard, http_routes
 from server.services import Services
 from server.sessions.ports import ConnectionOrigin
+from server.sockets.budget import OutboxBudget
 from server.sockets.flusher import Flusher
 from server.sockets.pacing import PacedSite
 from server.sockets.websocket import HEARTBEAT_SECONDS, Sockets, SocketServices
@@ -38,6 +39,8 @@ WRITE_CHECK_SECONDS = 1.0
 EPOCH_SECONDS = 1.0
 """How old the epoch may be that a connection is greeted with; the frame is encoded as often."""
 
+_MIB = 1_048_576
+
 SOCKETS = web.AppKey("sockets", Sockets)
 
 
@@ -49,10 +52,12 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
     hosts = HostPolicy(settings.public_url, port, settings.allowed_origins)
     address = hosts.url if settings.public_url else f"http://{_named(settings.host)}:{port}"
     metrics = services.metrics
+    budget = OutboxBudget(settings.outbox_mib * _MIB, metrics.outbox_given_up)
+    metrics.watch_outboxes(lambda: budget.used)
     sockets = Sockets(
         SocketServices(
             sessions=services.sessions,
-            flusher=Flusher(asyncio.get_running_loop(), metrics.frames_written),
+            flusher=Flusher(asyncio.get_running_loop(), metrics.frames_written, budget),
             hello=_hello(services),
             origin=_origins(hosts, services),
             new_bucket=_frame_buckets(services),

@@ -4,4 +4,4 @@ Bytes come in and go out here, bounded in both directions. What a frame means is
 `server.sessions`.
 """
 
-__all__ = ["flood_guard", "flusher", "outbox", "pacing", "queued", "websocket"]
+__all__ = ["budget", "flood_guard", "flusher", "outbox", "pacing", "queued", "websocket"]

@@ -8,6 +8,7 @@ transport is full, is the outboxes' (`server.sockets.outbox`).
 import asyncio
 from collections.abc import Callable
 
+from server.sockets.budget import OutboxBudget
 from server.sockets.queued import text_frame
 
 
@@ -17,14 +18,18 @@ class Flusher:
     Args:
         loop: the loop that everything runs on.
         on_written: told after each tick what went out, (frames, bytes); for the metrics.
+        budget: what may wait in all of its outboxes; no limit unless given.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         on_written: Callable[[int, int], None] | None = None,
+        budget: OutboxBudget | None = None,
     ) -> None:
         self.loop = loop
+        self.budget = budget or OutboxBudget()
+        """Of all outboxes together."""
         self.tick = 0
         """The number of this tick; one in which nothing is sent has none."""
         self._on_written = on_written
@@ -42,21 +47,22 @@ class Flusher:
         if text is not self._text:
             self._frame = text_frame(text.encode())
             self._text = text
-            self._arrange_end()
+            self.arrange_end()
         return self._frame
 
     def add(self, flush: Callable[[], None]) -> None:
         """Call this when the tick ends."""
         self._due.append(flush)
-        self._arrange_end()
+        self.arrange_end()
 
     def count(self, frames: int, size: int) -> None:
         """So much was given to a transport."""
         self._frames += frames
         self._bytes += size
-        self._arrange_end()
+        self.arrange_end()
 
-    def _arrange_end(self) -> None:
+    def arrange_end(self) -> None:
+        """Have this tick end, though nothing was written in it yet."""
         if self._ending is None:
             self._ending = self.loop.call_soon(self._end)
 
@@ -70,6 +76,7 @@ class Flusher:
             self._text, self._frame = None, b""
             self.tick += 1
             self._ending = None
+        self.budget.relieve()
         if self._on_written is not None and self._frames:
             self._on_written(self._frames, self._bytes)
             self._frames = self._bytes = 0

@@ -163,7 +163,7 @@ class Outbox:
             size = len(self._framed(delta.encoded))
             last = self._queue[-1] if self._queue else None
             if isinstance(last, Pieces) and last.try_take(delta, size):
-                self._waiting += size
+                self._weigh(size)
             else:
                 self._put(Pieces(delta, size), size)
 
@@ -222,11 +222,12 @@ class Outbox:
 
     def _put(self, item: bytes | Reply | Pieces, size: int) -> None:
         self._queue.append(item)
-        self._waiting += size
+        self._weigh(size)
         if self._phase is not _Phase.EMPTY:
             return
         if self._compressed:
             self._phase = _Phase.STALLED
+            self._flusher.arrange_end()
             self._pump = self._flusher.loop.create_task(self._send_compressed())
         else:
             self._phase = _Phase.DUE
@@ -238,9 +239,19 @@ class Outbox:
         self._queue.clear()
         for item in everything:
             if isinstance(item, Pieces):
-                self._waiting -= item.size
+                self._weigh(-item.size)
             else:
                 self._queue.append(item)
+
+    def _weigh(self, size: int) -> None:
+        """So many bytes more wait, or fewer where it is below zero."""
+        before = self._waiting
+        self._waiting += size
+        self._flusher.budget.moved(self, before, self._waiting)
+
+    def give_up(self) -> None:
+        """The consumer is too slow for all that waits elsewhere."""
+        self._overflow()
 
     def _overflow(self) -> None:
         self._end()
@@ -326,12 +337,12 @@ class Outbox:
         """The frame that waits longest; it waits no more."""
         item = self._queue.pop(0)
         if isinstance(item, Pieces):
-            self._waiting -= item.size
+            self._weigh(-item.size)
             return self._framed(item.encoded())
         if isinstance(item, Reply):
             self._waiting_replies -= len(item.frame)
             item = item.frame
-        self._waiting -= len(item)
+        self._weigh(-len(item))
         return item
 
     async def _send_compressed(self) -> None:
@@ -406,7 +417,8 @@ class Outbox:
     def _end(self) -> None:
         self._phase = _Phase.ENDED
         self._queue.clear()
-        self._waiting = self._waiting_replies = 0
+        self._weigh(-self._waiting)
+        self._waiting_replies = 0
         if self._retry is not None:
             self._retry.cancel()
         self._tell_progress()

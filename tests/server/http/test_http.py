@@ -332,6 +332,8 @@ async def test_what_was_counted_stands_in_the_metrics() -> None:
         metrics.frame_received()
         metrics.frames_written(5, 1_000)
         metrics.refused("bad_json")
+        metrics.watch_outboxes(lambda: 512)
+        metrics.outbox_given_up()
         metrics.run_ended("finished")
         metrics.step_completed("action", 0.2)
         metrics.committed(4)
@@ -341,6 +343,8 @@ async def test_what_was_counted_stands_in_the_metrics() -> None:
         lines = (await response.text()).splitlines()
         for line in (
             "chorus_connections 7.0",
+            "chorus_outbox_bytes 512.0",
+            "chorus_outboxes_given_up_total 1.0",
             "chorus_memory_lag_tasks 3.0",
             "chorus_memory_away 1.0",
             'chorus_breaker_state{state="closed"} 0.0',
