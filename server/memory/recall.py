@@ -377,7 +377,12 @@ class MemoryService:
         scope = SearchScope(private_thread_ids=private, include_public=True, thread_id=thread_id)
         async with self._health.expected(SEARCH_SECONDS):
             (vector,) = await self._embedder.embed([query])
-            return await self._found(Search(vector=vector, scope=scope, limit=limit, text=query))
+            found = await self._found(Search(vector=vector, scope=scope, limit=limit, text=query))
+        # Rights are read last as well: a thread may have been left meanwhile.
+        left = frozenset(private) - frozenset(
+            await self._journal.private_threads_shared_by((reader,)) if private else ()
+        )
+        return tuple(each for each in found if each.thread_id not in left)
 
     async def _found(self, search: Search) -> tuple[Prior, ...]:
         result = await self._memory.execute(search)

@@ -278,6 +278,10 @@ class Requests:
         people = [each.author for each in messages if each.author is not None]
         people += view.thread.co_authors
         names = await self._journal.names(frozenset(people))
+        # Rights are read last as well: who left meanwhile is shown what is theirs to see now.
+        now = await self._readable(data.thread_id, caller)
+        if (caller in now.co_authors) is not (caller in view.thread.co_authors):
+            return await self.snapshot(message, caller)
         return view, frames.ThreadMessagesFrame(
             data=frames.ThreadMessagesData(
                 thread=thread,
@@ -323,8 +327,9 @@ class Requests:
                 limit=up_to - after_seq,
                 max_bytes=MAX_EVENTS_PAGE_BYTES,
             )
-            for text in await self._presented(thread_id, page.entries, caller):
-                yield text
+            for entry in await self._renderer.encoded(page.entries):
+                # Each time: who reads slowly may have left since the page was read.
+                yield entry.text_for(caller, await self._readable(thread_id, caller))
             after_seq = page.entries[-1].seq
 
     async def _events(self, message: requests.GetEventsRequest, caller: PublicKey) -> str:

@@ -394,8 +394,10 @@ class Session:
         assert isinstance(message, requests.GetThreadRequest)  # noqa: S101 - no other frame follows
         services, caller = self._services, self.public_key
         services.broadcast.follow(thread_id, self)
+        is_answered = False
         try:
             view, snapshot = await services.requests.snapshot(message, caller)
+            is_answered = True
             yield encode_server_frame(snapshot, re=message.id)
             if message.data.after_seq is not None:
                 async for text in services.requests.catch_up(
@@ -405,10 +407,14 @@ class Session:
             now = await services.thread_service.view(thread_id)
             thread = now.thread if now is not None else view.thread
             services.broadcast.go_live(thread_id, self, thread, view.head_seq)
-        except Exception:
+        except Exception as error:
             services.broadcast.unfollow(thread_id, self)
             with suppress(InvalidTransition):
                 self.state, _ = handle_event(self.state, ThreadLost(thread_id=thread_id))
+            if is_answered and isinstance(error, ChorusError):
+                # A request has one reply. Who resumes and asks again is told what it is now.
+                self._close(CloseCode.TOO_SLOW, "the thread could not be caught up")
+                return
             raise
         if self.state.token_hash is not None:
             with suppress(StorageError):

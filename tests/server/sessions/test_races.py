@@ -1,0 +1,149 @@
+"""Races: what was true before an await is looked at again behind it. 150 rounds each, seeded."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from machines.models.ids import PublicKey
+from server.services import Services
+from tests.support.client import Identity, new_id
+from tests.support.in_process import Caller, open_test_services
+
+ROUNDS = 150
+SEED = 20
+LONGEST_SECONDS = 0.004
+"""A little longer than a read takes: the other request comes before, within or behind it."""
+
+SECRET = "What only co-authors may read"
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    async with open_test_services(
+        tmp_path, moody=True, pending_per_user=3, connections_per_user=2, thread_queue=2
+    ) as opened:
+        yield opened
+
+
+async def soon(dice: random.Random, caller: Caller, type_: str, **data: Any) -> dict[str, Any]:
+    """The reply to a request that is made after a moment."""
+    await asyncio.sleep(dice.uniform(0, LONGEST_SECONDS))
+    return await caller.ask(type_, **data)
+
+
+async def private_thread(host: Caller, guest: Caller) -> str:
+    """A thread of both, in which something was said."""
+    thread_id: str = (await host.get("create_thread", name="Ours"))["thread_id"]
+    await host.get("invite_co_author", thread_id=thread_id, public_key=guest.public_key)
+    await guest.get("accept_invitation", thread_id=thread_id)
+    await host.get("submit_prompt", thread_id=thread_id, prompt=f"HOLD {SECRET}")
+    return thread_id
+
+
+@pytest.mark.parametrize("read", ["get_thread", "get_events", "search"])
+async def test_nothing_of_a_thread_is_sent_once_its_leaving_is_acknowledged(
+    services: Services, read: str
+) -> None:
+    dice = random.Random(SEED)
+    host = await Caller(services).sign_in(Identity())
+    guest = Identity()
+    reading, leaving = [await Caller(services).sign_in(guest) for _ in range(2)]
+    answers: set[str] = set()
+    for number in range(ROUNDS):
+        thread_id = await private_thread(host, leaving)
+        asks: dict[str, dict[str, Any]] = {
+            "get_thread": {"thread_id": thread_id, "after_seq": 0},
+            "get_events": {"thread_id": thread_id, "after_seq": 0},
+            "search": {"query": SECRET},
+        }
+        reading.line.clear()
+        asked = asyncio.create_task(soon(dice, reading, read, **asks[read]))
+        left = await soon(dice, leaving, "leave_co_authorship", thread_id=thread_id)
+        assert left["type"] == "accepted"
+        acknowledged = len(reading.line.texts)
+        answers.add((await asked)["type"])
+        late = [text for text in reading.line.texts[acknowledged:] if thread_id in text]
+        assert not any(SECRET in text for text in late), f"round {number}: {late}"
+    if read != "search":
+        assert answers == {"error", "thread_messages" if read == "get_thread" else "events"}, (
+            "these races meet one order only: vary the pauses"
+        )
+
+
+async def test_a_key_has_no_more_connections_than_it_may_however_they_arrive(
+    services: Services,
+) -> None:
+    for _ in range(ROUNDS):
+        me = Identity()
+        callers = [Caller(services) for _ in range(4)]
+        outcomes = await asyncio.gather(
+            *(each.sign_in(me) for each in callers), return_exceptions=True
+        )
+        assert sum(not isinstance(each, BaseException) for each in outcomes) == 2
+        assert services.broadcast.connections(PublicKey(me.public_key)) == 2
+        for each in callers:
+            each.drop()
+
+
+async def test_what_waits_in_a_thread_keeps_its_bound_however_it_arrives(
+    services: Services,
+) -> None:
+    host = await Caller(services).sign_in(Identity())
+    for _ in range(ROUNDS // 10):
+        created = await host.get("create_thread", name="Open", visibility="public")
+        stranger = Identity()
+        lines = [await Caller(services).sign_in(stranger) for _ in range(2)]
+        replies = await asyncio.gather(
+            *(
+                lines[number % 2].ask(
+                    "submit_prompt", thread_id=created["thread_id"], prompt=f"Please {number}"
+                )
+                for number in range(10)
+            )
+        )
+        assert [each["type"] for each in replies].count("accepted") == 3
+        for each in lines:
+            each.drop()
+
+
+async def test_a_request_that_arrives_twice_at_once_is_carried_out_once(
+    services: Services,
+) -> None:
+    me = Identity()
+    lines = [await Caller(services).sign_in(me) for _ in range(2)]
+    dice = random.Random(SEED)
+    for _ in range(ROUNDS):
+        request_id = new_id()
+        first, second = await asyncio.gather(
+            *(
+                soon(dice, each, "create_thread", request_id=request_id, name="Once")
+                for each in lines
+            )
+        )
+        assert first["data"] == second["data"]
+
+
+async def test_nothing_is_submitted_into_a_thread_that_was_archived_meanwhile(
+    services: Services,
+) -> None:
+    me = Identity()
+    asking, archiving = [await Caller(services).sign_in(me) for _ in range(2)]
+    dice = random.Random(SEED)
+    outcomes: set[str] = set()
+    for _ in range(ROUNDS):
+        thread_id = (await asking.get("create_thread", name="Brief"))["thread_id"]
+        submitted, archived = await asyncio.gather(
+            soon(dice, asking, "submit_prompt", thread_id=thread_id, prompt="HOLD on"),
+            soon(dice, archiving, "archive_thread", thread_id=thread_id),
+        )
+        assert archived["type"] == "accepted"
+        outcomes.add(submitted["type"])
+        if submitted["type"] == "accepted":
+            assert submitted["data"]["seq"] < archived["data"]["seq"]
+        snapshot = await asking.get("get_thread", thread_id=thread_id)
+        assert snapshot["runs"] == [], "what was begun is cancelled"
+    assert outcomes == {"accepted", "error"}, "these races meet one order only: vary the pauses"
