@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from machines.statechart.chart import ActionRule, Chart, Reaction
 from machines.statechart.compiler import Place, Table, compile_table
-from machines.statechart.topology import Configuration, Edge, Topology, topology
+from machines.statechart.topology import NOT, Configuration, Edge, Topology, topology
 
 
 class Event(Protocol):
@@ -59,8 +59,15 @@ class Refusal:
     """Events that the state declares."""
 
     def __str__(self) -> str:
-        """One sentence for a person."""
-        reason = f"not true: {', '.join(self.guards)}" if self.guards else f"it is {self.state}"
+        """One sentence for a person. A guard that must be false, and is true, is named as what it
+        is: to say that its opposite does not hold would be a double negative."""
+        needed = [each for each in self.guards if not each.startswith(NOT)]
+        against = [each.removeprefix(NOT) for each in self.guards if each.startswith(NOT)]
+        reasons = [
+            *([f"needed: {', '.join(needed)}"] if needed else []),
+            *([f"against it: {', '.join(against)}"] if against else []),
+        ]
+        reason = "; ".join(reasons) or f"it is {self.state}"
         return f"The {self.machine} refuses to {self.event}; {reason}.".replace("_", " ")
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cache
 from inspect import iscoroutinefunction, isfunction, signature
 from itertools import combinations
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Final, Literal, get_args, get_origin, get_type_hints
 
 from statemachine import State
 from statemachine.callbacks import CallbackSpec
@@ -43,6 +43,10 @@ class NodeKind(StrEnum):
     PARALLEL = "parallel"
 
 
+NOT: Final = "not "
+"""Before the name of a guard that must be false; no name has a space in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """One atom of an edge's condition: `name` must be `expected`."""
@@ -54,7 +58,7 @@ class Guard:
     @property
     def label(self) -> str:
         """As the drawing and the refusals spell it."""
-        return self.name if self.expected else f"not {self.name}"
+        return self.name if self.expected else f"{NOT}{self.name}"
 
     @property
     def sentence(self) -> str:

@@ -45,9 +45,14 @@ def test_a_refusal_names_the_guards_of_the_edge_that_came_nearest() -> None:
 
 def test_a_refusal_is_a_sentence() -> None:
     guarded = door_machine().fire(Door(tries=2), Typed("0000"))
-    assert str(guarded) == "The door refuses to type code; not true: code is right, tries left."
+    assert str(guarded) == "The door refuses to type code; needed: code is right, tries left."
     undeclared = door_machine().fire(Door(), Pushed())
     assert str(undeclared) == "The door refuses to push; it is shut."
+
+
+def test_what_stands_against_an_event_is_named_as_what_it_is() -> None:
+    refusal = Refusal("door", "shut", "open", ("not wall_is_up", "tries_left"), ())
+    assert str(refusal) == "The door refuses to open; needed: tries left; against it: wall is up."
 
 
 def test_an_event_that_no_chart_knows_is_refused() -> None:
