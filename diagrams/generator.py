@@ -21,6 +21,7 @@ from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
 from machines.invitation import InvitationChart
 from machines.message import MessageChart
+from machines.removal import RemovalChart
 from machines.statechart import AnyChart, Topology, topology
 from machines.thread import ThreadChart
 
@@ -32,6 +33,7 @@ MACHINES: tuple[AnyChart, ...] = (
     ConnectionChart,
     ThreadChart,
     InvitationChart,
+    RemovalChart,
     BreakerChart,
 )
 """Every chart that has a drawing."""

@@ -1,7 +1,7 @@
 """Charts and pure functions: (state, event) in, (state, response, effects) out.
 
 Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, `thread`,
-`invitation`, `connection` (whose guards and actions are `connection_rules`) and `breaker`. Below
+`invitation`, `removal`, `connection` (whose guards and actions are `connection_rules`) and `breaker`. Below
 them stand the steps of a run (`loop`) and what the model is asked (`prompting`); above them the
 decisions that fire several charts at once (`decisions`). All of them
 share the values of `models`.
@@ -21,6 +21,7 @@ __all__ = [
     "models",
     "outcomes",
     "prompting",
+    "removal",
     "statechart",
     "thread",
 ]

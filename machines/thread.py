@@ -23,6 +23,7 @@ from machines.models.thread import (
     DebitTokens,
     JoinCoAuthor,
     LeaveCoAuthor,
+    RemoveCoAuthor,
     RenameThread,
     Thread,
     ThreadOperation,
@@ -50,8 +51,13 @@ def newcomer_is_co_author(thread: Thread, event: JoinCoAuthor) -> bool:
     return event.public_key in thread.co_authors
 
 
-def leaver_is_co_author(thread: Thread, event: LeaveCoAuthor) -> bool:
-    """The one who leaves is a co-author."""
+def a_vote_removes(_: Thread, event: RemoveCoAuthor) -> bool:
+    """All the others agreed: no user removes another by themselves."""
+    return event.actor is None
+
+
+def leaver_is_co_author(thread: Thread, event: LeaveCoAuthor | RemoveCoAuthor) -> bool:
+    """The one who leaves, or is removed, is a co-author."""
     return event.public_key in thread.co_authors
 
 
@@ -98,6 +104,12 @@ class ThreadChart(Chart[Thread]):
         LeaveCoAuthor,
         active.to(active),
         when=[leaver_is_co_author, another_co_author_stays],
+        do=[apply],
+    )
+    remove = on(
+        RemoveCoAuthor,
+        active.to(active),
+        when=[a_vote_removes, leaver_is_co_author, another_co_author_stays],
         do=[apply],
     )
     rename = on(RenameThread, active.to(active), when=[actor_is_co_author], do=[apply])

@@ -12,6 +12,7 @@ __all__ = [
     "invitations",
     "leaving",
     "messages",
+    "removals",
     "replay",
     "rights",
     "runs",

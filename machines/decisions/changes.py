@@ -12,6 +12,7 @@ from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError
 from machines.models.ids import MessageId, RunId
 from machines.models.journal import Batch, Fired, MachineTransition, creation_of, fields_of
+from machines.removal import removal_machine
 from machines.thread import thread_machine
 
 
@@ -70,5 +71,7 @@ def fingerprint_of(machine: str) -> str:
             return message_machine().fingerprint
         case "invitation":
             return invitation_machine().fingerprint
+        case "removal":
+            return removal_machine().fingerprint
         case _:
             return thread_machine().fingerprint

@@ -11,7 +11,7 @@ Who may not know of a thread gets the very answer that a thread which does not e
 
 from typing import assert_never
 
-from machines.decisions import invitations, messages, runs
+from machines.decisions import invitations, messages, removals, runs
 from machines.decisions.changes import Decided
 from machines.decisions.leaving import leave
 from machines.decisions.rights import co_author_of
@@ -26,11 +26,13 @@ from machines.models.commands import (
     DeclineInvitation,
     Expire,
     ExpireInvitation,
+    ExpireRemoval,
     Facts,
     Invite,
     LeaveCoAuthorship,
     OpenThread,
     Policy,
+    ProposeRemoval,
     Rename,
     RetryRun,
     RevokeInvitation,
@@ -38,12 +40,15 @@ from machines.models.commands import (
     SubmitMessage,
     ThreadCommand,
     Vote,
+    VoteOnRemoval,
     Withdraw,
+    WithdrawRemoval,
 )
 from machines.models.ids import thread_stream
 from machines.models.invitation import InvitationExpired
 from machines.models.journal import Batch, DecisionView, JournalEntry, creation_of, fields_of
 from machines.models.message import MessageExpired
+from machines.models.removal import RemovalExpired
 from machines.models.thread import (
     ArchiveThread,
     CreditTokens,
@@ -119,6 +124,14 @@ def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
             return invitations.revoke(draft, command)
         case ExpireInvitation():
             return invitations.expire(draft, command)
+        case ProposeRemoval():
+            return removals.propose(draft, command, policy)
+        case VoteOnRemoval():
+            return removals.vote(draft, command)
+        case WithdrawRemoval():
+            return removals.withdraw(draft, command)
+        case ExpireRemoval():
+            return removals.expire(draft, command)
         case LeaveCoAuthorship():
             return leave(draft, command)
         case Rename():
@@ -154,6 +167,11 @@ def _archive(draft: Draft, command: Archive, facts: Facts) -> Decided:
                 invitation, InvitationExpired(at=command.at, thread_archived=True)
             )
             draft.tell(ThreadEventKind.INVITATION_EXPIRED, change, invitation=over, by=None)
+        for removal in tuple(draft.removals.values()):
+            ended, change = draft.change_removal(
+                removal, RemovalExpired(at=command.at, thread_archived=True)
+            )
+            draft.tell(ThreadEventKind.REMOVAL_EXPIRED, change, removal=ended, by=None)
     archived = draft.change_thread(ArchiveThread(at=command.at, actor=by))
     draft.tell(ThreadEventKind.THREAD_ARCHIVED, archived, thread=draft.thread, by=by)
     return draft.decision()

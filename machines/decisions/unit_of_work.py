@@ -8,7 +8,7 @@ from typing import Literal
 
 from machines.chorus import chorus_machine, create_initial_state
 from machines.decisions.changes import Change, Decided, fingerprint_of, run_change
-from machines.decisions.views import invitation_view, message_view, thread_view
+from machines.decisions.views import invitation_view, message_view, removal_view, thread_view
 from machines.invitation import invitation_machine
 from machines.loop.steps import about
 from machines.message import message_machine
@@ -35,6 +35,7 @@ from machines.models.journal import (
     JournalEntry,
     MemoryTask,
     MessageFired,
+    RemovalFired,
     ThreadFired,
     TimerRow,
     creation_of,
@@ -43,10 +44,12 @@ from machines.models.journal import (
 )
 from machines.models.message import AnswerGiven, Message, MessageEvent, MessageStatus
 from machines.models.outputs import YieldOutput
+from machines.models.removal import Removal, RemovalEvent, RemovalStatus
 from machines.models.thread import AddMessage, Thread, ThreadOperation
 from machines.models.wire import frames
 from machines.models.wire.frames import ThreadEventKind
 from machines.outcomes import recorded, refused
+from machines.removal import removal_machine
 from machines.statechart import Accepted, Refusal
 from machines.thread import Failure, StateManager, Success
 
@@ -68,6 +71,7 @@ class Draft:
         self.pending: dict[str, Message] = {each.id: each for each in facts.view.pending}
         self.runs: dict[str, ChorusState] = {each.id: each for each in facts.view.runs}
         self.invitations: dict[str, Invitation] = {each.id: each for each in facts.view.invitations}
+        self.removals: dict[str, Removal] = {each.id: each for each in facts.view.removals}
         self.recent: list[Message] = list(facts.recent)
         self._entries: list[JournalEntry] = []
         self._effects: list[RunEffect] = []
@@ -116,6 +120,24 @@ class Draft:
                 make = creation_of if created else update_of
                 transition = recorded(accepted, after.id)
                 return after, Change((fired,), (transition,), (make("invitation", after),))
+
+    def change_removal(
+        self, removal: Removal, event: RemovalEvent, *, created: bool = False
+    ) -> tuple[Removal, Change]:
+        """Fire a removal's event. Raises InvalidTransition where the removal refuses it."""
+        match removal_machine().fire(removal, event):
+            case Refusal() as refusal:
+                raise refused(refusal)
+            case Accepted(state=after, effects=effects) as accepted:
+                self._effects.extend(effects)
+                if after.status is RemovalStatus.PROPOSED:
+                    self.removals[after.id] = after
+                else:
+                    self.removals.pop(after.id, None)
+                fired = RemovalFired(instance=after.id, event=event)
+                make = creation_of if created else update_of
+                transition = recorded(accepted, after.id)
+                return after, Change((fired,), (transition,), (make("removal", after),))
 
     def invitation_of(self, public_key: PublicKey | None) -> Invitation | None:
         """The open invitation of a key."""
@@ -191,6 +213,7 @@ class Draft:
         run_id: RunId | None = None,
         public_key: PublicKey | None = None,
         invitation: Invitation | None = None,
+        removal: Removal | None = None,
         cause: str | None = None,
         by: PublicKey | None,
     ) -> None:
@@ -203,6 +226,7 @@ class Draft:
             run_id=run_id,
             public_key=public_key,
             invitation=invitation_view(invitation) if invitation else None,
+            removal=removal_view(removal) if removal else None,
             message=message_view(message) if message else None,
             thread=thread_view(thread) if thread else None,
             cause=cause,
@@ -255,6 +279,7 @@ class Draft:
             pending=tuple(self.pending.values()),
             runs=live,
             invitations=tuple(self.invitations.values()),
+            removals=tuple(self.removals.values()),
         )
         facts = Facts(view=view, recent=tuple(self.recent[-CONTEXT_MESSAGES:]))
         return Decided(batch, facts, tuple(rest), message_id, run_id, refused)

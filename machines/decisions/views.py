@@ -7,6 +7,7 @@ from machines.models.chorus import ChorusState, Health, RunStatus
 from machines.models.domain import User
 from machines.models.invitation import Invitation
 from machines.models.message import Message, MessageStatus
+from machines.models.removal import Removal
 from machines.models.thread import Thread
 from machines.models.wire import views
 
@@ -30,6 +31,23 @@ def invitation_view(invitation: Invitation) -> views.InvitationView:
         status=invitation.status,
         created_at=invitation.created_at,
         expires_at=invitation.expires_at,
+    )
+
+
+def removal_view(removal: Removal) -> views.RemovalView:
+    """A vote on whether a co-author stays."""
+    return views.RemovalView(
+        id=removal.id,
+        public_key=removal.public_key,
+        proposed_by=removal.proposed_by,
+        status=removal.status,
+        electors=removal.electors,
+        votes=tuple(
+            views.RemovalVoteView(co_author=vote.co_author, decision=vote.decision, at=vote.at)
+            for vote in removal.votes
+        ),
+        created_at=removal.created_at,
+        expires_at=removal.expires_at,
     )
 
 

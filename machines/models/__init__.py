@@ -20,6 +20,7 @@ __all__ = [
     "limits",
     "message",
     "outputs",
+    "removal",
     "thread",
     "wire",
 ]

@@ -16,9 +16,18 @@ from machines.models.chorus import (
     LoopMode,
 )
 from machines.models.domain import Frozen
-from machines.models.ids import InvitationId, MessageId, PublicKey, RequestId, RunId, ThreadId
+from machines.models.ids import (
+    InvitationId,
+    MessageId,
+    PublicKey,
+    RemovalId,
+    RequestId,
+    RunId,
+    ThreadId,
+)
 from machines.models.journal import DecisionView
 from machines.models.message import Decision, Message
+from machines.models.removal import RemovalDecision
 from machines.models.thread import Visibility
 
 
@@ -152,6 +161,31 @@ class ExpireInvitation(_Command):
     invitation_id: InvitationId
 
 
+class ProposeRemoval(_Command):
+    """Let all the others vote on whether a co-author stays."""
+
+    public_key: PublicKey
+
+
+class VoteOnRemoval(_Command):
+    """Let a co-author go, or keep them."""
+
+    public_key: PublicKey
+    decision: RemovalDecision
+
+
+class WithdrawRemoval(_Command):
+    """Take one's own proposal back."""
+
+    public_key: PublicKey
+
+
+class ExpireRemoval(_Command):
+    """The deadline of a vote on a removal may have passed."""
+
+    removal_id: RemovalId
+
+
 class LeaveCoAuthorship(_Command):
     """Be no co-author any more."""
 
@@ -192,6 +226,10 @@ ThreadCommand = (
     | DeclineInvitation
     | RevokeInvitation
     | ExpireInvitation
+    | ProposeRemoval
+    | VoteOnRemoval
+    | WithdrawRemoval
+    | ExpireRemoval
     | LeaveCoAuthorship
     | Rename
     | Archive

@@ -17,6 +17,9 @@ RunId = NewType("RunId", str)
 InvitationId = NewType("InvitationId", str)
 """UUID string of an invitation of a key into a thread."""
 
+RemovalId = NewType("RemovalId", str)
+"""UUID string of a vote on whether a co-author stays."""
+
 UserId = NewType("UserId", str)
 """UUID string of a user's row; users are addressed by their `PublicKey`."""
 

@@ -16,6 +16,7 @@ from machines.models.ids import (
     InvitationId,
     MessageId,
     PublicKey,
+    RemovalId,
     RequestId,
     RunId,
     StreamId,
@@ -25,6 +26,7 @@ from machines.models.ids import (
 from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.message import Message, MessageEvent
 from machines.models.outputs import StepEnum
+from machines.models.removal import Removal, RemovalEvent
 from machines.models.thread import Thread, ThreadOperation
 
 # --- What a machine did -------------------------------------------------------------------------
@@ -75,8 +77,17 @@ class InvitationFired(Frozen):
     event: InvitationEvent
 
 
+class RemovalFired(Frozen):
+    """An event that a vote on a removal accepted."""
+
+    machine: Literal["removal"] = "removal"
+    instance: RemovalId
+    event: RemovalEvent
+
+
 Fired = Annotated[
-    ChorusFired | MessageFired | ThreadFired | InvitationFired, Field(discriminator="machine")
+    ChorusFired | MessageFired | ThreadFired | InvitationFired | RemovalFired,
+    Field(discriminator="machine"),
 ]
 
 # --- Timers and memory tasks, kept as rows beside the journal -----------------------------------
@@ -109,6 +120,14 @@ class InvitationTimer(Frozen):
     invitation_id: InvitationId
 
 
+class RemovalTimer(Frozen):
+    """The deadline of a vote on a removal."""
+
+    timer: Literal["removal"] = "removal"
+    thread_id: ThreadId
+    removal_id: RemovalId
+
+
 class SessionTimer(Frozen):
     """The end of a session."""
 
@@ -118,7 +137,8 @@ class SessionTimer(Frozen):
 
 
 Timer = Annotated[
-    RetryTimer | ApprovalTimer | InvitationTimer | SessionTimer, Field(discriminator="timer")
+    RetryTimer | ApprovalTimer | InvitationTimer | RemovalTimer | SessionTimer,
+    Field(discriminator="timer"),
 ]
 
 
@@ -282,3 +302,5 @@ class DecisionView(Frozen):
     """Runs that are not final, in the order of their requests."""
     invitations: tuple[Invitation, ...] = ()
     """Those that wait for an answer, oldest first."""
+    removals: tuple[Removal, ...] = ()
+    """Those that are voted on, oldest first."""

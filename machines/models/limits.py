@@ -21,6 +21,9 @@ MAX_NAME_LENGTH = 80
 MAX_CO_AUTHORS = 256
 """Co-authors of one thread, with those who become one if what waits is approved."""
 
+MAX_OPEN_REMOVALS = 2
+"""Votes on removals that may be open in one thread: each names up to all co-authors."""
+
 MAX_REASON_LENGTH = 1_000
 """Code points of the reason that comes with a rejection."""
 
@@ -42,7 +45,7 @@ DEFAULT_PAGE = 50
 MAX_PAGE = 200
 """Messages or threads in one page."""
 
-MAX_RUNS_SHOWN = 200
+MAX_RUNS_SHOWN = 100
 """Runs of a thread that `thread_messages` shows; only a queue without a bound has more."""
 
 DEFAULT_EVENTS_PAGE = 200

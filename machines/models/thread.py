@@ -95,6 +95,17 @@ class LeaveCoAuthor(_Operation):
         return thread.transition_to(self.at, co_authors=left)
 
 
+class RemoveCoAuthor(_Operation):
+    """All the others let a co-author go; what that one asked for goes on."""
+
+    event: Literal["remove"] = "remove"
+    public_key: PublicKey
+
+    def apply_to(self, thread: Thread) -> Thread:
+        others = tuple(key for key in thread.co_authors if key != self.public_key)
+        return thread.transition_to(self.at, co_authors=others)
+
+
 class RenameThread(_Operation):
     """The thread gets another name."""
 
@@ -140,6 +151,7 @@ ThreadOperation = Annotated[
     AddMessage
     | JoinCoAuthor
     | LeaveCoAuthor
+    | RemoveCoAuthor
     | RenameThread
     | ArchiveThread
     | CreditTokens

@@ -145,6 +145,17 @@ class RunSnapshot(WireValue):
     thinking: str | None = None
 
 
+class OpenRemoval(WireValue):
+    """A vote on whether a co-author stays."""
+
+    id: str
+    public_key: str
+    proposed_by: str
+    status: str
+    electors: tuple[str, ...] = ()
+    votes: tuple[ChatVote, ...] = ()
+
+
 class ThreadMessages(WireValue):
     """The snapshot of a thread at `head_seq`."""
 
@@ -154,6 +165,7 @@ class ThreadMessages(WireValue):
     head_seq: int
     has_more: bool = False
     runs: tuple[RunSnapshot, ...] = ()
+    removals: tuple[OpenRemoval, ...] = ()
 
 
 class Threads(WireValue):
@@ -281,6 +293,7 @@ class ThreadEvent(WireValue):
     run_id: str | None = None
     public_key: str | None = None
     invitation: OpenInvitation | None = None
+    removal: OpenRemoval | None = None
     message: ChatMessage | None = None
     thread: ChatThread | None = None
 

@@ -73,6 +73,12 @@ _EVENT_SENTENCES = {
     "invitation_expired": "The invitation of {who} was not answered in time.",
     "co_author_joined": "{who} is a co-author now.",
     "co_author_left": "{who} is no co-author any more.",
+    "removal_proposed": "{by} proposes to remove {who}: /remove KEY agrees, /keep KEY does not.",
+    "removal_vote_cast": "{by} voted on whether {who} stays.",
+    "removal_withdrawn": "The vote on {who} was taken back.",
+    "removal_expired": "The vote on {who} ended without a decision.",
+    "co_author_kept": "{who} stays a co-author.",
+    "co_author_removed": "All the others agreed: {who} is no co-author any more.",
     "vote_cast": "{by} voted on message #{index}.",
     "message_approved": "Message #{index} is approved.",
     "message_rejected": "{by} rejected message #{index}.",
@@ -403,10 +409,11 @@ def _thread_event(event: ThreadEvent, state: ChatState) -> list[RenderableType]:
     template = _EVENT_SENTENCES.get(event.kind)
     if template is None:
         return []
-    invited = event.invitation.public_key if event.invitation else None
+    subject = event.invitation or event.removal
+    about_whom = subject.public_key if subject else None
     sentence = template.format(
         by=person(event.by, state),
-        who=person(event.public_key or invited or event.by, state),
+        who=person(event.public_key or about_whom or event.by, state),
         thread=state.thread.name if state.thread else "",
         index="?" if about is None else about.index,
     )

@@ -19,6 +19,7 @@ from server.chat.frames import (
     ChatInvitation,
     ChatMessage,
     ClientEvent,
+    OpenRemoval,
 )
 from server.chat.text import one_line
 from server.chat.verbs import Command, Verb, split_index, split_visibility
@@ -136,6 +137,15 @@ class ChatSession:
                 return accepted
             case Verb.WHOAMI:
                 self._show(render.whoami(self.state))
+            case Verb.REMOVE:
+                if self._removal_of(argument) is None:
+                    return await self._act("propose_removal", public_key=argument)
+                return await self._act("vote_on_removal", public_key=argument, decision="remove")
+            case Verb.KEEP:
+                removal = self._removal_of(argument)
+                if removal is not None and removal.proposed_by == self.state.me:
+                    return await self._act("withdraw_removal", public_key=argument)
+                return await self._act("vote_on_removal", public_key=argument, decision="keep")
             case Verb.LEAVE:
                 self._confirm(command, "You stop being a co-author, and cannot undo it yourself.")
                 return await self._act("leave_co_authorship")
@@ -197,6 +207,10 @@ class ChatSession:
             raise BadInput(f"The last list has no thread {wanted}; /threads shows it.")
         matching = {thread_id for thread_id in self._listed if thread_id.startswith(wanted)}
         return matching.pop() if len(matching) == 1 else wanted
+
+    def _removal_of(self, key: str) -> OpenRemoval | None:
+        """The open vote on a co-author."""
+        return next((each for each in self.state.removals if each.public_key == key), None)
 
     async def _invitation(self, wanted: str) -> str:
         """The thread of an invitation: its number in the last list, or that of the only one."""

@@ -36,6 +36,8 @@ class Verb(StrEnum):
     SEARCH = "search"
     NAME = "name"
     WHOAMI = "whoami"
+    REMOVE = "remove"
+    KEEP = "keep"
     LEAVE = "leave"
     ARCHIVE = "archive"
     QUIT = "quit"
@@ -74,6 +76,12 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.SEARCH: VerbUsage(Takes.SOMETHING, "WORDS", "search what you may read"),
     Verb.NAME: VerbUsage(Takes.SOMETHING, "NAME", "choose the name that others see"),
     Verb.WHOAMI: VerbUsage(Takes.NOTHING, "", "your key and name, the model, the thread"),
+    Verb.REMOVE: VerbUsage(
+        Takes.SOMETHING, "KEY", "let a co-author go, which all the others must agree to"
+    ),
+    Verb.KEEP: VerbUsage(
+        Takes.SOMETHING, "KEY", "vote to keep one, or take your own proposal back"
+    ),
     Verb.LEAVE: VerbUsage(Takes.MAYBE, "yes", "stop being a co-author of the thread, for good"),
     Verb.ARCHIVE: VerbUsage(Takes.MAYBE, "yes", "end the thread for everyone; it stays readable"),
     Verb.QUIT: VerbUsage(Takes.NOTHING, "", "leave (Ctrl-D does too)"),

@@ -23,6 +23,7 @@ from server.chat.frames import (
     Offline,
     Online,
     Opened,
+    OpenRemoval,
     RunCancelledEvent,
     RunEvent,
     RunEventUnion,
@@ -121,6 +122,8 @@ class ChatState:
     names: Mapping[str, str | None] = field(default_factory=dict)
     messages: tuple[ChatMessage, ...] = ()
     """Oldest first."""
+    removals: tuple[OpenRemoval, ...] = ()
+    """Open votes on whether a co-author stays."""
     runs: tuple[ChatRun, ...] = ()
     """In the order in which they were first heard of."""
     waits_because: str | None = None
@@ -203,7 +206,9 @@ def begins_to_wait(before: ChatState, after: ChatState) -> str | None:
 
 def close(state: ChatState) -> ChatState:
     """No thread is followed any more."""
-    return replace(state, thread=None, names={}, messages=(), runs=(), waits_because=None)
+    return replace(
+        state, thread=None, names={}, messages=(), removals=(), runs=(), waits_because=None
+    )
 
 
 def expect(state: ChatState, run_id: str, message_id: str) -> ChatState:
@@ -228,6 +233,7 @@ def _open(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         thread=snapshot.thread,
         names=snapshot.names,
         messages=snapshot.messages,
+        removals=snapshot.removals,
         waits_because=None,
         runs=_bounded((*earlier, *(_from_snapshot(run) for run in snapshot.runs))),
     )
@@ -268,6 +274,7 @@ def _overlay(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         state,
         thread=snapshot.thread,
         names=snapshot.names,
+        removals=snapshot.removals,
         runs=_bounded((*(with_text(run) for run in state.runs), *unknown)),
     )
 
@@ -277,12 +284,16 @@ def _fold_thread_event(state: ChatState, event: ThreadEvent) -> ChatState:
     if thread is None:
         return state
     if (
-        event.kind == "co_author_left"
+        event.kind in {"co_author_left", "co_author_removed"}
         and event.public_key == state.me
         and thread.visibility == "private"
     ):
         return close(state)
     messages = state.messages if event.message is None else _upsert(state.messages, event.message)
+    if event.removal is not None:
+        others = tuple(each for each in state.removals if each.id != event.removal.id)
+        is_open = event.removal.status == "proposed"
+        state = replace(state, removals=(*others, event.removal) if is_open else others)
     return replace(state, thread=thread, messages=messages)
 
 

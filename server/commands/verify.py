@@ -21,10 +21,13 @@ from machines.models.journal import (
     IndexMessage,
     InvitationTimer,
     RecordLinks,
+    RemovalTimer,
     TimerRow,
 )
 from machines.models.message import Message
+from machines.models.removal import Removal
 from machines.models.thread import Thread
+from machines.removal import removal_timer
 from server.commands.journal_file import existing_journal
 from server.environment import Environment
 from server.memory.recall import MemoryService
@@ -153,6 +156,7 @@ async def _verify_timers(journal: Journal, *, repair: bool, say: Say) -> int:
     wanted = [
         *(_deadline(each) for each in await journal.pending_messages() if each.expires_at),
         *(_answer_deadline(each) for each in await journal.open_invitations()),
+        *(_removal_deadline(each) for each in await journal.open_removals()),
         *(session_end(session) for session in await journal.sessions()),
         *(retry_row(run) for run in await journal.live_runs() if run.health is Health.RECOVERING),
     ]
@@ -180,6 +184,14 @@ def _answer_deadline(invitation: Invitation) -> TimerRow:
         id=invitation_timer(invitation.id),
         due_at=invitation.expires_at,
         timer=InvitationTimer(thread_id=invitation.thread_id, invitation_id=invitation.id),
+    )
+
+
+def _removal_deadline(removal: Removal) -> TimerRow:
+    return TimerRow(
+        id=removal_timer(removal.id),
+        due_at=removal.expires_at,
+        timer=RemovalTimer(thread_id=removal.thread_id, removal_id=removal.id),
     )
 
 

@@ -29,7 +29,15 @@ from server.sockets.pacing import PacedTransport
 
 log = logging.getLogger(__name__)
 
-MACHINE_NAMES: Final = ("chorus", "message", "connection", "thread", "invitation", "breaker")
+MACHINE_NAMES: Final = (
+    "chorus",
+    "message",
+    "connection",
+    "thread",
+    "invitation",
+    "removal",
+    "breaker",
+)
 """Those that are drawn, in the order of the page."""
 
 _READY_SECONDS: Final = 2.0

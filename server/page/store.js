@@ -7,7 +7,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 
 /**
  * @import {
- *   ChorusResponseData, HelloData, InitData, InvitationSummary, InvitationView, ListThreadsData, LiveFrame, MessageView, RunView,
+ *   ChorusResponseData, HelloData, InitData, InvitationSummary, InvitationView, ListThreadsData, LiveFrame, MessageView, RemovalView, RunView,
  *   ThreadMessagesData, ThreadSummary, ThreadView, UserView
  * } from "./wire.d.ts"
  * @import { ClientEvent, Connection, Noticed } from "./protocol.js"
@@ -31,6 +31,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {string | null} epoch
  * @property {ReadonlyMap<string, Run>} runs by id
  * @property {readonly InvitationView[]} invitations that wait for an answer
+ * @property {readonly RemovalView[]} removals votes on whether a co-author stays
  * @property {string | null} waitsBecause why a run of it cannot go on now, since its last entry
  */
 
@@ -386,6 +387,7 @@ function opened(state, { snapshot, epoch }) {
     epoch,
     runs: new Map(),
     invitations: snapshot.invitations,
+    removals: snapshot.removals,
     waitsBecause: null,
   };
   const thread = withRuns(withMessages(base, snapshot.messages), snapshot.runs);
@@ -400,8 +402,8 @@ function opened(state, { snapshot, epoch }) {
  */
 function caughtUp(state, { snapshot, epoch }) {
   if (state.thread?.id !== snapshot.thread.id) return state;
-  const { invitations } = snapshot;
-  const known = { ...state.thread, view: snapshot.thread, invitations, epoch };
+  const { invitations, removals } = snapshot;
+  const known = { ...state.thread, view: snapshot.thread, invitations, removals, epoch };
   const thread = withRuns(withMessages(known, snapshot.messages), snapshot.runs);
   return summarised(named({ ...state, thread }, snapshot.names), thread);
 }
@@ -444,12 +446,28 @@ function live(state, frame) {
   if (frame.type === "thread_event" && frame.data.invitation) {
     thread = withInvitation(thread, frame.data.invitation);
   }
+  if (frame.type === "thread_event" && frame.data.removal) {
+    thread = withRemoval(thread, frame.data.removal);
+  }
   if (frame.type === "chorus_response") thread = ran(thread, frame.data);
   else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
   const message = messageOf(frame);
   if (message) thread = withMessages(thread, [{ ...message, fresh: true }]);
   const next = { ...state, thread };
   return frame.type === "thread_event" || message ? summarised(next, thread) : next;
+}
+
+/**
+ * The thread with a vote on a removal while it is open.
+ *
+ * @param {Thread} thread
+ * @param {RemovalView} removal
+ * @returns {Thread}
+ */
+function withRemoval(thread, removal) {
+  const others = thread.removals.filter(({ id }) => id !== removal.id);
+  const removals = removal.status === "proposed" ? [...others, removal] : others;
+  return { ...thread, removals };
 }
 
 /**

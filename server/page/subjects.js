@@ -48,7 +48,8 @@ export class Subjects {
     if (!state.thread)
       return { machine, id: null, about: "No thread is open.", trace: newTrace(machine) };
     if (machine === "thread") return this.threadSubject(state.thread);
-    if (machine === "invitation") return this.invitationSubject(state.thread);
+    if (machine === "invitation" || machine === "removal")
+      return this.lastSubject(machine, state.thread);
     const message = messageShown(state.thread, ui);
     if (!message)
       return { machine, id: null, about: "Nothing was said yet.", trace: newTrace(machine) };
@@ -73,23 +74,23 @@ export class Subjects {
   }
 
   /**
-   * The invitation of the thread that something happened to last.
+   * The invitation or the removal of the thread that something happened to last.
    *
+   * @param {"invitation" | "removal"} machine
    * @param {Thread} thread
    * @returns {Subject}
    */
-  invitationSubject(thread) {
-    const machine = "invitation";
+  lastSubject(machine, thread) {
     const entries = this.app.journal.entries(thread.id);
     const last = entries
       .flatMap(({ data }) => data.transitions)
       .findLast((transition) => transition.machine === machine);
     if (!last) {
-      const about = "Nobody was invited since the page opened this thread.";
+      const about = `There was no ${machine} since the page opened this thread.`;
       return { machine, id: null, about, trace: newTrace(machine) };
     }
     const trace = traceOf(machine, last.instance, entries);
-    return { machine, id: last.instance, about: "The last invitation into this thread", trace };
+    return { machine, id: last.instance, about: `The last ${machine} in this thread`, trace };
   }
 
   /**

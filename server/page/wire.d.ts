@@ -130,6 +130,13 @@ export interface Citation {
   thread_id: string;
 }
 
+/** A request about a co-author of a thread. */
+export interface CoAuthorRef {
+  thread_id: string;
+  /** Canonical base58 of the 32 bytes of an ed25519 public key. */
+  public_key: string;
+}
+
 export interface ConnectData {
   /** Canonical base58 of the 32 bytes of an ed25519 public key. */
   public_key: string;
@@ -469,13 +476,16 @@ export type MutatingType =
   | "decline_invitation"
   | "invite_co_author"
   | "leave_co_authorship"
+  | "propose_removal"
   | "reject_message"
   | "rename_thread"
   | "retry_run"
   | "revoke_invitation"
   | "set_name"
   | "submit_prompt"
-  | "withdraw_message";
+  | "vote_on_removal"
+  | "withdraw_message"
+  | "withdraw_removal";
 
 /** A request that says everything by its type. */
 export interface NoData {}
@@ -553,6 +563,13 @@ export interface Prior {
   created_at: string;
 }
 
+/** Let all the others vote on whether a co-author stays; it is one's own vote too. */
+export interface ProposeRemovalRequest {
+  id: string;
+  type: "propose_removal";
+  data: CoAuthorRef;
+}
+
 export type ProtocolVersion = 1;
 
 export interface RejectMessageData {
@@ -566,6 +583,32 @@ export interface RejectMessageRequest {
   id: string;
   type: "reject_message";
   data: RejectMessageData;
+}
+
+/** How an elector voted. */
+export type RemovalDecision = "remove" | "keep";
+
+/** States of the removal chart; `RAISED` lasts only inside the transaction that proposes. */
+export type RemovalStatus = "raised" | "proposed" | "removed" | "kept" | "withdrawn" | "expired";
+
+/** A vote on whether a co-author stays. */
+export interface RemovalView {
+  id: string;
+  /** The co-author who is named. */
+  public_key: string;
+  proposed_by: string;
+  status: RemovalStatus;
+  electors: readonly string[];
+  votes: readonly RemovalVoteView[];
+  created_at: string;
+  expires_at: string;
+}
+
+/** One elector's vote on a removal. */
+export interface RemovalVoteView {
+  co_author: string;
+  decision: RemovalDecision;
+  at: string;
 }
 
 export interface RenameThreadData {
@@ -606,6 +649,7 @@ export interface Replies {
   leave_thread: AcceptedFrame;
   list_threads: ThreadsFrame;
   ping: PongFrame;
+  propose_removal: AcceptedFrame;
   reject_message: AcceptedFrame;
   rename_thread: AcceptedFrame;
   resume: InitFrame;
@@ -615,7 +659,9 @@ export interface Replies {
   set_name: AcceptedFrame;
   sign_out: AcceptedFrame;
   submit_prompt: AcceptedFrame;
+  vote_on_removal: AcceptedFrame;
   withdraw_message: AcceptedFrame;
+  withdraw_removal: AcceptedFrame;
 }
 
 /** Each request by its type. */
@@ -635,6 +681,7 @@ export interface Requests {
   leave_thread: LeaveThreadRequest;
   list_threads: ListThreadsRequest;
   ping: PingRequest;
+  propose_removal: ProposeRemovalRequest;
   reject_message: RejectMessageRequest;
   rename_thread: RenameThreadRequest;
   resume: ResumeRequest;
@@ -644,7 +691,9 @@ export interface Requests {
   set_name: SetNameRequest;
   sign_out: SignOutRequest;
   submit_prompt: SubmitPromptRequest;
+  vote_on_removal: VoteOnRemovalRequest;
   withdraw_message: WithdrawMessageRequest;
+  withdraw_removal: WithdrawRemovalRequest;
 }
 
 export interface ResumeData {
@@ -979,6 +1028,8 @@ export interface ThreadEventData {
   public_key?: string;
   /** Of who is asked in, answered, or joined by accepting. */
   invitation?: InvitationView;
+  /** Of who is named, voted on, kept or removed. */
+  removal?: RemovalView;
   message?: MessageView;
   thread?: ThreadView;
   /** With `token_balance_changed` alone. */
@@ -1010,6 +1061,12 @@ export type ThreadEventKind =
   | "invitation_expired"
   | "co_author_joined"
   | "co_author_left"
+  | "removal_proposed"
+  | "removal_vote_cast"
+  | "removal_withdrawn"
+  | "removal_expired"
+  | "co_author_kept"
+  | "co_author_removed"
   | "message_submitted"
   | "vote_cast"
   | "message_approved"
@@ -1030,6 +1087,8 @@ export interface ThreadMessagesData {
   runs: readonly RunView[];
   /** Those that wait for an answer, oldest first. */
   invitations: readonly InvitationView[];
+  /** Those that are voted on, oldest first. */
+  removals: readonly RemovalView[];
 }
 
 /** A snapshot of a thread at `head_seq`. */
@@ -1102,8 +1161,8 @@ export interface ThreadsFrame {
 
 /** One accepted transition of a machine, as the drawing names it. */
 export interface TransitionView {
-  machine: "chorus" | "message" | "connection" | "thread" | "invitation";
-  /** Id of the run, message, session, thread or invitation. */
+  machine: "chorus" | "message" | "connection" | "thread" | "invitation" | "removal";
+  /** Id of the run, message, session, thread, invitation or removal. */
   instance: string;
   event: string;
   source: string;
@@ -1147,11 +1206,32 @@ export interface UserView {
 /** Who may read a thread; fixed when the thread is created. */
 export type Visibility = "private" | "public";
 
+export interface VoteOnRemovalData {
+  thread_id: string;
+  /** Canonical base58 of the 32 bytes of an ed25519 public key. */
+  public_key: string;
+  decision: "remove" | "keep";
+}
+
+/** Let a co-author go, or keep them. */
+export interface VoteOnRemovalRequest {
+  id: string;
+  type: "vote_on_removal";
+  data: VoteOnRemovalData;
+}
+
 /** Take one's own pending message back. */
 export interface WithdrawMessageRequest {
   id: string;
   type: "withdraw_message";
   data: MessageRef;
+}
+
+/** Take one's own proposal back. */
+export interface WithdrawRemovalRequest {
+  id: string;
+  type: "withdraw_removal";
+  data: CoAuthorRef;
 }
 
 /** The final answer's citations; the answer is the step's text. */

@@ -11,7 +11,7 @@ from functools import partial
 
 from machines.decisions.invitations import no_such_invitation
 from machines.decisions.rights import may_read, no_such_thread
-from machines.decisions.views import invitation_view, run_view, thread_view
+from machines.decisions.views import invitation_view, removal_view, run_view, thread_view
 from machines.models import commands
 from machines.models.commands import ThreadCommand
 from machines.models.errors import (
@@ -24,6 +24,7 @@ from machines.models.ids import PublicKey, RequestId, ThreadId, thread_stream
 from machines.models.journal import DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_CATCH_UP, MAX_EVENTS_PAGE_BYTES, MAX_RUNS_SHOWN
 from machines.models.message import Decision
+from machines.models.removal import RemovalDecision
 from machines.models.thread import Thread
 from machines.models.wire import frames, requests
 from machines.models.wire.requests import ClientMessage
@@ -224,6 +225,16 @@ class Requests:
                 return data.thread_id, partial(
                     commands.RevokeInvitation, public_key=data.public_key
                 )
+            case requests.ProposeRemovalRequest(data=data):
+                return data.thread_id, partial(commands.ProposeRemoval, public_key=data.public_key)
+            case requests.VoteOnRemovalRequest(data=data):
+                return data.thread_id, partial(
+                    commands.VoteOnRemoval,
+                    public_key=data.public_key,
+                    decision=RemovalDecision(data.decision),
+                )
+            case requests.WithdrawRemovalRequest(data=data):
+                return data.thread_id, partial(commands.WithdrawRemoval, public_key=data.public_key)
             case requests.LeaveCoAuthorshipRequest(data=data):
                 return data.thread_id, commands.LeaveCoAuthorship
             case requests.RenameThreadRequest(data=data):
@@ -271,7 +282,8 @@ class Requests:
             for run in view.runs[:MAX_RUNS_SHOWN]
         )
         invitations = tuple(map(invitation_view, view.invitations))
-        room = FRAME_ROOM - size_of(thread) - sum(map(size_of, (*runs, *invitations)))
+        removals = tuple(map(removal_view, view.removals))
+        room = FRAME_ROOM - size_of(thread) - sum(map(size_of, (*runs, *invitations, *removals)))
         messages = await self._renderer.do(
             partial(newest_that_fit, page.messages, caller, view.thread, room)
         )
@@ -291,6 +303,7 @@ class Requests:
                 has_more=page.has_more or len(messages) < len(page.messages),
                 runs=runs,
                 invitations=invitations,
+                removals=removals,
             )
         )
 

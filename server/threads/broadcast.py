@@ -159,6 +159,7 @@ class Broadcast:
         for entry in entries:
             last = entry
             self._notify_invited(entry)
+            self._forget_notice(entry)
             followers = self._threads.get(thread.id)
             if followers and thread.visibility is Visibility.PUBLIC and entry.is_same_for_all:
                 self._give_all(followers, entry)
@@ -260,6 +261,14 @@ class Broadcast:
         if entry.invited is not None:
             for follower, notices in self._people.get(entry.invited, {}).items():
                 self._notice(follower, notices, entry.thread_id, entry.notice_of_invitation)
+
+    def _forget_notice(self, entry: LiveEntry) -> None:
+        """What was gathered for who leaves is not sent any more: they may not know of the thread."""
+        if entry.left is not None:
+            for notices in self._people.get(entry.left, {}).values():
+                gathered = notices.get(entry.thread_id)
+                if gathered is not None:
+                    gathered.latest = None
 
     def _notice(
         self,

@@ -12,12 +12,13 @@ from typing import assert_never
 
 from machines.loop.recovery import retry_timer
 from machines.models.chorus import Health, RunProgress
-from machines.models.commands import Expire, ExpireInvitation, ThreadCommand
+from machines.models.commands import Expire, ExpireInvitation, ExpireRemoval, ThreadCommand
 from machines.models.errors import InvalidTransition, RequestRefused
 from machines.models.ids import ThreadId
 from machines.models.journal import (
     ApprovalTimer,
     InvitationTimer,
+    RemovalTimer,
     RetryTimer,
     SessionTimer,
     TimerRow,
@@ -102,6 +103,10 @@ class Wakeups:
             case InvitationTimer(thread_id=thread_id, invitation_id=invitation_id):
                 return await self._expire(
                     row, thread_id, partial(ExpireInvitation, invitation_id=invitation_id)
+                )
+            case RemovalTimer(thread_id=thread_id, removal_id=removal_id):
+                return await self._expire(
+                    row, thread_id, partial(ExpireRemoval, removal_id=removal_id)
                 )
             case SessionTimer(token_hash=token_hash):
                 await self._sessions.end(token_hash)

@@ -21,6 +21,12 @@ from server.wire.bounds import within_bound
 from server.wire.codec import encode_server_frame
 from server.wire.markdown import render_markdown
 
+_OF_WHO_GOES: Final = frozenset(
+    {
+        frames.ThreadEventKind.CO_AUTHOR_LEFT.value,
+        frames.ThreadEventKind.CO_AUTHOR_REMOVED.value,
+    }
+)
 _OF_INVITATIONS: Final = frozenset(
     {
         frames.ThreadEventKind.CO_AUTHOR_INVITED.value,
@@ -60,8 +66,8 @@ class LiveEntry:
 
     @cached_property
     def left(self) -> PublicKey | None:
-        """Who left the thread by this entry."""
-        if self.entry.kind != frames.ThreadEventKind.CO_AUTHOR_LEFT.value:
+        """Who left the thread by this entry, or was removed."""
+        if self.entry.kind not in _OF_WHO_GOES:
             return None
         key = self.entry.data.get("public_key")
         return PublicKey(key) if isinstance(key, str) else None

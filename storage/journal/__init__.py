@@ -18,6 +18,7 @@ __all__ = [
     "port",
     "queries",
     "reader",
+    "removals",
     "rows",
     "runs",
     "schema",

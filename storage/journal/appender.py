@@ -38,6 +38,7 @@ from storage.journal.schema import (
     invitations,
     memory_tasks,
     messages,
+    removals,
     replies,
     runs,
     sessions,
@@ -52,6 +53,7 @@ SNAPSHOTS: Final[Mapping[str, Table]] = {
     "message": messages,
     "run": runs,
     "invitation": invitations,
+    "removal": removals,
     "user": users,
     "session": sessions,
 }
@@ -62,6 +64,7 @@ _FIXED: Final[Mapping[str, frozenset[str]]] = {
     "message": frozenset({"thread_id", "idx", "author"}),
     "run": frozenset({"thread_id", "created_seq"}),
     "invitation": frozenset({"thread_id", "public_key", "invited_by", "at"}),
+    "removal": frozenset({"thread_id", "at"}),
 }
 """Columns that stay as they are while a value changes, or that have a statement of their own. An
 index is written anew for each of its columns that an update names, whatever its value; that a live run

@@ -40,11 +40,13 @@ from machines.models.journal import (
     InvitationTimer,
     JournalEntry,
     RecordLinks,
+    RemovalTimer,
     RetryTimer,
     SessionTimer,
     TimerRow,
 )
 from machines.models.message import Message, MessageStatus
+from machines.models.removal import Removal
 from machines.models.thread import Thread
 from storage.journal.appender import BatchAppender
 from storage.journal.dialect import CHUNK, damaged_pages, scratch_engine
@@ -57,6 +59,7 @@ from storage.journal.schema import (
     invitations,
     memory_tasks,
     messages,
+    removals,
     runs,
     sessions,
     threads,
@@ -121,6 +124,7 @@ _SNAPSHOTS: Final = (
     _Snapshots("message", messages, Message),
     _Snapshots("run", runs, RunProgress),
     _Snapshots("invitation", invitations, Invitation),
+    _Snapshots("removal", removals, Removal),
     _Snapshots("user", users, User),
     _Snapshots("session", sessions, SessionRecord, beside=frozenset({"followed"})),
 )
@@ -319,7 +323,13 @@ def _contradictions(truth: Connection) -> Iterator[Finding]:
         claimed = Thread.model_validate_json(row.body).message_count
         if claimed != count:
             yield Finding(f"The thread {row.id} counts {claimed} messages and has {count}.")
-    for table, noun in ((messages, "message"), (runs, "run"), (invitations, "invitation")):
+    belonging = (
+        (messages, "message"),
+        (runs, "run"),
+        (invitations, "invitation"),
+        (removals, "removal"),
+    )
+    for table, noun in belonging:
         orphans = select(table.c.id).where(table.c.thread_id.not_in(select(threads.c.id)))
         for id_ in truth.scalars(orphans):
             yield Finding(f"The {noun} {id_} belongs to no thread.")
@@ -339,6 +349,8 @@ def _lost_timers(connection: Connection, truth: Connection) -> Iterator[Finding]
                     known = _exists(truth, messages, messages.c.id == id_)
                 case InvitationTimer(invitation_id=id_):
                     known = _exists(truth, invitations, invitations.c.id == id_)
+                case RemovalTimer(removal_id=id_):
+                    known = _exists(truth, removals, removals.c.id == id_)
                 case SessionTimer(token_hash=id_):
                     known = _exists(truth, sessions, sessions.c.id == id_)
         if not known:

@@ -35,6 +35,7 @@ from machines.models.journal import (
     TimerRow,
 )
 from machines.models.message import Message
+from machines.models.removal import Removal
 from machines.models.thread import Thread
 
 
@@ -203,6 +204,9 @@ class Journal(Protocol):
 
     async def open_invitations(self) -> tuple[Invitation, ...]:
         """Those of all threads; for maintenance."""
+
+    async def open_removals(self) -> tuple[Removal, ...]:
+        """Those of all threads that are voted on; for maintenance."""
 
     async def is_invited(self, thread_id: ThreadId, public_key: PublicKey) -> bool:
         """Whether an invitation of this key into this thread is open."""

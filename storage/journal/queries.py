@@ -39,6 +39,7 @@ from storage.journal.port import (
     ThreadPage,
     ThreadRow,
 )
+from storage.journal.removals import removals_in
 from storage.journal.rows import cursor, cursor_position, session_of_row
 from storage.journal.runs import live_runs_of
 from storage.journal.schema import (
@@ -95,6 +96,7 @@ def decision_view(connection: Connection, thread_id: ThreadId) -> DecisionView |
         pending=_messages(connection.scalars(_PENDING, key)),
         runs=live_runs_of(connection, thread_id),
         invitations=open_invitations(connection, thread_id),
+        removals=removals_in(connection, thread_id),
     )
 
 

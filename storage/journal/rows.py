@@ -191,6 +191,14 @@ def _invitation_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
     }
 
 
+def _removal_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
+    return {
+        "thread_id": value["thread_id"],
+        "status": value["status"],
+        "at": micros(_moment(value["created_at"])),
+    }
+
+
 def _moment(value: object) -> datetime:
     """A time as it is in a value, or as JSON has it."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
@@ -213,6 +221,7 @@ _DERIVED: Final[dict[str, _Derive]] = {
     "message": _message_columns,
     "run": _run_columns,
     "invitation": _invitation_columns,
+    "removal": _removal_columns,
     "user": _user_columns,
     "session": _session_columns,
 }

@@ -46,6 +46,7 @@ from storage.journal import (
     memory_tasks,
     migrations,
     queries,
+    removals,
     runs,
     side_tables,
 )
@@ -207,6 +208,7 @@ class SqlJournal:
     arrivals = _reading(many_users.arrivals)
     invitations_of = _reading(invitations.invitations_of)
     open_invitations = _reading(invitations.all_open_invitations)
+    open_removals = _reading(removals.open_removals)
     is_invited = _reading(invitations.is_invited)
     invitation_counts = _reading(invitations.invitation_counts)
     public_threads = _reading(queries.public_threads)

@@ -43,6 +43,7 @@ from storage.journal.schema import (
     invitations,
     memory_tasks,
     messages,
+    removals,
     replies,
     runs,
     sessions,
@@ -313,7 +314,7 @@ def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[s
     """Take over the rows beside the journal that are about something that was saved."""
     known = {
         id_
-        for table in (messages, runs, invitations, sessions)
+        for table in (messages, runs, invitations, removals, sessions)
         for id_ in connection.scalars(select(table.c.id))
     }
 

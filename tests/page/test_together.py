@@ -205,6 +205,37 @@ async def test_who_is_invited_joins_only_by_accepting_and_any_co_author_takes_it
         await expect(ann.state("invitation", "accepted")).to_have_class(re.compile("current"))
 
 
+async def test_a_co_author_is_removed_by_the_votes_of_all_the_others(
+    browser: Browser, server: ServerProcess
+) -> None:
+    async with (
+        someone(browser, server.url, "Ann") as ann,
+        someone(browser, server.url, "Bob") as bob,
+        someone(browser, server.url, "Cat") as cat,
+    ):
+        await ann.new_thread("Crowded garden")
+        for guest in (bob, cat):
+            await guest.page.locator(".who").click()
+            key = await guest.page.locator("#own-key").inner_text()
+            await guest.page.keyboard.press("Escape")
+            await ann.page.get_by_role("button", name="Co-authors").click()
+            await ann.page.get_by_label("Invite by public key").fill(key)
+            await ann.page.get_by_role("button", name="Invite", exact=True).click()
+            await guest.page.get_by_role("button", name="Accept", exact=True).click()
+            await expect(guest.title).to_have_text("Crowded garden")
+        ann.page.on("dialog", lambda dialog: dialog.accept())
+        await ann.page.get_by_role("button", name="Co-authors").click()
+        person = ann.page.locator(".people .person", has_text=key)
+        await person.get_by_role("button", name="Remove").click()
+        card = bob.page.locator(".removal")
+        await expect(card).to_contain_text("proposes to remove")
+        await expect(cat.page.locator(".removal button")).to_have_count(0)
+        await bob.shoot("removal")
+        await card.get_by_role("button", name="Remove", exact=True).click()
+        await expect(card).to_have_count(0)
+        await expect(bob.page.locator(".thread-about")).to_contain_text("2 co-authors")
+
+
 async def test_two_tabs_and_two_people_see_the_same_in_the_same_order(
     browser: Browser, server: ServerProcess, model: ObedientModel
 ) -> None:

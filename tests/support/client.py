@@ -379,7 +379,8 @@ class Client:
             self.faults.append(f"entry {frame['seq']} came after {followed.seq}")
         followed.seq = frame["seq"]
         if frame["type"] == "thread_event":
-            left = data["kind"] == "co_author_left" and data["public_key"] == self.public_key
+            goes = data["kind"] in {"co_author_left", "co_author_removed"}
+            left = goes and data["public_key"] == self.public_key
             if left and data["thread"]["visibility"] == "private":
                 self.followed = None
             return

@@ -33,6 +33,7 @@ from machines.models.wire.views import (
     MessageView,
     ModelInfo,
     Omittable,
+    RemovalView,
     RenderedText,
     RunView,
     SessionView,
@@ -145,6 +146,8 @@ class ThreadMessagesData(Value):
     runs: tuple[RunView, ...]
     invitations: tuple[InvitationView, ...] = ()
     """Those that wait for an answer, oldest first."""
+    removals: tuple[RemovalView, ...] = ()
+    """Those that are voted on, oldest first."""
 
 
 class ThreadMessagesFrame(ServerFrame):
@@ -352,6 +355,12 @@ class ThreadEventKind(StrEnum):
     INVITATION_EXPIRED = "invitation_expired"
     CO_AUTHOR_JOINED = "co_author_joined"
     CO_AUTHOR_LEFT = "co_author_left"
+    REMOVAL_PROPOSED = "removal_proposed"
+    REMOVAL_VOTE_CAST = "removal_vote_cast"
+    REMOVAL_WITHDRAWN = "removal_withdrawn"
+    REMOVAL_EXPIRED = "removal_expired"
+    CO_AUTHOR_KEPT = "co_author_kept"
+    CO_AUTHOR_REMOVED = "co_author_removed"
     MESSAGE_SUBMITTED = "message_submitted"
     VOTE_CAST = "vote_cast"
     MESSAGE_APPROVED = "message_approved"
@@ -372,6 +381,8 @@ class ThreadEventData(Value):
     """Who joined or left."""
     invitation: Omittable[InvitationView] = None
     """Of who is asked in, answered, or joined by accepting."""
+    removal: Omittable[RemovalView] = None
+    """Of who is named, voted on, kept or removed."""
     message: Omittable[MessageView] = None
     thread: Omittable[ThreadView] = None
     cause: Omittable[str] = None

@@ -132,6 +132,16 @@ class RevokeInvitationData(ThreadRef):
     public_key: PublicKeyText
 
 
+class CoAuthorRef(ThreadRef):
+    """A request about a co-author of a thread."""
+
+    public_key: PublicKeyText
+
+
+class VoteOnRemovalData(CoAuthorRef):
+    decision: Literal["remove", "keep"]
+
+
 class RenameThreadData(ThreadRef):
     name: Name
 
@@ -314,6 +324,27 @@ class RevokeInvitationRequest(MutatingRequest):
     data: RevokeInvitationData
 
 
+class ProposeRemovalRequest(MutatingRequest):
+    """Let all the others vote on whether a co-author stays; it is one's own vote too."""
+
+    type: Literal["propose_removal"] = "propose_removal"
+    data: CoAuthorRef
+
+
+class VoteOnRemovalRequest(MutatingRequest):
+    """Let a co-author go, or keep them."""
+
+    type: Literal["vote_on_removal"] = "vote_on_removal"
+    data: VoteOnRemovalData
+
+
+class WithdrawRemovalRequest(MutatingRequest):
+    """Take one's own proposal back."""
+
+    type: Literal["withdraw_removal"] = "withdraw_removal"
+    data: CoAuthorRef
+
+
 class LeaveCoAuthorshipRequest(MutatingRequest):
     """Be a co-author no more."""
 
@@ -391,6 +422,9 @@ ClientMessage = (
     | AcceptInvitationRequest
     | DeclineInvitationRequest
     | RevokeInvitationRequest
+    | ProposeRemovalRequest
+    | VoteOnRemovalRequest
+    | WithdrawRemovalRequest
     | LeaveCoAuthorshipRequest
     | RenameThreadRequest
     | ArchiveThreadRequest

@@ -9,7 +9,15 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field
 
 from machines.models.domain import Role
-from machines.models.ids import InvitationId, MessageId, PublicKey, RunId, ThreadId, UserId
+from machines.models.ids import (
+    InvitationId,
+    MessageId,
+    PublicKey,
+    RemovalId,
+    RunId,
+    ThreadId,
+    UserId,
+)
 from machines.models.invitation import InvitationStatus
 from machines.models.message import Decision, MessageStatus
 from machines.models.outputs import (
@@ -22,6 +30,7 @@ from machines.models.outputs import (
     Usage,
     Value,
 )
+from machines.models.removal import RemovalDecision, RemovalStatus
 from machines.models.thread import ThreadStatus, Visibility
 
 T = TypeVar("T")
@@ -155,6 +164,28 @@ class InvitationView(Value):
     expires_at: Timestamp
 
 
+class RemovalVoteView(Value):
+    """One elector's vote on a removal."""
+
+    co_author: PublicKey
+    decision: RemovalDecision
+    at: Timestamp
+
+
+class RemovalView(Value):
+    """A vote on whether a co-author stays."""
+
+    id: RemovalId
+    public_key: PublicKey
+    """The co-author who is named."""
+    proposed_by: PublicKey
+    status: RemovalStatus
+    electors: tuple[PublicKey, ...]
+    votes: tuple[RemovalVoteView, ...]
+    created_at: Timestamp
+    expires_at: Timestamp
+
+
 class InvitationSummary(Value):
     """An invitation as the invited user sees it: this, and nothing else of the thread."""
 
@@ -211,9 +242,9 @@ class RunView(Value):
 class TransitionView(Value):
     """One accepted transition of a machine, as the drawing names it."""
 
-    machine: Literal["chorus", "message", "connection", "thread", "invitation"]
+    machine: Literal["chorus", "message", "connection", "thread", "invitation", "removal"]
     instance: str
-    """Id of the run, message, session, thread or invitation."""
+    """Id of the run, message, session, thread, invitation or removal."""
     event: str
     source: str
     target: str

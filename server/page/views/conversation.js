@@ -11,6 +11,7 @@ import { counted } from "../words.js";
 import { Composer } from "./composer.js";
 import { archiveThread, openPeopleDialog, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
+import { Removals } from "./removals.js";
 import { saveRecoveryFile } from "./settings.js";
 import { Strip } from "./strip.js";
 
@@ -57,6 +58,7 @@ export class Conversation {
       "Newest",
     );
     this.composer = new Composer(app);
+    this.removals = new Removals(app);
     this.element = h(
       "main",
       {
@@ -68,6 +70,7 @@ export class Conversation {
       this.strip.element,
       this.banner,
       this.recovery,
+      this.removals.element,
       h("div", { class: "stream" }, this.scroller, this.jump),
       this.composer.element,
     );
@@ -88,6 +91,7 @@ export class Conversation {
     this.strip.update();
     this.head.update(!this.strip.element.hidden);
     this.composer.update();
+    this.removals.update();
     this.showBanner(state.hello?.model);
     const { thread } = state;
     this.welcome.hidden = Boolean(thread && (thread.order.length > 0 || state.outgoing.length > 0));

@@ -160,6 +160,7 @@ export function openPeopleDialog(app) {
   const view = state.thread?.view;
   if (!view) return;
   show("Co-authors", (close) => {
+    const canRemove = isCoAuthor(state) && view.status === "active";
     const people = view.co_authors.map((key) =>
       h(
         "li",
@@ -172,6 +173,7 @@ export function openPeopleDialog(app) {
           key === state.user?.public_key ? " (you)" : "",
           h("code", { class: "key" }, key),
         ),
+        canRemove && key !== state.user?.public_key ? removeButton(app, key, close) : "",
       ),
     );
     /** @type {HTMLElement[]} */
@@ -209,6 +211,29 @@ export function openPeopleDialog(app) {
     );
     return parts;
   });
+}
+
+/**
+ * Proposes to remove a co-author, which all the others must agree to.
+ *
+ * @param {App} app
+ * @param {string} key
+ * @param {() => void} close
+ */
+function removeButton(app, key, close) {
+  const remove = button(
+    "Remove",
+    async () => {
+      const name = nameOf(app.state, key);
+      if (!confirm(`Propose to remove ${name}? All the others must agree.`)) return;
+      remove.disabled = true;
+      const data = { public_key: key };
+      if (await app.act("propose_removal", data, "Nothing was proposed")) close();
+      remove.disabled = false;
+    },
+    { class: "button danger small" },
+  );
+  return remove;
 }
 
 /**

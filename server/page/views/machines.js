@@ -18,6 +18,7 @@ const MACHINES = [
   ["message", "Message"],
   ["thread", "Thread"],
   ["invitation", "Invitation"],
+  ["removal", "Removal"],
   ["connection", "Connection"],
 ];
 const AROUND = new Set(["running", "step", "health"]); // states that only hold others

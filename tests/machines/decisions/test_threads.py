@@ -34,12 +34,14 @@ from machines.models.commands import (
     DeclineInvitation,
     Expire,
     ExpireInvitation,
+    ExpireRemoval,
     Facts,
     InvitationCounts,
     Invite,
     LeaveCoAuthorship,
     OpenThread,
     Policy,
+    ProposeRemoval,
     Rename,
     RetryRun,
     RevokeInvitation,
@@ -47,20 +49,32 @@ from machines.models.commands import (
     SubmitMessage,
     ThreadCommand,
     Vote,
+    VoteOnRemoval,
     Withdraw,
+    WithdrawRemoval,
 )
 from machines.models.domain import Created, Deleted, Role, Updated, Valid
 from machines.models.effects import AICall, RecallPriors, RunEffect, StopAttempt
 from machines.models.errors import ErrorCode, InvalidTransition, RequestRefused
-from machines.models.ids import InvitationId, MessageId, PublicKey, RunId, TimerId, thread_stream
+from machines.models.ids import (
+    InvitationId,
+    MessageId,
+    PublicKey,
+    RemovalId,
+    RunId,
+    TimerId,
+    thread_stream,
+)
 from machines.models.invitation import Invitation, InvitationStatus
 from machines.models.journal import Batch, ChorusFired, IndexMessage, JournalEntry, ThreadFired
+from machines.models.limits import MAX_OPEN_REMOVALS
 from machines.models.message import EXTRACTIVE_MODEL, Message, MessageStatus
 from machines.models.message import Decision as Ballot
+from machines.models.removal import Removal, RemovalDecision, RemovalStatus
 from machines.models.thread import Thread, ThreadStatus, Visibility
 from machines.thread import StateManager, Success
 from tests.machines.transitions import chorus_scenarios as loop
-from tests.machines.transitions.values import ALICE, BOB, CAROL, NOW, PEOPLE, THREAD, uuid
+from tests.machines.transitions.values import ALICE, BOB, CAROL, DAVE, NOW, PEOPLE, THREAD, uuid
 
 POLICY: Final = Policy(
     max_iterations=2,
@@ -88,6 +102,7 @@ class History:
     messages: dict[MessageId, Message] = field(default_factory=dict)
     runs: dict[RunId, ChorusState] = field(default_factory=dict)
     invitations: dict[InvitationId, Invitation] = field(default_factory=dict)
+    removals: dict[RemovalId, Removal] = field(default_factory=dict)
     timers: set[TimerId] = field(default_factory=set)
     remembered: list[MessageId] = field(default_factory=list)
     """Messages that the memory was asked to hold."""
@@ -160,6 +175,9 @@ class History:
                 case "invitation":
                     invitation = Invitation.model_validate(change.value)
                     self.invitations[invitation.id] = invitation
+                case "removal":
+                    removal = Removal.model_validate(change.value)
+                    self.removals[removal.id] = removal
                 case kind:
                     pytest.fail(f"a decision about a thread changes no {kind}")
 
@@ -240,6 +258,20 @@ def draw_command(data: st.DataObject, history: History) -> ThreadCommand:
             return DeclineInvitation(**base)
         case "revoke":
             return RevokeInvitation(**base, public_key=data.draw(st.sampled_from(PEOPLE)))
+        case "propose":
+            return ProposeRemoval(**base, public_key=data.draw(st.sampled_from(PEOPLE)))
+        case "vote on removal":
+            named = [each.public_key for each in history.facts.view.removals] or PEOPLE
+            return VoteOnRemoval(
+                **base,
+                public_key=data.draw(st.sampled_from(named)),
+                decision=data.draw(st.sampled_from(RemovalDecision)),
+            )
+        case "withdraw removal":
+            return WithdrawRemoval(**base, public_key=data.draw(st.sampled_from(PEOPLE)))
+        case "expire removal":
+            open_ones = [*history.removals, RemovalId(uuid(9_996))]
+            return ExpireRemoval(**system, removal_id=data.draw(st.sampled_from(open_ones)))
         case "expire invitation":
             known = [*history.invitations, InvitationId(uuid(9_997))]
             return ExpireInvitation(**system, invitation_id=data.draw(st.sampled_from(known)))
@@ -271,6 +303,7 @@ _KINDS: Final = (
     *(["accept"] * 2),
     *("withdraw", "expire", "stop", "retry", "leave", "rename", "balance"),
     *("decline", "revoke", "expire invitation"),
+    *("propose", "vote on removal", "vote on removal", "withdraw removal", "expire removal"),
 )
 
 
@@ -291,6 +324,25 @@ def check_rules(history: History) -> None:
     _check_messages(history)
     _check_runs(history)
     _check_invitations(history)
+    _check_removals(history)
+
+
+def _check_removals(history: History) -> None:
+    view = history.facts.view
+    waiting = [each for each in history.removals.values() if each.status is RemovalStatus.PROPOSED]
+    assert waiting == list(view.removals)
+    assert len(waiting) <= MAX_OPEN_REMOVALS
+    named = [each.public_key for each in waiting]
+    assert len(named) == len(set(named)), "one vote on a co-author at a time"
+    assert set(named) <= set(view.thread.co_authors)
+    for removal in waiting:
+        assert set(removal.electors) <= set(view.thread.co_authors), "who left counts no more"
+    timers = {each for each in history.timers if each.startswith("removal:")}
+    assert timers == {f"removal:{each.id}" for each in waiting}
+    for removal in history.removals.values():
+        assert isinstance(removal.validate_state(), Valid)
+    if view.thread.status is ThreadStatus.ARCHIVED:
+        assert not waiting
 
 
 def _check_invitations(history: History) -> None:
@@ -624,3 +676,50 @@ def test_invitations_are_bounded_by_key_by_inviter_and_by_thread(
         Invite(**history.basis(ALICE), public_key=CAROL),
         POLICY.model_copy(update=unbounded),
     )
+
+
+# --- Removals ------------------------------------------------------------------------------------
+
+
+def crowd() -> History:
+    """A public thread of Alice, Bob and Carol."""
+    history = invited()
+    assert perform(history, AcceptInvitation(**history.basis(BOB))) is not None
+    assert perform(history, Invite(**history.basis(ALICE), public_key=CAROL)) is not None
+    assert perform(history, AcceptInvitation(**history.basis(CAROL))) is not None
+    return history
+
+
+def test_all_the_others_remove_a_co_author_in_one_batch_with_what_follows() -> None:
+    history = crowd()
+    assert perform(history, SubmitMessage(**history.basis(DAVE), content="Me?")) is not None
+    (message,) = history.facts.view.pending
+    for voter in (ALICE, BOB):
+        vote = Vote(**history.basis(voter), message_id=message.id, decision=Ballot.APPROVE)
+        assert perform(history, vote) is not None
+    proposal = ProposeRemoval(**history.basis(ALICE), public_key=CAROL)
+    assert kinds_of(perform(history, proposal)) == ["removal_proposed"]
+    agree = VoteOnRemoval(**history.basis(BOB), public_key=CAROL, decision=RemovalDecision.REMOVE)
+    told = kinds_of(perform(history, agree))
+    assert told[:4] == [
+        *("removal_vote_cast", "co_author_removed", "message_approved", "co_author_joined")
+    ], "a lost key holds up no vote for ever"
+    assert history.facts.view.thread.co_authors == (ALICE, BOB, DAVE)
+
+
+def test_one_vote_to_keep_ends_a_removal() -> None:
+    history = crowd()
+    assert perform(history, ProposeRemoval(**history.basis(ALICE), public_key=CAROL)) is not None
+    keep = VoteOnRemoval(**history.basis(BOB), public_key=CAROL, decision=RemovalDecision.KEEP)
+    assert kinds_of(perform(history, keep)) == ["removal_vote_cast", "co_author_kept"]
+    assert CAROL in history.facts.view.thread.co_authors
+
+
+def test_who_is_named_has_no_vote_and_may_leave() -> None:
+    history = crowd()
+    assert perform(history, ProposeRemoval(**history.basis(ALICE), public_key=CAROL)) is not None
+    for decision in RemovalDecision:
+        own = VoteOnRemoval(**history.basis(CAROL), public_key=CAROL, decision=decision)
+        assert perform(history, own) is None
+    left = perform(history, LeaveCoAuthorship(**history.basis(CAROL)))
+    assert kinds_of(left) == ["co_author_left", "removal_withdrawn"]

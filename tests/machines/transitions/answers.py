@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from machines.models import effects
-from machines.models.journal import ApprovalTimer, InvitationTimer, RetryTimer, SessionTimer
+from machines.models.journal import (
+    ApprovalTimer,
+    InvitationTimer,
+    RemovalTimer,
+    RetryTimer,
+    SessionTimer,
+)
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 _FROM_THE_MODEL: Final = frozenset(
@@ -36,7 +42,7 @@ def answers_to(effect: effects.Effect) -> frozenset[str]:
         match effect.timer:
             case RetryTimer():
                 return frozenset({"retry_due"})
-            case ApprovalTimer() | InvitationTimer():
+            case ApprovalTimer() | InvitationTimer() | RemovalTimer():
                 return frozenset({"expire"})
             case SessionTimer():
                 return frozenset({"session_expired"})

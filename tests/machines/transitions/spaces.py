@@ -37,7 +37,9 @@ from machines.models.domain import Role, Valid
 from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.message import AnswerGiven, Message, MessageEvent
 from machines.models.outputs import StepEnum, StepOutput
+from machines.models.removal import Removal, RemovalEvent
 from machines.models.thread import Thread, ThreadOperation
+from machines.removal import removal_machine
 from machines.statechart.coverage import Key, Reached, Space, explore
 from machines.statechart.engine import AnyMachine
 from machines.thread import thread_machine
@@ -46,6 +48,7 @@ from tests.machines.transitions import chorus_scenarios as run
 from tests.machines.transitions import connection_scenarios as link
 from tests.machines.transitions import invitation_scenarios as ask
 from tests.machines.transitions import message_scenarios as message
+from tests.machines.transitions import removal_scenarios as expel
 from tests.machines.transitions import thread_scenarios as thread
 from tests.machines.transitions.answers import answers_to
 from tests.machines.transitions.values import (
@@ -226,6 +229,8 @@ def thread_events(state: Thread) -> Iterator[ThreadOperation]:
         yield thread.join(person)
         yield thread.join(person, actor=person)
         yield thread.leave(person)
+        yield thread.remove(person)
+        yield thread.remove(person, actor=ALICE)
         yield thread.rename(person)
         yield thread.archive(person)
     yield thread.rename(None)
@@ -254,6 +259,32 @@ def invitation_events(_: Invitation) -> Iterator[InvitationEvent]:
     for at in (SOON, DEADLINE):
         for archived in (False, True):
             yield ask.expire(at, archived=archived)
+
+
+def removal_key(state: Removal) -> Key:
+    return (
+        state.status,
+        frozenset(state.electors),
+        frozenset((vote.co_author, vote.decision) for vote in state.votes),
+    )
+
+
+def removal_events(_: Removal) -> Iterator[RemovalEvent]:
+    yield expel.propose(ALICE, BOB, CAROL, expel.NAMED)
+    yield expel.propose(ALICE, expel.NAMED)
+    yield expel.propose(BOB, expel.NAMED)
+    yield expel.propose(ALICE, BOB, CAROL)
+    yield expel.propose(ALICE, BOB, expel.NAMED, named=(expel.NAMED,))
+    for person in (ALICE, BOB, CAROL, expel.NAMED):
+        for at in (SOON, DEADLINE):
+            yield expel.vote("remove", person, at)
+            yield expel.vote("keep", person, at)
+            yield expel.elector_left(person, at)
+        yield expel.withdraw(person)
+        yield expel.named_left(person)
+    for at in (SOON, DEADLINE):
+        for archived in (False, True):
+            yield expel.expire(at, archived=archived)
 
 
 def breaker_key(state: BreakerState) -> Key:
@@ -328,6 +359,11 @@ def invitations() -> Space:
     return _space(invitation_machine(), (ask.named(),), invitation_key, invitation_events)
 
 
+def removals() -> Space:
+    """A removal before three electors, or before its proposer alone."""
+    return _space(removal_machine(), (expel.raised(),), removal_key, removal_events)
+
+
 def breakers() -> Space:
     """A breaker that two failures open."""
     return _space(breaker_machine(), (breaker.closed(),), breaker_key, breaker_events)
@@ -352,6 +388,7 @@ SPACES: Final[Mapping[str, Callable[[], Space]]] = {
     "connection": connections,
     "thread": threads,
     "invitation": invitations,
+    "removal": removals,
     "breaker": breakers,
 }
 

@@ -11,6 +11,7 @@ from machines.models.chorus import ChorusEvent, ChorusState
 from machines.models.connection import ConnectionEvent, ConnectionState
 from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.message import Message, MessageEvent
+from machines.models.removal import Removal, RemovalEvent
 from machines.models.thread import Thread, ThreadOperation
 from machines.statechart.engine import EngineMachine, compare
 from tests.machines.transitions.spaces import SPACES
@@ -22,6 +23,7 @@ VALUES: Final[dict[str, tuple[Any, Any]]] = {
     "connection": (ConnectionState, ConnectionEvent),
     "thread": (Thread, ThreadOperation),
     "invitation": (Invitation, InvitationEvent),
+    "removal": (Removal, RemovalEvent),
     "breaker": (BreakerState, BreakerEvent),
 }
 """The states and the events of each chart."""

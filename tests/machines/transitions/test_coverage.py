@@ -23,6 +23,7 @@ from tests.machines.transitions import (
     connection_scenarios,
     invitation_scenarios,
     message_scenarios,
+    removal_scenarios,
     thread_scenarios,
 )
 from tests.machines.transitions.spaces import SPACES
@@ -33,6 +34,7 @@ CATALOGUES = {
     "connection": connection_scenarios.catalogue,
     "thread": thread_scenarios.catalogue,
     "invitation": invitation_scenarios.catalogue,
+    "removal": removal_scenarios.catalogue,
     "breaker": breaker_scenarios.catalogue,
 }
 

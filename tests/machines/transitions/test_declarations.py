@@ -7,6 +7,7 @@ from machines.chorus import ChorusChart
 from machines.connection import ConnectionChart
 from machines.invitation import InvitationChart
 from machines.message import MessageChart
+from machines.removal import RemovalChart
 from machines.statechart import AnyChart, topology
 from machines.statechart.compiler import compile_table
 from machines.thread import ThreadChart
@@ -17,6 +18,7 @@ CHARTS: tuple[AnyChart, ...] = (
     ConnectionChart,
     ThreadChart,
     InvitationChart,
+    RemovalChart,
     BreakerChart,
 )
 

@@ -15,6 +15,7 @@ from machines.models.connection import ConnectionState
 from machines.models.effects import Effect, ScheduleTimer
 from machines.models.invitation import InvitationStatus
 from machines.models.message import Message, MessageStatus
+from machines.models.removal import Removal, RemovalDecision, RemovalStatus
 from machines.models.thread import Thread
 from machines.statechart.coverage import (
     Key,
@@ -49,8 +50,10 @@ def test_effects_and_their_answers_alone_never_go_round_in_a_circle(name: str) -
     unprompted_cycle_free(searched(name).steps)
 
 
-@pytest.mark.parametrize("name", ["chorus", "message", "invitation"])
-def test_a_run_a_message_and_an_invitation_never_come_back_to_where_they_were(name: str) -> None:
+@pytest.mark.parametrize("name", ["chorus", "message", "invitation", "removal"])
+def test_a_run_a_message_an_invitation_and_a_removal_never_come_back_to_where_they_were(
+    name: str,
+) -> None:
     cycle_free(searched(name).steps)
 
 
@@ -108,6 +111,20 @@ def test_a_message_is_approved_only_by_a_whole_electorate() -> None:
         if value.status is MessageStatus.APPROVED and value.expires_at is not None:
             assert value.electors
             assert {vote.co_author for vote in value.approvals} == set(value.electors)
+
+
+def test_a_co_author_is_removed_only_by_a_whole_electorate_without_them() -> None:
+    ended = [
+        value
+        for value in searched("removal").values.values()
+        if isinstance(value, Removal) and value.status is RemovalStatus.REMOVED
+    ]
+    assert ended
+    for value in ended:
+        assert value.electors
+        assert value.public_key not in value.electors
+        assert {vote.co_author for vote in value.votes} == set(value.electors)
+        assert all(vote.decision is RemovalDecision.REMOVE for vote in value.votes)
 
 
 def test_only_the_invited_accepts_and_only_in_time() -> None:

@@ -11,6 +11,7 @@ from machines.models.thread import (
     DebitTokens,
     JoinCoAuthor,
     LeaveCoAuthor,
+    RemoveCoAuthor,
     RenameThread,
     Thread,
     ThreadOperation,
@@ -39,6 +40,11 @@ def leave(key: PublicKey) -> LeaveCoAuthor:
     return LeaveCoAuthor(at=SOON, actor=key, public_key=key)
 
 
+def remove(key: PublicKey, actor: PublicKey | None = None) -> RemoveCoAuthor:
+    """A co-author is removed."""
+    return RemoveCoAuthor(at=SOON, actor=actor, public_key=key)
+
+
 def rename(actor: PublicKey | None = ALICE, name: str = "Tides") -> RenameThread:
     """Another name."""
     return RenameThread(at=SOON, actor=actor, name=name)
@@ -64,6 +70,7 @@ def events_at(_: Thread) -> Iterator[ThreadOperation]:
     yield add_message()
     yield join(CAROL)
     yield leave(BOB)
+    yield remove(BOB)
     yield rename()
     yield credit(1)
     yield debit(1)
@@ -104,6 +111,7 @@ def _taken() -> Iterator[Taken]:
     yield Taken("edge_thread_add_message_active_active", thread(), add_message())
     yield Taken("edge_thread_join_active_active", thread(), join(CAROL))
     yield Taken("edge_thread_leave_active_active", thread(), leave(ALICE))
+    yield Taken("edge_thread_remove_active_active", thread(), remove(BOB))
     yield Taken("edge_thread_rename_active_active", thread(), rename())
     yield Taken("edge_thread_credit_tokens_active_active", thread(), credit(3))
     rich = thread(token_balance=5)
@@ -117,6 +125,9 @@ def _refused() -> Iterator[Refused]:
     for actor in (ALICE, CAROL):
         yield Refused(("an_approval_or_an_acceptance_admits",), thread(), join(CAROL, actor))
     yield Refused(("leaver_is_co_author",), thread(), leave(CAROL))
+    yield Refused(("leaver_is_co_author",), thread(), remove(CAROL))
+    yield Refused(("a_vote_removes",), thread(), remove(BOB, ALICE))
+    yield Refused(("another_co_author_stays",), thread(ALICE), remove(ALICE))
     yield Refused(("another_co_author_stays",), thread(ALICE), leave(ALICE))
     for outsider in (CAROL, None):
         yield Refused(("actor_is_co_author",), thread(), rename(outsider))

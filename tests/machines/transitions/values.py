@@ -12,6 +12,7 @@ from machines.models.ids import (
     InvitationId,
     MessageId,
     PublicKey,
+    RemovalId,
     RunId,
     ThreadId,
     UserId,
@@ -44,6 +45,7 @@ OTHER_RUN: Final = RunId(uuid(6))
 USER: Final = UserId(uuid(7))
 CLIENT: Final = ClientId(uuid(8))
 INVITATION: Final = InvitationId(uuid(9))
+REMOVAL: Final = RemovalId(uuid(10))
 
 
 def prior(number: int) -> Prior:

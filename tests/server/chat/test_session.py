@@ -249,6 +249,23 @@ async def test_lists_and_results_are_opened_by_number_and_show_no_ids(alice: Cha
     assert alice.thread_id == herons
 
 
+async def test_a_co_author_is_removed_or_kept_by_key(alice: Chat, bob: Chat) -> None:
+    await alice.type("/new Crowded")
+    await alice.type(f"/invite {bob.key}")
+    await bob.type("/accept")
+    await alice.until(
+        lambda state: state.thread is not None and bob.key in state.thread.co_authors,
+        "that a co-author joined",
+    )
+    assert await alice.refused(f"/keep {bob.key}")
+    await alice.type(f"/remove {bob.key}")
+    await bob.until(lambda state: state.thread is None, "that the thread is closed to them")
+    await alice.until(
+        lambda state: state.thread is not None and state.thread.co_authors == (alice.key,),
+        "that a co-author was removed",
+    )
+
+
 async def test_the_threads_of_a_user_who_has_listed_none_are_looked_up(
     alice: Chat, bob: Chat
 ) -> None:

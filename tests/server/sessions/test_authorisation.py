@@ -77,6 +77,15 @@ TABLE: Final[dict[str, str]] = {
     "revoke_invitation": (
         "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
     ),
+    "propose_removal": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
+    "vote_on_removal": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
+    "withdraw_removal": (
+        "not_authenticated not_found forbidden forbidden invalid_transition not_found forbidden"
+    ),
     "leave_co_authorship": (
         "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
     ),
@@ -126,6 +135,10 @@ class Scene:
     live_run: str
     invited: str
     """A key whose invitation is open."""
+    named: str
+    """A co-author whose removal the owner proposed."""
+    idle: str
+    """Another co-author."""
     owner: Caller
     actor: Caller
 
@@ -155,6 +168,9 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "accept_invitation": thread,
         "decline_invitation": thread,
         "revoke_invitation": thread | {"public_key": scene.invited},
+        "propose_removal": thread | {"public_key": scene.idle},
+        "vote_on_removal": thread | {"public_key": scene.named, "decision": "keep"},
+        "withdraw_removal": thread | {"public_key": scene.named},
         "leave_co_authorship": thread,
         "rename_thread": thread | {"name": "Renamed"},
         "archive_thread": thread,
@@ -192,6 +208,10 @@ async def scene_for(role: str, services: Services) -> Scene:
     live = await owner.get("submit_prompt", prompt="HOLD it again", **thread)
     if role == "co_author" or role.startswith("former"):
         await owner.bring_in(actor, thread_id)
+    idle, named = [await Caller(services).sign_in(Identity()) for _ in range(2)]
+    for each in (idle, named):
+        await owner.bring_in(each, thread_id)
+    await owner.get("propose_removal", public_key=named.public_key, **thread)
     invited = Identity().public_key
     await owner.get("invite_co_author", public_key=invited, **thread)
     if role.startswith("former"):
@@ -201,7 +221,17 @@ async def scene_for(role: str, services: Services) -> Scene:
         author = actor if role == "pending_author" else await Caller(services).sign_in(Identity())
         pending = await author.get("submit_prompt", prompt="May I come in?", **thread)
         message_id = pending["message_id"]
-    return Scene(thread_id, message_id, stopped["run_id"], live["run_id"], invited, owner, actor)
+    return Scene(
+        thread_id=thread_id,
+        message_id=message_id,
+        stopped_run=stopped["run_id"],
+        live_run=live["run_id"],
+        invited=invited,
+        named=named.public_key,
+        idle=idle.public_key,
+        owner=owner,
+        actor=actor,
+    )
 
 
 def answer_of(reply: Frame) -> str:
@@ -292,6 +322,8 @@ async def test_a_foreign_thread_takes_as_long_as_one_that_is_not_there(
         stopped_run=other["run_id"],
         live_run=other["run_id"],
         invited=Identity().public_key,
+        named=Identity().public_key,
+        idle=Identity().public_key,
         owner=owner,
         actor=stranger,
     )

@@ -34,6 +34,12 @@ LIVE: Final[dict[str, str]] = {
         ("co_author_invited", "invitation_declined", "invitation_revoked", "invitation_expired"),
         "whole whole whole whole",
     ),
+    **dict.fromkeys(
+        ("removal_proposed", "removal_vote_cast", "removal_withdrawn", "removal_expired"),
+        "whole whole whole whole",
+    ),
+    "co_author_kept": "whole whole whole whole",
+    "co_author_removed": "whole whole whole whole",
     "co_author_joined": "whole whole whole whole",
     "co_author_left": "whole whole whole whole",
     "token_balance_changed": "whole whole whole whole",
@@ -128,6 +134,19 @@ async def everything_happens(services: Services) -> Told:
     )
     await pending()
     await owner.get("invite_co_author", public_key=guest.public_key, **public)
+    voters = (co_author, noticed)
+    named = {"public_key": noticed.public_key, **public}
+    await owner.get("propose_removal", **named)
+    await owner.get("withdraw_removal", **named)
+    await owner.get("propose_removal", **named)
+    await co_author.get("vote_on_removal", decision="keep", **named)
+    removed = await somebody()
+    await owner.bring_in(removed, public_id)
+    gone = {"public_key": removed.public_key, **public}
+    await owner.get("propose_removal", **gone)
+    for voter in voters:
+        await voter.get("vote_on_removal", decision="remove", **gone)
+    await owner.get("propose_removal", **named)
     await owner.get("archive_thread", **public)
 
     open_id = await new_thread(owner, "public", co_author)

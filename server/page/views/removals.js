@@ -1,0 +1,77 @@
+// Votes on whether a co-author stays: a card for each, above the conversation, while it is open.
+
+/** @import { App } from "../app.js" */
+/** @import { RemovalView } from "../wire.d.ts" */
+
+import { button, h } from "../dom.js";
+import { isCoAuthor } from "../store.js";
+import { nameOf, timeLeft } from "../words.js";
+
+export class Removals {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    /** @type {unknown[]} what the cards were drawn from */
+    this.drawn = [];
+    this.element = h("section", { class: "removals", "aria-label": "Removals", hidden: true });
+  }
+
+  update() {
+    const { thread, names, user } = this.app.state;
+    const drawn = [thread?.removals, names, user];
+    if (drawn.every((part, place) => part === this.drawn[place])) return;
+    this.drawn = drawn;
+    const removals = thread?.removals ?? [];
+    this.element.hidden = removals.length === 0;
+    this.element.replaceChildren(...removals.map((removal) => this.card(removal)));
+  }
+
+  /** @param {RemovalView} removal */
+  card(removal) {
+    const { state } = this.app;
+    const me = state.user?.public_key ?? "";
+    const hasVoted = removal.votes.some((vote) => vote.co_author === me);
+    const mayVote = removal.electors.includes(me) && !hasVoted && isCoAuthor(state);
+    const subject = { public_key: removal.public_key };
+    const agree = button(
+      "Remove",
+      () => this.app.act("vote_on_removal", { ...subject, decision: "remove" }, NOT_COUNTED),
+      { class: "button danger small" },
+    );
+    const keep = button(
+      "Keep",
+      () => this.app.act("vote_on_removal", { ...subject, decision: "keep" }, NOT_COUNTED),
+      { class: "button primary small" },
+    );
+    const withdraw = button(
+      "Withdraw",
+      () => this.app.act("withdraw_removal", subject, "The vote goes on"),
+      { class: "button small" },
+    );
+    return h(
+      "div",
+      { class: "removal" },
+      h(
+        "p",
+        {},
+        h("bdi", {}, nameOf(state, removal.proposed_by)),
+        " proposes to remove ",
+        h("bdi", {}, nameOf(state, removal.public_key)),
+        ". All the others must agree; one vote to keep ends it.",
+      ),
+      h(
+        "p",
+        { class: "muted small" },
+        `${removal.votes.length} of ${removal.electors.length} agreed; ${timeLeft(removal.expires_at)} left.`,
+      ),
+      h(
+        "div",
+        { class: "row" },
+        ...(mayVote ? [agree, keep] : []),
+        removal.proposed_by === me ? withdraw : "",
+      ),
+    );
+  }
+}
+
+const NOT_COUNTED = "Your vote was not counted";

@@ -1,0 +1,26 @@
+"""What the journal is asked about removals: those that are voted on. Reads only."""
+
+from sqlalchemy import Connection, bindparam, select
+
+from machines.models.ids import ThreadId
+from machines.models.removal import Removal, RemovalStatus
+from storage.journal.schema import removals
+
+_IS_OPEN = removals.c.status == RemovalStatus.PROPOSED.value
+_OF_THREAD = (
+    select(removals.c.body)
+    .where(removals.c.thread_id == bindparam("of_thread"), _IS_OPEN)
+    .order_by(removals.c.at, removals.c.id)
+)
+
+
+def removals_in(connection: Connection, thread_id: ThreadId) -> tuple[Removal, ...]:
+    """Those of a thread, oldest first."""
+    found = connection.scalars(_OF_THREAD, {"of_thread": thread_id})
+    return tuple(map(Removal.model_validate_json, found))
+
+
+def open_removals(connection: Connection) -> tuple[Removal, ...]:
+    """Of the whole store; only `chorus verify` waits for it."""
+    found = connection.scalars(select(removals.c.body).where(_IS_OPEN))
+    return tuple(map(Removal.model_validate_json, found))
