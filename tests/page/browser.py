@@ -117,11 +117,8 @@ class Person:
 
     async def open_machines(self, name: str = "Run") -> None:
         """Look at a machine's drawing, which lies over the page."""
-        await (
-            self.page.locator(".conversation")
-            .get_by_role("button", name="Machines", exact=True)
-            .click()
-        )
+        head = self.page.locator(".thread-head")
+        await head.get_by_role("button", name="Machines", exact=True).click()
         await self.choose_machine(name)
 
     async def close_machines(self) -> None:

@@ -107,7 +107,7 @@ async def test_a_drawing_is_zoomed_moved_and_shown_whole_and_the_choice_is_kept(
         await ann.page.reload()
         await ann.answers(1)
         await (
-            ann.page.locator(".conversation")
+            ann.page.locator(".thread-head")
             .get_by_role("button", name="Machines", exact=True)
             .click()
         )

@@ -89,7 +89,7 @@ export class Conversation {
   update() {
     const { state } = this.app;
     this.strip.update();
-    this.head.update(!this.strip.element.hidden);
+    this.head.update();
     this.composer.update();
     this.removals.update();
     this.showBanner(state.hello?.model);
@@ -260,10 +260,8 @@ class ThreadHead {
     );
   }
 
-  /** @param {boolean} hasStrip whether the strip is there, with a way to the machines of its own */
-  update(hasStrip) {
+  update() {
     const view = this.app.state.thread?.view ?? null;
-    this.machines.hidden = hasStrip;
     this.menu.drawStrip(this.app.ui.strip);
     if (view === this.view) return;
     this.view = view;
