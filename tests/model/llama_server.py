@@ -31,6 +31,8 @@ def main(context_tokens: int) -> None:
     params.n_parallel = 1
     params.n_gpu_layers = 0
     params.cpuparams.n_threads = 1  # with two it is ten times slower
+    params.sampling.seed = 1
+    params.sampling.temp = 0.2
     params.warmup = False
     params.endpoint_props = True
     params.ui = False
