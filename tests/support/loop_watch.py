@@ -6,11 +6,13 @@
 
 A thread of its own posts a mark to the loop and looks when it is taken. What the loop's thread has
 computed in between is how long everybody else has waited, whatever else the machine did: CPU time is
-measured, and no wall clock. While a mark waits, the stack of the loop's thread is looked at now and
+measured, and no wall clock. The garbage collector's time is taken off: how long it looks depends on
+the heap of all that the process has run, not on the callback that it happens in. While a mark waits, the stack of the loop's thread is looked at now and
 then, so that what held it can be named.
 """
 
 import asyncio
+import gc
 import sys
 import threading
 import time
@@ -72,10 +74,13 @@ class LoopWatch:
         self._thread = threading.Thread(target=self._watch, name="loop watch", daemon=True)
         self._watched = 0
         self._clock = 0
+        self._collecting = 0.0
+        """CPU time that the garbage collector took in the loop's thread."""
 
     def __enter__(self) -> "LoopWatch":
         self._watched = threading.get_ident()
         self._clock = time.pthread_getcpuclockid(self._watched)
+        gc.callbacks.append(self._collected)
         self._thread.start()
         return self
 
@@ -87,11 +92,12 @@ class LoopWatch:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        gc.callbacks.remove(self._collected)
 
     def _watch(self) -> None:
         while not self._ended.wait(PAUSE_SECONDS):
             self._taken.clear()
-            begun = time.clock_gettime(self._clock)
+            begun = time.clock_gettime(self._clock) - self._collecting
             try:
                 self._loop.call_soon_threadsafe(self._take)
             except RuntimeError:  # it is closed
@@ -108,8 +114,13 @@ class LoopWatch:
                 stack = seen.most_common(1)[0][0] if seen else ()
                 self.holds.append(Hold(held, stack))
 
+    def _collected(self, phase: str, _info: dict[str, int]) -> None:
+        if threading.get_ident() == self._watched:
+            now = time.thread_time()
+            self._collecting += now if phase == "stop" else -now
+
     def _take(self) -> None:
-        self._taken_at = time.thread_time()
+        self._taken_at = time.thread_time() - self._collecting
         self._taken.set()
 
 
