@@ -101,6 +101,15 @@ def unreachable(detail: str) -> NetworkError:
     )
 
 
+def is_hang_up(error: BaseException) -> bool:
+    """Whether the line of a request was closed without a byte of an answer."""
+    closed = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+    refused = aiohttp.ClientConnectorError
+    return any(
+        isinstance(each, closed) and not isinstance(each, refused) for each in _causes(error)
+    )
+
+
 def _from_line(error: BaseException) -> NetworkError:
     about_certificates = [
         each for each in _causes(error) if isinstance(each, ssl.SSLCertVerificationError)

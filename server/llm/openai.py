@@ -15,7 +15,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Self
 
@@ -66,16 +66,20 @@ class Habits:
     names_endings: bool = False
     names_wrong_endings: bool = False
     """Whether text was found to follow an ending."""
+    hangs_up: bool = False
+    """Whether a request was left without an answer: llama.cpp's server announces keep-alive and
+    closes the connection behind a streamed answer. Each further request has one of its own."""
 
     def after(self, reply: StreamedAnswer) -> "Habits":
         """The habits known once `reply` has ended."""
         names = self.names_endings or reply.names_its_end
-        return Habits(
-            self.thinks or reply.thinks,
-            self.thinks_first or reply.has_untagged_thoughts,
-            not names and (self.ends_unnamed or reply.ends_unnamed),
-            names,
-            self.names_wrong_endings or reply.names_wrong_endings,
+        return replace(
+            self,
+            thinks=self.thinks or reply.thinks,
+            thinks_first=self.thinks_first or reply.has_untagged_thoughts,
+            ends_unnamed=not names and (self.ends_unnamed or reply.ends_unnamed),
+            names_endings=names,
+            names_wrong_endings=self.names_wrong_endings or reply.names_wrong_endings,
         )
 
 
@@ -213,13 +217,19 @@ class OpenAIModel:
     @contextlib.asynccontextmanager
     async def _opened(self, body: dict[str, object]) -> AsyncIterator[httpx2.Response]:
         """The streaming response. Leaving it, however, stops the endpoint's generation."""
-        stream = await self._client.post(
-            "/chat/completions",
-            cast_to=object,
-            body=body,
-            stream=True,
-            stream_cls=AsyncStream[object],
-        )
+        try:
+            stream = await self._client.post(
+                "/chat/completions",
+                cast_to=object,
+                body=body,
+                options={"headers": {"Connection": "close"}} if self._habits.hangs_up else {},
+                stream=True,
+                stream_cls=AsyncStream[object],
+            )
+        except openai.APIConnectionError as error:
+            if llm_errors.is_hang_up(error):
+                self._habits = replace(self._habits, hangs_up=True)
+            raise
         async with stream:
             yield stream.response
 

@@ -28,11 +28,11 @@ from tests.faults.upstream_faults import (
     REJECTED,
     UNAVAILABLE,
     Fault,
-    hangs_up,
 )
 from tests.support.client import Data
 from tests.support.follower import MAX_ATTEMPTS, Follower, edges_of, services_with_model
 from tests.support.obedient_model import ObedientModel, answer_to, obedient_model
+from tests.support.scripted_endpoint import hangs_up
 
 
 async def meet(fault: Fault, services: Services, model: ObedientModel) -> None:

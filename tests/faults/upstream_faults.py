@@ -21,6 +21,7 @@ from tests.support.scripted_endpoint import (
     chunk,
     cuts_after,
     gives,
+    hangs_up,
     line,
     never_ends,
     page,
@@ -74,17 +75,6 @@ class Fault:
 
 
 # --- Scripts that only faults need ---------------------------------------------------------------
-
-
-def hangs_up() -> Script:
-    """The line is cut in place of an answer."""
-
-    async def script(_: ScriptedEndpoint, request: web.Request) -> web.StreamResponse:
-        assert request.transport is not None
-        request.transport.abort()
-        return web.Response()
-
-    return script
 
 
 def keeps_silent() -> Script:

@@ -183,6 +183,17 @@ def raw(*parts: bytes) -> Script:
     return script
 
 
+def hangs_up() -> Script:
+    """The line is cut in place of an answer."""
+
+    async def script(_: ScriptedEndpoint, request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    return script
+
+
 def cuts_after(*pieces: str) -> Script:
     """The line breaks after these pieces, in the middle of the response."""
 

@@ -27,6 +27,7 @@ from tests.support.scripted_endpoint import (
     chunk,
     cuts_after,
     gives,
+    hangs_up,
     line,
     never_ends,
     page,
@@ -585,6 +586,19 @@ async def test_a_connection_serves_one_answer_after_the_other() -> None:
             else:
                 assert answer.text == text
     assert len(endpoint.clients) == 1
+
+
+async def test_an_endpoint_that_hung_up_gets_each_request_on_a_connection_of_its_own() -> None:
+    scripts = (says("a"), hangs_up(), says("b"), says("c"))
+    async with model_at(*scripts) as (model, endpoint):
+        await model.answer(call(StepEnum.ACTION), lambda _: None)
+        with pytest.raises(AnswerFailed) as caught:
+            await model.answer(call(StepEnum.ACTION), lambda _: None)
+        assert isinstance(caught.value.error, NetworkError)
+        assert len(endpoint.clients) == 1, "the request that died was on the kept connection"
+        for text in ("b", "c"):
+            assert (await model.answer(call(StepEnum.ACTION), lambda _: None)).text == text
+    assert len(endpoint.clients) == 3
 
 
 async def test_the_sdk_retries_nothing_by_itself() -> None:
