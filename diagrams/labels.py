@@ -103,13 +103,16 @@ def title_and_legend(title: str, legend_id: str, edges: Iterable[Edge]) -> str:
 
 
 def _stacked(*tables: str) -> str:
-    rows = "".join(f'<TR><TD ALIGN="LEFT">{table}</TD></TR>' for table in tables)
+    rows = "".join(f'<TR><TD ALIGN="LEFT">{table}</TD></TR>' for table in filter(None, tables))
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{rows}</TABLE>'
 
 
 def _guards(edges: Iterable[Edge]) -> str:
-    """Each guard that is asked, and when it holds."""
-    asked = {guard.name: guard.sentence for edge in edges for guard in edge.guards}
+    """Each guard that is asked and says when it holds; nothing where none does."""
+    guards = {guard.name: guard.sentence for edge in edges for guard in edge.guards}
+    asked = {name: sentence for name, sentence in guards.items() if sentence}
+    if not asked:
+        return ""
     lines = "".join(
         f'<TR><TD ALIGN="LEFT">{font(name, size=style.DETAIL_SIZE)}</TD>'
         f'<TD ALIGN="LEFT">{_note(sentence.replace("`", ""))}</TD></TR>'

@@ -79,6 +79,13 @@ def _with_words(count: int, searches: int) -> Question:
             Target("at most twice vectors alone, p50", "p50", _OURS, (_VECTORS,), at_most=2.0),
             Target("at most twice vectors alone, CPU", "cpu", _OURS, (_VECTORS,), at_most=2.0),
         ),
+        in_the_way=(
+            "work that the vectors have no part in. The query is split and stemmed, the postings of"
+            " its words are weighed over what the searcher may read, and shares of the neighbours'"
+            " and the thread's scores are added for every message, since the best are not known"
+            " before; then each text is shown once. It is done on arrays, in the same thread as the"
+            " vectors, and comes to as much as they take, with the wait of the loop between."
+        ),
         rounds=5,
         seconds=600.0,
     )
