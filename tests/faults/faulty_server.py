@@ -47,6 +47,8 @@ WRITE_POINTS: Final = (
     "delete co_authors",
     "insert messages",
     "insert runs",
+    "insert invitations",
+    "insert removals",
     "insert timers",
     "delete timers",
     "insert replies",

@@ -1,4 +1,4 @@
-"""A scripted load on a server that may die at any moment: prompts, votes, invites, runs, searches.
+"""A scripted load on a server that may die at any moment: prompts, votes, invites, removals, runs, searches.
 
 Three people work at once: two co-authors of a public thread, and an outsider whose prompts they vote
 on. Each remembers every request with the id that it was sent under, every answer, and every entry
@@ -59,6 +59,10 @@ class Load:
     stopped: list[tuple[str, str]] = field(default_factory=list)
     """Runs that may be retried, and their messages."""
     contents: dict[str, str] = field(default_factory=dict)
+    admitted: bool = False
+    """Whether Carol is a co-author of the public thread."""
+    named: bool = False
+    """Whether it is voted on that she is removed."""
 
     def __post_init__(self) -> None:
         self.alice, self.bob, self.carol = (Person(self) for _ in range(3))
@@ -201,6 +205,14 @@ class Load:
                     self.pending[message["id"]] = message["author"]
             case "message_approved" | "message_rejected" | "message_withdrawn" | "message_expired":
                 self.pending.pop(data["message_id"], None)
+            case "co_author_joined" if data["public_key"] == self.carol.identity.public_key:
+                self.admitted = True
+            case "co_author_left" | "co_author_removed":
+                self.admitted = self.named = False
+            case "removal_proposed":
+                self.named = True
+            case "removal_withdrawn" | "removal_expired" | "co_author_kept":
+                self.named = False
             case "started":
                 self.running[data["run_id"]] = data["message_id"]
             case "cancelled":
@@ -214,8 +226,8 @@ class Load:
     async def _act_as_founder(self, person: Person) -> None:
         thread_id = person.thread_id
         match self.dice.choices(
-            ("prompt", "vote", "rename", "search", "open", "name", "cancel", "retry"),
-            (6, 8, 2, 3, 1, 1, 2, 2),
+            ("prompt", "vote", "remove", "rename", "search", "open", "name", "cancel", "retry"),
+            (6, 8, 4, 2, 3, 1, 1, 2, 2),
         )[0]:
             case "prompt":
                 await person.ask("submit_prompt", thread_id=thread_id, prompt=self._prompt())
@@ -223,6 +235,11 @@ class Load:
                 message_id = self.dice.choice(sorted(self.pending))
                 vote = self.dice.choices(("approve_message", "reject_message"), (5, 1))[0]
                 await person.ask(vote, thread_id=self.public, message_id=message_id)
+            case "remove" if self.named:
+                decision = self.dice.choices(("remove", "keep"), (3, 1))[0]
+                await person.ask("vote_on_removal", **self._about_carol(), decision=decision)
+            case "remove" if self.admitted:
+                await person.ask("propose_removal", **self._about_carol())
             case "rename":
                 await person.ask("rename_thread", thread_id=thread_id, name=f"Named {new_id()}")
             case "open":
@@ -244,7 +261,7 @@ class Load:
     async def _act_as_outsider(self, person: Person) -> None:
         mine = [id_ for id_, author in self.pending.items() if author == person.identity.public_key]
         match self.dice.choices(
-            ("prompt", "withdraw", "leave", "search", "sign out"), (6, 1, 4, 2, 1)
+            ("prompt", "withdraw", "leave", "search", "sign out"), (6, 1, 2, 2, 1)
         )[0]:
             case "prompt":
                 await person.ask("submit_prompt", thread_id=self.public, prompt=self._prompt())
@@ -257,6 +274,9 @@ class Load:
                 await person.sign_out()
             case _:
                 await person.search()
+
+    def _about_carol(self) -> dict[str, str]:
+        return {"thread_id": self.public, "public_key": self.carol.identity.public_key}
 
     def _prompt(self) -> str:
         return f"Tell me of {new_id()} {LOOPS if self.dice.random() < 0.2 else ''}".strip()

@@ -20,6 +20,9 @@ EXPECTED_REFUSALS: Final = frozenset(
 )
 """What may come of a request that was made without looking."""
 
+MAY_BE_OVER: Final = frozenset({"vote_on_removal"})
+"""Requests about what may have ended meanwhile: it is not found then."""
+
 SAMPLE: Final = 3
 """Answered requests that each person sends again after a death, to hear the same."""
 
@@ -211,7 +214,7 @@ class Person:
                 return None  # it stays open, and is sent again
             if asked.reply is not None:
                 self._around.lose(f"{asked.type} was accepted, and now: {refused}")
-            elif refused.code not in EXPECTED_REFUSALS:
+            elif not _is_expected(asked.type, refused.code):
                 self._around.problems.append(f"{asked.type} {asked.data} was refused: {refused}")
             asked.refused = refused.code
             return None
@@ -219,3 +222,7 @@ class Person:
             self._around.lose(f"{asked.type} was answered {asked.reply}, and now {reply}")
         asked.reply = reply
         return reply
+
+
+def _is_expected(type_: str, code: str) -> bool:
+    return code in EXPECTED_REFUSALS or (code == "not_found" and type_ in MAY_BE_OVER)

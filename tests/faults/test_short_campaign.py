@@ -6,8 +6,10 @@ All of it is `make faults`; what fails here prints the command that makes it hap
 import asyncio
 from pathlib import Path
 
+from storage.journal.schema import METADATA
 from tests.conftest import Tally
 from tests.faults.campaign import Campaign, Count, perform, reproduce, table
+from tests.faults.faulty_server import AT_THE_EDGE, WRITE_POINTS
 
 SEED = 1
 SCENARIOS = ("kill", "crash", "journal")
@@ -28,6 +30,11 @@ async def test_whatever_is_killed_or_refused_nothing_is_lost_or_done_twice(
         tally(line)
     assert not any(campaign.failures for campaign in done), "\n".join(map(_told, done))
     assert all(count.clean and count.injected for count in counts)
+
+
+def test_every_table_of_the_journal_has_a_write_point() -> None:
+    points = {point.rpartition(" ")[2] for point in (*WRITE_POINTS, *AT_THE_EDGE)}
+    assert set(METADATA.tables) <= points
 
 
 def test_the_table_adds_up_and_says_what_is_not_clean() -> None:
