@@ -78,8 +78,8 @@ class Following:
 @dataclass(slots=True)
 class _Notices:
     timer: asyncio.TimerHandle
-    latest: str | None = None
-    """The notice that came meanwhile."""
+    latest: LiveEntry | None = None
+    """The entry to tell of next; its notice is encoded when it is sent."""
 
 
 class Broadcast:
@@ -254,13 +254,13 @@ class Broadcast:
         for public_key in thread.co_authors:
             for follower, notices in self._people.get(public_key, {}).items():
                 if follower not in following:
-                    self._notice(follower, notices, thread.id, entry.notice)
+                    self._notice(follower, notices, entry)
 
     def _notify_invited(self, entry: LiveEntry) -> None:
         """Tell who is invited, or is no more, on all connections: none of them follows by right."""
         if entry.invited is not None:
             for follower, notices in self._people.get(entry.invited, {}).items():
-                self._notice(follower, notices, entry.thread_id, entry.notice_of_invitation)
+                self._notice(follower, notices, entry)
 
     def _forget_notice(self, entry: LiveEntry) -> None:
         """What was gathered for who leaves is not sent any more: they may not know of the thread."""
@@ -271,19 +271,15 @@ class Broadcast:
                     gathered.latest = None
 
     def _notice(
-        self,
-        follower: Follower,
-        notices: dict[ThreadId, _Notices],
-        thread_id: ThreadId,
-        notice: str,
+        self, follower: Follower, notices: dict[ThreadId, _Notices], entry: LiveEntry
     ) -> None:
         """Send now, or with the next one when the last was less than a second ago."""
-        gathered = notices.get(thread_id)
+        gathered = notices.get(entry.thread_id)
         if gathered is not None:
-            gathered.latest = notice
+            gathered.latest = entry
             return
-        follower.sink.send(notice)
-        self._rest(follower, notices, thread_id)
+        follower.sink.send(entry.notice_for(follower.public_key))
+        self._rest(follower, notices, entry.thread_id)
 
     def _rest(
         self, follower: Follower, notices: dict[ThreadId, _Notices], thread_id: ThreadId
@@ -291,7 +287,7 @@ class Broadcast:
         def over() -> None:
             gathered = notices.pop(thread_id)
             if gathered.latest is not None:
-                follower.sink.send(gathered.latest)
+                follower.sink.send(gathered.latest.notice_for(follower.public_key))
                 self._rest(follower, notices, thread_id)
 
         timer = asyncio.get_running_loop().call_later(NOTICE_SECONDS, over)

@@ -80,8 +80,12 @@ class LiveEntry:
         view = views.InvitationView.model_validate(self.entry.data["invitation"])
         return view.public_key
 
+    def notice_for(self, reader: PublicKey) -> str:
+        """The notice of the entry; who is invited, or is no more, gets one of the invitation."""
+        return self._notice_of_invitation if reader == self.invited else self._notice
+
     @cached_property
-    def notice_of_invitation(self) -> str:
+    def _notice_of_invitation(self) -> str:
         """The frame for who is invited, or is no more: nothing of the thread but its id."""
         made = self.entry.kind == frames.ThreadEventKind.CO_AUTHOR_INVITED.value
         data = frames.NoticeData(
@@ -90,7 +94,7 @@ class LiveEntry:
         return encode_server_frame(frames.NoticeFrame(data=data))
 
     @cached_property
-    def notice(self) -> str:
+    def _notice(self) -> str:
         """The frame for co-authors who do not follow the thread; of a busy one few are sent."""
         data = frames.NoticeData.model_validate(
             {"thread_id": self.thread_id, "head_seq": self.seq, "kind": self.kind}
