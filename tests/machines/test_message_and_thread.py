@@ -30,6 +30,7 @@ from machines.models.thread import (
     DebitTokens,
     JoinCoAuthor,
     LeaveCoAuthor,
+    RemoveCoAuthor,
     RenameThread,
     Thread,
     ThreadOperation,
@@ -184,6 +185,7 @@ operations: st.SearchStrategy[list[ThreadOperation]] = st.lists(
     values_of(ThreadOperation)
     | st.builds(thread.join, people)
     | st.builds(thread.leave, people)
+    | st.builds(thread.remove, people)
     | st.builds(thread.credit, st.integers(1, 5))
     | st.builds(thread.debit, st.integers(1, 5))
     | st.builds(thread.rename, people, st.sampled_from([" ", "Tides", "x" * 80, "x" * 81])),
@@ -234,7 +236,8 @@ def test_only_its_own_operation_changes_a_part_of_a_thread(operated: list[Thread
         spent = operation.amount if isinstance(operation, DebitTokens) else 0
         assert after.token_balance - before.token_balance == earned - spent
         joined = {operation.public_key} if isinstance(operation, JoinCoAuthor) else set()
-        gone = {operation.public_key} if isinstance(operation, LeaveCoAuthor) else set()
+        goes = LeaveCoAuthor | RemoveCoAuthor
+        gone = {operation.public_key} if isinstance(operation, goes) else set()
         assert set(after.co_authors) - set(before.co_authors) == joined
         assert set(before.co_authors) - set(after.co_authors) == gone
         assert isinstance(operation, RenameThread) or after.name == before.name
