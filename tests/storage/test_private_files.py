@@ -1,5 +1,6 @@
 """What the stores keep is its owner's alone, however it came to be and whatever it was before."""
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -73,7 +74,9 @@ async def test_what_is_saved_of_a_damaged_journal_and_the_copy_that_is_kept_are_
     await journal.close()
     open_all(tmp_path)
     with pytest.raises(JournalError, match="Nothing of the journal file"):
-        salvage(file, aside=tmp_path / f"{JOURNAL_FILE}.aside", epoch="new")
+        await asyncio.to_thread(
+            salvage, file, aside=tmp_path / f"{JOURNAL_FILE}.aside", epoch="new"
+        )
     assert stat.S_IMODE((tmp_path / f"{JOURNAL_FILE}.aside").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / f"{JOURNAL_FILE}.new").stat().st_mode) == 0o600
 

@@ -255,7 +255,9 @@ async def test_what_is_saved_of_a_damaged_earlier_journal_shows_what_it_showed(f
     before = earlier_frames(file)
     edit(file, "UPDATE entries SET body = '{' WHERE position = 1")
     assert damage(file) is not None
-    salvaged = salvage(file, aside=file.with_name("aside"), epoch="the second")
+    salvaged = await asyncio.to_thread(
+        salvage, file, aside=file.with_name("aside"), epoch="the second"
+    )
     assert damage(file) is None
     journal = SqlJournal(file)
     await journal.open()

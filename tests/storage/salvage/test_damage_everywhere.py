@@ -68,7 +68,7 @@ def overwrite(file: Path, offset: int, content: bytes) -> None:
 
 async def saved(file: Path, whole: Whole, epoch: str = "the second") -> dict[str, int]:
     """Salvage; gives the heads then, once it is sure that nothing was invented."""
-    salvaged = salvage(file, aside=file.with_name("aside"), epoch=epoch)
+    salvaged = await asyncio.to_thread(salvage, file, aside=file.with_name("aside"), epoch=epoch)
     assert damage(file) is None
     with closing(sqlite3.connect(file)) as database:
         rows = database.execute("SELECT stream, seq, body FROM entries").fetchall()
@@ -160,19 +160,19 @@ def test_a_flip_anywhere_in_an_entry_is_noticed_even_where_it_leaves_good_json(
 
 # --- The whole way -------------------------------------------------------------------------------
 
-Ruin = Callable[[Path, random.Random], set[int]]
-"""Damages a file; gives the pages that it touched."""
+Ruin = Callable[[Whole, Path, random.Random], set[int]]
+"""Damages a copy of a whole file; gives the pages that it touched."""
 
 
-def cut(file: Path, dice: random.Random) -> set[int]:
-    size = file.stat().st_size
-    left = dice.randrange(size // 2, size)
+def cut(whole: Whole, file: Path, dice: random.Random) -> set[int]:
+    """Behind the first page of entries: before it there is nothing to be saved."""
+    left = dice.randrange(whole.first * PAGE_BYTES, whole.count * PAGE_BYTES)
     os.truncate(file, left)
-    return set(range(left // PAGE_BYTES + 1, size // PAGE_BYTES + 1))
+    return set(range(left // PAGE_BYTES + 1, whole.count + 1))
 
 
-def flip(file: Path, dice: random.Random) -> set[int]:
-    offsets = [dice.randrange(file.stat().st_size) for _ in range(dice.randint(1, 6))]
+def flip(whole: Whole, file: Path, dice: random.Random) -> set[int]:
+    offsets = [dice.randrange(whole.count * PAGE_BYTES) for _ in range(dice.randint(1, 6))]
     content = bytearray(file.read_bytes())
     for offset in offsets:
         content[offset] ^= 1 << dice.randrange(8)
@@ -180,9 +180,9 @@ def flip(file: Path, dice: random.Random) -> set[int]:
     return {offset // PAGE_BYTES + 1 for offset in offsets}
 
 
-def overwrite_some(file: Path, dice: random.Random) -> set[int]:
+def overwrite_some(whole: Whole, file: Path, dice: random.Random) -> set[int]:
     """Also the first page, which says what lies where."""
-    pages = {1, *(dice.randint(1, file.stat().st_size // PAGE_BYTES) for _ in range(3))}
+    pages = {1, *(dice.randint(1, whole.count) for _ in range(3))}
     for page in pages:
         overwrite(file, (page - 1) * PAGE_BYTES, dice.randbytes(PAGE_BYTES))
     return pages
@@ -193,13 +193,26 @@ def overwrite_some(file: Path, dice: random.Random) -> set[int]:
 async def test_every_stream_is_saved_up_to_its_first_entry_that_is_not_whole(
     whole: Whole, file: Path, ruin: Ruin, seed: int
 ) -> None:
-    damaged = ruin(file, random.Random(seed))
+    damaged = ruin(whole, file, random.Random(seed))
+    assert whole.heads(damaged), "nothing is left to be saved"
     if damage(file) is None:
         assert whole.heads(()) == whole.heads(damaged), "the damage of an entry was not noticed"
         return
     heads = await saved(file, whole)
     for stream, head in whole.heads(damaged).items():
         assert heads.get(stream, 0) >= head, f"{stream} ends too early, pages {damaged}"
+
+
+def test_of_a_file_that_is_cut_before_its_first_entry_nothing_is_saved_and_a_copy_is_kept(
+    whole: Whole, file: Path
+) -> None:
+    os.truncate(file, (whole.first - 1) * PAGE_BYTES)
+    content = file.read_bytes()
+    aside = file.with_name("aside")
+    with pytest.raises(JournalError, match="Nothing of the journal file can be read") as failed:
+        salvage(file, aside=aside, epoch="the second")
+    assert not failed.value.retryable
+    assert aside.read_bytes() == content
 
 
 async def test_a_change_that_leaves_good_json_ends_its_stream_and_no_other(
@@ -333,7 +346,7 @@ async def test_an_entry_at_a_damaged_position_does_not_hold_up_those_that_follow
     with closing(sqlite3.connect(file)) as database, database:
         (count,) = database.execute("SELECT count(*) FROM entries").fetchone()
         database.execute("UPDATE entries SET position = position + 1000000 WHERE position = 3")
-    salvaged = salvage(file, aside=file.with_name("aside"), epoch="new")
+    salvaged = await asyncio.to_thread(salvage, file, aside=file.with_name("aside"), epoch="new")
     assert (salvaged.saved, salvaged.left_out) == (count, 0)
 
 
@@ -349,7 +362,7 @@ async def test_a_journal_of_the_first_version_is_saved_as_far_as_it_can_be_read(
         rows = database.execute("SELECT stream, seq, body FROM entries").fetchall()
     assert damage(file) is None
     overwrite(file, 0, bytes(PAGE_BYTES))
-    salvaged = salvage(file, aside=file.with_name("aside"), epoch="new")
+    salvaged = await asyncio.to_thread(salvage, file, aside=file.with_name("aside"), epoch="new")
     assert salvaged.saved == len(rows)
     assert damage(file) is None
     with closing(sqlite3.connect(file)) as database:

@@ -61,6 +61,11 @@ class Whole:
         """Pages of the file."""
         return self.file.stat().st_size // PAGE_BYTES
 
+    @property
+    def first(self) -> int:
+        """The page from which on entries lie."""
+        return min(map(min, self.pages.values()))
+
     def untouched(self, damaged: Collection[int]) -> dict[Key, str]:
         """The entries of which no part lies on a damaged page."""
         return {
