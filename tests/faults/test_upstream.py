@@ -3,6 +3,7 @@
 All faults are met at once, in one server, when the first test asks for them.
 """
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ async def test_an_endpoint_that_cannot_be_reached_fails_the_run_in_the_end(
 
 async def test_an_authority_that_ssl_cert_file_names_is_trusted_on_this_machine_too() -> None:
     async with certified(for_this_machine, known=True)() as url:
-        client = open_client(url, None)
+        client = await asyncio.to_thread(open_client, url, None)
         assert await client.get("/models", cast_to=object) == {}
         await client.close()
 

@@ -89,7 +89,7 @@ async def model_at(
 ) -> AsyncIterator[tuple[OpenAIModel, ScriptedEndpoint]]:
     async with serve(*scripts) as endpoint:
         model = OpenAIModel(
-            open_client(endpoint.url, "sk-test"),
+            await asyncio.to_thread(open_client, endpoint.url, "sk-test"),
             "scripted",
             clock=lambda: NOW,
             bounds=bounds or Bounds(),
@@ -473,7 +473,8 @@ async def test_what_breaks_in_the_listener_still_ends_the_attempt() -> None:
 async def test_a_refused_connection_is_a_network_error() -> None:
     async with serve(says("x")) as endpoint:
         url = endpoint.url
-    model = OpenAIModel(open_client(url, None), "any", clock=lambda: NOW, bounds=Bounds())
+    client = await asyncio.to_thread(open_client, url, None)
+    model = OpenAIModel(client, "any", clock=lambda: NOW, bounds=Bounds())
     with pytest.raises(AnswerFailed) as caught:
         await model.answer(call(StepEnum.ACTION), lambda _: None)
     await model.close()

@@ -3,6 +3,7 @@
 The floors count answers: they hold on any machine. `make bench ONLY=recall` measures other sets.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,7 +26,7 @@ AS_ASKED, IN_OTHER_WORDS = dialogues_of(SET)
 
 @pytest.fixture
 async def embedder() -> AsyncIterator[MiniLmEmbedder]:
-    minilm = MiniLmEmbedder(verified_files(installed_folder()))
+    minilm = MiniLmEmbedder(await asyncio.to_thread(lambda: verified_files(installed_folder())))
     yield minilm
     await minilm.close()
 

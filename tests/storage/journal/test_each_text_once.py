@@ -197,7 +197,7 @@ async def test_text_that_is_no_utf_8_any_more_keeps_no_journal_from_opening(tmp_
     journal = SqlJournal(file)
     await journal.open()
     await journal.close()
-    said = damage(file)
+    said = await asyncio.to_thread(damage, file)
     assert said is not None
     assert "is not what was written" in said
 
@@ -251,14 +251,14 @@ async def test_a_trace_of_a_journal_that_is_not_migrated_says_what_to_do(file: P
 
 
 async def test_what_is_saved_of_a_damaged_earlier_journal_shows_what_it_showed(file: Path) -> None:
-    assert damage(file) is None
+    assert await asyncio.to_thread(damage, file) is None
     before = earlier_frames(file)
     edit(file, "UPDATE entries SET body = '{' WHERE position = 1")
-    assert damage(file) is not None
+    assert await asyncio.to_thread(damage, file) is not None
     salvaged = await asyncio.to_thread(
         salvage, file, aside=file.with_name("aside"), epoch="the second"
     )
-    assert damage(file) is None
+    assert await asyncio.to_thread(damage, file) is None
     journal = SqlJournal(file)
     await journal.open()
     try:

@@ -69,7 +69,7 @@ def overwrite(file: Path, offset: int, content: bytes) -> None:
 async def saved(file: Path, whole: Whole, epoch: str = "the second") -> dict[str, int]:
     """Salvage; gives the heads then, once it is sure that nothing was invented."""
     salvaged = await asyncio.to_thread(salvage, file, aside=file.with_name("aside"), epoch=epoch)
-    assert damage(file) is None
+    assert await asyncio.to_thread(damage, file) is None
     with closing(sqlite3.connect(file)) as database:
         rows = database.execute("SELECT stream, seq, body FROM entries").fetchall()
     bodies = {(stream, seq): body for stream, seq, body in rows}
@@ -195,7 +195,7 @@ async def test_every_stream_is_saved_up_to_its_first_entry_that_is_not_whole(
 ) -> None:
     damaged = ruin(whole, file, random.Random(seed))
     assert whole.heads(damaged), "nothing is left to be saved"
-    if damage(file) is None:
+    if await asyncio.to_thread(damage, file) is None:
         assert whole.heads(()) == whole.heads(damaged), "the damage of an entry was not noticed"
         return
     heads = await saved(file, whole)
@@ -225,7 +225,7 @@ async def test_a_change_that_leaves_good_json_ends_its_stream_and_no_other(
             WHERE stream = ? AND seq = 9""",
             (stream,),
         )
-    said = damage(file)
+    said = await asyncio.to_thread(damage, file)
     assert said == f"{JOURNAL_FILE} is damaged: entry 9 of {stream} is not what was written."
     journal = SqlJournal(file)
     await journal.open()
@@ -256,7 +256,7 @@ async def test_a_tree_that_lost_a_leaf_without_a_trace_is_noticed_and_saved_whol
     content = await asyncio.to_thread(file.read_bytes)
     before = int.from_bytes(content[count : count + 2], "big")
     overwrite(file, count, (before - 1).to_bytes(2, "big"))
-    assert damage(file) is not None
+    assert await asyncio.to_thread(damage, file) is not None
     assert await saved(file, whole) == whole.heads(())
 
 
@@ -264,7 +264,7 @@ async def test_a_tree_that_leads_back_gives_every_row_once(whole: Whole, file: P
     last_child = root_of_entries(file) + 8
     root = last_child // PAGE_BYTES + 1
     overwrite(file, last_child, root.to_bytes(4, "big"))
-    assert read(file) == whole.bodies
+    assert await asyncio.to_thread(read, file) == whole.bodies
     assert await saved(file, whole) == whole.heads(())
 
 
@@ -321,7 +321,7 @@ async def test_what_is_in_the_log_is_saved_though_the_file_is_empty(
     whole: Whole, unclosed: Path
 ) -> None:
     os.truncate(unclosed, 0)
-    assert damage(unclosed) == f"{JOURNAL_FILE} is damaged: it is empty."
+    assert await asyncio.to_thread(damage, unclosed) == f"{JOURNAL_FILE} is damaged: it is empty."
     assert await saved(unclosed, whole) == whole.heads(())
 
 
@@ -360,11 +360,11 @@ async def test_a_journal_of_the_first_version_is_saved_as_far_as_it_can_be_read(
     file = tmp_path / JOURNAL_FILE
     with closing(sqlite3.connect(file)) as database:
         rows = database.execute("SELECT stream, seq, body FROM entries").fetchall()
-    assert damage(file) is None
+    assert await asyncio.to_thread(damage, file) is None
     overwrite(file, 0, bytes(PAGE_BYTES))
     salvaged = await asyncio.to_thread(salvage, file, aside=file.with_name("aside"), epoch="new")
     assert salvaged.saved == len(rows)
-    assert damage(file) is None
+    assert await asyncio.to_thread(damage, file) is None
     with closing(sqlite3.connect(file)) as database:
         saved = database.execute("SELECT stream, seq, body FROM entries").fetchall()
     assert saved == [(stream, seq, rewritten(body)) for stream, seq, body in rows]

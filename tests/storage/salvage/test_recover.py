@@ -71,7 +71,7 @@ async def saved_from(file: Path) -> int:
     """Salvage; gives the head of the thread then."""
     aside = file.with_name("aside.sqlite3")
     salvaged = await asyncio.to_thread(salvage, file, aside=aside, epoch="the second")
-    assert damage(file) is None
+    assert await asyncio.to_thread(damage, file) is None
     journal = SqlJournal(file)
     await journal.open()
     try:
@@ -84,13 +84,13 @@ async def saved_from(file: Path) -> int:
         await journal.close()
 
 
-async def test_a_whole_journal_is_not_damaged(file: Path) -> None:
+def test_a_whole_journal_is_not_damaged(file: Path) -> None:
     assert damage(file) is None
 
 
 async def test_what_stands_before_a_spoiled_entry_is_saved(file: Path) -> None:
     spoil(file, 20)
-    said = damage(file)
+    said = await asyncio.to_thread(damage, file)
     stream = thread_stream(thread().id)
     assert said == f"{file.name} is damaged: entry 20 of {stream} is not what was written."
     head = await saved_from(file)
@@ -99,7 +99,7 @@ async def test_what_stands_before_a_spoiled_entry_is_saved(file: Path) -> None:
 
 async def test_a_file_that_was_cut_short_is_read_as_far_as_it_goes(file: Path) -> None:
     cut(file)
-    assert damage(file) is not None
+    assert await asyncio.to_thread(damage, file) is not None
     head = await saved_from(file)
     assert 1 < head < ENTRIES
 
