@@ -147,7 +147,7 @@ async def test_killed_half_way_it_goes_on_and_comes_to_the_same(file: Path, tmp_
     assert await migrated(file) == expected
 
 
-async def test_a_step_of_it_that_is_not_durable_leaves_nothing(file: Path) -> None:
+def test_a_step_of_it_that_is_not_durable_leaves_nothing(file: Path) -> None:
     engine = writing_engine(journal_url(file), busy_timeout=5)
     with engine.connect() as connection:
         with connection.begin():
