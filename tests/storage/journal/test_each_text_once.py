@@ -108,11 +108,11 @@ async def migrated(file: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 async def test_the_frames_of_an_earlier_journal_are_the_same_byte_for_byte(file: Path) -> None:
-    before = earlier_frames(file)
+    before = await asyncio.to_thread(earlier_frames, file)
     journal = SqlJournal(file)
     await journal.open()
     try:
-        assert frames_of(await entries_in(journal, file)) == before
+        assert await asyncio.to_thread(frames_of, await entries_in(journal, file)) == before
         assert len(before) > 60
     finally:
         await journal.close()
@@ -252,7 +252,7 @@ async def test_a_trace_of_a_journal_that_is_not_migrated_says_what_to_do(file: P
 
 async def test_what_is_saved_of_a_damaged_earlier_journal_shows_what_it_showed(file: Path) -> None:
     assert await asyncio.to_thread(damage, file) is None
-    before = earlier_frames(file)
+    before = await asyncio.to_thread(earlier_frames, file)
     edit(file, "UPDATE entries SET body = '{' WHERE position = 1")
     assert await asyncio.to_thread(damage, file) is not None
     salvaged = await asyncio.to_thread(
@@ -263,7 +263,7 @@ async def test_what_is_saved_of_a_damaged_earlier_journal_shows_what_it_showed(f
     await journal.open()
     try:
         assert await journal.verify() == ()
-        assert frames_of(await entries_in(journal, file)) == before
+        assert await asyncio.to_thread(frames_of, await entries_in(journal, file)) == before
         assert salvaged.saved >= len(before)
     finally:
         await journal.close()
@@ -292,7 +292,8 @@ async def test_what_was_committed_is_what_is_read(
     try:
         read = await entries_in(journal, tmp_path / JOURNAL_FILE)
         committed.sort(key=lambda each: (each.stream, each.seq))
-        assert frames_of(read) == frames_of(committed)
+        frames = await asyncio.to_thread(frames_of, read)
+        assert frames == await asyncio.to_thread(frames_of, committed)
         assert len({each.kind for each in read}) > 15
         assert await journal.verify() == ()
     finally:
