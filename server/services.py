@@ -105,6 +105,7 @@ async def open_services(
             broadcast=broadcast,
             model=model,
             memory_service=memory_service,
+            renderer=renderer,
         )
         thread_service.read_partials(chorus.partial_of)
         hooks = _CommitHooks(memory_service, chorus)

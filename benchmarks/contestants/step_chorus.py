@@ -117,7 +117,8 @@ async def go(
     """So many runs of a prompt, one after the other."""
     environment = system_environment()
     broadcast = Broadcast()
-    thread_service = ThreadService(journal, broadcast, POLICY, environment.new_id, Renderer())
+    renderer = Renderer()
+    thread_service = ThreadService(journal, broadcast, POLICY, environment.new_id, renderer)
     performing = Performing()
     thread_service.subscribe(performing)
     performing.chorus = Chorus(
@@ -126,6 +127,7 @@ async def go(
         broadcast=broadcast,
         model=Model(iterations),
         memory_service=cast("MemoryService", Memory()),
+        renderer=renderer,
     )
     thread_id = ThreadId(environment.new_id())
     await thread_service.open_thread(

@@ -4,7 +4,6 @@ Pieces are gathered and sent as deltas; an answer (the text of yield) is rendere
 Who comes in the middle is shown what was sent so far.
 """
 
-import asyncio
 from typing import Final
 
 from machines.models.effects import AICall
@@ -15,6 +14,7 @@ from server.runs.live_answer import LiveAnswer
 from server.runs.thought_stream import ThoughtStream
 from server.threads.broadcast import Broadcast, Delta
 from server.wire.codec import DeltaEncoder, encode_server_frame
+from server.wire.renderer import Renderer
 
 DELTA_CHARACTERS: Final = 32_000
 """Code points of one delta: whatever they are, a frame holds them."""
@@ -24,13 +24,13 @@ class AttemptStream:
     """What an attempt has written.
 
     Args:
-        rendering: slots of the process, see `live_answer.rendering_slots`.
+        renderer: renders the answer as it grows.
     """
 
-    def __init__(self, call: AICall, broadcast: Broadcast, rendering: asyncio.Semaphore) -> None:
+    def __init__(self, call: AICall, broadcast: Broadcast, renderer: Renderer) -> None:
         self._call = call
         self._broadcast = broadcast
-        self._rendering = rendering
+        self._renderer = renderer
         self._encoder: DeltaEncoder | None = None
         """Made for the first piece that has a follower."""
         self._answer: LiveAnswer | None = None
@@ -103,7 +103,7 @@ class AttemptStream:
 
     def _render(self, text: str) -> None:
         if self._answer is None:
-            self._answer = LiveAnswer(self._send_rendered, self._rendering)
+            self._answer = LiveAnswer(self._send_rendered, self._renderer)
             text = self.text  # nobody followed its beginning
         self._answer.add(text)
 

@@ -59,9 +59,9 @@ from server.environment import Environment
 from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel
 from server.memory.recall import MemoryService
 from server.runs.attempt_stream import AttemptStream
-from server.runs.live_answer import rendering_slots
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
+from server.wire.renderer import Renderer
 
 log = logging.getLogger(__name__)
 
@@ -94,16 +94,17 @@ class Chorus:
         broadcast: Broadcast,
         model: LanguageModel,
         memory_service: MemoryService,
+        renderer: Renderer,
     ) -> None:
         self._environment = environment
         self._thread_service = thread_service
         self._broadcast = broadcast
         self._model = model
         self._memory_service = memory_service
+        self._renderer = renderer
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
         self._streams: dict[RunId, AttemptStream] = {}
         self._due = DelayQueue(GATHER_SECONDS, AttemptStream.flush)
-        self._rendering = rendering_slots()
         self._closing = asyncio.Event()
 
     def run(self, effect: RunEffect) -> None:
@@ -230,7 +231,7 @@ class Chorus:
     # Effects
 
     async def _ask(self, call: AICall) -> None:
-        stream = AttemptStream(call, self._broadcast, self._rendering)
+        stream = AttemptStream(call, self._broadcast, self._renderer)
         self._streams[call.run_id] = stream
         event: EffectResult
         try:

@@ -2,7 +2,7 @@
 
 A streamed text is Markdown that is not whole yet. Every block of it but the last is: nothing that
 follows changes a closed paragraph, list or table. So only the text since the last open block is
-rendered anew, in a thread, one rendering at a time for each answer, and not before the text has grown
+rendered anew, in the renderer's thread, one rendering at a time, and not before the text has grown
 by a part of itself: all renderings of an answer together cost some times what one of the whole does,
 however its pieces come.
 """
@@ -10,10 +10,12 @@ however its pieces come.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from machines.models.wire.views import RenderedText
 from server.wire.markdown import render_blocks
+from server.wire.renderer import Renderer
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +31,6 @@ MAX_OPEN_CHARACTERS: Final = 8_000
 MAX_HTML_CHARACTERS: Final = 64_000
 """Code points of HTML in one frame."""
 
-_RENDERINGS: Final = 2
-"""Renderings at the same time in a process: threads that render share one interpreter lock."""
-
 
 class LiveAnswer:
     """One answer's text as far as it is rendered.
@@ -39,14 +38,14 @@ class LiveAnswer:
     Args:
         publish: takes what is rendered anew, in order; its first part takes the place of every
             earlier one that does not end before it.
-        slots: shared by all answers of a process, see `rendering_slots`.
+        renderer: shared by all answers of a process.
     """
 
     def __init__(
-        self, publish: Callable[[tuple[RenderedText, ...]], None], slots: asyncio.Semaphore
+        self, publish: Callable[[tuple[RenderedText, ...]], None], renderer: Renderer
     ) -> None:
         self._publish = publish
-        self._slots = slots
+        self._renderer = renderer
         self._open = ""
         """The text from the last open block on."""
         self._start = 0
@@ -101,10 +100,9 @@ class LiveAnswer:
     async def _render(self) -> None:
         while True:
             await self._grown.wait()
-            async with self._slots:
-                self._grown.clear()
-                text = self._open
-                blocks = await asyncio.to_thread(render_blocks, text, self._start)
+            self._grown.clear()
+            text = self._open
+            blocks = await self._renderer.do_in_passing(partial(render_blocks, text, self._start))
             self._take(text, blocks)
             await asyncio.sleep(RENDER_SECONDS)
 
@@ -127,8 +125,3 @@ class LiveAnswer:
 def _ended(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("an answer could not be rendered while it is written", exc_info=error)
-
-
-def rendering_slots() -> asyncio.Semaphore:
-    """What all live answers of a process share."""
-    return asyncio.Semaphore(_RENDERINGS)

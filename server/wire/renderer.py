@@ -1,4 +1,4 @@
-"""The thread in which long texts are rendered, one after the other, off the event loop.
+"""The thread in which texts are rendered, one after the other, off the event loop.
 
 Markdown is rendered in Python, at some 2 us a character of an answer and seven times that of a text
 made for the purpose: a long answer would hold up everybody. One thread, because two that compute
@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from machines.models.journal import JournalEntry
+from server.wire.markdown import is_built
 from server.wire.presenter import LiveEntry
 
 MAX_ON_LOOP: Final = 400
@@ -24,15 +25,23 @@ class Renderer:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="renderer")
+        self._passing = asyncio.Semaphore(1)
 
     async def do(self, render: Callable[[], T]) -> T:
         """What `render` gives, called in the thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, render)
 
+    async def do_in_passing(self, render: Callable[[], T]) -> T:
+        """Like `do`, one at a time, so that entries wait for one of these at most."""
+        async with self._passing:
+            return await self.do(render)
+
     async def live(self, entries: Iterable[JournalEntry]) -> list[LiveEntry]:
-        """Entries as frames, those with long answers encoded already. Awaits for those alone."""
+        """Entries as frames, those with long answers encoded already. Awaits for those alone, and
+        for the first answer of the process, which builds what renders."""
         live = [LiveEntry(entry) for entry in entries]
-        long = [each for each in live if each.rendered_characters > MAX_ON_LOOP]
+        most = MAX_ON_LOOP if is_built() else 0
+        long = [each for each in live if each.rendered_characters > most]
         if long:
             await self.do(lambda: [each.encode() for each in long])
         return live

@@ -1,7 +1,10 @@
 """An answer is rendered as it is written: what is sent, how often, and what it costs."""
 
 import asyncio
+from collections.abc import Iterator
 from itertools import pairwise
+
+import pytest
 
 from machines.models.wire.views import RenderedText
 from server.runs.live_answer import (
@@ -9,12 +12,19 @@ from server.runs.live_answer import (
     MAX_HTML_CHARACTERS,
     MAX_OPEN_CHARACTERS,
     LiveAnswer,
-    rendering_slots,
 )
 from server.wire.markdown import render_markdown
+from server.wire.renderer import Renderer
 from tests.support.eventually import eventually
 
 Parts = tuple[RenderedText, ...]
+
+
+@pytest.fixture
+def renderer() -> Iterator[Renderer]:
+    renderer = Renderer()
+    yield renderer
+    renderer.close()
 
 
 def shown(sent: list[Parts]) -> list[RenderedText]:
@@ -25,9 +35,11 @@ def shown(sent: list[Parts]) -> list[RenderedText]:
     return parts
 
 
-async def test_each_block_is_sent_when_it_ends_and_the_last_one_as_it_grows() -> None:
+async def test_each_block_is_sent_when_it_ends_and_the_last_one_as_it_grows(
+    renderer: Renderer,
+) -> None:
     sent: list[Parts] = []
-    answer = LiveAnswer(sent.append, rendering_slots())
+    answer = LiveAnswer(sent.append, renderer)
     answer.add("# Title\n\nSome *em")
     await eventually(lambda: len(sent) == 1, "the beginning is rendered")
     assert [each.html for each in shown(sent)] == ["<h1>Title</h1>\n", "<p>Some *em</p>\n"]
@@ -40,9 +52,11 @@ async def test_each_block_is_sent_when_it_ends_and_the_last_one_as_it_grows() ->
     assert list(answer.rendered) == shown(sent), "who comes now gets the same"
 
 
-async def test_a_long_block_is_rendered_again_only_when_it_has_grown_by_a_part_of_itself() -> None:
+async def test_a_long_block_is_rendered_again_only_when_it_has_grown_by_a_part_of_itself(
+    renderer: Renderer,
+) -> None:
     sent: list[Parts] = []
-    answer = LiveAnswer(sent.append, rendering_slots())
+    answer = LiveAnswer(sent.append, renderer)
     long = "word " * 400
     answer.add(long)
     await eventually(lambda: len(sent) == 1, "the block is rendered")
@@ -56,9 +70,9 @@ async def test_a_long_block_is_rendered_again_only_when_it_has_grown_by_a_part_o
     answer.close()
 
 
-async def test_a_block_without_an_end_is_left_as_text() -> None:
+async def test_a_block_without_an_end_is_left_as_text(renderer: Renderer) -> None:
     sent: list[Parts] = []
-    answer = LiveAnswer(sent.append, rendering_slots())
+    answer = LiveAnswer(sent.append, renderer)
     answer.add("```\n")
     await eventually(lambda: len(sent) == 1, "the beginning is rendered")
     for _ in range(4):
@@ -68,9 +82,9 @@ async def test_a_block_without_an_end_is_left_as_text() -> None:
     assert len(sent) == 1
 
 
-async def test_no_frame_is_too_large_whatever_is_written() -> None:
+async def test_no_frame_is_too_large_whatever_is_written(renderer: Renderer) -> None:
     sent: list[Parts] = []
-    answer = LiveAnswer(sent.append, rendering_slots())
+    answer = LiveAnswer(sent.append, renderer)
     columns = 90
     table = "a|" * columns + "\n" + "-|" * columns + "\n" + "x|\n" * 90
     answer.add(table)
@@ -78,9 +92,9 @@ async def test_no_frame_is_too_large_whatever_is_written() -> None:
     assert sent == []
 
 
-async def test_who_comes_late_to_a_long_answer_gets_its_end() -> None:
+async def test_who_comes_late_to_a_long_answer_gets_its_end(renderer: Renderer) -> None:
     sent: asyncio.Queue[Parts] = asyncio.Queue()
-    answer = LiveAnswer(sent.put_nowait, rendering_slots())
+    answer = LiveAnswer(sent.put_nowait, renderer)
     for number in range(8):
         answer.add("<" * 3_500 + f" {number}\n\n")
         last = await sent.get()

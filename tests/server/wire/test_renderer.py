@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+from functools import cache
 
 import pytest
 
@@ -10,7 +11,7 @@ from machines.decisions.views import message_view
 from machines.models.domain import Role
 from machines.models.ids import thread_stream
 from machines.models.journal import JournalEntry
-from server.wire import presenter
+from server.wire import markdown, presenter
 from server.wire.markdown import render_markdown
 from server.wire.presenter import LiveEntry
 from server.wire.renderer import MAX_ON_LOOP, Renderer
@@ -67,7 +68,17 @@ async def test_a_long_answer_is_rendered_in_the_thread(rendered_in: list[str]) -
     assert "<p>word word" in live.full
 
 
+async def test_the_first_answer_is_rendered_in_the_thread_however_short(
+    rendered_in: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(markdown, "_pipeline", cache(markdown._pipeline.__wrapped__))
+    await live_entry(answered("A *word*."))
+    (thread,) = rendered_in
+    assert thread.startswith("renderer")
+
+
 async def test_a_short_answer_is_rendered_where_it_is(rendered_in: list[str]) -> None:
+    render_markdown("what renders is built")
     await live_entry(answered("A *word*."))
     assert rendered_in == [threading.current_thread().name]
 
