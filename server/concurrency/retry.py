@@ -3,14 +3,24 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_delay,
+    wait_exponential_jitter,
+    wait_random,
+)
 
 from machines.models.errors import JournalConflict, JournalError
 
 LONGEST_WAIT_SECONDS: Final = 5.0
 
-MAX_RACES: Final = 8
-"""Times that a decision is made again because another writer was first."""
+RACE_SECONDS: Final = 10.0
+"""How long a decision is made again because another writer was first."""
+
+RACE_PAUSE_SECONDS: Final = (0.005, 0.05)
+"""Bounds of the pause, drawn anew each time, before a decision is made once more."""
 
 T = TypeVar("T")
 
@@ -74,20 +84,37 @@ async def through_races(
 ) -> T:
     """What `decide` gives, which reads, decides and commits; again where another writer was first.
 
+    The pauses in between differ from writer to writer, so that two of them do not go on meeting.
+
     Args:
         decide: raises JournalConflict where it lost a race.
         until: asked after a lost race; where it says so, the conflict is raised.
 
     Raises:
-        JournalConflict: also where `MAX_RACES` were lost.
+        JournalConflict: also where every race of `RACE_SECONDS` was lost.
     """
-    for _ in range(MAX_RACES - 1):
+    is_over = False
+
+    async def once() -> T:
+        nonlocal is_over
         try:
             return await decide()
         except JournalConflict:
-            if until is not None and await until():
-                raise
-    return await decide()
+            is_over = until is not None and await until()
+            raise
+
+    try:
+        return await once()
+    except JournalConflict:
+        if is_over:
+            raise
+    racing = AsyncRetrying(
+        retry=retry_if_exception(lambda error: isinstance(error, JournalConflict) and not is_over),
+        wait=wait_random(*RACE_PAUSE_SECONDS),
+        stop=stop_after_delay(RACE_SECONDS),
+        reraise=True,
+    )
+    return await racing(once)
 
 
 def _is_passing(error: BaseException) -> bool:

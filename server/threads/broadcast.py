@@ -2,7 +2,8 @@
 
 Publishing never awaits: a frame is a text that is put into each follower's outbox. Within a thread
 entries are published in the order of their numbers, since the room publishes under its lock. A
-follower that is still catching up collects what comes, and drops what it was sent already.
+follower that is still catching up collects what comes, and drops what it was sent already. One that
+would miss an entry is given nothing more, so that it notices and comes again.
 """
 
 import asyncio
@@ -56,7 +57,7 @@ class Follower(Protocol):
         """The thread may not be read any more: nothing more of it follows."""
 
     def too_slow(self) -> None:
-        """It cannot be caught up: nothing more follows, and it must come again."""
+        """It lacks entries that it cannot be given: nothing more follows, and it must come again."""
 
 
 @dataclass(slots=True)
@@ -127,6 +128,8 @@ class Broadcast:
         waiting, following.waiting = following.waiting or [], None
         following.next_seq = seq + 1
         for item in waiting:
+            if not self.follows(thread_id, follower):
+                return
             match item:
                 case Delta():
                     if may_read(thread, follower.public_key):
@@ -214,19 +217,22 @@ class Broadcast:
         of them all, made for each entry, would keep the garbage collector busy.
         """
         seq, text = entry.seq, entry.full
-        too_slow: list[Follower] = []
+        lost: list[Follower] = []
         for follower, following in followers.items():
             if following.waiting is None:
-                if seq >= following.next_seq:
+                if seq == following.next_seq:
                     following.next_seq = seq + 1
                     follower.sink.send(text)
+                elif seq > following.next_seq:
+                    lost.append(follower)
             elif not following.collect(entry):
-                too_slow.append(follower)
-        for follower in too_slow:
+                lost.append(follower)
+        for follower in lost:
             self._give_up(entry.thread_id, follower)
 
     def _give_up(self, thread_id: ThreadId, follower: Follower) -> None:
-        """The thread goes on faster than this one catches up."""
+        """This one lacks entries, or the thread goes on faster than it catches up: it comes again,
+        and reads from where it is."""
         self.unfollow(thread_id, follower)
         follower.too_slow()
 
@@ -235,7 +241,12 @@ class Broadcast:
     ) -> None:
         if entry.seq < following.next_seq:
             return
-        if not may_read(thread, follower.public_key) and entry.left != follower.public_key:
+        if may_read(thread, follower.public_key):
+            if entry.seq > following.next_seq:
+                self._give_up(thread.id, follower)
+                return
+        elif entry.left != follower.public_key:
+            # The last frame of who goes may stand behind entries of the same commit.
             return
         following.next_seq = entry.seq + 1
         follower.sink.send(entry.text_for(follower.public_key, thread))

@@ -2,7 +2,9 @@
 
 Each open thread has a room, which keeps its facts between commands, so that a command costs one
 commit and no read. Another server may have been first: then the journal says so, the room reads again
-and decides again; it never overwrites. Only once a batch is durable are its frames published and its
+and decides again; it never overwrites. What changes nothing is not checked by a commit: where other
+processes write to the journal too, a refusal stands on facts that were just read, and so does who may
+read a thread. Only once a batch is durable are its frames published and its
 effects performed, in this order, under the room's lock.
 
 A commit that raises may be durable all the same. Then its room is in doubt: it reads again, by itself
@@ -162,7 +164,7 @@ class ThreadService:
 
     async def view(self, thread_id: ThreadId) -> DecisionView | None:
         """The thread as it is now, from the room or the journal."""
-        facts = self.rooms.facts_of(thread_id)
+        facts = self._certain_facts_of(thread_id)
         return facts.view if facts is not None else await self._journal.decision_view(thread_id)
 
     async def readable(self, thread_id: ThreadId, reader: PublicKey) -> Thread | None:
@@ -171,11 +173,15 @@ class ThreadService:
         For a stranger the journal is asked, and nothing else is done, whether the thread is there,
         open in a room, or not: how long the answer takes does not tell them which.
         """
-        facts = self.rooms.facts_of(thread_id)
+        facts = self._certain_facts_of(thread_id)
         if facts is not None and may_read(facts.view.thread, reader):
             return facts.view.thread
         found = await self._journal.thread(thread_id)
         return found if found is not None and may_read(found, reader) else None
+
+    def _certain_facts_of(self, thread_id: ThreadId) -> Facts | None:
+        """What a room keeps, where no other process can have changed it since."""
+        return None if self._journal.shared else self.rooms.facts_of(thread_id)
 
     async def run(self) -> None:
         """Read the rooms that are in doubt again once the journal answers, until cancelled."""
@@ -211,17 +217,24 @@ class ThreadService:
     ) -> Outcome:
         async with self.rooms.locked(thread_id) as room:
 
+            async def decide_on(facts: Facts) -> Decided:
+                command = make(facts.view)
+                named = self._with_partials(await self._with_what_it_names(facts, command), command)
+                return decide(named, command, self._policy)
+
             async def decide_and_commit() -> Outcome:
                 match room.known:
                     case Facts() as facts:
-                        pass
+                        try:
+                            decision = await decide_on(facts)
+                        except ChorusError:
+                            if not self._journal.shared:
+                                raise
+                            decision = await decide_on(await self._read(room, thread_id))
                     case Doubt() | None:
-                        facts = await self._read(room, thread_id)
+                        decision = await decide_on(await self._read(room, thread_id))
                     case _:
                         assert_never(room.known)
-                command = make(facts.view)
-                named = self._with_partials(await self._with_what_it_names(facts, command), command)
-                decision = decide(named, command, self._policy)
                 return await self._commit(room, thread_id, decision, reply)
 
             async def is_answered() -> bool:

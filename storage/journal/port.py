@@ -135,6 +135,10 @@ class StoredVector:
 class Journal(Protocol):
     """Append-only entries with their snapshots, timers and waiting memory tasks."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write to it: then what was read of it may be stale."""
+
     async def open(self) -> None:
         """Migrate and open for writing.
 

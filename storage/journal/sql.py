@@ -126,6 +126,10 @@ class SqlJournal:
         self._reader = SnapshotReader(self._reading)
 
     @property
+    def shared(self) -> bool:
+        return self._file is None
+
+    @property
     def commits(self) -> int:
         """Durable transactions since the start; batches that waited together share one."""
         return self._writer.commits

@@ -89,6 +89,11 @@ class Line:
     async def room(self) -> None:
         """A line that takes everything has room."""
 
+    @property
+    def closing_code(self) -> int | None:
+        """What it was closed with; None while it is open."""
+        return None if self.closed is None else self.closed[0]
+
     def close(self, code: int, reason: str) -> None:
         if self.closed is None:
             self.closed = code, reason
