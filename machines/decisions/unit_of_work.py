@@ -31,6 +31,7 @@ from machines.models.journal import (
     Batch,
     ChorusFired,
     DecisionView,
+    InvitationBound,
     InvitationFired,
     JournalEntry,
     MemoryTask,
@@ -75,6 +76,8 @@ class Draft:
         self.recent: list[Message] = list(facts.recent)
         self._entries: list[JournalEntry] = []
         self._effects: list[RunEffect] = []
+        self.bounds: list[InvitationBound] = []
+        """What the journal holds the batch to."""
 
     # Machines
 
@@ -271,6 +274,7 @@ class Draft:
             timers=tuple(timers.values()),
             cancelled_timers=tuple(cancelled),
             memory=tuple(memory),
+            bounds=tuple(self.bounds),
         )
         live = tuple(run for run in self.runs.values() if not run.status.final)
         view = DecisionView(
