@@ -4,6 +4,22 @@ import js from "@eslint/js";
 import globals from "globals";
 
 const MARKUP = "markup enters the document through markup.js alone";
+const TEXTS = "a text of the interface stands in server/page/texts; see server/page/language.js";
+
+// A word that begins with a capital letter, two words in a row, or one beside a value: what a user
+// reads. Names of classes, keys of the keyboard, queries and errors of the page itself are not.
+const READ = "/^[\\s,.;:·(]*(?!Chorus|Ed25519)[A-Z][a-z]|[A-Za-z]{2}[,.;:]? [A-Za-z]{2}/";
+const READ_BESIDE = "/^ [a-z]{2,}|[a-z]{2,} $/";
+const UNREAD = [
+  "Property[key.name='class'] *",
+  "Property[key.value='aria-keyshortcuts'] *",
+  "AssignmentExpression[left.property.name='className'] *",
+  "BinaryExpression > *",
+  "SwitchCase > *",
+  "NewExpression[callee.name=/Error$/] *",
+  "CallExpression[callee.name='matchMedia'] *",
+  "CallExpression[callee.property.name=/^(querySelector(All)?|closest|matches)$/] *",
+].map((selector) => `:not(${selector})`);
 
 export default [
   { ignores: ["**/.*/", "**/build/", "**/dist/", "server/page/vendor/"] },
@@ -61,6 +77,24 @@ export default [
         { object: "document", property: "writeln", message: MARKUP },
       ],
       "no-restricted-globals": ["error", { name: "DOMParser", message: MARKUP }],
+    },
+  },
+  {
+    files: ["server/page/**/*.js"],
+    // The catalogues, and modules whose texts are the wire's or the document's.
+    ignores: [
+      "server/page/texts/*",
+      ...["language", "markup", "protocol", "statement"].map((name) => `server/page/${name}.js`),
+    ],
+    rules: {
+      "no-restricted-syntax": [
+        "error",
+        ...[
+          `Literal[value=${READ}]`,
+          `TemplateElement[value.raw=${READ}]`,
+          `TemplateElement[value.raw=${READ_BESIDE}]`,
+        ].map((selector) => ({ selector: selector + UNREAD.join(""), message: TEXTS })),
+      ],
     },
   },
   {

@@ -16,6 +16,7 @@ import { ConnectionTracker } from "./connection.js";
 import { Journal } from "./journal.js";
 import { forgetIdentity, loadIdentity } from "./keys.js";
 import { download } from "./files.js";
+import { LANGUAGES, say } from "./language.js";
 import { Memory } from "./memory.js";
 import { announce, announceConnection, announceFrame, complain, settle, toast } from "./notices.js";
 import { Prompts } from "./prompts.js";
@@ -26,7 +27,6 @@ import { advice, fileName, threadNameFor } from "./words.js";
 
 const PAGE_MESSAGES = 50;
 const SEEK_MESSAGES = 200;
-const NOT_TAKEN = "Your prompt was not taken; it is back in its box";
 
 /**
  * @typedef {object} Ui
@@ -184,6 +184,17 @@ export class App {
     this.#drawTheme();
   }
 
+  /**
+   * Load the page anew in another language; what was typed is kept.
+   *
+   * @param {string} choice
+   */
+  setLanguage(choice) {
+    const known = LANGUAGES.find(([code]) => code === choice);
+    this.memory.choose({ language: known ? known[0] : "system" });
+    location.reload();
+  }
+
   #drawTheme() {
     document.documentElement.dataset.theme = this.memory.choices.theme;
   }
@@ -217,7 +228,7 @@ export class App {
       try {
         await this.client.open(threadId, { limit: PAGE_MESSAGES });
       } catch (error) {
-        this.explain(error, "That thread cannot be opened");
+        this.explain(error, say.problems.notOpened);
         return;
       } finally {
         if (this.#opening === threadId) this.#opening = null;
@@ -254,7 +265,7 @@ export class App {
       });
       this.#fold({ kind: "older", snapshot });
     } catch (error) {
-      this.explain(error, "The older messages did not come");
+      this.explain(error, say.problems.olderMissing);
     } finally {
       this.#isReading = false;
     }
@@ -274,7 +285,7 @@ export class App {
     if (this.state.thread?.messages.has(messageId)) {
       this.setUi({ target: messageId, selected: messageId });
     } else {
-      toast("That message is not in this thread.");
+      toast(say.problems.notInThread);
     }
   }
 
@@ -293,7 +304,7 @@ export class App {
       });
       this.#fold({ kind: "threads", scope, ...page, fresh: after === undefined });
     } catch (error) {
-      this.explain(error, "The list of threads did not come");
+      this.explain(error, say.problems.listMissing);
     }
   }
 
@@ -303,7 +314,7 @@ export class App {
       const page = await this.client.request("list_threads", { scope: "invited", limit: 50 });
       this.#fold({ kind: "invited", invitations: page.invitations ?? [] });
     } catch (error) {
-      this.explain(error, "Your invitations did not come");
+      this.explain(error, say.problems.invitationsMissing);
     }
   }
 
@@ -319,7 +330,7 @@ export class App {
     try {
       await this.client.request(type, { thread_id: threadId });
     } catch (error) {
-      this.explain(error, accepts ? "You did not join" : "The invitation stands");
+      this.explain(error, accepts ? say.problems.notJoined : say.problems.invitationStands);
       joined = false;
     }
     await this.listInvitations();
@@ -382,7 +393,7 @@ export class App {
       this.#fold({ kind: "renamed_self", name: name.trim() });
       return true;
     } catch (error) {
-      this.explain(error, "The name was not taken", tell);
+      this.explain(error, say.problems.nameNotTaken, tell);
       return false;
     }
   }
@@ -405,7 +416,7 @@ export class App {
       try {
         threadId = await this.createThread(threadNameFor(text), "private");
       } catch (error) {
-        this.explain(error, "The thread was not made");
+        this.explain(error, say.problems.notMade);
         return false;
       }
     }
@@ -422,11 +433,11 @@ export class App {
     if (!this.identity) return false;
     try {
       await this.prompts.send(this.identity.publicKey, prompt);
-      settle(NOT_TAKEN);
+      settle(say.problems.notTaken);
       return true;
     } catch (error) {
       this.#refused(error, prompt.threadId);
-      this.explain(error, NOT_TAKEN);
+      this.explain(error, say.problems.notTaken);
       return false;
     }
   }
@@ -439,12 +450,12 @@ export class App {
 
   /** @param {string} runId */
   stop(runId) {
-    return this.act("cancel_run", { run_id: runId }, "The run was not stopped", runId);
+    return this.act("cancel_run", { run_id: runId }, say.problems.notStopped, runId);
   }
 
   /** @param {string} runId */
   retry(runId) {
-    return this.act("retry_run", { run_id: runId }, "The run was not started again", runId);
+    return this.act("retry_run", { run_id: runId }, say.problems.notStartedAgain, runId);
   }
 
   /**
@@ -474,7 +485,7 @@ export class App {
         entries.some((frame) => endsRun(frame, id) || endsVote(frame, id)),
       );
     } catch (error) {
-      this.explain(error, "The journal was not read");
+      this.explain(error, say.problems.journalNotRead);
       return [];
     }
   }
@@ -506,7 +517,7 @@ export class App {
       return;
     }
     console.error(error);
-    tell(`${what}: the page itself failed. Reload it if this happens again.`);
+    tell(say.problems.pageFailed(what));
   }
 
   // --- What is told --------------------------------------------------------------------------
@@ -528,7 +539,7 @@ export class App {
         return;
       case "notice":
         if (event.what === "invited" || event.what === "invitation_ended") {
-          if (event.what === "invited") announce("You are invited into a thread.");
+          if (event.what === "invited") announce(say.said.invited);
           this.listInvitations();
           return;
         }
@@ -542,18 +553,15 @@ export class App {
         return;
       case "unreadable":
         if (this.state.unreadable === 0) {
-          complain(
-            "Something from the server could not be read; the page reads the thread anew and goes on.",
-            "reading the server",
-          );
+          complain(say.problems.unreadable, say.problems.readingServer);
         }
         this.#fold(event);
         return;
       case "fault":
-        this.explain(event.error, "The server says that something failed");
+        this.explain(event.error, say.problems.serverFailed);
         return;
       case "gone":
-        complain(`The thread is closed to you now. ${event.message}`, "following the thread");
+        complain(say.problems.threadClosed(event.message), say.problems.followingThread);
         this.#fold(event);
         return;
       case "connection":

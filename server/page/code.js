@@ -2,6 +2,7 @@
 // fetched when the first code comes whose language is named.
 
 import { h, iconButton } from "./dom.js";
+import { say } from "./language.js";
 import { fromHighlighted } from "./markup.js";
 import { copyText } from "./notices.js";
 
@@ -23,8 +24,8 @@ let loading = null;
 export function dressCode(root) {
   for (const block of root.querySelectorAll("pre")) {
     block.tabIndex = 0; // a long line scrolls, by keyboard too
-    const copy = iconButton("copy", "Copy this code", () =>
-      copyText(block.textContent ?? "", "The code is copied."),
+    const copy = iconButton("copy", say.code.copy, () =>
+      copyText(block.textContent ?? "", say.code.copied),
     );
     const frame = h("div", { class: "code" });
     block.replaceWith(frame);

@@ -130,6 +130,17 @@ export function growText(element, text) {
 }
 
 /**
+ * The parts of a text that has places for elements, `{who} invites you`, each with its element.
+ *
+ * @param {string} text
+ * @param {Record<string, Node>} elements by the name of their place
+ * @returns {Child[]}
+ */
+export function filled(text, elements) {
+  return text.split(/\{(\w+)\}/).map((part, at) => (at % 2 === 1 ? elements[part] : part));
+}
+
+/**
  * Children in this order, moving only what is out of place.
  *
  * @param {Element} parent

@@ -4,6 +4,7 @@
 /** @import { MachineName, Trace } from "./trace.js" */
 
 import { h } from "./dom.js";
+import { say } from "./language.js";
 import { fromSvg } from "./markup.js";
 
 const READABLE = 0.8; // of the drawing's own size: letters are as large as small print
@@ -55,7 +56,7 @@ export class Drawing {
         class: "drawing",
         tabindex: "0",
         role: "region",
-        "aria-label": `Drawing of the ${machine} machine; drag to move it, plus and minus zoom`,
+        "aria-label": say.machines.drawing(machine),
         on: {
           pointerdown: (event) => this.#drag(event),
           wheel: (event) => this.#wheel(event),

@@ -5,6 +5,7 @@
 
 /** @import { Message, State, Thread } from "./store.js" */
 
+import { say } from "./language.js";
 import { messagesOf } from "./store.js";
 import { nameOf, shortKey } from "./words.js";
 
@@ -17,7 +18,7 @@ import { nameOf, shortKey } from "./words.js";
 export function exportMarkdown(thread, state) {
   const { view } = thread;
   const people = view.co_authors.map((key) => `- ${plain(nameOf(state, key))} (\`${key}\`)`);
-  const head = [`# ${plain(view.name)}`, "", `A ${view.visibility} thread of`, ...people, ""];
+  const head = [`# ${plain(view.name)}`, "", say.export.threadOf(view.visibility), ...people, ""];
   const parts = messagesOf(thread).map((message) => section(state, message));
   return `${[...head, ...parts].join("\n")}\n`;
 }
@@ -35,11 +36,11 @@ function section(state, message) {
   const lines = [
     `## ${by}, ${message.created_at}${status}`,
     "",
-    message.content === null ? "(not shown to you)" : body(message, message.content),
+    message.content === null ? say.export.notShown : body(message, message.content),
     "",
   ];
   for (const { label, message_id: cited } of message.citations)
-    lines.push(`- [${label}] message ${cited}`);
+    lines.push(`- [${label}] ${say.export.message(cited)}`);
   if (message.citations.length > 0) lines.push("");
   return lines.join("\n");
 }

@@ -8,6 +8,7 @@
 // file that `chorus chat` keeps, so one user can be the same in both.
 
 import { decodeBase58, encodeBase58 } from "./base58.js";
+import { say } from "./language.js";
 
 const ALGORITHM = { name: "Ed25519" };
 const SEALING = { name: "AES-GCM" };
@@ -32,20 +33,14 @@ export class KeyProblem extends Error {}
 /** Why this browser cannot hold a key, in plain words; null where it can. */
 export async function whyUnsupported() {
   if (!window.isSecureContext || !globalThis.crypto?.subtle) {
-    return (
-      "This page was not opened over https or from this machine itself, so the browser hides " +
-      "its cryptography. Open it at an https address, or at http://127.0.0.1."
-    );
+    return say.keys.notSecure;
   }
-  if (!globalThis.indexedDB) return "This browser keeps no data for this page (IndexedDB is off).";
+  if (!globalThis.indexedDB) return say.keys.noDatabase;
   try {
     await generatePair(false);
     return null;
   } catch {
-    return (
-      "This browser knows no Ed25519 keys. Chrome and Edge from 137, Firefox from 129 and " +
-      "Safari from 17.5 do."
-    );
+    return say.keys.noAlgorithm;
   }
 }
 
@@ -77,7 +72,7 @@ export async function createIdentity() {
 export async function recoveryText() {
   const kept = await readKept();
   if (!kept?.sealed) {
-    throw new KeyProblem("This key was made by an older page, and its seed was not kept.");
+    throw new KeyProblem(say.keys.noSeed);
   }
   const { key, iv, data } = kept.sealed;
   const seed = new Uint8Array(await crypto.subtle.decrypt({ ...SEALING, iv }, key, data));
@@ -179,18 +174,18 @@ function importSeed(seed, extractable) {
 /** @param {string} line */
 async function seedOf(line) {
   if (!line.startsWith(PREFIX)) {
-    throw new KeyProblem("That is no recovery file of Chorus: its line begins otherwise.");
+    throw new KeyProblem(say.keys.notARecoveryFile);
   }
   let bytes;
   try {
     bytes = decodeBase58(line.slice(PREFIX.length));
   } catch {
-    throw new KeyProblem("The recovery file is damaged: it holds a character that no key has.");
+    throw new KeyProblem(say.keys.badCharacter);
   }
   const seed = bytes.slice(0, -CHECK_BYTES);
   const whole = seed.length === SEED_BYTES ? await withCheck(seed) : new Uint8Array();
   if (whole.length !== bytes.length || !whole.every((byte, place) => byte === bytes[place])) {
-    throw new KeyProblem("The recovery file is damaged: its check does not match its key.");
+    throw new KeyProblem(say.keys.badCheck);
   }
   return seed;
 }
@@ -224,7 +219,7 @@ function inStore(mode, ask) {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(DATABASE, 1);
     opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
-    opening.onerror = () => reject(new KeyProblem("This browser lets the page keep no key."));
+    opening.onerror = () => reject(new KeyProblem(say.keys.notAllowed));
     opening.onsuccess = () => {
       const database = opening.result;
       const transaction = database.transaction(STORE, mode);
@@ -235,7 +230,7 @@ function inStore(mode, ask) {
       };
       transaction.onabort = () => {
         database.close();
-        reject(new KeyProblem("This browser could not keep the key; is its disk full?"));
+        reject(new KeyProblem(say.keys.notKept));
       };
     };
   });

@@ -1,9 +1,11 @@
 // The composition root of the page: who is built with what, and in which order.
 
 import { App } from "./app.js";
+import { language } from "./language.js";
 import { showGate } from "./views/gate.js";
 import { buildShell } from "./views/shell.js";
 
+document.documentElement.lang = language;
 const app = new App();
 const root = document.getElementById("root") ?? document.body;
 

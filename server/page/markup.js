@@ -1,3 +1,4 @@
+import { say } from "./language.js";
 // The one door through which markup enters the document.
 //
 // The server renders and sanitises Markdown; here everything is taken over element by element by an
@@ -166,7 +167,7 @@ function scrolling(table) {
   frame.className = "scrolling";
   frame.tabIndex = 0;
   frame.setAttribute("role", "region");
-  frame.setAttribute("aria-label", "Table");
+  frame.setAttribute("aria-label", say.markup.table);
   frame.append(table);
   return frame;
 }

@@ -2,6 +2,7 @@
 // acknowledged, what was seen, the session's token. A browser that keeps nothing is lived with.
 
 /** @import { Prompt } from "./store.js" */
+/** @import { Language } from "./language.js" */
 /** @import { MachineName } from "./trace.js" */
 
 /**
@@ -10,6 +11,7 @@
  * @property {MachineName} drawing which machine is drawn
  * @property {boolean} whole whether a drawing is shown whole
  * @property {"system" | "light" | "dark"} theme
+ * @property {"system" | Language} language of the interface
  * @property {boolean} toldOfRecovery whether it was said what is lost without a recovery file
  */
 
@@ -19,6 +21,7 @@ const UNCHOSEN = {
   drawing: "chorus",
   whole: false,
   theme: "system",
+  language: "system",
   toldOfRecovery: false,
 };
 

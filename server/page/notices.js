@@ -6,6 +6,7 @@
 /** @import { State } from "./store.js" */
 
 import { h, iconButton, setText } from "./dom.js";
+import { say } from "./language.js";
 import { nameOf } from "./words.js";
 
 const SHORT_MS = 5_000;
@@ -36,7 +37,7 @@ export function complain(text, about) {
     "div",
     { class: "toast error" },
     h("p", {}, text),
-    iconButton("cross", "Dismiss", () => settle(about)),
+    iconButton("cross", say.common.dismiss, () => settle(about)),
   );
   complaints.set(about, element);
   place(element);
@@ -75,7 +76,7 @@ export async function copyText(text, done) {
     await navigator.clipboard.writeText(text);
     toast(done);
   } catch {
-    complain("The browser did not let the page copy.", done);
+    complain(say.problems.notCopied, done);
   }
 }
 
@@ -101,11 +102,11 @@ export function announce(text) {
 export function announceFrame({ type, data }, state) {
   if (type === "thread_event") {
     const isPending = data.kind === "message_submitted" && data.message?.status === "pending";
-    if (isPending) announce("A message waits for approval.");
-  } else if (data.status === "finished") announce("An answer is there.");
-  else if (data.status === "failed") announce(`The run failed. ${data.message}`);
+    if (isPending) announce(say.said.pending);
+  } else if (data.status === "finished") announce(say.said.answered);
+  else if (data.status === "failed") announce(say.said.failed(data.message));
   else if (data.status === "cancelled" && data.by)
-    announce(`${nameOf(state, data.by)} stopped the run.`);
+    announce(say.said.stopped(nameOf(state, data.by)));
 }
 
 /**
@@ -116,8 +117,7 @@ export function announceFrame({ type, data }, state) {
  * @param {boolean} wasConnected
  */
 export function announceConnection(before, connection, wasConnected) {
-  if (connection.phase === "waiting" && before === "connected")
-    announce("The connection is lost; trying again.");
-  else if (connection.phase === "connected" && wasConnected) announce("Connected again.");
+  if (connection.phase === "waiting" && before === "connected") announce(say.said.lost);
+  else if (connection.phase === "connected" && wasConnected) announce(say.said.connected);
   else if (connection.phase === "ended") announce(connection.reason);
 }

@@ -5,6 +5,7 @@
 // thread is caught up from the last `seq` that was told. What happens is told in order through
 // `tell(event)`; nothing here draws, and nothing here folds.
 
+import { say } from "./language.js";
 import { whyNotSign } from "./statement.js";
 
 /**
@@ -203,7 +204,7 @@ export class ChorusClient {
     this.#ended = true;
     clearTimeout(this.#retry);
     this.#following = null;
-    const refusal = new Refused({ code: "signed_out", message: "You are signed out." });
+    const refusal = new Refused({ code: "signed_out", message: say.problems.signedOut });
     for (const pending of this.#pending.values()) pending.reject?.(refusal);
     this.#pending.clear();
     this.#hangUp();
@@ -351,12 +352,12 @@ export class ChorusClient {
   /** @param {Pending} pending */
   #ask(pending) {
     if (this.#ended) {
-      pending.reject?.(new Refused({ code: "signed_out", message: "You are signed out." }));
+      pending.reject?.(new Refused({ code: "signed_out", message: say.problems.signedOut }));
       return;
     }
     const text = encode(pending);
     if (new TextEncoder().encode(text).length > this.#limits.max_frame_bytes) {
-      const message = "That is more than the server takes at once; shorten it.";
+      const message = say.problems.tooMuch;
       pending.reject?.(new Refused({ code: "too_large", message }));
       return;
     }
@@ -466,10 +467,7 @@ export class ChorusClient {
   /** @param {HelloData} hello */
   #greeted(hello) {
     if (hello.protocol !== PROTOCOL) {
-      this.#giveUp(
-        `The server speaks version ${hello.protocol} of the protocol and this page version ` +
-          `${PROTOCOL}. Reload the page; if that does not help, the two are not made for each other.`,
-      );
+      this.#giveUp(say.problems.otherVersion(hello.protocol, PROTOCOL));
       return;
     }
     this.#limits = hello.limits;
@@ -540,7 +538,7 @@ export class ChorusClient {
       this.outside.token.set(null);
       this.#sayWho();
     } else if (refused && refused.code === "auth_failed") {
-      this.#giveUp(`The server refused your key. ${refused.message}`);
+      this.#giveUp(say.problems.keyRefused(refused.message));
     } else if (refused) {
       this.#lost(refused.message);
     } else if (frame.type === "challenge") {

@@ -4,6 +4,8 @@
 // challenge would get a signature that is good there; so only what names the dialled host and the
 // user's own key is signed.
 
+import { say } from "./language.js";
+
 const FIRST_LINE_END = " wants you to sign in with your Ed25519 key:";
 const MAX_CHARACTERS = 4096;
 
@@ -15,24 +17,24 @@ const MAX_CHARACTERS = 4096;
  */
 export function whyNotSign(statement, { host, publicKey, nonce }) {
   if (statement.length > MAX_CHARACTERS || /[^\P{C}\n]/u.test(statement)) {
-    return "Not signed: the server's statement is not plain text.";
+    return say.statement.notPlain;
   }
   const lines = statement.split("\n");
   const first = lines[0] ?? "";
   if (!first.endsWith(FIRST_LINE_END)) {
-    return "Not signed: the server's statement is not a Chorus sign-in.";
+    return say.statement.notChorus;
   }
   const named = first.slice(0, -FIRST_LINE_END.length);
   if (named !== host) {
-    return `Not signed: the statement is for ${named.slice(0, 80)}, and this is ${host}.`;
+    return say.statement.otherHost(named.slice(0, 80), host);
   }
-  if (lines[1] !== publicKey) return "Not signed: the statement names another key than yours.";
+  if (lines[1] !== publicKey) return say.statement.otherKey;
   const addresses = items(lines, "URI");
   if (addresses.length === 0 || !addresses.every((address) => hostOf(address) === host)) {
-    return `Not signed: the statement's URI is not ${host}.`;
+    return say.statement.otherAddress(host);
   }
   if (items(lines, "Version").join() !== "1" || items(lines, "Nonce").join() !== nonce) {
-    return "Not signed: the statement is not the one of this challenge.";
+    return say.statement.otherChallenge;
   }
   return null;
 }

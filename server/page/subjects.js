@@ -5,6 +5,7 @@
 /** @import { Message, Thread } from "./store.js" */
 /** @import { MachineName, Trace } from "./trace.js" */
 
+import { say } from "./language.js";
 import { FINAL } from "./runs.js";
 import { messagesOf } from "./store.js";
 import { newTrace, statesOfRun, traceOf } from "./trace.js";
@@ -41,18 +42,18 @@ export class Subjects {
       return {
         machine,
         id: "this",
-        about: "This page's own connection",
+        about: say.machines.ownConnection,
         trace: this.app.connection.trace,
       };
     }
     if (!state.thread)
-      return { machine, id: null, about: "No thread is open.", trace: newTrace(machine) };
+      return { machine, id: null, about: say.machines.noThread, trace: newTrace(machine) };
     if (machine === "thread") return this.threadSubject(state.thread);
     if (machine === "invitation" || machine === "removal")
       return this.lastSubject(machine, state.thread);
     const message = messageShown(state.thread, ui);
     if (!message)
-      return { machine, id: null, about: "Nothing was said yet.", trace: newTrace(machine) };
+      return { machine, id: null, about: say.machines.nothingSaid, trace: newTrace(machine) };
     if (machine === "message") return this.messageSubject(message);
     return this.runSubject(state.thread, message);
   }
@@ -68,7 +69,7 @@ export class Subjects {
     return {
       machine: "thread",
       id: thread.id,
-      about: "This thread, since the page opened it",
+      about: say.machines.thisThread,
       trace,
     };
   }
@@ -86,11 +87,11 @@ export class Subjects {
       .flatMap(({ data }) => data.transitions)
       .findLast((transition) => transition.machine === machine);
     if (!last) {
-      const about = `There was no ${machine} since the page opened this thread.`;
+      const about = say.machines.none[machine];
       return { machine, id: null, about, trace: newTrace(machine) };
     }
     const trace = traceOf(machine, last.instance, entries);
-    return { machine, id: last.instance, about: `The last ${machine} in this thread`, trace };
+    return { machine, id: last.instance, about: say.machines.last[machine], trace };
   }
 
   /**
@@ -99,12 +100,11 @@ export class Subjects {
    */
   messageSubject(message) {
     const trace = this.journalled("message", message.id, message.index, [message.status]);
-    const excerpt =
-      message.content === null ? "a message" : `“${[...message.content].slice(0, 40).join("")}”`;
+    const excerpt = message.content === null ? null : [...message.content].slice(0, 40).join("");
     return {
       machine: "message",
       id: message.id,
-      about: `The message ${excerpt}`,
+      about: say.machines.theMessage(excerpt),
       trace,
       message,
       isOver: message.status !== "pending",
@@ -121,7 +121,7 @@ export class Subjects {
       return {
         machine: "chorus",
         id: null,
-        about: "This message has no run.",
+        about: say.machines.noRun,
         trace: newTrace("chorus"),
         message,
       };
@@ -133,7 +133,9 @@ export class Subjects {
       message.index,
       run ? statesOfRun(run) : [],
     );
-    const about = `The run of “${[...(message.content ?? "a message")].slice(0, 40).join("")}”`;
+    const about = say.machines.theRun(
+      [...(message.content ?? say.common.aMessage)].slice(0, 40).join(""),
+    );
     return {
       machine: "chorus",
       id: message.run_id,

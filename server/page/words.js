@@ -1,25 +1,20 @@
-// Words for users: names, times, counts and the machines' own names as sentences. Pure, but for
-// the language and zone of the browser.
+// Words for users: names, times, numbers and the machines' own names as sentences, in the language of the
+// interface and the zone of the browser.
 
 /** @import { ErrorCode, StepEnum } from "./wire.d.ts" */
 /** @import { Refused } from "./protocol.js" */
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const COUNT = new Intl.NumberFormat();
+import { locale, say } from "./language.js";
+
+const TIME = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const FULL = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
+const PERCENT = new Intl.NumberFormat(locale, { style: "percent" });
 
 const NAME_LENGTH = 60; // characters of a thread's name that is made out of a prompt
 
 /** @type {Record<StepEnum, {name: string, does: string}>} */
-export const STEP_WORDS = {
-  action: { name: "Action", does: "a first answer, without memory" },
-  experience: { name: "Experience", does: "what memory adds" },
-  intention: { name: "Intention", does: "what is really asked" },
-  observation: { name: "Observation", does: "patterns and gaps" },
-  update: { name: "Update", does: "enough, or another loop?" },
-  yield: { name: "Yield", does: "the final answer" },
-};
+export const STEP_WORDS = say.steps;
 
 /**
  * A public key as users can compare it: its first and last four characters.
@@ -68,29 +63,30 @@ export function whenLong(moment) {
  */
 export function timeLeft(until, now = Date.now()) {
   const minutes = Math.floor((Date.parse(until) - now) / 60_000);
-  if (minutes < 0) return "over";
-  if (minutes < 1) return "less than a minute";
-  if (minutes < 90) return counted(minutes, "minute");
-  if (minutes < 48 * 60) return counted(Math.round(minutes / 60), "hour");
-  return counted(Math.round(minutes / 1440), "day");
+  if (minutes < 0) return say.time.over;
+  return say.time.left(duration(minutes));
+}
+
+/** @param {number} minutes */
+function duration(minutes) {
+  if (minutes < 1) return say.time.lessThanAMinute;
+  if (minutes < 90) return say.time.minutes(minutes);
+  if (minutes < 48 * 60) return say.time.hours(Math.round(minutes / 60));
+  return say.time.days(Math.round(minutes / 1440));
 }
 
 /**
- * @param {number} count
- * @param {string} noun
+ * @param {number} value
+ * @param {number} digits behind the point
  */
-export function counted(count, noun) {
-  return `${COUNT.format(count)} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-/** @param {number} value */
-export function number(value) {
-  return COUNT.format(value);
+export function decimal(value, digits) {
+  const form = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(locale, form).format(value);
 }
 
 /** @param {number} fraction */
 export function percent(fraction) {
-  return `${Math.round(fraction * 100)}%`;
+  return PERCENT.format(fraction);
 }
 
 /**
@@ -103,14 +99,7 @@ export function spaced(identifier) {
 }
 
 /** @type {Record<string, string>} */
-const EFFECTS = {
-  AICall: "a call of the model",
-  CancelTimer: "an end of the timer",
-  DBOperation: "a write to memory",
-  RecallPriors: "a search of memory",
-  ScheduleTimer: "a timer",
-  StopAttempt: "an end of the model's call",
-};
+const EFFECTS = say.effects;
 
 /**
  * What an effect asks for: `AICall` is "a call of the model"; others as they are spelt.
@@ -121,21 +110,12 @@ export function effectWords(name) {
   return EFFECTS[name] ?? name.replace(/([a-z])(?=[A-Z])/g, "$1 ").toLowerCase();
 }
 
-/** Beside a text that ended at its length limit. */
-export const CUT = "Cut at the length limit: the model had more to say.";
-
 /**
  * The last attempt's trouble, in plain words.
  *
  * @type {Partial<Record<ErrorCode, string>>}
  */
-export const TROUBLE = {
-  ai_unavailable: "the model could not be reached",
-  ai_rejected: "the model refused: its key, quota or name needs an operator",
-  ai_invalid_output: "the model gave nothing usable",
-  storage_unavailable: "the server could not write to its disk",
-  internal: "the server failed",
-};
+export const TROUBLE = say.trouble;
 
 /**
  * What a refusal means for the user, beyond the server's sentence.
@@ -144,15 +124,15 @@ export const TROUBLE = {
  */
 export function advice(refused) {
   const wait = refused.retryAfterMs
-    ? ` Try again in ${Math.ceil(refused.retryAfterMs / 1000)} s.`
+    ? say.problems.tryAgainIn(Math.ceil(refused.retryAfterMs / 1000))
     : "";
   switch (refused.code) {
     case "storage_unavailable":
-      return "The server cannot write: its disk may be full. Nothing of yours is lost; it stays here.";
+      return say.problems.cannotWrite;
     case "shutting_down":
-      return "The server is going down; the page goes on when it is back.";
+      return say.problems.shuttingDown;
     default:
-      return `${refused.message}${wait}`;
+      return `${say.problems.refused(refused.code, refused.message)}${wait}`;
   }
 }
 
@@ -164,7 +144,7 @@ export function advice(refused) {
 export function threadNameFor(text) {
   const words = text.replace(/[\p{C}\s]+/gu, " ").trim();
   const characters = [...words];
-  if (characters.length <= NAME_LENGTH) return words || "New thread";
+  if (characters.length <= NAME_LENGTH) return words || say.common.newThread;
   const cut = characters.slice(0, NAME_LENGTH).join("");
   return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), NAME_LENGTH / 3)).trim()}…`;
 }
@@ -180,5 +160,5 @@ export function fileName(name, ending) {
     .normalize("NFKC")
     .replace(/[^\p{L}\p{N}]+/gu, "-")
     .replace(/^-+|-+$/g, "");
-  return `${stem.slice(0, 60) || "thread"}.${ending}`;
+  return `${stem.slice(0, 60) || say.export.thread}.${ending}`;
 }

@@ -118,6 +118,9 @@ def test_a_change_of_the_protocol_fails_the_module_that_relies_on_it(
         ("eval(name);", "no-eval"),
         ("if (name == 1) close();", "eqeqeq"),
         ("export var here = 1;", "no-var"),
+        ('document.title = "Nothing was found.";', "no-restricted-syntax"),
+        ('document.body.append("Retry");', "no-restricted-syntax"),
+        ("document.body.append(`${names.length} people`);", "no-restricted-syntax"),
     ],
 )
 def test_lint_refuses_what_the_page_must_not_do(code: str, rule: str) -> None:

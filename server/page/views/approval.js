@@ -6,15 +6,11 @@
 /** @import { Message } from "../store.js" */
 
 import { button, h, setText } from "../dom.js";
+import { say } from "../language.js";
 import { nameOf, timeLeft, whenLong, whenShort } from "../words.js";
 
 /** @type {Partial<Record<MessageStatus, string>>} */
-const OUTCOMES = {
-  approved: "Every elector approved: it became part of the thread, and its author a co-author.",
-  rejected: "One rejection is enough: it is not part of the thread.",
-  expired: "The vote ended without an approval of everyone.",
-  withdrawn: "Its author took it back.",
-};
+const OUTCOMES = say.approval.outcomes;
 
 export class ApprovalView {
   /**
@@ -31,22 +27,22 @@ export class ApprovalView {
     this.reason = h("input", {
       type: "text",
       maxlength: 1000,
-      placeholder: "Reason (optional)",
-      "aria-label": "Reason for rejecting",
+      placeholder: say.approval.reason,
+      "aria-label": say.approval.reasonLabel,
     });
-    this.approve = button("Approve", () => this.vote("approve_message"), {
+    this.approve = button(say.approval.approve, () => this.vote("approve_message"), {
       class: "button primary small",
     });
-    this.reject = button("Reject", () => this.vote("reject_message"), {
+    this.reject = button(say.approval.reject, () => this.vote("reject_message"), {
       class: "button danger small",
     });
-    this.withdraw = button("Withdraw", () => this.vote("withdraw_message"), {
+    this.withdraw = button(say.common.withdraw, () => this.vote("withdraw_message"), {
       class: "button small",
     });
     this.voting = h("div", { class: "voting" }, this.approve, this.reason, this.reject);
     this.element = h(
       "section",
-      { class: "approval", "aria-label": "Approval" },
+      { class: "approval", "aria-label": say.approval.title },
       this.votes,
       this.deadline,
       this.voting,
@@ -84,11 +80,11 @@ export class ApprovalView {
     const words =
       vote === undefined
         ? status === "pending"
-          ? "has not voted"
-          : "did not vote"
+          ? say.approval.notVoted
+          : say.approval.didNotVote
         : vote.decision === "approve"
-          ? "approved"
-          : "rejected";
+          ? say.approval.approved
+          : say.approval.rejected;
     return h(
       "li",
       { class: "vote", data: { decision: vote?.decision ?? "none" } },
@@ -105,12 +101,9 @@ export class ApprovalView {
       setText(this.deadline, OUTCOMES[status] ?? "");
       return;
     }
-    const left = until ? `; ${timeLeft(until)} left` : "";
-    setText(
-      this.deadline,
-      `${approvals.length} of ${electors.length} voted${left}. Everyone must approve; one rejection ends it.`,
-    );
-    if (until) this.deadline.title = `Until ${whenLong(until)}`;
+    const left = until ? timeLeft(until) : "";
+    setText(this.deadline, say.approval.voted(approvals.length, electors.length, left));
+    if (until) this.deadline.title = say.common.until(whenLong(until));
   }
 
   /** @param {"approve_message" | "reject_message" | "withdraw_message"} type */
@@ -122,7 +115,7 @@ export class ApprovalView {
     if (type === "reject_message" && reason) data.reason = reason;
     const controls = [this.approve, this.reject, this.withdraw];
     for (const control of controls) control.disabled = true;
-    await this.app.act(type, data, "Your vote was not counted", id);
+    await this.app.act(type, data, say.common.voteNotCounted, id);
     for (const control of controls) control.disabled = false;
   }
 }

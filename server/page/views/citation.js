@@ -4,6 +4,7 @@
 /** @import { Citation, MessageView, Prior } from "../wire.d.ts" */
 
 import { button, h } from "../dom.js";
+import { say } from "../language.js";
 import { priorsOf } from "../runs.js";
 import { messagesOf } from "../store.js";
 import { nameOf, whenLong } from "../words.js";
@@ -23,7 +24,7 @@ export async function openCitation(app, anchor, citation, answer) {
   const content = h(
     "div",
     { class: "citation-content" },
-    h("p", { class: "muted" }, "Looking it up…"),
+    h("p", { class: "muted" }, say.citation.looking),
   );
   const popover = h(
     "div",
@@ -31,7 +32,7 @@ export async function openCitation(app, anchor, citation, answer) {
       class: "popover",
       popover: "auto",
       role: "dialog",
-      "aria-label": `Source ${citation.label}`,
+      "aria-label": say.common.source(citation.label),
     },
     content,
   );
@@ -47,9 +48,9 @@ export async function openCitation(app, anchor, citation, answer) {
   const prior = await find(app, citation, answer);
   if (!popover.isConnected) return;
   content.replaceChildren(
-    ...(prior ? describe(app, citation, prior) : [h("p", {}, "What is cited could not be read.")]),
+    ...(prior ? describe(app, citation, prior) : [h("p", {}, say.citation.unreadable)]),
     button(
-      "Go to this message",
+      say.common.goToMessage,
       () => {
         popover.hidePopover();
         app.openThread(citation.thread_id, citation.message_id);
@@ -107,7 +108,7 @@ function describe(app, { label, thread_id: threadId }, prior) {
       "p",
       { class: "muted small" },
       whenLong(prior.created_at),
-      elsewhere && h("bdi", {}, ` · in ${elsewhere.name}`),
+      elsewhere && h("bdi", {}, ` · ${say.common.inThread(elsewhere.name)}`),
     ),
   ];
 }

@@ -4,9 +4,10 @@
 /** @import { App } from "../app.js" */
 
 import { h, icon, setText } from "../dom.js";
+import { say } from "../language.js";
 import { codePoints } from "../runs.js";
 import { authorOf, isCoAuthor, isOwn, runToStop } from "../store.js";
-import { nameOf, number } from "../words.js";
+import { nameOf } from "../words.js";
 import { ConnectionLine } from "./connection.js";
 
 const WARN_FROM = 0.9; // of the limit
@@ -22,8 +23,8 @@ export class Composer {
     this.box = h("textarea", {
       id: "prompt",
       rows: 1,
-      placeholder: "Write a prompt",
-      "aria-label": "Prompt",
+      placeholder: say.composer.placeholder,
+      "aria-label": say.composer.label,
       "aria-describedby": "prompt-hint",
       dir: "auto",
       enterkeyhint: "send",
@@ -31,7 +32,12 @@ export class Composer {
     });
     this.send = h(
       "button",
-      { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)" },
+      {
+        type: "submit",
+        class: "send",
+        "aria-label": say.composer.send,
+        title: say.composer.sendKey,
+      },
       icon("send"),
     );
     this.stopWords = h("bdi", {});
@@ -40,7 +46,7 @@ export class Composer {
       {
         type: "button",
         class: "button small stop",
-        title: "Escape",
+        title: say.composer.stopKey,
         hidden: true,
         on: { click: () => this.stopRun() },
       },
@@ -156,10 +162,10 @@ export class Composer {
     setText(
       this.hint,
       isArchived
-        ? "This thread is archived: it is only read."
+        ? say.composer.archived
         : isOutside
-          ? `You are no co-author here: what you send waits until ${others === 1 ? "its co-author approves" : `all ${others} co-authors approve`}.`
-          : "Enter sends · Shift+Enter breaks the line",
+          ? say.composer.outside(others)
+          : say.composer.hint,
     );
   }
 
@@ -168,9 +174,9 @@ export class Composer {
     const run = runToStop(state);
     this.stop.hidden = run === null;
     if (run === null) return;
-    const whose = isOwn(state, run) ? "your" : `${nameOf(state, authorOf(state, run))}’s`;
+    const whose = isOwn(state, run) ? null : nameOf(state, authorOf(state, run));
     const isWaiting = run.status === "queued";
-    setText(this.stopWords, isWaiting ? `Take ${whose} prompt back` : `Stop ${whose} run`);
+    setText(this.stopWords, isWaiting ? say.composer.takeBack(whose) : say.composer.stop(whose));
   }
 
   counted() {
@@ -178,7 +184,7 @@ export class Composer {
     const length = this.box.value.length < limit * WARN_FROM ? 0 : codePoints(this.box.value);
     this.isOverLimit = length > limit;
     const isNear = length > limit * WARN_FROM;
-    setText(this.count, isNear ? `${number(length)} of ${number(limit)} characters` : "");
+    setText(this.count, isNear ? say.composer.length(length, limit) : "");
     this.count.classList.toggle("over", this.isOverLimit);
     this.send.disabled = this.isOverLimit;
   }

@@ -4,6 +4,7 @@
 /** @import { Connection } from "../protocol.js" */
 
 import { h, setText } from "../dom.js";
+import { say } from "../language.js";
 
 export class ConnectionLine {
   /** @param {App} app */
@@ -13,7 +14,7 @@ export class ConnectionLine {
     this.now = h(
       "button",
       { type: "button", class: "link", hidden: true, on: { click: () => app.client.retryNow() } },
-      "Try now",
+      say.connection.tryNow,
     );
     this.element = h(
       "p",
@@ -40,19 +41,19 @@ export class ConnectionLine {
 function sentence(connection) {
   switch (connection.phase) {
     case "connected":
-      return "Connected";
+      return say.connection.connected;
     case "connecting":
-      return "Connecting…";
+      return say.connection.connecting;
     case "signing_in":
-      return "Signing in…";
+      return say.connection.signingIn;
     case "waiting": {
       const seconds = Math.max(0, Math.ceil((connection.retryAt - Date.now()) / 1000));
-      const what = navigator.onLine ? "Reconnecting" : "Offline; trying again";
-      return `${what} in ${seconds} s`;
+      const { reconnecting, offlineRetry } = say.connection;
+      return navigator.onLine ? reconnecting(seconds) : offlineRetry(seconds);
     }
     case "ended":
       return connection.reason;
     default:
-      return "Offline";
+      return say.connection.offline;
   }
 }

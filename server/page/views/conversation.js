@@ -5,9 +5,9 @@
 /** @import { Exchanges, Prompt, Thread } from "../store.js" */
 
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
+import { say } from "../language.js";
 import { copyText } from "../notices.js";
 import { exchangesOf, isCoAuthor, unsent } from "../store.js";
-import { counted } from "../words.js";
 import { Composer } from "./composer.js";
 import { archiveThread, openPeopleDialog, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
@@ -36,11 +36,11 @@ export class Conversation {
     this.strip = new Strip(app);
     this.banner = h("p", { class: "banner", hidden: true });
     this.recovery = recoveryNotice(app);
-    this.older = button("Earlier messages", () => app.readOlder(), {
+    this.older = button(say.conversation.earlier, () => app.readOlder(), {
       class: "button quiet wide",
       hidden: true,
     });
-    this.list = h("section", { class: "messages", "aria-label": "Messages" });
+    this.list = h("section", { class: "messages", "aria-label": say.conversation.messages });
     this.welcome = welcome((text) => this.composer.suggest(text));
     this.end = h("div", { class: "list-end" });
     this.scroller = h(
@@ -55,7 +55,7 @@ export class Conversation {
       "button",
       { type: "button", class: "jump", hidden: true, on: { click: () => this.jumpToEnd() } },
       icon("down"),
-      "Newest",
+      say.conversation.newest,
     );
     this.composer = new Composer(app);
     this.removals = new Removals(app);
@@ -63,7 +63,7 @@ export class Conversation {
       "main",
       {
         class: "conversation",
-        "aria-label": "Conversation",
+        "aria-label": say.shell.conversation,
         on: { keydown: (event) => this.pressed(event) },
       },
       this.head.element,
@@ -230,12 +230,7 @@ export class Conversation {
   /** @param {ModelInfo | undefined} model */
   showBanner(model) {
     this.banner.hidden = !model?.offline;
-    setText(
-      this.banner,
-      model?.offline
-        ? "No language model is connected. Answers are sentences picked from this thread and from memory, not written by a model."
-        : "",
-    );
+    setText(this.banner, model?.offline ? say.conversation.noModel : "");
   }
 }
 
@@ -247,8 +242,8 @@ class ThreadHead {
     this.view = undefined;
     this.name = h("h2", { class: "thread-title", dir: "auto" });
     this.facts = h("p", { class: "muted small thread-about" });
-    this.machines = iconButton("machine", "Machines", () => app.setUi({ machines: true }));
-    this.people = iconButton("people", "Co-authors", () => openPeopleDialog(app));
+    this.machines = iconButton("machine", say.common.machines, () => app.setUi({ machines: true }));
+    this.people = iconButton("people", say.conversation.coAuthors, () => openPeopleDialog(app));
     this.menu = menu(app);
     this.element = h(
       "header",
@@ -265,19 +260,19 @@ class ThreadHead {
     this.menu.drawStrip(this.app.ui.strip);
     if (view === this.view) return;
     this.view = view;
-    setText(this.name, view?.name ?? "A new conversation");
+    setText(this.name, view?.name ?? say.conversation.newConversation);
     setText(
       this.facts,
       view
         ? [
-            view.visibility,
-            counted(view.co_authors.length, "co-author"),
-            view.status === "archived" ? "archived" : null,
-            view.token_balance > 0 ? `balance ${view.token_balance}` : null,
+            say.common.visibility[view.visibility],
+            say.conversation.authors(view.co_authors.length),
+            view.status === "archived" ? say.common.archived : null,
+            view.token_balance > 0 ? say.conversation.balance(view.token_balance) : null,
           ]
             .filter(Boolean)
             .join(" · ")
-        : "Write a prompt; a private thread is made for it.",
+        : say.conversation.newHint,
     );
     this.people.hidden = !view;
     this.menu.element.hidden = !view;
@@ -309,19 +304,19 @@ function menu(app) {
       label,
     );
   const forCoAuthors = [
-    item("Rename", () => openRenameDialog(app)),
-    item("Archive", () => archiveThread(app)),
+    item(say.conversation.rename, () => openRenameDialog(app)),
+    item(say.conversation.archive, () => archiveThread(app)),
   ];
   const strip = item("", () => app.showStrip(!app.ui.strip));
   list.append(
     ...forCoAuthors,
     strip,
-    item("Copy the link", () => copyText(location.href, "The link is copied.")),
-    item("Export as Markdown", () => app.exportThread("md")),
-    item("Export as JSON", () => app.exportThread("json")),
-    item("Close the thread", () => app.closeThread()),
+    item(say.conversation.copyLink, () => copyText(location.href, say.conversation.linkCopied)),
+    item(say.conversation.exportMarkdown, () => app.exportThread("md")),
+    item(say.conversation.exportJson, () => app.exportThread("json")),
+    item(say.conversation.close, () => app.closeThread()),
   );
-  const opener = iconButton("more", "More about this thread", undefined, {
+  const opener = iconButton("more", say.conversation.more, undefined, {
     popovertarget: "thread-menu",
     "aria-haspopup": "true",
     on: {}, // the browser opens what it names
@@ -338,7 +333,8 @@ function menu(app) {
       for (const each of forCoAuthors) each.hidden = !isCoAuthorOfActive;
     },
     /** @param {boolean} isShown */
-    drawStrip: (isShown) => setText(strip, isShown ? "Hide the steps" : "Show the steps"),
+    drawStrip: (isShown) =>
+      setText(strip, isShown ? say.conversation.hideSteps : say.conversation.showSteps),
   };
 }
 
@@ -352,11 +348,15 @@ function outgoing(prompt) {
   return {
     element: h(
       "article",
-      { class: "message outgoing", "aria-label": "Your prompt, being sent" },
+      { class: "message outgoing", "aria-label": say.conversation.outgoing },
       h(
         "div",
         { class: "message-main" },
-        h("header", { class: "message-head" }, h("span", { class: "muted" }, "Sending…")),
+        h(
+          "header",
+          { class: "message-head" },
+          h("span", { class: "muted" }, say.conversation.sending),
+        ),
         h("div", { class: "said", dir: "auto" }, prompt?.text),
       ),
     ),
@@ -379,23 +379,19 @@ function recoveryNotice(app) {
     notice.hidden = true;
   };
   notice.append(
-    h(
-      "span",
-      {},
-      "Your key is in this browser alone: without a recovery file it is lost with its data.",
-    ),
+    h("span", {}, say.conversation.recovery),
     h(
       "span",
       { class: "row" },
       button(
-        "Save a recovery file",
+        say.common.saveRecoveryFile,
         async () => {
           await saveRecoveryFile();
           told();
         },
         { class: "button small" },
       ),
-      button("Not now", told, { class: "button small quiet" }),
+      button(say.conversation.notNow, told, { class: "button small quiet" }),
     ),
   );
   return notice;
@@ -408,17 +404,8 @@ function welcome(suggest) {
   return h(
     "section",
     { class: "welcome" },
-    h("h3", {}, "Ask something"),
-    h(
-      "p",
-      {},
-      "Each prompt runs through six steps that you can watch: a first answer, what memory adds, what is really asked, patterns and gaps, whether to go round again, and the final answer with its sources.",
-    ),
-    h(
-      "div",
-      { class: "ideas" },
-      idea("What does this server remember, and who may see it?"),
-      idea("Explain what a state machine is with one everyday example."),
-    ),
+    h("h3", {}, say.conversation.ask),
+    h("p", {}, say.conversation.askHow),
+    h("div", { class: "ideas" }, ...say.conversation.ideas.map(idea)),
   );
 }

@@ -6,6 +6,7 @@
 /** @import { InvitationView, Visibility } from "../wire.d.ts" */
 
 import { button, h, iconButton } from "../dom.js";
+import { say } from "../language.js";
 import { isCoAuthor } from "../store.js";
 import { nameOf } from "../words.js";
 import { avatar } from "./avatar.js";
@@ -24,7 +25,7 @@ export function show(title, build) {
       "header",
       { class: "row between" },
       h("h2", { id: "dialog-title" }, title),
-      iconButton("cross", "Close", close),
+      iconButton("cross", say.common.close, close),
     ),
     ...build(close),
   );
@@ -50,7 +51,7 @@ export function form(fields, label, submit) {
     "div",
     { class: "note error problem", role: "alert", hidden: true },
     words,
-    iconButton("cross", "Dismiss", () => {
+    iconButton("cross", say.common.dismiss, () => {
       problem.hidden = true;
     }),
   );
@@ -110,28 +111,24 @@ function choice(value, label, words) {
 
 /** @param {App} app */
 export function openNewThreadDialog(app) {
-  show("New thread", (close) => {
-    const name = field("new-name", "Name", { maxlength: 80 });
-    const forAll = choice(
-      "public",
-      "Public",
-      "Anyone signed in may read; what outsiders submit waits for approval.",
-    );
+  show(say.common.newThread, (close) => {
+    const name = field("new-name", say.common.name, { maxlength: 80 });
+    const forAll = choice("public", say.dialogs.public, say.dialogs.publicMeans);
     const visibility = h(
       "fieldset",
       { class: "stack" },
-      h("legend", {}, "Who may read it (fixed for good)"),
-      choice("private", "Private", "Its co-authors alone know of it.").part,
+      h("legend", {}, say.dialogs.visibility),
+      choice("private", say.dialogs.private, say.dialogs.privateMeans).part,
       forAll.part,
     );
     return [
-      form([...name.parts, visibility], "Create", async (tell) => {
+      form([...name.parts, visibility], say.dialogs.create, async (tell) => {
         try {
           await app.createThread(name.input.value, forAll.input.checked ? "public" : "private");
           close();
           document.getElementById("prompt")?.focus();
         } catch (error) {
-          app.explain(error, "The thread was not made", tell);
+          app.explain(error, say.problems.notMade, tell);
         }
       }),
     ];
@@ -142,13 +139,12 @@ export function openNewThreadDialog(app) {
 export function openRenameDialog(app) {
   const view = app.state.thread?.view;
   if (!view) return;
-  show("Rename this thread", (close) => {
-    const { input, parts } = field("rename", "Name", { maxlength: 80, value: view.name });
+  show(say.dialogs.renameTitle, (close) => {
+    const { input, parts } = field("rename", say.common.name, { maxlength: 80, value: view.name });
     return [
-      form(parts, "Rename", async (tell) => {
+      form(parts, say.dialogs.rename, async (tell) => {
         const data = { name: input.value };
-        if (await app.act("rename_thread", data, "The thread keeps its name", undefined, tell))
-          close();
+        if (await app.act("rename_thread", data, say.dialogs.keepsName, undefined, tell)) close();
       }),
     ];
   });
@@ -159,7 +155,7 @@ export function openPeopleDialog(app) {
   const { state } = app;
   const view = state.thread?.view;
   if (!view) return;
-  show("Co-authors", (close) => {
+  show(say.dialogs.coAuthors, (close) => {
     const canRemove = isCoAuthor(state) && view.status === "active";
     const people = view.co_authors.map((key) =>
       h(
@@ -170,7 +166,7 @@ export function openPeopleDialog(app) {
           "span",
           {},
           h("bdi", {}, nameOf(state, key)),
-          key === state.user?.public_key ? " (you)" : "",
+          key === state.user?.public_key ? say.common.you : "",
           h("code", { class: "key" }, key),
         ),
         canRemove && key !== state.user?.public_key ? removeButton(app, key, close) : "",
@@ -182,29 +178,29 @@ export function openPeopleDialog(app) {
       invitedPerson(app, invitation, close),
     );
     if (waiting.length > 0) {
-      parts.push(h("h3", {}, "Invited"), h("ul", { class: "people", id: "invited" }, ...waiting));
+      parts.push(
+        h("h3", {}, say.dialogs.invited),
+        h("ul", { class: "people", id: "invited" }, ...waiting),
+      );
     }
     if (!isCoAuthor(state) || view.status !== "active") return parts;
-    const key = field("invite", "Invite by public key", {
-      placeholder: "base58, 43 or 44 characters",
+    const key = field("invite", say.dialogs.inviteKey, {
+      placeholder: say.dialogs.keyLooks,
       maxlength: 64,
       spellcheck: "false",
     });
     parts.push(
-      form(key.parts, "Invite", async (tell) => {
+      form(key.parts, say.dialogs.invite, async (tell) => {
         const data = { public_key: key.input.value.trim() };
-        if (await app.act("invite_co_author", data, "Nobody was invited", undefined, tell)) close();
+        if (await app.act("invite_co_author", data, say.dialogs.nobodyInvited, undefined, tell))
+          close();
       }),
-      h(
-        "p",
-        { class: "muted small" },
-        "They join once they accept. Somebody finds their key under their name at the bottom of the list of threads.",
-      ),
+      h("p", { class: "muted small" }, say.dialogs.inviteHow),
       button(
-        "Leave this thread",
+        say.dialogs.leave,
         async () => {
-          if (!confirm("Leave? Others go on; you come back only by an invitation.")) return;
-          if (await app.act("leave_co_authorship", {}, "You are still in")) close();
+          if (!confirm(say.dialogs.confirmLeave)) return;
+          if (await app.act("leave_co_authorship", {}, say.dialogs.stillIn)) close();
         },
         { class: "button danger" },
       ),
@@ -222,13 +218,13 @@ export function openPeopleDialog(app) {
  */
 function removeButton(app, key, close) {
   const remove = button(
-    "Remove",
+    say.dialogs.remove,
     async () => {
       const name = nameOf(app.state, key);
-      if (!confirm(`Propose to remove ${name}? All the others must agree.`)) return;
+      if (!confirm(say.dialogs.confirmRemove(name))) return;
       remove.disabled = true;
       const data = { public_key: key };
-      if (await app.act("propose_removal", data, "Nothing was proposed")) close();
+      if (await app.act("propose_removal", data, say.dialogs.nothingProposed)) close();
       remove.disabled = false;
     },
     { class: "button danger small" },
@@ -246,11 +242,11 @@ function removeButton(app, key, close) {
 function invitedPerson(app, { public_key: key, invited_by: by }, close) {
   const { state } = app;
   const revoke = button(
-    "Take back",
+    say.dialogs.takeBack,
     async () => {
       revoke.disabled = true;
       const data = { public_key: key };
-      if (await app.act("revoke_invitation", data, "The invitation stands")) close();
+      if (await app.act("revoke_invitation", data, say.problems.invitationStands)) close();
       revoke.disabled = false;
     },
     { class: "button small" },
@@ -263,7 +259,7 @@ function invitedPerson(app, { public_key: key, invited_by: by }, close) {
       "span",
       {},
       h("bdi", {}, nameOf(state, key)),
-      ` — invited by ${nameOf(state, by)}`,
+      say.dialogs.invitedBy(nameOf(state, by)),
       h("code", { class: "key" }, key),
     ),
     isCoAuthor(state) ? revoke : "",
@@ -272,11 +268,6 @@ function invitedPerson(app, { public_key: key, invited_by: by }, close) {
 
 /** @param {App} app */
 export async function archiveThread(app) {
-  if (
-    !confirm(
-      "Archive this thread? Its runs stop, what is pending expires, and from then on it is only read.",
-    )
-  )
-    return;
-  await app.act("archive_thread", {}, "The thread was not archived");
+  if (!confirm(say.dialogs.confirmArchive)) return;
+  await app.act("archive_thread", {}, say.dialogs.notArchived);
 }

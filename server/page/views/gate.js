@@ -3,7 +3,7 @@
 /** @import { App } from "../app.js" */
 /** @import { Identity } from "../keys.js" */
 
-import { button, h } from "../dom.js";
+import { button, filled, h } from "../dom.js";
 import { download } from "../files.js";
 import {
   createIdentity,
@@ -15,6 +15,7 @@ import {
   restoreIdentity,
   whyUnsupported,
 } from "../keys.js";
+import { say } from "../language.js";
 import { shortKey } from "../words.js";
 
 /**
@@ -41,11 +42,7 @@ export async function showGate(root, app) {
         "div",
         { class: "gate-card" },
         h("h1", { class: "wordmark" }, "Chorus"),
-        h(
-          "p",
-          { class: "lead" },
-          "Conversations with a language model, written together, with every step in the open.",
-        ),
+        h("p", { class: "lead" }, say.gate.lead),
 
         ...body,
       ),
@@ -71,7 +68,7 @@ function begin(app) {
   });
   const save = h("input", { id: "gate-save", type: "checkbox" });
   const problem = h("p", { class: "note error", role: "alert", hidden: true });
-  const start = h("button", { type: "submit", class: "button primary" }, "Start");
+  const start = h("button", { type: "submit", class: "button primary" }, say.gate.start);
   const form = h(
     "form",
     {
@@ -91,37 +88,20 @@ function begin(app) {
     h(
       "label",
       { for: "gate-name" },
-      "What should others call you? ",
-      h("span", { class: "muted" }, "(optional)"),
+      say.gate.whatName,
+      h("span", { class: "muted" }, say.gate.optional),
     ),
     name,
     h(
       "label",
       { class: "check", for: "gate-save" },
       save,
-      h(
-        "span",
-        {},
-        "Save a recovery file",
-        h(
-          "small",
-          {},
-          "With it you are the same person in another browser. It can be saved later, too.",
-        ),
-      ),
+      h("span", {}, say.common.saveRecoveryFile, h("small", {}, say.gate.fileWhy)),
     ),
     start,
     problem,
   );
-  return [
-    form,
-    h(
-      "p",
-      { class: "muted small" },
-      "No account: your browser makes a key, keeps it to itself, and signs with it.",
-    ),
-    recovery(app, problem),
-  ];
+  return [form, h("p", { class: "muted small" }, say.gate.noAccount), recovery(app, problem)];
 }
 
 /**
@@ -131,19 +111,14 @@ function begin(app) {
  */
 function comeBack(app, identity, root) {
   const problem = h("p", { class: "note error", role: "alert", hidden: true });
-  const enter = button("Sign in", () => app.signIn(identity), {
+  const enter = button(say.gate.signIn, () => app.signIn(identity), {
     class: "button primary",
     data: { first: "" },
   });
   const forget = button(
-    "Forget this key",
+    say.gate.forget,
     async () => {
-      if (
-        !confirm(
-          "Without a recovery file this key is gone for good, and what you wrote stays under it. Forget it?",
-        )
-      )
-        return;
+      if (!confirm(say.gate.confirmForget)) return;
       await forgetIdentity();
       showGate(root, app);
     },
@@ -153,9 +128,9 @@ function comeBack(app, identity, root) {
     h(
       "p",
       {},
-      "You are ",
-      h("code", { title: identity.publicKey }, shortKey(identity.publicKey)),
-      " in this browser.",
+      ...filled(say.gate.youAre, {
+        key: h("code", { title: identity.publicKey }, shortKey(identity.publicKey)),
+      }),
     ),
     h("div", { class: "row" }, enter, forget),
     problem,
@@ -185,7 +160,7 @@ function recovery(app, problem) {
     "p",
     { class: "small" },
     file,
-    h("label", { class: "link", for: "gate-file" }, "Use a recovery file"),
+    h("label", { class: "link", for: "gate-file" }, say.gate.useFile),
   );
 }
 
@@ -203,8 +178,7 @@ async function guarded(control, problem, work) {
     await work();
   } catch (error) {
     if (!(error instanceof KeyProblem)) console.error(error);
-    problem.textContent =
-      error instanceof KeyProblem ? error.message : "The key could not be used in this browser.";
+    problem.textContent = error instanceof KeyProblem ? error.message : say.keys.unusable;
     problem.hidden = false;
   } finally {
     if (control) control.disabled = false;

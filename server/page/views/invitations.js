@@ -3,7 +3,8 @@
 /** @import { App } from "../app.js" */
 /** @import { InvitationSummary } from "../wire.d.ts" */
 
-import { button, h } from "../dom.js";
+import { button, filled, h } from "../dom.js";
+import { say } from "../language.js";
 import { timeLeft, whenLong } from "../words.js";
 
 export class Invitations {
@@ -13,7 +14,7 @@ export class Invitations {
     /** @type {readonly InvitationSummary[] | null} as they are drawn */
     this.drawn = null;
     this.list = h("ul", { class: "invitations" });
-    this.element = h("section", { "aria-label": "Invitations", hidden: true }, this.list);
+    this.element = h("section", { "aria-label": say.invitations.title, hidden: true }, this.list);
   }
 
   update() {
@@ -27,8 +28,10 @@ export class Invitations {
   /** @param {InvitationSummary} invitation */
   card({ thread_id: id, thread_name: name, invited_by: key, invited_by_name: by, expires_at: at }) {
     const inviter = h("bdi", { title: key }, by ?? `${key.slice(0, 8)}…`);
-    const accept = button("Accept", () => answer(true), { class: "button primary small" });
-    const decline = button("Decline", () => answer(false), { class: "button small" });
+    const accept = button(say.invitations.accept, () => answer(true), {
+      class: "button primary small",
+    });
+    const decline = button(say.invitations.decline, () => answer(false), { class: "button small" });
     /** @param {boolean} accepts */
     const answer = async (accepts) => {
       accept.disabled = decline.disabled = true;
@@ -38,8 +41,15 @@ export class Invitations {
     return h(
       "li",
       { class: "invitation" },
-      h("p", {}, inviter, " invites you into ", h("bdi", { class: "thread-name" }, name)),
-      h("p", { class: "muted small", title: `Until ${whenLong(at)}` }, `${timeLeft(at)} left`),
+      h(
+        "p",
+        {},
+        ...filled(say.invitations.invites, {
+          who: inviter,
+          thread: h("bdi", { class: "thread-name" }, name),
+        }),
+      ),
+      h("p", { class: "muted small", title: say.common.until(whenLong(at)) }, timeLeft(at)),
       h("div", { class: "row" }, accept, decline),
     );
   }

@@ -8,19 +8,13 @@
 
 import { Drawing } from "../drawing.js";
 import { h, icon, iconButton, setText } from "../dom.js";
+import { say } from "../language.js";
 import { Subjects } from "../subjects.js";
 import { effectWords, spaced } from "../words.js";
 import { ReplayBar } from "./replay.js";
 
-/** @type {readonly [machine: MachineName, label: string][]} */
-const MACHINES = [
-  ["chorus", "Run"],
-  ["message", "Message"],
-  ["thread", "Thread"],
-  ["invitation", "Invitation"],
-  ["removal", "Removal"],
-  ["connection", "Connection"],
-];
+/** @type {readonly MachineName[]} */
+const MACHINES = ["chorus", "message", "thread", "invitation", "removal", "connection"];
 const AROUND = new Set(["running", "step", "health"]); // states that only hold others
 const ZOOM = 1.25;
 
@@ -33,7 +27,7 @@ export class Machines {
     this.drawings = new Map();
     /** What is drawn, in one text to compare. */
     this.key = "";
-    this.tabs = MACHINES.map(([machine, label]) =>
+    this.tabs = MACHINES.map((machine) =>
       h(
         "button",
         {
@@ -44,7 +38,7 @@ export class Machines {
           data: { machine },
           on: { click: () => this.choose(machine), keydown: (event) => this.arrow(event) },
         },
-        label,
+        say.machines.tabs[machine],
       ),
     );
     this.about = h("p", { class: "machine-about muted small" });
@@ -60,7 +54,7 @@ export class Machines {
         "aria-pressed": "false",
         on: { click: () => this.fitWhole() },
       },
-      "Whole",
+      say.machines.whole,
     );
     this.start = h(
       "button",
@@ -71,7 +65,7 @@ export class Machines {
         on: { click: () => this.startReplay() },
       },
       icon("replay"),
-      "Replay",
+      say.machines.replay,
     );
     this.replay = new ReplayBar(app, () => this.update());
     this.panel = h(
@@ -91,21 +85,25 @@ export class Machines {
       "dialog",
       {
         class: "machines",
-        "aria-label": "Machines",
+        "aria-label": say.common.machines,
         on: { close: () => this.close() },
       },
       h(
         "header",
         { class: "machine-head" },
-        h("div", { class: "tabs", role: "tablist", "aria-label": "Which machine" }, ...this.tabs),
+        h(
+          "div",
+          { class: "tabs", role: "tablist", "aria-label": say.machines.which },
+          ...this.tabs,
+        ),
         h(
           "div",
           { class: "machine-tools" },
           this.start,
-          iconButton("minus", "Smaller", () => this.zoom(1 / ZOOM)),
-          iconButton("plus", "Larger", () => this.zoom(ZOOM)),
+          iconButton("minus", say.machines.smaller, () => this.zoom(1 / ZOOM)),
+          iconButton("plus", say.machines.larger, () => this.zoom(ZOOM)),
           this.fit,
-          iconButton("cross", "Close the machines", () => this.close()),
+          iconButton("cross", say.machines.close, () => this.close()),
         ),
       ),
       this.panel,
@@ -127,9 +125,9 @@ export class Machines {
   /** @param {KeyboardEvent} event */
   arrow(event) {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-    const place = MACHINES.findIndex(([machine]) => machine === this.app.ui.drawing);
+    const place = MACHINES.indexOf(this.app.ui.drawing);
     const next = MACHINES.at((place + step) % MACHINES.length);
-    if (step !== 0 && next) this.choose(next[0]);
+    if (step !== 0 && next) this.choose(next);
   }
 
   /** @param {number} factor */
@@ -179,7 +177,7 @@ export class Machines {
     this.replay.follow(ui.replay, subject.message);
     const replayed = this.replay.trace();
     this.start.hidden = replayed !== null || !subject.isOver;
-    setText(this.about, replayed ? `Replay: ${subject.about}` : subject.about);
+    setText(this.about, replayed ? say.machines.replayOf(subject.about) : subject.about);
     const trace = replayed ?? this.withRefusal(subject, drawing);
     if (this.isSame(trace)) return;
     drawing.show(trace);
@@ -228,7 +226,7 @@ export class Machines {
     drawing.isWhole = this.app.memory.choices.whole;
     drawing.load().then(
       () => this.app.schedule(),
-      () => drawing.element.replaceChildren(h("p", { class: "note" }, "The drawing did not come.")),
+      () => drawing.element.replaceChildren(h("p", { class: "note" }, say.machines.missing)),
     );
     return drawing;
   }
@@ -259,13 +257,13 @@ export class Machines {
       h(
         "p",
         { class: "machine-now" },
-        h("span", { class: "muted" }, "Now "),
-        h("strong", {}, now || "nothing yet"),
+        h("span", { class: "muted" }, say.machines.now),
+        h("strong", {}, now || say.machines.nothingYet),
       ),
       trace.refused ? refusalWords(trace.refused) : lastWords(trace.last, drawing),
     );
     const count = trace.path.length;
-    setText(this.pathSummary, `The path in words (${count})`);
+    setText(this.pathSummary, say.machines.path(count));
     this.path.replaceChildren(
       ...trace.path.map((transition) =>
         h("li", {}, h("strong", {}, spaced(transition.event)), ` ${fromTo(transition)}`),
@@ -276,7 +274,9 @@ export class Machines {
 
 /** @param {TransitionView} transition */
 function fromTo({ source, target }) {
-  return source === target ? `in ${spaced(source)}` : `from ${spaced(source)} to ${spaced(target)}`;
+  return source === target
+    ? say.machines.within(spaced(source))
+    : say.machines.fromTo(spaced(source), spaced(target));
 }
 
 /**
@@ -284,14 +284,16 @@ function fromTo({ source, target }) {
  * @param {Drawing} drawing
  */
 function lastWords(last, drawing) {
-  if (!last) return h("p", { class: "muted" }, "No transition yet.");
+  if (!last) return h("p", { class: "muted" }, say.machines.noTransition);
   const { guards, actions } = drawing.edge(last.edge);
   const why =
-    guards.length > 0 ? [", because ", h("em", {}, guards.map(spaced).join(" and "))] : [];
+    guards.length > 0
+      ? [say.machines.because, h("em", {}, guards.map(spaced).join(say.machines.and))]
+      : [];
   const [verb, effects] =
     last.effects.length > 0
-      ? [" It asked for: ", last.effects.map(effectWords)]
-      : [" It did: ", actions.map(spaced)];
+      ? [say.machines.askedFor, last.effects.map(effectWords)]
+      : [say.machines.did, actions.map(spaced)];
   const did =
     effects.length > 0 ? [h("span", { class: "muted" }, verb), effects.join(", "), "."] : [];
   return h(
@@ -309,15 +311,15 @@ function lastWords(last, drawing) {
 function refusalWords({ event, state, guards, allowed }) {
   const which =
     guards.length > 0
-      ? [", because it was false that ", h("em", {}, guards.map(spaced).join(" and "))]
-      : [", since no edge leads on from there"];
+      ? [say.machines.wasFalse, h("em", {}, guards.map(spaced).join(say.machines.and))]
+      : [say.machines.noEdge];
   const now =
-    allowed.length > 0 ? ` Possible now: ${[...new Set(allowed)].map(spaced).join(", ")}.` : "";
+    allowed.length > 0 ? say.machines.possible([...new Set(allowed)].map(spaced).join(", ")) : "";
   return h(
     "p",
     { class: "machine-last refused-words" },
     h("strong", { class: "event" }, spaced(event)),
-    ` was refused in ${spaced(state)}`,
+    say.machines.refusedIn(spaced(state)),
     ...which,
     ".",
     now,

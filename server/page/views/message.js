@@ -6,24 +6,19 @@
 
 import { button, h, iconButton, setText } from "../dom.js";
 import { dressCode } from "../code.js";
+import { say } from "../language.js";
 import { fromHtml } from "../markup.js";
 import { copyText } from "../notices.js";
 import { FINAL } from "../runs.js";
 import { messagesOf, runsBefore } from "../store.js";
-import { CUT, nameOf, shortKey, clockTime, whenLong } from "../words.js";
+import { nameOf, shortKey, clockTime, whenLong } from "../words.js";
 import { ApprovalView } from "./approval.js";
 import { avatar, initialOf } from "./avatar.js";
 import { openCitation } from "./citation.js";
 import { RunView } from "./run.js";
 
 /** @type {Partial<Record<MessageStatus, string>>} */
-const STATUS_WORDS = {
-  submitted: "submitted",
-  pending: "waits for approval",
-  rejected: "rejected",
-  expired: "expired",
-  withdrawn: "withdrawn",
-};
+const STATUS_WORDS = say.message.statuses;
 
 /** How the offline responder begins and ends its answers. */
 const NOTICE = /^No language model is connected, (?:and|so) (.+)$/s;
@@ -54,7 +49,7 @@ export class MessageView {
     this.status = h("span", { class: "chip", hidden: true });
     this.model = h("span", { class: "model" });
     this.body = h("div", { class: "said", dir: "auto" });
-    this.wayUp = button("Answers an earlier prompt: show it", () => app.readOlder(), {
+    this.wayUp = button(say.message.wayUp, () => app.readOlder(), {
       class: "button small quiet",
       hidden: true,
     });
@@ -62,8 +57,8 @@ export class MessageView {
     this.actions = h(
       "div",
       { class: "message-actions" },
-      iconButton("copy", "Copy this message", () => this.copy()),
-      iconButton("machine", "Show its machines", () => this.select()),
+      iconButton("copy", say.message.copy, () => this.copy()),
+      iconButton("machine", say.message.showMachines, () => this.select()),
     );
     this.main = h(
       "div",
@@ -158,7 +153,7 @@ export class MessageView {
   drawContent(message) {
     if (message.content === null) {
       this.body.className = "said hidden-content";
-      this.body.textContent = "What this says is shown to the co-authors and its author alone.";
+      this.body.textContent = say.message.hidden;
     } else if (message.html !== null) {
       this.body.className = "said prose";
       this.body.replaceChildren(fromHtml(message.html, (label) => this.citation(message, label)));
@@ -173,7 +168,7 @@ export class MessageView {
   /** @param {Message} message */
   drawAnswerFacts({ model, cut }) {
     setText(this.model, model ?? "");
-    if (cut) this.beneath.replaceChildren(h("p", { class: "note warn" }, CUT));
+    if (cut) this.beneath.replaceChildren(h("p", { class: "note warn" }, say.common.cut));
   }
 
   /**
@@ -191,7 +186,7 @@ export class MessageView {
         type: "button",
         class: "citation",
         "aria-haspopup": "dialog",
-        "aria-label": `Source ${label}`,
+        "aria-label": say.common.source(label),
         on: {
           click: (event) => openCitation(this.app, event.currentTarget, citation, message),
         },
@@ -227,7 +222,7 @@ export class MessageView {
   }
 
   copy() {
-    copyText(this.message?.content ?? "", "The message is copied.");
+    copyText(this.message?.content ?? "", say.message.copied);
   }
 
   select() {

@@ -3,7 +3,8 @@
 /** @import { App } from "../app.js" */
 /** @import { RemovalView } from "../wire.d.ts" */
 
-import { button, h } from "../dom.js";
+import { button, filled, h } from "../dom.js";
+import { say } from "../language.js";
 import { isCoAuthor } from "../store.js";
 import { nameOf, timeLeft } from "../words.js";
 
@@ -13,7 +14,11 @@ export class Removals {
     this.app = app;
     /** @type {unknown[]} what the cards were drawn from */
     this.drawn = [];
-    this.element = h("section", { class: "removals", "aria-label": "Removals", hidden: true });
+    this.element = h("section", {
+      class: "removals",
+      "aria-label": say.removals.title,
+      hidden: true,
+    });
   }
 
   update() {
@@ -34,18 +39,28 @@ export class Removals {
     const mayVote = removal.electors.includes(me) && !hasVoted && isCoAuthor(state);
     const subject = { public_key: removal.public_key };
     const agree = button(
-      "Remove",
-      () => this.app.act("vote_on_removal", { ...subject, decision: "remove" }, NOT_COUNTED),
+      say.removals.remove,
+      () =>
+        this.app.act(
+          "vote_on_removal",
+          { ...subject, decision: "remove" },
+          say.common.voteNotCounted,
+        ),
       { class: "button danger small" },
     );
     const keep = button(
-      "Keep",
-      () => this.app.act("vote_on_removal", { ...subject, decision: "keep" }, NOT_COUNTED),
+      say.removals.keep,
+      () =>
+        this.app.act(
+          "vote_on_removal",
+          { ...subject, decision: "keep" },
+          say.common.voteNotCounted,
+        ),
       { class: "button primary small" },
     );
     const withdraw = button(
-      "Withdraw",
-      () => this.app.act("withdraw_removal", subject, "The vote goes on"),
+      say.common.withdraw,
+      () => this.app.act("withdraw_removal", subject, say.removals.goesOn),
       { class: "button small" },
     );
     return h(
@@ -54,15 +69,19 @@ export class Removals {
       h(
         "p",
         {},
-        h("bdi", {}, nameOf(state, removal.proposed_by)),
-        " proposes to remove ",
-        h("bdi", {}, nameOf(state, removal.public_key)),
-        ". All the others must agree; one vote to keep ends it.",
+        ...filled(say.removals.proposes, {
+          who: h("bdi", {}, nameOf(state, removal.proposed_by)),
+          whom: h("bdi", {}, nameOf(state, removal.public_key)),
+        }),
       ),
       h(
         "p",
         { class: "muted small" },
-        `${removal.votes.length} of ${removal.electors.length} agreed; ${timeLeft(removal.expires_at)} left.`,
+        say.removals.agreed(
+          removal.votes.length,
+          removal.electors.length,
+          timeLeft(removal.expires_at),
+        ),
       ),
       h(
         "div",
@@ -73,5 +92,3 @@ export class Removals {
     );
   }
 }
-
-const NOT_COUNTED = "Your vote was not counted";

@@ -5,6 +5,7 @@
 /** @import { Message } from "../store.js" */
 
 import { h, icon, iconButton, setText } from "../dom.js";
+import { say } from "../language.js";
 import { toast } from "../notices.js";
 import { Replay } from "../replay.js";
 import { newRun } from "../runs.js";
@@ -28,7 +29,7 @@ export class ReplayBar {
       type: "range",
       min: 0,
       step: 1,
-      "aria-label": "Position in the journal",
+      "aria-label": say.replay.position,
       on: { input: ({ currentTarget }) => this.goTo(Number(currentTarget.value)) },
     });
     this.play = h("button", {
@@ -42,15 +43,15 @@ export class ReplayBar {
     this.texts = h("div", { class: "replay-steps", hidden: true }, this.steps.element);
     this.element = h(
       "section",
-      { class: "replay", "aria-label": "Replay", hidden: true },
+      { class: "replay", "aria-label": say.replay.title, hidden: true },
       h(
         "div",
         { class: "replay-bar" },
-        iconButton("back", "One step back", () => this.go(-1)),
+        iconButton("back", say.replay.back, () => this.go(-1)),
         this.play,
-        iconButton("forward", "One step on", () => this.go(1)),
+        iconButton("forward", say.replay.on, () => this.go(1)),
         this.slider,
-        iconButton("cross", "End the replay", () => {
+        iconButton("cross", say.replay.end, () => {
           this.end();
           app.setUi({ replay: null });
         }),
@@ -86,7 +87,7 @@ export class ReplayBar {
     if (this.#wanted !== wanted) return;
     const replay = new Replay(wanted, entries, () => this.draw());
     if (replay.length === 0) {
-      toast("The journal holds nothing of it that you may read.");
+      toast(say.replay.empty);
       this.app.setUi({ replay: null });
       return;
     }
@@ -129,14 +130,14 @@ export class ReplayBar {
   draw() {
     const replay = this.#replay;
     if (!replay) return;
-    const label = replay.isPlaying ? "Pause" : "Play";
+    const label = replay.isPlaying ? say.replay.pause : say.replay.play;
     if (this.play.title !== label) {
       this.play.replaceChildren(icon(replay.isPlaying ? "pause" : "play"));
       this.play.title = label;
       this.play.setAttribute("aria-label", label);
     }
     this.slider.value = String(replay.position);
-    const words = `${replay.position} of ${replay.length}: ${this.describe(replay.entry)}`;
+    const words = say.replay.at(replay.position, replay.length, this.describe(replay.entry));
     setText(this.words, words);
     this.slider.setAttribute("aria-valuetext", words);
     const run = replay.run();
@@ -147,11 +148,13 @@ export class ReplayBar {
 
   /** @param {LiveFrame | null} entry */
   describe(entry) {
-    if (!entry) return "before the beginning";
+    if (!entry) return say.replay.before;
     const { type, data } = entry;
-    if (type === "thread_event")
-      return `${spaced(data.kind)}${data.by ? ` by ${nameOf(this.app.state, data.by)}` : ""}`;
-    const loop = data.iteration > 1 ? `, loop ${data.iteration}` : "";
+    if (type === "thread_event") {
+      const event = spaced(data.kind);
+      return data.by ? say.replay.by(event, nameOf(this.app.state, data.by)) : event;
+    }
+    const loop = data.iteration > 1 ? `, ${say.run.loop(data.iteration)}` : "";
     return `${data.step} ${spaced(data.status)}${loop}`;
   }
 }

@@ -9,9 +9,10 @@
 /** @import { MessageView } from "./message.js" */
 
 import { arrange, button, h, icon, setText } from "../dom.js";
+import { say } from "../language.js";
 import { FINAL, loopsOf, priorsOf, recordsOf, STEPS, totalTokens } from "../runs.js";
 import { isCoAuthor, isOwn, authorOf } from "../store.js";
-import { counted, nameOf, number, STEP_WORDS, TROUBLE } from "../words.js";
+import { nameOf, STEP_WORDS, TROUBLE } from "../words.js";
 import { LiveAnswer } from "./live_answer.js";
 import { StepRow } from "./step.js";
 
@@ -44,15 +45,15 @@ export class RunView {
     });
     this.summary = h("span", { class: "run-summary" });
     this.toggle.append(icon("down"), this.summary);
-    this.stop = button("Stop", () => this.act((runId) => app.stop(runId)), {
+    this.stop = button(say.run.stop, () => this.act((runId) => app.stop(runId)), {
       class: "button small",
       hidden: true,
     });
-    this.retry = button("Retry", () => this.act((runId) => app.retry(runId)), {
+    this.retry = button(say.run.retry, () => this.act((runId) => app.retry(runId)), {
       class: "button small",
       hidden: true,
     });
-    this.replay = button("Replay", () => this.startReplay(), {
+    this.replay = button(say.run.replay, () => this.startReplay(), {
       class: "button small quiet",
       hidden: true,
     });
@@ -63,7 +64,7 @@ export class RunView {
     this.answer = h("div", { class: "run-answer" }, this.live.element);
     this.element = h(
       "section",
-      { class: "run", "aria-label": "How this is answered" },
+      { class: "run", "aria-label": say.run.title },
       this.answer,
       this.problem,
       h("header", { class: "run-head" }, this.toggle, this.stop, this.retry, this.replay),
@@ -99,8 +100,8 @@ export class RunView {
     const { state } = this.app;
     this.stop.hidden = run === null || !mayStop;
     if (run === null || !mayStop) return;
-    const whose = isOwn(state, run) ? "your" : `${nameOf(state, authorOf(state, run))}’s`;
-    this.stop.setAttribute("aria-label", `Stop ${whose} run`);
+    const whose = isOwn(state, run) ? null : nameOf(state, authorOf(state, run));
+    this.stop.setAttribute("aria-label", say.composer.stop(whose));
   }
 
   /** @param {(runId: string) => void} action */
@@ -112,7 +113,7 @@ export class RunView {
   async flip() {
     this.isOpen = this.toggle.getAttribute("aria-expanded") !== "true";
     if (this.isOpen && !this.shown.run) {
-      setText(this.summary, "Reading the journal…");
+      setText(this.summary, say.run.reading);
       await this.app.readRun(this.shown.message);
     }
     this.update(this.shown);
@@ -140,11 +141,11 @@ export class RunView {
   problemOf(run) {
     if (run?.status === "failed" && run.failure) {
       const { code, message } = run.failure;
-      return `The run failed: ${TROUBLE[code] ?? code}. ${message ?? ""}`;
+      return say.run.failed(TROUBLE[code] ?? code, message ?? "");
     }
     const why = this.app.state.thread?.waitsBecause ?? null;
     const isUnderWay = run?.status === "running" || run?.status === "recovering";
-    return isUnderWay && why !== null ? `${why} The run waits.` : null;
+    return isUnderWay && why !== null ? say.run.waits(why) : null;
   }
 
   /**
@@ -164,40 +165,55 @@ export class RunView {
 
   /** @param {Answering} shown */
   summaryOf({ run, answer, before }) {
-    if (!run) return answer ? "How this was answered" : "What became of this";
+    if (!run) return answer ? say.run.howAnswered : say.run.whatBecame;
     const { name } = STEP_WORDS[run.step];
     switch (run.status) {
       case "queued":
-        return before > 0 ? `Waits: ${counted(before, "prompt")} before it` : "Waits: next in turn";
+        return say.run.queued(before);
       case "running":
         return joined([
-          `${name}${run.iteration > 1 ? `, loop ${run.iteration}` : ""}`,
+          `${name}${run.iteration > 1 ? `, ${say.run.loop(run.iteration)}` : ""}`,
           tokensOf(run),
         ]);
       case "recovering":
-        return joined([`Recovering: ${name}, attempt ${run.attempt}`, tokensOf(run)]);
+        return joined([say.run.recovering(name, run.attempt), tokensOf(run)]);
       case "finished":
         return joined([
-          counted(new Set(run.records.map(({ step }) => step)).size, "step"),
+          say.run.steps(new Set(run.records.map(({ step }) => step)).size),
           sourcesOf(run),
           tokensOf(run),
-          loopsOf(run) > 1 ? counted(loopsOf(run), "loop") : null,
+          loopsOf(run) > 1 ? say.run.loops(loopsOf(run)) : null,
         ]);
       case "failed":
-        return joined([`Failed at ${name}`, tokensOf(run)]);
+        return joined([say.run.failedAt(name), tokensOf(run)]);
       case "cancelled":
-        if (run.records.length === 0) return `Taken back${this.stopper(run)} before it began`;
-        return joined([`Stopped${this.stopper(run)} at ${name}`, tokensOf(run)]);
+        return run.records.length === 0
+          ? this.takenBack(run)
+          : joined([this.stopped(run, name), tokensOf(run)]);
       default:
         return run.status;
     }
   }
 
   /** @param {Run} run */
-  stopper({ stoppedBy }) {
+  takenBack({ stoppedBy }) {
+    return stoppedBy === null ? say.run.takenBack : say.run.takenBackBy(this.actor(stoppedBy));
+  }
+
+  /**
+   * @param {Run} run
+   * @param {string} step
+   */
+  stopped({ stoppedBy }, step) {
+    return stoppedBy === null
+      ? say.run.stoppedAt(step)
+      : say.run.stoppedBy(this.actor(stoppedBy), step);
+  }
+
+  /** @param {string} key of a user; gives their name, or null for the one who reads */
+  actor(key) {
     const { state } = this.app;
-    if (stoppedBy === null) return "";
-    return ` by ${stoppedBy === state.user?.public_key ? "you" : nameOf(state, stoppedBy)}`;
+    return key === state.user?.public_key ? null : nameOf(state, key);
   }
 }
 
@@ -213,13 +229,13 @@ function joined(facts) {
  */
 function sourcesOf(run) {
   const cited = [...priorsOf(run).values()].filter((prior) => prior.cited);
-  return cited.length > 0 ? counted(cited.length, "source") : null;
+  return cited.length > 0 ? say.run.sources(cited.length) : null;
 }
 
 /** @param {Run} run */
 function tokensOf(run) {
   const tokens = totalTokens(run);
-  return tokens === null ? null : `${number(tokens)} tokens`;
+  return tokens === null ? null : say.run.tokens(tokens);
 }
 
 /** The six rows; used by live runs and by replays. */

@@ -4,6 +4,7 @@
 /** @import { Prior } from "../wire.d.ts" */
 
 import { h, icon } from "../dom.js";
+import { say } from "../language.js";
 import { Refused } from "../protocol.js";
 import { advice, nameOf, percent, whenShort } from "../words.js";
 
@@ -15,8 +16,8 @@ export class SearchResults {
     this.input = h("input", {
       id: "search",
       type: "search",
-      placeholder: "Search all you may read",
-      "aria-label": "Search messages",
+      placeholder: say.search.placeholder,
+      "aria-label": say.search.label,
       maxlength: 2000,
       autocomplete: "off",
       "aria-keyshortcuts": "Control+K",
@@ -44,7 +45,7 @@ export class SearchResults {
     this.list = h("ol", { class: "results" });
     this.element = h(
       "section",
-      { class: "search-results", "aria-label": "Search results", hidden: true },
+      { class: "search-results", "aria-label": say.search.results, hidden: true },
       h(
         "div",
         { class: "row between" },
@@ -52,7 +53,7 @@ export class SearchResults {
         h(
           "button",
           { type: "button", class: "link small", on: { click: () => this.close() } },
-          "Close",
+          say.common.close,
         ),
       ),
       this.list,
@@ -64,13 +65,13 @@ export class SearchResults {
     if (!query) return;
     this.isOpen = true;
     this.element.hidden = false;
-    this.count.textContent = "Searching…";
+    this.count.textContent = say.search.searching;
     this.app.schedule();
     try {
       const { results } = await this.app.search(query);
       this.show(results);
     } catch (error) {
-      this.count.textContent = error instanceof Refused ? advice(error) : "The search failed.";
+      this.count.textContent = error instanceof Refused ? advice(error) : say.search.failed;
       this.list.replaceChildren();
     }
   }
@@ -78,9 +79,9 @@ export class SearchResults {
   /** @param {readonly Prior[]} results */
   show(results) {
     const { state } = this.app;
-    const how = state.hello?.embedder.semantic ? "nearest in meaning first" : "by words";
+    const byMeaning = state.hello?.embedder.semantic ?? false;
     this.count.textContent =
-      results.length === 0 ? "Nothing was found." : `${results.length} found, ${how}`;
+      results.length === 0 ? say.search.nothing : say.search.found(results.length, byMeaning);
     this.list.replaceChildren(
       ...results.map((prior) => {
         const thread = state.summaries.get(prior.thread_id);
@@ -98,7 +99,7 @@ export class SearchResults {
               "span",
               { class: "result-head" },
               h("bdi", {}, nameOf(state, prior.author)),
-              thread && h("bdi", { class: "muted" }, ` in ${thread.name}`),
+              thread && h("bdi", { class: "muted" }, ` ${say.common.inThread(thread.name)}`),
               h(
                 "span",
                 { class: "muted" },

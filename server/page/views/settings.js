@@ -6,46 +6,31 @@
 import { button, h, iconButton } from "../dom.js";
 import { download } from "../files.js";
 import { KeyProblem, RECOVERY_FILE, recoveryText } from "../keys.js";
+import { LANGUAGES, say } from "../language.js";
 import { complain, copyText } from "../notices.js";
 import { field, form, show } from "./dialogs.js";
 
-/** @type {readonly [theme: Choices["theme"], label: string][]} */
-const THEMES = [
-  ["system", "As the system"],
-  ["light", "Light"],
-  ["dark", "Dark"],
-];
-
-/** @type {readonly [keys: readonly string[], does: string][]} */
-const SHORTCUTS = [
-  [["Enter"], "sends the prompt"],
-  [["Shift", "Enter"], "breaks the line"],
-  [["Escape"], "stops the run that the button above the prompt names"],
-  [["Ctrl", "K"], "searches"],
-  [["Ctrl", "M"], "opens the machines"],
-  [["?"], "shows these settings"],
-  [["+", "\u2212", "0"], "in a drawing: larger, smaller, whole"],
-  [["Arrows"], "in tabs, drawings and a replay: on and back"],
-];
+/** @type {readonly Choices["theme"][]} */
+const THEMES = ["system", "light", "dark"];
 
 /** @param {App} app */
 export function openSettings(app) {
   const { user } = app.state;
   if (!user) return;
-  show("Settings", (close) => {
-    const name = field("own-name", "Your name", { maxlength: 80, value: user.name ?? "" });
+  show(say.settings.title, (close) => {
+    const name = field("own-name", say.settings.name, { maxlength: 80, value: user.name ?? "" });
     return [
-      form(name.parts, "Save the name", async (tell) => {
+      form(name.parts, say.settings.saveName, async (tell) => {
         if (await app.setName(name.input.value, tell)) close();
       }),
       looks(app),
       ownKey(user.public_key),
       section(
-        "Keys",
+        say.settings.keys,
         h(
           "dl",
           { class: "shortcuts" },
-          ...SHORTCUTS.flatMap(([keys, does]) => [
+          ...say.settings.shortcuts.flatMap(([keys, does]) => [
             h("dt", {}, ...keys.flatMap((key) => [h("kbd", {}, key), " "])),
             h("dd", {}, does),
           ]),
@@ -54,14 +39,14 @@ export function openSettings(app) {
       h(
         "div",
         { class: "row" },
-        button("Sign out", () => {
+        button(say.settings.signOut, () => {
           close();
           app.signOut();
         }),
         button(
-          "Sign out and forget the key",
+          say.settings.signOutForget,
           () => {
-            if (!confirm("Without a recovery file this key is gone for good. Forget it?")) return;
+            if (!confirm(say.settings.confirmForget)) return;
             close();
             app.signOut({ forget: true });
           },
@@ -74,7 +59,7 @@ export function openSettings(app) {
 
 /** Give the user the file that makes them the same person elsewhere. */
 export async function saveRecoveryFile() {
-  const what = "The recovery file was not made";
+  const what = say.keys.fileNotMade;
   try {
     download(RECOVERY_FILE, await recoveryText());
   } catch (error) {
@@ -94,7 +79,7 @@ function section(title, ...parts) {
 /** @param {App} app */
 function looks(app) {
   const { choices } = app.memory;
-  const themes = THEMES.map(([theme, label]) =>
+  const themes = THEMES.map((theme) =>
     h(
       "label",
       { class: "row" },
@@ -105,7 +90,7 @@ function looks(app) {
         checked: theme === choices.theme,
         on: { change: () => app.setTheme(theme) },
       }),
-      label,
+      say.settings.themes[theme],
     ),
   );
   const strip = h("input", {
@@ -114,32 +99,47 @@ function looks(app) {
     on: { change: ({ currentTarget }) => app.showStrip(currentTarget.checked) },
   });
   return section(
-    "Looks",
-    h("fieldset", { class: "row" }, h("legend", { class: "visually-hidden" }, "Theme"), ...themes),
-    h("label", { class: "row" }, strip, "Show the steps of the run above the conversation"),
+    say.settings.looks,
+    h(
+      "fieldset",
+      { class: "row" },
+      h("legend", { class: "visually-hidden" }, say.settings.theme),
+      ...themes,
+    ),
+    languages(app),
+    h("label", { class: "check" }, strip, say.settings.showSteps),
   );
+}
+
+/**
+ * The page is loaded again in the language that is chosen; what was typed is kept.
+ *
+ * @param {App} app
+ */
+function languages(app) {
+  const { choices } = app.memory;
+  const select = h(
+    "select",
+    { id: "language", on: { change: ({ currentTarget }) => app.setLanguage(currentTarget.value) } },
+    h("option", { value: "system" }, say.settings.languageOfBrowser),
+    ...LANGUAGES.map(([code, name]) => h("option", { value: code, lang: code }, name)),
+  );
+  select.value = choices.language;
+  return h("div", { class: "row" }, h("label", { for: "language" }, say.settings.language), select);
 }
 
 /** @param {string} publicKey */
 function ownKey(publicKey) {
   return section(
-    "Your key",
-    h(
-      "p",
-      { class: "muted small" },
-      "It is your name everywhere. Give it to whom you want to be invited by.",
-    ),
+    say.settings.yourKey,
+    h("p", { class: "muted small" }, say.settings.keyMeans),
     h(
       "div",
       { class: "row" },
       h("code", { class: "key", id: "own-key" }, publicKey),
-      iconButton("copy", "Copy your key", () => copyText(publicKey, "Your key is copied.")),
+      iconButton("copy", say.settings.copyKey, () => copyText(publicKey, say.settings.keyCopied)),
     ),
-    h(
-      "p",
-      { class: "muted small" },
-      "Its secret half is in this browser alone. With a recovery file you are the same person in another one; without it, what you may do is lost with this browser's data.",
-    ),
-    h("div", { class: "row" }, button("Save a recovery file", saveRecoveryFile)),
+    h("p", { class: "muted small" }, say.settings.secret),
+    h("div", { class: "row" }, button(say.common.saveRecoveryFile, saveRecoveryFile)),
   );
 }

@@ -5,16 +5,17 @@
 /** @import { IconName } from "../dom.js" */
 
 import { h, icon } from "../dom.js";
+import { say } from "../language.js";
 import { Conversation } from "./conversation.js";
 import { Machines } from "./machines.js";
 import { openSettings } from "./settings.js";
 import { StatusBar } from "./status.js";
 import { Threads } from "./threads.js";
 
-/** @type {readonly [area: Ui["area"], label: string, symbol: IconName][]} */
+/** @type {readonly [area: Ui["area"], symbol: IconName][]} */
 const AREAS = [
-  ["threads", "Threads", "people"],
-  ["conversation", "Conversation", "talk"],
+  ["threads", "people"],
+  ["conversation", "talk"],
 ];
 
 /**
@@ -36,7 +37,7 @@ export function buildShell(root, app) {
     h(
       "a",
       { class: "skip", href: "#prompt", on: { click: (event) => skip(event) } },
-      "Skip to the prompt",
+      say.shell.skip,
     ),
     threads.element,
     conversation.element,
@@ -87,7 +88,7 @@ class AreaSwitch {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
-    this.buttons = AREAS.map(([area, label, symbol]) =>
+    this.buttons = AREAS.map(([area, symbol]) =>
       h(
         "button",
         {
@@ -96,10 +97,10 @@ class AreaSwitch {
           on: { click: () => app.setUi({ area }) },
         },
         icon(symbol),
-        h("span", {}, label),
+        h("span", {}, say.shell[area]),
       ),
     );
-    this.element = h("nav", { class: "areas", "aria-label": "Areas of the page" }, ...this.buttons);
+    this.element = h("nav", { class: "areas", "aria-label": say.shell.areas }, ...this.buttons);
   }
 
   update() {

@@ -4,6 +4,7 @@
 /** @import { State } from "../store.js" */
 
 import { h, iconButton } from "../dom.js";
+import { say } from "../language.js";
 import { nameOf } from "../words.js";
 import { avatar } from "./avatar.js";
 import { openSettings } from "./settings.js";
@@ -25,7 +26,7 @@ export class StatusBar {
       "footer",
       { class: "status" },
       this.who,
-      iconButton("more", "Settings", () => openSettings(app)),
+      iconButton("more", say.shell.settings, () => openSettings(app)),
     );
   }
 
@@ -37,7 +38,7 @@ export class StatusBar {
     const name = nameOf(this.app.state, user.public_key);
     this.who.replaceChildren(
       avatar(user.public_key, name),
-      h("span", { class: "visually-hidden" }, "You are "),
+      h("span", { class: "visually-hidden" }, say.shell.youAre),
       h("bdi", { class: "who-name" }, name),
     );
   }

@@ -5,8 +5,9 @@
 /** @import { Failure, Fate, Run, StepRecord } from "../runs.js" */
 
 import { growText, h, icon, setText } from "../dom.js";
+import { say } from "../language.js";
 import { codePoints, FINAL, priorsOf, recordsOf, stepStates } from "../runs.js";
-import { CUT, nameOf, number, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
+import { decimal, nameOf, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
 
 let rows = 0;
 
@@ -57,7 +58,10 @@ export class StepRow {
     this.element.dataset.state = state;
     if (isCurrent) this.toggle.setAttribute("aria-current", "step");
     else this.toggle.removeAttribute("aria-current");
-    setText(this.facts, last ? factsOf(records, last) : state === "skipped" ? "skipped" : "");
+    setText(
+      this.facts,
+      last ? factsOf(records, last) : state === "skipped" ? say.step.skipped : "",
+    );
     this.toggle.disabled = records.length === 0;
     // The answer itself streams beneath the rows, so its own row need not open.
     const opens = records.length > 0 && (this.isOpen ?? (isCurrent && this.step !== "yield"));
@@ -106,10 +110,10 @@ export class StepRow {
 function factsOf(records, last) {
   const tokens = records.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0);
   return [
-    records.length > 1 ? `loop ${last.iteration}` : null,
-    last.attempt > 1 ? `attempt ${last.attempt}` : null,
-    last.priors ? `${last.priors.length} found` : null,
-    tokens > 0 ? `${number(tokens)} tokens` : null,
+    records.length > 1 ? say.run.loop(last.iteration) : null,
+    last.attempt > 1 ? say.strip.attempt(last.attempt) : null,
+    last.priors ? say.step.found(last.priors.length) : null,
+    tokens > 0 ? say.run.tokens(tokens) : null,
   ]
     .filter(Boolean)
     .join(" · ");
@@ -149,7 +153,7 @@ class RecordBlock {
    */
   update(record, isNumbered, run) {
     this.title.hidden = !isNumbered;
-    setText(this.title, `Loop ${record.iteration}`);
+    setText(this.title, say.step.loopTitle(record.iteration));
     this.thinking.hidden = record.thinking === "";
     setText(this.thoughtTitle, thinkingWords(record));
     growText(this.thought, record.thinking);
@@ -169,23 +173,24 @@ class RecordBlock {
 
 /** @param {StepRecord} record */
 function thinkingWords({ status, text, thinking }) {
-  const words = status === "running" && text === "" ? "Thinking" : "Thought";
-  return `${words}, ${number(codePoints(thinking))} characters`;
+  const length = codePoints(thinking);
+  const isThinking = status === "running" && text === "";
+  return isThinking ? say.step.thinking(length) : say.step.thought(length);
 }
 
 /** @param {Failure} failure */
 function failed({ attempt, code, message, retryInMs, partial }) {
   const why = message ?? TROUBLE[code] ?? code;
-  const again = retryInMs === null ? "" : ` Tried again after ${(retryInMs / 1000).toFixed(1)} s.`;
+  const again = retryInMs === null ? "" : say.step.triedAgain(decimal(retryInMs / 1000, 1));
   return h(
     "div",
     { class: "note warn" },
-    `Attempt ${attempt}: ${why}${again}`,
+    `${say.step.attempt(attempt, why)}${again}`,
     partial &&
       h(
         "details",
         {},
-        h("summary", {}, "What it had written"),
+        h("summary", {}, say.step.hadWritten),
         h("p", { class: "step-text", dir: "auto" }, partial),
       ),
   );
@@ -201,16 +206,16 @@ function outputOf(app, { text, output, priors, memoryAvailable, usage, isCut }, 
   const unsaid = unsaidAfter(text);
   switch (output?.step) {
     case "action":
-      if (output.enough) parts.push(h("p", { class: "verdict" }, "Enough: this is the answer."));
+      if (output.enough) parts.push(h("p", { class: "verdict" }, say.step.enough));
       break;
     case "experience":
-      parts.push(...list("Insights", unsaid(output.key_insights)));
+      parts.push(...list(say.step.insights, unsaid(output.key_insights)));
       break;
     case "intention":
       parts.push(
         ...facts([
-          ["Asked for", unsaid([output.explicit_intent])[0]],
-          ["Beneath it", unsaid([output.implicit_intent])[0]],
+          [say.step.askedFor, unsaid([output.explicit_intent])[0]],
+          [say.step.beneath, unsaid([output.implicit_intent])[0]],
         ]),
         ...output.selected_priors.map(({ message_id: id, why }) => chosen(run, id, why)),
         ...confidence(output.confidence),
@@ -218,21 +223,21 @@ function outputOf(app, { text, output, priors, memoryAvailable, usage, isCut }, 
       break;
     case "observation":
       parts.push(
-        ...list("Patterns", unsaid(output.patterns)),
-        ...list("Gaps", unsaid(output.gaps)),
+        ...list(say.step.patterns, unsaid(output.patterns)),
+        ...list(say.step.gaps, unsaid(output.gaps)),
         ...confidence(output.confidence),
       );
       break;
     case "update":
       parts.push(
         verdict(output.loop, output.next_query),
-        ...list("Insights", unsaid(output.key_insights)),
+        ...list(say.step.insights, unsaid(output.key_insights)),
         ...confidence(output.confidence),
       );
       break;
     default:
   }
-  if (isCut) parts.push(h("p", { class: "note warn" }, CUT));
+  if (isCut) parts.push(h("p", { class: "note warn" }, say.common.cut));
   if (usage) parts.push(h("p", { class: "muted small" }, usageOf(usage)));
   return parts;
 }
@@ -246,7 +251,7 @@ function chosen(run, id, why) {
   return h(
     "p",
     { class: "chosen", dir: "auto" },
-    h("strong", {}, "Chosen: "),
+    h("strong", {}, say.step.chosen),
     excerpt(run, id),
     why ? ` (${why})` : "",
   );
@@ -257,9 +262,7 @@ function chosen(run, id, why) {
  * @param {string | null} query
  */
 function verdict(loop, query) {
-  const search = query ? `, searching for “${query}”` : "";
-  const words = loop ? `Goes round again${search}.` : "Enough: on to the answer.";
-  return h("p", { class: "verdict" }, words);
+  return h("p", { class: "verdict" }, loop ? say.step.loopsAgain(query) : say.step.goesOn);
 }
 
 /**
@@ -268,7 +271,7 @@ function verdict(loop, query) {
  * @param {number} value from 0 to 1
  */
 function confidence(value) {
-  return value > 0 ? [h("p", { class: "muted small" }, `Confidence ${percent(value)}`)] : [];
+  return value > 0 ? [h("p", { class: "muted small" }, say.step.confidence(percent(value)))] : [];
 }
 
 /**
@@ -307,17 +310,14 @@ function plainly(text) {
  */
 function priorList(app, priors, memoryAvailable, run) {
   if (memoryAvailable === false) {
-    return [
-      h("p", { class: "note warn" }, "Memory could not be searched; the run went on without it."),
-    ];
+    return [h("p", { class: "note warn" }, say.step.noMemory)];
   }
-  if (priors.length === 0)
-    return [h("p", { class: "muted small" }, "Memory holds nothing near this.")];
+  if (priors.length === 0) return [h("p", { class: "muted small" }, say.step.nothingNear)];
   const fates = priorsOf(run);
   return [
     h(
       "ol",
-      { class: "priors", "aria-label": "What memory holds" },
+      { class: "priors", "aria-label": say.step.priors },
       ...priors.map((prior) => {
         const marks = marksOf(fates.get(prior.message_id));
         const thread = app.state.summaries.get(prior.thread_id);
@@ -330,7 +330,7 @@ function priorList(app, priors, memoryAvailable, run) {
             {
               type: "button",
               class: "prior-button",
-              title: "Go to this message",
+              title: say.common.goToMessage,
               on: { click: () => app.openThread(prior.thread_id, prior.message_id) },
             },
             h(
@@ -338,7 +338,9 @@ function priorList(app, priors, memoryAvailable, run) {
               { class: "prior-head" },
               ...relevance(prior.score),
               h("bdi", {}, nameOf(app.state, prior.author)),
-              isElsewhere && thread && h("bdi", { class: "muted" }, `in ${thread.name}`),
+              isElsewhere &&
+                thread &&
+                h("bdi", { class: "muted" }, say.common.inThread(thread.name)),
               h("span", { class: "muted" }, whenShort(prior.created_at)),
               ...marks,
             ),
@@ -360,7 +362,7 @@ function relevance(score) {
   const value = Math.min(1, score);
   return [
     h("meter", { min: 0, max: 1, value, "aria-hidden": "true" }),
-    h("span", { class: "score" }, score.toFixed(2)),
+    h("span", { class: "score" }, decimal(score, 2)),
   ];
 }
 
@@ -373,12 +375,13 @@ function marksOf(fate) {
   /**
    * @param {string} name of its class
    * @param {string} why
+   * @param {string} words
    */
-  const mark = (name, why, words = name) => h("span", { class: `mark ${name}`, title: why }, words);
+  const mark = (name, why, words) => h("span", { class: `mark ${name}`, title: why }, words);
   return [
-    fate?.used ? mark("used", "drawn on by experience") : null,
-    fate?.selected ? mark("selected", fate.why || "chosen by intention") : null,
-    fate?.cited ? mark("cited", "cited in the answer", `cited ${fate.label}`) : null,
+    fate?.used ? mark("used", say.step.usedWhy, say.step.used) : null,
+    fate?.selected ? mark("selected", fate.why || say.step.selectedWhy, say.step.selected) : null,
+    fate?.cited ? mark("cited", say.step.citedWhy, say.step.cited(fate.label ?? "")) : null,
   ];
 }
 
@@ -388,7 +391,7 @@ function marksOf(fate) {
  */
 function excerpt(run, id) {
   const prior = priorsOf(run).get(id);
-  return prior ? `“${[...prior.content].slice(0, 80).join("")}…”` : "a message";
+  return prior ? `“${[...prior.content].slice(0, 80).join("")}…”` : say.common.aMessage;
 }
 
 /**
@@ -421,8 +424,8 @@ function list(title, items) {
 /** @param {Usage} usage */
 function usageOf({ prompt_tokens: read, completion_tokens: written, total_tokens: total }) {
   const parts = [
-    read === null ? null : `${number(read)} read`,
-    written === null ? null : `${number(written)} written`,
+    read === null ? null : say.step.read(read),
+    written === null ? null : say.step.written(written),
   ].filter(Boolean);
-  return `${number(total)} tokens${parts.length > 0 ? ` (${parts.join(", ")})` : ""}`;
+  return `${say.run.tokens(total)}${parts.length > 0 ? ` (${parts.join(", ")})` : ""}`;
 }

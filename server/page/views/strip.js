@@ -6,19 +6,13 @@
 /** @import { Message } from "../store.js" */
 
 import { h, icon, setText } from "../dom.js";
+import { say } from "../language.js";
 import { FINAL, newRun, STEPS, stepStates } from "../runs.js";
 import { messageShown } from "../subjects.js";
 import { STEP_WORDS } from "../words.js";
 
 /** @type {Partial<Record<StepState, string>>} */
-const SAID = {
-  running: "at work",
-  recovering: "recovering",
-  completed: "done",
-  skipped: "skipped",
-  stopped: "stopped",
-  failed: "failed",
-};
+const SAID = say.strip.states;
 
 export class Strip {
   /** @param {App} app */
@@ -44,7 +38,7 @@ export class Strip {
     this.facts = h("p", { class: "strip-facts" });
     this.element = h(
       "section",
-      { class: "strip", "aria-label": "The run, step by step" },
+      { class: "strip", "aria-label": say.strip.title },
       h("ol", { class: "strip-steps" }, ...this.steps.map(({ element }) => element)),
       this.facts,
       h(
@@ -56,7 +50,7 @@ export class Strip {
           on: { click: () => app.setUi({ machines: true }) },
         },
         icon("machine"),
-        "Machines",
+        say.common.machines,
       ),
     );
   }
@@ -82,7 +76,9 @@ export class Strip {
     }
     this.element.dataset.status = shown.status;
     setText(this.facts, run ? factsOf(run) : "");
-    this.element.title = `The run of “${[...(message.content ?? "a message")].slice(0, 60).join("")}”`;
+    this.element.title = say.strip.about(
+      [...(message.content ?? say.common.aMessage)].slice(0, 60).join(""),
+    );
   }
 
   /**
@@ -110,11 +106,10 @@ function isAt(run, step) {
 
 /** @param {Run} run */
 function factsOf({ status, iteration, attempt }) {
-  const health = { running: "stable", queued: "waits", cancelled: "stopped" };
-  const now = health[/** @type {keyof typeof health} */ (status)] ?? status;
+  const now = say.strip.health[status];
   return [
-    status === "recovering" ? `${now}, attempt ${attempt}` : now,
-    iteration > 1 ? `loop ${iteration}` : null,
+    status === "recovering" ? `${now}, ${say.strip.attempt(attempt)}` : now,
+    iteration > 1 ? say.run.loop(iteration) : null,
   ]
     .filter(Boolean)
     .join(" · ");

@@ -5,6 +5,7 @@
 /** @import { Scope } from "../store.js" */
 
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
+import { say } from "../language.js";
 import { isUnread } from "../store.js";
 import { whenLong, whenShort } from "../words.js";
 import { openNewThreadDialog } from "./dialogs.js";
@@ -34,12 +35,12 @@ export class Threads {
           "aria-controls": "thread-list",
           on: { click: () => this.choose(scope), keydown: (event) => this.arrow(event) },
         },
-        scope === "mine" ? "Mine" : "Public",
+        say.threads[scope],
       ),
     );
     this.list = h("ul", { class: "thread-list" });
     this.empty = h("p", { class: "muted empty" });
-    this.more = button("More threads", () => this.readMore(), { class: "button quiet wide" });
+    this.more = button(say.threads.more, () => this.readMore(), { class: "button quiet wide" });
     this.panel = h(
       "div",
       { id: "thread-list", role: "tabpanel", class: "thread-panel" },
@@ -51,18 +52,18 @@ export class Threads {
     this.invitations = new Invitations(app);
     this.element = h(
       "nav",
-      { class: "threads", "aria-label": "Threads" },
+      { class: "threads", "aria-label": say.shell.threads },
       h(
         "header",
         { class: "threads-head" },
         h("h1", { class: "wordmark" }, "Chorus"),
-        iconButton("plus", "New thread", () => openNewThreadDialog(app), {
+        iconButton("plus", say.common.newThread, () => openNewThreadDialog(app), {
           class: "icon-button primary",
         }),
       ),
       this.results.form,
       this.invitations.element,
-      h("div", { class: "tabs", role: "tablist", "aria-label": "Which threads" }, ...this.tabs),
+      h("div", { class: "tabs", role: "tablist", "aria-label": say.threads.which }, ...this.tabs),
       this.results.element,
       this.panel,
     );
@@ -118,12 +119,7 @@ export class Threads {
       rows.map((row) => row.element),
     );
     this.empty.hidden = ids.length > 0;
-    setText(
-      this.empty,
-      this.scope === "mine"
-        ? "No thread yet. Write a prompt, and one is made for it."
-        : "Nobody has made a public thread yet.",
-    );
+    setText(this.empty, this.scope === "mine" ? say.threads.none : say.threads.nonePublic);
     this.more.hidden = !next;
   }
 }
@@ -184,14 +180,14 @@ class ThreadRow {
         "span",
         {},
         [
-          summary.visibility,
-          people > 1 ? `${people} people` : null,
-          summary.status === "archived" ? "archived" : null,
+          say.common.visibility[summary.visibility],
+          people > 1 ? say.threads.people(people) : null,
+          summary.status === "archived" ? say.common.archived : null,
         ]
           .filter(Boolean)
           .join(" · "),
       ),
-      unread ? h("span", { class: "unread" }, "new") : "",
+      unread ? h("span", { class: "unread" }, say.threads.unread) : "",
     );
     this.link.classList.toggle("is-unread", unread);
     if (isOpen) this.link.setAttribute("aria-current", "page");
