@@ -1,23 +1,23 @@
 """Charts and pure functions: (state, event) in, (state, response, effects) out.
 
 Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, `thread`,
-`invitation`, `removal`, `connection` (whose guards and actions are `connection_rules`) and `breaker`;
-`charts` lists them all. Below
-them stand the steps of a run (`loop`) and what the model is asked (`prompting`); above them the
-decisions that fire several charts at once (`decisions`). All of them
-share the values of `models`.
+`invitation`, `invite_link`, `removal`, `connection` (whose guards and actions are `connection_rules`) and
+`breaker`; guards that several share are in `deadlines`. Below them stand the steps of a run (`loop`) and
+what the model is asked (`prompting`); above them the decisions that fire several charts at once
+(`decisions`). All of them share the values of `models`.
 
 No IO lives here, and no clock, ids or randomness: they come in with the event.
 """
 
 __all__ = [
     "breaker",
-    "charts",
     "chorus",
     "connection",
     "connection_rules",
+    "deadlines",
     "decisions",
     "invitation",
+    "invite_link",
     "loop",
     "message",
     "models",

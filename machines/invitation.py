@@ -11,8 +11,9 @@ from typing import ClassVar
 
 from statemachine import State
 
+from machines.deadlines import deadline_is_ahead, thread_is_archived
 from machines.models.effects import CancelTimer, RunEffect, ScheduleTimer
-from machines.models.ids import InvitationId, TimerId
+from machines.models.ids import TimerId
 from machines.models.invitation import (
     AuthorAdmitted,
     Invitation,
@@ -53,13 +54,6 @@ def the_invited_asks(
     return event.by == invitation.public_key
 
 
-def deadline_is_ahead(
-    invitation: Invitation, event: InvitationAccepted | InvitationExpired
-) -> bool:
-    """The deadline is not reached: an acceptance at the deadline is too late."""
-    return event.at < invitation.expires_at
-
-
 def a_co_author_revokes(_: Invitation, event: InvitationRevoked) -> bool:
     """A co-author of the thread asks, whoever invited."""
     return event.by in event.co_authors
@@ -71,33 +65,27 @@ def leaver_is_inviter(invitation: Invitation, event: InviterLeft) -> bool:
 
 
 def author_is_invited(invitation: Invitation, event: AuthorAdmitted) -> bool:
-    """The key that an approval let in is the invited one."""
+    """The key that an approval or a link let in is the invited one."""
     return event.public_key == invitation.public_key
 
 
-def thread_is_archived(_: Invitation, event: InvitationExpired) -> bool:
-    """The thread was archived, so its open invitations end."""
-    return event.thread_archived
+def deadline_of(invitation: Invitation) -> ScheduleTimer:
+    """The timer that an invitation has while it is open."""
+    return ScheduleTimer(
+        timer_id=TimerId(f"invitation:{invitation.id}"),
+        due_at=invitation.expires_at,
+        timer=InvitationTimer(thread_id=invitation.thread_id, invitation_id=invitation.id),
+    )
 
 
 def wait_for_answer(invitation: Invitation, _: InvitationMade) -> Asked:
     """The invited key may answer until the deadline."""
-    timer = InvitationTimer(thread_id=invitation.thread_id, invitation_id=invitation.id)
-    return Reaction(
-        invitation,
-        effects=(
-            ScheduleTimer(
-                timer_id=invitation_timer(invitation.id),
-                due_at=invitation.expires_at,
-                timer=timer,
-            ),
-        ),
-    )
+    return Reaction(invitation, effects=(deadline_of(invitation),))
 
 
 def close(invitation: Invitation, _: object) -> Asked:
     """The deadline means nothing any more."""
-    return Reaction(invitation, effects=(CancelTimer(timer_id=invitation_timer(invitation.id)),))
+    return Reaction(invitation, effects=(CancelTimer(timer_id=deadline_of(invitation).timer_id),))
 
 
 on = Edges[Invitation, object, RunEffect]()
@@ -159,15 +147,10 @@ InvitationMachine = Machine[Invitation, InvitationEvent, object, RunEffect]
 
 @cache
 def invitation_machine() -> InvitationMachine:
-    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
+    """The chart's one machine; its table is compiled at the first event."""
     return Machine(
         InvitationChart, states_of=lambda invitation: (invitation.status.value,), place=_place
     )
-
-
-def invitation_timer(invitation_id: InvitationId) -> TimerId:
-    """The timer of an invitation's deadline."""
-    return TimerId(f"invitation:{invitation_id}")
 
 
 def _place(invitation: Invitation, event: InvitationEvent, states: Configuration) -> Invitation:

@@ -7,6 +7,7 @@
 moment, never the author; who leaves counts no more, and who rejoins is no elector again.
 """
 
+from datetime import datetime
 from functools import cache
 from typing import ClassVar
 
@@ -91,6 +92,15 @@ def every_remaining_elector_approved(message: Message, event: ElectorLeft) -> bo
     return _others_approved(message, event.elector)
 
 
+def approval_deadline(message: Message, at: datetime) -> ScheduleTimer:
+    """The timer that a message has while it is voted on."""
+    return ScheduleTimer(
+        timer_id=approval_timer(message.id),
+        due_at=at,
+        timer=ApprovalTimer(thread_id=message.thread_id, message_id=message.id),
+    )
+
+
 def open_vote(message: Message, event: MessageSubmitted) -> Voted:
     """Every co-author but the author has a vote, until the deadline."""
     waiting = message.model_copy(
@@ -99,15 +109,7 @@ def open_vote(message: Message, event: MessageSubmitted) -> Voted:
             "expires_at": event.expires_at,
         }
     )
-    timer = ApprovalTimer(thread_id=message.thread_id, message_id=message.id)
-    return Reaction(
-        waiting,
-        effects=(
-            ScheduleTimer(
-                timer_id=approval_timer(message.id), due_at=event.expires_at, timer=timer
-            ),
-        ),
-    )
+    return Reaction(waiting, effects=(approval_deadline(message, event.expires_at),))
 
 
 def count_vote(message: Message, event: VoteCast) -> Message:
@@ -240,7 +242,7 @@ MessageMachine = Machine[Message, MessageEvent, object, RunEffect]
 
 @cache
 def message_machine() -> MessageMachine:
-    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
+    """The chart's one machine; its table is compiled at the first event."""
     return Machine(MessageChart, states_of=lambda message: (message.status.value,), place=_place)
 
 

@@ -12,8 +12,9 @@ from typing import ClassVar
 
 from statemachine import State
 
+from machines.deadlines import deadline_is_ahead, thread_is_archived
 from machines.models.effects import CancelTimer, RunEffect, ScheduleTimer
-from machines.models.ids import PublicKey, RemovalId, TimerId
+from machines.models.ids import PublicKey, TimerId
 from machines.models.journal import RemovalTimer
 from machines.models.removal import (
     NamedLeft,
@@ -63,13 +64,6 @@ def voter_has_not_voted(removal: Removal, event: RemovalVoteCast) -> bool:
     return all(vote.co_author != event.voter for vote in removal.votes)
 
 
-def deadline_is_ahead(
-    removal: Removal, event: RemovalVoteCast | RemovalElectorLeft | RemovalExpired
-) -> bool:
-    """The deadline is not reached: a vote at the deadline is too late."""
-    return event.at < removal.expires_at
-
-
 def every_other_elector_agreed(removal: Removal, event: RemovalVoteCast) -> bool:
     """The voter is the last elector whose vote is missing."""
     return _others_agreed(removal, event.voter)
@@ -100,11 +94,6 @@ def leaver_is_named(removal: Removal, event: NamedLeft) -> bool:
     return event.leaver == removal.public_key
 
 
-def thread_is_archived(_: Removal, event: RemovalExpired) -> bool:
-    """The thread was archived, so its open votes end."""
-    return event.thread_archived
-
-
 def count_proposer(removal: Removal, event: RemovalProposed) -> Removal:
     """Every co-author but the named one has a vote, and the proposer has cast theirs."""
     own = RemovalVote(co_author=removal.proposed_by, decision=RemovalDecision.REMOVE, at=event.at)
@@ -112,17 +101,18 @@ def count_proposer(removal: Removal, event: RemovalProposed) -> Removal:
     return removal.changed(electors=electors, votes=(own,))
 
 
+def deadline_of(removal: Removal) -> ScheduleTimer:
+    """The timer that a removal has while it is voted on."""
+    return ScheduleTimer(
+        timer_id=TimerId(f"removal:{removal.id}"),
+        due_at=removal.expires_at,
+        timer=RemovalTimer(thread_id=removal.thread_id, removal_id=removal.id),
+    )
+
+
 def open_vote(removal: Removal, _: RemovalProposed) -> Voted:
     """The others vote until the deadline."""
-    timer = RemovalTimer(thread_id=removal.thread_id, removal_id=removal.id)
-    return Reaction(
-        removal,
-        effects=(
-            ScheduleTimer(
-                timer_id=removal_timer(removal.id), due_at=removal.expires_at, timer=timer
-            ),
-        ),
-    )
+    return Reaction(removal, effects=(deadline_of(removal),))
 
 
 def count_vote(removal: Removal, event: RemovalVoteCast) -> Removal:
@@ -139,7 +129,7 @@ def drop_elector(removal: Removal, event: RemovalElectorLeft) -> Removal:
 
 def close_vote(removal: Removal, _: object) -> Voted:
     """The deadline means nothing any more."""
-    return Reaction(removal, effects=(CancelTimer(timer_id=removal_timer(removal.id)),))
+    return Reaction(removal, effects=(CancelTimer(timer_id=deadline_of(removal).timer_id),))
 
 
 on = Edges[Removal, object, RunEffect]()
@@ -265,13 +255,8 @@ RemovalMachine = Machine[Removal, RemovalEvent, object, RunEffect]
 
 @cache
 def removal_machine() -> RemovalMachine:
-    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
+    """The chart's one machine; its table is compiled at the first event."""
     return Machine(RemovalChart, states_of=lambda removal: (removal.status.value,), place=_place)
-
-
-def removal_timer(removal_id: RemovalId) -> TimerId:
-    """The timer of a vote's deadline."""
-    return TimerId(f"removal:{removal_id}")
 
 
 def _place(removal: Removal, event: RemovalEvent, states: Configuration) -> Removal:

@@ -42,7 +42,7 @@ from machines.statechart import (
 
 
 def an_approval_or_an_acceptance_admits(_: Thread, event: JoinCoAuthor) -> bool:
-    """A message was approved or an invitation accepted: no user lets a key in by themselves."""
+    """A message was approved, or an invitation or a link accepted: no user lets a key in by themselves."""
     return event.actor is None
 
 
@@ -123,7 +123,7 @@ ThreadMachine = Machine[Thread, ThreadOperation, object, RunEffect]
 
 @cache
 def thread_machine() -> ThreadMachine:
-    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
+    """The chart's one machine; its table is compiled at the first event."""
     return Machine(ThreadChart, states_of=lambda thread: (thread.status.value,), place=_place)
 
 

@@ -14,7 +14,6 @@ __all__ = [
     "commands",
     "concurrency",
     "environment",
-    "formulas",
     "gc_tuning",
     "http",
     "llm",

@@ -11,6 +11,7 @@ __all__ = [
     "connections",
     "invitations",
     "leaving",
+    "links",
     "messages",
     "removals",
     "replay",

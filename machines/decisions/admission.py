@@ -4,7 +4,8 @@ from machines.decisions.changes import Change
 from machines.decisions.unit_of_work import Draft
 from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.ids import PublicKey, RunId
-from machines.models.invitation import AuthorAdmitted
+from machines.models.invitation import AuthorAdmitted, Invitation
+from machines.models.invite_link import InviteLink
 from machines.models.limits import MAX_CO_AUTHORS
 from machines.models.message import Message
 from machines.models.thread import JoinCoAuthor
@@ -16,7 +17,7 @@ def require_place_for_co_author(draft: Draft) -> None:
 
     Raises RequestRefused: too_large.
     """
-    waiting = len(draft.pending) + len(draft.invitations)
+    waiting = len(draft.pending) + len(draft.invitations) + len(draft.links)
     if len(draft.thread.co_authors) + waiting >= MAX_CO_AUTHORS:
         raise RequestRefused(
             ErrorCode.TOO_LARGE, f"A thread has at most {MAX_CO_AUTHORS} co-authors."
@@ -28,24 +29,38 @@ def admit(draft: Draft, message: Message, by: PublicKey | None) -> RunId:
     run, running = draft.create_run(message)
     draft.tell(ThreadEventKind.MESSAGE_APPROVED, Change(), message=running, run_id=run.id, by=by)
     if message.author is not None and message.author not in draft.thread.co_authors:
-        _let_in(draft, message.author)
+        let_in(draft, message.author, Change(), by=None)
     draft.queue_run(run, running)
     return run.id
 
 
-def _let_in(draft: Draft, author: PublicKey) -> None:
-    """Approval makes the author a co-author, whose invitation has nothing left to say."""
-    joined = draft.change_thread(JoinCoAuthor(at=draft.at, actor=None, public_key=author))
-    invitation = draft.invitation_of(author)
-    if invitation is not None:
-        event = AuthorAdmitted(at=draft.at, public_key=author)
-        invitation, accepted = draft.change_invitation(invitation, event)
-        joined += accepted
+def let_in(
+    draft: Draft,
+    newcomer: PublicKey,
+    change: Change,
+    *,
+    invitation: Invitation | None = None,
+    link: InviteLink | None = None,
+    by: PublicKey | None,
+) -> None:
+    """Make a user a co-author, in one entry with `change`.
+
+    Args:
+        invitation, link: What was accepted by `change`. An invitation that is open all the same has
+            nothing left to say.
+    """
+    change += draft.change_thread(JoinCoAuthor(at=draft.at, actor=None, public_key=newcomer))
+    waiting = draft.invitation_of(newcomer)
+    if waiting is not None:
+        event = AuthorAdmitted(at=draft.at, public_key=newcomer)
+        invitation, accepted = draft.change_invitation(waiting, event)
+        change += accepted
     draft.tell(
         ThreadEventKind.CO_AUTHOR_JOINED,
-        joined,
-        public_key=author,
+        change,
+        public_key=newcomer,
         thread=draft.thread,
         invitation=invitation,
-        by=None,
+        link=link,
+        by=by,
     )

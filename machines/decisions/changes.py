@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from machines.chorus import chorus_machine
 from machines.invitation import invitation_machine
+from machines.invite_link import invite_link_machine
 from machines.message import message_machine
 from machines.models.chorus import ChorusState
 from machines.models.commands import Facts
@@ -71,6 +72,8 @@ def fingerprint_of(machine: str) -> str:
             return message_machine().fingerprint
         case "invitation":
             return invitation_machine().fingerprint
+        case "invite_link":
+            return invite_link_machine().fingerprint
         case "removal":
             return removal_machine().fingerprint
         case _:

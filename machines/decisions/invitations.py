@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from machines.decisions.admission import require_place_for_co_author
+from machines.decisions.admission import let_in, require_place_for_co_author
 from machines.decisions.changes import Decided
 from machines.decisions.rights import co_author_of, refusal_of
 from machines.decisions.unit_of_work import Draft
@@ -26,8 +26,7 @@ from machines.models.invitation import (
     InvitationRevoked,
     InvitationStatus,
 )
-from machines.models.journal import InvitationBound
-from machines.models.thread import JoinCoAuthor, ThreadStatus
+from machines.models.thread import ThreadStatus
 from machines.models.wire.frames import ThreadEventKind
 
 FULL_RETRY_MS = 60_000
@@ -40,7 +39,6 @@ def invite(draft: Draft, command: Invite, facts: Facts, policy: Policy) -> Decid
     if draft.thread.status is not ThreadStatus.ACTIVE:
         raise refusal_of("thread", draft.thread.status.value, "invite")
     _require_room(facts, policy)
-    draft.bounds += _bounds(by, command.public_key, policy)
     require_place_for_co_author(draft)
     invitation = Invitation(
         id=InvitationId(command.ids[-1]),
@@ -70,17 +68,7 @@ def accept(draft: Draft, command: AcceptInvitation) -> Decided:
         draft.tell(ThreadEventKind.INVITATION_EXPIRED, change, invitation=after, by=None)
         late = refusal_of("invitation", before.status.value, event.event, "deadline_is_ahead")
         return draft.decision(refused=late)
-    change += draft.change_thread(
-        JoinCoAuthor(at=command.at, actor=None, public_key=after.public_key)
-    )
-    draft.tell(
-        ThreadEventKind.CO_AUTHOR_JOINED,
-        change,
-        public_key=after.public_key,
-        thread=draft.thread,
-        invitation=after,
-        by=after.public_key,
-    )
+    let_in(draft, after.public_key, change, invitation=after, by=after.public_key)
     return draft.decision()
 
 
@@ -123,20 +111,6 @@ def _open_invitation(draft: Draft, public_key: PublicKey | None) -> Invitation:
     if invitation is None:
         raise no_such_invitation()
     return invitation
-
-
-def _bounds(by: PublicKey, invited: PublicKey, policy: Policy) -> list[InvitationBound]:
-    """What was counted before the thread's turn, for the journal to count again."""
-    bounds: list[InvitationBound] = []
-    if policy.invitations_per_user:
-        bounds.append(
-            InvitationBound(of="inviter", public_key=by, most=policy.invitations_per_user)
-        )
-    if policy.invitations_per_key:
-        bounds.append(
-            InvitationBound(of="key", public_key=invited, most=policy.invitations_per_key)
-        )
-    return bounds
 
 
 def _require_room(facts: Facts, policy: Policy) -> None:

@@ -7,6 +7,7 @@ from machines.decisions.unit_of_work import Draft
 from machines.models.commands import LeaveCoAuthorship
 from machines.models.ids import PublicKey
 from machines.models.invitation import InviterLeft
+from machines.models.invite_link import MakerLeft
 from machines.models.message import ElectorLeft, Message, MessageStatus
 from machines.models.removal import NamedLeft, Removal, RemovalElectorLeft, RemovalStatus
 from machines.models.thread import LeaveCoAuthor, RemoveCoAuthor
@@ -54,7 +55,7 @@ def _drop_votes(draft: Draft, leaver: PublicKey, change: Change) -> tuple[Change
 
 
 def _follow_up(draft: Draft, leaver: PublicKey, decided: list[Message]) -> None:
-    """Those whom they invited are invited no more, and they vote on no removal."""
+    """Those whom they invited are invited no more, and they vote on no removal; their links end."""
     for message in decided:
         if message.status is MessageStatus.APPROVED:
             admit(draft, message, None)
@@ -67,6 +68,10 @@ def _follow_up(draft: Draft, leaver: PublicKey, decided: list[Message]) -> None:
                 invitation, InviterLeft(at=draft.at, inviter=leaver)
             )
             draft.tell(ThreadEventKind.INVITATION_REVOKED, ended, invitation=revoked, by=None)
+    for link in tuple(draft.links.values()):
+        if link.made_by == leaver:
+            gone, ended = draft.change_link(link, MakerLeft(at=draft.at, leaver=leaver))
+            draft.tell(ThreadEventKind.INVITE_LINK_REVOKED, ended, link=gone, by=None)
     for removal_id in tuple(draft.removals):
         # A removal that is decided here may decide the next one.
         removal = draft.removals.get(removal_id)

@@ -11,7 +11,7 @@ Who may not know of a thread gets the very answer that a thread which does not e
 
 from typing import assert_never
 
-from machines.decisions import invitations, messages, removals, runs
+from machines.decisions import invitations, links, messages, removals, runs
 from machines.decisions.changes import Decided
 from machines.decisions.leaving import leave
 from machines.decisions.rights import co_author_of
@@ -26,19 +26,23 @@ from machines.models.commands import (
     DeclineInvitation,
     Expire,
     ExpireInvitation,
+    ExpireLink,
     ExpireRemoval,
     Facts,
     Invite,
     LeaveCoAuthorship,
+    MakeLink,
     OpenThread,
     Policy,
     ProposeRemoval,
     Rename,
     RetryRun,
     RevokeInvitation,
+    RevokeLink,
     StopRun,
     SubmitMessage,
     ThreadCommand,
+    UseLink,
     Vote,
     VoteOnRemoval,
     Withdraw,
@@ -46,6 +50,7 @@ from machines.models.commands import (
 )
 from machines.models.ids import thread_stream
 from machines.models.invitation import InvitationExpired
+from machines.models.invite_link import LinkExpired
 from machines.models.journal import Batch, DecisionView, JournalEntry, creation_of, fields_of
 from machines.models.message import MessageExpired
 from machines.models.removal import RemovalExpired
@@ -124,6 +129,14 @@ def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
             return invitations.revoke(draft, command)
         case ExpireInvitation():
             return invitations.expire(draft, command)
+        case MakeLink():
+            return links.make(draft, command)
+        case UseLink():
+            return links.use(draft, command)
+        case RevokeLink():
+            return links.revoke(draft, command)
+        case ExpireLink():
+            return links.expire(draft, command)
         case ProposeRemoval():
             return removals.propose(draft, command, policy)
         case VoteOnRemoval():
@@ -167,6 +180,11 @@ def _archive(draft: Draft, command: Archive, facts: Facts) -> Decided:
                 invitation, InvitationExpired(at=command.at, thread_archived=True)
             )
             draft.tell(ThreadEventKind.INVITATION_EXPIRED, change, invitation=over, by=None)
+        for link in tuple(draft.links.values()):
+            closed, change = draft.change_link(
+                link, LinkExpired(at=command.at, thread_archived=True)
+            )
+            draft.tell(ThreadEventKind.INVITE_LINK_EXPIRED, change, link=closed, by=None)
         for removal in tuple(draft.removals.values()):
             ended, change = draft.change_removal(
                 removal, RemovalExpired(at=command.at, thread_archived=True)

@@ -4,12 +4,19 @@ The draft is the one mutable thing among the pure functions. It lives for one de
 shared, and what it is made from and what it becomes are frozen values.
 """
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from machines.chorus import chorus_machine, create_initial_state
 from machines.decisions.changes import Change, Decided, fingerprint_of, run_change
-from machines.decisions.views import invitation_view, message_view, removal_view, thread_view
+from machines.decisions.views import (
+    invitation_view,
+    link_view,
+    message_view,
+    removal_view,
+    thread_view,
+)
 from machines.invitation import invitation_machine
+from machines.invite_link import invite_link_machine
 from machines.loop.steps import about
 from machines.message import message_machine
 from machines.models.chorus import (
@@ -22,17 +29,19 @@ from machines.models.chorus import (
     RunStatus,
 )
 from machines.models.commands import Facts, Policy, ThreadCommand
-from machines.models.domain import Role
+from machines.models.domain import BaseState, Role
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
 from machines.models.errors import ChorusError
 from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
 from machines.models.invitation import Invitation, InvitationEvent, InvitationStatus
+from machines.models.invite_link import InviteLink, InviteLinkEvent, InviteLinkStatus
 from machines.models.journal import (
     Batch,
     ChorusFired,
     DecisionView,
-    InvitationBound,
+    Fired,
     InvitationFired,
+    InviteLinkFired,
     JournalEntry,
     MemoryTask,
     MessageFired,
@@ -51,8 +60,11 @@ from machines.models.wire import frames
 from machines.models.wire.frames import ThreadEventKind
 from machines.outcomes import recorded, refused
 from machines.removal import removal_machine
-from machines.statechart import Accepted, Refusal
+from machines.statechart import Accepted, Machine, Refusal
 from machines.thread import Failure, StateManager, Success
+
+V = TypeVar("V", bound=BaseState)
+E = TypeVar("E", MessageEvent, InvitationEvent, InviteLinkEvent, RemovalEvent)
 
 CONTEXT_MESSAGES = 16
 """Recent messages that a run's prompts may quote."""
@@ -72,12 +84,11 @@ class Draft:
         self.pending: dict[str, Message] = {each.id: each for each in facts.view.pending}
         self.runs: dict[str, ChorusState] = {each.id: each for each in facts.view.runs}
         self.invitations: dict[str, Invitation] = {each.id: each for each in facts.view.invitations}
+        self.links: dict[str, InviteLink] = {each.id: each for each in facts.view.links}
         self.removals: dict[str, Removal] = {each.id: each for each in facts.view.removals}
         self.recent: list[Message] = list(facts.recent)
         self._entries: list[JournalEntry] = []
         self._effects: list[RunEffect] = []
-        self.bounds: list[InvitationBound] = []
-        """What the journal holds the batch to."""
 
     # Machines
 
@@ -95,52 +106,39 @@ class Draft:
         self, message: Message, event: MessageEvent, *, created: bool = False
     ) -> tuple[Message, Change]:
         """Fire a message's event. Raises InvalidTransition where the message refuses it."""
-        match message_machine().fire(message, event):
-            case Refusal() as refusal:
-                raise refused(refusal)
-            case Accepted(state=after, effects=effects) as accepted:
-                self._effects.extend(effects)
-                self.place(after)
-                fired = MessageFired(instance=after.id, event=event)
-                make = creation_of if created else update_of
-                transition = recorded(accepted, after.id)
-                return after, Change((fired,), (transition,), (make("message", after),))
+        fired = MessageFired(instance=message.id, event=event)
+        after, change = self._change(message_machine(), message, event, fired, created=created)
+        self.place(after)
+        return after, change
 
     def change_invitation(
         self, invitation: Invitation, event: InvitationEvent, *, created: bool = False
     ) -> tuple[Invitation, Change]:
         """Fire an invitation's event. Raises InvalidTransition where the invitation refuses it."""
-        match invitation_machine().fire(invitation, event):
-            case Refusal() as refusal:
-                raise refused(refusal)
-            case Accepted(state=after, effects=effects) as accepted:
-                self._effects.extend(effects)
-                if after.status is InvitationStatus.INVITED:
-                    self.invitations[after.id] = after
-                else:
-                    self.invitations.pop(after.id, None)
-                fired = InvitationFired(instance=after.id, event=event)
-                make = creation_of if created else update_of
-                transition = recorded(accepted, after.id)
-                return after, Change((fired,), (transition,), (make("invitation", after),))
+        fired = InvitationFired(instance=invitation.id, event=event)
+        after, change = self._change(
+            invitation_machine(), invitation, event, fired, created=created
+        )
+        _keep(self.invitations, after, is_open=after.status is InvitationStatus.INVITED)
+        return after, change
+
+    def change_link(
+        self, link: InviteLink, event: InviteLinkEvent, *, created: bool = False
+    ) -> tuple[InviteLink, Change]:
+        """Fire a link's event. Raises InvalidTransition where the link refuses it."""
+        fired = InviteLinkFired(instance=link.id, event=event)
+        after, change = self._change(invite_link_machine(), link, event, fired, created=created)
+        _keep(self.links, after, is_open=after.status is InviteLinkStatus.OPEN)
+        return after, change
 
     def change_removal(
         self, removal: Removal, event: RemovalEvent, *, created: bool = False
     ) -> tuple[Removal, Change]:
         """Fire a removal's event. Raises InvalidTransition where the removal refuses it."""
-        match removal_machine().fire(removal, event):
-            case Refusal() as refusal:
-                raise refused(refusal)
-            case Accepted(state=after, effects=effects) as accepted:
-                self._effects.extend(effects)
-                if after.status is RemovalStatus.PROPOSED:
-                    self.removals[after.id] = after
-                else:
-                    self.removals.pop(after.id, None)
-                fired = RemovalFired(instance=after.id, event=event)
-                make = creation_of if created else update_of
-                transition = recorded(accepted, after.id)
-                return after, Change((fired,), (transition,), (make("removal", after),))
+        fired = RemovalFired(instance=removal.id, event=event)
+        after, change = self._change(removal_machine(), removal, event, fired, created=created)
+        _keep(self.removals, after, is_open=after.status is RemovalStatus.PROPOSED)
+        return after, change
 
     def invitation_of(self, public_key: PublicKey | None) -> Invitation | None:
         """The open invitation of a key."""
@@ -216,6 +214,7 @@ class Draft:
         run_id: RunId | None = None,
         public_key: PublicKey | None = None,
         invitation: Invitation | None = None,
+        link: InviteLink | None = None,
         removal: Removal | None = None,
         cause: str | None = None,
         by: PublicKey | None,
@@ -229,6 +228,7 @@ class Draft:
             run_id=run_id,
             public_key=public_key,
             invitation=invitation_view(invitation) if invitation else None,
+            link=link_view(link) if link else None,
             removal=removal_view(removal) if removal else None,
             message=message_view(message) if message else None,
             thread=thread_view(thread) if thread else None,
@@ -274,7 +274,6 @@ class Draft:
             timers=tuple(timers.values()),
             cancelled_timers=tuple(cancelled),
             memory=tuple(memory),
-            bounds=tuple(self.bounds),
         )
         live = tuple(run for run in self.runs.values() if not run.status.final)
         view = DecisionView(
@@ -283,12 +282,32 @@ class Draft:
             pending=tuple(self.pending.values()),
             runs=live,
             invitations=tuple(self.invitations.values()),
+            links=tuple(self.links.values()),
             removals=tuple(self.removals.values()),
         )
         facts = Facts(view=view, recent=tuple(self.recent[-CONTEXT_MESSAGES:]))
         return Decided(batch, facts, tuple(rest), message_id, run_id, refused)
 
     # Inside
+
+    def _change(
+        self,
+        machine: Machine[V, E, object, RunEffect],
+        value: V,
+        event: E,
+        fired: Fired,
+        *,
+        created: bool,
+    ) -> tuple[V, Change]:
+        """Fire an event on one of the thread's values, whose kind is the name of its machine."""
+        match machine.fire(value, event):
+            case Refusal() as refusal:
+                raise refused(refusal)
+            case Accepted(state=after, effects=effects) as accepted:
+                self._effects.extend(effects)
+                make = creation_of if created else update_of
+                transition = recorded(accepted, after.id)
+                return after, Change((fired,), (transition,), (make(fired.machine, after),))
 
     def _take_run(
         self,
@@ -390,3 +409,11 @@ class Draft:
                 seq=self._facts.view.head_seq + len(self._entries) + 1,
             )
         )
+
+
+def _keep(values: dict[str, V], value: V, *, is_open: bool) -> None:
+    """Let `values` hold this version of a value while it is open, and no version of it after."""
+    if is_open:
+        values[value.id] = value
+    else:
+        values.pop(value.id, None)

@@ -6,6 +6,7 @@ Pure conversions. Rendering Markdown and encoding frames are the server's.
 from machines.models.chorus import ChorusState, Health, RunStatus
 from machines.models.domain import User
 from machines.models.invitation import Invitation
+from machines.models.invite_link import InviteLink
 from machines.models.message import Message, MessageStatus
 from machines.models.removal import Removal
 from machines.models.thread import Thread
@@ -31,6 +32,17 @@ def invitation_view(invitation: Invitation) -> views.InvitationView:
         status=invitation.status,
         created_at=invitation.created_at,
         expires_at=invitation.expires_at,
+    )
+
+
+def link_view(link: InviteLink) -> views.InviteLinkView:
+    """A link as the thread's readers see it, without what its secret could be found by."""
+    return views.InviteLinkView(
+        id=link.id,
+        made_by=link.made_by,
+        status=link.status,
+        created_at=link.created_at,
+        expires_at=link.expires_at,
     )
 
 

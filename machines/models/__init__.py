@@ -15,6 +15,7 @@ __all__ = [
     "errors",
     "ids",
     "invitation",
+    "invite_link",
     "journal",
     "keys",
     "limits",

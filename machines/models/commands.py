@@ -18,6 +18,7 @@ from machines.models.chorus import (
 from machines.models.domain import Frozen
 from machines.models.ids import (
     InvitationId,
+    InviteLinkId,
     MessageId,
     PublicKey,
     RemovalId,
@@ -161,6 +162,33 @@ class ExpireInvitation(_Command):
     invitation_id: InvitationId
 
 
+class MakeLink(_Command):
+    """Make an address that lets one user in."""
+
+    secret_hash: str
+    """Hex of the SHA-256 of the link's secret."""
+    hours: int
+    """Until it expires."""
+
+
+class UseLink(_Command):
+    """Become a co-author by a link whose secret one knows."""
+
+    secret_hash: str
+
+
+class RevokeLink(_Command):
+    """Take an open link back."""
+
+    link_id: InviteLinkId
+
+
+class ExpireLink(_Command):
+    """The deadline of a link may have passed."""
+
+    link_id: InviteLinkId
+
+
 class ProposeRemoval(_Command):
     """Let all the others vote on whether a co-author stays."""
 
@@ -226,6 +254,10 @@ ThreadCommand = (
     | DeclineInvitation
     | RevokeInvitation
     | ExpireInvitation
+    | MakeLink
+    | UseLink
+    | RevokeLink
+    | ExpireLink
     | ProposeRemoval
     | VoteOnRemoval
     | WithdrawRemoval

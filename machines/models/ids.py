@@ -20,6 +20,9 @@ InvitationId = NewType("InvitationId", str)
 RemovalId = NewType("RemovalId", str)
 """UUID string of a vote on whether a co-author stays."""
 
+InviteLinkId = NewType("InviteLinkId", str)
+"""UUID string of a link that lets one user into a thread."""
+
 UserId = NewType("UserId", str)
 """UUID string of a user's row; users are addressed by their `PublicKey`."""
 

@@ -90,7 +90,7 @@ class InviterLeft(Frozen):
 
 
 class AuthorAdmitted(Frozen):
-    """A user became a co-author by a message that was approved."""
+    """A user became a co-author by a message that was approved, or by a link."""
 
     event: Literal["admit"] = "admit"
     at: AwareDatetime

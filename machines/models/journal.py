@@ -14,6 +14,7 @@ from machines.models.chorus import ChorusEvent, ChorusState
 from machines.models.domain import BaseState, Created, Frozen, StateTransition, Updated
 from machines.models.ids import (
     InvitationId,
+    InviteLinkId,
     MessageId,
     PublicKey,
     RemovalId,
@@ -24,6 +25,7 @@ from machines.models.ids import (
     TimerId,
 )
 from machines.models.invitation import Invitation, InvitationEvent
+from machines.models.invite_link import InviteLink, InviteLinkEvent
 from machines.models.message import Message, MessageEvent
 from machines.models.outputs import StepEnum
 from machines.models.removal import Removal, RemovalEvent
@@ -77,6 +79,14 @@ class InvitationFired(Frozen):
     event: InvitationEvent
 
 
+class InviteLinkFired(Frozen):
+    """An event that an invite link accepted."""
+
+    machine: Literal["invite_link"] = "invite_link"
+    instance: InviteLinkId
+    event: InviteLinkEvent
+
+
 class RemovalFired(Frozen):
     """An event that a vote on a removal accepted."""
 
@@ -86,7 +96,7 @@ class RemovalFired(Frozen):
 
 
 Fired = Annotated[
-    ChorusFired | MessageFired | ThreadFired | InvitationFired | RemovalFired,
+    ChorusFired | MessageFired | ThreadFired | InvitationFired | InviteLinkFired | RemovalFired,
     Field(discriminator="machine"),
 ]
 
@@ -120,6 +130,14 @@ class InvitationTimer(Frozen):
     invitation_id: InvitationId
 
 
+class InviteLinkTimer(Frozen):
+    """The deadline of an open invite link."""
+
+    timer: Literal["invite_link"] = "invite_link"
+    thread_id: ThreadId
+    link_id: InviteLinkId
+
+
 class RemovalTimer(Frozen):
     """The deadline of a vote on a removal."""
 
@@ -137,7 +155,7 @@ class SessionTimer(Frozen):
 
 
 Timer = Annotated[
-    RetryTimer | ApprovalTimer | InvitationTimer | RemovalTimer | SessionTimer,
+    RetryTimer | ApprovalTimer | InvitationTimer | InviteLinkTimer | RemovalTimer | SessionTimer,
     Field(discriminator="timer"),
 ]
 
@@ -263,19 +281,6 @@ class RememberedReply(Frozen):
     """Filled by the journal: the number of the batch's last entry in the thread's stream."""
 
 
-class InvitationBound(Frozen):
-    """How many open invitations there may be in all threads once a batch is written.
-
-    A decision counts before it is written, under the lock of its own thread alone; the journal counts
-    again where it writes, one batch after the other, so that no two pass the bound together.
-    """
-
-    of: Literal["key", "inviter"]
-    public_key: PublicKey
-    """Who is invited, or who invites."""
-    most: int = Field(ge=1)
-
-
 class Batch(Frozen):
     """What one decision makes durable."""
 
@@ -287,8 +292,6 @@ class Batch(Frozen):
     cancelled_timers: tuple[TimerId, ...] = ()
     memory: tuple[MemoryTask, ...] = ()
     reply: RememberedReply | None = None
-    bounds: tuple[InvitationBound, ...] = ()
-    """What must hold once it is written; else nothing of it is."""
 
     @property
     def expected(self) -> dict[StreamId, int]:
@@ -317,5 +320,7 @@ class DecisionView(Frozen):
     """Runs that are not final, in the order of their requests."""
     invitations: tuple[Invitation, ...] = ()
     """Those that wait for an answer, oldest first."""
+    links: tuple[InviteLink, ...] = ()
+    """Invite links that are open, oldest first."""
     removals: tuple[Removal, ...] = ()
     """Those that are voted on, oldest first."""

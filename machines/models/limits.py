@@ -4,9 +4,10 @@ Only numbers live here. What an operator may move (rates, queues, deadlines) is 
 server. Lengths of text count Unicode code points.
 """
 
-MAX_FRAME_BYTES = 393_216
+MAX_FRAME_BYTES = 196_608
 """Bytes of one frame from a client; more closes the socket with 1009. It holds every prompt within
-`MAX_CONTENT_LENGTH` as any JSON encoder writes it: an escaped character above U+FFFF has 12 bytes."""
+`MAX_CONTENT_LENGTH`, in UTF-8 (4 bytes a character at most) or with all characters up to U+FFFF
+escaped (6 bytes), as many JSON encoders write them."""
 
 MAX_SERVER_FRAME_BYTES = 262_144
 """Bytes of one frame from the server: pages end before it, and what is longer is cut."""
@@ -23,6 +24,15 @@ MAX_CO_AUTHORS = 256
 MAX_OPEN_REMOVALS = 2
 """Votes on removals that may be open in one thread: each names up to all co-authors."""
 
+MAX_OPEN_LINKS = 20
+"""Invite links that may be open in one thread."""
+
+DEFAULT_LINK_HOURS = 168
+"""Hours until an invite link expires, where its maker asks for no number."""
+
+MAX_LINK_HOURS = 720
+"""Hours until an invite link expires, at most."""
+
 MAX_REASON_LENGTH = 1_000
 """Code points of the reason that comes with a rejection."""
 
@@ -36,7 +46,7 @@ MAX_CURSOR_LENGTH = 512
 """Characters of the opaque place at which a list goes on."""
 
 MAX_TOKEN_LENGTH = 256
-"""Characters of a session token."""
+"""Characters of a session token, and of the secret of an invite link."""
 
 DEFAULT_PAGE = 50
 """Messages or threads in a page, where the client asks for no number."""

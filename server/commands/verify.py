@@ -8,26 +8,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from machines import invitation, invite_link, removal
 from machines.decisions.replay import replay_run, written_by_this_chart
-from machines.invitation import invitation_timer
-from machines.message import approval_timer
+from machines.message import approval_deadline
 from machines.models.chorus import Health
+from machines.models.effects import ScheduleTimer
 from machines.models.errors import ChorusError
 from machines.models.ids import PointId, RunId, TimerId
-from machines.models.invitation import Invitation
 from machines.models.journal import (
-    ApprovalTimer,
     Batch,
     IndexMessage,
-    InvitationTimer,
     RecordLinks,
-    RemovalTimer,
     TimerRow,
 )
 from machines.models.message import Message
-from machines.models.removal import Removal
 from machines.models.thread import Thread
-from machines.removal import removal_timer
 from server.commands.journal_file import existing_journal
 from server.environment import Environment
 from server.memory.recall import MemoryService
@@ -154,9 +149,14 @@ async def _verify_timers(journal: Journal, *, repair: bool, say: Say) -> int:
     """Whether what ends in its time has a timer; with `repair`, it is set where it was lost."""
     known = {row.id for row in await journal.timers()}
     wanted = [
-        *(_deadline(each) for each in await journal.pending_messages() if each.expires_at),
-        *(_answer_deadline(each) for each in await journal.open_invitations()),
-        *(_removal_deadline(each) for each in await journal.open_removals()),
+        *(
+            _row(approval_deadline(each, each.expires_at))
+            for each in await journal.pending_messages()
+            if each.expires_at
+        ),
+        *(_row(invitation.deadline_of(each)) for each in await journal.open_invitations()),
+        *(_row(invite_link.deadline_of(each)) for each in await journal.open_links()),
+        *(_row(removal.deadline_of(each)) for each in await journal.open_removals()),
         *(session_end(session) for session in await journal.sessions()),
         *(retry_row(run) for run in await journal.live_runs() if run.health is Health.RECOVERING),
     ]
@@ -170,29 +170,8 @@ async def _verify_timers(journal: Journal, *, repair: bool, say: Say) -> int:
     return len(lost)
 
 
-def _deadline(message: Message) -> TimerRow:
-    assert message.expires_at is not None  # noqa: S101 - a pending message has a deadline
-    return TimerRow(
-        id=approval_timer(message.id),
-        due_at=message.expires_at,
-        timer=ApprovalTimer(thread_id=message.thread_id, message_id=message.id),
-    )
-
-
-def _answer_deadline(invitation: Invitation) -> TimerRow:
-    return TimerRow(
-        id=invitation_timer(invitation.id),
-        due_at=invitation.expires_at,
-        timer=InvitationTimer(thread_id=invitation.thread_id, invitation_id=invitation.id),
-    )
-
-
-def _removal_deadline(removal: Removal) -> TimerRow:
-    return TimerRow(
-        id=removal_timer(removal.id),
-        due_at=removal.expires_at,
-        timer=RemovalTimer(thread_id=removal.thread_id, removal_id=removal.id),
-    )
+def _row(effect: ScheduleTimer) -> TimerRow:
+    return TimerRow(id=effect.timer_id, due_at=effect.due_at, timer=effect.timer)
 
 
 async def _verify_journal(journal: Journal, *, repair: bool, say: Say) -> int:

@@ -35,6 +35,7 @@ MACHINE_NAMES: Final = (
     "connection",
     "thread",
     "invitation",
+    "invite_link",
     "removal",
     "breaker",
 )

@@ -7,8 +7,8 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 
 /**
  * @import {
- *   ChorusResponseData, HelloData, InitData, InvitationSummary, InvitationView, ListThreadsData, LiveFrame, MessageView, RemovalView, RunView,
- *   ThreadMessagesData, ThreadSummary, ThreadView, UserView
+ *   ChorusResponseData, HelloData, InitData, InvitationSummary, InvitationView, InviteLinkView, ListThreadsData, LiveFrame, MessageView, RemovalView, RunView,
+ *   ThreadEventData, ThreadMessagesData, ThreadSummary, ThreadView, UserView
  * } from "./wire.d.ts"
  * @import { ClientEvent, Connection, Noticed } from "./protocol.js"
  * @import { Run } from "./runs.js"
@@ -31,6 +31,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {string | null} epoch
  * @property {ReadonlyMap<string, Run>} runs by id
  * @property {readonly InvitationView[]} invitations that wait for an answer
+ * @property {readonly InviteLinkView[]} links into it that are open
  * @property {readonly RemovalView[]} removals votes on whether a co-author stays
  * @property {string | null} waitsBecause why a run of it cannot go on now, since its last entry
  */
@@ -387,6 +388,7 @@ function opened(state, { snapshot, epoch }) {
     epoch,
     runs: new Map(),
     invitations: snapshot.invitations,
+    links: snapshot.links,
     removals: snapshot.removals,
     waitsBecause: null,
   };
@@ -402,8 +404,15 @@ function opened(state, { snapshot, epoch }) {
  */
 function caughtUp(state, { snapshot, epoch }) {
   if (state.thread?.id !== snapshot.thread.id) return state;
-  const { invitations, removals } = snapshot;
-  const known = { ...state.thread, view: snapshot.thread, invitations, removals, epoch };
+  const { invitations, links, removals } = snapshot;
+  const known = {
+    ...state.thread,
+    view: snapshot.thread,
+    invitations,
+    links,
+    removals,
+    epoch,
+  };
   const thread = withRuns(withMessages(known, snapshot.messages), snapshot.runs);
   return summarised(named({ ...state, thread }, snapshot.names), thread);
 }
@@ -443,12 +452,7 @@ function live(state, frame) {
   if (typeof frame.seq === "number") {
     thread = { ...thread, headSeq: frame.seq, waitsBecause: null };
   }
-  if (frame.type === "thread_event" && frame.data.invitation) {
-    thread = withInvitation(thread, frame.data.invitation);
-  }
-  if (frame.type === "thread_event" && frame.data.removal) {
-    thread = withRemoval(thread, frame.data.removal);
-  }
+  if (frame.type === "thread_event") thread = withWhatIsOpen(thread, frame.data);
   if (frame.type === "chorus_response") thread = ran(thread, frame.data);
   else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
   const message = messageOf(frame);
@@ -458,29 +462,34 @@ function live(state, frame) {
 }
 
 /**
- * The thread with a vote on a removal while it is open.
+ * The thread with the invitation, the link and the removal that an event is about while they are open,
+ * and without them once they ended.
  *
  * @param {Thread} thread
- * @param {RemovalView} removal
+ * @param {ThreadEventData} event
  * @returns {Thread}
  */
-function withRemoval(thread, removal) {
-  const others = thread.removals.filter(({ id }) => id !== removal.id);
-  const removals = removal.status === "proposed" ? [...others, removal] : others;
-  return { ...thread, removals };
+function withWhatIsOpen(thread, { invitation, link, removal }) {
+  return {
+    ...thread,
+    invitations: placed(thread.invitations, invitation, "invited"),
+    links: placed(thread.links, link, "open"),
+    removals: placed(thread.removals, removal, "proposed"),
+  };
 }
 
 /**
- * The thread with an invitation while it is open, and without it once it was answered or has ended.
+ * Some values with this version of one, which is among them while it has the status `open`.
  *
- * @param {Thread} thread
- * @param {InvitationView} invitation
- * @returns {Thread}
+ * @template {{id: string, status: string}} Value
+ * @param {readonly Value[]} values
+ * @param {Value | undefined} value
+ * @param {Value["status"]} open
  */
-function withInvitation(thread, invitation) {
-  const others = thread.invitations.filter(({ id }) => id !== invitation.id);
-  const invitations = invitation.status === "invited" ? [...others, invitation] : others;
-  return { ...thread, invitations };
+function placed(values, value, open) {
+  if (!value) return values;
+  const others = values.filter(({ id }) => id !== value.id);
+  return value.status === open ? [...others, value] : others;
 }
 
 /**

@@ -49,7 +49,7 @@ export class Subjects {
     if (!state.thread)
       return { machine, id: null, about: say.machines.noThread, trace: newTrace(machine) };
     if (machine === "thread") return this.threadSubject(state.thread);
-    if (machine === "invitation" || machine === "removal")
+    if (machine === "invitation" || machine === "invite_link" || machine === "removal")
       return this.lastSubject(machine, state.thread);
     const message = messageShown(state.thread, ui);
     if (!message)
@@ -75,9 +75,9 @@ export class Subjects {
   }
 
   /**
-   * The invitation or the removal of the thread that something happened to last.
+   * The invitation, the link or the removal of the thread that something happened to last.
    *
-   * @param {"invitation" | "removal"} machine
+   * @param {"invitation" | "invite_link" | "removal"} machine
    * @param {Thread} thread
    * @returns {Subject}
    */

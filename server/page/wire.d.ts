@@ -7,6 +7,13 @@ export interface AcceptInvitationRequest {
   data: ThreadRef;
 }
 
+/** Become a co-author by a link. */
+export interface AcceptInviteLinkRequest {
+  id: string;
+  type: "accept_invite_link";
+  data: InviteLinkRef;
+}
+
 export interface AcceptedData {
   thread_id: string | null;
   /** Of the last journal entry that carried it out. */
@@ -14,6 +21,8 @@ export interface AcceptedData {
   message_id: string | null;
   /** null where no run belongs to the request, or the message waits for approval. */
   run_id: string | null;
+  /** With `create_invite_link` alone. */
+  link?: NewInviteLink;
 }
 
 /** The request is carried out, durably. */
@@ -147,6 +156,18 @@ export interface ConnectRequest {
   id: string;
   type: "connect";
   data: ConnectData;
+}
+
+export interface CreateInviteLinkData {
+  thread_id: string;
+  expires_in_hours?: number;
+}
+
+/** Make an address that lets one user in, whoever it is given to. */
+export interface CreateInviteLinkRequest {
+  id: string;
+  type: "create_invite_link";
+  data: CreateInviteLinkData;
 }
 
 export interface CreateThreadData {
@@ -383,6 +404,46 @@ export interface InviteCoAuthorRequest {
   data: InviteCoAuthorData;
 }
 
+/** What a link says before it is used: this, and nothing else of the thread. */
+export interface InviteLinkData {
+  thread_name: string;
+  invited_by: string;
+  invited_by_name: string | null;
+  expires_at: string;
+  /** For who is a co-author already. */
+  thread_id?: string;
+}
+
+/** What an invite link leads to. */
+export interface InviteLinkFrame {
+  type: "invite_link";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  shortened?: boolean;
+  data: InviteLinkData;
+}
+
+/** A request about a link that one was given. */
+export interface InviteLinkRef {
+  secret: string;
+}
+
+/** States of the link chart; `DRAFTED` lasts only inside the transaction that makes the link. */
+export type InviteLinkStatus = "drafted" | "open" | "used" | "revoked" | "expired";
+
+/** A link into a thread as the thread's readers see it; nothing of its secret. */
+export interface InviteLinkView {
+  id: string;
+  made_by: string;
+  status: InviteLinkStatus;
+  created_at: string;
+  expires_at: string;
+}
+
 /** Be a co-author no more. */
 export interface LeaveCoAuthorshipRequest {
   id: string;
@@ -469,9 +530,11 @@ export interface ModelInfo {
 /** Requests that may be sent again with the same id. */
 export type MutatingType =
   | "accept_invitation"
+  | "accept_invite_link"
   | "approve_message"
   | "archive_thread"
   | "cancel_run"
+  | "create_invite_link"
   | "create_thread"
   | "decline_invitation"
   | "invite_co_author"
@@ -481,11 +544,20 @@ export type MutatingType =
   | "rename_thread"
   | "retry_run"
   | "revoke_invitation"
+  | "revoke_invite_link"
   | "set_name"
   | "submit_prompt"
   | "vote_on_removal"
   | "withdraw_message"
   | "withdraw_removal";
+
+/** A link as its maker alone is told of it, once. */
+export interface NewInviteLink {
+  id: string;
+  /** The page's address with `#join=` and this is the link. */
+  secret: string;
+  expires_at: string;
+}
 
 /** A request that says everything by its type. */
 export interface NoData {}
@@ -635,11 +707,13 @@ export interface RenderedText {
 /** The frame that answers each request, where it is not an error. */
 export interface Replies {
   accept_invitation: AcceptedFrame;
+  accept_invite_link: AcceptedFrame;
   approve_message: AcceptedFrame;
   archive_thread: AcceptedFrame;
   authenticate: InitFrame;
   cancel_run: AcceptedFrame;
   connect: ChallengeFrame;
+  create_invite_link: AcceptedFrame;
   create_thread: AcceptedFrame;
   decline_invitation: AcceptedFrame;
   get_events: EventsFrame;
@@ -655,10 +729,12 @@ export interface Replies {
   resume: InitFrame;
   retry_run: AcceptedFrame;
   revoke_invitation: AcceptedFrame;
+  revoke_invite_link: AcceptedFrame;
   search: SearchResultsFrame;
   set_name: AcceptedFrame;
   sign_out: AcceptedFrame;
   submit_prompt: AcceptedFrame;
+  view_invite_link: InviteLinkFrame;
   vote_on_removal: AcceptedFrame;
   withdraw_message: AcceptedFrame;
   withdraw_removal: AcceptedFrame;
@@ -667,11 +743,13 @@ export interface Replies {
 /** Each request by its type. */
 export interface Requests {
   accept_invitation: AcceptInvitationRequest;
+  accept_invite_link: AcceptInviteLinkRequest;
   approve_message: ApproveMessageRequest;
   archive_thread: ArchiveThreadRequest;
   authenticate: AuthenticateRequest;
   cancel_run: CancelRunRequest;
   connect: ConnectRequest;
+  create_invite_link: CreateInviteLinkRequest;
   create_thread: CreateThreadRequest;
   decline_invitation: DeclineInvitationRequest;
   get_events: GetEventsRequest;
@@ -687,10 +765,12 @@ export interface Requests {
   resume: ResumeRequest;
   retry_run: RetryRunRequest;
   revoke_invitation: RevokeInvitationRequest;
+  revoke_invite_link: RevokeInviteLinkRequest;
   search: SearchRequest;
   set_name: SetNameRequest;
   sign_out: SignOutRequest;
   submit_prompt: SubmitPromptRequest;
+  view_invite_link: ViewInviteLinkRequest;
   vote_on_removal: VoteOnRemovalRequest;
   withdraw_message: WithdrawMessageRequest;
   withdraw_removal: WithdrawRemovalRequest;
@@ -725,6 +805,18 @@ export interface RevokeInvitationRequest {
   id: string;
   type: "revoke_invitation";
   data: RevokeInvitationData;
+}
+
+export interface RevokeInviteLinkData {
+  thread_id: string;
+  link_id: string;
+}
+
+/** Take an open link back. */
+export interface RevokeInviteLinkRequest {
+  id: string;
+  type: "revoke_invite_link";
+  data: RevokeInviteLinkData;
 }
 
 /** Who speaks. */
@@ -855,6 +947,7 @@ export type ServerMessage =
   | InitFrame
   | AcceptedFrame
   | ThreadMessagesFrame
+  | InviteLinkFrame
   | EventsFrame
   | ThreadsFrame
   | SearchResultsFrame
@@ -1028,6 +1121,8 @@ export interface ThreadEventData {
   public_key?: string;
   /** Of who is asked in, answered, or joined by accepting. */
   invitation?: InvitationView;
+  /** Which was made, ended, or let in who joined. */
+  link?: InviteLinkView;
   /** Of who is named, voted on, kept or removed. */
   removal?: RemovalView;
   message?: MessageView;
@@ -1059,6 +1154,9 @@ export type ThreadEventKind =
   | "invitation_declined"
   | "invitation_revoked"
   | "invitation_expired"
+  | "invite_link_made"
+  | "invite_link_revoked"
+  | "invite_link_expired"
   | "co_author_joined"
   | "co_author_left"
   | "removal_proposed"
@@ -1087,6 +1185,8 @@ export interface ThreadMessagesData {
   runs: readonly RunView[];
   /** Those that wait for an answer, oldest first. */
   invitations: readonly InvitationView[];
+  /** Invite links that are open, oldest first. */
+  links: readonly InviteLinkView[];
   /** Those that are voted on, oldest first. */
   removals: readonly RemovalView[];
 }
@@ -1161,8 +1261,9 @@ export interface ThreadsFrame {
 
 /** One accepted transition of a machine, as the drawing names it. */
 export interface TransitionView {
-  machine: "chorus" | "message" | "connection" | "thread" | "invitation" | "removal";
-  /** Id of the run, message, session, thread, invitation or removal. */
+  machine:
+    "chorus" | "message" | "connection" | "thread" | "invitation" | "invite_link" | "removal";
+  /** Id of the run, message, session, thread, invitation, link or removal. */
   instance: string;
   event: string;
   source: string;
@@ -1201,6 +1302,13 @@ export interface UserView {
   public_key: string;
   name: string | null;
   created_at: string;
+}
+
+/** Ask what a link leads to, and who invites. */
+export interface ViewInviteLinkRequest {
+  id: string;
+  type: "view_invite_link";
+  data: InviteLinkRef;
 }
 
 /** Who may read a thread; fixed when the thread is created. */

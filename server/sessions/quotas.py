@@ -24,6 +24,9 @@ CHANGES_OF_AN_ADDRESS: Final = 300
 SEARCHES: Final = 6
 """Each embeds its query and scans the memory."""
 SEARCHES_OF_AN_ADDRESS: Final = 60
+LINKS: Final = 1
+"""Invite links that one looks at or uses, right or wrong: nobody guesses 192 bits, and nobody tries."""
+LINKS_OF_AN_ADDRESS: Final = 10
 """All of these are times the prompts per minute."""
 
 READS_OF_AN_ADDRESS: Final = 10
@@ -58,6 +61,8 @@ class Allowances:
         self._changes_of_an_address = limiter(CHANGES_OF_AN_ADDRESS)
         self._searches = limiter(SEARCHES)
         self._searches_of_an_address = limiter(SEARCHES_OF_AN_ADDRESS)
+        self._links = limiter(LINKS)
+        self._links_of_an_address = limiter(LINKS_OF_AN_ADDRESS)
 
         def reads(times: int) -> RateLimiter[str]:
             rate = times * read_kib_per_second * _KIB
@@ -73,6 +78,9 @@ class Allowances:
         if isinstance(message, requests.SearchRequest):
             waits.append(self._searches.try_take(caller))
             waits.append(self._searches_of_an_address.try_take(address))
+        if isinstance(message, requests.ViewInviteLinkRequest | requests.AcceptInviteLinkRequest):
+            waits.append(self._links.try_take(caller))
+            waits.append(self._links_of_an_address.try_take(address))
         if is_read(message):
             waits.append(self._reads.try_take(caller, READ_CHARACTERS))
             waits.append(self._reads_of_an_address.try_take(address, READ_CHARACTERS))

@@ -9,9 +9,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+from machines.decisions.connections import hash_token
 from machines.decisions.invitations import no_such_invitation
 from machines.decisions.rights import may_read, no_such_thread
-from machines.decisions.views import invitation_view, removal_view, run_view, thread_view
+from machines.decisions.views import (
+    invitation_view,
+    link_view,
+    removal_view,
+    run_view,
+    thread_view,
+)
 from machines.models import commands
 from machines.models.commands import ThreadCommand
 from machines.models.errors import (
@@ -32,6 +39,7 @@ from server.environment import Environment
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.sessions.accounts import Accounts
+from server.sessions.links import InviteLinks, secret_for
 from server.sessions.lists import list_threads
 from server.sessions.pages import (
     FRAME_ROOM,
@@ -71,16 +79,19 @@ class Requests:
         self._memory_service = memory_service
         self._allowances = allowances
         self._renderer = renderer
+        self._links = InviteLinks(environment, journal)
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
 
-    async def perform(self, message: ClientMessage, caller: PublicKey, address: str) -> str:
-        """The encoded reply to a request that came from `address`.
+    async def perform(
+        self, message: ClientMessage, caller: PublicKey, address: str, token: str
+    ) -> str:
+        """The encoded reply to a request that came from `address`, in the session of `token`.
 
         Raises:
             ChorusError: the request was refused or failed, and changed nothing.
         """
         if isinstance(message, requests.MutatingRequest):
-            return _encode(await self._once(message, caller, address), message.id)
+            return _encode(await self._once(message, caller, address, token), message.id)
         match message:
             case requests.GetThreadRequest():
                 _, frame = await self.snapshot(message, caller)
@@ -89,6 +100,8 @@ class Requests:
                 return await self._events(message, caller)
             case requests.ListThreadsRequest():
                 return _encode(await list_threads(self._journal, message.data, caller), message.id)
+            case requests.ViewInviteLinkRequest(data=data):
+                return _encode(await self._links.view(data.secret, caller), message.id)
             case requests.SearchRequest():
                 return _encode(await self._search(message, caller), message.id)
             case _:
@@ -97,7 +110,7 @@ class Requests:
     # Mutating requests
 
     async def _once(
-        self, message: requests.MutatingRequest, caller: PublicKey, address: str
+        self, message: requests.MutatingRequest, caller: PublicKey, address: str, token: str
     ) -> frames.AcceptedFrame:
         key = (caller, message.id)
         while (first := self._under_way.get(key)) is not None:
@@ -107,7 +120,7 @@ class Requests:
             try:
                 if isinstance(message, requests.SubmitPromptRequest | requests.RetryRunRequest):
                     await self._take_prompt(message, caller, address)
-                return await self._mutate(message, caller)
+                return await self._mutate(message, caller, token)
             except (JournalConflict, InvalidTransition, RequestRefused):
                 # A request that was carried out once is refused, at the latest by the key of its
                 # remembered reply: then this is its echo, and no refusal. Most are new, so nobody
@@ -115,13 +128,17 @@ class Requests:
                 known = await self._journal.reply(caller, message.id)
                 if known is None:
                     raise
-                return await self._again(message, caller, known)
+                return await self._again(message, caller, token, known)
         finally:
             del self._under_way[key]
             done.set_result(None)
 
     async def _again(
-        self, message: requests.MutatingRequest, caller: PublicKey, known: RememberedReply
+        self,
+        message: requests.MutatingRequest,
+        caller: PublicKey,
+        token: str,
+        known: RememberedReply,
     ) -> frames.AcceptedFrame:
         """The answer that the request got; access is checked as it is now."""
         if known.digest != message.fingerprint():
@@ -132,14 +149,13 @@ class Requests:
             message, requests.LeaveCoAuthorshipRequest | requests.DeclineInvitationRequest
         ):
             await self._readable(known.thread_id, caller)
-        return _accepted(
-            Outcome(known.thread_id, known.seq or 0, known.message_id, known.run_id)
-            if known.thread_id
-            else None
-        )
+        if known.thread_id is None:
+            return _accepted(None)
+        outcome = Outcome(known.thread_id, known.seq or 0, known.message_id, known.run_id)
+        return await self._with_link(_accepted(outcome), message, token)
 
     async def _mutate(
-        self, message: requests.MutatingRequest, caller: PublicKey
+        self, message: requests.MutatingRequest, caller: PublicKey, token: str
     ) -> frames.AcceptedFrame:
         reply = RememberedReply(
             public_key=caller,
@@ -155,7 +171,7 @@ class Requests:
             case requests.CreateThreadRequest():
                 return _accepted(await self._create_thread(message, caller, reply))
             case _:
-                thread_id, command = self._command(message)
+                thread_id, command = await self._command(message, token)
 
                 def make(ids: tuple[str, ...]) -> ThreadCommand:
                     return command(
@@ -170,7 +186,16 @@ class Requests:
                 outcome = await self._thread_service.perform(thread_id, make, reply)
         if outcome.refused is not None:
             raise outcome.refused
-        return _accepted(outcome)
+        return await self._with_link(_accepted(outcome), message, token)
+
+    async def _with_link(
+        self, frame: frames.AcceptedFrame, message: requests.MutatingRequest, token: str
+    ) -> frames.AcceptedFrame:
+        """The reply with the link that the request made, if it made one."""
+        if not isinstance(message, requests.CreateInviteLinkRequest):
+            return frame
+        link = await self._links.made_by(token, message.id)
+        return frame.model_copy(update={"data": frame.data.model_copy(update={"link": link})})
 
     async def _create_thread(
         self, message: requests.CreateThreadRequest, caller: PublicKey, reply: RememberedReply
@@ -189,8 +214,8 @@ class Requests:
         )
         return await self._thread_service.open_thread(command, reply)
 
-    def _command(
-        self, message: requests.MutatingRequest
+    async def _command(
+        self, message: requests.MutatingRequest, token: str
     ) -> tuple[ThreadId, Callable[..., ThreadCommand]]:
         """The thread that a request is about, and what makes its command of the fields that every
         command begins with."""
@@ -225,6 +250,17 @@ class Requests:
                 return data.thread_id, partial(
                     commands.RevokeInvitation, public_key=data.public_key
                 )
+            case requests.CreateInviteLinkRequest(data=data):
+                secret = secret_for(token, message.id)
+                return data.thread_id, partial(
+                    commands.MakeLink, secret_hash=hash_token(secret), hours=data.expires_in_hours
+                )
+            case requests.AcceptInviteLinkRequest(data=data):
+                secret_hash = hash_token(data.secret)
+                thread_id = await self._links.thread_of(secret_hash)
+                return thread_id, partial(commands.UseLink, secret_hash=secret_hash)
+            case requests.RevokeInviteLinkRequest(data=data):
+                return data.thread_id, partial(commands.RevokeLink, link_id=data.link_id)
             case requests.ProposeRemovalRequest(data=data):
                 return data.thread_id, partial(commands.ProposeRemoval, public_key=data.public_key)
             case requests.VoteOnRemovalRequest(data=data):
@@ -282,8 +318,10 @@ class Requests:
             for run in view.runs[:MAX_RUNS_SHOWN]
         )
         invitations = tuple(map(invitation_view, view.invitations))
+        links = tuple(map(link_view, view.links))
         removals = tuple(map(removal_view, view.removals))
-        room = FRAME_ROOM - size_of(thread) - sum(map(size_of, (*runs, *invitations, *removals)))
+        beside = (*runs, *invitations, *links, *removals)
+        room = FRAME_ROOM - size_of(thread) - sum(map(size_of, beside))
         messages = await self._renderer.do(
             partial(newest_that_fit, page.messages, caller, view.thread, room)
         )
@@ -303,6 +341,7 @@ class Requests:
                 has_more=page.has_more or len(messages) < len(page.messages),
                 runs=runs,
                 invitations=invitations,
+                links=links,
                 removals=removals,
             )
         )
@@ -397,6 +436,8 @@ class Requests:
             case requests.AcceptInvitationRequest() | requests.DeclineInvitationRequest():
                 if not await self._journal.is_invited(thread_id, caller):
                     raise no_such_invitation()
+            case requests.AcceptInviteLinkRequest():
+                pass  # The thread was found by the link that the caller knows.
             case _:
                 await self._readable(thread_id, caller)
 

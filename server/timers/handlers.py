@@ -12,12 +12,19 @@ from typing import assert_never
 
 from machines.loop.recovery import retry_timer
 from machines.models.chorus import Health, RunProgress
-from machines.models.commands import Expire, ExpireInvitation, ExpireRemoval, ThreadCommand
+from machines.models.commands import (
+    Expire,
+    ExpireInvitation,
+    ExpireLink,
+    ExpireRemoval,
+    ThreadCommand,
+)
 from machines.models.errors import InvalidTransition, RequestRefused
 from machines.models.ids import ThreadId
 from machines.models.journal import (
     ApprovalTimer,
     InvitationTimer,
+    InviteLinkTimer,
     RemovalTimer,
     RetryTimer,
     SessionTimer,
@@ -104,6 +111,8 @@ class Wakeups:
                 return await self._expire(
                     row, thread_id, partial(ExpireInvitation, invitation_id=invitation_id)
                 )
+            case InviteLinkTimer(thread_id=thread_id, link_id=link_id):
+                return await self._expire(row, thread_id, partial(ExpireLink, link_id=link_id))
             case RemovalTimer(thread_id=thread_id, removal_id=removal_id):
                 return await self._expire(
                     row, thread_id, partial(ExpireRemoval, removal_id=removal_id)

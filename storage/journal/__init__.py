@@ -12,6 +12,7 @@ __all__ = [
     "dialect",
     "entries",
     "invitations",
+    "invite_links",
     "many_users",
     "memory_tasks",
     "migrations",

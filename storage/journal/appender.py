@@ -23,7 +23,6 @@ from machines.models.journal import (
     RememberedReply,
 )
 from storage.journal.dialect import upsert
-from storage.journal.invitations import require_bound
 from storage.journal.rows import (
     SNAPSHOT_KINDS,
     RowValues,
@@ -37,6 +36,7 @@ from storage.journal.schema import (
     co_authors,
     entries,
     invitations,
+    invite_links,
     memory_tasks,
     messages,
     removals,
@@ -54,6 +54,7 @@ SNAPSHOTS: Final[Mapping[str, Table]] = {
     "message": messages,
     "run": runs,
     "invitation": invitations,
+    "invite_link": invite_links,
     "removal": removals,
     "user": users,
     "session": sessions,
@@ -65,6 +66,7 @@ _FIXED: Final[Mapping[str, frozenset[str]]] = {
     "message": frozenset({"thread_id", "idx", "author"}),
     "run": frozenset({"thread_id", "created_seq"}),
     "invitation": frozenset({"thread_id", "public_key", "invited_by", "at"}),
+    "invite_link": frozenset({"thread_id", "secret_hash", "at"}),
     "removal": frozenset({"thread_id", "at"}),
 }
 """Columns that stay as they are while a value changes, or that have a statement of their own. An
@@ -208,7 +210,7 @@ class BatchAppender:
         """Write a batch.
 
         Raises:
-            JournalConflict: the head of a stream is not the expected one, or a bound is passed.
+            JournalConflict: the head of a stream is not the expected one.
             JournalError: the batch contradicts itself, or holds what cannot be stored.
             IntegrityError: an entry's number, or the reply's request, is taken.
         """
@@ -232,8 +234,6 @@ class BatchAppender:
                 )
         _ADD_ENTRY.run(connection, *written)
         self._write(connection, snapshots, heads)
-        for bound in batch.bounds:
-            require_bound(connection, bound)
         if batch.cancelled_timers:
             _DROP_TIMER.run(connection, *({"of_timer": id_} for id_ in batch.cancelled_timers))
         self._put_timer.run(connection, *timed)

@@ -34,10 +34,12 @@ from machines.models.chorus import RunProgress
 from machines.models.domain import Deleted, SessionRecord, User
 from machines.models.errors import JournalError
 from machines.models.invitation import Invitation
+from machines.models.invite_link import InviteLink
 from machines.models.journal import (
     ApprovalTimer,
     IndexMessage,
     InvitationTimer,
+    InviteLinkTimer,
     JournalEntry,
     RecordLinks,
     RemovalTimer,
@@ -57,6 +59,7 @@ from storage.journal.schema import (
     co_authors,
     entries,
     invitations,
+    invite_links,
     memory_tasks,
     messages,
     removals,
@@ -124,6 +127,7 @@ _SNAPSHOTS: Final = (
     _Snapshots("message", messages, Message),
     _Snapshots("run", runs, RunProgress),
     _Snapshots("invitation", invitations, Invitation),
+    _Snapshots("invite_link", invite_links, InviteLink),
     _Snapshots("removal", removals, Removal),
     _Snapshots("user", users, User),
     _Snapshots("session", sessions, SessionRecord, beside=frozenset({"followed"})),
@@ -327,6 +331,7 @@ def _contradictions(truth: Connection) -> Iterator[Finding]:
         (messages, "message"),
         (runs, "run"),
         (invitations, "invitation"),
+        (invite_links, "invite link"),
         (removals, "removal"),
     )
     for table, noun in belonging:
@@ -349,6 +354,8 @@ def _lost_timers(connection: Connection, truth: Connection) -> Iterator[Finding]
                     known = _exists(truth, messages, messages.c.id == id_)
                 case InvitationTimer(invitation_id=id_):
                     known = _exists(truth, invitations, invitations.c.id == id_)
+                case InviteLinkTimer(link_id=id_):
+                    known = _exists(truth, invite_links, invite_links.c.id == id_)
                 case RemovalTimer(removal_id=id_):
                     known = _exists(truth, removals, removals.c.id == id_)
                 case SessionTimer(token_hash=id_):

@@ -24,6 +24,7 @@ from machines.models.ids import (
     ThreadId,
 )
 from machines.models.invitation import Invitation
+from machines.models.invite_link import InviteLink
 from machines.models.journal import (
     Batch,
     Committed,
@@ -170,8 +171,8 @@ class Journal(Protocol):
         that is cancelled while it waits cannot know whether its batch became durable.
 
         Raises:
-            JournalConflict: a stream's head is not what `batch.expected` says, one of its bounds is
-                passed, or its request was answered meanwhile: read again and decide again.
+            JournalConflict: a stream's head is not what `batch.expected` says, or the batch's
+                request was answered meanwhile: read again and decide again.
             JournalError: the batch is not known to be durable; where the commit itself failed, it may
                 be so all the same.
         """
@@ -208,6 +209,12 @@ class Journal(Protocol):
 
     async def open_invitations(self) -> tuple[Invitation, ...]:
         """Those of all threads; for maintenance."""
+
+    async def open_links(self) -> tuple[InviteLink, ...]:
+        """The open invite links of all threads; for maintenance."""
+
+    async def link_of_secret(self, secret_hash: str) -> InviteLink | None:
+        """The invite link whose secret has this hash, open or not."""
 
     async def open_removals(self) -> tuple[Removal, ...]:
         """Those of all threads that are voted on; for maintenance."""

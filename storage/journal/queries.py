@@ -33,6 +33,7 @@ from storage.journal import migrations
 from storage.journal.dialect import CHUNK, chunks
 from storage.journal.entries import entries_of
 from storage.journal.invitations import open_invitations
+from storage.journal.invite_links import links_in
 from storage.journal.port import (
     EntryPage,
     MessagePage,
@@ -96,6 +97,7 @@ def decision_view(connection: Connection, thread_id: ThreadId) -> DecisionView |
         pending=_messages(connection.scalars(_PENDING, key)),
         runs=live_runs_of(connection, thread_id),
         invitations=open_invitations(connection, thread_id),
+        links=links_in(connection, thread_id),
         removals=removals_in(connection, thread_id),
     )
 

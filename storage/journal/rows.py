@@ -191,6 +191,15 @@ def _invitation_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
     }
 
 
+def _invite_link_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
+    return {
+        "thread_id": value["thread_id"],
+        "secret_hash": value["secret_hash"],
+        "status": value["status"],
+        "at": micros(_moment(value["created_at"])),
+    }
+
+
 def _removal_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
     return {
         "thread_id": value["thread_id"],
@@ -221,6 +230,7 @@ _DERIVED: Final[dict[str, _Derive]] = {
     "message": _message_columns,
     "run": _run_columns,
     "invitation": _invitation_columns,
+    "invite_link": _invite_link_columns,
     "removal": _removal_columns,
     "user": _user_columns,
     "session": _session_columns,

@@ -4,8 +4,8 @@ Only declarations live here: no statement, no connection. `storage.journal.migra
 on disk (a test holds the two against each other), and every statement is written against these.
 
 `entries` is the truth. `threads`, `co_authors`, `messages`, `runs`, `invitations`,
-`removals`, `users` and `sessions` are its snapshots: the JSON of the resulting value in `body`, and beside it only the columns that a query
-looks things up by. `replies`, `timers`, `memory_tasks`, `vectors` and `meta` stand beside the
+`invite_links`, `removals`, `users` and `sessions` are its snapshots: the JSON of the resulting value in
+`body`, and beside it only the columns that a query looks things up by. `replies`, `timers`, `memory_tasks`, `vectors` and `meta` stand beside the
 journal. There are no foreign keys: rows of one transaction may name each other in any order, and
 `storage.journal.check` finds references that lead nowhere in every table at once.
 
@@ -26,7 +26,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0007"
+REVISION = "0008"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -129,6 +129,21 @@ invitations = Table(
     Index("invitations_by_user", "invited_by", "status"),
 )
 """`at` is when it was made."""
+
+invite_links = Table(
+    "invite_links",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("thread_id", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("invite_links_of_thread", "thread_id", "status", "at", "id"),
+    Index("invite_links_by_secret", "secret_hash", "at", "id"),
+)
+"""`at` is when it was made; `secret_hash` is all that is kept of its secret."""
 
 removals = Table(
     "removals",

@@ -42,6 +42,7 @@ from storage.folder_lock import FolderLock
 from storage.journal import (
     check,
     invitations,
+    invite_links,
     many_users,
     memory_tasks,
     migrations,
@@ -212,6 +213,8 @@ class SqlJournal:
     arrivals = _reading(many_users.arrivals)
     invitations_of = _reading(invitations.invitations_of)
     open_invitations = _reading(invitations.all_open_invitations)
+    open_links = _reading(invite_links.open_links)
+    link_of_secret = _reading(invite_links.link_of_secret)
     open_removals = _reading(removals.open_removals)
     is_invited = _reading(invitations.is_invited)
     invitation_counts = _reading(invitations.invitation_counts)

@@ -41,6 +41,7 @@ from storage.journal.rows import (
 from storage.journal.schema import (
     entries,
     invitations,
+    invite_links,
     memory_tasks,
     messages,
     removals,
@@ -314,7 +315,7 @@ def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[s
     """Take over the rows beside the journal that are about something that was saved."""
     known = {
         id_
-        for table in (messages, runs, invitations, removals, sessions)
+        for table in (messages, runs, invitations, invite_links, removals, sessions)
         for id_ in connection.scalars(select(table.c.id))
     }
 

@@ -48,6 +48,7 @@ WRITE_POINTS: Final = (
     "insert messages",
     "insert runs",
     "insert invitations",
+    "insert invite_links",
     "insert removals",
     "insert timers",
     "delete timers",

@@ -1,4 +1,4 @@
-"""A scripted load on a server that may die at any moment: prompts, votes, invites, removals, runs, searches.
+"""A scripted load on a server that may die at any moment: prompts, votes, invites, links, removals, runs, searches.
 
 Three people work at once: two co-authors of a public thread, and an outsider whose prompts they vote
 on. Each remembers every request with the id that it was sent under, every answer, and every entry
@@ -226,8 +226,19 @@ class Load:
     async def _act_as_founder(self, person: Person) -> None:
         thread_id = person.thread_id
         match self.dice.choices(
-            ("prompt", "vote", "remove", "rename", "search", "open", "name", "cancel", "retry"),
-            (6, 8, 4, 2, 3, 1, 1, 2, 2),
+            (
+                "prompt",
+                "vote",
+                "remove",
+                "rename",
+                "search",
+                "open",
+                "link",
+                "name",
+                "cancel",
+                "retry",
+            ),
+            (6, 8, 4, 2, 3, 1, 1, 1, 2, 2),
         )[0]:
             case "prompt":
                 await person.ask("submit_prompt", thread_id=thread_id, prompt=self._prompt())
@@ -246,6 +257,12 @@ class Load:
                 opened = await self._thread(person, f"New {new_id()}", "private")
                 guest = Identity().public_key
                 await person.ask("invite_co_author", thread_id=opened, public_key=guest)
+            case "link":
+                link = await person.ask("create_invite_link", thread_id=thread_id)
+                if link is not None:
+                    await person.ask(
+                        "revoke_invite_link", thread_id=thread_id, link_id=link["link"]["id"]
+                    )
             case "name":
                 await person.ask("set_name", name=f"Called {new_id()[:8]}")
             case "cancel" if person is self.alice and self.running:

@@ -11,7 +11,15 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from machines.models.blank import is_blank
-from machines.models.ids import UUID_PATTERN, MessageId, RequestId, RunId, ThreadId, UserId
+from machines.models.ids import (
+    UUID_PATTERN,
+    InviteLinkId,
+    MessageId,
+    RequestId,
+    RunId,
+    ThreadId,
+    UserId,
+)
 from machines.models.limits import (
     MAX_CONTENT_LENGTH,
     MAX_CURSOR_LENGTH,
@@ -70,6 +78,7 @@ def _clean_name(text: str) -> str:
 RequestIdText = Annotated[RequestId, StringConstraints(pattern=REQUEST_ID_PATTERN)]
 ThreadIdText = Annotated[ThreadId, StringConstraints(pattern=UUID_PATTERN)]
 MessageIdText = Annotated[MessageId, StringConstraints(pattern=UUID_PATTERN)]
+InviteLinkIdText = Annotated[InviteLinkId, StringConstraints(pattern=UUID_PATTERN)]
 RunIdText = Annotated[RunId, StringConstraints(pattern=UUID_PATTERN)]
 UserIdText = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]
 
@@ -90,5 +99,8 @@ Reason = Annotated[str, StringConstraints(max_length=MAX_REASON_LENGTH), AfterVa
 Query = Annotated[str, StringConstraints(max_length=MAX_QUERY_LENGTH), AfterValidator(_not_blank)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR_LENGTH)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN_LENGTH)]
+LinkSecret = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN_LENGTH)]
+"""Of any form: one that is no secret of ours is answered as one that is unknown."""
+
 Epoch = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR_LENGTH)]
 Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]

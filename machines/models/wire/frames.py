@@ -29,9 +29,11 @@ from machines.models.wire.views import (
     EmbedderInfo,
     InvitationSummary,
     InvitationView,
+    InviteLinkView,
     LimitsView,
     MessageView,
     ModelInfo,
+    NewInviteLink,
     Omittable,
     RemovalView,
     RenderedText,
@@ -125,6 +127,8 @@ class AcceptedData(Value):
     message_id: MessageId | None = None
     run_id: RunId | None = None
     """None where no run belongs to the request, or the message waits for approval."""
+    link: Omittable[NewInviteLink] = None
+    """With `create_invite_link` alone."""
 
 
 class AcceptedFrame(ServerFrame):
@@ -146,6 +150,8 @@ class ThreadMessagesData(Value):
     runs: tuple[RunView, ...]
     invitations: tuple[InvitationView, ...] = ()
     """Those that wait for an answer, oldest first."""
+    links: tuple[InviteLinkView, ...] = ()
+    """Invite links that are open, oldest first."""
     removals: tuple[RemovalView, ...] = ()
     """Those that are voted on, oldest first."""
 
@@ -155,6 +161,24 @@ class ThreadMessagesFrame(ServerFrame):
 
     type: Literal["thread_messages"] = "thread_messages"
     data: ThreadMessagesData
+
+
+class InviteLinkData(Value):
+    """What a link says before it is used: this, and nothing else of the thread."""
+
+    thread_name: str
+    invited_by: PublicKey
+    invited_by_name: str | None
+    expires_at: Timestamp
+    thread_id: Omittable[ThreadId] = None
+    """For who is a co-author already."""
+
+
+class InviteLinkFrame(ServerFrame):
+    """What an invite link leads to."""
+
+    type: Literal["invite_link"] = "invite_link"
+    data: InviteLinkData
 
 
 class ThreadsData(Value):
@@ -353,6 +377,9 @@ class ThreadEventKind(StrEnum):
     INVITATION_DECLINED = "invitation_declined"
     INVITATION_REVOKED = "invitation_revoked"
     INVITATION_EXPIRED = "invitation_expired"
+    INVITE_LINK_MADE = "invite_link_made"
+    INVITE_LINK_REVOKED = "invite_link_revoked"
+    INVITE_LINK_EXPIRED = "invite_link_expired"
     CO_AUTHOR_JOINED = "co_author_joined"
     CO_AUTHOR_LEFT = "co_author_left"
     REMOVAL_PROPOSED = "removal_proposed"
@@ -381,6 +408,8 @@ class ThreadEventData(Value):
     """Who joined or left."""
     invitation: Omittable[InvitationView] = None
     """Of who is asked in, answered, or joined by accepting."""
+    link: Omittable[InviteLinkView] = None
+    """Which was made, ended, or let in who joined."""
     removal: Omittable[RemovalView] = None
     """Of who is named, voted on, kept or removed."""
     message: Omittable[MessageView] = None
@@ -443,6 +472,7 @@ ServerMessage = (
     | InitFrame
     | AcceptedFrame
     | ThreadMessagesFrame
+    | InviteLinkFrame
     | EventsFrame
     | ThreadsFrame
     | SearchResultsFrame

@@ -21,9 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from machines.models.keys import PublicKeyText, SignatureText
 from machines.models.limits import (
     DEFAULT_EVENTS_PAGE,
+    DEFAULT_LINK_HOURS,
     DEFAULT_PAGE,
     DEFAULT_SEARCH_RESULTS,
     MAX_EVENTS_PAGE,
+    MAX_LINK_HOURS,
     MAX_PAGE,
     MAX_SEARCH_RESULTS,
 )
@@ -31,6 +33,8 @@ from machines.models.thread import Visibility
 from machines.models.wire.fields import (
     Cursor,
     Epoch,
+    InviteLinkIdText,
+    LinkSecret,
     MessageIdText,
     Name,
     Prompt,
@@ -130,6 +134,20 @@ class InviteCoAuthorData(ThreadRef):
 
 class RevokeInvitationData(ThreadRef):
     public_key: PublicKeyText
+
+
+class CreateInviteLinkData(ThreadRef):
+    expires_in_hours: Annotated[int, Field(ge=1, le=MAX_LINK_HOURS)] = DEFAULT_LINK_HOURS
+
+
+class RevokeInviteLinkData(ThreadRef):
+    link_id: InviteLinkIdText
+
+
+class InviteLinkRef(RequestData):
+    """A request about a link that one was given."""
+
+    secret: LinkSecret
 
 
 class CoAuthorRef(ThreadRef):
@@ -324,6 +342,35 @@ class RevokeInvitationRequest(MutatingRequest):
     data: RevokeInvitationData
 
 
+class CreateInviteLinkRequest(MutatingRequest):
+    """Make an address that lets one user in, whoever it is given to."""
+
+    type: Literal["create_invite_link"] = "create_invite_link"
+    data: CreateInviteLinkData
+
+
+class RevokeInviteLinkRequest(MutatingRequest):
+    """Take an open link back."""
+
+    type: Literal["revoke_invite_link"] = "revoke_invite_link"
+    data: RevokeInviteLinkData
+
+
+class ViewInviteLinkRequest(Request):
+    """Ask what a link leads to, and who invites."""
+
+    reply = "invite_link"
+    type: Literal["view_invite_link"] = "view_invite_link"
+    data: InviteLinkRef
+
+
+class AcceptInviteLinkRequest(MutatingRequest):
+    """Become a co-author by a link."""
+
+    type: Literal["accept_invite_link"] = "accept_invite_link"
+    data: InviteLinkRef
+
+
 class ProposeRemovalRequest(MutatingRequest):
     """Let all the others vote on whether a co-author stays; it is one's own vote too."""
 
@@ -422,6 +469,10 @@ ClientMessage = (
     | AcceptInvitationRequest
     | DeclineInvitationRequest
     | RevokeInvitationRequest
+    | CreateInviteLinkRequest
+    | RevokeInviteLinkRequest
+    | ViewInviteLinkRequest
+    | AcceptInviteLinkRequest
     | ProposeRemovalRequest
     | VoteOnRemovalRequest
     | WithdrawRemovalRequest

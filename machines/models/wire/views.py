@@ -11,6 +11,7 @@ from pydantic import Field
 from machines.models.domain import Role
 from machines.models.ids import (
     InvitationId,
+    InviteLinkId,
     MessageId,
     PublicKey,
     RemovalId,
@@ -19,6 +20,7 @@ from machines.models.ids import (
     UserId,
 )
 from machines.models.invitation import InvitationStatus
+from machines.models.invite_link import InviteLinkStatus
 from machines.models.message import Decision, MessageStatus
 from machines.models.outputs import (
     Citation,
@@ -164,6 +166,25 @@ class InvitationView(Value):
     expires_at: Timestamp
 
 
+class InviteLinkView(Value):
+    """A link into a thread as the thread's readers see it; nothing of its secret."""
+
+    id: InviteLinkId
+    made_by: PublicKey
+    status: InviteLinkStatus
+    created_at: Timestamp
+    expires_at: Timestamp
+
+
+class NewInviteLink(Value):
+    """A link as its maker alone is told of it, once."""
+
+    id: InviteLinkId
+    secret: str
+    """The page's address with `#join=` and this is the link."""
+    expires_at: Timestamp
+
+
 class RemovalVoteView(Value):
     """One elector's vote on a removal."""
 
@@ -242,9 +263,11 @@ class RunView(Value):
 class TransitionView(Value):
     """One accepted transition of a machine, as the drawing names it."""
 
-    machine: Literal["chorus", "message", "connection", "thread", "invitation", "removal"]
+    machine: Literal[
+        "chorus", "message", "connection", "thread", "invitation", "invite_link", "removal"
+    ]
     instance: str
-    """Id of the run, message, session, thread, invitation or removal."""
+    """Id of the run, message, session, thread, invitation, link or removal."""
     event: str
     source: str
     target: str

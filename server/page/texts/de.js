@@ -484,6 +484,7 @@ export const de = {
       message: "Nachricht",
       thread: "Gespräch",
       invitation: "Einladung",
+      invite_link: "Einladungslink",
       removal: "Ausschluss",
       connection: "Verbindung",
     },
@@ -516,10 +517,12 @@ export const de = {
     thisThread: "Dieses Gespräch, seit die Seite es geöffnet hat",
     none: {
       invitation: "Keine Einladung, seit die Seite dieses Gespräch geöffnet hat.",
+      invite_link: "Kein Einladungslink, seit die Seite dieses Gespräch geöffnet hat.",
       removal: "Kein Ausschluss, seit die Seite dieses Gespräch geöffnet hat.",
     },
     last: {
       invitation: "Die letzte Einladung in diesem Gespräch",
+      invite_link: "Der letzte Einladungslink in dieses Gespräch",
       removal: "Der letzte Ausschluss in diesem Gespräch",
     },
     theMessage: (excerpt) => (excerpt === null ? "Eine Nachricht" : `Die Nachricht „${excerpt}“`),

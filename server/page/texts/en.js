@@ -519,6 +519,7 @@ export const en = {
       message: "Message",
       thread: "Thread",
       invitation: "Invitation",
+      invite_link: "Invite link",
       removal: "Removal",
       connection: "Connection",
     },
@@ -557,10 +558,12 @@ export const en = {
     thisThread: "This thread, since the page opened it",
     none: {
       invitation: "There was no invitation since the page opened this thread.",
+      invite_link: "There was no invite link since the page opened this thread.",
       removal: "There was no removal since the page opened this thread.",
     },
     last: {
       invitation: "The last invitation in this thread",
+      invite_link: "The last invite link into this thread",
       removal: "The last removal in this thread",
     },
     /** @param {string | null} excerpt */

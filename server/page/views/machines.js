@@ -14,7 +14,15 @@ import { effectWords, spaced } from "../words.js";
 import { ReplayBar } from "./replay.js";
 
 /** @type {readonly MachineName[]} */
-const MACHINES = ["chorus", "message", "thread", "invitation", "removal", "connection"];
+const MACHINES = [
+  "chorus",
+  "message",
+  "thread",
+  "invitation",
+  "invite_link",
+  "removal",
+  "connection",
+];
 const AROUND = new Set(["running", "step", "health"]); // states that only hold others
 const ZOOM = 1.25;
 

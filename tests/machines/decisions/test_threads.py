@@ -34,20 +34,24 @@ from machines.models.commands import (
     DeclineInvitation,
     Expire,
     ExpireInvitation,
+    ExpireLink,
     ExpireRemoval,
     Facts,
     InvitationCounts,
     Invite,
     LeaveCoAuthorship,
+    MakeLink,
     OpenThread,
     Policy,
     ProposeRemoval,
     Rename,
     RetryRun,
     RevokeInvitation,
+    RevokeLink,
     StopRun,
     SubmitMessage,
     ThreadCommand,
+    UseLink,
     Vote,
     VoteOnRemoval,
     Withdraw,
@@ -58,6 +62,7 @@ from machines.models.effects import AICall, RecallPriors, RunEffect, StopAttempt
 from machines.models.errors import ErrorCode, InvalidTransition, RequestRefused
 from machines.models.ids import (
     InvitationId,
+    InviteLinkId,
     MessageId,
     PublicKey,
     RemovalId,
@@ -66,8 +71,9 @@ from machines.models.ids import (
     thread_stream,
 )
 from machines.models.invitation import Invitation, InvitationStatus
+from machines.models.invite_link import InviteLink, InviteLinkStatus
 from machines.models.journal import Batch, ChorusFired, IndexMessage, JournalEntry, ThreadFired
-from machines.models.limits import MAX_OPEN_REMOVALS
+from machines.models.limits import MAX_CO_AUTHORS, MAX_OPEN_LINKS, MAX_OPEN_REMOVALS
 from machines.models.message import EXTRACTIVE_MODEL, Message, MessageStatus
 from machines.models.message import Decision as Ballot
 from machines.models.removal import Removal, RemovalDecision, RemovalStatus
@@ -102,6 +108,7 @@ class History:
     messages: dict[MessageId, Message] = field(default_factory=dict)
     runs: dict[RunId, ChorusState] = field(default_factory=dict)
     invitations: dict[InvitationId, Invitation] = field(default_factory=dict)
+    links: dict[InviteLinkId, InviteLink] = field(default_factory=dict)
     removals: dict[RemovalId, Removal] = field(default_factory=dict)
     timers: set[TimerId] = field(default_factory=set)
     remembered: list[MessageId] = field(default_factory=list)
@@ -175,6 +182,9 @@ class History:
                 case "invitation":
                     invitation = Invitation.model_validate(change.value)
                     self.invitations[invitation.id] = invitation
+                case "invite_link":
+                    link = InviteLink.model_validate(change.value)
+                    self.links[link.id] = link
                 case "removal":
                     removal = Removal.model_validate(change.value)
                     self.removals[removal.id] = removal
@@ -258,6 +268,17 @@ def draw_command(data: st.DataObject, history: History) -> ThreadCommand:
             return DeclineInvitation(**base)
         case "revoke":
             return RevokeInvitation(**base, public_key=data.draw(st.sampled_from(PEOPLE)))
+        case "make link":
+            hours = data.draw(st.sampled_from([1, 24]))
+            return MakeLink(**base, secret_hash=f"hash {history.ids}", hours=hours)
+        case "use link":
+            secrets = [each.secret_hash for each in history.links.values()] or ["unknown"]
+            return UseLink(**base, secret_hash=data.draw(st.sampled_from(secrets)))
+        case "revoke link" | "expire link":
+            link_id = data.draw(st.sampled_from([*history.links, InviteLinkId(uuid(9_995))]))
+            if kind == "revoke link":
+                return RevokeLink(**base, link_id=link_id)
+            return ExpireLink(**system, link_id=link_id)
         case "propose":
             return ProposeRemoval(**base, public_key=data.draw(st.sampled_from(PEOPLE)))
         case "vote on removal":
@@ -303,6 +324,7 @@ _KINDS: Final = (
     *(["accept"] * 2),
     *("withdraw", "expire", "stop", "retry", "leave", "rename", "balance"),
     *("decline", "revoke", "expire invitation"),
+    *("make link", "make link", "use link", "use link", "revoke link", "expire link"),
     *("propose", "vote on removal", "vote on removal", "withdraw removal", "expire removal"),
 )
 
@@ -324,7 +346,22 @@ def check_rules(history: History) -> None:
     _check_messages(history)
     _check_runs(history)
     _check_invitations(history)
+    _check_links(history)
     _check_removals(history)
+
+
+def _check_links(history: History) -> None:
+    view = history.facts.view
+    waiting = [each for each in history.links.values() if each.status is InviteLinkStatus.OPEN]
+    assert waiting == list(view.links)
+    assert len(waiting) <= MAX_OPEN_LINKS
+    assert {each.made_by for each in waiting} <= set(view.thread.co_authors)
+    timers = {each for each in history.timers if each.startswith("invite_link:")}
+    assert timers == {f"invite_link:{each.id}" for each in waiting}
+    for link in history.links.values():
+        assert isinstance(link.validate_state(), Valid)
+    if view.thread.status is ThreadStatus.ARCHIVED:
+        assert not waiting
 
 
 def _check_removals(history: History) -> None:
@@ -676,6 +713,98 @@ def test_invitations_are_bounded_by_key_by_inviter_and_by_thread(
         Invite(**history.basis(ALICE), public_key=CAROL),
         POLICY.model_copy(update=unbounded),
     )
+
+
+# --- Links ---------------------------------------------------------------------------------------
+
+
+def linked() -> History:
+    """A public thread of Alice, who made a link into it."""
+    history = opened(Visibility.PUBLIC)
+    make = MakeLink(**history.basis(ALICE), secret_hash="known", hours=1)
+    assert kinds_of(perform(history, make)) == ["invite_link_made"]
+    return history
+
+
+def refusal(history: History, command: ThreadCommand) -> RequestRefused:
+    """How the command is refused."""
+    with pytest.raises(RequestRefused) as refused:
+        decide(history.facts, command, POLICY)
+    return refused.value
+
+
+def test_who_uses_a_link_joins_in_one_entry_with_the_link_and_the_thread() -> None:
+    history = linked()
+    use = UseLink(**history.basis(BOB), secret_hash="known")
+    assert kinds_of(perform(history, use)) == ["co_author_joined"]
+    (entry,) = history.entries[-1:]
+    assert entry.by == BOB
+    assert [each.machine for each in entry.transitions] == ["invite_link", "thread"]
+    assert history.facts.view.thread.co_authors == (ALICE, BOB)
+    (link,) = history.links.values()
+    assert link.used_by == BOB
+
+
+def test_a_used_a_revoked_an_expired_and_an_unknown_link_are_refused_alike() -> None:
+    used, revoked, expired, archived = linked(), linked(), linked(), linked()
+    assert perform(used, UseLink(**used.basis(BOB), secret_hash="known")) is not None
+    (link_id,) = revoked.links
+    assert perform(revoked, RevokeLink(**revoked.basis(ALICE), link_id=link_id)) is not None
+    expired.now = expired.facts.view.links[0].expires_at
+    late = perform(expired, UseLink(**expired.basis(CAROL), secret_hash="known"))
+    assert kinds_of(late) == ["invite_link_expired"]
+    assert perform(archived, Archive(**archived.basis(ALICE))) is not None
+    answers = [
+        refusal(history, UseLink(**history.basis(CAROL), secret_hash="known"))
+        for history in (used, revoked, expired, archived)
+    ]
+    unknown = linked()
+    answers.append(refusal(unknown, UseLink(**unknown.basis(CAROL), secret_hash="guessed")))
+    assert late is not None
+    assert late.refused is not None
+    assert {(each.code, str(each)) for each in answers} == {(late.refused.code, str(late.refused))}
+    assert late.refused.code is ErrorCode.NOT_FOUND
+
+
+def test_a_co_author_who_opens_a_link_leaves_it_to_another() -> None:
+    history = linked()
+    with pytest.raises(InvalidTransition) as refused:
+        decide(history.facts, UseLink(**history.basis(ALICE), secret_hash="known"), POLICY)
+    assert "not guest_is_co_author" in refused.value.guards
+    assert perform(history, UseLink(**history.basis(BOB), secret_hash="known")) is not None
+
+
+def test_a_maker_who_leaves_takes_their_links_along() -> None:
+    history = linked()
+    assert perform(history, UseLink(**history.basis(BOB), secret_hash="known")) is not None
+    own = MakeLink(**history.basis(BOB), secret_hash="of Bob", hours=1)
+    assert perform(history, own) is not None
+    decision = perform(history, LeaveCoAuthorship(**history.basis(BOB)))
+    assert kinds_of(decision) == ["co_author_left", "invite_link_revoked"]
+
+
+def test_who_is_invited_and_joins_by_a_link_is_invited_no_more() -> None:
+    history = linked()
+    assert perform(history, Invite(**history.basis(ALICE), public_key=BOB)) is not None
+    use = UseLink(**history.basis(BOB), secret_hash="known")
+    assert kinds_of(perform(history, use)) == ["co_author_joined"]
+    (invitation,) = history.invitations.values()
+    assert invitation.status is InvitationStatus.ACCEPTED
+
+
+def test_open_links_are_bounded_and_each_keeps_a_place_in_the_thread() -> None:
+    history = linked()
+    others = [PublicKey(f"key {number}") for number in range(MAX_CO_AUTHORS - 2)]
+    full = history.facts.view.thread.changed(co_authors=(ALICE, *others))
+    view = history.facts.view.model_copy(update={"thread": full})
+    make = MakeLink(**history.basis(ALICE), secret_hash="another", hours=1)
+    with pytest.raises(RequestRefused) as refused:
+        decide(history.facts.model_copy(update={"view": view}), make, POLICY)
+    assert refused.value.code is ErrorCode.TOO_LARGE
+    for number in range(1, MAX_OPEN_LINKS):
+        more = MakeLink(**history.basis(ALICE), secret_hash=f"{number}", hours=1)
+        assert perform(history, more) is not None
+    assert refusal(history, make).code is ErrorCode.RATE_LIMITED
 
 
 # --- Removals ------------------------------------------------------------------------------------

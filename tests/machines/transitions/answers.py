@@ -7,6 +7,7 @@ from machines.models import effects
 from machines.models.journal import (
     ApprovalTimer,
     InvitationTimer,
+    InviteLinkTimer,
     RemovalTimer,
     RetryTimer,
     SessionTimer,
@@ -42,7 +43,7 @@ def answers_to(effect: effects.Effect) -> frozenset[str]:
         match effect.timer:
             case RetryTimer():
                 return frozenset({"retry_due"})
-            case ApprovalTimer() | InvitationTimer() | RemovalTimer():
+            case ApprovalTimer() | InvitationTimer() | InviteLinkTimer() | RemovalTimer():
                 return frozenset({"expire"})
             case SessionTimer():
                 return frozenset({"session_expired"})

@@ -13,6 +13,7 @@ from machines.breaker import breaker_machine
 from machines.chorus import chorus_machine
 from machines.connection import connection_machine
 from machines.invitation import invitation_machine
+from machines.invite_link import invite_link_machine
 from machines.loop.recovery import MAX_REBUILDS
 from machines.message import message_machine
 from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
@@ -35,6 +36,7 @@ from machines.models.connection import (
 )
 from machines.models.domain import Role, Valid
 from machines.models.invitation import Invitation, InvitationEvent
+from machines.models.invite_link import InviteLink, InviteLinkEvent
 from machines.models.message import AnswerGiven, Message, MessageEvent
 from machines.models.outputs import StepEnum, StepOutput
 from machines.models.removal import Removal, RemovalEvent
@@ -47,6 +49,7 @@ from tests.machines.transitions import breaker_scenarios as breaker
 from tests.machines.transitions import chorus_scenarios as run
 from tests.machines.transitions import connection_scenarios as link
 from tests.machines.transitions import invitation_scenarios as ask
+from tests.machines.transitions import link_scenarios as address
 from tests.machines.transitions import message_scenarios as message
 from tests.machines.transitions import removal_scenarios as expel
 from tests.machines.transitions import thread_scenarios as thread
@@ -261,6 +264,23 @@ def invitation_events(_: Invitation) -> Iterator[InvitationEvent]:
             yield ask.expire(at, archived=archived)
 
 
+def invite_link_key(state: InviteLink) -> Key:
+    return (state.status, state.used_by)
+
+
+def invite_link_events(_: InviteLink) -> Iterator[InviteLinkEvent]:
+    yield address.make()
+    yield address.make(BOB, CAROL)
+    for person in (ALICE, BOB, CAROL, address.GUEST):
+        for at in (SOON, DEADLINE):
+            yield address.use(person, at)
+        yield address.revoke(person)
+        yield address.left(person)
+    for at in (SOON, DEADLINE):
+        for archived in (False, True):
+            yield address.expire(at, archived=archived)
+
+
 def removal_key(state: Removal) -> Key:
     return (
         state.status,
@@ -359,6 +379,11 @@ def invitations() -> Space:
     return _space(invitation_machine(), (ask.named(),), invitation_key, invitation_events)
 
 
+def invite_links() -> Space:
+    """A link that Alice makes."""
+    return _space(invite_link_machine(), (address.drafted(),), invite_link_key, invite_link_events)
+
+
 def removals() -> Space:
     """A removal before three electors, or before its proposer alone."""
     return _space(removal_machine(), (expel.raised(),), removal_key, removal_events)
@@ -388,6 +413,7 @@ SPACES: Final[Mapping[str, Callable[[], Space]]] = {
     "connection": connections,
     "thread": threads,
     "invitation": invitations,
+    "invite_link": invite_links,
     "removal": removals,
     "breaker": breakers,
 }

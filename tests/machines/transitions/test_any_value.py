@@ -10,6 +10,7 @@ from machines.models.breaker import BreakerEvent, BreakerState
 from machines.models.chorus import ChorusEvent, ChorusState
 from machines.models.connection import ConnectionEvent, ConnectionState
 from machines.models.invitation import Invitation, InvitationEvent
+from machines.models.invite_link import InviteLink, InviteLinkEvent
 from machines.models.message import Message, MessageEvent
 from machines.models.removal import Removal, RemovalEvent
 from machines.models.thread import Thread, ThreadOperation
@@ -23,6 +24,7 @@ VALUES: Final[dict[str, tuple[Any, Any]]] = {
     "connection": (ConnectionState, ConnectionEvent),
     "thread": (Thread, ThreadOperation),
     "invitation": (Invitation, InvitationEvent),
+    "invite_link": (InviteLink, InviteLinkEvent),
     "removal": (Removal, RemovalEvent),
     "breaker": (BreakerState, BreakerEvent),
 }

@@ -22,6 +22,7 @@ from tests.machines.transitions import (
     chorus_scenarios,
     connection_scenarios,
     invitation_scenarios,
+    link_scenarios,
     message_scenarios,
     removal_scenarios,
     thread_scenarios,
@@ -34,6 +35,7 @@ CATALOGUES = {
     "connection": connection_scenarios.catalogue,
     "thread": thread_scenarios.catalogue,
     "invitation": invitation_scenarios.catalogue,
+    "invite_link": link_scenarios.catalogue,
     "removal": removal_scenarios.catalogue,
     "breaker": breaker_scenarios.catalogue,
 }

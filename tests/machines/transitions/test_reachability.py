@@ -14,6 +14,7 @@ from machines.models.chorus import RunStatus
 from machines.models.connection import ConnectionState
 from machines.models.effects import Effect, ScheduleTimer
 from machines.models.invitation import InvitationStatus
+from machines.models.invite_link import InviteLink, InviteLinkStatus
 from machines.models.message import Message, MessageStatus
 from machines.models.removal import Removal, RemovalDecision, RemovalStatus
 from machines.models.thread import Thread
@@ -25,8 +26,10 @@ from machines.statechart.coverage import (
 )
 from tests.conftest import Tally
 from tests.machines.transitions import chorus_scenarios as run
+from tests.machines.transitions import link_scenarios as address
 from tests.machines.transitions.answers import ANSWERS
 from tests.machines.transitions.spaces import SPACES, RunKey, searched
+from tests.machines.transitions.values import CAROL
 
 every_space = pytest.mark.parametrize("name", SPACES)
 
@@ -50,8 +53,8 @@ def test_effects_and_their_answers_alone_never_go_round_in_a_circle(name: str) -
     unprompted_cycle_free(searched(name).steps)
 
 
-@pytest.mark.parametrize("name", ["chorus", "message", "invitation", "removal"])
-def test_a_run_a_message_an_invitation_and_a_removal_never_come_back_to_where_they_were(
+@pytest.mark.parametrize("name", ["chorus", "message", "invitation", "invite_link", "removal"])
+def test_all_but_connections_threads_and_breakers_never_come_back_to_where_they_were(
     name: str,
 ) -> None:
     cycle_free(searched(name).steps)
@@ -125,6 +128,16 @@ def test_a_co_author_is_removed_only_by_a_whole_electorate_without_them() -> Non
         assert value.public_key not in value.electors
         assert {vote.co_author for vote in value.votes} == set(value.electors)
         assert all(vote.decision is RemovalDecision.REMOVE for vote in value.votes)
+
+
+def test_a_link_is_used_once_by_somebody_from_outside_and_only_in_time() -> None:
+    using = [step for step in searched("invite_link").steps if step.event == "use"]
+    ends = {(InviteLinkStatus.USED, CAROL), (InviteLinkStatus.USED, address.GUEST)}
+    assert {step.target for step in using} == {*ends, (InviteLinkStatus.EXPIRED, None)}
+    for value in searched("invite_link").values.values():
+        assert isinstance(value, InviteLink)
+        assert value.used_by not in address.CO_AUTHORS
+        assert (value.used_by is None) is (value.status is not InviteLinkStatus.USED)
 
 
 def test_only_the_invited_accepts_and_only_in_time() -> None:

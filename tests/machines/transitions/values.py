@@ -10,6 +10,7 @@ from typing import Final
 from machines.models.ids import (
     ClientId,
     InvitationId,
+    InviteLinkId,
     MessageId,
     PublicKey,
     RemovalId,
@@ -46,6 +47,7 @@ USER: Final = UserId(uuid(7))
 CLIENT: Final = ClientId(uuid(8))
 INVITATION: Final = InvitationId(uuid(9))
 REMOVAL: Final = RemovalId(uuid(10))
+INVITE_LINK: Final = InviteLinkId(uuid(11))
 
 
 def prior(number: int) -> Prior:

@@ -77,6 +77,18 @@ TABLE: Final[dict[str, str]] = {
     "revoke_invitation": (
         "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
     ),
+    "create_invite_link": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
+    "revoke_invite_link": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
+    "view_invite_link": "not_authenticated" + " invite_link" * 6,
+    "view_invite_link of nothing": "not_authenticated" + " not_found" * 6,
+    "accept_invite_link": (
+        "not_authenticated accepted accepted accepted invalid_transition accepted accepted"
+    ),
+    "accept_invite_link of nothing": "not_authenticated" + " not_found" * 6,
     "propose_removal": (
         "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
     ),
@@ -118,7 +130,7 @@ ABOUT_A_THREAD: Final = [
     *(
         request
         for request, role, expected in CELLS
-        if (role, expected) == ("stranger", "not_found")
+        if (role, expected) == ("stranger", "not_found") and "link of nothing" not in request
     ),
     "leave_thread",
 ]
@@ -135,6 +147,8 @@ class Scene:
     live_run: str
     invited: str
     """A key whose invitation is open."""
+    link: Data
+    """An open invite link, with its secret."""
     named: str
     """A co-author whose removal the owner proposed."""
     idle: str
@@ -168,6 +182,12 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "accept_invitation": thread,
         "decline_invitation": thread,
         "revoke_invitation": thread | {"public_key": scene.invited},
+        "create_invite_link": thread,
+        "revoke_invite_link": thread | {"link_id": scene.link["id"]},
+        "view_invite_link": {"secret": scene.link["secret"]},
+        "view_invite_link of nothing": {"secret": "guessed"},
+        "accept_invite_link": {"secret": scene.link["secret"]},
+        "accept_invite_link of nothing": {"secret": "guessed"},
         "propose_removal": thread | {"public_key": scene.idle},
         "vote_on_removal": thread | {"public_key": scene.named, "decision": "keep"},
         "withdraw_removal": thread | {"public_key": scene.named},
@@ -214,6 +234,7 @@ async def scene_for(role: str, services: Services) -> Scene:
     await owner.get("propose_removal", public_key=named.public_key, **thread)
     invited = Identity().public_key
     await owner.get("invite_co_author", public_key=invited, **thread)
+    link = (await owner.get("create_invite_link", **thread))["link"]
     if role.startswith("former"):
         await actor.get("leave_co_authorship", **thread)
     message_id = stopped["message_id"]
@@ -227,6 +248,7 @@ async def scene_for(role: str, services: Services) -> Scene:
         stopped_run=stopped["run_id"],
         live_run=live["run_id"],
         invited=invited,
+        link=link,
         named=named.public_key,
         idle=idle.public_key,
         owner=owner,
@@ -322,6 +344,7 @@ async def test_a_foreign_thread_takes_as_long_as_one_that_is_not_there(
         stopped_run=other["run_id"],
         live_run=other["run_id"],
         invited=Identity().public_key,
+        link={"id": new_id(), "secret": "unknown"},
         named=Identity().public_key,
         idle=Identity().public_key,
         owner=owner,

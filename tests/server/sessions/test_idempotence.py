@@ -39,6 +39,15 @@ async def test_every_kind_of_mutating_request_is_carried_out_once(server: Server
         key = Identity().public_key
         await twice("invite_co_author", thread_id=thread_id, public_key=key)
         await twice("revoke_invitation", thread_id=thread_id, public_key=key)
+        link = (await twice("create_invite_link", thread_id=thread_id))["link"]
+        await twice("revoke_invite_link", thread_id=thread_id, link_id=link["id"])
+        async with signed_in(server.url) as guest:
+            link = (await twice("create_invite_link", thread_id=thread_id))["link"]
+            request_id = new_id()
+            accept = {"request_id": request_id, "secret": link["secret"]}
+            first = await guest.ask("accept_invite_link", **accept)
+            assert await guest.ask("accept_invite_link", **accept) == first
+            await guest.ask("leave_co_authorship", thread_id=thread_id)
         async with signed_in(server.url) as guest:
             invitation = {"thread_id": thread_id, "public_key": guest.public_key}
             for answer in ("decline_invitation", "accept_invitation"):
@@ -59,7 +68,9 @@ async def test_every_kind_of_mutating_request_is_carried_out_once(server: Server
         assert (await alice.ask("list_threads", scope="mine"))["threads"] == []
         told = [each["data"].get("kind") for each in alice.live(thread_id)]
         assert [each for each in told if each] == [
-            *("thread_renamed", "co_author_invited", "invitation_revoked", "co_author_invited"),
+            *("thread_renamed", "co_author_invited", "invitation_revoked"),
+            *("invite_link_made", "invite_link_revoked", "invite_link_made"),
+            *("co_author_joined", "co_author_left", "co_author_invited"),
             *("invitation_declined", "co_author_invited", "co_author_joined"),
             *("message_submitted", "co_author_left"),
         ]

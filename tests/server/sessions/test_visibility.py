@@ -36,6 +36,8 @@ async def test_a_foreign_private_thread_is_unknown_by_every_request(
             ("withdraw_message", {"message_id": ids["message_id"]}),
             ("invite_co_author", {"public_key": mallory.public_key}),
             ("revoke_invitation", {"public_key": mallory.public_key}),
+            ("create_invite_link", {}),
+            ("revoke_invite_link", {"link_id": new_id()}),
             ("propose_removal", {"public_key": alice.public_key}),
             ("vote_on_removal", {"public_key": alice.public_key, "decision": "keep"}),
             ("withdraw_removal", {"public_key": alice.public_key}),

@@ -38,6 +38,10 @@ LIVE: Final[dict[str, str]] = {
         ("removal_proposed", "removal_vote_cast", "removal_withdrawn", "removal_expired"),
         "whole whole whole whole",
     ),
+    **dict.fromkeys(
+        ("invite_link_made", "invite_link_revoked", "invite_link_expired"),
+        "whole whole whole whole",
+    ),
     "co_author_kept": "whole whole whole whole",
     "co_author_removed": "whole whole whole whole",
     "co_author_joined": "whole whole whole whole",
@@ -134,6 +138,9 @@ async def everything_happens(services: Services) -> Told:
     )
     await pending()
     await owner.get("invite_co_author", public_key=guest.public_key, **public)
+    taken_back = (await owner.get("create_invite_link", **public))["link"]
+    await owner.get("revoke_invite_link", link_id=taken_back["id"], **public)
+    await owner.get("create_invite_link", **public)
     voters = (co_author, noticed)
     named = {"public_key": noticed.public_key, **public}
     await owner.get("propose_removal", **named)

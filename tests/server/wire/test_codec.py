@@ -135,6 +135,13 @@ DATA: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     "accept_invitation": OF_THREAD,
     "decline_invitation": OF_THREAD,
     "revoke_invitation": {**OF_THREAD, "public_key": keys},
+    "create_invite_link": {
+        **OF_THREAD,
+        "expires_in_hours": st.integers(min_value=1, max_value=720),
+    },
+    "revoke_invite_link": {**OF_THREAD, "link_id": uuids},
+    "view_invite_link": {"secret": request_ids},
+    "accept_invite_link": {"secret": request_ids},
     "propose_removal": {**OF_THREAD, "public_key": keys},
     "vote_on_removal": {
         **OF_THREAD,
@@ -355,6 +362,9 @@ def test_the_requests_that_change_something_are_the_ones_that_may_be_repeated() 
         "accept_invitation",
         "decline_invitation",
         "revoke_invitation",
+        "create_invite_link",
+        "revoke_invite_link",
+        "accept_invite_link",
         "propose_removal",
         "vote_on_removal",
         "withdraw_removal",
