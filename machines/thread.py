@@ -19,6 +19,7 @@ from machines.models.journal import MachineTransition
 from machines.models.thread import (
     AddMessage,
     ArchiveThread,
+    ConfigureThread,
     CreditTokens,
     DebitTokens,
     JoinCoAuthor,
@@ -66,7 +67,9 @@ def another_co_author_stays(thread: Thread, _: object) -> bool:
     return len(thread.co_authors) > 1
 
 
-def actor_is_co_author(thread: Thread, event: RenameThread | ArchiveThread) -> bool:
+def actor_is_co_author(
+    thread: Thread, event: RenameThread | ConfigureThread | ArchiveThread
+) -> bool:
     """A co-author asks."""
     return event.actor in thread.co_authors
 
@@ -113,6 +116,7 @@ class ThreadChart(Chart[Thread]):
         do=[apply],
     )
     rename = on(RenameThread, active.to(active), when=[actor_is_co_author], do=[apply])
+    configure = on(ConfigureThread, active.to(active), when=[actor_is_co_author], do=[apply])
     credit_tokens = on(CreditTokens, active.to(active), do=[apply])
     debit_tokens = on(DebitTokens, active.to(active), when=[balance_covers_it], do=[apply])
     archive = on(ArchiveThread, active.to(archived), when=[actor_is_co_author], do=[apply])

@@ -23,6 +23,7 @@ from server.llm.choice import Endpoint, ModelChoice, Wanted, choose_model
 from server.llm.context_length import context_tokens_of
 from server.llm.policy import ModelPolicy
 from server.llm.port import Bounds
+from server.llm.selection import ModelSelection
 from server.memory.embeddings import EmbedderChoice
 from server.memory.recall import MemoryService
 from server.metrics import Metrics
@@ -87,15 +88,24 @@ async def open_services(
         metrics = Metrics()
         model = choice.model
         if not model.offline:
-            model = guarded = CircuitBreakerModel(model, model_policy.breaker, environment)
-            metrics.watch_breaker(lambda: guarded.status)
+            model = selection = ModelSelection(
+                [
+                    CircuitBreakerModel(each, model_policy.breaker, environment)
+                    for each in (model, *choice.others)
+                ]
+            )
+            metrics.watch_breaker(lambda: selection.status)
         stack.push_async_callback(model.close)
         journal = stores.journal
         broadcast = Broadcast()
         renderer = Renderer()
         stack.callback(renderer.close)
         thread_service = ThreadService(
-            journal, broadcast, _policy(settings, model_policy), environment.new_id, renderer
+            journal,
+            broadcast,
+            _policy(settings, model_policy, choice.names),
+            environment.new_id,
+            renderer,
         )
         memory_service = MemoryService(journal, stores.memory, stores.embedder.embedder)
         metrics.watch_memory_away(lambda: memory_service.away)
@@ -160,7 +170,7 @@ async def open_services(
             asyncio.create_task(_watch_runs(journal, chorus, wakeups), name="watch"),
         ]
         if choice.endpoint is not None and settings.context_tokens is None:
-            reading = _read_context(choice.endpoint, thread_service)
+            reading = _read_contexts(choice.endpoint, choice.names, thread_service)
             background.append(asyncio.create_task(reading, name="context length"))
         for task in background:
             task.add_done_callback(_report)
@@ -262,6 +272,7 @@ def _wanted(settings: Settings) -> Wanted:
         api_key=key.get_secret_value() if key else None,
         base_url=settings.openai_base_url,
         model=settings.model,
+        others=settings.models,
     )
 
 
@@ -271,21 +282,29 @@ def _bounds(settings: Settings) -> Bounds:
     )
 
 
-async def _read_context(endpoint: Endpoint, thread_service: ThreadService) -> None:
-    """Keep runs within the context that the endpoint tells, which may be short, from now on."""
-    told = await context_tokens_of(endpoint.base_url, endpoint.model, endpoint.api_key)
-    if told is not None:
-        log.info("the model's context has %d tokens", told)
-        thread_service.keep_to_context(min(told, CONTEXT_TOKENS))
+async def _read_contexts(
+    endpoint: Endpoint, models: tuple[str, ...], thread_service: ThreadService
+) -> None:
+    """Keep runs within the context that the endpoint tells of each model, which may be short, from
+    now on."""
+    for name in models:
+        told = await context_tokens_of(endpoint.base_url, name, endpoint.api_key)
+        if told is not None:
+            log.info("the context of %s has %d tokens", name, told)
+            own = name == endpoint.model
+            thread_service.keep_to_context(min(told, CONTEXT_TOKENS), None if own else name)
 
 
-def _policy(settings: Settings, model_policy: ModelPolicy) -> Policy:
+def _policy(settings: Settings, model_policy: ModelPolicy, models: tuple[str, ...]) -> Policy:
+    context_tokens = settings.context_tokens or CONTEXT_TOKENS
     return Policy(
         loop=settings.loop,
         max_iterations=settings.max_iterations,
         max_attempts=settings.max_attempts,
         backoff_base_ms=model_policy.backoff_base_ms,
-        context_tokens=settings.context_tokens or CONTEXT_TOKENS,
+        context_tokens=context_tokens,
+        context_of_models=dict.fromkeys(models[1:], context_tokens),
+        models=models,
         thread_queue=settings.thread_queue,
         pending_per_user=settings.pending_per_user,
         pending_per_thread=settings.pending_per_thread,

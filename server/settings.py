@@ -31,6 +31,7 @@ from pydantic_settings import (
 )
 
 from machines.models.chorus import LoopMode
+from machines.models.limits import MAX_MODEL_NAME_LENGTH, MAX_MODELS
 from server.addresses import Origin, PublicAddress, parts_of
 
 ENV_PREFIX: Final = "CHORUS_"
@@ -116,6 +117,7 @@ def _items(value: object) -> object:
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Name = Annotated[_Text, AfterValidator(_printable)]
+_ModelName = Annotated[_Name, StringConstraints(max_length=MAX_MODEL_NAME_LENGTH)]
 _Address = Annotated[_Text, AfterValidator(_address)]
 _Origin = Annotated[_Text, AfterValidator(_origin)]
 _PublicUrl = Annotated[_Text, AfterValidator(_public_url)]
@@ -149,6 +151,10 @@ class Settings(BaseSettings):
     """`auto`, `offline`, or the base URL of an endpoint."""
     model: _Name | None = None
     """Name of the model at the endpoint; None takes the first that it lists."""
+    models: Annotated[
+        tuple[_ModelName, ...], NoDecode, BeforeValidator(_items), Field(max_length=MAX_MODELS)
+    ] = ()
+    """Models of the same endpoint that a thread's co-authors may choose besides."""
     embedding_model: _Name | None = None
     """Name of the endpoint's embedding model; None embeds on this machine."""
     openai_api_key: _Secret | None = Field(default=None, validation_alias="openai_api_key")
@@ -282,6 +288,8 @@ def misspelt_variables(environment: Mapping[str, str] = os.environ) -> Iterator[
 _PROBLEMS: Final[Mapping[str, str]] = {
     "value_error": "{error}",
     "string_too_short": "must not be blank",
+    "string_too_long": "must have at most {max_length} characters in each name",
+    "too_long": "must have at most {max_length} names",
     "string_unicode": "must be text in UTF-8",
     "enum": "must be {expected}",
     "int_parsing": "must be a whole number",

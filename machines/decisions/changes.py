@@ -54,8 +54,8 @@ def run_change(before: ChorusState | None, run: ChorusState) -> StateTransition:
     Priors are only ever added, behind those that are there.
     """
     if before is None:
-        return creation_of("run", run, "messages", "priors", "steps")
-    fields = fields_of(run, "prompt", "messages", "query", "priors", "steps")
+        return creation_of("run", run, "messages", "instructions", "priors", "steps")
+    fields = fields_of(run, "prompt", "messages", "instructions", "query", "priors", "steps")
     if run.query != before.query:
         fields["query"] = run.query
     if added := run.priors[len(before.priors) :]:

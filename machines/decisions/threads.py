@@ -16,13 +16,14 @@ from machines.decisions.changes import Decided
 from machines.decisions.leaving import leave
 from machines.decisions.rights import co_author_of
 from machines.decisions.unit_of_work import Draft
-from machines.decisions.views import thread_view
+from machines.decisions.views import settings_view, thread_view
 from machines.models.chorus import RunCancelled
 from machines.models.commands import (
     AcceptInvitation,
     AdvanceRun,
     Archive,
     ChangeBalance,
+    Configure,
     DeclineInvitation,
     Expire,
     ExpireInvitation,
@@ -48,6 +49,7 @@ from machines.models.commands import (
     Withdraw,
     WithdrawRemoval,
 )
+from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.ids import thread_stream
 from machines.models.invitation import InvitationExpired
 from machines.models.invite_link import LinkExpired
@@ -56,6 +58,7 @@ from machines.models.message import MessageExpired
 from machines.models.removal import RemovalExpired
 from machines.models.thread import (
     ArchiveThread,
+    ConfigureThread,
     CreditTokens,
     DebitTokens,
     RenameThread,
@@ -149,6 +152,8 @@ def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
             return leave(draft, command)
         case Rename():
             return _rename(draft, command)
+        case Configure():
+            return _configure(draft, command, policy)
         case Archive():
             return _archive(draft, command, facts)
         case ChangeBalance():
@@ -161,6 +166,28 @@ def _rename(draft: Draft, command: Rename) -> Decided:
     by = co_author_of(draft.thread, command.by)
     renamed = draft.change_thread(RenameThread(at=command.at, actor=by, name=command.name))
     draft.tell(ThreadEventKind.THREAD_RENAMED, renamed, thread=draft.thread, by=by)
+    return draft.decision()
+
+
+def _configure(draft: Draft, command: Configure, policy: Policy) -> Decided:
+    """Runs that start from now on go by it; those under way keep what they have."""
+    by = co_author_of(draft.thread, command.by)
+    if command.model is not None and command.model not in policy.models:
+        problem = "is no model that may be chosen"
+        raise RequestRefused(
+            ErrorCode.INVALID_FIELD,
+            f"The field model {problem}.",
+            details={"field": "model", "problem": problem},
+        )
+    before = settings_view(draft.thread)
+    configured = draft.change_thread(
+        ConfigureThread(
+            at=command.at, actor=by, instructions=command.instructions, model=command.model
+        )
+    )
+    draft.tell(
+        ThreadEventKind.THREAD_CONFIGURED, configured, thread=draft.thread, before=before, by=by
+    )
     return draft.decision()
 
 

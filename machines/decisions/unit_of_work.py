@@ -58,6 +58,7 @@ from machines.models.removal import Removal, RemovalEvent, RemovalStatus
 from machines.models.thread import AddMessage, Thread, ThreadOperation
 from machines.models.wire import frames
 from machines.models.wire.frames import ThreadEventKind
+from machines.models.wire.views import ThreadSettingsView
 from machines.outcomes import recorded, refused
 from machines.removal import removal_machine
 from machines.statechart import Accepted, Machine, Refusal
@@ -199,7 +200,17 @@ class Draft:
         waiting = next(iter(self.runs.values()), None)
         if waiting is None:
             return
-        event = RunStarted(at=self.at, thread_is_busy=False, messages=self._context_of(waiting))
+        policy, model = self._policy, self.thread.model
+        if model not in policy.models:
+            model = None  # the operator allows it no more
+        event = RunStarted(
+            at=self.at,
+            thread_is_busy=False,
+            messages=self._context_of(waiting),
+            instructions=self.thread.instructions,
+            model=model,
+            context_tokens=policy.context_of_models.get(model) if model is not None else None,
+        )
         self.fire_run(waiting, event)
 
     # Telling
@@ -211,6 +222,7 @@ class Draft:
         *,
         message: Message | None = None,
         thread: Thread | None = None,
+        before: ThreadSettingsView | None = None,
         run_id: RunId | None = None,
         public_key: PublicKey | None = None,
         invitation: Invitation | None = None,
@@ -232,6 +244,7 @@ class Draft:
             removal=removal_view(removal) if removal else None,
             message=message_view(message) if message else None,
             thread=thread_view(thread) if thread else None,
+            before=before,
             cause=cause,
         )
         hidden = message is not None and message.status is not MessageStatus.APPROVED

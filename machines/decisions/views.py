@@ -18,6 +18,11 @@ def thread_view(thread: Thread) -> views.ThreadView:
     return views.ThreadView.model_validate(thread, from_attributes=True)
 
 
+def settings_view(thread: Thread) -> views.ThreadSettingsView:
+    """What the co-authors of a thread set for its runs."""
+    return views.ThreadSettingsView(instructions=thread.instructions, model=thread.model)
+
+
 def thread_summary(thread: Thread, head_seq: int) -> views.ThreadSummary:
     """A thread as a list of threads shows it."""
     return views.ThreadSummary(**vars(thread), head_seq=head_seq)

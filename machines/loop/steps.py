@@ -21,8 +21,9 @@ from machines.models.ids import MessageId, RunId
 from machines.models.journal import RecordLinks
 from machines.models.outputs import IntentionOutput, Prior, StepEnum, UpdateOutput
 from machines.models.wire import frames
-from machines.prompting.context import FRESH_PRIORS, PRIORS_SENT, quoted_whole
+from machines.prompting.context import quoted_whole
 from machines.prompting.request import build_ai_call
+from machines.prompting.shares import FRESH_PRIORS, PRIORS_SENT
 from machines.statechart import Reaction
 
 StepResult = Reaction[ChorusState, ChorusResponse, RunEffect]
@@ -66,8 +67,14 @@ def run_short_yield(state: ChorusState, _: object = None) -> StepResult:
 
 
 def take_context(state: ChorusState, event: RunStarted) -> ChorusState:
-    """Keep the recent messages as they are now that the run leaves the queue."""
-    return state.changed(messages=event.messages)
+    """Keep the recent messages and the thread's settings as they are now that the run leaves the
+    queue."""
+    return state.changed(
+        messages=event.messages,
+        instructions=event.instructions,
+        chosen_model=event.model,
+        context_tokens=event.context_tokens or state.context_tokens,
+    )
 
 
 def take_priors(state: ChorusState, event: PriorsRetrieved) -> ChorusState:

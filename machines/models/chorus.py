@@ -13,7 +13,16 @@ from pydantic import AwareDatetime, Field
 from machines.models.domain import BaseState, Frozen, Role, ValidationResult, validation
 from machines.models.errors import ErrorCode
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
-from machines.models.outputs import Flag, Prior, StepEnum, StepOutput, Timestamp, Usage
+from machines.models.outputs import (
+    Flag,
+    Omittable,
+    OmittableText,
+    Prior,
+    StepEnum,
+    StepOutput,
+    Timestamp,
+    Usage,
+)
 from machines.models.wire import frames
 
 BACKOFF_BASE_MS = 500
@@ -109,6 +118,12 @@ class RunStarted(Frozen):
     thread_is_busy: bool
     """Whether another run of the thread is under way."""
     messages: tuple[ContextMessage, ...] = ()
+    instructions: OmittableText = ""
+    """Those of the thread."""
+    model: Omittable[str] = None
+    """The thread's model; None is the server's own."""
+    context_tokens: Omittable[int] = None
+    """The context of that model, where it is another than the run was created with."""
 
 
 class AttemptFields(TypedDict):
@@ -272,6 +287,8 @@ class RunProgress(BaseState):
     """Whether an endpoint found a request too long, and `context_tokens` is half of what it was."""
     memory_available: bool = True
     """False when the last search could not be answered."""
+    chosen_model: Omittable[str] = None
+    """The model that the run asks, as the thread had it when it started; None is the server's own."""
     model: str | None = None
     """Name of the model that gave the newest completed step."""
     error_state: ErrorState | None = None
@@ -288,6 +305,8 @@ class ChorusState(RunProgress):
     """The content of its message."""
     messages: tuple[ContextMessage, ...] = ()
     """Recent approved messages before the prompt, oldest first, as they were when it started."""
+    instructions: OmittableText = ""
+    """Of the thread's co-authors, as they were when it started."""
     query: str
     """What experience searches for: the prompt, then what update asks for."""
     priors: tuple[Prior, ...] = ()

@@ -42,6 +42,10 @@ class Policy(Frozen):
     """No setting moves this one."""
     context_tokens: int = CONTEXT_TOKENS
     """Of a request and its answer together, for runs that are created from now on."""
+    models: tuple[str, ...] = ()
+    """Names that a thread's model may have."""
+    context_of_models: Mapping[str, int] = Field(default_factory=dict)
+    """The context of runs that ask a model which is not the server's own."""
     thread_queue: int = 16
     """Runs that may wait in one thread."""
     pending_per_user: int = 3
@@ -224,6 +228,13 @@ class Rename(_Command):
     name: str
 
 
+class Configure(_Command):
+    """Say what the thread's answers are to keep to, and which model gives them."""
+
+    instructions: str
+    model: str | None
+
+
 class Archive(_Command):
     """Only read the thread from now on."""
 
@@ -264,6 +275,7 @@ ThreadCommand = (
     | ExpireRemoval
     | LeaveCoAuthorship
     | Rename
+    | Configure
     | Archive
     | ChangeBalance
     | AdvanceRun

@@ -51,6 +51,8 @@ class AICall:
     iteration: int
     attempt: int
     messages: tuple[PromptMessage, ...]
+    model: str | None = None
+    """The model to ask; None is the server's own."""
     answer_tokens: int
     """Tokens that the answer may have."""
     thought_tokens: int = 0

@@ -18,6 +18,15 @@ MAX_CONTENT_LENGTH = 32_000
 MAX_NAME_LENGTH = 80
 """Code points of a person's or a thread's name, once stripped."""
 
+MAX_INSTRUCTIONS_LENGTH = 4_000
+"""Code points of a thread's instructions; entries that change the thread repeat them."""
+
+MAX_MODEL_NAME_LENGTH = 200
+"""Code points of a model's name."""
+
+MAX_MODELS = 100
+"""Models that an operator may let threads choose from; every `hello` names them."""
+
 MAX_CO_AUTHORS = 256
 """Co-authors of one thread, with those who become one if what waits is approved."""
 

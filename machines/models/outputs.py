@@ -7,7 +7,7 @@ the next step live with the machine. A step's text is not part of its output: it
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -31,6 +31,24 @@ def _is_false(value: object) -> bool:
 
 Flag = Annotated[bool, Field(exclude_if=_is_false)]
 """A key that is left out of JSON where it is false; its default is False."""
+
+T = TypeVar("T")
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+Omittable = Annotated[T | None, Field(exclude_if=_is_none)]
+"""A key that is left out of JSON where it holds nothing."""
+
+
+def _is_empty(value: object) -> bool:
+    return value == ""
+
+
+OmittableText = Annotated[str, Field(exclude_if=_is_empty)]
+"""A key that is left out of JSON where its text is empty; its default is empty."""
 
 
 class Value(BaseModel):

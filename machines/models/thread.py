@@ -11,7 +11,8 @@ from pydantic import AwareDatetime, Field
 
 from machines.models.domain import BaseState, Frozen, ValidationResult, validation
 from machines.models.ids import PublicKey, ThreadId
-from machines.models.limits import MAX_NAME_LENGTH
+from machines.models.limits import MAX_INSTRUCTIONS_LENGTH, MAX_NAME_LENGTH
+from machines.models.outputs import Omittable, OmittableText
 
 
 class Visibility(StrEnum):
@@ -39,6 +40,10 @@ class Thread(BaseState):
     """In the order of joining, without repeats."""
     token_balance: int = 0
     message_count: int = 0
+    instructions: OmittableText = ""
+    """What its co-authors want of every answer; empty for nothing."""
+    model: Omittable[str] = None
+    """The model that they chose for its runs; None is the server's own."""
 
     def validate_state(self) -> ValidationResult:
         return validation(
@@ -50,6 +55,9 @@ class Thread(BaseState):
                 "a thread's name is not blank": not self.name.strip(),
                 f"a thread's name has at most {MAX_NAME_LENGTH} characters": (
                     len(self.name) > MAX_NAME_LENGTH
+                ),
+                f"a thread's instructions have at most {MAX_INSTRUCTIONS_LENGTH} characters": (
+                    len(self.instructions) > MAX_INSTRUCTIONS_LENGTH
                 ),
                 "it was updated before it was created": self.updated_at < self.created_at,
             }
@@ -116,6 +124,17 @@ class RenameThread(_Operation):
         return thread.transition_to(self.at, name=self.name)
 
 
+class ConfigureThread(_Operation):
+    """Runs that start from now on keep to these instructions, and ask this model."""
+
+    event: Literal["configure"] = "configure"
+    instructions: str
+    model: str | None
+
+    def apply_to(self, thread: Thread) -> Thread:
+        return thread.transition_to(self.at, instructions=self.instructions, model=self.model)
+
+
 class ArchiveThread(_Operation):
     """The thread is only read from now on."""
 
@@ -153,6 +172,7 @@ ThreadOperation = Annotated[
     | LeaveCoAuthor
     | RemoveCoAuthor
     | RenameThread
+    | ConfigureThread
     | ArchiveThread
     | CreditTokens
     | DebitTokens,

@@ -26,7 +26,6 @@ from machines.models.limits import MAX_QUERY_LENGTH
 from machines.models.message import EXTRACTIVE_NOTICE
 from machines.models.outputs import Prior, StepEnum
 from machines.prompting.quoting import (
-    UNITS_PER_TOKEN,
     clipped,
     fair_limit,
     fitted,
@@ -38,25 +37,13 @@ from machines.prompting.quoting import (
     uncited,
     units,
 )
-
-PRIORS_SENT: Final = 12
-"""Priors in one request, at most; more of them cost more than they add."""
-
-FRESH_PRIORS: Final = 4
-"""Places of `PRIORS_SENT` that the newest search has for itself, however many were selected."""
-
-_ANSWER_TOKENS: Final = 4_000
-"""The context that is left for an answer, at most; of a small context a sixth."""
-
-_OWN_TOKENS: Final = 700
-"""What the system text and the longest instruction take."""
-
-_THREAD_PER_CENT: Final = 18
-_REQUEST_PER_CENT: Final = 36
-_PRIORS_PER_CENT: Final = 20
-_RECORDS_PER_CENT: Final = 25
-"""Shares of what is left for material. With the usual context the longest prompt of Latin letters is
-sent whole."""
+from machines.prompting.shares import (
+    LEAST_WORTH_QUOTING,
+    MARK_UNITS,
+    PRIORS_SENT,
+    Shares,
+    shares_of,
+)
 
 OPENINGS_KEPT: Final = 128
 """Runs whose openings are kept: some 4 MB of usual ones. At the very worst, where each has a prompt
@@ -68,61 +55,10 @@ of it. Some 2 MB of usual ones. The shares bound what each holds of its own, 20 
 for all of them; and each keeps its run's records and priors alive, some 50 million more at the very
 worst."""
 
-_LEAST_WORTH_QUOTING: Final = 60 * UNITS_PER_TOKEN
-"""Units: a message of the thread that would be clipped to less is left out."""
-
-_MARK: Final = units("x" * 40)
-"""Units, at most, that the mark of a quotation takes."""
-
-_LEAST_PRIOR: Final = _MARK + _LEAST_WORTH_QUOTING
-
 _WEEKDAYS: Final = (
     *("Monday", "Tuesday", "Wednesday", "Thursday"),
     *("Friday", "Saturday", "Sunday"),
 )
-
-
-# --- Shares ------------------------------------------------------------------------------------
-
-
-class Shares(NamedTuple):
-    """How a context is divided, in units of `machines.prompting.quoting`."""
-
-    thread: int
-    request: int
-    priors: int
-    records: int
-
-    @property
-    def priors_sent(self) -> int:
-        """How many priors a request shows, so that each keeps enough to be worth it."""
-        return min(PRIORS_SENT, max(self.priors // _LEAST_PRIOR, 1))
-
-    @property
-    def fresh_priors(self) -> int:
-        """Places among them that the newest search has for itself, however many were selected."""
-        return max(self.priors_sent * FRESH_PRIORS // PRIORS_SENT, 1)
-
-
-def answer_room(context_tokens: int) -> int:
-    """Tokens of a context that are left for the answer."""
-    return min(context_tokens // 6, _ANSWER_TOKENS)
-
-
-@lru_cache(maxsize=16)
-def shares_of(context_tokens: int) -> Shares:
-    """What each part of a request may take.
-
-    Each has its own, so that a part which grows never moves what stands before it.
-    """
-    left = context_tokens - answer_room(context_tokens) - _OWN_TOKENS
-    units_of_one = max(left, context_tokens // 4) * UNITS_PER_TOKEN // 100
-    return Shares(
-        thread=_THREAD_PER_CENT * units_of_one,
-        request=_REQUEST_PER_CENT * units_of_one,
-        priors=_PRIORS_PER_CENT * units_of_one,
-        records=_RECORDS_PER_CENT * units_of_one,
-    )
 
 
 # --- Thread and request: the same for a run ----------------------------------------------------
@@ -136,7 +72,7 @@ class _Opening(NamedTuple):
     requested_by: PublicKey
     prompt: str
     today: datetime
-    context_tokens: int
+    shares: Shares
 
     def __hash__(self) -> int:
         """Of what tells runs apart; equality looks at all."""
@@ -152,14 +88,14 @@ def opening(state: ChorusState, nonce: str) -> str:
             state.requested_by,
             state.prompt,
             state.created_at,
-            state.context_tokens,
+            shares_of(state.context_tokens, state.instructions),
         )
     )
 
 
 @lru_cache(maxsize=OPENINGS_KEPT)
 def _written_opening(of: _Opening) -> str:
-    shares = shares_of(of.context_tokens)
+    shares = of.shares
     names = _names(_speakers(of.messages, of.requested_by))
     today = f"{_WEEKDAYS[of.today.astimezone(UTC).weekday()]} {_day(of.today)}"
     body = fitted(uncited(harmless(of.prompt), is_answer=False), shares.request)
@@ -186,9 +122,10 @@ def _thread(
 
 def quoted_whole(state: ChorusState) -> tuple[MessageId, ...]:
     """The recent messages that stand in every request of the run, none of them cut, oldest first."""
+    shares = shares_of(state.context_tokens, state.instructions)
     return tuple(
         message.message_id
-        for message, body in _fitted(state.messages, shares_of(state.context_tokens).thread)
+        for message, body in _fitted(state.messages, shares.thread)
         if body == _text_of(message)
     )
 
@@ -197,10 +134,10 @@ def _fitted(messages: tuple[ContextMessage, ...], room: int) -> list[tuple[Conte
     """The newest messages that there is room for, oldest first, and what is quoted of each."""
     shown: list[tuple[ContextMessage, str]] = []
     for message in reversed(messages):
-        room -= _MARK
+        room -= MARK_UNITS
         body = _text_of(message)
         if units(body) > room:
-            if room < _LEAST_WORTH_QUOTING:
+            if room < LEAST_WORTH_QUOTING:
                 break
             body = fitted(body, room)
         room -= units(body)
@@ -261,7 +198,7 @@ def material(state: ChorusState, nonce: str) -> Material:
         _Given(
             state.id,
             state.iteration,
-            state.context_tokens,
+            shares_of(state.context_tokens, state.instructions),
             _speakers(state.messages, state.requested_by),
             state.priors,
             state.steps,
@@ -294,7 +231,7 @@ class _Given(NamedTuple):
 
     run_id: RunId
     iteration: int
-    context_tokens: int
+    shares: Shares
     speakers: tuple[PublicKey, ...]
     priors: tuple[Prior, ...]
     records: tuple[StepCompleted, ...]
@@ -325,7 +262,7 @@ def _account(given: _Given) -> _Account:
     before = _account(given._replace(records=given.records[:-1]))
     record = given.records[-1]
     bodies = (*before.bodies, _body_of(record, before.labels))
-    if sum([units(body) for body in bodies]) <= _room_for(bodies, given.context_tokens):
+    if sum([units(body) for body in bodies]) <= _room_for(bodies, given.shares):
         records = before.records + _quoted(record, bodies[-1])
         return _Account(before.labels, before.priors, bodies, records)
     return _Account(before.labels, before.priors, *_clipped_records(given, bodies))
@@ -334,7 +271,7 @@ def _account(given: _Given) -> _Account:
 def _account_at_start(given: _Given) -> _Account:
     labels = {prior.message_id: label_of(place) for place, prior in enumerate(given.priors)}
     past = [record for record in given.records if record.iteration < given.iteration]
-    shares = shares_of(given.context_tokens)
+    shares = given.shares
     selected = _selected(past, shares.priors_sent - shares.fresh_priors)
     others = [
         each.message_id
@@ -377,7 +314,7 @@ def _shown(
     """The chosen priors under their labels; where they are too long, the longest give way."""
     sent = [prior for prior in given.priors if prior.message_id in chosen]
     bodies = [uncited(harmless(prior.content), is_answer=prior.author is None) for prior in sent]
-    room = shares_of(given.context_tokens).priors - _MARK * len(bodies)
+    room = given.shares.priors - MARK_UNITS * len(bodies)
     limit = fair_limit([units(body) for body in bodies], room)
     authors = [prior.author for prior in given.priors if prior.author]
     names = _names(dict.fromkeys([*given.speakers, *authors]))
@@ -389,9 +326,9 @@ def _shown(
     return QuotedPriors(tuple(supplied), "".join(items))
 
 
-def _room_for(bodies: Sized, context_tokens: int) -> int:
+def _room_for(bodies: Sized, shares: Shares) -> int:
     """Units that the records have between their marks; below 1 where they have none."""
-    return shares_of(context_tokens).records - _MARK * len(bodies)
+    return shares.records - MARK_UNITS * len(bodies)
 
 
 def _clipped_records(given: _Given, bodies: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
@@ -400,7 +337,7 @@ def _clipped_records(given: _Given, bodies: tuple[str, ...]) -> tuple[tuple[str,
     With each record there is less room for more of them, so the limit never grows. One character
     above it says that a body is longer.
     """
-    room = max(_room_for(bodies, given.context_tokens), 0)
+    room = max(_room_for(bodies, given.shares), 0)
     limit = fair_limit([units(body) for body in bodies], room)
     quotations = [
         _quoted(record, fitted(body, limit))
@@ -466,5 +403,5 @@ def focus(state: ChorusState, nonce: str) -> str:
         return ""
     query = clipped(uncited(harmless(state.query), is_answer=True), MAX_QUERY_LENGTH)
     # No records stand beside it, so it may take their share.
-    room = shares_of(state.context_tokens).records
+    room = shares_of(state.context_tokens, state.instructions).records
     return section("focus", nonce, quoted(f"pass {state.iteration}", fitted(query, room)))

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from machines.models.chorus import ChorusState
 from machines.models.outputs import StepEnum
-from machines.prompting.context import answer_room
+from machines.prompting.shares import answer_room
 
 STEP_TOKENS: Final[Mapping[StepEnum, int]] = MappingProxyType(
     {

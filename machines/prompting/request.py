@@ -3,7 +3,7 @@
 A request is two messages, one `system` and one `user`: chat templates of several open models refuse
 two messages of the same role in a row. Within them stands first what stays the same longest, so
 that endpoints can reuse what they have read already (prefix caching): the system text, the same for
-every request; thread and request, the same for a run; priors, the same for an iteration; records of
+every request; the instructions of the thread's co-authors, in the same message; thread and request, the same for a run; priors, the same for an iteration; records of
 completed steps, one more in each; and the step's own instruction last. Each part keeps its own share of
 the context, so that a part which grows never moves what stands before it.
 
@@ -24,8 +24,10 @@ from machines.models.errors import ErrorCode
 from machines.models.outputs import StepEnum
 from machines.prompting.context import citable, focus, material, opening
 from machines.prompting.enough import MARK
+from machines.prompting.instructions import standing_behind
 from machines.prompting.lengths import answer_limit
 from machines.prompting.quoting import derive_nonce, estimated_tokens
+from machines.prompting.shares import shares_of
 
 SYSTEM_TEXT: Final = """\
 You are Chorus, a voice in a conversation that several people write together. A request is answered \
@@ -98,6 +100,9 @@ Put the label of a prior, one to a bracket, right behind each statement that res
 these and no others: """
 
 _LANGUAGE: Final = "Write in the language of the request."
+_LANGUAGE_OR_ANOTHER: Final = (
+    "Write in the language of the request, unless the co-authors want another."
+)
 
 _MEMORY_AWAY: Final = "The memory could not be searched in this pass: say so where it matters."
 
@@ -121,7 +126,7 @@ def build_ai_call(state: ChorusState) -> AICall:
         focus(state, nonce),
         "\n".join(_instruction(state, nonce, priors)),
     )
-    messages = (_system_message(), PromptMessage(role="user", content="".join(parts)))
+    messages = (_system_message(state), PromptMessage(role="user", content="".join(parts)))
     limit = answer_limit(state, sum(estimated_tokens(each.content) for each in messages))
     return AICall(
         run_id=state.id,
@@ -131,6 +136,7 @@ def build_ai_call(state: ChorusState) -> AICall:
         iteration=state.iteration,
         attempt=state.attempt,
         messages=messages,
+        model=state.chosen_model,
         priors=priors,
         answer_tokens=limit.answer,
         thought_tokens=limit.thoughts,
@@ -148,8 +154,16 @@ def memory_was_searched(prompt: str) -> bool:
     return _MEMORY_AWAY not in instruction.splitlines()
 
 
+def _system_message(state: ChorusState) -> PromptMessage:
+    if not state.instructions:
+        return _without_instructions()
+    room = shares_of(state.context_tokens, state.instructions).instructions
+    text = standing_behind(SYSTEM_TEXT, state.instructions, room)
+    return PromptMessage(role="system", content=text)
+
+
 @cache
-def _system_message() -> PromptMessage:
+def _without_instructions() -> PromptMessage:
     return PromptMessage(role="system", content=SYSTEM_TEXT)
 
 
@@ -174,7 +188,7 @@ def _instruction(
         yield _ENOUGH
     if step is StepEnum.YIELD:
         yield _CITE + " ".join(f"[{each.label}]" for each in priors) if priors else _CITE_NOTHING
-    yield _LANGUAGE
+    yield _LANGUAGE_OR_ANOTHER if state.instructions else _LANGUAGE
 
 
 def _last_problem(state: ChorusState) -> str | None:

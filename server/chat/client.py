@@ -264,7 +264,12 @@ class ChorusClient:
         self._max_frame_bytes = line.hello.limits.max_frame_bytes
         self._tell(
             Online(
-                line.init.user, line.init.threads, line.init.invitations, line.hello.model, resumed
+                line.init.user,
+                line.init.threads,
+                line.init.invitations,
+                line.hello.model,
+                line.hello.models,
+                resumed,
             )
         )
         try:

@@ -42,6 +42,8 @@ class Hello(WireValue):
     epoch: str | int
     limits: Limits = Limits()
     model: Model = Model()
+    models: tuple[str, ...] = ()
+    """Names that a thread's model may have, the server's own first."""
 
 
 class SignInChallenge(WireValue):
@@ -93,6 +95,15 @@ class ChatThread(WireValue):
     status: str = "active"
     co_authors: tuple[str, ...] = ()
     message_count: int = 0
+    instructions: str = ""
+    model: str | None = None
+
+
+class ThreadSettings(WireValue):
+    """What the co-authors of a thread set for its runs."""
+
+    instructions: str = ""
+    model: str | None = None
 
 
 class ChatVote(WireValue):
@@ -296,6 +307,8 @@ class ThreadEvent(WireValue):
     removal: OpenRemoval | None = None
     message: ChatMessage | None = None
     thread: ChatThread | None = None
+    before: ThreadSettings | None = None
+    """Of a changed configuration: what `thread` said until then."""
 
 
 RunEventUnion = (
@@ -333,6 +346,7 @@ class Online:
     threads: tuple[ChatThreadSummary, ...]
     invitations: tuple[ChatInvitation, ...]
     model: Model
+    models: tuple[str, ...]
     resumed: bool
 
 

@@ -29,6 +29,7 @@ RESENDABLE = frozenset(
         "withdraw_removal",
         "leave_co_authorship",
         "rename_thread",
+        "configure_thread",
         "archive_thread",
         "set_name",
     }

@@ -44,6 +44,7 @@ from server.chat.frames import (
     StepStartedEvent,
     StepThinkingEvent,
     ThreadEvent,
+    ThreadSettings,
 )
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE
@@ -145,6 +146,32 @@ def whoami(state: ChatState) -> RenderableType:
         ("thread", thread),
     ):
         grid.add_row(Text(label, style="dim"), Text(one_line(value)))
+    return grid
+
+
+def instructions(thread: ChatThread) -> RenderableType:
+    """What the answers of a thread are asked to keep to."""
+    if not thread.instructions:
+        return note("This thread has no instructions; /instructions TEXT gives it some.")
+    return Padding(Text(clean(thread.instructions)), (0, 2))
+
+
+def models(state: ChatState) -> RenderableType:
+    """The models that a thread may have, the one that the open thread has marked."""
+    if not state.models:
+        return note("No language model is connected, so there is none to choose.")
+    chosen = state.thread.model if state.thread else None
+    grid = Table.grid(padding=(0, 2))
+    for number, name in enumerate(state.models):
+        answers = name == (chosen or state.models[0])
+        grid.add_row(
+            Text("•" if answers else "", style="cyan"),
+            Text(one_line(name, 100)),
+            Text("the server's own" if number == 0 else "", style="dim"),
+        )
+    if chosen is not None and chosen not in state.models:
+        gone = f"{one_line(chosen, 100)} was chosen, and is not offered any more."
+        return Group(grid, note(gone))
     return grid
 
 
@@ -402,7 +429,21 @@ def _completed(event: StepCompletedEvent, state: ChatState) -> RenderableType:
     return Group(*parts, Text())
 
 
+def _configured(by: str, before: ThreadSettings, after: ChatThread) -> RenderableType:
+    """What a co-author changed of a thread's settings."""
+    done = []
+    if before.instructions != after.instructions:
+        done.append(
+            "changed the instructions" if after.instructions else "took the instructions back"
+        )
+    if before.model != after.model:
+        done.append(f"chose the model {after.model}" if after.model else "chose the server's model")
+    return note(f"{by} {' and '.join(done) or 'left the settings as they are'}.")
+
+
 def _thread_event(event: ThreadEvent, state: ChatState) -> list[RenderableType]:
+    if event.before is not None and event.thread is not None:
+        return [_configured(person(event.by, state), event.before, event.thread)]
     if event.kind == "message_submitted":
         return [] if event.message is None else [message(event.message, state)]
     about = event.message or (state.message(event.message_id) if event.message_id else None)

@@ -18,6 +18,7 @@ from server.chat.frames import (
     AcceptedReply,
     ChatInvitation,
     ChatMessage,
+    ChatThread,
     ClientEvent,
     OpenRemoval,
 )
@@ -97,6 +98,10 @@ class ChatSession:
                 return await self._new(*split_visibility(argument))
             case Verb.RENAME:
                 return await self._act("rename_thread", name=argument)
+            case Verb.INSTRUCTIONS:
+                return await self._instruct(argument)
+            case Verb.MODEL:
+                return await self._choose_model(argument)
             case Verb.INVITE:
                 return await self._act("invite_co_author", public_key=argument)
             case Verb.REVOKE:
@@ -161,9 +166,7 @@ class ChatSession:
     # -- parts of verbs --------------------------------------------------------------------------
 
     def _thread_id(self) -> str:
-        if self.state.thread is None:
-            raise BadInput("No thread is open; /threads lists yours, /new NAME starts one.")
-        return self.state.thread.id
+        return self._thread().id
 
     async def _act(self, request: str, **data: object) -> AcceptedReply:
         accepted = await self._client.act(request, thread_id=self._thread_id(), **data)
@@ -179,6 +182,29 @@ class ChatSession:
         if accepted.run_id is None:
             self._show(render.note("Your message waits for the approval of the co-authors."))
         return accepted
+
+    def _thread(self) -> ChatThread:
+        if self.state.thread is None:
+            raise BadInput("No thread is open; /threads lists yours, /new NAME starts one.")
+        return self.state.thread
+
+    async def _instruct(self, argument: str) -> AcceptedReply | None:
+        """Give the thread other instructions, or show those that it has."""
+        thread = self._thread()
+        if not argument:
+            self._show(render.instructions(thread))
+            return None
+        text = "" if argument.lower() == "none" else argument
+        return await self._act("configure_thread", instructions=text, model=thread.model)
+
+    async def _choose_model(self, argument: str) -> AcceptedReply | None:
+        """Give the thread another model, or show which there are."""
+        thread = self._thread()
+        if not argument:
+            self._show(render.models(self.state))
+            return None
+        model = None if argument.lower() == "default" else argument
+        return await self._act("configure_thread", instructions=thread.instructions, model=model)
 
     async def _new(self, name: str, visibility: str) -> AcceptedReply:
         accepted = await self._client.act("create_thread", name=name, visibility=visibility)

@@ -23,6 +23,8 @@ class Verb(StrEnum):
     CLOSE = "close"
     NEW = "new"
     RENAME = "rename"
+    INSTRUCTIONS = "instructions"
+    MODEL = "model"
     INVITE = "invite"
     REVOKE = "revoke"
     INVITATIONS = "invitations"
@@ -61,6 +63,12 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.CLOSE: VerbUsage(Takes.NOTHING, "", "stop following the thread"),
     Verb.NEW: VerbUsage(Takes.SOMETHING, "NAME [public]", "start a thread and open it"),
     Verb.RENAME: VerbUsage(Takes.SOMETHING, "NAME", "rename the thread"),
+    Verb.INSTRUCTIONS: VerbUsage(
+        Takes.MAYBE, "[TEXT|none]", "what every answer is to keep to; shows it without TEXT"
+    ),
+    Verb.MODEL: VerbUsage(
+        Takes.MAYBE, "[NAME|default]", "the model of the thread; lists them without NAME"
+    ),
     Verb.INVITE: VerbUsage(Takes.SOMETHING, "KEY", "ask a person in; they join if they accept"),
     Verb.REVOKE: VerbUsage(Takes.SOMETHING, "KEY", "take an invitation back"),
     Verb.INVITATIONS: VerbUsage(Takes.NOTHING, "", "the threads that you are invited into"),

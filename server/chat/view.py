@@ -116,6 +116,8 @@ class ChatState:
     my_name: str | None = None
     model: str = ""
     offline_model: bool = False
+    models: tuple[str, ...] = ()
+    """Names that a thread's model may have, the server's own first."""
     link: Online | Offline | None = None
     """None before the first sign-in was told."""
     thread: ChatThread | None = None
@@ -170,6 +172,7 @@ def fold(state: ChatState, event: ClientEvent) -> ChatState:
                 my_name=event.user.name,
                 model=event.model.name,
                 offline_model=event.model.offline,
+                models=event.models,
             )
         case Offline():
             return replace(state, link=event)

@@ -11,7 +11,12 @@ from aiohttp import web
 from pydantic_core import to_json
 
 from machines.models.errors import StorageError
-from machines.models.limits import MAX_CONTENT_LENGTH, MAX_FRAME_BYTES, MAX_NAME_LENGTH
+from machines.models.limits import (
+    MAX_CONTENT_LENGTH,
+    MAX_FRAME_BYTES,
+    MAX_INSTRUCTIONS_LENGTH,
+    MAX_NAME_LENGTH,
+)
 from machines.models.wire import frames, views
 from server.addresses import is_loopback
 from server.concurrency.rate_limit import TokenBucket
@@ -101,6 +106,7 @@ def _hello(services: Services) -> Callable[[], Awaitable[str]]:
         max_frame_bytes=MAX_FRAME_BYTES,
         max_prompt_chars=MAX_CONTENT_LENGTH,
         max_name_chars=MAX_NAME_LENGTH,
+        max_instructions_chars=MAX_INSTRUCTIONS_LENGTH,
         prompts_per_minute=settings.prompts_per_minute,
         frames_per_second=settings.frames_per_second,
     )
@@ -117,6 +123,7 @@ def _hello(services: Services) -> Callable[[], Awaitable[str]]:
                     epoch=epoch,
                     limits=limits,
                     model=model,
+                    models=services.model.names,
                     embedder=embedder,
                     heartbeat_seconds=HEARTBEAT_SECONDS,
                 )

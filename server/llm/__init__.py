@@ -1,7 +1,7 @@
 """The language model: its port, its adapters, and what protects the server from them.
 
 The only package that imports `openai`. `port` is what a run asks of a model; `choice` picks the
-adapter; `breaker` stands in front of it. Nothing here waits and tries again: retries belong to
+adapter; `breaker` stands in front of each model, `selection` in front of several. Nothing here waits and tries again: retries belong to
 the chorus chart.
 """
 
@@ -20,6 +20,7 @@ __all__ = [
     "port",
     "repetition",
     "reply",
+    "selection",
     "sse",
     "text",
     "thoughts",

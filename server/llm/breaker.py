@@ -3,7 +3,7 @@ keeps failing.
 
 What counts as a failure of the endpoint is said here. Whether to admit, delay or probe is decided in
 `machines.breaker`, behind `server.concurrency.circuit_breaker`. One of these stands before each
-endpoint; the offline responder has none.
+model of an endpoint; the offline responder has none.
 """
 
 from machines.models.breaker import BreakerPolicy, BreakerStatus

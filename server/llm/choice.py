@@ -57,6 +57,8 @@ class Wanted:
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     model: str | None = None
+    others: tuple[str, ...] = ()
+    """Names of models of the same endpoint that threads may choose besides."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,13 @@ class ModelChoice:
     """One sentence: how to have another one."""
     endpoint: Endpoint | None = None
     """Where the model is; None for the offline responder."""
+    others: tuple[LanguageModel, ...] = ()
+    """Models of the same endpoint that threads may choose besides."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all models that a thread may choose, this server's own first; none where it is offline."""
+        return () if self.model.offline else tuple(each.name for each in (self.model, *self.others))
 
 
 async def choose_model(
@@ -97,12 +106,13 @@ async def choose_model(
     bounds = bounds or Bounds()
     endpoint = await find_endpoint(wanted, probe or list_models)
     if endpoint is not None:
-        opened = await asyncio.to_thread(_open_endpoint, endpoint, clock, bounds)
+        others = [each for each in dict.fromkeys(wanted.others) if each != endpoint.model]
+        opened = await asyncio.to_thread(_open_endpoint, endpoint, others, clock, bounds)
         how_to_change = (
             "Set CHORUS_MODEL for another model, --llm URL for another endpoint, or --llm offline "
             "for none; then start again."
         )
-        return ModelChoice(opened, endpoint.why, how_to_change, endpoint)
+        return ModelChoice(opened[0], endpoint.why, how_to_change, endpoint, opened[1:])
     model = OfflineModel(clock)
     connect = (
         "set OPENAI_API_KEY, or OPENAI_BASE_URL and CHORUS_MODEL, or start Ollama with a model"
@@ -231,9 +241,11 @@ async def list_models(base_url: str, api_key: str | None = None) -> tuple[str, .
 
 
 def _open_endpoint(
-    endpoint: Endpoint, clock: Callable[[], datetime], bounds: Bounds
-) -> LanguageModel:
+    endpoint: Endpoint, others: list[str], clock: Callable[[], datetime], bounds: Bounds
+) -> tuple[LanguageModel, ...]:
+    """The endpoint's models, which share its connections."""
     from server.llm.openai import OpenAIModel, open_client  # in a thread: it imports the SDK
 
     client = open_client(endpoint.base_url, endpoint.api_key)
-    return OpenAIModel(client, endpoint.model, clock=clock, bounds=bounds)
+    names = (endpoint.model, *others)
+    return tuple(OpenAIModel(client, name, clock=clock, bounds=bounds) for name in names)

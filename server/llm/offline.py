@@ -20,6 +20,7 @@ from machines.models.effects import AICall, attempt_of
 from machines.models.message import EXTRACTIVE_MODEL, EXTRACTIVE_NOTICE
 from machines.models.outputs import StepEnum
 from machines.prompting.answers import read_answer
+from machines.prompting.instructions import has_instructions
 from machines.prompting.quoting import quotations
 from machines.prompting.request import memory_was_searched
 from server.llm.extractive import Sentence, closest, first_sentence, words, written_words
@@ -31,6 +32,9 @@ MODEL: Final = EXTRACTIVE_MODEL
 NOTICE: Final = EXTRACTIVE_NOTICE
 """How the texts of action and yield begin."""
 
+_INSTRUCTIONS_IGNORED: Final = (
+    "The instructions of this thread are ignored: only a language model can keep to them."
+)
 _MEMORY_AWAY: Final = "The memory could not be searched."
 
 _HOW_TO_CONNECT: Final = (
@@ -38,7 +42,8 @@ _HOW_TO_CONNECT: Final = (
     "`CHORUS_MODEL` for an endpoint of your own, and start the server again."
 )
 _OWN_PHRASES: Final = re.compile(
-    rf"^(?:{re.escape(NOTICE)}|{re.escape(_HOW_TO_CONNECT[:24])}|{re.escape(_MEMORY_AWAY)}).*$",
+    rf"^(?:{re.escape(NOTICE)}|{re.escape(_HOW_TO_CONNECT[:24])}|{re.escape(_MEMORY_AWAY)}"
+    rf"|{re.escape(_INSTRUCTIONS_IGNORED)}).*$",
     re.MULTILINE,
 )
 """Lines of earlier answers of this responder that are about no request."""
@@ -101,6 +106,8 @@ class _Material:
     priors: tuple[_Prior, ...]
     memory_searched: bool
     """False where what the memory holds is not known."""
+    has_instructions: bool = False
+    """Whether the thread's co-authors gave instructions, which are not followed."""
 
     def from_thread(self) -> tuple[Sentence, ...]:
         """Sentences of the thread that stand closest to the request."""
@@ -153,6 +160,9 @@ def _material(call: AICall) -> _Material:
         thread=tuple(_OWN_PHRASES.sub("", each.text) for each in found if each.section == "thread"),
         priors=tuple(prior for prior in priors if prior.label in counting),
         memory_searched=memory_was_searched(prompt),
+        has_instructions=any(
+            has_instructions(each.content) for each in call.messages if each.role == "system"
+        ),
     )
 
 
@@ -242,10 +252,14 @@ def _yield(material: _Material) -> str:
     quoted = {sentence.text for sentence in remembered}
     said = tuple(each for each in material.from_thread() if each.text not in quoted)
     away = [] if material.memory_searched else [_MEMORY_AWAY]
+    ignored = [_INSTRUCTIONS_IGNORED] if material.has_instructions else []
     if not remembered and not said:
         places = "this thread" if away else "this thread or in the memory"
         return _paragraphs(
-            f"{NOTICE}, and nothing in {places} stands near the request.", *away, _HOW_TO_CONNECT
+            f"{NOTICE}, and nothing in {places} stands near the request.",
+            *away,
+            *ignored,
+            _HOW_TO_CONNECT,
         )
     return _paragraphs(
         f"{NOTICE}, so nothing here was written for this request: it is put together from "
@@ -253,6 +267,7 @@ def _yield(material: _Material) -> str:
         *(["**From the memory**", _list(remembered)] if remembered else []),
         *away,
         *(["**From this thread**", _list(said)] if said else []),
+        *ignored,
         _HOW_TO_CONNECT,
     )
 

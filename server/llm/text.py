@@ -7,10 +7,9 @@ U+FFFD. Pure functions but for the half that waits.
 
 from typing import Final, TypeGuard
 
-_NUL: Final = "\0"
+from machines.models.limits import MAX_MODEL_NAME_LENGTH
 
-MODEL_CHARACTERS: Final = 200
-"""Of the name that an endpoint gives to its model."""
+_NUL: Final = "\0"
 
 
 class TextJoiner:
@@ -38,12 +37,12 @@ class TextJoiner:
 def model_name(text: str) -> str | None:
     """What of `text` can be shown as the name of a model; None where nothing can."""
     shown = "".join(filter(str.isprintable, whole_text(text)))
-    return shown[:MODEL_CHARACTERS] or None
+    return shown[:MAX_MODEL_NAME_LENGTH] or None
 
 
 def is_model_name(name: object) -> TypeGuard[str]:
     """Whether users can be shown `name` as that of a model."""
-    return isinstance(name, str) and 0 < len(name) <= MODEL_CHARACTERS and name.isprintable()
+    return isinstance(name, str) and 0 < len(name) <= MAX_MODEL_NAME_LENGTH and name.isprintable()
 
 
 def whole_text(text: str) -> str:

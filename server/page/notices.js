@@ -103,6 +103,8 @@ export function announceFrame({ type, data }, state) {
   if (type === "thread_event") {
     const isPending = data.kind === "message_submitted" && data.message?.status === "pending";
     if (isPending) announce(say.said.pending);
+    else if (data.before && data.thread)
+      announce(say.threadSettings.changed(nameOf(state, data.by), data.before, data.thread));
   } else if (data.status === "finished") announce(say.said.answered);
   else if (data.status === "failed") announce(say.said.failed(data.message));
   else if (data.status === "cancelled" && data.by)

@@ -122,6 +122,7 @@ const CHANGING = {
   withdraw_removal: true,
   leave_co_authorship: true,
   rename_thread: true,
+  configure_thread: true,
   archive_thread: true,
   set_name: true,
 };

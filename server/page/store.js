@@ -8,7 +8,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 /**
  * @import {
  *   ChorusResponseData, HelloData, InitData, InvitationSummary, InvitationView, InviteLinkView, ListThreadsData, LiveFrame, MessageView, RemovalView, RunView,
- *   ThreadEventData, ThreadMessagesData, ThreadSummary, ThreadView, UserView
+ *   ThreadEventData, ThreadMessagesData, ThreadSettingsView, ThreadSummary, ThreadView, UserView
  * } from "./wire.d.ts"
  * @import { ClientEvent, Connection, Noticed } from "./protocol.js"
  * @import { Run } from "./runs.js"
@@ -19,6 +19,16 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 /** @typedef {{id: string, threadId: string, text: string}} Prompt its id is that of its request */
 
 /** @typedef {Exclude<ListThreadsData["scope"], "invited">} Scope of a list of threads */
+
+/**
+ * @typedef {object} SettingsChange told live: a co-author changed what the thread's runs keep to
+ * @property {number} seq
+ * @property {string | null} by
+ * @property {string} at
+ * @property {number} place index of the message that came next
+ * @property {ThreadSettingsView} before
+ * @property {ThreadSettingsView} after
+ */
 
 /**
  * @typedef {object} Thread the thread that is open
@@ -33,6 +43,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {readonly InvitationView[]} invitations that wait for an answer
  * @property {readonly InviteLinkView[]} links into it that are open
  * @property {readonly RemovalView[]} removals votes on whether a co-author stays
+ * @property {readonly SettingsChange[]} changes of its settings that were seen, oldest first
  * @property {string | null} waitsBecause why a run of it cannot go on now, since its last entry
  */
 
@@ -390,6 +401,7 @@ function opened(state, { snapshot, epoch }) {
     invitations: snapshot.invitations,
     links: snapshot.links,
     removals: snapshot.removals,
+    changes: [],
     waitsBecause: null,
   };
   const thread = withRuns(withMessages(base, snapshot.messages), snapshot.runs);
@@ -453,6 +465,11 @@ function live(state, frame) {
     thread = { ...thread, headSeq: frame.seq, waitsBecause: null };
   }
   if (frame.type === "thread_event") thread = withWhatIsOpen(thread, frame.data);
+  if (frame.type === "thread_event" && frame.data.before && frame.data.thread) {
+    const { by, at, before, thread: after } = frame.data;
+    const change = { seq: frame.seq ?? 0, by, at, place: after.message_count, before, after };
+    thread = { ...thread, changes: [...thread.changes, change] };
+  }
   if (frame.type === "chorus_response") thread = ran(thread, frame.data);
   else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
   const message = messageOf(frame);

@@ -146,6 +146,21 @@ export interface CoAuthorRef {
   public_key: string;
 }
 
+export interface ConfigureThreadData {
+  thread_id: string;
+  /** What every answer is to keep to; blank for nothing. */
+  instructions: string;
+  /** One of `models` of `hello`; null is the server's own. */
+  model: string | null;
+}
+
+/** Say what the thread's answers are to keep to, and which model gives them. */
+export interface ConfigureThreadRequest {
+  id: string;
+  type: "configure_thread";
+  data: ConfigureThreadData;
+}
+
 export interface ConnectData {
   /** Canonical base58 of the 32 bytes of an ed25519 public key. */
   public_key: string;
@@ -313,6 +328,8 @@ export interface HelloData {
   epoch: string;
   limits: LimitsView;
   model: ModelInfo;
+  /** Names that a thread's model may have, the server's own first; none of the offline responder. */
+  models: readonly string[];
   embedder: EmbedderInfo;
   heartbeat_seconds: number;
 }
@@ -463,6 +480,7 @@ export interface LimitsView {
   max_frame_bytes: number;
   max_prompt_chars: number;
   max_name_chars: number;
+  max_instructions_chars: number;
   prompts_per_minute: number;
   frames_per_second: number;
 }
@@ -534,6 +552,7 @@ export type MutatingType =
   | "approve_message"
   | "archive_thread"
   | "cancel_run"
+  | "configure_thread"
   | "create_invite_link"
   | "create_thread"
   | "decline_invitation"
@@ -712,6 +731,7 @@ export interface Replies {
   archive_thread: AcceptedFrame;
   authenticate: InitFrame;
   cancel_run: AcceptedFrame;
+  configure_thread: AcceptedFrame;
   connect: ChallengeFrame;
   create_invite_link: AcceptedFrame;
   create_thread: AcceptedFrame;
@@ -748,6 +768,7 @@ export interface Requests {
   archive_thread: ArchiveThreadRequest;
   authenticate: AuthenticateRequest;
   cancel_run: CancelRunRequest;
+  configure_thread: ConfigureThreadRequest;
   connect: ConnectRequest;
   create_invite_link: CreateInviteLinkRequest;
   create_thread: CreateThreadRequest;
@@ -1127,6 +1148,8 @@ export interface ThreadEventData {
   removal?: RemovalView;
   message?: MessageView;
   thread?: ThreadView;
+  /** With `thread_configured` alone: what `thread` said until then. */
+  before?: ThreadSettingsView;
   /** With `token_balance_changed` alone. */
   cause?: string;
   transitions: readonly TransitionView[];
@@ -1149,6 +1172,7 @@ export interface ThreadEventFrame {
 export type ThreadEventKind =
   | "thread_created"
   | "thread_renamed"
+  | "thread_configured"
   | "thread_archived"
   | "co_author_invited"
   | "invitation_declined"
@@ -1209,6 +1233,12 @@ export interface ThreadRef {
   thread_id: string;
 }
 
+/** What the co-authors of a thread set for its runs. */
+export interface ThreadSettingsView {
+  instructions?: string;
+  model?: string;
+}
+
 /** States of the thread chart. */
 export type ThreadStatus = "active" | "archived";
 
@@ -1232,6 +1262,10 @@ export interface ThreadView {
   status: ThreadStatus;
   co_authors: readonly string[];
   token_balance: number;
+  /** What its co-authors want of every answer; left out where they want nothing. */
+  instructions?: string;
+  /** The model that they chose; left out where it is the server's own. */
+  model?: string;
   version: number;
   message_count: number;
   created_at: string;

@@ -51,8 +51,8 @@ from machines.models.journal import DecisionView, RetryTimer
 from machines.models.outputs import Prior
 from machines.models.thread import Thread
 from machines.models.wire.views import RenderedText
-from machines.prompting.context import PRIORS_SENT
 from machines.prompting.quoting import clipped, fair_limit
+from machines.prompting.shares import PRIORS_SENT
 from server.concurrency.delay_queue import DelayQueue
 from server.concurrency.retry import while_journal_is_away
 from server.environment import Environment

@@ -275,6 +275,10 @@ class Requests:
                 return data.thread_id, commands.LeaveCoAuthorship
             case requests.RenameThreadRequest(data=data):
                 return data.thread_id, partial(commands.Rename, name=data.name)
+            case requests.ConfigureThreadRequest(data=data):
+                return data.thread_id, partial(
+                    commands.Configure, instructions=data.instructions, model=data.model
+                )
             case requests.ArchiveThreadRequest(data=data):
                 return data.thread_id, commands.Archive
             case _:

@@ -109,12 +109,21 @@ class ThreadService:
 
     @property
     def context_tokens(self) -> int:
-        """The context of runs that are created from now on."""
+        """The context of runs that are created from now on, and ask the server's own model."""
         return self._policy.context_tokens
 
-    def keep_to_context(self, tokens: int) -> None:
-        """Give runs that are created from now on a context of so many tokens."""
-        self._policy = self._policy.changed(context_tokens=tokens)
+    def context_of(self, model: str) -> int:
+        """The context of runs that start from now on, and ask `model`."""
+        return self._policy.context_of_models.get(model, self._policy.context_tokens)
+
+    def keep_to_context(self, tokens: int, model: str | None = None) -> None:
+        """Give runs from now on a context of so many tokens: those that ask `model`, where it is one
+        that threads choose, else those of the server's own."""
+        if model is None:
+            self._policy = self._policy.changed(context_tokens=tokens)
+        else:
+            known = {**self._policy.context_of_models, model: tokens}
+            self._policy = self._policy.changed(context_of_models=known)
 
     def read_partials(self, partial_of: Callable[[ChorusState], str | None]) -> None:
         """Ask `partial_of` for what a run has written when a command may stop it; it never blocks."""

@@ -30,7 +30,7 @@ from pydantic_core import to_json
 
 from machines.models.chorus import ChorusEvent, RunStarted, StepCompleted
 from machines.models.domain import Created, Deleted, StateTransition, Updated
-from machines.models.journal import ChorusFired, Fired, JournalEntry
+from machines.models.journal import ChorusFired, Fired, JournalEntry, fields_of
 from machines.models.outputs import Prior, UpdateOutput
 from machines.models.wire.views import MessageView, ThreadView
 
@@ -111,7 +111,7 @@ def _fired(fired: Fired) -> object:
     if not isinstance(fired.event, RunStarted):
         return fired
     ids = [each.message_id for each in fired.event.messages]
-    return {**vars(fired), "event": {**vars(fired.event), "messages": ids}}
+    return {**vars(fired), "event": {**fields_of(fired.event), "messages": ids}}
 
 
 def _change(change: StateTransition, event: ChorusEvent | None) -> object:

@@ -89,6 +89,7 @@ class _Gathered:
     row: Stored
     messages: list[str] = field(default_factory=list)
     """Ids of those that it reads."""
+    instructions: str = ""
     steps: list[Mapping[str, Any]] = field(default_factory=list)
     priors: dict[str, Any] = field(default_factory=dict)
     query: tuple[Stored, Stored] | None = None
@@ -115,6 +116,7 @@ class _Gathered:
         match event["event"]:
             case "start":
                 self.messages = event["messages"]
+                self.instructions = event.get("instructions", "")
             case "step_completed":
                 self.steps.append(event)
             case "priors_retrieved":
@@ -131,6 +133,7 @@ class _Gathered:
                 **self.row,
                 "prompt": prompt,
                 "messages": [sources.quoted(each) for each in self.messages],
+                "instructions": self.instructions,
                 "query": query_of(*self.query, prompt),
                 "priors": list(self.priors.values()),
                 "steps": self.steps,

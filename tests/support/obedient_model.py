@@ -59,6 +59,10 @@ class Asked:
     """All that the model read, but for the system text."""
     limit: int | None = None
     """Tokens that its answer may have."""
+    model: str = ""
+    """The model that was asked for."""
+    system: str = ""
+    """The system text."""
 
 
 class ObedientModel:
@@ -104,7 +108,9 @@ class ObedientModel:
         text = body["messages"][-1]["content"]
         step = step_asked(text).value
         prompt = next(each.text for each in quotations(text) if each.section == "request")
-        self.asked.append(Asked(prompt, step, text, body.get("max_completion_tokens")))
+        system = body["messages"][0]["content"]
+        limit = body.get("max_completion_tokens")
+        self.asked.append(Asked(prompt, step, text, limit, body["model"], system))
         plan = self._plans.get((prompt, step))
         script = plan.pop(0) if plan else _usual(prompt, step)
         return await script(endpoint, request)

@@ -23,6 +23,8 @@ from machines.models.ids import (
 from machines.models.limits import (
     MAX_CONTENT_LENGTH,
     MAX_CURSOR_LENGTH,
+    MAX_INSTRUCTIONS_LENGTH,
+    MAX_MODEL_NAME_LENGTH,
     MAX_NAME_LENGTH,
     MAX_QUERY_LENGTH,
     MAX_REASON_LENGTH,
@@ -40,13 +42,21 @@ _UNPRINTABLE_IN_NAMES: Final = frozenset({"Cc", "Zl", "Zp"})
 _DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def _not_blank(text: str) -> str:
-    if is_blank(text):
-        raise ValueError("must not be blank")
+def _storable(text: str) -> str:
     # Not every store can hold U+0000 in a text, and no person types it.
     if "\0" in text:
         raise ValueError("must not contain the character U+0000")
     return text
+
+
+def _not_blank(text: str) -> str:
+    if is_blank(text):
+        raise ValueError("must not be blank")
+    return _storable(text)
+
+
+def _empty_where_blank(text: str) -> str:
+    return "" if is_blank(text) else text
 
 
 def _bounded_content(text: str) -> str:
@@ -97,6 +107,19 @@ Prompt = Annotated[
 
 Reason = Annotated[str, StringConstraints(max_length=MAX_REASON_LENGTH), AfterValidator(_not_blank)]
 Query = Annotated[str, StringConstraints(max_length=MAX_QUERY_LENGTH), AfterValidator(_not_blank)]
+Instructions = Annotated[
+    str,
+    StringConstraints(max_length=MAX_INSTRUCTIONS_LENGTH),
+    AfterValidator(_storable),
+    AfterValidator(_empty_where_blank),
+]
+"""Kept as they were typed; blank ones are none."""
+
+ModelName = Annotated[
+    str,
+    StringConstraints(max_length=MAX_MODEL_NAME_LENGTH),
+    AfterValidator(_not_blank),
+]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CURSOR_LENGTH)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 LinkSecret = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN_LENGTH)]

@@ -18,6 +18,7 @@ from machines.models.ids import MessageId, PublicKey, RequestId, RunId, ThreadId
 from machines.models.limits import PROTOCOL_VERSION
 from machines.models.outputs import (
     Flag,
+    Omittable,
     Prior,
     StepEnum,
     StepOutput,
@@ -34,11 +35,11 @@ from machines.models.wire.views import (
     MessageView,
     ModelInfo,
     NewInviteLink,
-    Omittable,
     RemovalView,
     RenderedText,
     RunView,
     SessionView,
+    ThreadSettingsView,
     ThreadSummary,
     ThreadView,
     TransitionView,
@@ -72,6 +73,8 @@ class HelloData(Value):
     """Changes when the store was restored or rebuilt: a remembered `seq` is then void."""
     limits: LimitsView
     model: ModelInfo
+    models: tuple[str, ...] = ()
+    """Names that a thread's model may have, the server's own first; none of the offline responder."""
     embedder: EmbedderInfo
     heartbeat_seconds: float
 
@@ -372,6 +375,7 @@ class ThreadEventKind(StrEnum):
 
     THREAD_CREATED = "thread_created"
     THREAD_RENAMED = "thread_renamed"
+    THREAD_CONFIGURED = "thread_configured"
     THREAD_ARCHIVED = "thread_archived"
     CO_AUTHOR_INVITED = "co_author_invited"
     INVITATION_DECLINED = "invitation_declined"
@@ -414,6 +418,8 @@ class ThreadEventData(Value):
     """Of who is named, voted on, kept or removed."""
     message: Omittable[MessageView] = None
     thread: Omittable[ThreadView] = None
+    before: Omittable[ThreadSettingsView] = None
+    """With `thread_configured` alone: what `thread` said until then."""
     cause: Omittable[str] = None
     """With `token_balance_changed` alone."""
     transitions: tuple[TransitionView, ...] = ()

@@ -33,9 +33,11 @@ from machines.models.thread import Visibility
 from machines.models.wire.fields import (
     Cursor,
     Epoch,
+    Instructions,
     InviteLinkIdText,
     LinkSecret,
     MessageIdText,
+    ModelName,
     Name,
     Prompt,
     Query,
@@ -162,6 +164,13 @@ class VoteOnRemovalData(CoAuthorRef):
 
 class RenameThreadData(ThreadRef):
     name: Name
+
+
+class ConfigureThreadData(ThreadRef):
+    instructions: Instructions
+    """What every answer is to keep to; blank for nothing."""
+    model: ModelName | None
+    """One of `models` of `hello`; null is the server's own."""
 
 
 class ListThreadsData(RequestData):
@@ -406,6 +415,13 @@ class RenameThreadRequest(MutatingRequest):
     data: RenameThreadData
 
 
+class ConfigureThreadRequest(MutatingRequest):
+    """Say what the thread's answers are to keep to, and which model gives them."""
+
+    type: Literal["configure_thread"] = "configure_thread"
+    data: ConfigureThreadData
+
+
 class ArchiveThreadRequest(MutatingRequest):
     """End a thread: from then on it is only read."""
 
@@ -478,6 +494,7 @@ ClientMessage = (
     | WithdrawRemovalRequest
     | LeaveCoAuthorshipRequest
     | RenameThreadRequest
+    | ConfigureThreadRequest
     | ArchiveThreadRequest
     | ListThreadsRequest
     | SearchRequest

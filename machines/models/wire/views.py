@@ -4,9 +4,7 @@ Values only. Who may see what is decided before one of these is built; the frame
 `machines.models.wire.frames`. Optional keys (`?` in PROTOCOL) are `Omittable`.
 """
 
-from typing import Annotated, Literal, TypeVar
-
-from pydantic import Field
+from typing import Literal
 
 from machines.models.domain import Role
 from machines.models.ids import (
@@ -25,6 +23,8 @@ from machines.models.message import Decision, MessageStatus
 from machines.models.outputs import (
     Citation,
     Flag,
+    Omittable,
+    OmittableText,
     Prior,
     StepEnum,
     StepOutput,
@@ -34,16 +34,6 @@ from machines.models.outputs import (
 )
 from machines.models.removal import RemovalDecision, RemovalStatus
 from machines.models.thread import ThreadStatus, Visibility
-
-T = TypeVar("T")
-
-
-def _is_none(value: object) -> bool:
-    return value is None
-
-
-Omittable = Annotated[T | None, Field(exclude_if=_is_none)]
-"""A key that is left out of the frame where it holds nothing."""
 
 
 class UserView(Value):
@@ -68,6 +58,7 @@ class LimitsView(Value):
     max_frame_bytes: int
     max_prompt_chars: int
     max_name_chars: int
+    max_instructions_chars: int
     prompts_per_minute: int
     frames_per_second: int
 
@@ -148,10 +139,21 @@ class ThreadView(Value):
     status: ThreadStatus
     co_authors: tuple[PublicKey, ...]
     token_balance: int
+    instructions: OmittableText = ""
+    """What its co-authors want of every answer; left out where they want nothing."""
+    model: Omittable[str] = None
+    """The model that they chose; left out where it is the server's own."""
     version: int
     message_count: int
     created_at: Timestamp
     updated_at: Timestamp
+
+
+class ThreadSettingsView(Value):
+    """What the co-authors of a thread set for its runs."""
+
+    instructions: OmittableText = ""
+    model: Omittable[str] = None
 
 
 class InvitationView(Value):

@@ -311,6 +311,43 @@ export const de = {
     ],
   },
 
+  threadSettings: {
+    title: "Einstellungen des Threads",
+    has: "mit Anweisungen",
+    instructions: "Anweisungen",
+    audience: (isPublic) =>
+      `Jede Antwort soll sich an sie halten. ${isPublic ? "Dieser Thread ist öffentlich: wer angemeldet ist, kann sie lesen." : "Seine Mitautoren können sie lesen."} Ein begonnener Lauf behält die, mit denen er begann.`,
+    characters: (length, limit) => `${COUNT.format(length)} von ${COUNT.format(limit)} Zeichen`,
+    model: "Modell",
+    own: "Das des Servers",
+    ownOf: (model) => `Das des Servers (${model})`,
+    gone: (model) =>
+      `${model} war gewählt und wird nicht mehr angeboten: Es antwortet das Modell des Servers.`,
+    noOther: "Dieser Server bietet kein anderes an.",
+    none: "Keine.",
+    whoSets: "Seine Mitautoren legen sie fest, solange der Thread aktiv ist.",
+    save: "Speichern",
+    notSaved: "Die Einstellungen bleiben, wie sie sind",
+    changed: (name, before, after) => {
+      const done = [];
+      if (before.instructions !== after.instructions)
+        done.push(
+          !before.instructions
+            ? "hat Anweisungen gegeben"
+            : after.instructions
+              ? "hat die Anweisungen geändert"
+              : "hat die Anweisungen zurückgenommen",
+        );
+      if (before.model !== after.model)
+        done.push(
+          after.model
+            ? `hat das Modell ${after.model} gewählt`
+            : "hat das Modell des Servers gewählt",
+        );
+      return `${name} ${done.join(" und ") || "hat die Einstellungen gelassen, wie sie sind"}`;
+    },
+  },
+
   dialogs: {
     visibility: "Wer es lesen darf (für immer festgelegt)",
     private: "Privat",

@@ -321,6 +321,51 @@ export const en = {
     ],
   },
 
+  threadSettings: {
+    title: "Thread settings",
+    has: "with instructions",
+    instructions: "Instructions",
+    /** @param {boolean} isPublic */
+    audience: (isPublic) =>
+      `Every answer is asked to keep to them. ${isPublic ? "This thread is public: anyone signed in may read them." : "Its co-authors may read them."} A run that has begun keeps those that it began with.`,
+    /**
+     * @param {number} length
+     * @param {number} limit
+     */
+    characters: (length, limit) => `${COUNT.format(length)} of ${COUNT.format(limit)} characters`,
+    model: "Model",
+    own: "The server’s own",
+    /** @param {string} model */
+    ownOf: (model) => `The server’s own (${model})`,
+    /** @param {string} model */
+    gone: (model) =>
+      `${model} was chosen, and is not offered any more: the server’s own model answers.`,
+    noOther: "This server offers no other.",
+    none: "None.",
+    whoSets: "Its co-authors set them while the thread is active.",
+    save: "Save",
+    notSaved: "The settings stay as they are",
+    /**
+     * @param {string} name
+     * @param {import("../wire.d.ts").ThreadSettingsView} before
+     * @param {import("../wire.d.ts").ThreadSettingsView} after
+     */
+    changed: (name, before, after) => {
+      const done = [];
+      if (before.instructions !== after.instructions)
+        done.push(
+          !before.instructions
+            ? "gave instructions"
+            : after.instructions
+              ? "changed the instructions"
+              : "took the instructions back",
+        );
+      if (before.model !== after.model)
+        done.push(after.model ? `chose the model ${after.model}` : "chose the server’s own model");
+      return `${name} ${done.join(" and ") || "left the settings as they are"}`;
+    },
+  },
+
   dialogs: {
     visibility: "Who may read it (fixed for good)",
     private: "Private",

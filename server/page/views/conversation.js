@@ -2,7 +2,7 @@
 
 /** @import { App } from "../app.js" */
 /** @import { ModelInfo, ThreadView } from "../wire.d.ts" */
-/** @import { Exchanges, Prompt, Thread } from "../store.js" */
+/** @import { Exchanges, Prompt, SettingsChange, Thread } from "../store.js" */
 
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
 import { say } from "../language.js";
@@ -14,6 +14,7 @@ import { MessageView } from "./message.js";
 import { Removals } from "./removals.js";
 import { saveRecoveryFile } from "./settings.js";
 import { Strip } from "./strip.js";
+import { SettingsChangeView, openThreadSettings } from "./thread_settings.js";
 
 const NEAR_END = 120; // pixels from the end within which the list follows what comes
 
@@ -27,8 +28,12 @@ export class Conversation {
     this.views = new Map();
     /** @type {Map<string, Outgoing>} by prompt */
     this.outgoing = new Map();
+    /** @type {Map<SettingsChange, SettingsChangeView>} */
+    this.changes = new Map();
     /** @type {Exchanges["roots"] | null} as they are drawn */
     this.roots = null;
+    /** @type {Thread["changes"] | null} as they are drawn */
+    this.drawnChanges = null;
     /** Whether the last prompt that was sent is to stay in view. */
     this.keepsSent = false;
     this.hadWaiting = false;
@@ -108,10 +113,18 @@ export class Conversation {
     for (const view of standing) view.standAlone();
     const prompts = new Map(unsent(state).map((prompt) => [prompt.id, prompt]));
     const waiting = keyed(this.outgoing, prompts.keys(), (id) => outgoing(prompts.get(id)));
-    if (roots !== this.roots || waiting.length > 0 || this.hadWaiting) {
+    const changes = keyed(
+      this.changes,
+      thread.changes,
+      (change) => new SettingsChangeView(this.app, change),
+    );
+    for (const change of changes) change.update();
+    const isChanged = thread.changes !== this.drawnChanges;
+    if (roots !== this.roots || isChanged || waiting.length > 0 || this.hadWaiting) {
       const grewUpwards = this.roots !== null && roots[0] !== this.roots[0];
-      this.place(standing, waiting, grewUpwards);
+      this.place(withChanges(standing, changes), waiting, grewUpwards);
       this.roots = roots;
+      this.drawnChanges = thread.changes;
       this.hadWaiting = waiting.length > 0;
     }
     this.showSent();
@@ -121,7 +134,7 @@ export class Conversation {
   /**
    * Put the messages in their order; what is read stays where it is on the screen.
    *
-   * @param {readonly MessageView[]} views
+   * @param {readonly {element: HTMLElement}[]} views
    * @param {readonly Outgoing[]} waiting
    * @param {boolean} grewUpwards
    */
@@ -152,7 +165,9 @@ export class Conversation {
     this.threadId = thread?.id;
     this.views.clear();
     this.outgoing.clear();
+    this.changes.clear();
     this.roots = null;
+    this.drawnChanges = null;
     this.follows = true;
     this.keepsSent = false;
     this.composer.change(thread?.id ?? "new");
@@ -268,6 +283,7 @@ class ThreadHead {
             say.common.visibility[view.visibility],
             say.conversation.authors(view.co_authors.length),
             view.status === "archived" ? say.common.archived : null,
+            view.instructions ? say.threadSettings.has : null,
             view.token_balance > 0 ? say.conversation.balance(view.token_balance) : null,
           ]
             .filter(Boolean)
@@ -307,9 +323,11 @@ function menu(app) {
     item(say.conversation.rename, () => openRenameDialog(app)),
     item(say.conversation.archive, () => archiveThread(app)),
   ];
+  const settings = item(say.threadSettings.title, () => openThreadSettings(app));
   const strip = item("", () => app.showStrip(!app.ui.strip));
   list.append(
     ...forCoAuthors,
+    settings,
     strip,
     item(say.conversation.copyLink, () => copyText(location.href, say.conversation.linkCopied)),
     item(say.conversation.exportMarkdown, () => app.exportThread("md")),
@@ -336,6 +354,25 @@ function menu(app) {
     drawStrip: (isShown) =>
       setText(strip, isShown ? say.conversation.hideSteps : say.conversation.showSteps),
   };
+}
+
+/**
+ * The messages with each change of settings before the first that came after it.
+ *
+ * @param {readonly MessageView[]} messages
+ * @param {readonly SettingsChangeView[]} changes
+ */
+function withChanges(messages, changes) {
+  /** @type {(MessageView | SettingsChangeView)[]} */
+  const placed = [];
+  const left = [...changes];
+  for (const message of messages) {
+    while (left[0] && left[0].change.place <= (message.message?.index ?? 0)) {
+      placed.push(...left.splice(0, 1));
+    }
+    placed.push(message);
+  }
+  return [...placed, ...left];
 }
 
 /**

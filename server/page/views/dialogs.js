@@ -33,7 +33,7 @@ export function show(title, build) {
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   document.body.append(dialog);
   dialog.showModal();
-  const first = dialog.querySelector("input:not([type=radio])");
+  const first = dialog.querySelector("input:not([type=radio]), textarea");
   if (first instanceof HTMLElement) first.focus();
 }
 

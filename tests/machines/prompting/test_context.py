@@ -16,7 +16,6 @@ from machines.models.errors import ErrorCode
 from machines.models.ids import PublicKey
 from machines.models.message import EXTRACTIVE_NOTICE
 from machines.models.outputs import ActionOutput, ExperienceOutput, StepEnum
-from machines.prompting.context import FRESH_PRIORS, PRIORS_SENT
 from machines.prompting.quoting import (
     cleaned,
     clipped,
@@ -34,6 +33,7 @@ from machines.prompting.quoting import (
     units,
 )
 from machines.prompting.request import SYSTEM_TEXT, build_ai_call
+from machines.prompting.shares import FRESH_PRIORS, PRIORS_SENT
 from tests.machines.prompting.asking_runs import (
     NOW,
     context,

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machines.models.outputs import StepEnum
-from machines.prompting.context import answer_room
 from machines.prompting.lengths import MAX_DOUBLINGS, STEP_TOKENS, answer_limit
 from machines.prompting.quoting import estimated_tokens
 from machines.prompting.request import build_ai_call
+from machines.prompting.shares import answer_room
 from tests.machines.prompting.asking_runs import state
 
 

@@ -7,6 +7,7 @@ from machines.models.ids import PublicKey
 from machines.models.thread import (
     AddMessage,
     ArchiveThread,
+    ConfigureThread,
     CreditTokens,
     DebitTokens,
     JoinCoAuthor,
@@ -50,6 +51,11 @@ def rename(actor: PublicKey | None = ALICE, name: str = "Tides") -> RenameThread
     return RenameThread(at=SOON, actor=actor, name=name)
 
 
+def configure(actor: PublicKey | None = ALICE, instructions: str = "Be brief.") -> ConfigureThread:
+    """What answers keep to, and which model gives them."""
+    return ConfigureThread(at=SOON, actor=actor, instructions=instructions, model="large")
+
+
 def archive(actor: PublicKey | None = ALICE) -> ArchiveThread:
     """No more than reading from now on."""
     return ArchiveThread(at=SOON, actor=actor)
@@ -72,6 +78,7 @@ def events_at(_: Thread) -> Iterator[ThreadOperation]:
     yield leave(BOB)
     yield remove(BOB)
     yield rename()
+    yield configure()
     yield credit(1)
     yield debit(1)
     yield archive()
@@ -113,6 +120,7 @@ def _taken() -> Iterator[Taken]:
     yield Taken("edge_thread_leave_active_active", thread(), leave(ALICE))
     yield Taken("edge_thread_remove_active_active", thread(), remove(BOB))
     yield Taken("edge_thread_rename_active_active", thread(), rename())
+    yield Taken("edge_thread_configure_active_active", thread(), configure(BOB))
     yield Taken("edge_thread_credit_tokens_active_active", thread(), credit(3))
     rich = thread(token_balance=5)
     yield Taken("edge_thread_debit_tokens_active_active", rich, debit(2))
@@ -131,6 +139,7 @@ def _refused() -> Iterator[Refused]:
     yield Refused(("another_co_author_stays",), thread(ALICE), leave(ALICE))
     for outsider in (CAROL, None):
         yield Refused(("actor_is_co_author",), thread(), rename(outsider))
+        yield Refused(("actor_is_co_author",), thread(), configure(outsider))
         yield Refused(("actor_is_co_author",), thread(), archive(outsider))
     yield Refused(("balance_covers_it",), thread(token_balance=5), debit(6))
     yield Refused(("balance_covers_it",), thread(), debit(1))

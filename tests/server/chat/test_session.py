@@ -200,6 +200,38 @@ async def test_threads_are_made_listed_closed_and_opened(alice: Chat, bob: Chat)
     assert "Night" not in public
 
 
+async def test_a_thread_is_given_instructions_and_a_model(alice: Chat) -> None:
+    assert "No thread is open" in await alice.refused("/instructions Be brief.")
+    await alice.type("/new House style")
+    await alice.type("/instructions")
+    assert "no instructions" in alice.shown()
+    await alice.type("/instructions Answer in one sentence.")
+    await alice.until(
+        lambda state: state.thread is not None and bool(state.thread.instructions),
+        "the instructions",
+    )
+    await alice.type("/instructions")
+    assert "Answer in one sentence." in alice.shown()
+    await alice.type("/model")
+    assert "the server's own" in alice.shown()
+    assert "no model that may be chosen" in await alice.refused("/model gpt-elsewhere")
+    await alice.type("/model scripted-1")
+    await alice.until(
+        lambda state: state.thread is not None and state.thread.model == "scripted-1", "the model"
+    )
+    assert alice.state.thread is not None
+    assert alice.state.thread.instructions == "Answer in one sentence."
+    await alice.type("/instructions none")
+    await alice.type("/model default")
+    await alice.until(
+        lambda state: (
+            state.thread is not None
+            and (state.thread.instructions, state.thread.model) == ("", None)
+        ),
+        "that both are gone",
+    )
+
+
 async def test_who_is_invited_is_shown_by_whom_and_joins_or_stays_outside(
     alice: Chat, bob: Chat
 ) -> None:

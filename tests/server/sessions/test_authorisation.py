@@ -104,6 +104,9 @@ TABLE: Final[dict[str, str]] = {
     "rename_thread": (
         "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
     ),
+    "configure_thread": (
+        "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
+    ),
     "archive_thread": (
         "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
     ),
@@ -193,6 +196,7 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "withdraw_removal": thread | {"public_key": scene.named},
         "leave_co_authorship": thread,
         "rename_thread": thread | {"name": "Renamed"},
+        "configure_thread": thread | {"instructions": "Be brief.", "model": None},
         "archive_thread": thread,
         "list_threads": {"scope": "mine"},
         "list_threads of others": {"scope": "public"},

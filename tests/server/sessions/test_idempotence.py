@@ -26,7 +26,7 @@ async def runs_of(client: Client, thread_id: str) -> set[str]:
 async def test_every_kind_of_mutating_request_is_carried_out_once(server: ServerProcess) -> None:
     async with signed_in(server.url) as alice:
 
-        async def twice(type_: str, **data: str) -> Data:
+        async def twice(type_: str, **data: str | None) -> Data:
             request_id = new_id()
             first = await alice.ask(type_, request_id=request_id, **data)
             assert await alice.ask(type_, request_id=request_id, **data) == first, type_
@@ -36,6 +36,8 @@ async def test_every_kind_of_mutating_request_is_carried_out_once(server: Server
         thread_id = str((await twice("create_thread", name="Once"))["thread_id"])
         await alice.follow(thread_id)
         await twice("rename_thread", thread_id=thread_id, name="Only once")
+        settings = {"instructions": "Be brief.", "model": None}
+        await twice("configure_thread", thread_id=thread_id, **settings)
         key = Identity().public_key
         await twice("invite_co_author", thread_id=thread_id, public_key=key)
         await twice("revoke_invitation", thread_id=thread_id, public_key=key)
@@ -68,7 +70,7 @@ async def test_every_kind_of_mutating_request_is_carried_out_once(server: Server
         assert (await alice.ask("list_threads", scope="mine"))["threads"] == []
         told = [each["data"].get("kind") for each in alice.live(thread_id)]
         assert [each for each in told if each] == [
-            *("thread_renamed", "co_author_invited", "invitation_revoked"),
+            *("thread_renamed", "thread_configured", "co_author_invited", "invitation_revoked"),
             *("invite_link_made", "invite_link_revoked", "invite_link_made"),
             *("co_author_joined", "co_author_left", "co_author_invited"),
             *("invitation_declined", "co_author_invited", "co_author_joined"),

@@ -29,6 +29,7 @@ DECIDING: Final = "vote_cast that approves"
 # outsider | author of the pending message | co-author | former co-author, all of a public thread
 LIVE: Final[dict[str, str]] = {
     "thread_renamed": "whole whole whole whole",
+    "thread_configured": "whole whole whole whole",
     "thread_archived": "whole whole whole whole",
     **dict.fromkeys(
         ("co_author_invited", "invitation_declined", "invitation_revoked", "invitation_expired"),
@@ -124,6 +125,7 @@ async def everything_happens(services: Services) -> Told:
     await owner.bring_in(guest, public_id)
     await guest.get("leave_co_authorship", **public)
     await owner.get("rename_thread", name="Renamed", **public)
+    await owner.get("configure_thread", instructions="Be brief.", model=None, **public)
     await runs(services, co_author, public)
     await services.thread_service.perform(
         ThreadId(public_id),

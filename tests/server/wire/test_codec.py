@@ -151,6 +151,11 @@ DATA: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     "withdraw_removal": {**OF_THREAD, "public_key": keys},
     "leave_co_authorship": OF_THREAD,
     "rename_thread": {**OF_THREAD, "name": names},
+    "configure_thread": {
+        **OF_THREAD,
+        "instructions": st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=90),
+        "model": optional(names),
+    },
     "archive_thread": OF_THREAD,
     "list_threads": {
         "scope": st.sampled_from(["mine", "public", "invited"]),
@@ -370,6 +375,7 @@ def test_the_requests_that_change_something_are_the_ones_that_may_be_repeated() 
         "withdraw_removal",
         "leave_co_authorship",
         "rename_thread",
+        "configure_thread",
         "archive_thread",
         "set_name",
     } == MUTATING
@@ -618,6 +624,26 @@ BAD_FIELDS: Final[list[tuple[str, dict[str, object], str, str]]] = [
         "must be base58 of 32 bytes",
     ),
     ("rename_thread", {"thread_id": THREAD, "name": ""}, "name", "must not be blank"),
+    ("configure_thread", {"thread_id": THREAD, "model": None}, "instructions", "is missing"),
+    ("configure_thread", {"thread_id": THREAD, "instructions": ""}, "model", "is missing"),
+    (
+        "configure_thread",
+        {"thread_id": THREAD, "instructions": "x" * 4001, "model": None},
+        "instructions",
+        "must have at most 4000 characters",
+    ),
+    (
+        "configure_thread",
+        {"thread_id": THREAD, "instructions": "a\0b", "model": None},
+        "instructions",
+        "must not contain the character U+0000",
+    ),
+    (
+        "configure_thread",
+        {"thread_id": THREAD, "instructions": "", "model": " "},
+        "model",
+        "must not be blank",
+    ),
     ("list_threads", {}, "scope", "is missing"),
     ("list_threads", {"scope": "all"}, "scope", "must be 'mine', 'public' or 'invited'"),
     ("search", {"query": ""}, "query", "must not be blank"),
