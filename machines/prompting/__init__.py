@@ -4,4 +4,14 @@ Quoting of untrusted text, the share of tokens of each part, the request of each
 reader of its answer. No chart and no network: `server.llm` sends what is built here.
 """
 
-__all__ = ["answers", "context", "enough", "json_text", "lengths", "quoting", "request"]
+__all__ = [
+    "answers",
+    "context",
+    "enough",
+    "instructions",
+    "json_text",
+    "lengths",
+    "quoting",
+    "request",
+    "shares",
+]
