@@ -18,6 +18,7 @@ const UNREAD = [
   "SwitchCase > *",
   "NewExpression[callee.name=/Error$/] *",
   "CallExpression[callee.name='matchMedia'] *",
+  "CallExpression[callee.object.name='console'] *",
   "CallExpression[callee.property.name=/^(querySelector(All)?|closest|matches)$/] *",
 ].map((selector) => `:not(${selector})`);
 

@@ -3,7 +3,7 @@
 // speaks to the server.
 
 /**
- * @import { InitData, LiveFrame, ThreadSummary, Visibility } from "./wire.d.ts"
+ * @import { InitData, LiveFrame, Prior, ThreadSummary, Visibility } from "./wire.d.ts"
  * @import { Identity } from "./keys.js"
  * @import { ClientEvent, Connection, DataOf, RequestType } from "./protocol.js"
  * @import { Message, Prompt, Scope, StoreEvent } from "./store.js"
@@ -89,6 +89,8 @@ export class App {
   #opening = null;
   /** @type {Set<string>} keys that were asked for a name */
   #met = new Set();
+  /** @type {Set<string>} threads that were asked for their name and those of their authors */
+  #metThreads = new Set();
 
   constructor() {
     this.memory = new Memory();
@@ -148,6 +150,8 @@ export class App {
       if (this.identity) this.memory.forget(this.identity.publicKey);
     }
     this.#views.clear();
+    this.#met.clear();
+    this.#metThreads.clear();
     this.prompts.forget();
     this.state = fold(this.state, { kind: "signed_out" });
     this.connection = new ConnectionTracker();
@@ -636,6 +640,34 @@ export class App {
     this.client.request("get_thread", { thread_id: threadId, limit: 1, before_index: before }).then(
       ({ names }) => this.#fold({ kind: "names", names }),
       () => this.#met.delete(key),
+    );
+  }
+
+  /**
+   * Priors may come from threads that this page has not seen: ask once what such a thread and its
+   * authors are called.
+   *
+   * @param {readonly Pick<Prior, "thread_id" | "author">[]} priors
+   */
+  async meetThreads(priors) {
+    const { summaries, names } = this.state;
+    const strange = priors.filter(
+      ({ thread_id: id, author }) =>
+        !this.#metThreads.has(id) && !(summaries.has(id) && (author === null || names.has(author))),
+    );
+    const ids = [...new Set(strange.map(({ thread_id: id }) => id))];
+    await Promise.all(
+      ids.map(async (id) => {
+        this.#metThreads.add(id);
+        try {
+          // With `before_index` it is read, and not followed.
+          const data = { thread_id: id, limit: 1, before_index: 1 };
+          const snapshot = await this.client.request("get_thread", data);
+          this.#fold({ kind: "met", snapshot });
+        } catch (error) {
+          console.warn("a thread was not met", error); // its priors stand under their keys
+        }
+      }),
     );
   }
 

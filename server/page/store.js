@@ -78,6 +78,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  *   | {kind: "older", snapshot: ThreadMessagesData}
  *   | {kind: "closed"}
  *   | {kind: "names", names: Record<string, string>}
+ *   | {kind: "met", snapshot: ThreadMessagesData}
  *   | {kind: "run_read", threadId: string, run: Run}
  *   | {kind: "outgoing", prompt: Prompt}
  *   | {kind: "acknowledged", id: string}
@@ -151,6 +152,8 @@ export function fold(state, event) {
       return live(state, event.frame);
     case "names":
       return named(state, event.names);
+    case "met":
+      return met(state, event.snapshot);
     case "run_read":
       return withRun(state, event);
     case "outgoing":
@@ -384,6 +387,18 @@ function named(state, names) {
 }
 
 /**
+ * What a thread that is not open, and those who write in it, are called.
+ *
+ * @param {State} state
+ * @param {ThreadMessagesData} snapshot
+ * @returns {State}
+ */
+function met(state, { thread: view, head_seq: headSeq, names }) {
+  const summaries = new Map(state.summaries).set(view.id, summaryOf(view, headSeq));
+  return named({ ...state, summaries }, names);
+}
+
+/**
  * @param {State} state
  * @param {{snapshot: ThreadMessagesData, epoch: string | null}} event
  */
@@ -582,9 +597,19 @@ function withMessages(thread, incoming) {
  * @param {Thread} thread
  */
 function summarised(state, { view, headSeq }) {
+  const known = state.summaries.get(view.id);
+  const unchanged = known && known.updated_at === view.updated_at && known.head_seq === headSeq;
+  return unchanged ? state : withSummaryInPlace(state, summaryOf(view, headSeq), known);
+}
+
+/**
+ * @param {ThreadView} view
+ * @param {number} headSeq
+ * @returns {ThreadSummary}
+ */
+function summaryOf(view, headSeq) {
   const { id, name, visibility, status, co_authors, message_count, updated_at } = view;
-  const known = state.summaries.get(id);
-  const summary = {
+  return {
     id,
     name,
     visibility,
@@ -594,8 +619,6 @@ function summarised(state, { view, headSeq }) {
     updated_at,
     head_seq: headSeq,
   };
-  const unchanged = known && known.updated_at === updated_at && known.head_seq === headSeq;
-  return unchanged ? state : withSummaryInPlace(state, summary, known);
 }
 
 /**

@@ -31,6 +31,7 @@ async def test_escape_stops_ones_own_prompt_or_the_running_one_and_never_another
         await ann.ask(first)
         await held.reached.wait()
         await ann.ask(second)
+        await expect(bob.message(second)).to_be_visible()
         await bob.ask(third)
         await expect(summary(ann, second)).to_have_text("Waits: 1 prompt before it")
         await expect(summary(ann, third)).to_have_text("Waits: 2 prompts before it")

@@ -316,3 +316,32 @@ async def test_what_happens_in_another_thread_is_marked_and_search_leads_to_it(
         await other.fill("#prompt", "Somebody there?")
         await other.press("#prompt", "Enter")
         await expect(ann.page.locator(".thread-link.is-unread")).to_contain_text("Two")
+
+
+async def test_what_comes_from_a_thread_never_seen_stands_under_its_name_and_its_authors(
+    browser: Browser, server: ServerProcess
+) -> None:
+    said, asked = "Bees dance to tell where flowers stand.", "Why do bees dance to flowers?"
+    async with (
+        someone(browser, server.url, "Carol") as carol,
+        someone(browser, server.url, "Ann") as ann,
+    ):
+        await carol.new_thread("Apiary", public=True)
+        await carol.ask(said)
+        await carol.answers(1)
+        await ann.ask(asked)
+        await ann.answers(1)
+        await ann.open_run(asked)
+        await ann.step(asked, "experience").locator(".step-toggle").click()
+        its_text = ann.page.get_by_text(said, exact=True)
+        prior = ann.step(asked, "experience").locator(".prior").filter(has=its_text)
+        await expect(prior.locator(".prior-head")).to_contain_text("Carol")
+        await expect(prior.locator(".prior-head")).to_contain_text("in Apiary")
+        await expect(ann.page.locator(".thread-link")).to_have_count(1)
+
+        await ann.page.reload()
+        await ann.connected()
+        await ann.page.fill("#search", said)
+        await ann.page.press("#search", "Enter")
+        found = ann.page.locator(".result").filter(has=its_text)
+        await expect(found.locator(".result-head")).to_contain_text("Carol in Apiary")

@@ -46,6 +46,7 @@ export async function openCitation(app, anchor, citation, answer) {
   popover.showPopover();
   place(popover, anchor);
   const prior = await find(app, citation, answer);
+  if (prior) await app.meetThreads([{ author: prior.author, thread_id: citation.thread_id }]);
   if (!popover.isConnected) return;
   content.replaceChildren(
     ...(prior ? describe(app, citation, prior) : [h("p", {}, say.citation.unreadable)]),

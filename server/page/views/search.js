@@ -1,6 +1,7 @@
 // Search over everything that the user may read; a result leads to its message.
 
 /** @import { App } from "../app.js" */
+/** @import { State } from "../store.js" */
 /** @import { Prior } from "../wire.d.ts" */
 
 import { h, icon } from "../dom.js";
@@ -13,6 +14,10 @@ export class SearchResults {
   constructor(app) {
     this.app = app;
     this.isOpen = false;
+    /** @type {Map<Prior, HTMLElement>} who wrote each result, where and when */
+    this.heads = new Map();
+    /** @type {State["names"] | null} as they are drawn */
+    this.names = null;
     this.input = h("input", {
       id: "search",
       type: "search",
@@ -82,10 +87,10 @@ export class SearchResults {
     const byMeaning = state.hello?.embedder.semantic ?? false;
     this.count.textContent =
       results.length === 0 ? say.search.nothing : say.search.found(results.length, byMeaning);
+    this.heads = new Map(results.map((prior) => [prior, h("span", { class: "result-head" })]));
     this.list.replaceChildren(
-      ...results.map((prior) => {
-        const thread = state.summaries.get(prior.thread_id);
-        return h(
+      ...results.map((prior) =>
+        h(
           "li",
           {},
           h(
@@ -95,22 +100,30 @@ export class SearchResults {
               class: "result",
               on: { click: () => this.app.openThread(prior.thread_id, prior.message_id) },
             },
-            h(
-              "span",
-              { class: "result-head" },
-              h("bdi", {}, nameOf(state, prior.author)),
-              thread && h("bdi", { class: "muted" }, ` ${say.common.inThread(thread.name)}`),
-              h(
-                "span",
-                { class: "muted" },
-                ` · ${whenShort(prior.created_at)}${nearness(prior.score)}`,
-              ),
-            ),
+            this.heads.get(prior),
             h("span", { class: "result-text", dir: "auto" }, prior.content.slice(0, 240)),
           ),
-        );
-      }),
+        ),
+      ),
     );
+    this.names = null;
+    this.update();
+    this.app.meetThreads(results);
+  }
+
+  /** Names may come after what they belong to. */
+  update() {
+    const { state } = this.app;
+    if (state.names === this.names) return;
+    this.names = state.names;
+    for (const [prior, head] of this.heads) {
+      const thread = state.summaries.get(prior.thread_id);
+      head.replaceChildren(
+        h("bdi", {}, nameOf(state, prior.author)),
+        thread ? h("bdi", { class: "muted" }, ` ${say.common.inThread(thread.name)}`) : "",
+        h("span", { class: "muted" }, ` · ${whenShort(prior.created_at)}${nearness(prior.score)}`),
+      );
+    }
   }
 
   close() {

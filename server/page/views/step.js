@@ -163,7 +163,9 @@ class RecordBlock {
       this.drawnFailures = record.failures;
       this.failures.replaceChildren(...record.failures.map(failed));
     }
-    const key = [record.output, record.priors, run.records.length, run.status];
+    if (record.priors) this.app.meetThreads(record.priors);
+    const { names } = this.app.state;
+    const key = [record.output, record.priors, run.records.length, run.status, names];
     const before = this.drawn;
     if (before && key.every((part, place) => part === before[place])) return;
     this.drawn = key;

@@ -92,6 +92,7 @@ export class Threads {
 
   update() {
     this.invitations.update();
+    this.results.update();
     const { state } = this.app;
     const drawn = [
       state.summaries,
