@@ -16,41 +16,22 @@ from diagrams.arrows import arrows
 from diagrams.dot import DrawingFailed, card_id, dot_source, laid_out
 from diagrams.labels import text_of
 from diagrams.reference import reference
-from machines.breaker import BreakerChart
-from machines.chorus import ChorusChart
-from machines.connection import ConnectionChart
-from machines.invitation import InvitationChart
-from machines.invite_link import InviteLinkChart
-from machines.message import MessageChart
-from machines.removal import RemovalChart
+from machines.charts import all_charts
 from machines.statechart import AnyChart, Topology, topology
-from machines.thread import ThreadChart
 
-__all__ = ["MACHINES", "DrawingFailed", "check", "draw", "generate"]
-
-MACHINES: tuple[AnyChart, ...] = (
-    ChorusChart,
-    MessageChart,
-    ConnectionChart,
-    ThreadChart,
-    InvitationChart,
-    InviteLinkChart,
-    RemovalChart,
-    BreakerChart,
-)
-"""Every chart that has a drawing."""
+__all__ = ["DrawingFailed", "check", "draw", "generate"]
 
 README = "README.md"
 
 
 def generate(folder: Path) -> list[Path]:
-    """Write the drawings of `MACHINES` and their README; gives the paths written.
+    """Write the drawings of all charts and their README; gives the paths written.
 
     Raises: as `draw`.
     """
     readme = folder / README
-    written = draw(folder, MACHINES)
-    readme.write_text(reference(map(topology, MACHINES)), encoding="utf-8", newline="\n")
+    written = draw(folder, all_charts())
+    readme.write_text(reference(map(topology, all_charts())), encoding="utf-8", newline="\n")
     return [*written, readme]
 
 
@@ -76,10 +57,10 @@ def check(folder: Path) -> list[str]:
 
     Empty: nothing has drifted; else call `generate` next. Needs no Graphviz.
     """
-    drift = [problem for chart in map(topology, MACHINES) for problem in _drift(chart, folder)]
+    drift = [problem for chart in map(topology, all_charts()) for problem in _drift(chart, folder)]
     readme = folder / README
     if not readme.is_file() or readme.read_text(encoding="utf-8") != reference(
-        map(topology, MACHINES)
+        map(topology, all_charts())
     ):
         drift.append(f"{README} does not say what the charts declare.")
     return drift

@@ -2,7 +2,7 @@
 
 Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, `thread`,
 `invitation`, `invite_link`, `removal`, `connection` (whose guards and actions are `connection_rules`) and
-`breaker`; guards that several share are in `deadlines`. Below them stand the steps of a run (`loop`) and
+`breaker`; `charts` lists them all, and `deadlines` has the guards that several share. Below them stand the steps of a run (`loop`) and
 what the model is asked (`prompting`); above them the decisions that fire several charts at once
 (`decisions`). All of them share the values of `models`.
 
@@ -11,6 +11,7 @@ No IO lives here, and no clock, ids or randomness: they come in with the event.
 
 __all__ = [
     "breaker",
+    "charts",
     "chorus",
     "connection",
     "connection_rules",

@@ -152,7 +152,7 @@ BreakerMachine = Machine[BreakerState, BreakerEvent, BreakerResponse, object]
 
 @cache
 def breaker_machine() -> BreakerMachine:
-    """The chart's one machine; its table is compiled at the first event."""
+    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
     return Machine(BreakerChart, states_of=lambda state: (state.status.value,), place=_place)
 
 

@@ -340,7 +340,7 @@ ChorusMachine = Machine[ChorusState, ChorusEvent, ChorusResponse, RunEffect]
 
 @cache
 def chorus_machine() -> ChorusMachine:
-    """The chart's one machine; its table is compiled at the first event."""
+    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
     return Machine(ChorusChart, states_of=states_of, place=place)
 
 

@@ -215,7 +215,7 @@ ConnectionMachine = Machine[ConnectionState, ConnectionEvent, object, Connection
 
 @cache
 def connection_machine() -> ConnectionMachine:
-    """The chart's one machine; its table is compiled at the first event."""
+    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
     return Machine(
         ConnectionChart, states_of=lambda connection: (connection.status.value,), place=_place
     )

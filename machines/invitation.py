@@ -147,7 +147,7 @@ InvitationMachine = Machine[Invitation, InvitationEvent, object, RunEffect]
 
 @cache
 def invitation_machine() -> InvitationMachine:
-    """The chart's one machine; its table is compiled at the first event."""
+    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
     return Machine(
         InvitationChart, states_of=lambda invitation: (invitation.status.value,), place=_place
     )

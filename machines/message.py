@@ -242,7 +242,7 @@ MessageMachine = Machine[Message, MessageEvent, object, RunEffect]
 
 @cache
 def message_machine() -> MessageMachine:
-    """The chart's one machine; its table is compiled at the first event."""
+    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
     return Machine(MessageChart, states_of=lambda message: (message.status.value,), place=_place)
 
 

@@ -255,7 +255,7 @@ RemovalMachine = Machine[Removal, RemovalEvent, object, RunEffect]
 
 @cache
 def removal_machine() -> RemovalMachine:
-    """The chart's one machine; its table is compiled at the first event."""
+    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
     return Machine(RemovalChart, states_of=lambda removal: (removal.status.value,), place=_place)
 
 

@@ -127,7 +127,7 @@ ThreadMachine = Machine[Thread, ThreadOperation, object, RunEffect]
 
 @cache
 def thread_machine() -> ThreadMachine:
-    """The chart's one machine; its table is compiled at the first event."""
+    """The chart's one machine; its table is compiled by `machines.charts`, or at the first event."""
     return Machine(ThreadChart, states_of=lambda thread: (thread.status.value,), place=_place)
 
 

@@ -26,6 +26,7 @@ from machines.models.invitation import (
     InvitationRevoked,
     InvitationStatus,
 )
+from machines.models.journal import InvitationBound
 from machines.models.thread import ThreadStatus
 from machines.models.wire.frames import ThreadEventKind
 
@@ -39,6 +40,7 @@ def invite(draft: Draft, command: Invite, facts: Facts, policy: Policy) -> Decid
     if draft.thread.status is not ThreadStatus.ACTIVE:
         raise refusal_of("thread", draft.thread.status.value, "invite")
     _require_room(facts, policy)
+    draft.bounds += _bounds(by, command.public_key, policy)
     require_place_for_co_author(draft)
     invitation = Invitation(
         id=InvitationId(command.ids[-1]),
@@ -111,6 +113,20 @@ def _open_invitation(draft: Draft, public_key: PublicKey | None) -> Invitation:
     if invitation is None:
         raise no_such_invitation()
     return invitation
+
+
+def _bounds(by: PublicKey, invited: PublicKey, policy: Policy) -> list[InvitationBound]:
+    """What was counted before the thread's turn, for the journal to count again."""
+    bounds: list[InvitationBound] = []
+    if policy.invitations_per_user:
+        bounds.append(
+            InvitationBound(of="inviter", public_key=by, most=policy.invitations_per_user)
+        )
+    if policy.invitations_per_key:
+        bounds.append(
+            InvitationBound(of="key", public_key=invited, most=policy.invitations_per_key)
+        )
+    return bounds
 
 
 def _require_room(facts: Facts, policy: Policy) -> None:

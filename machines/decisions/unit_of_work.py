@@ -40,6 +40,7 @@ from machines.models.journal import (
     ChorusFired,
     DecisionView,
     Fired,
+    InvitationBound,
     InvitationFired,
     InviteLinkFired,
     JournalEntry,
@@ -90,6 +91,8 @@ class Draft:
         self.recent: list[Message] = list(facts.recent)
         self._entries: list[JournalEntry] = []
         self._effects: list[RunEffect] = []
+        self.bounds: list[InvitationBound] = []
+        """What the journal holds the batch to."""
 
     # Machines
 
@@ -287,6 +290,7 @@ class Draft:
             timers=tuple(timers.values()),
             cancelled_timers=tuple(cancelled),
             memory=tuple(memory),
+            bounds=tuple(self.bounds),
         )
         live = tuple(run for run in self.runs.values() if not run.status.final)
         view = DecisionView(

@@ -281,6 +281,19 @@ class RememberedReply(Frozen):
     """Filled by the journal: the number of the batch's last entry in the thread's stream."""
 
 
+class InvitationBound(Frozen):
+    """How many open invitations there may be in all threads once a batch is written.
+
+    A decision counts before it is written, under the lock of its own thread alone; the journal counts
+    again where it writes, one batch after the other, so that no two pass the bound together.
+    """
+
+    of: Literal["key", "inviter"]
+    public_key: PublicKey
+    """Who is invited, or who invites."""
+    most: int = Field(ge=1)
+
+
 class Batch(Frozen):
     """What one decision makes durable."""
 
@@ -292,6 +305,8 @@ class Batch(Frozen):
     cancelled_timers: tuple[TimerId, ...] = ()
     memory: tuple[MemoryTask, ...] = ()
     reply: RememberedReply | None = None
+    bounds: tuple[InvitationBound, ...] = ()
+    """What must hold once it is written; else nothing of it is."""
 
     @property
     def expected(self) -> dict[StreamId, int]:

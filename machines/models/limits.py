@@ -4,10 +4,9 @@ Only numbers live here. What an operator may move (rates, queues, deadlines) is 
 server. Lengths of text count Unicode code points.
 """
 
-MAX_FRAME_BYTES = 196_608
+MAX_FRAME_BYTES = 393_216
 """Bytes of one frame from a client; more closes the socket with 1009. It holds every prompt within
-`MAX_CONTENT_LENGTH`, in UTF-8 (4 bytes a character at most) or with all characters up to U+FFFF
-escaped (6 bytes), as many JSON encoders write them."""
+`MAX_CONTENT_LENGTH` as any JSON encoder writes it: an escaped character above U+FFFF has 12 bytes."""
 
 MAX_SERVER_FRAME_BYTES = 262_144
 """Bytes of one frame from the server: pages end before it, and what is longer is cut."""

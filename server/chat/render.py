@@ -8,6 +8,7 @@ markup is never used, since texts of others would be read as markup too.
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
+from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markdown import Markdown
 from rich.padding import Padding
@@ -49,6 +50,7 @@ from server.chat.frames import (
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE
 from server.chat.view import ChatState, ChatStep, StepStatus, begins_to_wait
+from server.formulas import formulas
 
 STEP_STYLES = {
     "action": "bright_cyan",
@@ -98,6 +100,20 @@ class Harmless:
         for segment in console.render(self._inner, options):
             if not segment.control:
                 yield Segment(clean(segment.text), segment.style)
+
+
+class AnswerMarkdown(Markdown):
+    """Markdown of an answer, in which formulas stay as they are written.
+
+    Hyperlinks are off: a link then shows where it leads, instead of hiding it behind its words.
+    """
+
+    def __init__(self, markup: str) -> None:
+        super().__init__("", hyperlinks=False)
+        parser = MarkdownIt().enable(["strikethrough", "table"])
+        formulas(parser)
+        self.markup = markup
+        self.parsed = parser.parse(markup)
 
 
 def note(text: str) -> RenderableType:
@@ -297,8 +313,7 @@ def message(shown: ChatMessage, state: ChatState) -> RenderableType:
 
 def answer(shown: ChatMessage, state: ChatState) -> RenderableType:
     """The final answer: Markdown, and under it what its labels cite."""
-    # Hyperlinks off: a link then shows where it leads, instead of hiding it behind its words.
-    body = Markdown(clean(shown.content or ""), hyperlinks=False)
+    body = AnswerMarkdown(clean(shown.content or ""))
     title = Text(f"Chorus #{shown.index}", style="bold bright_white")
     cut = [CUT] if shown.cut else []
     return Group(title, Padding(body, (0, 2)), *cut, *citations(shown.citations, state), Text())

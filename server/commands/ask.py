@@ -14,7 +14,6 @@ from typing import Final, assert_never
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as LiveRegion
-from rich.markdown import Markdown
 from rich.spinner import Spinner
 from rich.text import Text
 
@@ -323,7 +322,7 @@ def _print_answer(answered: tuple[ChatMessage, ChatRun], me: PublicKey, out: Con
     message, run = answered
     content = clean(message.content or "")
     # Hyperlinks off: a link then shows where it leads, instead of hiding it behind its words.
-    body = Markdown(content, hyperlinks=False) if out.is_terminal else Text(content)
+    body = render.AnswerMarkdown(content) if out.is_terminal else Text(content)
     _tell(out, body)
     supplied = {prior.message_id: prior for step in run.steps for prior in step.priors}
     if message.citations:

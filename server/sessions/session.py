@@ -7,8 +7,8 @@ is an `error` frame on this connection and nothing else.
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from typing import assert_never
 
 from machines.decisions.connections import (
@@ -120,13 +120,23 @@ class Session:
     # Frames
 
     async def handle(self, message: ClientMessage) -> None:
-        """Take one frame, and reply to it."""
-        before = self.state
+        """Take one frame, and reply to it.
+
+        A session may end while a read is under way: then nothing that was read is sent any more.
+        What was begun to be changed is done, and answered.
+        """
+        before, holder, is_answered = self.state, self._attached, False
         try:
-            async for text in self.handle_effects(self._asked(message), message):
-                self.sink.reply(text)
-                self._charge(message, text)
-                await self.sink.room()
+            async with aclosing(self.handle_effects(self._asked(message), message)) as replies:
+                async for text in replies:
+                    if is_read(message) and self._attached != holder:
+                        if not is_answered:
+                            self._failed(_session_over(), before, message)
+                        return
+                    is_answered = True
+                    self.sink.reply(text)
+                    self._charge(message, text)
+                    await self.sink.room()
         except Exception as error:  # noqa: BLE001 - it is told to the client, and logged
             self._failed(error, before, message)
         finally:
@@ -161,7 +171,7 @@ class Session:
 
     async def handle_effects(
         self, asked: tuple[ConnectionEffect, ...], message: ClientMessage
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """Perform effects in order, and what follows from them; yields encoded frames."""
         waiting = deque(asked)
         while waiting:
@@ -216,8 +226,7 @@ class Session:
     def expired(self) -> None:
         """The session's time is over."""
         if self.signed_in:
-            over = AuthError("The session is over; sign in again.")
-            self.sink.reply(encode_server_frame(error_frame(over)))
+            self.sink.reply(encode_server_frame(error_frame(_session_over())))
         self._end(CloseCode.NOT_AUTHENTICATED, "session over")
 
     # Inside
@@ -369,7 +378,7 @@ class Session:
         session = await services.journal.session(state.token_hash) if resumed else None
         arrival = await services.accounts.arrival_of(state.user.public_key)
         if resumed and not self._sessions.arrives(state.token_hash, self):
-            raise AuthError("The session is over; sign in again.")
+            raise _session_over()
         if not self._sessions.holds(state.token_hash):
             # Again, now that nothing awaits any more: many may have signed in at this moment.
             self._require_place_for(state.user.public_key)
@@ -419,6 +428,10 @@ class Session:
         if self.state.token_hash is not None:
             with suppress(StorageError):
                 await services.journal.touch_session(self.state.token_hash, thread_id)
+
+
+def _session_over() -> AuthError:
+    return AuthError("The session is over; sign in again.")
 
 
 def begin_session(

@@ -135,7 +135,7 @@ def _pipeline() -> _Pipeline:
     from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
 
-    from server.wire.formulas import formulas
+    from server.formulas import formulas
 
     def alternative_text(
         renderer: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Any

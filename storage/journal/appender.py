@@ -23,6 +23,7 @@ from machines.models.journal import (
     RememberedReply,
 )
 from storage.journal.dialect import upsert
+from storage.journal.invitations import require_bound
 from storage.journal.rows import (
     SNAPSHOT_KINDS,
     RowValues,
@@ -210,7 +211,7 @@ class BatchAppender:
         """Write a batch.
 
         Raises:
-            JournalConflict: the head of a stream is not the expected one.
+            JournalConflict: the head of a stream is not the expected one, or a bound is passed.
             JournalError: the batch contradicts itself, or holds what cannot be stored.
             IntegrityError: an entry's number, or the reply's request, is taken.
         """
@@ -234,6 +235,8 @@ class BatchAppender:
                 )
         _ADD_ENTRY.run(connection, *written)
         self._write(connection, snapshots, heads)
+        for bound in batch.bounds:
+            require_bound(connection, bound)
         if batch.cancelled_timers:
             _DROP_TIMER.run(connection, *({"of_timer": id_} for id_ in batch.cancelled_timers))
         self._put_timer.run(connection, *timed)

@@ -1,18 +1,20 @@
 """What the journal is asked about invitations: those of a thread, of a key, and how many there are.
 
-Reads only, each answered by an index and bounded. Only open invitations are asked for: the others are
+Reads only, each answered by an index and bounded; `require_bound` reads for the one who writes. Only open invitations are asked for: the others are
 kept for verify alone.
 """
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, assert_never
 
 from pydantic_core import from_json
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from machines.models.commands import InvitationCounts
+from machines.models.errors import JournalConflict
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.invitation import Invitation, InvitationStatus
+from machines.models.journal import InvitationBound
 from machines.models.limits import MAX_SEQ
 from storage.journal.port import InvitationPage, InvitationRow
 from storage.journal.rows import cursor_moment, moment_cursor
@@ -90,6 +92,19 @@ def invitation_counts(
         of_key=connection.scalar(_HOW_MANY_OF_KEY, {"of_key": public_key}) or 0,
         by_inviter=connection.scalar(_HOW_MANY_BY_USER, {"inviter": inviter}) or 0,
     )
+
+
+def require_bound(connection: Connection, bound: InvitationBound) -> None:
+    """Raises JournalConflict where more invitations are open: who decides again counts them anew."""
+    match bound.of:
+        case "key":
+            count = connection.scalar(_HOW_MANY_OF_KEY, {"of_key": bound.public_key})
+        case "inviter":
+            count = connection.scalar(_HOW_MANY_BY_USER, {"inviter": bound.public_key})
+        case _:
+            assert_never(bound.of)
+    if (count or 0) > bound.most:
+        raise JournalConflict("Another invitation came first: try again.")
 
 
 def invited_among(connection: Connection, keys: Collection[PublicKey]) -> list[PublicKey]:

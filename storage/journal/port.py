@@ -171,8 +171,8 @@ class Journal(Protocol):
         that is cancelled while it waits cannot know whether its batch became durable.
 
         Raises:
-            JournalConflict: a stream's head is not what `batch.expected` says, or the batch's
-                request was answered meanwhile: read again and decide again.
+            JournalConflict: a stream's head is not what `batch.expected` says, one of its bounds is
+                passed, or its request was answered meanwhile: read again and decide again.
             JournalError: the batch is not known to be durable; where the commit itself failed, it may
                 be so all the same.
         """

@@ -40,7 +40,7 @@ KNOWN: Final = frozenset({"7.9.5"})
 """aiohttp's own: it takes a close code that the standard leaves to nobody."""
 
 ECHO_BYTES: Final = 17_000_000
-"""Cases of group 9 send 16 MiB. That our clients' frames end at 192 KiB is tested elsewhere."""
+"""Cases of group 9 send 16 MiB. That our clients' frames end at 384 KiB is tested elsewhere."""
 
 
 class SuiteMissing(Exception):

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Browser
 
 import diagrams
-from diagrams.generator import MACHINES
+from machines.charts import all_charts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,7 +28,7 @@ OUTSIDE = """() => {
 
 
 @pytest.mark.parametrize("font", FONTS)
-@pytest.mark.parametrize("machine", [chart.machine for chart in MACHINES])
+@pytest.mark.parametrize("machine", [chart.machine for chart in all_charts()])
 async def test_no_label_leaves_its_box(browser: Browser, machine: str, font: str) -> None:
     drawing = Path(diagrams.__file__).with_name(f"{machine}.svg").read_text(encoding="utf-8")
     page = await browser.new_page()

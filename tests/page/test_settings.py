@@ -119,6 +119,31 @@ async def test_a_recovery_file_is_made_at_any_time_and_what_is_lost_without_it_i
         await expect(elsewhere.page.locator("#own-key")).to_have_text(key)
 
 
+async def test_neither_key_that_the_browser_keeps_can_be_exported_and_the_seed_lies_sealed(
+    browser: Browser, server: ServerProcess
+) -> None:
+    async with someone(browser, server.url, "Ann") as ann:
+        kept = await ann.page.evaluate(
+            """() => new Promise((resolve) => {
+                const opening = indexedDB.open("chorus", 1);
+                opening.onsuccess = () => {
+                    const asked = opening.result.transaction("keys").objectStore("keys").get("own");
+                    asked.onsuccess = async () => {
+                        const { publicKey, privateKey, sealed, ...more } = asked.result;
+                        const exports = [["pkcs8", privateKey], ["raw", sealed.key]];
+                        const refused = await Promise.all(exports.map(([format, key]) =>
+                            crypto.subtle.exportKey(format, key).then(() => "given", () => "refused")
+                        ));
+                        const sealedBytes = sealed.data.byteLength;
+                        resolve({ refused, sealedBytes, more: Object.keys(more) });
+                    };
+                };
+            })"""
+        )
+    # A seed of 32 bytes and its tag of 16; nothing else is kept of the key.
+    assert kept == {"refused": ["refused", "refused"], "sealedBytes": 48, "more": []}
+
+
 async def test_a_dialog_says_itself_what_went_wrong_until_something_is_changed(
     browser: Browser, server: ServerProcess
 ) -> None:

@@ -40,7 +40,7 @@ async def test_a_connection_is_greeted_with_what_the_server_is(server: ServerPro
         hello = client.frames[0]["data"]
         assert client.frames[0]["re"] is None
     assert hello["protocol"] == 1
-    assert hello["limits"]["max_frame_bytes"] == 196_608
+    assert hello["limits"]["max_frame_bytes"] == 393_216
     assert hello["model"] == {"name": "scripted-1", "offline": False}
     assert isinstance(hello["embedder"]["semantic"], bool)
     assert hello["epoch"]

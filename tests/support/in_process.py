@@ -54,6 +54,8 @@ class Line:
         self.texts: list[str] = []
         """The same, as it was sent."""
         self.closed: tuple[int, str] | None = None
+        self.sent_before_close = 0
+        """How many texts came before the server closed the line."""
         self._news = asyncio.Event()
 
     async def until(self, condition: Callable[[Frame], bool], what: str) -> Frame:
@@ -97,6 +99,7 @@ class Line:
     def close(self, code: int, reason: str) -> None:
         if self.closed is None:
             self.closed = code, reason
+            self.sent_before_close = len(self.texts)
 
 
 class Caller:

@@ -2,29 +2,11 @@
 
 import pytest
 
-from machines.breaker import BreakerChart
-from machines.chorus import ChorusChart
-from machines.connection import ConnectionChart
-from machines.invitation import InvitationChart
-from machines.invite_link import InviteLinkChart
-from machines.message import MessageChart
-from machines.removal import RemovalChart
+from machines.charts import all_charts
 from machines.statechart import AnyChart, topology
 from machines.statechart.compiler import compile_table
-from machines.thread import ThreadChart
 
-CHARTS: tuple[AnyChart, ...] = (
-    ChorusChart,
-    MessageChart,
-    ConnectionChart,
-    ThreadChart,
-    InvitationChart,
-    InviteLinkChart,
-    RemovalChart,
-    BreakerChart,
-)
-
-pytestmark = pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.machine)
+pytestmark = pytest.mark.parametrize("chart", all_charts(), ids=lambda chart: chart.machine)
 
 
 def test_a_chart_is_compiled(chart: AnyChart) -> None:

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.text import Text
 
 from server.chat import render
@@ -325,10 +324,19 @@ def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
 
 def test_markdown_cannot_bring_back_what_was_cleaned() -> None:
     output = printed(
-        Markdown("&#x1b;[31m &#x202e;abc [words](https://evil.example/x)", hyperlinks=False)
+        render.AnswerMarkdown("&#x1b;[31m &#x202e;abc [words](https://evil.example/x)")
     )
     assert harmless(output)
     assert "https://evil.example/x" in output
+
+
+@pytest.mark.parametrize(
+    "formula", [r"\(a_1 + b_1\)", r"\[x^2 * y^2\]", "$a_1 * b_1 * c$", "$$a_1 + b_1$$"]
+)
+def test_a_formula_is_printed_as_it_is_written(formula: str) -> None:
+    assert f"The sum {formula} is small." in printed(
+        render.AnswerMarkdown(f"The *sum* {formula} is **small**.")
+    )
 
 
 def test_words_that_look_like_markup_stay_words() -> None:

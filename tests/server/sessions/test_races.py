@@ -4,14 +4,17 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import aiohttp
 import pytest
 
-from machines.models.ids import PublicKey
+from machines.decisions.connections import hash_token
+from machines.models.ids import PublicKey, ThreadId
 from server.services import Services
 from tests.support.client import Identity, new_id
 from tests.support.in_process import Caller, open_test_services
+from tests.support.served import served
 
 ROUNDS = 150
 SEED = 20
@@ -24,7 +27,13 @@ SECRET = "What only co-authors may read"
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
     async with open_test_services(
-        tmp_path, moody=True, pending_per_user=3, connections_per_user=2, thread_queue=2
+        tmp_path,
+        moody=True,
+        pending_per_user=3,
+        connections_per_user=2,
+        thread_queue=2,
+        invitations_per_user=3,
+        invitations_per_key=3,
     ) as opened:
         yield opened
 
@@ -74,6 +83,129 @@ async def test_nothing_of_a_thread_is_sent_once_its_leaving_is_acknowledged(
         )
 
 
+READS: Final = ("get_thread", "get_events", "search", "list_threads")
+ENDS: Final = ("expires", "is replaced", "signs out elsewhere")
+
+
+async def end(services: Services, dice: random.Random, how: str, caller: Caller) -> None:
+    """Let the session of a connection end after a moment, without its own doing."""
+    await asyncio.sleep(dice.uniform(0, LONGEST_SECONDS))
+    if how == "expires":
+        await services.sessions.end(hash_token(caller.token))
+        return
+    elsewhere = await Caller(services).resume(caller.token)
+    if how == "signs out elsewhere":
+        await elsewhere.ask("sign_out")
+    elsewhere.drop()
+
+
+@pytest.mark.parametrize("read", READS)
+async def test_nothing_that_is_read_is_sent_once_the_session_is_over(
+    services: Services, read: str
+) -> None:
+    dice = random.Random(SEED)
+    host, guest = await Caller(services).sign_in(Identity()), Identity()
+    joining = await Caller(services).sign_in(guest)
+    thread_id = await private_thread(host, joining)
+    await host.get("rename_thread", thread_id=thread_id, name=SECRET)
+    asks: dict[str, dict[str, Any]] = {
+        "get_thread": {"thread_id": thread_id, "after_seq": 0},
+        "get_events": {"thread_id": thread_id, "after_seq": 0},
+        "search": {"query": SECRET},
+        "list_threads": {"scope": "mine"},
+    }
+    answers: set[str] = set()
+    for number in range(ROUNDS):
+        joining.drop()
+        reading = await Caller(services).sign_in(guest)
+        asked = asyncio.create_task(soon(dice, reading, read, **asks[read]))
+        await end(services, dice, dice.choice(ENDS), reading)
+        answers.add((await asked)["type"])
+        assert reading.line.closed is not None, f"round {number}: the line is open"
+        late = reading.line.texts[reading.line.sent_before_close :]
+        assert not any(SECRET in text for text in late), f"round {number}: {late}"
+        assert not services.broadcast.follows(ThreadId(thread_id), reading.session)
+        reading.drop()
+        joining = await Caller(services).sign_in(guest)
+    assert len(answers) == 2, "these races meet one order only: vary the pauses"
+
+
+async def test_a_thread_has_no_more_runs_in_its_queue_than_it_may_however_they_arrive(
+    services: Services,
+) -> None:
+    dice = random.Random(SEED)
+    people = [await Caller(services).sign_in(Identity()) for _ in range(2)]
+    for number in range(ROUNDS):
+        thread_id = await private_thread(*people)
+        replies = await asyncio.gather(
+            *(
+                soon(dice, people[each % 2], "submit_prompt", thread_id=thread_id, prompt="HOLD")
+                for each in range(5)
+            )
+        )
+        kinds = sorted(reply["data"].get("code", reply["type"]) for reply in replies)
+        assert kinds == ["accepted"] * 2 + ["thread_busy"] * 3, f"round {number}"
+        await people[0].get("archive_thread", thread_id=thread_id)
+
+
+@pytest.mark.parametrize("bound", ["of an inviter", "of a key"])
+async def test_open_invitations_keep_their_bounds_however_they_are_made(
+    services: Services, bound: str
+) -> None:
+    dice = random.Random(SEED)
+    hosts = [await Caller(services).sign_in(Identity()) for _ in range(5)]
+    threads: list[str] = []
+    for host in hosts:
+        # One who invites into five threads, or five who invite one key into a thread each.
+        by = hosts[0] if bound == "of an inviter" else host
+        threads.append((await by.get("create_thread", name="Come"))["thread_id"])
+    for number in range(ROUNDS):
+        stranger = Identity().public_key
+        replies = await asyncio.gather(
+            *(
+                soon(
+                    dice,
+                    hosts[0] if bound == "of an inviter" else host,
+                    "invite_co_author",
+                    thread_id=thread_id,
+                    public_key=stranger,
+                )
+                for host, thread_id in zip(hosts, threads, strict=True)
+            )
+        )
+        kinds = [reply["data"].get("code", reply["type"]) for reply in replies]
+        assert sorted(kinds) == ["accepted"] * 3 + ["rate_limited"] * 2, f"round {number}"
+        for host, thread_id, kind in zip(hosts, threads, kinds, strict=True):
+            if kind == "accepted":
+                by = hosts[0] if bound == "of an inviter" else host
+                await by.get("revoke_invitation", thread_id=thread_id, public_key=stranger)
+
+
+async def test_an_address_has_no_more_sockets_than_it_may_however_they_arrive(
+    tmp_path: Path,
+) -> None:
+    async with (
+        served(tmp_path, connections_per_address=3) as server,
+        aiohttp.ClientSession() as http,
+    ):
+
+        async def connect() -> aiohttp.ClientWebSocketResponse | int:
+            try:
+                return await http.ws_connect(f"{server.url}/ws")
+            except aiohttp.WSServerHandshakeError as refused:
+                return refused.status
+
+        served_in_all = 0
+        for number in range(ROUNDS):
+            lines = await asyncio.gather(*(connect() for _ in range(6)))
+            let_in = [line for line in lines if not isinstance(line, int)]
+            assert len(let_in) <= 3, f"round {number}"
+            assert [line for line in lines if isinstance(line, int)] == [429] * (6 - len(let_in))
+            await asyncio.gather(*(line.close() for line in let_in))
+            served_in_all += len(let_in)
+        assert served_in_all > ROUNDS, "whoever hung up makes room"
+
+
 async def test_a_key_has_no_more_connections_than_it_may_however_they_arrive(
     services: Services,
 ) -> None:
@@ -93,7 +225,7 @@ async def test_what_waits_in_a_thread_keeps_its_bound_however_it_arrives(
     services: Services,
 ) -> None:
     host = await Caller(services).sign_in(Identity())
-    for _ in range(ROUNDS // 10):
+    for _ in range(ROUNDS):
         created = await host.get("create_thread", name="Open", visibility="public")
         stranger = Identity()
         lines = [await Caller(services).sign_in(stranger) for _ in range(2)]
@@ -102,7 +234,7 @@ async def test_what_waits_in_a_thread_keeps_its_bound_however_it_arrives(
                 lines[number % 2].ask(
                     "submit_prompt", thread_id=created["thread_id"], prompt=f"Please {number}"
                 )
-                for number in range(10)
+                for number in range(6)
             )
         )
         assert [each["type"] for each in replies].count("accepted") == 3

@@ -1,0 +1,36 @@
+"""Every machine of the system, in one list: for drawings, for tests, and for a start that compiles them.
+
+A chart that is not named here has no drawing and no test; nothing else lives here.
+"""
+
+from typing import Any
+
+from machines.breaker import breaker_machine
+from machines.chorus import chorus_machine
+from machines.connection import connection_machine
+from machines.invitation import invitation_machine
+from machines.invite_link import invite_link_machine
+from machines.message import message_machine
+from machines.removal import removal_machine
+from machines.statechart import AnyChart
+from machines.statechart.machine import Machine
+from machines.thread import thread_machine
+
+
+def all_machines() -> tuple[Machine[Any, Any, Any, Any], ...]:
+    """Each of them; a run's machine is the first."""
+    return (
+        chorus_machine(),
+        message_machine(),
+        connection_machine(),
+        thread_machine(),
+        invitation_machine(),
+        invite_link_machine(),
+        removal_machine(),
+        breaker_machine(),
+    )
+
+
+def all_charts() -> tuple[AnyChart, ...]:
+    """Their declarations."""
+    return tuple(each.chart for each in all_machines())
