@@ -18,6 +18,7 @@ __all__ = [
     "openai",
     "policy",
     "port",
+    "reading",
     "repetition",
     "reply",
     "selection",

@@ -73,8 +73,7 @@ class OfflineModel:
         """See `LanguageModel.answer`."""
         del on_thought  # it has none
         # In a thread, since ranking long texts takes tens of milliseconds.
-        raw = await asyncio.to_thread(respond, call)
-        text, output, _ = read_answer(call, raw)
+        text, output, _ = await asyncio.to_thread(lambda: read_answer(call, respond(call)))
         for piece in _PIECE.findall(text):
             on_text(piece)
             await asyncio.sleep(0)  # others get their turn, and a cancelled answer ends here

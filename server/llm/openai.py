@@ -27,12 +27,13 @@ from pydantic_core import from_json
 from machines.models.chorus import StepCompleted
 from machines.models.effects import AICall, attempt_of
 from machines.models.errors import AIError, NetworkError
-from machines.prompting.answers import is_structured, read_answer
+from machines.prompting.answers import is_structured
 from server.addresses import is_loopback
 from server.llm import errors as llm_errors
 from server.llm.capabilities import Capabilities, Served, body_of
 from server.llm.dialects import failure_in
 from server.llm.port import AnswerFailed, Bounds, OnText, unheard
+from server.llm.reading import read_whole_answer
 from server.llm.reply import StreamedAnswer
 from server.llm.sse import EventReader
 
@@ -120,7 +121,7 @@ class OpenAIModel:
         )
         try:
             await self._ask(call, reply)
-            checked = read_answer(call, reply.answer())
+            checked = await read_whole_answer(call, reply.answer())
         except (AIError, NetworkError) as error:
             raise _failed(call, error, reply) from error
         except Exception as error:

@@ -10,8 +10,8 @@ from typing import Final
 
 from machines.models.errors import AIError
 
-MAX_EVENT_BYTES: Final = 4_194_304
-"""Of an event that has not ended; the longest answer fits into one."""
+MAX_EVENT_BYTES: Final = 2_621_440
+"""Of an event that has not ended: the longest answer fits into one, with every character as two escapes."""
 
 _MARK: Final = b"\xef\xbb\xbf"
 """A byte order mark, which may stand before all else."""

@@ -4,19 +4,31 @@ Values only: what is asked of the journal, and who may read it, is known to `ser
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from itertools import starmap
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from machines.decisions.views import invitation_summary, thread_summary
+from machines.decisions.views import (
+    invitation_summary,
+    invitation_view,
+    link_view,
+    removal_view,
+    run_view,
+    thread_summary,
+    thread_view,
+)
+from machines.models.chorus import ChorusState
 from machines.models.ids import PublicKey
+from machines.models.journal import DecisionView
 from machines.models.limits import MAX_SERVER_FRAME_BYTES
 from machines.models.message import Message
 from machines.models.thread import Thread
 from machines.models.wire import views
-from server.wire.bounds import ENVELOPE_BYTES, fitting, size_of
+from machines.models.wire.frames import ThreadMessagesData, ThreadMessagesFrame
+from server.wire.bounds import ENVELOPE_BYTES, size_of
 from server.wire.presenter import present_message
-from storage.journal.port import InvitationPage, ThreadPage
+from storage.journal.port import InvitationPage, MessagePage, ThreadPage
 
 FRAME_ROOM = MAX_SERVER_FRAME_BYTES - ENVELOPE_BYTES
 """Bytes for the items of a page."""
@@ -27,9 +39,15 @@ INVITATIONS_ROOM = 65_536
 V = TypeVar("V", bound=BaseModel)
 
 
-def first_that_fit(values: tuple[V, ...], room: int = FRAME_ROOM) -> tuple[V, ...]:
-    """The first of some values, as many as `room` bytes hold; at least one."""
-    return values[: fitting(map(size_of, values), room)]
+def first_that_fit(values: Iterable[V], room: int = FRAME_ROOM) -> tuple[V, ...]:
+    """The first of some values, as many as `room` bytes hold; at least one. Asks for one more at most."""
+    shown: list[V] = []
+    for value in values:
+        room -= size_of(value)
+        if room < 0 and shown:
+            break
+        shown.append(value)
+    return tuple(shown)
 
 
 def threads_that_fit(
@@ -37,7 +55,7 @@ def threads_that_fit(
 ) -> tuple[tuple[views.ThreadSummary, ...], str | None]:
     """The threads of a page, and the cursor of what is left out or follows."""
     rows = page.rows
-    shown = first_that_fit(tuple(thread_summary(row.thread, row.head_seq) for row in rows), room)
+    shown = first_that_fit((thread_summary(row.thread, row.head_seq) for row in rows), room)
     return shown, page.next if len(shown) == len(rows) else rows[len(shown) - 1].cursor
 
 
@@ -47,12 +65,52 @@ def invitations_that_fit(
     """The invitations of a page, and the cursor of what is left out or follows."""
     rows = page.rows
     shown = first_that_fit(
-        tuple(
-            invitation_summary(row.invitation, row.thread_name, row.invited_by_name) for row in rows
-        ),
+        (invitation_summary(row.invitation, row.thread_name, row.invited_by_name) for row in rows),
         room,
     )
     return shown, page.next if len(shown) == len(rows) else rows[len(shown) - 1].cursor
+
+
+class RunSoFar(NamedTuple):
+    """A live run, and what the attempt under way has streamed so far."""
+
+    run: ChorusState
+    text: str
+    rendered: tuple[views.RenderedText, ...]
+    thoughts: str
+
+
+def snapshot_that_fits(
+    view: DecisionView,
+    page: MessagePage,
+    runs: tuple[RunSoFar, ...],
+    names: Mapping[PublicKey, str],
+    reader: PublicKey,
+) -> ThreadMessagesFrame:
+    """A thread and the newest messages of a page as `reader` may see them. Renders Markdown."""
+    thread = thread_view(view.thread)
+    live = tuple(starmap(run_view, runs))
+    invitations = tuple(map(invitation_view, view.invitations))
+    links = tuple(map(link_view, view.links))
+    removals = tuple(map(removal_view, view.removals))
+    beside = (*live, *invitations, *links, *removals)
+    room = FRAME_ROOM - size_of(thread) - sum(map(size_of, beside))
+    messages = newest_that_fit(page.messages, reader, view.thread, room)
+    people = [each.author for each in messages if each.author is not None]
+    people += view.thread.co_authors
+    return ThreadMessagesFrame(
+        data=ThreadMessagesData(
+            thread=thread,
+            names=names_that_fit(names, people, room - sum(map(size_of, messages))),
+            messages=messages,
+            head_seq=view.head_seq,
+            has_more=page.has_more or len(messages) < len(page.messages),
+            runs=live,
+            invitations=invitations,
+            links=links,
+            removals=removals,
+        )
+    )
 
 
 def newest_that_fit(

@@ -12,13 +12,6 @@ from functools import partial
 from machines.decisions.connections import hash_token
 from machines.decisions.invitations import no_such_invitation
 from machines.decisions.rights import may_read, no_such_thread
-from machines.decisions.views import (
-    invitation_view,
-    link_view,
-    removal_view,
-    run_view,
-    thread_view,
-)
 from machines.models import commands
 from machines.models.commands import ThreadCommand
 from machines.models.errors import (
@@ -43,14 +36,14 @@ from server.sessions.links import InviteLinks, secret_for
 from server.sessions.lists import list_threads
 from server.sessions.pages import (
     FRAME_ROOM,
+    RunSoFar,
     first_that_fit,
-    names_that_fit,
-    newest_that_fit,
+    snapshot_that_fits,
 )
 from server.sessions.quotas import Allowances, too_many
 from server.sessions.signatures import can_sign
 from server.threads.service import Outcome, ThreadService
-from server.wire.bounds import fitting, size_of
+from server.wire.bounds import fitting
 from server.wire.codec import encode_events_page, encode_server_frame
 from server.wire.renderer import Renderer
 from storage.journal.port import Journal
@@ -94,8 +87,8 @@ class Requests:
             return _encode(await self._once(message, caller, address, token), message.id)
         match message:
             case requests.GetThreadRequest():
-                _, frame = await self.snapshot(message, caller)
-                return _encode(frame, message.id)
+                _, text = await self.snapshot(message, caller)
+                return text
             case requests.GetEventsRequest():
                 return await self._events(message, caller)
             case requests.ListThreadsRequest():
@@ -299,8 +292,9 @@ class Requests:
 
     async def snapshot(
         self, message: requests.GetThreadRequest, caller: PublicKey
-    ) -> tuple[DecisionView, frames.ThreadMessagesFrame]:
-        """A thread and a page of its messages, at one head. Raises RequestRefused: not_found."""
+    ) -> tuple[DecisionView, str]:
+        """A thread, and the frame with a page of its messages, at one head. Raises RequestRefused:
+        not_found."""
         data = message.data
         # First, so that a thread that is not the caller's costs no more than one that is not there.
         await self._readable(data.thread_id, caller)
@@ -310,10 +304,9 @@ class Requests:
         if found is None or not may_read(found[0].thread, caller):
             raise no_such_thread()
         view, page = found
-        thread = thread_view(view.thread)
         chorus = self._chorus
         runs = tuple(
-            run_view(
+            RunSoFar(
                 run,
                 chorus.text_so_far(run),
                 chorus.rendered_so_far(run),
@@ -321,34 +314,16 @@ class Requests:
             )
             for run in view.runs[:MAX_RUNS_SHOWN]
         )
-        invitations = tuple(map(invitation_view, view.invitations))
-        links = tuple(map(link_view, view.links))
-        removals = tuple(map(removal_view, view.removals))
-        beside = (*runs, *invitations, *links, *removals)
-        room = FRAME_ROOM - size_of(thread) - sum(map(size_of, beside))
-        messages = await self._renderer.do(
-            partial(newest_that_fit, page.messages, caller, view.thread, room)
+        people = {each.author for each in page.messages if each.author is not None}
+        names = await self._journal.names(people.union(view.thread.co_authors))
+        text = await self._renderer.do(
+            lambda: _encode(snapshot_that_fits(view, page, runs, names, caller), message.id)
         )
-        people = [each.author for each in messages if each.author is not None]
-        people += view.thread.co_authors
-        names = await self._journal.names(frozenset(people))
         # Rights are read last as well: who left meanwhile is shown what is theirs to see now.
         now = await self._readable(data.thread_id, caller)
         if (caller in now.co_authors) is not (caller in view.thread.co_authors):
             return await self.snapshot(message, caller)
-        return view, frames.ThreadMessagesFrame(
-            data=frames.ThreadMessagesData(
-                thread=thread,
-                names=names_that_fit(names, people, room - sum(map(size_of, messages))),
-                messages=messages,
-                head_seq=view.head_seq,
-                has_more=page.has_more or len(messages) < len(page.messages),
-                runs=runs,
-                invitations=invitations,
-                links=links,
-                removals=removals,
-            )
-        )
+        return view, text
 
     async def check_catch_up(self, data: requests.GetThreadData) -> None:
         """Raises RequestRefused where a reader cannot go on from what it remembers."""

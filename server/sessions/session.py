@@ -407,7 +407,7 @@ class Session:
         try:
             view, snapshot = await services.requests.snapshot(message, caller)
             is_answered = True
-            yield encode_server_frame(snapshot, re=message.id)
+            yield snapshot
             if message.data.after_seq is not None:
                 async for text in services.requests.catch_up(
                     thread_id, caller, after_seq=message.data.after_seq, up_to=view.head_seq

@@ -85,7 +85,7 @@ class Rooms:
         finally:
             room.users -= 1
             self.weight -= room.weight
-            room.weight = _weight(room.facts) if room.facts is not None else 0
+            room.weight = weight_of(room.facts) if room.facts is not None else 0
             self.weight += room.weight
             if room.users == 0 and room.known is None and room.published is None:
                 # Nothing is known of such a thread; it must not push out one that is in use.
@@ -104,7 +104,7 @@ class Rooms:
                 self.weight -= room.weight
 
 
-def _weight(facts: Facts) -> int:
+def weight_of(facts: Facts) -> int:
     """Code points of the text that facts hold."""
     texts = [each.content for each in (*facts.view.pending, *facts.recent)]
     for run in facts.view.runs:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 from machines.decisions.changes import Decided
 from machines.decisions.rights import may_read, no_such_thread
@@ -48,11 +48,17 @@ from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from machines.models.thread import Thread
 from server.concurrency.retry import through_races, while_journal_is_away
 from server.threads.broadcast import Broadcast
-from server.threads.rooms import Doubt, Room, Rooms
+from server.threads.rooms import Doubt, Room, Rooms, weight_of
 from server.wire.renderer import Renderer
 from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
+
+MOST_ON_LOOP: Final = 50_000
+"""Effort of a decision that is made on the event loop: at most 4 ms, by the worst texts."""
+
+EFFORT_OF_WHAT_WAITS: Final = 1_000
+"""Of each message, invitation or removal that waits: to end one costs as much as so much text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +235,7 @@ class ThreadService:
             async def decide_on(facts: Facts) -> Decided:
                 command = make(facts.view)
                 named = self._with_partials(await self._with_what_it_names(facts, command), command)
-                return decide(named, command, self._policy)
+                return await self._decided(named, command)
 
             async def decide_and_commit() -> Outcome:
                 match room.known:
@@ -250,6 +256,17 @@ class ThreadService:
                 return reply is not None and await self._answered(reply)
 
             return await through_races(decide_and_commit, until=is_answered)
+
+    async def _decided(self, facts: Facts, command: ThreadCommand) -> Decided:
+        """What a command comes to. A decision is pure, so it may be made in another thread: building a
+        prompt of long texts, or ending all that waits in a thread, takes up to a hundred milliseconds.
+
+        Raises what `decide` raises.
+        """
+        decided = partial(decide, facts, command, self._policy)
+        if effort_of(facts) <= MOST_ON_LOOP:
+            return decided()
+        return await asyncio.to_thread(decided)
 
     async def _commit(
         self,
@@ -386,6 +403,13 @@ class ThreadService:
 
     async def _answered(self, reply: RememberedReply) -> bool:
         return await self._journal.reply(reply.public_key, reply.request_id) is not None
+
+
+def effort_of(facts: Facts) -> int:
+    """How much a decision on these facts may have to look at, in code points of text."""
+    view = facts.view
+    waiting = len(view.pending) + len(view.invitations) + len(view.removals)
+    return weight_of(facts) + waiting * EFFORT_OF_WHAT_WAITS
 
 
 def _retrieve(task: asyncio.Task[Outcome]) -> None:

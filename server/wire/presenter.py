@@ -38,6 +38,10 @@ _OF_INVITATIONS: Final = frozenset(
 """Kinds that the invited user is told of. Who accepts is a co-author, and told as such."""
 
 
+_EFFORT_OF_AN_ENTRY: Final = 2_500
+"""Code points whose encoding takes as long as an entry without long texts."""
+
+
 @dataclass(frozen=True)
 class LiveEntry:
     """One journal entry of a thread, as frames; encoded when the first follower wants one."""
@@ -122,6 +126,17 @@ class LiveEntry:
                 return len(content)
             case _:
                 return 0
+
+    @property
+    def effort(self) -> int:
+        """What encoding it takes, in code points of text."""
+        texts = [self.entry.data.get("text"), self.entry.data.get("partial")]
+        match self.entry.data.get("message"):
+            case views.MessageView(content=content) | {"content": content}:
+                texts.append(content)
+            case _:
+                pass
+        return _EFFORT_OF_AN_ENTRY + sum(len(text) for text in texts if isinstance(text, str))
 
     @cached_property
     def _texts(self) -> tuple[str, str]:

@@ -17,6 +17,9 @@ from server.wire.presenter import LiveEntry
 MAX_ON_LOOP: Final = 400
 """Code points of answers that are rendered where they are: handing them over costs as much."""
 
+MOST_ENCODED_ON_LOOP: Final = 50_000
+"""Effort (`LiveEntry.effort`) of entries that are encoded when their first follower wants them: 1 ms."""
+
 T = TypeVar("T")
 
 
@@ -37,11 +40,14 @@ class Renderer:
             return await self.do(render)
 
     async def live(self, entries: Iterable[JournalEntry]) -> list[LiveEntry]:
-        """Entries as frames, those with long answers encoded already. Awaits for those alone, and
-        for the first answer of the process, which builds what renders."""
+        """Entries as frames; those with long answers are encoded already, or all where together they
+        are long or many. Awaits for those alone, and for the first answer of the process, which builds
+        what renders."""
         live = [LiveEntry(entry) for entry in entries]
         most = MAX_ON_LOOP if is_built() else 0
         long = [each for each in live if each.rendered_characters > most]
+        if sum(each.effort for each in live) > MOST_ENCODED_ON_LOOP:
+            long = live
         if long:
             await self.do(lambda: [each.encode() for each in long])
         return live
