@@ -2,6 +2,7 @@
 
     submitted --> approved                 a co-author's own message, or the chorus' answer
     submitted --> pending --> approved | rejected | expired | withdrawn
+    approved --> superseded                its author wrote it anew; with a prompt goes its answer
 
 `submitted` lasts only inside the transaction that submits. Electors are the co-authors at that
 moment, never the author; who leaves counts no more, and who rejoins is no elector again.
@@ -16,7 +17,7 @@ from statemachine import State
 from machines.models.domain import Role
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
 from machines.models.ids import MessageId, PublicKey, TimerId
-from machines.models.journal import ApprovalTimer, IndexMessage
+from machines.models.journal import ApprovalTimer, ForgetMessage, IndexMessage
 from machines.models.message import (
     AnswerGiven,
     Approval,
@@ -27,7 +28,9 @@ from machines.models.message import (
     MessageExpired,
     MessageStatus,
     MessageSubmitted,
+    MessageSuperseded,
     MessageWithdrawn,
+    PromptSuperseded,
     VoteCast,
 )
 from machines.statechart import Chart, Configuration, EdgeKind, Edges, Machine, Reaction
@@ -67,9 +70,19 @@ def every_other_elector_approved(message: Message, event: VoteCast) -> bool:
     return _others_approved(message, event.voter)
 
 
-def author_asks(message: Message, event: MessageWithdrawn) -> bool:
-    """The author asks, who alone may withdraw the message."""
+def author_asks(message: Message, event: MessageWithdrawn | MessageSuperseded) -> bool:
+    """The author asks, who alone may withdraw the message or write it anew."""
     return event.by == message.author
+
+
+def author_is_co_author_still(_: Message, event: MessageSuperseded) -> bool:
+    """The author is a co-author: what the thread has approved is no outsider's to take out of it."""
+    return event.by_co_author
+
+
+def message_is_its_authors_newest(message: Message, event: MessageSuperseded) -> bool:
+    """The author wrote nothing since that counts or waits."""
+    return event.newest == message.id
 
 
 def thread_is_archived(_: Message, event: MessageExpired) -> bool:
@@ -135,6 +148,16 @@ def close_vote(message: Message, _: object) -> Voted:
     return Reaction(message, effects=(CancelTimer(timer_id=approval_timer(message.id)),))
 
 
+def name_successor(message: Message, event: MessageSuperseded) -> Message:
+    return message.changed(superseded_by=event.successor)
+
+
+def forget(message: Message, _: object) -> Voted:
+    """A message that was written anew, and its answer, are recalled no more."""
+    task = ForgetMessage(thread_id=message.thread_id, message_id=message.id)
+    return Reaction(message, effects=(DBOperation(task=task),))
+
+
 def remember(message: Message, _: object) -> Voted:
     """An approved message may be recalled."""
     task = IndexMessage(thread_id=message.thread_id, message_id=message.id)
@@ -151,15 +174,18 @@ class MessageChart(Chart[Message]):
     edge_kinds: ClassVar = {
         "expire": EdgeKind.FAILURE,
         "withdraw": EdgeKind.CANCEL,
+        "supersede": EdgeKind.CANCEL,
+        "supersede_answer": EdgeKind.CANCEL,
         "elector_left": EdgeKind.RETRY,
     }
 
     submitted = State(initial=True)
     pending = State()
-    approved = State(final=True)
+    approved = State()
     rejected = State(final=True)
     expired = State(final=True)
     withdrawn = State(final=True)
+    superseded = State(final=True)
 
     submit = on(
         MessageSubmitted, submitted.to(approved), when=[author_is_co_author], do=[remember]
@@ -206,6 +232,20 @@ class MessageChart(Chart[Message]):
         do=[close_vote],
     )
     withdraw = on(MessageWithdrawn, pending.to(withdrawn), when=[author_asks], do=[close_vote])
+    supersede = on(
+        MessageSuperseded,
+        approved.to(superseded),
+        when=[author_asks, author_is_co_author_still, message_is_its_authors_newest],
+        do=[name_successor, forget],
+    ) | on(
+        MessageSuperseded,
+        pending.to(withdrawn),
+        when=[author_asks, message_is_its_authors_newest],
+        do=[name_successor, close_vote],
+    )
+    supersede_answer = on(
+        PromptSuperseded, approved.to(superseded), when=[chorus_speaks], do=[forget]
+    )
     expire = on(
         MessageExpired, pending.to(expired), unless=[deadline_is_ahead], do=[close_vote]
     ) | on(

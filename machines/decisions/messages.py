@@ -7,6 +7,7 @@ from machines.decisions.changes import Change, Decided
 from machines.decisions.rights import co_author_of, reader_of, refusal_of
 from machines.decisions.runs import require_room_in_queue
 from machines.decisions.unit_of_work import Draft
+from machines.models.chorus import RunCancelled
 from machines.models.commands import Expire, Facts, Policy, SubmitMessage, Vote, Withdraw
 from machines.models.domain import Role
 from machines.models.errors import ErrorCode, RequestRefused
@@ -16,17 +17,23 @@ from machines.models.message import (
     MessageExpired,
     MessageStatus,
     MessageSubmitted,
+    MessageSuperseded,
     MessageWithdrawn,
+    PromptSuperseded,
     VoteCast,
 )
 from machines.models.thread import AddMessage, ThreadStatus
 from machines.models.wire.frames import ThreadEventKind
 
 
-def submit(draft: Draft, command: SubmitMessage, policy: Policy) -> Decided:
+def submit(draft: Draft, command: SubmitMessage, facts: Facts, policy: Policy) -> Decided:
     """A co-author's prompt runs; an outsider's message waits for approval."""
     author = reader_of(draft.thread, command.by)
     insider = author in draft.thread.co_authors
+    message_id = MessageId(command.ids[-1])
+    if command.supersedes is not None:
+        before = _named_message(facts, command.supersedes)
+        _supersede(draft, before, facts, author=author, successor=message_id)
     if insider:
         require_room_in_queue(draft, policy)
     elif draft.thread.status is ThreadStatus.ACTIVE:
@@ -35,12 +42,13 @@ def submit(draft: Draft, command: SubmitMessage, policy: Policy) -> Decided:
     grown = draft.change_thread(AddMessage(at=command.at, actor=author))
     message, submitted = draft.change_message(
         Message(
-            id=MessageId(command.ids[-1]),
+            id=message_id,
             thread_id=draft.thread.id,
             index=draft.thread.message_count - 1,
             role=Role.USER,
             author=author,
             content=command.content,
+            supersedes=command.supersedes,
             created_at=command.at,
             updated_at=command.at,
         ),
@@ -58,6 +66,34 @@ def submit(draft: Draft, command: SubmitMessage, policy: Policy) -> Decided:
     run, message = draft.create_run(message)
     draft.queue_run(run, message)
     return draft.decision(message_id=message.id, run_id=run.id)
+
+
+def _supersede(
+    draft: Draft, before: Message, facts: Facts, *, author: PublicKey, successor: MessageId
+) -> None:
+    """The author writes a message anew: it counts no more, its run stops, and its answer goes with it.
+
+    Raises InvalidTransition where it is not the author's newest, or not theirs to take back.
+    """
+    event = MessageSuperseded(
+        at=draft.at,
+        by=author,
+        by_co_author=author in draft.thread.co_authors,
+        newest=facts.newest,
+        successor=successor,
+    )
+    after, change = draft.change_message(before, event)
+    if after.status is MessageStatus.WITHDRAWN:
+        draft.tell(ThreadEventKind.MESSAGE_WITHDRAWN, change, message=after, by=author)
+        return
+    draft.tell(ThreadEventKind.MESSAGE_SUPERSEDED, change, message=after, by=author)
+    run = draft.runs.get(before.run_id) if before.run_id else None
+    if run is not None:
+        stopped = RunCancelled(at=draft.at, by=author, partial=facts.partials.get(run.id))
+        draft.fire_run(run, stopped)
+    if facts.answer is not None:
+        answer, gone = draft.change_message(facts.answer, PromptSuperseded(at=draft.at))
+        draft.tell(ThreadEventKind.MESSAGE_SUPERSEDED, gone, message=answer, by=author)
 
 
 def vote(draft: Draft, command: Vote, facts: Facts) -> Decided:

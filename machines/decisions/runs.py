@@ -6,6 +6,7 @@ from machines.decisions.unit_of_work import Draft
 from machines.models.chorus import ChorusState, RunCancelled, RunStatus
 from machines.models.commands import AdvanceRun, Facts, Policy, RetryRun, StopRun
 from machines.models.errors import ErrorCode, RequestRefused
+from machines.models.message import MessageStatus
 from machines.models.thread import ThreadStatus
 
 BUSY_RETRY_MS = 5_000
@@ -30,6 +31,8 @@ def retry_run(draft: Draft, command: RetryRun, facts: Facts, policy: Policy) -> 
         raise RequestRefused(ErrorCode.NOT_FOUND, "There is no such message.")
     if draft.thread.status is not ThreadStatus.ACTIVE:
         raise refusal_of("thread", draft.thread.status.value, "retry_run")
+    if message.status is not MessageStatus.APPROVED:
+        raise refusal_of("message", message.status.value, "retry_run", "message_is_approved")
     if run.status not in {RunStatus.FAILED, RunStatus.CANCELLED}:
         raise refusal_of("chorus", run.status.value, "retry_run", "run_failed_or_was_cancelled")
     if message.run_id != run.id:

@@ -109,7 +109,7 @@ def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
     draft = Draft(facts, command, policy)
     match command:
         case SubmitMessage():
-            return messages.submit(draft, command, policy)
+            return messages.submit(draft, command, facts, policy)
         case Vote():
             return messages.vote(draft, command, facts)
         case Withdraw():

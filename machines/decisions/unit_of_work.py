@@ -155,9 +155,9 @@ class Draft:
             self.pending[message.id] = message
         else:
             self.pending.pop(message.id, None)
+        self.recent = [each for each in self.recent if each.id != message.id]
         if message.status is MessageStatus.APPROVED:
-            others = [each for each in self.recent if each.id != message.id]
-            self.recent = sorted([*others, message], key=lambda each: each.index)
+            self.recent = sorted([*self.recent, message], key=lambda each: each.index)
 
     def fire_run(self, run: ChorusState, event: ChorusEvent) -> None:
         """Fire a run's event and tell the thread. Raises InvalidTransition where it is refused."""
@@ -250,7 +250,7 @@ class Draft:
             before=before,
             cause=cause,
         )
-        hidden = message is not None and message.status is not MessageStatus.APPROVED
+        hidden = message is not None and not message.status.was_approved
         restricted_to = message.author if hidden and message else None
         self._append("thread_event", kind.value, by, data, change, restricted_to)
 

@@ -7,7 +7,7 @@ from machines.models.chorus import ChorusState, Health, RunStatus
 from machines.models.domain import User
 from machines.models.invitation import Invitation
 from machines.models.invite_link import InviteLink
-from machines.models.message import Message, MessageStatus
+from machines.models.message import Message
 from machines.models.removal import Removal
 from machines.models.thread import Thread
 from machines.models.wire import views
@@ -93,7 +93,7 @@ def without_content(message: views.MessageView) -> views.MessageView:
     Content that is not approved, and the reasons of its votes, are for the co-authors and its
     author alone.
     """
-    if message.status is MessageStatus.APPROVED:
+    if message.status.was_approved:
         return message
     votes = tuple(vote.model_copy(update={"reason": None}) for vote in message.approvals)
     return message.model_copy(update={"content": None, "html": None, "approvals": votes})

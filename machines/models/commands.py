@@ -77,6 +77,10 @@ class Facts(Frozen):
     """The newest approved messages, oldest first: context for a run that starts."""
     message: Message | None = None
     """The message that the command names, if the thread has it."""
+    answer: Message | None = None
+    """The answer to that message, for a command that writes it anew."""
+    newest: MessageId | None = None
+    """The user's newest message that counts or waits, for the same command."""
     run: ChorusState | None = None
     """The run that the command names, if the thread has it."""
     invitations: InvitationCounts = InvitationCounts()
@@ -106,6 +110,8 @@ class SubmitMessage(_Command):
     """A person says something: a co-author's prompt, or an outsider's message for approval."""
 
     content: str
+    supersedes: MessageId | None = None
+    """The author's message that is written anew."""
 
 
 class Vote(_Command):

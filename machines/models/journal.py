@@ -176,6 +176,14 @@ class IndexMessage(Frozen):
     message_id: MessageId
 
 
+class ForgetMessage(Frozen):
+    """A message that was approved counts no more, and must not be found."""
+
+    task: Literal["forget_message"] = "forget_message"
+    thread_id: ThreadId
+    message_id: MessageId
+
+
 class RecordLinks(Frozen):
     """Observation links the prompt to the priors that were selected."""
 
@@ -187,7 +195,7 @@ class RecordLinks(Frozen):
     """(selected prior, why)."""
 
 
-MemoryTask = Annotated[IndexMessage | RecordLinks, Field(discriminator="task")]
+MemoryTask = Annotated[IndexMessage | ForgetMessage | RecordLinks, Field(discriminator="task")]
 
 
 class QueuedTask(Frozen):

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from machines.models.domain import BaseState, Frozen, Role, ValidationResult, validation
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.limits import MAX_CONTENT_LENGTH
-from machines.models.outputs import Citation, Flag, Usage
+from machines.models.outputs import Citation, Flag, Omittable, Usage
 
 
 class MessageStatus(StrEnum):
@@ -21,6 +21,12 @@ class MessageStatus(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+
+    @property
+    def was_approved(self) -> bool:
+        """Whether the message counts, or counted once: whoever may read the thread may read it."""
+        return self in {MessageStatus.APPROVED, MessageStatus.SUPERSEDED}
 
 
 class Decision(StrEnum):
@@ -67,6 +73,10 @@ class Message(BaseState):
     """Deadline of the vote; None where there is none."""
     run_id: RunId | None = None
     """For a prompt: its latest run. For an answer: the run that gave it."""
+    supersedes: Omittable[MessageId] = None
+    """The message that its author wrote anew as this one."""
+    superseded_by: Omittable[MessageId] = None
+    """The message that it was written anew as."""
     model: str | None = None
     citations: tuple[Citation, ...] = ()
     usage: Usage | None = None
@@ -153,6 +163,26 @@ class MessageWithdrawn(Frozen):
     by: PublicKey
 
 
+class MessageSuperseded(Frozen):
+    """The author writes the message anew, as the message `successor`."""
+
+    event: Literal["supersede"] = "supersede"
+    at: AwareDatetime
+    by: PublicKey
+    by_co_author: bool
+    """Whether the author is a co-author of the thread now."""
+    newest: MessageId | None
+    """The author's newest message in the thread that counts or waits."""
+    successor: MessageId
+
+
+class PromptSuperseded(Frozen):
+    """The prompt that an answer was given to is written anew."""
+
+    event: Literal["supersede_answer"] = "supersede_answer"
+    at: AwareDatetime
+
+
 class MessageExpired(Frozen):
     """The deadline passed, or the thread was archived."""
 
@@ -170,6 +200,13 @@ class ElectorLeft(Frozen):
 
 
 MessageEvent = Annotated[
-    MessageSubmitted | AnswerGiven | VoteCast | MessageWithdrawn | MessageExpired | ElectorLeft,
+    MessageSubmitted
+    | AnswerGiven
+    | VoteCast
+    | MessageWithdrawn
+    | MessageSuperseded
+    | PromptSuperseded
+    | MessageExpired
+    | ElectorLeft,
     Field(discriminator="event"),
 ]

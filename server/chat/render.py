@@ -87,6 +87,7 @@ _EVENT_SENTENCES = {
     "message_rejected": "{by} rejected message #{index}.",
     "message_expired": "Message #{index} was not approved in time.",
     "message_withdrawn": "{by} took back message #{index}.",
+    "message_superseded": "{by} wrote message #{index} anew; it and its answer count no more.",
 }
 
 
@@ -315,6 +316,8 @@ def answer(shown: ChatMessage, state: ChatState) -> RenderableType:
     """The final answer: Markdown, and under it what its labels cite."""
     body = AnswerMarkdown(clean(shown.content or ""))
     title = Text(f"Chorus #{shown.index}", style="bold bright_white")
+    if shown.status != "approved":
+        title.append(f" {one_line(shown.status, 20)}", style="yellow")
     cut = [CUT] if shown.cut else []
     return Group(title, Padding(body, (0, 2)), *cut, *citations(shown.citations, state), Text())
 
@@ -459,6 +462,8 @@ def _configured(by: str, before: ThreadSettings, after: ChatThread) -> Renderabl
 def _thread_event(event: ThreadEvent, state: ChatState) -> list[RenderableType]:
     if event.before is not None and event.thread is not None:
         return [_configured(person(event.by, state), event.before, event.thread)]
+    if event.kind == "message_superseded" and event.message and event.message.role == "chorus":
+        return []  # said with its prompt
     if event.kind == "message_submitted":
         return [] if event.message is None else [message(event.message, state)]
     about = event.message or (state.message(event.message_id) if event.message_id else None)

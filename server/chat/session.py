@@ -131,6 +131,8 @@ class ChatSession:
                 return await self._stop()
             case Verb.RETRY:
                 return await self._retry()
+            case Verb.EDIT:
+                return await self._edit(argument)
             case Verb.SEARCH:
                 found = await self._client.search(argument)
                 self._listed = tuple(prior.thread_id for prior in found.results)
@@ -178,7 +180,10 @@ class ChatSession:
         """Submit a prompt; where no thread is open, a private one named after it is begun."""
         if self.state.thread is None:
             await self._new(one_line(prompt, THREAD_NAME_CHARS), "private")
-        accepted = await self._act("submit_prompt", prompt=prompt)
+        return await self._submit(prompt)
+
+    async def _submit(self, prompt: str, **more: str) -> AcceptedReply:
+        accepted = await self._act("submit_prompt", prompt=prompt, **more)
         if accepted.run_id is None:
             self._show(render.note("Your message waits for the approval of the co-authors."))
         return accepted
@@ -205,6 +210,18 @@ class ChatSession:
             return None
         model = None if argument.lower() == "default" else argument
         return await self._act("configure_thread", instructions=thread.instructions, model=model)
+
+    async def _edit(self, prompt: str) -> AcceptedReply:
+        """Write the user's newest message anew."""
+        self._thread()
+        own = [
+            each
+            for each in self.state.messages
+            if each.author == self.state.me and each.status in {"approved", "pending"}
+        ]
+        if not own:
+            raise BadInput("No prompt of yours is known here.")
+        return await self._submit(prompt, supersedes=own[-1].id)
 
     async def _new(self, name: str, visibility: str) -> AcceptedReply:
         accepted = await self._client.act("create_thread", name=name, visibility=visibility)
@@ -276,10 +293,21 @@ class ChatSession:
     async def _retry(self) -> AcceptedReply:
         self._thread_id()
         again = {ChatRunStatus.FAILED, ChatRunStatus.CANCELLED}
-        run = next((run for run in reversed(self.state.runs) if run.status in again), None)
+        run = next(
+            (
+                run
+                for run in reversed(self.state.runs)
+                if run.status in again and not self._is_superseded(run.message_id)
+            ),
+            None,
+        )
         if run is None:
             raise BadInput("No run that failed or was cancelled is known here.")
         return await self._act("retry_run", run_id=run.run_id)
+
+    def _is_superseded(self, message_id: str) -> bool:
+        message = self.state.message(message_id)
+        return message is not None and message.status == "superseded"
 
     def _confirm(self, command: Command, consequence: str) -> None:
         self._thread_id()

@@ -35,6 +35,7 @@ class Verb(StrEnum):
     WITHDRAW = "withdraw"
     STOP = "stop"
     RETRY = "retry"
+    EDIT = "edit"
     SEARCH = "search"
     NAME = "name"
     WHOAMI = "whoami"
@@ -81,6 +82,7 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.WITHDRAW: VerbUsage(Takes.MAYBE, "[#N]", "take back a waiting message of your own"),
     Verb.STOP: VerbUsage(Takes.NOTHING, "", "cancel the run under way"),
     Verb.RETRY: VerbUsage(Takes.NOTHING, "", "run the last failed or cancelled prompt again"),
+    Verb.EDIT: VerbUsage(Takes.SOMETHING, "TEXT", "write your last prompt anew; its run stops"),
     Verb.SEARCH: VerbUsage(Takes.SOMETHING, "WORDS", "search what you may read"),
     Verb.NAME: VerbUsage(Takes.SOMETHING, "NAME", "choose the name that others see"),
     Verb.WHOAMI: VerbUsage(Takes.NOTHING, "", "your key and name, the model, the thread"),

@@ -17,6 +17,7 @@ from machines.models.errors import ChorusError
 from machines.models.ids import PointId, RunId, TimerId
 from machines.models.journal import (
     Batch,
+    ForgetMessage,
     IndexMessage,
     RecordLinks,
     TimerRow,
@@ -39,7 +40,14 @@ from storage.memory.consistency import (
     repair_consistency,
     verify_consistency,
 )
-from storage.memory.facts import Inconsistency, JournalFacts, MemoryFacts, MissingPoint
+from storage.memory.facts import (
+    DanglingLink,
+    Inconsistency,
+    JournalFacts,
+    MemoryFacts,
+    MissingPoint,
+    OrphanPoint,
+)
 from storage.memory.values import (
     Collection,
     Failure,
@@ -256,7 +264,7 @@ class _Comparison:
         return [
             item
             for item in verify_consistency(journal, memory)
-            if not (isinstance(item, MissingPoint) and item.id in waiting)
+            if _point_in_question(item) not in waiting
         ]
 
     async def mend(self, found: list[Inconsistency]) -> None:
@@ -293,12 +301,23 @@ class _Comparison:
             after = tasks[-1].position
             for queued in tasks:
                 match queued.task:
-                    case IndexMessage(message_id=message_id):
+                    case IndexMessage(message_id=message_id) | ForgetMessage(message_id=message_id):
                         ids.add(message_point_id(message_id))
                     case RecordLinks():
                         points = await self._memory_service.link_points(queued.task, queued.seq)
                         ids.update(point.payload.point_id for point in points)
         return frozenset(ids)
+
+
+def _point_in_question(item: Inconsistency) -> PointId | None:
+    """The point that is mended once what waits is carried out; None where it is no matter of that."""
+    match item:
+        case MissingPoint(id=point_id) | OrphanPoint(id=point_id):
+            return point_id
+        case DanglingLink(missing=point_id):
+            return point_id
+        case _:
+            return None
 
 
 def _sentence(item: Inconsistency) -> str:

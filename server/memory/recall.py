@@ -19,8 +19,14 @@ from itertools import groupby
 from machines.models import errors
 from machines.models.errors import ChorusError
 from machines.models.ids import MessageId, PublicKey, ThreadId
-from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, RecordLinks
-from machines.models.message import Message
+from machines.models.journal import (
+    ForgetMessage,
+    IndexMessage,
+    MemoryTask,
+    QueuedTask,
+    RecordLinks,
+)
+from machines.models.message import Message, MessageStatus
 from machines.models.outputs import Prior
 from machines.models.thread import Thread, Visibility
 from server.concurrency.retry import until_done
@@ -30,6 +36,10 @@ from server.memory.opening import REBUILD
 from storage.journal.port import Journal, StoredVector
 from storage.memory.memory import Memory
 from storage.memory.values import (
+    Collection as PointCollection,
+)
+from storage.memory.values import (
+    Delete,
     Failure,
     LinkPayload,
     LinkPoint,
@@ -40,7 +50,9 @@ from storage.memory.values import (
     SearchScope,
     Store,
     Success,
+    Write,
     fingerprint_of,
+    message_point_id,
 )
 
 log = logging.getLogger(__name__)
@@ -180,12 +192,21 @@ class MemoryService:
     async def _carry_out(self, tasks: Sequence[QueuedTask]) -> None:
         points = await self._points(tasks)
         if points:
-            match await self._memory.execute(Store(points=tuple(points))):
-                case Failure(error=error):
-                    raise error
-                case Success():
-                    pass
+            await self._write(Store(points=tuple(points)))
+        # After what was to be stored: what counts no more never counts again.
+        forgotten = [each.task for each in tasks if isinstance(each.task, ForgetMessage)]
+        if forgotten:
+            ids = tuple(message_point_id(each.message_id) for each in forgotten)
+            await self._write(Delete(collection=PointCollection.MESSAGES, ids=ids))
         await self._journal.finish_tasks([task.position for task in tasks])
+
+    async def _write(self, operation: Write) -> None:
+        """Raises StorageError."""
+        match await self._memory.execute(operation):
+            case Failure(error=error):
+                raise error
+            case Success():
+                pass
 
     async def _begin_anew_if_due(self) -> None:
         """Where collections were lost and made anew, ask for everything that the journal has.
@@ -211,15 +232,13 @@ class MemoryService:
         tasks.extend([link.task async for link in self._journal.all_links()])
         await self._journal.requeue(tasks)
 
-    async def _points(self, tasks: Collection[QueuedTask]) -> list[Point]:
+    async def _points(self, tasks: Sequence[QueuedTask]) -> list[Point]:
         points: list[Point] = []
-        for is_message, group in groupby(
-            tasks, key=lambda task: isinstance(task.task, IndexMessage)
-        ):
+        for kind, group in groupby(tasks, key=lambda task: type(task.task)):
             batch = tuple(group)
-            if is_message:
+            if kind is IndexMessage:
                 points.extend(await self._message_points(batch))
-            else:
+            elif kind is RecordLinks:
                 points.extend(await self._link_points(batch))
         return points
 
@@ -229,7 +248,10 @@ class MemoryService:
             assert isinstance(task.task, IndexMessage)  # noqa: S101 - grouped by kind
             message = await self._journal.message(task.task.message_id)
             thread = await self._journal.thread(task.thread_id)
-            if message is not None and thread is not None:
+            if message is None or thread is None:
+                continue
+            # One that was written anew meanwhile is not remembered at all.
+            if message.status is MessageStatus.APPROVED:
                 found.append((message, thread, task.seq))
         return await self.message_points(found)
 
@@ -237,10 +259,17 @@ class MemoryService:
         points: list[Point] = []
         for task in tasks:
             assert isinstance(task.task, RecordLinks)  # noqa: S101 - grouped by kind
-            points.extend(await self.link_points(task.task, task.seq))
+            prior_ids = [prior_id for prior_id, _ in task.task.priors]
+            approved = await self._journal.approved_among([task.task.prompt_id, *prior_ids])
+            # No link ends at a message that was written anew meanwhile.
+            points.extend(
+                point
+                for point in await self.link_points(task.task, task.seq)
+                if {point.payload.prompt_message_id, point.payload.prior_message_id} <= approved
+            )
         return points
 
-    async def link_points(self, task: RecordLinks, seq: int) -> list[Point]:
+    async def link_points(self, task: RecordLinks, seq: int) -> list[LinkPoint]:
         """The links that one observation recorded."""
         run = await self._journal.run(task.run_id)
         if run is None:

@@ -37,6 +37,7 @@ const SEEK_MESSAGES = 200;
  * @property {string | null} selected the message whose machines are shown; null follows the runs
  * @property {Wanted | null} replay
  * @property {string | null} target a message to scroll to once
+ * @property {string | null} editing the message that is written anew in the prompt box
  * @property {boolean} sent whether a prompt was just sent, and is to be shown
  */
 
@@ -69,6 +70,7 @@ export class App {
     selected: null,
     replay: null,
     target: null,
+    editing: null,
     sent: false,
   };
   /** @type {Identity | null} */
@@ -413,8 +415,9 @@ export class App {
    * Submit a prompt; where no thread is open, a thread is made for it.
    *
    * @param {string} text
+   * @param {string} [supersedes] the user's newest message, which this one takes the place of
    */
-  async submit(text) {
+  async submit(text, supersedes) {
     let threadId = this.target();
     if (threadId === null) {
       try {
@@ -425,7 +428,7 @@ export class App {
       }
     }
     this.setUi({ selected: null, sent: true });
-    return this.#send({ id: crypto.randomUUID(), threadId, text });
+    return this.#send({ id: crypto.randomUUID(), threadId, text, supersedes });
   }
 
   /**

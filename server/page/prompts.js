@@ -29,15 +29,16 @@ export class Prompts {
    * @param {string} publicKey of the user
    * @param {Prompt} prompt
    */
-  async send(publicKey, { id, threadId, text }) {
-    const prompt = { id, threadId, text };
+  async send(publicKey, prompt) {
+    const { id, threadId, text, supersedes } = prompt;
     if (!this.#sent.has(id)) {
       this.#sent.add(id);
       this.#memory.keepOutgoing(publicKey, prompt);
       this.#fold({ kind: "outgoing", prompt });
     }
     try {
-      await this.#client.request("submit_prompt", { thread_id: threadId, prompt: text }, { id });
+      const data = { thread_id: threadId, prompt: text, ...(supersedes ? { supersedes } : {}) };
+      await this.#client.request("submit_prompt", data, { id });
     } catch (error) {
       // Signed out: it stays kept, and is sent when the user comes back.
       if (error instanceof Refused && error.code === "signed_out") throw error;

@@ -16,7 +16,13 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 
 /** @typedef {MessageView & {fresh?: boolean}} Message `fresh` came live, and was not read */
 
-/** @typedef {{id: string, threadId: string, text: string}} Prompt its id is that of its request */
+/**
+ * @typedef {object} Prompt
+ * @property {string} id that of its request
+ * @property {string} threadId
+ * @property {string} text
+ * @property {string} [supersedes] the message that it is written anew from
+ */
 
 /** @typedef {Exclude<ListThreadsData["scope"], "invited">} Scope of a list of threads */
 
@@ -279,6 +285,22 @@ export function exchangesOf(thread) {
  */
 export function messagesOf({ order, messages }) {
   return order.map((id) => messages.get(id)).filter((message) => message !== undefined);
+}
+
+/**
+ * The user's newest message in the open thread, where they may write it anew; else null.
+ *
+ * @param {State} state
+ */
+export function editable(state) {
+  const { thread, user } = state;
+  if (!user || thread?.view.status !== "active") return null;
+  const newest = messagesOf(thread).findLast(
+    ({ author, status }) =>
+      author === user.public_key && (status === "approved" || status === "pending"),
+  );
+  // What the thread has approved is no outsider's to take out of it.
+  return newest && (newest.status === "pending" || isCoAuthor(state)) ? newest : null;
 }
 
 /** @param {State} state */

@@ -509,7 +509,7 @@ export interface MessageRef {
 
 /** States of the message chart; `SUBMITTED` lasts only inside the transaction that submits. */
 export type MessageStatus =
-  "submitted" | "pending" | "approved" | "rejected" | "expired" | "withdrawn";
+  "submitted" | "pending" | "approved" | "rejected" | "expired" | "withdrawn" | "superseded";
 
 /** A message as one audience may see it. */
 export interface MessageView {
@@ -528,6 +528,10 @@ export interface MessageView {
   electors: readonly string[];
   expires_at: string | null;
   run_id: string | null;
+  /** The message that its author wrote anew as this one. */
+  supersedes?: string;
+  /** The message that it was written anew as. */
+  superseded_by?: string;
   model: string | null;
   citations: readonly Citation[];
   usage: Usage | null;
@@ -1120,6 +1124,11 @@ export interface StepView {
 export interface SubmitPromptData {
   thread_id: string;
   prompt: string;
+  /**
+   * The caller's own newest message, which this one takes the place of. Left out of the fingerprint
+   * where it is not given, as before there was such a field.
+   */
+  supersedes?: string | null;
 }
 
 /** Say something in a thread: it runs at once or waits for approval. */
@@ -1195,6 +1204,7 @@ export type ThreadEventKind =
   | "message_rejected"
   | "message_expired"
   | "message_withdrawn"
+  | "message_superseded"
   | "token_balance_changed";
 
 export interface ThreadMessagesData {

@@ -214,7 +214,9 @@ class Requests:
         command begins with."""
         match message:
             case requests.SubmitPromptRequest(data=data):
-                return data.thread_id, partial(commands.SubmitMessage, content=data.prompt)
+                return data.thread_id, partial(
+                    commands.SubmitMessage, content=data.prompt, supersedes=data.supersedes
+                )
             case requests.CancelRunRequest(data=data):
                 return data.thread_id, partial(commands.StopRun, run_id=data.run_id)
             case requests.RetryRunRequest(data=data):

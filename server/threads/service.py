@@ -36,6 +36,7 @@ from machines.models.commands import (
     Policy,
     RetryRun,
     StopRun,
+    SubmitMessage,
     ThreadCommand,
     Vote,
     Withdraw,
@@ -380,6 +381,8 @@ class ThreadService:
                 if message is None or message.thread_id != thread_id:
                     return facts
                 return facts.model_copy(update={"message": message})
+            case SubmitMessage(supersedes=message_id, by=author) if message_id and author:
+                return await self._with_what_it_supersedes(facts, message_id, author)
             case Invite(public_key=public_key, by=inviter) if inviter is not None:
                 counts = await self._journal.invitation_counts(public_key, inviter=inviter)
                 return facts.model_copy(update={"invitations": counts})
@@ -393,10 +396,31 @@ class ThreadService:
             case _:
                 return facts
 
+    async def _with_what_it_supersedes(
+        self, facts: Facts, message_id: MessageId, author: PublicKey
+    ) -> Facts:
+        """Add the message that is written anew, its answer, and the author's newest message."""
+        thread_id = facts.view.thread.id
+        message = await self._journal.message(message_id)
+        if message is None or message.thread_id != thread_id:
+            return facts
+        answer = None
+        live = {run.id for run in facts.view.runs}
+        if message.run_id is not None and message.run_id not in live:
+            run = await self._journal.run(message.run_id)
+            answer = await self._journal.message(run.answer_id) if run is not None else None
+        newest = await self._journal.newest_message_of(thread_id, author)
+        return facts.model_copy(update={"message": message, "answer": answer, "newest": newest})
+
     def _with_partials(self, facts: Facts, command: ThreadCommand) -> Facts:
         """Add what the runs that the command may stop have written."""
-        if not isinstance(command, StopRun | Archive):
-            return facts
+        match command:
+            case StopRun() | Archive():
+                pass
+            case SubmitMessage() if command.supersedes is not None:
+                pass
+            case _:
+                return facts
         written = {run.id: self._partial_of(run) for run in facts.view.runs}
         partials = {run_id: text for run_id, text in written.items() if text}
         return facts.model_copy(update={"partials": partials})

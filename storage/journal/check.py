@@ -37,6 +37,7 @@ from machines.models.invitation import Invitation
 from machines.models.invite_link import InviteLink
 from machines.models.journal import (
     ApprovalTimer,
+    ForgetMessage,
     IndexMessage,
     InvitationTimer,
     InviteLinkTimer,
@@ -47,7 +48,7 @@ from machines.models.journal import (
     SessionTimer,
     TimerRow,
 )
-from machines.models.message import Message, MessageStatus
+from machines.models.message import Message
 from machines.models.removal import Removal
 from machines.models.thread import Thread
 from storage.journal.appender import BatchAppender
@@ -376,8 +377,8 @@ def _lost_tasks(connection: Connection, truth: Connection) -> Iterator[Finding]:
             known = False
         else:
             match task:
-                case IndexMessage(message_id=id_):
-                    approved = messages.c.status == MessageStatus.APPROVED.value
+                case IndexMessage(message_id=id_) | ForgetMessage(message_id=id_):
+                    approved = messages.c.approved_seq.is_not(None)
                     known = _exists(truth, messages, (messages.c.id == id_) & approved)
                 case RecordLinks(run_id=id_):
                     known = _exists(truth, runs, runs.c.id == id_)

@@ -11,7 +11,13 @@ from sqlalchemy import false as sql_false
 from sqlalchemy import true as sql_true
 
 from machines.models.ids import MessageId, ThreadId
-from machines.models.journal import IndexMessage, MemoryTask, QueuedTask, RecordLinks
+from machines.models.journal import (
+    ForgetMessage,
+    IndexMessage,
+    MemoryTask,
+    QueuedTask,
+    RecordLinks,
+)
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
 from storage.journal.dialect import CHUNK, chunks, upsert
@@ -48,10 +54,17 @@ _DONE = select(func.count(distinct(memory_tasks.c.subject))).where(
 )
 _GIVEN_MESSAGES = (
     _DONE.where(memory_tasks.c.task == IndexMessage.model_fields["task"].default)
+    .where(messages.c.id == memory_tasks.c.subject)
+    .where(messages.c.status == MessageStatus.APPROVED.value)
     .where(vectors.c.message_id == memory_tasks.c.subject)
     .where(vectors.c.fingerprint == bindparam("of_embedder"))
 )
 _GIVEN_LINKS = _DONE.where(memory_tasks.c.task == RecordLinks.model_fields["task"].default)
+_FORGOTTEN = (
+    select(memory_tasks.c.position)
+    .where(memory_tasks.c.task == ForgetMessage.model_fields["task"].default)
+    .limit(1)
+)
 _APPROVED = (
     select(
         messages.c.thread_id,
@@ -94,10 +107,13 @@ def given_to_memory(connection: Connection, *, fingerprint: str) -> GivenToMemor
     """How many points each collection was given, at least.
 
     A message whose task was dropped because it could not be embedded is not counted. What several iterations of a
-    run linked may be the same, so a run counts as one.
+    run linked may be the same, so a run counts as one. Once a message was forgotten, links went with it,
+    and of how many runs is not known.
     """
-    messages_given = connection.scalar(_GIVEN_MESSAGES, {"of_embedder": fingerprint})
-    return GivenToMemory(messages=messages_given or 0, links=connection.scalar(_GIVEN_LINKS) or 0)
+    messages_given = connection.scalar(_GIVEN_MESSAGES, {"of_embedder": fingerprint}) or 0
+    if connection.scalar(_FORGOTTEN) is not None:
+        return GivenToMemory(messages=messages_given, links=0)
+    return GivenToMemory(messages=messages_given, links=connection.scalar(_GIVEN_LINKS) or 0)
 
 
 def kept_vectors(

@@ -245,10 +245,16 @@ class Journal(Protocol):
 
     async def message(self, message_id: MessageId) -> Message | None: ...
 
+    async def newest_message_of(self, thread_id: ThreadId, author: PublicKey) -> MessageId | None:
+        """The author's newest message in the thread that is approved or pending."""
+
     async def recent_messages(
         self, thread_id: ThreadId, *, before_index: int, limit: int
     ) -> tuple[Message, ...]:
         """The last `limit` approved messages with an index below `before_index`, oldest first."""
+
+    async def approved_among(self, message_ids: Collection[MessageId]) -> frozenset[MessageId]:
+        """Those of the messages that are approved now."""
 
     async def pending_messages(self) -> tuple[Message, ...]:
         """Those of all threads that wait for votes; for maintenance."""

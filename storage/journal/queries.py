@@ -230,6 +230,19 @@ def snapshot(
 # --- Messages and users ----------------------------------------------------------------------
 
 _MESSAGE = select(messages.c.body).where(messages.c.id == bindparam("of_message"))
+_NEWEST_OF = (
+    select(messages.c.id)
+    .where(messages.c.thread_id == bindparam("of_thread"))
+    .where(messages.c.author == bindparam("of_author"))
+    .where(messages.c.status.in_([MessageStatus.APPROVED.value, MessageStatus.PENDING.value]))
+    .order_by(messages.c.idx.desc())
+    .limit(1)
+)
+_APPROVED_AMONG = (
+    select(messages.c.id)
+    .where(messages.c.id.in_(bindparam("ids", expanding=True)))
+    .where(messages.c.status == MessageStatus.APPROVED.value)
+)
 _USER = select(users.c.body).where(users.c.public_key == bindparam("key"))
 _NAMES = (
     select(users.c.public_key, users.c.name)
@@ -242,6 +255,23 @@ _SESSION = select(sessions.c.body, sessions.c.followed).where(sessions.c.id == b
 def message(connection: Connection, message_id: MessageId) -> Message | None:
     body = connection.scalar(_MESSAGE, {"of_message": message_id})
     return None if body is None else Message.model_validate_json(body)
+
+
+def newest_message_of(
+    connection: Connection, thread_id: ThreadId, author: PublicKey
+) -> MessageId | None:
+    found = connection.scalar(_NEWEST_OF, {"of_thread": thread_id, "of_author": author})
+    return None if found is None else MessageId(found)
+
+
+def approved_among(
+    connection: Connection, message_ids: Collection[MessageId]
+) -> frozenset[MessageId]:
+    return frozenset(
+        MessageId(found)
+        for ids in chunks(frozenset(message_ids))
+        for found in connection.scalars(_APPROVED_AMONG, {"ids": ids})
+    )
 
 
 def recent_messages(

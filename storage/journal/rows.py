@@ -21,6 +21,7 @@ from machines.models.errors import ErrorCode, JournalError, RequestRefused, Vect
 from machines.models.ids import ThreadId
 from machines.models.journal import (
     ChorusFired,
+    ForgetMessage,
     IndexMessage,
     JournalEntry,
     MemoryTask,
@@ -272,7 +273,7 @@ _TASK: Final[TypeAdapter[MemoryTask]] = TypeAdapter(MemoryTask)
 def task_row(task: MemoryTask, seq: int) -> RowValues:
     """The row of a memory task that waits; `seq` is that of the entry that asked for it."""
     match task:
-        case IndexMessage(message_id=message_id):
+        case IndexMessage(message_id=message_id) | ForgetMessage(message_id=message_id):
             subject = str(message_id)
         case RecordLinks(run_id=run_id):
             subject = str(run_id)

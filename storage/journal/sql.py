@@ -225,7 +225,9 @@ class SqlJournal:
     # messages, runs, users
 
     message = _reading(queries.message)
+    newest_message_of = _reading(queries.newest_message_of)
     recent_messages = _reading(queries.recent_messages)
+    approved_among = _reading(queries.approved_among)
     pending_messages = _reading(queries.pending_messages)
     run = _reading(runs.run)
     live_runs = _reading(runs.live_runs)

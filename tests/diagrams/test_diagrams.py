@@ -156,7 +156,9 @@ def test_a_reader_of_the_drawings_alone_learns_what_ends_a_run_and_who_ends_a_vo
     )
     shape = topology(MessageChart)
     out = {edge.event: edge for edge in shape.edges if edge.source == "pending"}
-    assert set(out) == {"approve", "reject", "withdraw", "expire", "elector_left"}
+    assert set(out) == {
+        *("approve", "reject", "withdraw", "supersede", "expire", "elector_left"),
+    }
     assert [guard.name for guard in out["withdraw"].guards] == ["author_asks"]
 
 

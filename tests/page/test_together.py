@@ -38,7 +38,7 @@ async def test_an_outsiders_prompt_waits_for_every_vote_and_then_runs(
         await ann.close_machines()
         await ann.message(prompt).get_by_role("button", name="Approve").click()
         await ann.open_machines("Message")
-        await expect(ann.state("message", "approved")).to_have_class("state atomic final current")
+        await expect(ann.state("message", "approved")).to_have_class("state atomic current")
         await expect(ann.page.locator(".machine-words")).to_contain_text(
             "every other elector approved"
         )

@@ -398,6 +398,7 @@ class ThreadEventKind(StrEnum):
     MESSAGE_REJECTED = "message_rejected"
     MESSAGE_EXPIRED = "message_expired"
     MESSAGE_WITHDRAWN = "message_withdrawn"
+    MESSAGE_SUPERSEDED = "message_superseded"
     TOKEN_BALANCE_CHANGED = "token_balance_changed"  # noqa: S105 - tokens of a thread, no secret
 
 

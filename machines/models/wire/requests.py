@@ -29,6 +29,7 @@ from machines.models.limits import (
     MAX_PAGE,
     MAX_SEARCH_RESULTS,
 )
+from machines.models.outputs import Omittable
 from machines.models.thread import Visibility
 from machines.models.wire.fields import (
     Cursor,
@@ -124,6 +125,9 @@ class GetEventsData(ThreadRef):
 
 class SubmitPromptData(ThreadRef):
     prompt: Prompt
+    supersedes: Omittable[MessageIdText] = None
+    """The caller's own newest message, which this one takes the place of. Left out of the fingerprint
+    where it is not given, as before there was such a field."""
 
 
 class RejectMessageData(MessageRef):

@@ -107,6 +107,10 @@ class MessageView(Value):
     electors: tuple[PublicKey, ...] = ()
     expires_at: Timestamp | None = None
     run_id: RunId | None = None
+    supersedes: Omittable[MessageId] = None
+    """The message that its author wrote anew as this one."""
+    superseded_by: Omittable[MessageId] = None
+    """The message that it was written anew as."""
     model: str | None = None
     citations: tuple[Citation, ...] = ()
     usage: Usage | None = None

@@ -261,6 +261,9 @@ export const de = {
   },
 
   composer: {
+    editing:
+      "Du schreibst deine letzte Frage neu; die alte bleibt eingeklappt stehen, und ihr Lauf endet.",
+    stopEditing: "So lassen, wie sie ist",
     placeholder: "Schreibe eine Frage",
     label: "Frage",
     send: "Senden",
@@ -403,6 +406,7 @@ export const de = {
     shortcuts: [
       [["Enter"], "sendet die Frage"],
       [["Umschalt", "Enter"], "bricht die Zeile um"],
+      [["\u2191"], "im leeren Feld: bearbeitet deine letzte Frage"],
       [["Escape"], "hält den Lauf an, den die Taste über der Eingabe nennt"],
       [["Strg", "K"], "sucht"],
       [["Strg", "M"], "öffnet die Automaten"],
@@ -413,7 +417,12 @@ export const de = {
   },
 
   message: {
+    edit: "Diese Frage bearbeiten",
+    edited: "bearbeitet",
+    showEarlier: "Frühere Fassung zeigen",
+    hideEarlier: "Frühere Fassung ausblenden",
     statuses: {
+      superseded: "antwortet auf eine frühere Fassung",
       submitted: "eingereicht",
       pending: "wartet auf Zustimmung",
       rejected: "abgelehnt",

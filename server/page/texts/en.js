@@ -266,6 +266,8 @@ export const en = {
   },
 
   composer: {
+    editing: "You write your last prompt anew; the old one stays, folded, and its run stops.",
+    stopEditing: "Leave it as it is",
     placeholder: "Write a prompt",
     label: "Prompt",
     send: "Send",
@@ -423,6 +425,7 @@ export const en = {
     shortcuts: [
       [["Enter"], "sends the prompt"],
       [["Shift", "Enter"], "breaks the line"],
+      [["\u2191"], "in the empty prompt box: edits your last prompt"],
       [["Escape"], "stops the run that the button above the prompt names"],
       [["Ctrl", "K"], "searches"],
       [["Ctrl", "M"], "opens the machines"],
@@ -433,7 +436,12 @@ export const en = {
   },
 
   message: {
+    edit: "Edit this prompt",
+    edited: "edited",
+    showEarlier: "Show the earlier version",
+    hideEarlier: "Hide the earlier version",
     statuses: {
+      superseded: "answers an earlier version",
       submitted: "submitted",
       pending: "waits for approval",
       rejected: "rejected",

@@ -3,10 +3,10 @@
 
 /** @import { App } from "../app.js" */
 
-import { h, icon, setText } from "../dom.js";
+import { button, h, icon, setText } from "../dom.js";
 import { say } from "../language.js";
 import { codePoints } from "../runs.js";
-import { authorOf, isCoAuthor, isOwn, runToStop } from "../store.js";
+import { authorOf, editable, isCoAuthor, isOwn, runToStop } from "../store.js";
 import { nameOf } from "../words.js";
 import { ConnectionLine } from "./connection.js";
 
@@ -18,6 +18,8 @@ export class Composer {
     this.app = app;
     /** Id of the thread whose draft is in the box; `new` where none is open. */
     this.place = "new";
+    /** @type {string | null} the message whose text is in the box, to be written anew */
+    this.editing = null;
     this.isOverLimit = false;
     this.isMakingThread = false;
     this.box = h("textarea", {
@@ -56,6 +58,12 @@ export class Composer {
     this.connection = new ConnectionLine(app);
     this.hint = h("p", { id: "prompt-hint", class: "hint" });
     this.count = h("span", { class: "count" });
+    this.editingLine = h(
+      "p",
+      { class: "row between editing", hidden: true },
+      h("span", { id: "editing" }, say.composer.editing),
+      button(say.composer.stopEditing, () => this.edit(null), { class: "button small quiet" }),
+    );
     this.form = h(
       "form",
       {
@@ -74,6 +82,7 @@ export class Composer {
       "footer",
       { class: "composer" },
       h("div", { class: "composer-top" }, this.connection.element, this.stop),
+      this.editingLine,
       this.form,
       h("div", { class: "row between" }, this.hint, this.count),
     );
@@ -86,6 +95,7 @@ export class Composer {
    */
   change(place) {
     this.place = place;
+    if (this.editing !== null) this.edit(null);
     this.restore();
     if (matchMedia("(hover: hover)").matches) this.box.focus({ preventScroll: true });
   }
@@ -106,11 +116,46 @@ export class Composer {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       this.submit();
+    } else if (event.key === "Escape" && this.editing !== null) {
+      event.stopPropagation(); // else it would stop a run
+      this.edit(null);
+    } else if (event.key === "ArrowUp" && this.box.value === "" && this.editing === null) {
+      const own = editable(this.app.state);
+      if (own) event.preventDefault();
+      if (own) this.edit(own.id);
+    }
+  }
+
+  /**
+   * Write a message of the user's anew, or none any more.
+   *
+   * @param {string | null} id
+   */
+  edit(id) {
+    this.app.setUi({ editing: id });
+    this.drawEditing(id);
+    this.box.focus();
+  }
+
+  /** @param {string | null} id */
+  drawEditing(id) {
+    this.editing = id;
+    this.editingLine.hidden = id === null;
+    if (id === null) this.box.removeAttribute("aria-description");
+    else this.box.setAttribute("aria-description", say.composer.editing);
+    const message = id === null ? null : this.app.state.thread?.messages.get(id);
+    if (!message) this.restore();
+    else {
+      this.box.value = message.content ?? "";
+      this.box.setSelectionRange(this.box.value.length, this.box.value.length);
+      this.counted();
     }
   }
 
   typed() {
-    this.app.memory.keepDraft(this.publicKey, this.place, this.box.value);
+    // What was begun before stays the draft while a message is written anew.
+    if (this.editing === null)
+      this.app.memory.keepDraft(this.publicKey, this.place, this.box.value);
     this.counted();
   }
 
@@ -136,11 +181,14 @@ export class Composer {
     this.box.value = "";
     this.counted();
     this.isMakingThread = needsThread; // while a thread is made, a second prompt would make another
-    if (!needsThread) memory.keepDraft(publicKey, place, ""); // the app keeps it from here
-    const wasTaken = await this.app.submit(text);
+    // The app keeps it from here.
+    if (!needsThread && this.editing === null) memory.keepDraft(publicKey, place, "");
+    const supersedes = this.editing ?? undefined;
+    if (supersedes) this.edit(null);
+    const wasTaken = await this.app.submit(text, supersedes);
     this.isMakingThread = false;
     if (wasTaken && needsThread) memory.keepDraft(publicKey, place, "");
-    if (!wasTaken && this.box.value === "") this.restore();
+    if (!wasTaken && (supersedes || this.box.value === "")) this.restore();
   }
 
   stopRun() {
@@ -157,6 +205,10 @@ export class Composer {
     this.send.disabled = isArchived;
     this.connection.update();
     this.drawStop();
+    if (this.app.ui.editing !== this.editing) {
+      this.drawEditing(this.app.ui.editing);
+      this.box.focus();
+    }
     const others = thread ? thread.view.co_authors.length : 0;
     this.hint.classList.toggle("keys", !isArchived && !isOutside);
     setText(

@@ -7,7 +7,7 @@
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
 import { say } from "../language.js";
 import { copyText } from "../notices.js";
-import { exchangesOf, isCoAuthor, unsent } from "../store.js";
+import { editable, exchangesOf, isCoAuthor, unsent } from "../store.js";
 import { Composer } from "./composer.js";
 import { archiveThread, openPeopleDialog, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
@@ -108,7 +108,10 @@ export class Conversation {
     }
     const { roots, answers } = exchangesOf(thread);
     const views = keyed(this.views, thread.order, (id) => new MessageView(this.app, id));
-    for (const view of views) view.update(this.views.get(answers.get(view.id) ?? "") ?? null);
+    const own = editable(state)?.id;
+    for (const view of views) {
+      view.update(this.views.get(answers.get(view.id) ?? "") ?? null, view.id === own);
+    }
     const standing = roots.flatMap((id) => this.views.get(id) ?? []);
     for (const view of standing) view.standAlone();
     const prompts = new Map(unsent(state).map((prompt) => [prompt.id, prompt]));
@@ -180,6 +183,7 @@ export class Conversation {
     if (!view || !view.element.isConnected) return;
     this.app.ui = { ...this.app.ui, target: null };
     this.follows = false;
+    if (view.isFolded) view.fold(false);
     view.element.scrollIntoView({ block: "center" });
     view.element.focus({ preventScroll: true });
     view.element.classList.add("reached");

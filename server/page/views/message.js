@@ -20,6 +20,9 @@ import { RunView } from "./run.js";
 /** @type {Partial<Record<MessageStatus, string>>} */
 const STATUS_WORDS = say.message.statuses;
 
+/** @type {Set<MessageStatus>} what needs no word about a vote */
+const COUNTS = new Set(["approved", "superseded"]);
+
 /** How the offline responder begins and ends its answers. */
 const NOTICE = /^No language model is connected, (?:and|so) (.+)$/s;
 const HOW_TO = /^To have requests answered, connect a model/;
@@ -53,10 +56,22 @@ export class MessageView {
       class: "button small quiet",
       hidden: true,
     });
+    this.earlier = h("button", {
+      type: "button",
+      class: "button small quiet earlier",
+      "aria-expanded": "false",
+      hidden: true,
+      on: { click: () => this.fold(!this.isFolded) },
+    });
+    this.isFolded = false;
     this.beneath = h("div", { class: "beneath" });
+    this.pencil = iconButton("pencil", say.message.edit, () => app.setUi({ editing: this.id }), {
+      hidden: true,
+    });
     this.actions = h(
       "div",
       { class: "message-actions" },
+      this.pencil,
       iconButton("copy", say.message.copy, () => this.copy()),
       iconButton("machine", say.message.showMachines, () => this.select()),
     );
@@ -73,6 +88,7 @@ export class MessageView {
         this.actions,
       ),
       this.wayUp,
+      this.earlier,
       this.body,
       this.beneath,
     );
@@ -83,12 +99,16 @@ export class MessageView {
     );
   }
 
-  /** @param {MessageView | null} answer that belongs to this prompt */
-  update(answer) {
+  /**
+   * @param {MessageView | null} answer that belongs to this prompt
+   * @param {boolean} isEditable whether the user may write it anew
+   */
+  update(answer, isEditable) {
     const { state, ui } = this.app;
     const message = state.thread?.messages.get(this.id);
     if (!state.thread || !message) return;
     this.wayUp.hidden = true;
+    this.pencil.hidden = !isEditable;
     const isSelected = ui.selected === this.id;
     if (isSelected !== this.isSelected) this.element.classList.toggle("selected", isSelected);
     this.isSelected = isSelected;
@@ -126,12 +146,15 @@ export class MessageView {
     this.drawAvatar(message, name);
     this.element.setAttribute("aria-label", `${name}, ${clockTime(message.created_at)}`);
     this.element.dataset.status = message.status;
-    const words = STATUS_WORDS[message.status];
+    const wasEdited = message.superseded_by !== undefined;
+    if (wasEdited && this.earlier.hidden) this.fold(true);
+    this.earlier.hidden = !wasEdited;
+    const words = wasEdited ? say.message.edited : STATUS_WORDS[message.status];
     this.status.hidden = !words;
     setText(this.status, words ?? "");
     if (message.role === "chorus") this.drawAnswerFacts(message);
     if (contentChanged || isFirst) this.drawContent(message);
-    if (!this.approval && (message.electors.length > 0 || message.status !== "approved")) {
+    if (!this.approval && (message.electors.length > 0 || !COUNTS.has(message.status))) {
       this.approval = new ApprovalView(this.app, message);
       this.beneath.prepend(this.approval.element);
     }
@@ -219,6 +242,18 @@ export class MessageView {
       this.app.readRun(message);
     }
     if (run && FINAL.has(run.status)) this.element.dataset.run = run.status;
+  }
+
+  /**
+   * A message that was written anew is folded, and its answer with it.
+   *
+   * @param {boolean} isFolded
+   */
+  fold(isFolded) {
+    this.isFolded = isFolded;
+    this.element.classList.toggle("folded", isFolded);
+    this.earlier.setAttribute("aria-expanded", String(!isFolded));
+    setText(this.earlier, isFolded ? say.message.showEarlier : say.message.hideEarlier);
   }
 
   copy() {

@@ -86,7 +86,12 @@ export class RunView {
     this.element.dataset.status = run?.status ?? "unread";
     setText(this.summary, this.summaryOf(shown));
     this.drawStop(run, isLive && mayAct);
-    this.retry.hidden = !(mayAct && (run?.status === "failed" || run?.status === "cancelled"));
+    const counts = shown.message.status === "approved";
+    this.retry.hidden = !(
+      mayAct &&
+      counts &&
+      (run?.status === "failed" || run?.status === "cancelled")
+    );
     this.replay.hidden = isLive || (!run && !answer);
     this.steps.element.hidden = !opens || !run;
     if (opens && run) this.steps.update(run);

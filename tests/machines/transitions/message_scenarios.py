@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from machines.message import message_machine
 from machines.models.domain import Role
-from machines.models.ids import PublicKey
+from machines.models.ids import MessageId, PublicKey
 from machines.models.message import (
     AnswerGiven,
     Approval,
@@ -17,7 +17,9 @@ from machines.models.message import (
     MessageExpired,
     MessageStatus,
     MessageSubmitted,
+    MessageSuperseded,
     MessageWithdrawn,
+    PromptSuperseded,
     VoteCast,
 )
 from machines.statechart.scenarios import Catalogue, Refused, Taken
@@ -36,6 +38,7 @@ from tests.machines.transitions.values import (
 AUTHOR = DAVE
 """Asks from outside; the co-authors are the others."""
 ELECTORS = (ALICE, BOB)
+NEXT_MESSAGE = MessageId("00000000-0000-4000-8000-0000000000ff")
 LAST_MOMENT = DEADLINE - timedelta(microseconds=1)
 
 # --- Events --------------------------------------------------------------------------------------
@@ -63,6 +66,15 @@ def withdraw(by: PublicKey = AUTHOR) -> MessageWithdrawn:
     return MessageWithdrawn(at=SOON, by=by)
 
 
+def supersede(
+    by: PublicKey = AUTHOR, newest: MessageId | None = MESSAGE, *, by_co_author: bool = True
+) -> MessageSuperseded:
+    """Somebody writes the message anew."""
+    return MessageSuperseded(
+        at=SOON, by=by, by_co_author=by_co_author, newest=newest, successor=NEXT_MESSAGE
+    )
+
+
 def expire(at: datetime = DEADLINE, *, archived: bool = False) -> MessageExpired:
     """The timer fires, or the thread is archived."""
     return MessageExpired(at=at, thread_archived=archived)
@@ -80,6 +92,8 @@ def events_at(_: Message) -> Iterator[MessageEvent]:
     yield vote("approve", ALICE)
     yield vote("reject", BOB)
     yield withdraw()
+    yield supersede()
+    yield PromptSuperseded(at=SOON)
     yield expire()
     yield left(ALICE)
 
@@ -149,6 +163,13 @@ def _taken() -> Iterator[Taken]:
         yield Taken("edge_message_reject_pending_expired", by_alice, rejection)
 
     yield Taken("edge_message_withdraw_pending_withdrawn", by_alice, withdraw())
+    counting = submitted(status=MessageStatus.APPROVED)
+    yield Taken("edge_message_supersede_approved_superseded", counting, supersede())
+    outside = supersede(by_co_author=False)
+    yield Taken("edge_message_supersede_pending_withdrawn", by_alice, outside)
+    given = submitted(role=Role.CHORUS, author=None, status=MessageStatus.APPROVED)
+    answered_anew = PromptSuperseded(at=SOON)
+    yield Taken("edge_message_supersede_answer_approved_superseded", given, answered_anew)
     yield Taken("edge_message_expire_pending_expired", by_alice, expire())
     yield Taken("edge_message_expire_pending_expired_2", by_alice, expire(SOON, archived=True))
 
@@ -172,6 +193,14 @@ def _refused() -> Iterator[Refused]:
     yield Refused(("voter_is_elector",), by_alice, vote("reject", AUTHOR))
     yield Refused(("chorus_speaks",), submitted(), AnswerGiven(at=NOW))
     yield Refused(("author_asks",), by_alice, withdraw(by=ALICE))
+    counting = submitted(status=MessageStatus.APPROVED)
+    for message in (counting, by_alice):
+        yield Refused(("author_asks",), message, supersede(by=ALICE))
+        for other in (NEXT_MESSAGE, None):
+            yield Refused(("message_is_its_authors_newest",), message, supersede(newest=other))
+    outside = supersede(by_co_author=False)
+    yield Refused(("author_is_co_author_still",), counting, outside)
+    yield Refused(("chorus_speaks",), counting, PromptSuperseded(at=SOON))
     yield Refused(("not deadline_is_ahead", "thread_is_archived"), by_alice, expire(LAST_MOMENT))
     yield Refused(("leaver_is_elector",), by_alice, left(CAROL))
     yield Refused(("leaver_is_elector",), by_alice, left(CAROL, DEADLINE))

@@ -166,6 +166,23 @@ async def test_a_run_is_stopped_and_run_again(alice: Chat, model: ObedientModel)
     await alice.message(answer_to(prompt))
 
 
+async def test_the_last_prompt_is_written_anew(alice: Chat, model: ObedientModel) -> None:
+    assert "No thread is open" in await alice.refused("/edit Better.")
+    await alice.type("/new Edits")
+    assert await alice.refused("/edit Better.") == "No prompt of yours is known here."
+    gate = model.hold("What do rivres do?", "action")
+    first = await alice.type("What do rivres do?")
+    assert first is not None
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
+    second = await alice.type("/edit What do rivers do?")
+    assert second is not None
+    await alice.run_is(first.run_id, ChatRunStatus.CANCELLED)
+    await alice.run_is(second.run_id, ChatRunStatus.FINISHED)
+    await alice.message("What do rivres do?", "superseded")
+    await alice.message(answer_to("What do rivers do?"))
+    assert await alice.refused("/retry") == "No run that failed or was cancelled is known here."
+
+
 # --- Threads -------------------------------------------------------------------------------------
 
 

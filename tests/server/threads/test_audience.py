@@ -54,6 +54,7 @@ LIVE: Final[dict[str, str]] = {
     "message_rejected": "hidden whole whole hidden",
     "message_expired": "hidden whole whole hidden",
     "message_withdrawn": "hidden whole whole hidden",
+    "message_superseded": "whole whole whole whole",
     "message_approved": "whole whole whole whole",
     **dict.fromkeys(
         ("queued", "started", "thinking", "delta", "completed", "recovering", "finished", "failed"),
@@ -61,10 +62,11 @@ LIVE: Final[dict[str, str]] = {
     ),
     "cancelled": "whole whole whole whole",
 }
-ABOUT_MESSAGES: Final = {name for name in LIVE if name.startswith("message_")} | {
-    "vote_cast",
-    DECIDING,
+ABOUT_MESSAGES: Final = {
+    *(name for name in LIVE if name.startswith("message_") and name != "message_superseded"),
+    *("vote_cast", DECIDING),
 }
+"""Those of the pending author's message."""
 NOBODY_FOLLOWS: Final = {"thread_created"}
 """Nobody knows of a thread before it was made."""
 SECRETS: Final = ("PENDING WORDS", "REASON OF THE VOTE")
@@ -127,6 +129,8 @@ async def everything_happens(services: Services) -> Told:
     await owner.get("rename_thread", name="Renamed", **public)
     await owner.get("configure_thread", instructions="Be brief.", model=None, **public)
     await runs(services, co_author, public)
+    first = await co_author.get("submit_prompt", prompt="HOLD, for a better word", **public)
+    await co_author.get("submit_prompt", prompt="Better", supersedes=first["message_id"], **public)
     await services.thread_service.perform(
         ThreadId(public_id),
         lambda ids: ChangeBalance(

@@ -3,6 +3,7 @@
 import json
 import string
 from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
@@ -125,7 +126,7 @@ DATA: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     },
     "leave_thread": OF_THREAD,
     "get_events": {**OF_THREAD, "after_seq": seqs, "limit": st.integers(1, 1000)},
-    "submit_prompt": {**OF_THREAD, "prompt": spoken},
+    "submit_prompt": {**OF_THREAD, "prompt": spoken, "supersedes": optional(uuids)},
     "cancel_run": OF_RUN,
     "retry_run": OF_RUN,
     "approve_message": OF_MESSAGE,
@@ -381,6 +382,14 @@ def test_the_requests_that_change_something_are_the_ones_that_may_be_repeated() 
     } == MUTATING
 
 
+def test_a_prompt_that_supersedes_nothing_has_the_fingerprint_of_earlier_versions() -> None:
+    message = decode_client_frame(frame("submit_prompt", thread_id=THREAD, prompt="Why?"))
+    assert isinstance(message, MutatingRequest)
+    earlier = {"type": "submit_prompt", "data": {"thread_id": THREAD, "prompt": "Why?"}}
+    written = json.dumps(earlier, separators=(",", ":"))
+    assert message.fingerprint() == sha256(written.encode()).hexdigest()
+
+
 def test_defaults_are_filled_in() -> None:
     message: Any = decode_client_frame(frame("get_thread", thread_id=THREAD))
     assert (message.data.limit, message.data.before_index, message.data.after_seq) == (
@@ -589,6 +598,12 @@ BAD_FIELDS: Final[list[tuple[str, dict[str, object], str, str]]] = [
         "must be at most 1000",
     ),
     ("submit_prompt", {"thread_id": THREAD}, "prompt", "is missing"),
+    (
+        "submit_prompt",
+        {"thread_id": THREAD, "prompt": "x", "supersedes": "x"},
+        "supersedes",
+        "must be a lower-case UUID",
+    ),
     ("submit_prompt", {"thread_id": THREAD, "prompt": ""}, "prompt", "must not be blank"),
     ("submit_prompt", {"thread_id": THREAD, "prompt": "\u200b"}, "prompt", "must not be blank"),
     ("submit_prompt", {"thread_id": THREAD, "prompt": "\u2800"}, "prompt", "must not be blank"),
