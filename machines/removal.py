@@ -1,10 +1,17 @@
 """The removal chart: how all co-authors but one decide whether that one stays. Unanimous, or nothing.
 
-    raised --> removed                    the proposer is the only elector
     raised --> proposed --> removed | kept | withdrawn | expired
 
 `raised` lasts only inside the transaction that proposes. Electors are the co-authors at that moment but
 the named one; who leaves counts no more, and who joins is no elector. One vote to keep ends it.
+
+    the problem     of two co-authors one has a lost key, and holds up every vote for good. The other is
+                    all the electors that there are; but if they alone decided, each of two could throw
+                    the other out.
+    what is done    one elector decides nothing. The proposal stands until its deadline, and whatever the
+                    named one does in the thread until then ends it: a lost key can do nothing, and one
+                    that is in use cannot be removed. Where a vote of several comes down to one
+                    elector, it ends: who remains may propose again, and the whole time begins anew.
 """
 
 from functools import cache
@@ -17,6 +24,7 @@ from machines.models.effects import CancelTimer, RunEffect, ScheduleTimer
 from machines.models.ids import PublicKey, TimerId
 from machines.models.journal import RemovalTimer
 from machines.models.removal import (
+    NamedAppeared,
     NamedLeft,
     Removal,
     RemovalDecision,
@@ -49,9 +57,14 @@ def a_vote_on_them_is_open(removal: Removal, event: RemovalProposed) -> bool:
     return removal.public_key in event.named
 
 
-def others_have_a_vote(removal: Removal, event: RemovalProposed) -> bool:
-    """There are co-authors beside the one who proposes and the one who is named."""
-    return any(key not in {removal.public_key, removal.proposed_by} for key in event.co_authors)
+def proposer_decides_alone(removal: Removal, _: object) -> bool:
+    """There is no elector but the one who proposed."""
+    return removal.electors == (removal.proposed_by,)
+
+
+def named_one_appears(removal: Removal, event: NamedAppeared) -> bool:
+    """Who does something in the thread is the one whose removal was proposed."""
+    return event.by == removal.public_key
 
 
 def voter_is_elector(removal: Removal, event: RemovalVoteCast) -> bool:
@@ -79,9 +92,9 @@ def leaver_is_elector(removal: Removal, event: RemovalElectorLeft) -> bool:
     return event.elector in removal.electors
 
 
-def electors_remain(removal: Removal, event: RemovalElectorLeft) -> bool:
-    """Another elector remains: nobody is removed by nobody."""
-    return any(elector != event.elector for elector in removal.electors)
+def several_electors_remain(removal: Removal, event: RemovalElectorLeft) -> bool:
+    """Two other electors remain at least: one alone decides nothing."""
+    return sum(elector != event.elector for elector in removal.electors) > 1
 
 
 def every_remaining_elector_agreed(removal: Removal, event: RemovalElectorLeft) -> bool:
@@ -156,15 +169,9 @@ class RemovalChart(Chart[Removal]):
     propose = on(
         RemovalProposed,
         raised.to(proposed),
-        when=[proposer_is_co_author, another_co_author_is_named, others_have_a_vote],
+        when=[proposer_is_co_author, another_co_author_is_named],
         unless=[a_vote_on_them_is_open],
         do=[count_proposer, open_vote],
-    ) | on(
-        RemovalProposed,
-        raised.to(removed),
-        when=[proposer_is_co_author, another_co_author_is_named],
-        unless=[a_vote_on_them_is_open, others_have_a_vote],
-        do=[count_proposer],
     )
     remove = (
         on(
@@ -189,7 +196,7 @@ class RemovalChart(Chart[Removal]):
             RemovalVoteCast,
             proposed.to(expired),
             when=[voter_is_elector],
-            unless=[deadline_is_ahead],
+            unless=[deadline_is_ahead, proposer_decides_alone],
             do=[close_vote],
         )
     )
@@ -202,18 +209,32 @@ class RemovalChart(Chart[Removal]):
         RemovalVoteCast,
         proposed.to(expired),
         when=[voter_is_elector],
-        unless=[deadline_is_ahead],
+        unless=[deadline_is_ahead, proposer_decides_alone],
+        do=[close_vote],
+    )
+    appear = on(
+        NamedAppeared,
+        proposed.to(kept),
+        when=[named_one_appears, proposer_decides_alone],
         do=[close_vote],
     )
     withdraw = on(RemovalWithdrawn, proposed.to(withdrawn), when=[proposer_asks], do=[close_vote])
     named_left = on(NamedLeft, proposed.to(withdrawn), when=[leaver_is_named], do=[close_vote])
-    expire = on(
-        RemovalExpired, proposed.to(expired), unless=[deadline_is_ahead], do=[close_vote]
-    ) | on(
-        RemovalExpired,
-        proposed.to(expired),
-        when=[deadline_is_ahead, thread_is_archived],
-        do=[close_vote],
+    expire = (
+        on(
+            RemovalExpired,
+            proposed.to(removed),
+            when=[proposer_decides_alone],
+            unless=[deadline_is_ahead, thread_is_archived],
+            do=[close_vote],
+        )
+        | on(RemovalExpired, proposed.to(expired), unless=[deadline_is_ahead], do=[close_vote])
+        | on(
+            RemovalExpired,
+            proposed.to(expired),
+            when=[deadline_is_ahead, thread_is_archived],
+            do=[close_vote],
+        )
     )
     elector_left = (
         on(
@@ -222,7 +243,7 @@ class RemovalChart(Chart[Removal]):
             when=[
                 leaver_is_elector,
                 deadline_is_ahead,
-                electors_remain,
+                several_electors_remain,
                 every_remaining_elector_agreed,
             ],
             do=[drop_elector, close_vote],
@@ -238,7 +259,7 @@ class RemovalChart(Chart[Removal]):
             RemovalElectorLeft,
             proposed.to(kept),
             when=[leaver_is_elector],
-            unless=[electors_remain],
+            unless=[several_electors_remain],
             do=[drop_elector, close_vote],
         )
         | on(

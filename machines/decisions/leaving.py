@@ -26,10 +26,11 @@ def leave(draft: Draft, command: LeaveCoAuthorship) -> Decided:
     return draft.decision()
 
 
-def remove(draft: Draft, removal: Removal) -> None:
-    """All the others agreed: the named co-author leaves, as if by themselves."""
+def remove(draft: Draft, removal: Removal, change: Change | None = None) -> None:
+    """The named co-author leaves, as if by themselves. `change` is the removal's, unless it was told."""
     gone = removal.public_key
-    change = draft.change_thread(RemoveCoAuthor(at=draft.at, actor=None, public_key=gone))
+    left = draft.change_thread(RemoveCoAuthor(at=draft.at, actor=None, public_key=gone))
+    change = left if change is None else change + left
     change, decided = _drop_votes(draft, gone, change)
     draft.tell(
         ThreadEventKind.CO_AUTHOR_REMOVED,

@@ -8,8 +8,10 @@ from machines.decisions.rights import co_author_of, refusal_of
 from machines.decisions.unit_of_work import Draft
 from machines.models.commands import (
     ExpireRemoval,
+    LeaveCoAuthorship,
     Policy,
     ProposeRemoval,
+    ThreadCommand,
     VoteOnRemoval,
     WithdrawRemoval,
 )
@@ -17,7 +19,9 @@ from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.ids import PublicKey, RemovalId
 from machines.models.limits import MAX_OPEN_REMOVALS
 from machines.models.removal import (
+    NamedAppeared,
     Removal,
+    RemovalDecision,
     RemovalExpired,
     RemovalProposed,
     RemovalStatus,
@@ -59,8 +63,6 @@ def propose(draft: Draft, command: ProposeRemoval, policy: Policy) -> Decided:
     )
     removal, raised = draft.change_removal(removal, event, created=True)
     draft.tell(ThreadEventKind.REMOVAL_PROPOSED, raised, removal=removal, by=by)
-    if removal.status is RemovalStatus.REMOVED:
-        remove(draft, removal)
     return draft.decision()
 
 
@@ -68,6 +70,10 @@ def vote(draft: Draft, command: VoteOnRemoval) -> Decided:
     """One elector's vote, and what it decides."""
     voter = co_author_of(draft.thread, command.by)
     before = _open_removal(draft, command.public_key)
+    is_own = voter == before.public_key and len(before.electors) == 1
+    if is_own and command.decision is RemovalDecision.KEEP:
+        _appear(draft, before, voter)
+        return draft.decision()
     event = RemovalVoteCast(event=command.decision.value, at=command.at, voter=voter)
     after, change = draft.change_removal(before, event)
     if after.status is RemovalStatus.EXPIRED:
@@ -97,8 +103,29 @@ def expire(draft: Draft, command: ExpireRemoval) -> Decided:
     if before is None:
         raise _no_such_removal()
     after, change = draft.change_removal(before, RemovalExpired(at=command.at))
-    draft.tell(ThreadEventKind.REMOVAL_EXPIRED, change, removal=after, by=None)
+    if after.status is RemovalStatus.REMOVED:
+        remove(draft, after, change)
+    else:
+        draft.tell(ThreadEventKind.REMOVAL_EXPIRED, change, removal=after, by=None)
     return draft.decision()
+
+
+def see(draft: Draft, command: ThreadCommand) -> None:
+    """Somebody does something in the thread: a removal of them that one elector proposed ends by it."""
+    match command:
+        case LeaveCoAuthorship():
+            return  # it ends by that
+        case VoteOnRemoval(public_key=named, by=by) if named == by:
+            return  # it says itself what becomes of it
+        case _:
+            for removal in tuple(draft.removals.values()):
+                if removal.public_key == command.by and len(removal.electors) == 1:
+                    _appear(draft, removal, removal.public_key)
+
+
+def _appear(draft: Draft, removal: Removal, by: PublicKey) -> None:
+    kept, change = draft.change_removal(removal, NamedAppeared(at=draft.at, by=by))
+    draft.tell(ThreadEventKind.CO_AUTHOR_KEPT, change, removal=kept, by=by)
 
 
 def _no_such_removal() -> RequestRefused:

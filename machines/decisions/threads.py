@@ -107,6 +107,7 @@ def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
         RequestRefused, InvalidTransition: nothing is decided, nothing changes.
     """
     draft = Draft(facts, command, policy)
+    removals.see(draft, command)
     match command:
         case SubmitMessage():
             return messages.submit(draft, command, facts, policy)

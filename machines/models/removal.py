@@ -46,10 +46,11 @@ class Removal(BaseState):
     """Votes by proposing."""
     status: RemovalStatus = RemovalStatus.RAISED
     electors: tuple[PublicKey, ...] = ()
-    """The co-authors at the proposal without the named one, less those who have left since."""
+    """The co-authors at the proposal without the named one, less those who have left since. Where that is
+    the proposer alone, nothing is left to vote on: the named one has until the deadline to appear."""
     votes: tuple[RemovalVote, ...] = ()
     expires_at: AwareDatetime
-    """Deadline of the vote."""
+    """Deadline of the vote, or of the named co-author's silence."""
 
     def validate_state(self) -> ValidationResult:
         voters = {vote.co_author for vote in self.votes}
@@ -92,6 +93,14 @@ class RemovalVoteCast(Frozen):
         return RemovalDecision(self.event)
 
 
+class NamedAppeared(Frozen):
+    """A user does something in the thread, or votes to stay."""
+
+    event: Literal["appear"] = "appear"
+    at: AwareDatetime
+    by: PublicKey
+
+
 class RemovalWithdrawn(Frozen):
     """A user takes the proposal back."""
 
@@ -127,6 +136,7 @@ class RemovalExpired(Frozen):
 RemovalEvent = Annotated[
     RemovalProposed
     | RemovalVoteCast
+    | NamedAppeared
     | RemovalWithdrawn
     | RemovalElectorLeft
     | NamedLeft

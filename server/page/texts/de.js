@@ -233,9 +233,13 @@ export const de = {
     title: "Ausschlüsse",
     proposes:
       "{who} schlägt vor, {whom} auszuschließen. Alle anderen müssen zustimmen; eine Stimme fürs Bleiben beendet es.",
+    proposesAlone:
+      "{who} schlägt vor, {whom} auszuschließen. Dazu kommt es, wenn {whom} in diesem Gespräch nichts tut.",
+    silence: (left) => `${left}.`,
     agreed: (votes, electors, left) => `${votes} von ${electors} haben zugestimmt; ${left}.`,
     remove: "Ausschließen",
     keep: "Behalten",
+    stay: "Ich bin da",
     goesOn: "Die Abstimmung geht weiter",
   },
 

@@ -237,10 +237,15 @@ export const en = {
     title: "Removals",
     proposes:
       "{who} proposes to remove {whom}. All the others must agree; one vote to keep ends it.",
+    proposesAlone:
+      "{who} proposes to remove {whom}. It comes about unless {whom} does something in this thread.",
+    /** @param {string} left */
+    silence: (left) => `${left}.`,
     /** @param {number} votes @param {number} electors @param {string} left */
     agreed: (votes, electors, left) => `${votes} of ${electors} agreed; ${left}.`,
     remove: "Remove",
     keep: "Keep",
+    stay: "I am here",
     goesOn: "The vote goes on",
   },
 

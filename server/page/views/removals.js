@@ -37,6 +37,8 @@ export class Removals {
     const me = state.user?.public_key ?? "";
     const hasVoted = removal.votes.some((vote) => vote.co_author === me);
     const mayVote = removal.electors.includes(me) && !hasVoted && isCoAuthor(state);
+    const isAlone = removal.electors.length === 1;
+    const mayStay = isAlone && removal.public_key === me;
     const subject = { public_key: removal.public_key };
     const agree = button(
       say.removals.remove,
@@ -49,7 +51,7 @@ export class Removals {
       { class: "button danger small" },
     );
     const keep = button(
-      say.removals.keep,
+      mayStay ? say.removals.stay : say.removals.keep,
       () =>
         this.app.act(
           "vote_on_removal",
@@ -69,7 +71,7 @@ export class Removals {
       h(
         "p",
         {},
-        ...filled(say.removals.proposes, {
+        ...filled(isAlone ? say.removals.proposesAlone : say.removals.proposes, {
           who: h("bdi", {}, nameOf(state, removal.proposed_by)),
           whom: h("bdi", {}, nameOf(state, removal.public_key)),
         }),
@@ -77,16 +79,19 @@ export class Removals {
       h(
         "p",
         { class: "muted small" },
-        say.removals.agreed(
-          removal.votes.length,
-          removal.electors.length,
-          timeLeft(removal.expires_at),
-        ),
+        isAlone
+          ? say.removals.silence(timeLeft(removal.expires_at))
+          : say.removals.agreed(
+              removal.votes.length,
+              removal.electors.length,
+              timeLeft(removal.expires_at),
+            ),
       ),
       h(
         "div",
         { class: "row" },
         ...(mayVote ? [agree, keep] : []),
+        mayStay ? keep : "",
         removal.proposed_by === me ? withdraw : "",
       ),
     );

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from machines.models.ids import PublicKey
 from machines.models.removal import (
+    NamedAppeared,
     NamedLeft,
     Removal,
     RemovalDecision,
@@ -52,6 +53,11 @@ def vote(
     return RemovalVoteCast(event=decision, at=at, voter=voter)
 
 
+def appear(by: PublicKey = NAMED) -> NamedAppeared:
+    """Somebody does something in the thread."""
+    return NamedAppeared(at=SOON, by=by)
+
+
 def withdraw(by: PublicKey = ALICE) -> RemovalWithdrawn:
     """Somebody takes the proposal back."""
     return RemovalWithdrawn(at=SOON, by=by)
@@ -77,6 +83,7 @@ def events_at(_: Removal) -> Iterator[RemovalEvent]:
     yield propose()
     yield vote("remove", BOB)
     yield vote("keep", BOB)
+    yield appear()
     yield withdraw()
     yield elector_left(BOB)
     yield named_left()
@@ -126,7 +133,7 @@ def _taken() -> Iterator[Taken]:
     two = proposed(ALICE, BOB)
     yield Taken("edge_removal_propose_raised_proposed", raised(), propose())
     yield Taken("edge_removal_propose_raised_proposed", raised(), propose(named=(BOB,)))
-    yield Taken("edge_removal_propose_raised_removed", raised(), propose(ALICE, NAMED))
+    yield Taken("edge_removal_propose_raised_proposed", raised(), propose(ALICE, NAMED))
     yield Taken("edge_removal_remove_proposed_proposed", proposed(), vote("remove", BOB))
     yield Taken("edge_removal_remove_proposed_removed", two, vote("remove", BOB, LAST_MOMENT))
     yield Taken("edge_removal_remove_proposed_expired", two, vote("remove", BOB, DEADLINE))
@@ -134,14 +141,22 @@ def _taken() -> Iterator[Taken]:
     yield Taken("edge_removal_keep_proposed_expired", two, vote("keep", BOB, DEADLINE))
     yield Taken("edge_removal_withdraw_proposed_withdrawn", two, withdraw())
     yield Taken("edge_removal_named_left_proposed_withdrawn", two, named_left())
+    alone = proposed(ALICE)
+    yield Taken("edge_removal_appear_proposed_kept", alone, appear())
+    yield Taken("edge_removal_expire_proposed_removed", alone, expire())
     yield Taken("edge_removal_expire_proposed_expired", two, expire())
+    yield Taken("edge_removal_expire_proposed_expired", alone, expire(archived=True))
     yield Taken("edge_removal_expire_proposed_expired_2", two, expire(SOON, archived=True))
-    yield Taken("edge_removal_elector_left_proposed_removed", two, elector_left(BOB))
+    three = proposed()
+    agreed = RemovalVote(co_author=BOB, decision=RemovalDecision.REMOVE, at=NOW)
+    two_agreed = three.changed(votes=(*three.votes, agreed))
+    yield Taken("edge_removal_elector_left_proposed_removed", two_agreed, elector_left(CAROL))
     yield Taken("edge_removal_elector_left_proposed_expired", two, elector_left(BOB, DEADLINE))
-    yield Taken("edge_removal_elector_left_proposed_proposed", proposed(), elector_left(BOB))
-    yield Taken("edge_removal_elector_left_proposed_proposed", two, elector_left(ALICE))
-    alone = proposed(BOB)
-    yield Taken("edge_removal_elector_left_proposed_kept", alone, elector_left(BOB))
+    yield Taken("edge_removal_elector_left_proposed_proposed", three, elector_left(BOB))
+    yield Taken("edge_removal_elector_left_proposed_proposed", three, elector_left(ALICE))
+    for elector in (ALICE, BOB):
+        yield Taken("edge_removal_elector_left_proposed_kept", two, elector_left(elector))
+    yield Taken("edge_removal_elector_left_proposed_kept", alone, elector_left(ALICE))
 
 
 def _refused() -> Iterator[Refused]:
@@ -157,6 +172,12 @@ def _refused() -> Iterator[Refused]:
         for at in (SOON, DEADLINE):
             yield Refused(("voter_is_elector",), two, vote("remove", stranger, at))
             yield Refused(("voter_is_elector",), two, vote("keep", stranger, at))
+    alone = proposed(ALICE)
+    yield Refused(("named_one_appears",), alone, appear(BOB))
+    yield Refused(("proposer_decides_alone",), two, appear())
+    for decision in RemovalDecision:
+        late = vote(decision.value, ALICE, DEADLINE)
+        yield Refused(("not proposer_decides_alone",), alone, late)
     yield Refused(("proposer_asks",), two, withdraw(BOB))
     yield Refused(("leaver_is_named",), two, named_left(BOB))
     yield Refused(("not deadline_is_ahead", "thread_is_archived"), two, expire(LAST_MOMENT))

@@ -296,6 +296,7 @@ def removal_events(_: Removal) -> Iterator[RemovalEvent]:
     yield expel.propose(ALICE, BOB, CAROL)
     yield expel.propose(ALICE, BOB, expel.NAMED, named=(expel.NAMED,))
     for person in (ALICE, BOB, CAROL, expel.NAMED):
+        yield expel.appear(person)
         for at in (SOON, DEADLINE):
             yield expel.vote("remove", person, at)
             yield expel.vote("keep", person, at)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from server.services import Services
@@ -59,13 +60,76 @@ async def test_all_the_others_remove_a_co_author_whose_last_frame_says_so(
     assert await services.journal.verify() == ()
 
 
-async def test_of_two_co_authors_each_removes_the_other_by_themselves(services: Services) -> None:
+async def two(services: Services) -> tuple[Caller, Caller, Data]:
+    """Two co-authors of a private thread, who follow it."""
     alice, bob, carol, thread = await three(services)
     await carol.get("leave_co_authorship", **thread)
+    return alice, bob, thread
+
+
+async def test_of_two_co_authors_one_removes_the_other_who_does_nothing_until_the_deadline(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    async with open_test_services(
+        tmp_path, environment=clock.environment(), moody=True, session_hours=10_000
+    ) as services:
+        alice, bob, thread = await two(services)
+        await alice.get("propose_removal", public_key=bob.public_key, **thread)
+        shown = await bob.get("get_thread", **thread)
+        assert bob.public_key in shown["thread"]["co_authors"]
+        assert [each["status"] for each in shown["removals"]] == ["proposed"]
+        token = alice.token
+    clock.ahead = timedelta(days=8)
+    async with open_test_services(
+        tmp_path, environment=clock.environment(), moody=True, session_hours=10_000
+    ) as services:
+        alice = await Caller(services).resume(token)
+
+        async def is_alone() -> bool:
+            shown = await alice.get("get_thread", **thread)
+            return bool(shown["thread"]["co_authors"] == [alice.public_key])
+
+        await eventually(is_alone, "the silent one is removed")
+        assert (await alice.get("get_thread", **thread))["removals"] == []
+        assert await services.journal.verify() == ()
+
+
+@pytest.mark.parametrize(
+    ("request_type", "data"),
+    [
+        ("submit_prompt", {"prompt": "HOLD on, I am here"}),
+        ("rename_thread", {"name": "Ours"}),
+        ("vote_on_removal", {"decision": "keep"}),
+    ],
+)
+async def test_whoever_does_anything_in_the_thread_is_not_removed_by_one_other(
+    services: Services, request_type: str, data: Data
+) -> None:
+    alice, bob, thread = await two(services)
     named = {"public_key": bob.public_key, **thread}
     await alice.get("propose_removal", **named)
+    about = named if request_type == "vote_on_removal" else thread
+    own = await bob.ask("vote_on_removal", decision="remove", **named)
+    assert own["data"]["code"] == "invalid_transition", "to go oneself is to leave"
+    await bob.get(request_type, **data, **about)
+    kept = await alice.line.until(
+        lambda each: each["data"].get("kind") == "co_author_kept", "that it is over"
+    )
+    assert kept["data"]["by"] == bob.public_key
     shown = await alice.get("get_thread", **thread)
-    assert shown["thread"]["co_authors"] == [alice.public_key]
+    assert shown["removals"] == []
+    assert shown["thread"]["co_authors"] == [alice.public_key, bob.public_key]
+    assert await services.journal.verify() == ()
+
+
+async def test_a_vote_that_comes_down_to_one_elector_ends(services: Services) -> None:
+    alice, bob, carol, thread = await three(services)
+    await alice.get("propose_removal", public_key=carol.public_key, **thread)
+    await bob.get("leave_co_authorship", **thread)
+    shown = await alice.get("get_thread", **thread)
+    assert shown["removals"] == []
+    assert shown["thread"]["co_authors"] == [alice.public_key, carol.public_key]
 
 
 async def test_a_vote_that_nobody_ends_expires_also_over_a_restart(tmp_path: Path) -> None:
