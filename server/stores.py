@@ -17,7 +17,7 @@ from server.memory.embeddings import EmbedderChoice, choose_embedder
 from server.memory.opening import open_memory
 from server.settings import Settings
 from storage.folder_lock import LOCK_FILE
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from storage.memory.values import fingerprint_of
 from storage.private_files import make_private_folder
 from storage.qdrant import client as qdrant
@@ -33,7 +33,7 @@ OURS = (JOURNAL_FILE, LOCK_FILE, MEMORY_FOLDER)
 class Stores:
     """Both stores, open, and the embedder between them."""
 
-    journal: SqlJournal
+    journal: SqliteJournal
     memory: qdrant.DatabaseClient
     embedder: EmbedderChoice
 
@@ -51,7 +51,7 @@ async def open_stores(
     """
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(_prepare_folder, settings)
-        journal = SqlJournal(settings.data / JOURNAL_FILE)
+        journal = SqliteJournal(settings.data / JOURNAL_FILE)
         await journal.open()
         stack.push_async_callback(journal.close)
         embedder = await choose_embedder(

@@ -37,7 +37,7 @@ from machines.models.journal import Batch, JournalEntry, creation_of, fields_of,
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread, Visibility
 from machines.models.wire.frames import ThreadEventData, ThreadEventKind
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.machines.transitions.values import NOW
 
 THREAD: Final = ThreadId(uuid("growth"))
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 async def _make(file: Path, messages: int) -> None:
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     authors = (person("alice", 0), person("bob", 0))
     begun = open_thread(

@@ -34,7 +34,7 @@ from server.runs.interpreter import Chorus
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.wire.renderer import Renderer
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 
 AUTHOR = PublicKey("4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi")
 POLICY = Policy(max_iterations=3)
@@ -112,7 +112,7 @@ class Performing:
 
 
 async def go(
-    journal: SqlJournal, iterations: int, runs: int, *, prompt: str = work.PROMPT
+    journal: SqliteJournal, iterations: int, runs: int, *, prompt: str = work.PROMPT
 ) -> Spent:
     """So many runs of a prompt, one after the other."""
     environment = system_environment()
@@ -165,7 +165,7 @@ async def go(
 async def main() -> None:
     runs = int(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
-        journal = SqlJournal(Path(folder) / JOURNAL_FILE)
+        journal = SqliteJournal(Path(folder) / JOURNAL_FILE)
         await journal.open()
         await go(journal, 1, 5)
         freeze_gc()

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from benchmarks import work
 from benchmarks.contestants.step_chorus import go
 from benchmarks.measure import Spent, measured
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 
 _ENTRY: Final = (
     "INSERT INTO entries (stream, seq, type, kind, at, run_id, body, digest)"
@@ -45,7 +45,7 @@ class Written(NamedTuple):
 
 async def journal_in(folder: Path, iterations: int) -> Path:
     """The file of a journal that holds one run of so many iterations."""
-    journal = SqlJournal(folder / JOURNAL_FILE)
+    journal = SqliteJournal(folder / JOURNAL_FILE)
     await journal.open()
     await go(journal, iterations, 1)
     await journal.close()

@@ -195,7 +195,19 @@ class VectorError(StorageError):
 
 
 class JournalError(StorageError):
-    """The journal could not commit; where it failed in the commit itself, the batch may be durable."""
+    """The journal could not commit, or could not be read."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool | None = None,
+        certain: bool = False,
+        detail: str = "",
+    ) -> None:
+        super().__init__(message, retryable=retryable, detail=detail)
+        self.certain = certain
+        """Whether nothing of the batch is durable; where it is false, all of it may be."""
 
 
 class JournalConflict(StorageError):

@@ -8,7 +8,7 @@ from server.settings import Settings
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.wire.renderer import Renderer
-from storage.journal.sql import SqlJournal
+from storage.journal.sqlite import SqliteJournal
 
 
 async def change_balance(
@@ -23,7 +23,7 @@ async def change_balance(
         InvalidTransition: the thread refuses it, as where too little would be left.
         JournalError: the journal cannot be opened, or nothing was changed.
     """
-    journal = SqlJournal(existing_journal(settings), make_epoch=environment.new_id)
+    journal = SqliteJournal(existing_journal(settings), make_epoch=environment.new_id)
     await journal.open()
     try:
         thread_service = ThreadService(

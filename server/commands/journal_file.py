@@ -4,7 +4,7 @@ from pathlib import Path
 
 from server.commands.errors import CommandFailed
 from server.settings import Settings
-from storage.journal.sql import JOURNAL_FILE
+from storage.journal.sqlite import JOURNAL_FILE
 
 
 def existing_journal(settings: Settings) -> Path:

@@ -50,7 +50,7 @@ async def trace(settings: Settings, run_id: RunId) -> tuple[TracedTransition, ..
         JournalError: the journal cannot be read, or is not migrated yet.
     """
     engine = reading_engine(journal_url(existing_journal(settings)), busy_timeout=_BUSY_SECONDS)
-    reader = SnapshotReader(engine)
+    reader = SnapshotReader(engine, threads=1)
     reader.start()
     try:
         entries = await reader.read(

@@ -32,7 +32,7 @@ from server.settings import Settings
 from server.stores import Stores, open_stores
 from server.timers.handlers import retry_row
 from storage.journal.port import Journal
-from storage.journal.sql import JOURNAL_FILE
+from storage.journal.sqlite import JOURNAL_FILE
 from storage.memory.consistency import (
     collections_to_reset,
     expect,

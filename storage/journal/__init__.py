@@ -1,7 +1,7 @@
-"""The journal: its port, and the adapter on SQL.
+"""The journal: its port, and its adapters on SQLite and PostgreSQL.
 
-`port` is what the server asks of a journal; `sql` is the adapter, put together from the other
-modules. Everything that knows SQL is in this package and in `storage.salvage`. Nothing here decides
+`port` is what the server asks of a journal; `sqlite` and `postgres` are the adapters, put together
+from the other modules; `sql` is what both have in common. Everything that knows SQL is in this package and in `storage.salvage`. Nothing here decides
 what an entry says: batches come decided, and are written whole or not at all.
 """
 
@@ -11,20 +11,24 @@ __all__ = [
     "check",
     "dialect",
     "entries",
+    "failures",
     "invitations",
     "invite_links",
     "many_users",
     "memory_tasks",
     "migrations",
     "port",
+    "postgres",
     "queries",
     "reader",
     "removals",
     "rows",
     "runs",
+    "savepoints",
     "schema",
     "side_tables",
     "sql",
+    "sqlite",
     "statements",
     "writer",
 ]

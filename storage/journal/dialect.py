@@ -1,7 +1,7 @@
-"""Everything about the journal that differs between databases: engines, upserts, damage, failures.
+"""What statements cannot say alike for both databases, and the engines of SQLite.
 
-The only module of the journal that knows which database it stands on; all other statements are plain
-SQLAlchemy Core. Two engines serve one journal: one connection that writes, a few that read.
+All other statements are plain SQLAlchemy Core. Two engines serve one journal: one connection that
+writes, a few that read. PostgreSQL's are in `storage.journal.postgres.engines`.
 """
 
 import sqlite3
@@ -17,14 +17,12 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
-    make_url,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from machines.models.errors import JournalError
 from storage.journal.statements import Statement
 
 READERS: Final = 2
@@ -43,35 +41,18 @@ def chunks(keys: Collection[K]) -> Iterator[list[K]]:
         yield chunk
 
 
-def journal_url(target: str | Path) -> URL:
-    """The database's address; anything without a scheme is the path of an SQLite file."""
-    if isinstance(target, str) and "://" in target:
-        return make_url(target)
-    return URL.create("sqlite", database=str(target))
-
-
-def sqlite_file(url: URL) -> Path | None:
-    """The file of an SQLite journal; None for a database server.
-
-    Raises:
-        ValueError: the address names a database in memory, which would lose what it acknowledged.
-    """
-    if url.get_backend_name() != "sqlite":
-        return None
-    if url.database in {None, "", ":memory:"}:
-        raise ValueError("a journal needs a file: a database in memory keeps nothing")
-    return Path(str(url.database))
+def journal_url(file: Path) -> URL:
+    """The address of an SQLite file."""
+    return URL.create("sqlite", database=str(file))
 
 
 def writing_engine(url: URL, *, busy_timeout: float) -> Engine:
-    """An engine of one connection whose transactions may write.
+    """An engine of one connection to an SQLite file whose transactions may write.
 
     Args:
         busy_timeout: Seconds to wait for a lock that another connection holds.
     """
-    if url.get_backend_name() != "sqlite":
-        return _create(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
-    engine = _create(url, pool_size=1, max_overflow=0, connect_args={"timeout": busy_timeout})
+    engine = quiet_engine(url, pool_size=1, max_overflow=0, connect_args={"timeout": busy_timeout})
     # A transaction that reads first and writes later could lose the race for the write lock in
     # the middle; IMMEDIATE takes it at the beginning.
     _begin_ourselves(engine, "BEGIN IMMEDIATE", pragmas=("journal_mode=WAL", "synchronous=FULL"))
@@ -79,16 +60,10 @@ def writing_engine(url: URL, *, busy_timeout: float) -> Engine:
 
 
 def reading_engine(url: URL, *, busy_timeout: float) -> Engine:
-    """An engine of `READERS` connections; each of its transactions sees one moment."""
-    if url.get_backend_name() != "sqlite":
-        return _create(
-            url,
-            pool_size=READERS,
-            max_overflow=0,
-            pool_pre_ping=True,
-            isolation_level="REPEATABLE READ",
-        )
-    engine = _create(url, pool_size=READERS, max_overflow=0, connect_args={"timeout": busy_timeout})
+    """An engine of `READERS` connections to an SQLite file; each transaction sees one moment."""
+    engine = quiet_engine(
+        url, pool_size=READERS, max_overflow=0, connect_args={"timeout": busy_timeout}
+    )
     _begin_ourselves(engine, "BEGIN", pragmas=("query_only=ON",))
     return engine
 
@@ -96,7 +71,7 @@ def reading_engine(url: URL, *, busy_timeout: float) -> Engine:
 def scratch_engine() -> Engine:
     """A private database on disk that is gone when the engine is disposed of; for rebuilding."""
     # SQLite's empty name: a temporary file, deleted with its connection.
-    engine = _create(
+    engine = quiet_engine(
         "sqlite+pysqlite://",
         creator=lambda: sqlite3.connect("", check_same_thread=False),
     )
@@ -104,7 +79,7 @@ def scratch_engine() -> Engine:
     return engine
 
 
-def _create(url: URL | str, **options: Any) -> Engine:
+def quiet_engine(url: URL | str, **options: Any) -> Engine:
     """An engine whose errors, which go to the log, do not show the values of a statement."""
     return create_engine(url, hide_parameters=True, **options)
 
@@ -161,37 +136,3 @@ def damaged_pages(connection: Connection) -> tuple[str, ...]:
     except DBAPIError as error:
         return (str(error.orig),)
     return tuple(line for line in map(str, rows) if line != "ok")
-
-
-_FAILURES: Final = {
-    sqlite3.SQLITE_FULL: "The disk is full: nothing more can be stored.",
-    sqlite3.SQLITE_IOERR: "The disk failed to read or write.",
-    sqlite3.SQLITE_READONLY: "The data folder cannot be written: check its permissions.",
-    sqlite3.SQLITE_PERM: "The data folder cannot be written: check its permissions.",
-    sqlite3.SQLITE_CANTOPEN: "The journal cannot be opened: check the data folder's permissions.",
-    sqlite3.SQLITE_BUSY: "The journal is locked by another program.",
-    sqlite3.SQLITE_LOCKED: "The journal is locked by another program.",
-}
-_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-
-def journal_failure(error: BaseException) -> JournalError:
-    """What a failed statement means to a user; the database's own words go to the log alone."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    # PostgreSQL names the values of a row in the lines behind the first, sqlite3 in its own when
-    # they are no UTF-8.
-    first_line = str(cause).partition("\n")[0].partition(" with text ")[0]
-    detail = f"{type(cause).__name__}: {first_line}"
-    code = getattr(cause, "sqlite_errorcode", None)
-    if isinstance(code, int):
-        code &= 0xFF  # The primary code; the rest tells its varieties apart.
-        if code in _DAMAGE:
-            return JournalError(
-                "The journal file is damaged: restore the data folder from a backup, or run "
-                "`chorus verify --repair`, which keeps the file and saves what is whole of it.",
-                retryable=False,
-                detail=detail,
-            )
-        if code in _FAILURES:
-            return JournalError(_FAILURES[code], detail=detail)
-    return JournalError("The journal is not available.", detail=detail)

@@ -373,7 +373,7 @@ def unopened_run_entries(connection: Connection, run_id: RunId) -> tuple[Journal
     """
     if not migrations.is_done(connection):
         raise JournalError(
-            "The data folder was written by an earlier version: start the server once.",
+            "The journal was written by an earlier version: start the server once.",
             retryable=False,
         )
     return run_entries(connection, run_id)

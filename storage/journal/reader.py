@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from machines.models.errors import ChorusError, JournalError
-from storage.journal.dialect import READERS, journal_failure
+from storage.journal.failures import journal_failure
 
 T = TypeVar("T")
 
@@ -20,13 +20,18 @@ T = TypeVar("T")
 class SnapshotReader:
     """Runs queries. Call `start`, then `read`, then `close`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, threads: int) -> None:
+        """
+        Args:
+            threads: Reads at the same time; as many as the engine has connections.
+        """
         self._engine = engine
+        self._at_once = threads
         self._threads: ThreadPoolExecutor | None = None
 
     def start(self) -> None:
         """Allow reading; the threads come with the first reads."""
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="journal-reader")
+        self._threads = ThreadPoolExecutor(self._at_once, thread_name_prefix="journal-reader")
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """What `query` finds in the committed state of one moment.
@@ -46,10 +51,13 @@ class SnapshotReader:
 
     def _run(self, query: Callable[[Connection], T]) -> T:
         try:
-            # The transaction begins with the first statement, and is rolled back: there is nothing
-            # to commit, and on a damaged file a commit would fail after the damage was told.
-            with self._engine.connect() as connection:
-                return query(connection)
+            try:
+                return self._ask(query)
+            except DBAPIError as error:
+                # A server may have ended a connection that lay idle; the next one is new.
+                if not error.connection_invalidated:
+                    raise
+                return self._ask(query)
         except ChorusError:
             raise
         except SQLAlchemyError as error:
@@ -61,3 +69,9 @@ class SnapshotReader:
                 retryable=False,
                 detail=f"{type(error).__name__}: {error}",
             ) from error
+
+    def _ask(self, query: Callable[[Connection], T]) -> T:
+        # The transaction begins with the first statement, and is rolled back: there is nothing
+        # to commit, and on a damaged file a commit would fail after the damage was told.
+        with self._engine.connect() as connection:
+            return query(connection)

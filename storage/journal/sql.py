@@ -1,31 +1,20 @@
-"""The journal on an SQL database: SQLite in one file by default, a database server by URL.
+"""The journal on an SQL database: what its two adapters have in common.
 
-The adapter of `storage.journal.port.Journal`. It only puts the parts together: `appender` writes a
-batch, `queries`, `invitations` and `runs` read, `side_tables` and `memory_tasks` serve the rows beside the journal,
-`writer` makes many writes one durable commit on its thread, and `reader` runs reads on theirs. The
-event loop waits for futures, never for a disk. Most methods of the port are one function of those
-modules, given a connection: they are declared, and have that function's parameters.
+It only puts the parts together: `queries`, `invitations` and `runs` read, `side_tables` and
+`memory_tasks` serve the rows beside the journal, `writer` makes many writes one durable commit on its
+thread, and `reader` runs reads on theirs. The event loop waits for futures, never for a disk. Most
+methods of the port are one function of those modules, given a connection: they are declared, and have
+that function's parameters.
 
-    journal = SqlJournal(data / JOURNAL_FILE)
-    await journal.open()
-    try:
-        committed = await journal.commit(batch)
-    finally:
-        await journal.close()
+`storage.journal.sqlite` and `storage.journal.postgres.journal` have the adapters.
 """
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from functools import wraps
-from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
-from uuid import uuid4
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from machines.models.errors import JournalError
 from machines.models.ids import (
     PublicKey,
     ThreadId,
@@ -38,37 +27,21 @@ from machines.models.journal import (
 )
 from machines.models.message import Message
 from machines.models.thread import Thread
-from storage.folder_lock import FolderLock
 from storage.journal import (
     check,
     invitations,
     invite_links,
     many_users,
     memory_tasks,
-    migrations,
     queries,
     removals,
     runs,
     side_tables,
 )
-from storage.journal.appender import BatchAppender
-from storage.journal.dialect import (
-    chunks,
-    journal_failure,
-    journal_url,
-    reading_engine,
-    sqlite_file,
-    writing_engine,
-)
+from storage.journal.dialect import chunks
 from storage.journal.port import StoredVector
 from storage.journal.reader import SnapshotReader
 from storage.journal.writer import GroupCommitWriter
-from storage.private_files import close_to_others
-
-log = logging.getLogger(__name__)
-
-JOURNAL_FILE: Final = "journal.sqlite3"
-"""The usual name of an SQLite journal in its data folder."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,38 +66,18 @@ def _writing(
 
     @wraps(work)
     async def method(self: "SqlJournal", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._writer.submit(lambda connection: work(connection, *args, **kwargs))
+        result: T = await self._writer.submit(lambda connection: work(connection, *args, **kwargs))
+        return result
 
     return method
 
 
 class SqlJournal:
-    """A `Journal`. Call `open` first and `close` last; both may be called again."""
+    """What both adapters of `Journal` answer and write alike; each opens and closes in its own way."""
 
-    def __init__(
-        self,
-        target: str | Path,
-        *,
-        make_epoch: Callable[[], str] = lambda: str(uuid4()),
-        busy_timeout: float = 5.0,
-    ) -> None:
-        """Nothing is opened or made yet.
-
-        Args:
-            target: The path of an SQLite file, or an SQLAlchemy URL.
-            make_epoch: Names a store that is opened for the first time.
-            busy_timeout: Seconds to wait for a lock that another program holds on the database.
-        """
-        self._url = journal_url(target)
-        self._make_epoch = make_epoch
-        file = sqlite_file(self._url)
-        self._file = file
-        self._lock = None if file is None else FolderLock(file.absolute().parent)
-        self._writing = writing_engine(self._url, busy_timeout=busy_timeout)
-        self._reading = reading_engine(self._url, busy_timeout=busy_timeout)
-        self._appender = BatchAppender(self._writing.dialect.name)
-        self._writer = GroupCommitWriter(self._writing, keeps_connection=file is not None)
-        self._reader = SnapshotReader(self._reading)
+    def __init__(self, writer: GroupCommitWriter, reader: SnapshotReader) -> None:
+        self._writer = writer
+        self._reader = reader
 
     @property
     def shared(self) -> bool:
@@ -132,56 +85,8 @@ class SqlJournal:
 
     @property
     def commits(self) -> int:
-        """Durable transactions since the start; batches that waited together share one."""
+        """Groups that became durable since the start; batches that waited together share one."""
         return self._writer.commits
-
-    async def open(self) -> None:
-        await asyncio.to_thread(self._open)
-        self._writer.start()
-        self._reader.start()
-
-    def _open(self) -> None:
-        if self._lock is not None:
-            self._lock.acquire()
-        try:
-            if self._file is not None:
-                close_to_others(self._file)
-            with self._writing.connect() as connection:
-                with connection.begin():
-                    migrations.upgrade(connection)
-                    if queries.epoch(connection) is None:
-                        side_tables.set_epoch(connection, self._make_epoch())
-                _finish_migration(connection)
-        except SQLAlchemyError as error:
-            self._release()
-            raise journal_failure(error) from error
-        except OSError as error:
-            self._release()
-            raise JournalError(
-                "The journal cannot be opened: check the data folder's permissions.",
-                detail=f"{self._file}: {error}",
-            ) from error
-        except (ValueError, LookupError, TypeError) as error:
-            self._release()
-            raise JournalError(
-                "The journal holds a damaged value: run `chorus verify --repair`.",
-                retryable=False,
-                detail=type(error).__name__,
-            ) from error
-        except BaseException:
-            self._release()
-            raise
-
-    async def close(self) -> None:
-        await self._writer.close()
-        await self._reader.close()
-        await asyncio.to_thread(self._release)
-
-    def _release(self) -> None:
-        self._reading.dispose()
-        self._writing.dispose()
-        if self._lock is not None:
-            self._lock.release()
 
     # the store
 
@@ -189,9 +94,8 @@ class SqlJournal:
         return await self._epoch() or ""
 
     async def commit(self, batch: Batch) -> Committed:
-        return await self._writer.submit(
-            lambda connection: self._appender.append(connection, batch)
-        )
+        committed: Committed = await self._writer.submit(batch)
+        return committed
 
     _epoch = _reading(queries.epoch)
     new_epoch = _writing(side_tables.set_epoch)
@@ -298,14 +202,3 @@ class SqlJournal:
 
     _findings = _reading(check.find)
     repair = _writing(check.repair)
-
-
-def _finish_migration(connection: Connection) -> None:
-    """Rewrite what an earlier version wrote, some rows at a time, each time durably."""
-    with connection.begin():
-        left = migrations.go_on(connection)
-    if left:
-        log.warning("the entries of an earlier version are rewritten; this is done once")
-    while left:
-        with connection.begin():
-            left = migrations.go_on(connection)

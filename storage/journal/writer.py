@@ -1,88 +1,103 @@
 """Group commit: one thread that turns everything that waits into one durable transaction.
 
-A durable commit costs a wait for the disk, whatever it holds. So the thread takes all the work that
-has come in while it was busy, gives each piece a savepoint of its own (a piece that is alone has the
-transaction to itself), commits once, and only then answers. Nothing here knows what is written: work
-is a function of a connection.
+A durable commit costs a wait for the disk, whatever it holds. So the thread takes all the pieces that
+have come in while it was busy, lets a `Committer` make them durable together, and only then answers.
+How that is done is the database's own way: `storage.journal.savepoints` for SQLite,
+`storage.journal.postgres.committer` for PostgreSQL.
 
-    submit --> queue --> [ savepoint | savepoint | savepoint ] --> commit --> answers
-
-What one piece of work does wrong takes back that piece alone. What the database does wrong takes
-back the whole group, and no caller in it is told of success.
+    submit --> queue --> [ piece | piece | piece ] --> Committer.commit --> answers
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy import Connection
 
-from machines.models.errors import ChorusError, JournalConflict, JournalError
-from storage.journal.dialect import journal_failure
-from storage.journal.statements import Statement
+from machines.models.errors import JournalError
+from machines.models.journal import Batch
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 Work = Callable[[Connection], Any]
-"""A piece of work: writes, and returns what its caller waits for."""
+"""Writes, and returns what its caller waits for."""
 
-MAX_BATCHES: Final = 256
-"""Pieces of work in one transaction; bounds how long the first of them waits for the last."""
+Piece = Batch | Work
+"""What a caller wants to have durable."""
 
-_SAVE: Final = Statement(text("SAVEPOINT piece"))
-_KEEP: Final = Statement(text("RELEASE SAVEPOINT piece"))
-_TAKE_BACK: Final = Statement(text("ROLLBACK TO SAVEPOINT piece"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Job(Generic[T]):
-    work: Callable[[Connection], T]
-    loop: asyncio.AbstractEventLoop
-    answer: asyncio.Future[T]
+MAX_PIECES: Final = 256
+"""Pieces in one transaction; bounds how long the first of them waits for the last."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class Done:
+    """A piece that is durable."""
+
     result: Any
 
 
 @dataclass(frozen=True, slots=True)
-class _Failed:
+class Failed:
+    """A piece of which nothing may be relied on."""
+
     error: Exception
 
 
-_Outcome = _Done | _Failed
-_Answers = list[tuple[asyncio.Future[Any], _Outcome]]
+Outcome = Done | Failed
+
+
+class Committer(Protocol):
+    """Makes pieces durable. Called on the writer's thread alone."""
+
+    def commit(self, group: Sequence[Piece]) -> list[Outcome]:
+        """What became of each piece, in order; nothing is raised."""
+
+    def rest(self) -> None:
+        """Nothing has come for a while."""
+
+    def let_go(self) -> None:
+        """Nothing comes any more: give back what is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    piece: Piece
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Any]
+
+
+_Answers = list[tuple[asyncio.Future[Any], Outcome]]
 
 
 class GroupCommitWriter:
-    """Runs work on the one connection that writes. Call `start`, then `submit`, then `close`."""
+    """Has a committer carry out pieces on a thread. Call `start`, then `submit`, then `close`."""
 
-    def __init__(self, engine: Engine, *, keeps_connection: bool) -> None:
+    def __init__(
+        self,
+        committer: Committer,
+        *,
+        rest_seconds: float | None = None,
+        most_waiting: int | None = None,
+    ) -> None:
         """
         Args:
-            keeps_connection: Whether one connection serves all groups. A database server may end
-                one that lies idle: there the pool is asked for each group, and looks first.
+            rest_seconds: How long nothing comes before the committer hears of it; None never tells.
+            most_waiting: Pieces that may wait; None sets no bound.
         """
-        self._engine = engine
-        self._keeps_connection = keeps_connection
-        self._queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._committer = committer
+        self._rest_seconds = rest_seconds
+        self._most_waiting = most_waiting
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: Thread | None = None
-        self._connection: Connection | None = None
-        """The writer's own while it goes well; of the thread alone."""
         self._commits = 0
 
     @property
     def commits(self) -> int:
-        """Durable transactions so far."""
+        """Groups of which anything became durable so far."""
         return self._commits
 
     def start(self) -> None:
@@ -90,21 +105,23 @@ class GroupCommitWriter:
         self._thread = Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
 
-    async def submit(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns, once everything that it wrote is durable.
+    async def submit(self, piece: Piece) -> Any:
+        """What `piece` results in, once everything that it wrote is durable.
 
         Who stops waiting does not stop the work: it may have become durable all the same.
 
         Raises:
-            JournalConflict: `work` raised it, or wrote a row whose key is taken.
-            JournalError: what `work` wrote may not be relied on; where the commit itself failed, it may
+            JournalConflict: it lost a race, or wrote a row whose key is taken.
+            JournalError: what it wrote may not be relied on; unless the error is `certain`, it may
                 be durable all the same.
         """
         if self._thread is None:
             raise JournalError("The journal is closed.", retryable=False)
+        if self._most_waiting is not None and self._queue.qsize() >= self._most_waiting:
+            raise JournalError("The journal has too much to write: try again later.", certain=True)
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Job(work, loop, answer))
+        answer: asyncio.Future[Any] = loop.create_future()
+        self._queue.put(_Job(piece, loop, answer))
         return await answer
 
     async def close(self) -> None:
@@ -120,19 +137,20 @@ class GroupCommitWriter:
         while True:
             group, last = self._gather()
             if group:
-                self._answer(group, self._commit(group))
-            if last or not self._keeps_connection:
-                self._let_go()
+                outcomes = self._committer.commit([job.piece for job in group])
+                self._commits += any(isinstance(outcome, Done) for outcome in outcomes)
+                self._answer(group, outcomes)
             if last:
+                self._committer.let_go()
                 return
 
-    def _gather(self) -> tuple[list[_Job[Any]], bool]:
+    def _gather(self) -> tuple[list[_Job], bool]:
         """Everything that waits, in order, at least one; and whether nothing comes after it."""
-        group: list[_Job[Any]] = []
-        job = self._queue.get()
+        group: list[_Job] = []
+        job = self._next()
         while job is not None:
             group.append(job)
-            if len(group) == MAX_BATCHES:
+            if len(group) == MAX_PIECES:
                 return group, False
             try:
                 job = self._queue.get_nowait()
@@ -140,29 +158,15 @@ class GroupCommitWriter:
                 return group, False
         return group, True
 
-    def _commit(self, group: list[_Job[Any]]) -> list[_Outcome]:
-        try:
-            if self._connection is None:
-                self._connection = self._engine.connect()
-            outcomes = carry_out(self._connection, [job.work for job in group])
-        except Exception as error:  # noqa: BLE001 - whatever it was, no caller may be told of success
-            self._let_go()
-            failure = journal_failure(error)
-            log.error("a commit of %d batches failed: %s", len(group), failure.detail)  # noqa: TRY400
-            # One error object each: they travel up through different callers.
-            return [_Failed(journal_failure(error)) for _ in group]
-        self._commits += any(isinstance(outcome, _Done) for outcome in outcomes)
-        return outcomes
-
-    def _let_go(self) -> None:
-        """Give the connection back to the pool: what it was in the middle of is taken back."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(Exception):
-                connection.close()
+    def _next(self) -> _Job | None:
+        while True:
+            try:
+                return self._queue.get(timeout=self._rest_seconds)
+            except Empty:
+                self._committer.rest()
 
     @staticmethod
-    def _answer(group: list[_Job[Any]], outcomes: list[_Outcome]) -> None:
+    def _answer(group: list[_Job], outcomes: list[Outcome]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, _Answers] = {}
         for job, outcome in zip(group, outcomes, strict=True):
             by_loop.setdefault(job.loop, []).append((job.answer, outcome))
@@ -174,67 +178,13 @@ class GroupCommitWriter:
                 log.debug("%d answers of the journal came too late", len(answers))
 
 
-def carry_out(connection: Connection, group: Sequence[Work]) -> list[_Outcome]:
-    """All of the group in one transaction. Raises what concerns the whole of it."""
-    if len(group) == 1:
-        with connection.begin() as transaction:
-            outcome = _attempt(connection, group[0])
-            if isinstance(outcome, _Failed):
-                transaction.rollback()
-        return [outcome]
-    with connection.begin():
-        return [_saved(connection, work) for work in group]
-
-
-def _saved(connection: Connection, work: Work) -> _Outcome:
-    """`_attempt` in a savepoint of its own."""
-    _SAVE.run(connection, {})
-    outcome = _attempt(connection, work)
-    if isinstance(outcome, _Failed):
-        _TAKE_BACK.run(connection, {})
-    _KEEP.run(connection, {})
-    return outcome
-
-
-def _attempt(connection: Connection, work: Work) -> _Outcome:
-    """Run `work`; where it failed, what it wrote is still there. Raises what concerns all."""
-    try:
-        return _Done(work(connection))
-    except IntegrityError as error:
-        return _Failed(
-            # PostgreSQL names the values in further lines; they stay in the journal.
-            JournalConflict(
-                "Another change came first: try again.", detail=str(error.orig).partition("\n")[0]
-            )
-        )
-    except (DataError, ProgrammingError) as error:
-        return _refused(error)
-    except DBAPIError:
-        raise
-    except ChorusError as error:
-        return _Failed(error)
-    except Exception as error:  # noqa: BLE001 - a fault in one piece of work is its caller's alone
-        return _refused(error)
-
-
-def _refused(error: Exception) -> _Failed:
-    log.error("the journal cannot write a batch", exc_info=error)
-    return _Failed(
-        JournalError(
-            "The journal cannot store this.",
-            retryable=False,
-            detail=f"{type(error).__name__}: {error}",
-        )
-    )
-
-
 def _deliver(answers: _Answers) -> None:
     """On the loop: give each caller that still waits its answer."""
     for future, outcome in answers:
         if future.done():  # Its caller was cancelled.
             continue
         match outcome:
-            case _Done(result):
+            case Done(result):
                 future.set_result(result)
-            case _Failed(error):
+            case Failed(error):
                 future.set_exception(error)

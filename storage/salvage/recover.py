@@ -26,8 +26,9 @@ from storage.folder_lock import FolderLock
 from storage.journal import migrations, side_tables
 from storage.journal.appender import BatchAppender
 from storage.journal.bodies import Sources, entry_of
-from storage.journal.dialect import journal_failure, journal_url, writing_engine
+from storage.journal.dialect import journal_url, writing_engine
 from storage.journal.entries import entries_of
+from storage.journal.failures import journal_failure
 from storage.journal.rows import (
     RowValues,
     entry_columns,

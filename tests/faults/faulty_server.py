@@ -29,8 +29,9 @@ from server.app import serve
 from server.commands.serve import announce
 from server.environment import Environment, system_environment
 from server.settings import load_settings
-from storage.journal import writer
+from storage.journal import savepoints
 from storage.journal.statements import Parameters, Statement
+from storage.journal.writer import Work
 
 log = logging.getLogger(__name__)
 
@@ -136,21 +137,21 @@ class JournalFaults:
         event.listen(Engine, "begin", self._began)
         event.listen(Engine, "after_cursor_execute", self._executed)
         event.listen(Engine, "commit", self._commits)
-        run, carry_out = Statement.run, writer.carry_out
+        run, carry_out = Statement.run, savepoints.carry_out
 
         def run_and_tell(statement: Statement, connection: Connection, *rows: Parameters) -> None:
             run(statement, connection, *rows)
             if rows:
                 self._executed(connection, None, statement.sql_for(connection))
 
-        def carry_out_and_tell(connection: Connection, group: Sequence[writer.Work]) -> Any:
+        def carry_out_and_tell(connection: Connection, group: Sequence[Work]) -> Any:
             outcomes = carry_out(connection, group)
             self._committed()
             return outcomes
 
         # Both pass by SQLAlchemy's events.
         Statement.run = run_and_tell  # type: ignore[assignment, method-assign]
-        writer.carry_out = carry_out_and_tell
+        savepoints.carry_out = carry_out_and_tell
 
     def _began(self, _connection: Connection) -> None:
         self._pass("begin")

@@ -15,7 +15,7 @@ from typing import Final
 
 from qdrant_client import QdrantClient
 
-from storage.journal.sql import JOURNAL_FILE
+from storage.journal.sqlite import JOURNAL_FILE
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.kill import Life
 from tests.support.eventually import eventually

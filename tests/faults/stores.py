@@ -20,7 +20,7 @@ from string import ascii_lowercase
 from typing import Final
 
 from machines.models.journal import JournalEntry
-from storage.journal.sql import JOURNAL_FILE
+from storage.journal.sqlite import JOURNAL_FILE
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.faulty_server import Orders
 from tests.faults.kill import Life

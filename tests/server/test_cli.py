@@ -13,7 +13,7 @@ import pytest
 
 from machines.models.ids import RunId
 from storage.folder_lock import FolderLock
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.support import scripted_endpoint
 
 ROOT = Path(__file__).parents[2]
@@ -285,7 +285,7 @@ async def test_an_interrupted_ask_ends_quietly_and_stops_its_run(tmp_path: Path)
     assert asking.returncode == 130, err.decode()
     assert out == b""
     assert b"Traceback" not in err
-    journal = SqlJournal(tmp_path / "chorus-data" / JOURNAL_FILE)
+    journal = SqliteJournal(tmp_path / "chorus-data" / JOURNAL_FILE)
     await journal.open()
     try:
         assert await journal.live_runs() == (), "it would go on with the next ask"
@@ -308,7 +308,7 @@ async def _start(home: Path, *arguments: str, **variables: str) -> asyncio.subpr
 
 async def _first_run(data: Path) -> RunId:
     """The first run of the folder's only thread."""
-    journal = SqlJournal(data / JOURNAL_FILE)
+    journal = SqliteJournal(data / JOURNAL_FILE)
     await journal.open()
     try:
         messages = [message async for message, _, _ in journal.approved_messages()]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.journal.sql import JOURNAL_FILE
+from storage.journal.sqlite import JOURNAL_FILE
 from tests.support.client import Identity, new_id
 from tests.support.in_process import Caller, open_test_services
 

@@ -13,7 +13,7 @@ from machines.models.errors import JournalError
 from server.environment import system_environment
 from server.settings import Settings
 from server.stores import open_stores
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from storage.private_files import close_to_others, make_private_file, make_private_folder
 from storage.salvage.recover import salvage
 
@@ -69,7 +69,7 @@ async def test_what_is_saved_of_a_damaged_journal_and_the_copy_that_is_kept_are_
     tmp_path: Path,
 ) -> None:
     file = tmp_path / JOURNAL_FILE
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     await journal.close()
     open_all(tmp_path)

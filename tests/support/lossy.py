@@ -6,13 +6,13 @@ from machines.models.errors import JournalError
 from machines.models.ids import StreamId, ThreadId
 from machines.models.journal import Batch, Committed, DecisionView
 from storage.journal.port import EntryPage
-from storage.journal.sql import SqlJournal
+from storage.journal.sqlite import SqliteJournal
 
 
 class Lossy:
     """What a journal does wrong with threads; nothing unless told."""
 
-    def __init__(self, journal: SqlJournal, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, journal: SqliteJournal, patch: pytest.MonkeyPatch) -> None:
         """It is the journal's way until `patch` is undone."""
         self.silenced = 0
         """Commits that are durable from now on, and whose success is not told."""

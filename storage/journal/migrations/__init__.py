@@ -4,6 +4,8 @@
 through `env.py`. There is no alembic.ini: what it would say is said here.
 """
 
+import logging
+from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -12,7 +14,29 @@ from machines.models.errors import JournalError
 from storage.journal.migrations import each_text_once
 from storage.journal.schema import REVISION
 
-__all__ = ["upgrade"]
+__all__ = ["Migrated", "finish", "go_on", "is_done", "rewritten", "state", "upgrade"]
+
+log = logging.getLogger(__name__)
+
+
+class Migrated(StrEnum):
+    """What a journal's tables are to this version of the program."""
+
+    EMPTY = "empty"
+    OLDER = "older"
+    """Also where the rewriting that `go_on` does is not finished."""
+    CURRENT = "current"
+    NEWER = "newer"
+
+
+def state(connection: Connection) -> Migrated:
+    """How far a journal is migrated."""
+    current = _current(connection)
+    if current is None:
+        return Migrated.EMPTY
+    if current > REVISION:
+        return Migrated.NEWER
+    return Migrated.CURRENT if is_done(connection) else Migrated.OLDER
 
 
 def upgrade(connection: Connection) -> None:
@@ -37,7 +61,7 @@ def upgrade(connection: Connection) -> None:
         command.upgrade(config, REVISION)
     except CommandError as error:
         raise JournalError(
-            "The data folder was written by a newer version of chorus: install that version.",
+            "The journal was written by a newer version of chorus: install that version.",
             retryable=False,
             detail=f"schema revision {current}: {error}",
         ) from error
@@ -52,6 +76,17 @@ def go_on(connection: Connection) -> bool:
         Whether to call again; False where nothing is left to do.
     """
     return each_text_once.go_on(connection)
+
+
+def finish(connection: Connection) -> None:
+    """`go_on` until nothing is left, some rows at a time, each time durably."""
+    with connection.begin():
+        left = go_on(connection)
+    if left:
+        log.warning("the entries of an earlier version are rewritten; this is done once")
+    while left:
+        with connection.begin():
+            left = go_on(connection)
 
 
 def is_done(connection: Connection) -> bool:

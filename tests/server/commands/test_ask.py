@@ -15,7 +15,7 @@ from server.commands.ask import ask
 from server.commands.errors import CommandFailed
 from server.environment import system_environment
 from server.settings import Settings
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.support import scripted_endpoint
 from tests.support.fake_qdrant import fake_qdrant
 from tests.support.obedient_model import obedient_model
@@ -140,7 +140,7 @@ async def test_an_ask_that_is_interrupted_leaves_no_run_behind(
         with pytest.raises(asyncio.CancelledError):
             await asking
     assert out.text == ""
-    journal = SqlJournal(tmp_path / "data" / JOURNAL_FILE)
+    journal = SqliteJournal(tmp_path / "data" / JOURNAL_FILE)
     await journal.open()
     try:
         assert await journal.live_runs() == ()
@@ -188,7 +188,7 @@ async def test_a_disk_that_fills_is_told_and_ends_an_ask_whose_run_goes_on_with_
         )
         await held.reached.wait()
         with monkeypatch.context() as patch:
-            patch.setattr(SqlJournal, "commit", full)
+            patch.setattr(SqliteJournal, "commit", full)
             held.opened.set()
             with pytest.raises(CommandFailed, match=r"^The disk is full: .* waited for 0\.3 s"):
                 await asking
@@ -201,7 +201,7 @@ async def test_a_disk_that_fills_is_told_and_ends_an_ask_whose_run_goes_on_with_
             out=out.console,
             progress=Terminal().console,
         )
-    journal = SqlJournal(tmp_path / "data" / JOURNAL_FILE)
+    journal = SqliteJournal(tmp_path / "data" / JOURNAL_FILE)
     await journal.open()
     try:
         assert await journal.live_runs() == (), "both runs ended"

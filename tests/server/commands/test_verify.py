@@ -12,7 +12,7 @@ from server.commands.verify import run
 from server.environment import system_environment
 from server.settings import Settings
 from server.stores import MEMORY_FOLDER
-from storage.journal.sql import JOURNAL_FILE
+from storage.journal.sqlite import JOURNAL_FILE
 from tests.support.client import Identity
 from tests.support.eventually import eventually
 from tests.support.in_process import Caller, open_test_services

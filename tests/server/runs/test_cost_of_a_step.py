@@ -20,7 +20,7 @@ from machines.models.ids import thread_stream
 from machines.models.journal import Batch, Committed, JournalEntry
 from server.wire.presenter import LiveEntry
 from storage.journal.bodies import body_of
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 
 STATEMENTS = 6
 """That write, of a step that neither begins nor ends a run: two entries, the run, the thread's head,
@@ -53,7 +53,7 @@ def bodies_in(folder: Path, table: str) -> list[str]:
         return [body for (body,) in rows]
 
 
-class Listening(SqlJournal):
+class Listening(SqliteJournal):
     """Keeps what was committed, as it was decided."""
 
     def __init__(self, file: Path) -> None:

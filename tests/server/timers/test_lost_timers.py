@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.journal.sql import JOURNAL_FILE
+from storage.journal.sqlite import JOURNAL_FILE
 from tests.support.client import signed_in
 from tests.support.served import served
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from machines.models.errors import JournalError
 from machines.models.ids import thread_stream
-from storage.journal.sql import SqlJournal
+from storage.journal.sqlite import SqliteJournal
 from tests.support.journal_values import batch, entry, thread, uuid
 
 
@@ -20,7 +20,7 @@ def say(*words: object) -> None:
     print(*words, flush=True)
 
 
-async def write_for_ever(journal: SqlJournal, name: str) -> None:
+async def write_for_ever(journal: SqliteJournal, name: str) -> None:
     one = thread(name)
     stream = thread_stream(one.id)
     head = await journal.head(stream)
@@ -31,7 +31,7 @@ async def write_for_ever(journal: SqlJournal, name: str) -> None:
         say(stream, head)
 
 
-async def fill_the_disk(journal: SqlJournal, file: Path) -> None:
+async def fill_the_disk(journal: SqliteJournal, file: Path) -> None:
     one = thread()
     stream = thread_stream(one.id)
     await journal.commit(batch(0, entry(stream, one)))
@@ -50,7 +50,7 @@ async def fill_the_disk(journal: SqlJournal, file: Path) -> None:
 
 
 async def main(file: Path, mode: str) -> None:
-    journal = SqlJournal(file, make_epoch=lambda: uuid("epoch"))
+    journal = SqliteJournal(file, make_epoch=lambda: uuid("epoch"))
     await journal.open()
     match mode:
         case "loop":

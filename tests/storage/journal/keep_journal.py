@@ -19,7 +19,7 @@ from machines.models.commands import ChangeBalance
 from machines.models.ids import ThreadId
 from server import __version__
 from server.services import Services
-from storage.journal.sql import JOURNAL_FILE
+from storage.journal.sqlite import JOURNAL_FILE
 from tests.support.client import Frame, Identity
 from tests.support.in_process import Caller, Clock, open_test_services
 

@@ -18,7 +18,7 @@ from machines.models.ids import thread_stream, user_stream
 from machines.models.journal import IndexMessage
 from machines.models.message import MessageStatus
 from machines.models.thread import Thread, Visibility
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.support.journal_values import (
     ANN,
     BEN,
@@ -46,7 +46,7 @@ ASKED: Final = thread("asked about", ANN)
 PROMPT: Final = message(ASKED, MESSAGES - 1)
 STREAM: Final = thread_stream(ASKED.id)
 
-Read = Callable[[SqlJournal], Awaitable[Any]]
+Read = Callable[[SqliteJournal], Awaitable[Any]]
 
 OPENING: Final[Mapping[str, Read]] = {
     "the thread as decisions see it": lambda journal: journal.decision_view(ASKED.id),
@@ -91,9 +91,9 @@ def steps() -> Iterator[Steps]:
 
 
 @asynccontextmanager
-async def stored(folder: Path, others: int) -> AsyncIterator[SqlJournal]:
+async def stored(folder: Path, others: int) -> AsyncIterator[SqliteJournal]:
     """A journal with the thread that is asked about, and so many that are not."""
-    journal = SqlJournal(folder / str(others) / JOURNAL_FILE)
+    journal = SqliteJournal(folder / str(others) / JOURNAL_FILE)
     await journal.open()
     try:
         await _live(journal, ASKED, ends=False)
@@ -105,7 +105,7 @@ async def stored(folder: Path, others: int) -> AsyncIterator[SqlJournal]:
         await journal.close()
 
 
-async def _live(journal: SqlJournal, of: Thread, *, ends: bool) -> None:
+async def _live(journal: SqliteJournal, of: Thread, *, ends: bool) -> None:
     """Some messages, and a run of the last."""
     seen = of.model_copy(update={"visibility": Visibility.PUBLIC})
     messages = [message(seen, index) for index in range(MESSAGES)]
@@ -120,7 +120,7 @@ async def _live(journal: SqlJournal, of: Thread, *, ends: bool) -> None:
     await journal.commit(batch(head, *entries))
 
 
-async def cost(journal: SqlJournal, read: Read, steps: Steps) -> int:
+async def cost(journal: SqliteJournal, read: Read, steps: Steps) -> int:
     """Steps of one read, on connections that are warm."""
     await asyncio.gather(*(read(journal) for _ in range(8)))
     steps.taken = 0
@@ -156,7 +156,7 @@ SOME: Final = 10
 
 async def costs_in_a_thread_of(length: int, folder: Path, steps: Steps) -> dict[str, int]:
     """Steps of what happens in a thread that has so many messages, the last of which waits."""
-    journal = SqlJournal(folder / str(length) / JOURNAL_FILE)
+    journal = SqliteJournal(folder / str(length) / JOURNAL_FILE)
     await journal.open()
     try:
         messages = [message(ASKED, index) for index in range(length - 1)]

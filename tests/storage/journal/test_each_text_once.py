@@ -24,7 +24,7 @@ from storage.journal.dialect import journal_url, writing_engine
 from storage.journal.migrations.each_text_once import MARK, go_on, rewritten
 from storage.journal.rows import entry_digest
 from storage.journal.schema import REVISION
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from storage.salvage.recover import damage, salvage
 from tests.storage.journal.keep_journal import KEPT, live_through, restore
 from tests.storage.journal.migrating_process import AT_ONCE
@@ -65,7 +65,7 @@ def frames_of(entries: list[JournalEntry]) -> list[tuple[str, str]]:
     return [(each.full, each.redacted) for each in live]
 
 
-async def entries_in(journal: SqlJournal, file: Path) -> list[JournalEntry]:
+async def entries_in(journal: SqliteJournal, file: Path) -> list[JournalEntry]:
     """Every entry, by stream."""
     streams = rows_of(file, "SELECT DISTINCT stream FROM entries ORDER BY stream")
     return [
@@ -100,7 +100,7 @@ def migrating(file: Path) -> "Iterator[subprocess.Popen[str]]":
 
 async def migrated(file: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Open the journal, which migrates it; gives what it holds then, but for the store's name."""
-    journal = SqlJournal(file, make_epoch=lambda: "a store")
+    journal = SqliteJournal(file, make_epoch=lambda: "a store")
     await journal.open()
     assert await journal.verify() == ()
     await journal.close()
@@ -109,7 +109,7 @@ async def migrated(file: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 async def test_the_frames_of_an_earlier_journal_are_the_same_byte_for_byte(file: Path) -> None:
     before = await asyncio.to_thread(earlier_frames, file)
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     try:
         assert await asyncio.to_thread(frames_of, await entries_in(journal, file)) == before
@@ -174,7 +174,7 @@ async def test_an_entry_that_is_not_what_was_written_stays_and_is_named(tmp_path
         position,
     )
     ((altered,),) = rows_of(file, "SELECT body FROM entries WHERE position = ?", position)
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     try:
         assert rows_of(file, "SELECT body FROM entries WHERE position = ?", position) == [
@@ -194,7 +194,7 @@ async def test_text_that_is_no_utf_8_any_more_keeps_no_journal_from_opening(tmp_
     restore(VERSIONS[-1], tmp_path)
     file = tmp_path / JOURNAL_FILE
     edit(file, "UPDATE entries SET body = CAST(x'7bff7d' AS TEXT) WHERE position = 3")
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     await journal.close()
     said = await asyncio.to_thread(damage, file)
@@ -259,7 +259,7 @@ async def test_what_is_saved_of_a_damaged_earlier_journal_shows_what_it_showed(f
         salvage, file, aside=file.with_name("aside"), epoch="the second"
     )
     assert await asyncio.to_thread(damage, file) is None
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     try:
         assert await journal.verify() == ()
@@ -274,20 +274,20 @@ async def test_what_was_committed_is_what_is_read(
 ) -> None:
     """Every kind of entry that the server writes: as it was published, and as it is caught up with."""
     committed: list[JournalEntry] = []
-    commit = SqlJournal.commit
+    commit = SqliteJournal.commit
 
-    async def listening(self: SqlJournal, batch: Any) -> Any:
+    async def listening(self: SqliteJournal, batch: Any) -> Any:
         done = await commit(self, batch)
         committed.extend(done.entries)
         return done
 
-    monkeypatch.setattr(SqlJournal, "commit", listening)
+    monkeypatch.setattr(SqliteJournal, "commit", listening)
     clock = Clock()
     async with open_test_services(
         tmp_path, environment=clock.environment(), moody=True
     ) as services:
         await live_through(services, clock)
-    journal = SqlJournal(tmp_path / JOURNAL_FILE)
+    journal = SqliteJournal(tmp_path / JOURNAL_FILE)
     await journal.open()
     try:
         read = await entries_in(journal, tmp_path / JOURNAL_FILE)

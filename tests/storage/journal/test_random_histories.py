@@ -20,7 +20,7 @@ from machines.models.journal import Batch, IndexMessage, JournalEntry, MemoryTas
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
 from storage.journal.port import Journal
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.support.journal_values import (
     ANN,
     BEN,
@@ -181,7 +181,7 @@ async def check(journal: Journal, model: Model) -> None:
 
 
 async def live_through(history: list[list[Plan]], file: Path) -> None:
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     try:
         model = Model()

@@ -15,7 +15,7 @@ from machines.decisions.replay import replay_run, written_by_this_chart
 from machines.models.ids import RunId, ThreadId, thread_stream
 from machines.models.journal import JournalEntry
 from server.wire.presenter import LiveEntry
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.storage.journal.keep_journal import KEPT, restore
 from tests.support.eventually import eventually
 from tests.support.in_process import open_test_services
@@ -59,7 +59,7 @@ def lacks(shown: object, expected: object, place: str = "") -> list[str]:
     return [] if shown == expected else [f"{place} is {shown!r}, and was {expected!r}"]
 
 
-async def entries_of(journal: SqlJournal, thread_id: str) -> tuple[JournalEntry, ...]:
+async def entries_of(journal: SqliteJournal, thread_id: str) -> tuple[JournalEntry, ...]:
     page = await journal.entries(thread_stream(ThreadId(thread_id)), after_seq=0, limit=1_000)
     return page.entries
 
@@ -71,7 +71,7 @@ def test_a_journal_of_at_least_one_version_is_kept() -> None:
 async def test_it_verifies_and_shows_what_it_showed_then(
     folder: Path, told: dict[str, Any]
 ) -> None:
-    journal = SqlJournal(folder / JOURNAL_FILE)
+    journal = SqliteJournal(folder / JOURNAL_FILE)
     await journal.open()
     try:
         assert await journal.verify() == ()
@@ -86,7 +86,7 @@ async def test_it_verifies_and_shows_what_it_showed_then(
 async def test_every_run_is_replayed_to_the_state_that_was_kept(
     folder: Path, told: dict[str, Any]
 ) -> None:
-    journal = SqlJournal(folder / JOURNAL_FILE)
+    journal = SqliteJournal(folder / JOURNAL_FILE)
     await journal.open()
     try:
         runs: set[RunId] = set()

@@ -20,7 +20,7 @@ from machines.models.ids import StreamId, thread_stream
 from storage.journal.migrations import rewritten
 from storage.journal.rows import RowValues, stored_of_row
 from storage.journal.schema import METADATA, entries, memory_tasks, replies, timers, vectors
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from storage.salvage.damaged_rows import open_damaged
 from storage.salvage.recover import damage, salvage
 from tests.storage.journal.keep_journal import KEPT, restore
@@ -74,7 +74,7 @@ async def saved(file: Path, whole: Whole, epoch: str = "the second") -> dict[str
         rows = database.execute("SELECT stream, seq, body FROM entries").fetchall()
     bodies = {(stream, seq): body for stream, seq, body in rows}
     assert bodies.items() <= whole.bodies.items(), "something was saved that never was"
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     try:
         assert await journal.verify() == ()
@@ -227,7 +227,7 @@ async def test_a_change_that_leaves_good_json_ends_its_stream_and_no_other(
         )
     said = await asyncio.to_thread(damage, file)
     assert said == f"{JOURNAL_FILE} is damaged: entry 9 of {stream} is not what was written."
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     assert [problem for problem in await journal.verify() if f"entry 9 of {stream}" in problem]
     with pytest.raises(JournalError, match="verify --repair"):
@@ -273,7 +273,7 @@ async def test_everything_is_saved_where_only_the_first_page_is_gone(
 ) -> None:
     overwrite(file, 0, bytes(PAGE_BYTES))
     assert await saved(file, whole) == whole.heads(())
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     for name in THREADS:
         one = thread(name)

@@ -11,7 +11,7 @@ import pytest
 from machines.models.errors import JournalError
 from machines.models.ids import thread_stream
 from machines.models.message import MessageStatus
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from storage.salvage.recover import damage, salvage
 from tests.support.journal_values import (
     ANN,
@@ -33,7 +33,7 @@ LARGE = "x" * 3_000
 async def file(tmp_path: Path) -> Path:
     """A closed journal of one thread, with 40 large entries, a reply and a session."""
     path = tmp_path / JOURNAL_FILE
-    journal = SqlJournal(path, make_epoch=lambda: "the first")
+    journal = SqliteJournal(path, make_epoch=lambda: "the first")
     await journal.open()
     one = thread()
     stream = thread_stream(one.id)
@@ -72,7 +72,7 @@ async def saved_from(file: Path) -> int:
     aside = file.with_name("aside.sqlite3")
     salvaged = await asyncio.to_thread(salvage, file, aside=aside, epoch="the second")
     assert await asyncio.to_thread(damage, file) is None
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     try:
         assert await journal.verify() == ()
@@ -117,7 +117,7 @@ async def test_a_message_that_waits_is_saved_and_a_session_behind_the_gap_is_not
     spoil(file, 39)
     salvaged = await asyncio.to_thread(salvage, file, aside=file.with_name("aside"), epoch="new")
     assert salvaged.left_out > 0
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     try:
         assert [each.index for each in await journal.pending_messages()] == [0]
@@ -129,7 +129,7 @@ async def test_a_message_that_waits_is_saved_and_a_session_behind_the_gap_is_not
 async def test_a_reply_is_kept_only_where_its_entry_was_saved(file: Path) -> None:
     spoil(file, 39)
     await saved_from(file)
-    journal = SqlJournal(file)
+    journal = SqliteJournal(file)
     await journal.open()
     assert await journal.reply(ANN, reply("asked last").request_id) is None
     await journal.close()

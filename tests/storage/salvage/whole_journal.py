@@ -19,7 +19,7 @@ from machines.models.journal import ApprovalTimer, TimerRow
 from machines.models.message import MessageStatus
 from storage.journal.port import StoredVector
 from storage.journal.schema import entries
-from storage.journal.sql import SqlJournal
+from storage.journal.sqlite import SqliteJournal
 from storage.salvage.sqlite_pages import Pages
 from tests.storage.journal.journal_contract import index_of
 from tests.support.journal_values import (
@@ -95,7 +95,7 @@ class Noted(bytes):
 
 async def write(file: Path, dice: random.Random) -> None:
     """Three threads that grow by turns, with something in every table."""
-    journal = SqlJournal(file, make_epoch=lambda: "the first")
+    journal = SqliteJournal(file, make_epoch=lambda: "the first")
     await journal.open()
     for name in THREADS:
         one = thread(name)

@@ -1,4 +1,4 @@
-"""The SQL journal keeps the contract, and what is its own: group commit, crashes, locks, damage."""
+"""The SQLite journal keeps the contract, and what is its own: group commit, crashes, locks, damage."""
 
 import asyncio
 import sqlite3
@@ -22,7 +22,7 @@ from storage.journal.dialect import journal_url, reading_engine
 from storage.journal.entries import messages_of
 from storage.journal.rows import entry_digest
 from storage.journal.schema import METADATA
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.storage.journal.journal_contract import JournalContract, index_of
 from tests.storage.journal.keep_journal import KEPT, restore
 from tests.support.journal_values import (
@@ -45,8 +45,8 @@ PAGE_BYTES = 4096
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[SqlJournal]:
-    opened = SqlJournal(tmp_path / JOURNAL_FILE)
+async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+    opened = SqliteJournal(tmp_path / JOURNAL_FILE)
     await opened.open()
     yield opened
     await opened.close()
@@ -136,7 +136,7 @@ class TestGroupCommit:
     """Waiting batches share a transaction, and a wait for the disk is nobody else's."""
 
     async def test_batches_that_wait_together_share_one_transaction(
-        self, journal: SqlJournal, file: Path
+        self, journal: SqliteJournal, file: Path
     ) -> None:
         before = journal.commits
         with write_locked(file):
@@ -149,7 +149,7 @@ class TestGroupCommit:
         assert journal.commits - before <= 2
 
     async def test_the_loop_and_the_readers_go_on_while_a_commit_waits(
-        self, journal: SqlJournal, file: Path
+        self, journal: SqliteJournal, file: Path
     ) -> None:
         await journal.commit(opening(thread("old")))
         with write_locked(file):
@@ -165,7 +165,7 @@ class TestGroupCommit:
     async def test_a_failed_transaction_fails_every_batch_in_it_and_the_next_one_succeeds(
         self, file: Path
     ) -> None:
-        journal = SqlJournal(file, busy_timeout=0.05)
+        journal = SqliteJournal(file, busy_timeout=0.05)
         await journal.open()
         threads = [thread(f"t{n}") for n in range(5)]
         with write_locked(file):
@@ -183,7 +183,7 @@ class TestGroupCommit:
         await journal.close()
 
     async def test_closing_finishes_what_waits(self, file: Path) -> None:
-        journal = SqlJournal(file)
+        journal = SqliteJournal(file)
         await journal.open()
         waiting = [
             asyncio.ensure_future(journal.commit(opening(thread(f"t{n}")))) for n in range(5)
@@ -215,7 +215,7 @@ class TestCrashes:
             for line in lines:
                 stream, seq = line.split()
                 acknowledged[StreamId(stream)] = int(seq)
-        journal = SqlJournal(file)
+        journal = SqliteJournal(file)
         await journal.open()
         for written, last in acknowledged.items():
             assert await journal.head(written) >= last
@@ -241,7 +241,7 @@ class TestOpening:
     async def test_a_folder_in_use_is_refused_until_its_process_is_killed(self, file: Path) -> None:
         holder = process(file, "hold")
         assert line_of(holder) == "held\n"
-        journal = SqlJournal(file)
+        journal = SqliteJournal(file)
         with pytest.raises(JournalError) as refused:
             await journal.open()
         assert refused.value.message == "The data folder is in use by another chorus process."
@@ -256,7 +256,7 @@ class TestOpening:
     ) -> None:
         file.write_bytes(damage)
         for _ in range(2):  # A failed opening lets the folder go.
-            journal = SqlJournal(file)
+            journal = SqliteJournal(file)
             with pytest.raises(JournalError, match="damaged: restore the data folder") as refused:
                 asyncio.run(journal.open())
             assert "\n" not in refused.value.message
@@ -265,10 +265,10 @@ class TestOpening:
     async def test_a_folder_that_cannot_be_made_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(JournalError, match="cannot be written"):
-            await SqlJournal(tmp_path / "file" / JOURNAL_FILE).open()
+            await SqliteJournal(tmp_path / "file" / JOURNAL_FILE).open()
 
     async def test_a_store_of_a_newer_version_is_refused(
-        self, journal: SqlJournal, file: Path
+        self, journal: SqliteJournal, file: Path
     ) -> None:
         await journal.close()
         edit(file, "UPDATE alembic_version SET version_num = '9999'")
@@ -279,21 +279,17 @@ class TestOpening:
         self, file: Path
     ) -> None:
         for make in (lambda: "first", lambda: "second"):
-            journal = SqlJournal(file, make_epoch=make)
+            journal = SqliteJournal(file, make_epoch=make)
             await journal.open()
             assert await journal.epoch() == "first"
             await journal.close()
-
-    def test_a_database_in_memory_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="file"):
-            SqlJournal("sqlite:///:memory:")
 
 
 class TestSchema:
     """The tables on disk are the declared ones, and every question has its index."""
 
     async def test_migrations_make_the_declared_tables(
-        self, journal: SqlJournal, file: Path
+        self, journal: SqliteJournal, file: Path
     ) -> None:
         assert await journal.epoch()
         engine = reading_engine(journal_url(file), busy_timeout=1)
@@ -308,7 +304,7 @@ class TestSchema:
     ) -> None:
         restore(KEPT / "0.1.0.sql", file.parent)
         before = rows_of(file, "SELECT position, stream, seq FROM entries")
-        journal = SqlJournal(file)
+        journal = SqliteJournal(file)
         await journal.open()
         assert await journal.verify() == ()
         await journal.close()
@@ -321,7 +317,7 @@ class TestSchema:
     ) -> None:
         restore(KEPT / "0.1.0.sql", file.parent)
         edit(file, "UPDATE runs SET body = substr(body, 1, 40) WHERE rowid = 1")
-        journal = SqlJournal(file)
+        journal = SqliteJournal(file)
         await journal.open()
         assert await journal.verify()
         await journal.repair()
@@ -329,7 +325,7 @@ class TestSchema:
         await journal.close()
 
     async def test_the_digest_of_an_entry_is_of_its_stream_its_number_and_its_body(
-        self, journal: SqlJournal, file: Path
+        self, journal: SqliteJournal, file: Path
     ) -> None:
         # Never another one: what is stored could not be read any more.
         assert entry_digest("thread:a", 7, '{"é":1}').hex() == "2f8955ef60272d21fa1fa58bd8a0b76b"
@@ -342,7 +338,7 @@ class TestSchema:
             assert digest == entry_digest(stream, seq, body)
 
     async def test_no_question_about_a_thread_scans_a_table(
-        self, journal: SqlJournal, file: Path
+        self, journal: SqliteJournal, file: Path
     ) -> None:
         one = thread()
         await journal.commit(opening(one, message(one, 0)))
@@ -391,7 +387,7 @@ class TestSchema:
         engine.dispose()
 
 
-async def furnish(journal: SqlJournal) -> None:
+async def furnish(journal: SqliteJournal) -> None:
     """A store with something in every table."""
     one = thread("one", ANN, BEN)
     prompt = message(one, 0)
@@ -405,7 +401,7 @@ async def furnish(journal: SqlJournal) -> None:
     await journal.commit(batch(0, entry(user_stream(ANN), user(ANN, "Ann"), session())))
 
 
-async def contents(journal: SqlJournal) -> list[object]:
+async def contents(journal: SqliteJournal) -> list[object]:
     one = thread("one", ANN, BEN)
     return [
         await journal.snapshot(one.id, limit=9, before_index=None),
@@ -450,7 +446,7 @@ class TestVerifyAndRepair:
 
     @pytest.mark.parametrize("statement", SEEDED)
     async def test_seeded_damage_is_found_and_mended_and_then_nothing_is_left_to_do(
-        self, journal: SqlJournal, file: Path, statement: str
+        self, journal: SqliteJournal, file: Path, statement: str
     ) -> None:
         await furnish(journal)
         before = await contents(journal)
@@ -464,7 +460,7 @@ class TestVerifyAndRepair:
         assert await journal.repair() == ()
 
     async def test_two_values_that_changed_places_are_mended(
-        self, journal: SqlJournal, file: Path
+        self, journal: SqliteJournal, file: Path
     ) -> None:
         await furnish(journal)
         before = await contents(journal)
@@ -491,7 +487,7 @@ class TestVerifyAndRepair:
         ],
     )
     async def test_lost_entries_are_reported_and_no_good_snapshot_is_taken_back(
-        self, journal: SqlJournal, file: Path, statement: str
+        self, journal: SqliteJournal, file: Path, statement: str
     ) -> None:
         await furnish(journal)
         await journal.commit(
@@ -517,7 +513,7 @@ class TestVerifyAndRepair:
         ],
     )
     async def test_a_run_whose_entries_are_lost_is_no_run_with_less_in_it(
-        self, journal: SqlJournal, file: Path, statement: str
+        self, journal: SqliteJournal, file: Path, statement: str
     ) -> None:
         await furnish(journal)
         (whole,) = await journal.live_runs()
@@ -533,7 +529,7 @@ class TestVerifyAndRepair:
         assert await journal.thread(whole.thread_id) is not None
 
     async def test_entries_that_skip_a_version_of_a_run_are_named(
-        self, journal: SqlJournal
+        self, journal: SqliteJournal
     ) -> None:
         one = thread()
         prompt = message(one, 0)
@@ -545,7 +541,7 @@ class TestVerifyAndRepair:
         (problem,) = await journal.verify()
         assert "lacks its version 2" in problem
 
-    async def test_a_thread_that_counts_wrong_is_reported(self, journal: SqlJournal) -> None:
+    async def test_a_thread_that_counts_wrong_is_reported(self, journal: SqliteJournal) -> None:
         one = thread()
         stream = thread_stream(one.id)
         await journal.commit(batch(0, entry(stream, one, message(one, 1))))
@@ -553,7 +549,7 @@ class TestVerifyAndRepair:
         assert len(await journal.verify()) == 3
 
     async def test_damaged_pages_are_reported_and_said_to_need_a_backup(
-        self, journal: SqlJournal, file: Path
+        self, journal: SqliteJournal, file: Path
     ) -> None:
         for n in range(30):
             await journal.commit(opening(thread(f"t{n}")))
@@ -567,7 +563,7 @@ class TestVerifyAndRepair:
             await journal.repair()
 
     async def test_an_index_that_lost_its_way_is_built_again(
-        self, journal: SqlJournal, file: Path
+        self, journal: SqliteJournal, file: Path
     ) -> None:
         await furnish(journal)
         before = await contents(journal)
@@ -580,7 +576,7 @@ class TestVerifyAndRepair:
         assert await contents(journal) == before
 
 
-async def test_a_conflict_is_no_failure_of_the_transaction(journal: SqlJournal) -> None:
+async def test_a_conflict_is_no_failure_of_the_transaction(journal: SqliteJournal) -> None:
     await journal.commit(opening(thread()))
     first, taken, last = await asyncio.gather(
         journal.commit(opening(thread("one"))),
@@ -595,7 +591,7 @@ async def test_a_conflict_is_no_failure_of_the_transaction(journal: SqlJournal) 
 
 
 async def test_after_a_commit_that_failed_half_way_the_next_one_is_written(
-    journal: SqlJournal,
+    journal: SqliteJournal,
 ) -> None:
     refused = 0
 
@@ -618,7 +614,7 @@ async def test_after_a_commit_that_failed_half_way_the_next_one_is_written(
     assert await journal.verify() == ()
 
 
-async def test_what_is_refused_alone_leaves_nothing_behind(journal: SqlJournal) -> None:
+async def test_what_is_refused_alone_leaves_nothing_behind(journal: SqliteJournal) -> None:
     await journal.commit(opening(thread()))
     before = journal.commits
     with pytest.raises(JournalConflict):

@@ -1,0 +1,110 @@
+"""The journal in one SQLite file, held by one process at a time.
+
+journal = SqliteJournal(data / JOURNAL_FILE)
+await journal.open()
+try:
+    committed = await journal.commit(batch)
+finally:
+    await journal.close()
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from machines.models.errors import JournalError
+from storage.folder_lock import FolderLock
+from storage.journal import migrations, queries, side_tables
+from storage.journal.dialect import READERS, journal_url, reading_engine, writing_engine
+from storage.journal.failures import journal_failure
+from storage.journal.reader import SnapshotReader
+from storage.journal.savepoints import SavepointCommitter
+from storage.journal.sql import SqlJournal
+from storage.journal.writer import GroupCommitWriter
+from storage.private_files import close_to_others
+
+JOURNAL_FILE: Final = "journal.sqlite3"
+"""The usual name of the file in its data folder."""
+
+
+class SqliteJournal(SqlJournal):
+    """A `Journal`. Call `open` first and `close` last; both may be called again."""
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        make_epoch: Callable[[], str] = lambda: str(uuid4()),
+        busy_timeout: float = 5.0,
+    ) -> None:
+        """Nothing is opened or made yet.
+
+        Args:
+            make_epoch: Names a store that is opened for the first time.
+            busy_timeout: Seconds to wait for a lock that another program holds on the database.
+        """
+        self._file = file
+        self._make_epoch = make_epoch
+        self._lock = FolderLock(file.absolute().parent)
+        url = journal_url(file)
+        self._writing = writing_engine(url, busy_timeout=busy_timeout)
+        self._reading = reading_engine(url, busy_timeout=busy_timeout)
+        super().__init__(
+            GroupCommitWriter(SavepointCommitter(self._writing)),
+            SnapshotReader(self._reading, threads=READERS),
+        )
+
+    async def open(self) -> None:
+        """Migrate and open for writing.
+
+        Raises:
+            JournalError: the folder is held by another process, or the file is damaged.
+        """
+        await asyncio.to_thread(self._open)
+        self._writer.start()
+        self._reader.start()
+
+    def _open(self) -> None:
+        self._lock.acquire()
+        try:
+            close_to_others(self._file)
+            with self._writing.connect() as connection:
+                with connection.begin():
+                    migrations.upgrade(connection)
+                    if queries.epoch(connection) is None:
+                        side_tables.set_epoch(connection, self._make_epoch())
+                migrations.finish(connection)
+        except SQLAlchemyError as error:
+            self._release()
+            raise journal_failure(error) from error
+        except OSError as error:
+            self._release()
+            raise JournalError(
+                "The journal cannot be opened: check the data folder's permissions.",
+                detail=f"{self._file}: {error}",
+            ) from error
+        except (ValueError, LookupError, TypeError) as error:
+            self._release()
+            raise JournalError(
+                "The journal holds a damaged value: run `chorus verify --repair`.",
+                retryable=False,
+                detail=type(error).__name__,
+            ) from error
+        except BaseException:
+            self._release()
+            raise
+
+    async def close(self) -> None:
+        """Let waiting commits finish, then close."""
+        await self._writer.close()
+        await self._reader.close()
+        await asyncio.to_thread(self._release)
+
+    def _release(self) -> None:
+        self._reading.dispose()
+        self._writing.dispose()
+        self._lock.release()
