@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.loop_watch import watched_loops
 from tests.support.obedient_model import ObedientModel, obedient_model
+from tests.support.postgres import Cluster, cluster
 from tests.support.served import ServerProcess, served
 
 settings.register_profile(
@@ -66,6 +67,13 @@ async def server(
     mark = request.node.get_closest_marker("settings")
     chosen: dict[str, Any] = {"llm": model.url, **(mark.kwargs if mark else {})}
     async with served(tmp_path_factory.mktemp("server"), **chosen) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL for all tests of this process."""
+    with cluster() as running:
         yield running
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "migrations",
     "port",
     "postgres",
+    "prepared",
     "queries",
     "reader",
     "removals",

@@ -5,33 +5,26 @@ nothing, and knows nothing of threads, queues or disks. New batches and a rebuil
 write the same snapshot rows by the same statements.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
-from machines.models.domain import Deleted
-from machines.models.errors import JournalConflict, JournalError
-from machines.models.ids import PublicKey, StreamId, ThreadId, thread_stream
+from machines.models.errors import JournalConflict
+from machines.models.ids import PublicKey, StreamId, thread_stream
 from machines.models.journal import (
     Batch,
     Committed,
     IndexMessage,
     JournalEntry,
     MemoryTask,
-    RememberedReply,
 )
 from storage.journal.dialect import upsert
 from storage.journal.invitations import require_bound
+from storage.journal.prepared import PreparedBatch, Snapshots
 from storage.journal.rows import (
-    SNAPSHOT_KINDS,
     RowValues,
-    entry_row,
-    reply_row,
-    snapshot_row,
     task_row,
-    timer_row,
 )
 from storage.journal.schema import (
     co_authors,
@@ -62,7 +55,7 @@ SNAPSHOTS: Final[Mapping[str, Table]] = {
 }
 """The table of each kind of stored value."""
 
-_FIXED: Final[Mapping[str, frozenset[str]]] = {
+FIXED: Final[Mapping[str, frozenset[str]]] = {
     "thread": frozenset({"visibility", "head_seq", "last_position"}),
     "message": frozenset({"thread_id", "idx", "author"}),
     "run": frozenset({"thread_id", "created_seq"}),
@@ -74,7 +67,10 @@ _FIXED: Final[Mapping[str, frozenset[str]]] = {
 index is written anew for each of its columns that an update names, whatever its value; that a live run
 lives is no news either."""
 
-_THREAD_PREFIX: Final = "thread:"
+FIRSTS: Final[Mapping[str, frozenset[str]]] = {"message": frozenset({"approved_seq"})}
+"""Columns that stay as they are once they have a value."""
+
+THREAD_PREFIX: Final = "thread:"
 
 _APPROVED_AT = Statement(
     select(messages.c.approved_seq).where(messages.c.id == bindparam("of_message"))
@@ -111,99 +107,19 @@ _DROP: Final = {
 }
 
 
-# --- A batch as rows, before any of them is written: pure ---------------------------------------
-
-
-@dataclass(slots=True)
-class Snapshots:
-    """What remains of a series of changes: the last of each value."""
-
-    rows: dict[str, dict[str, RowValues]] = field(default_factory=dict)
-    """By kind, then by id."""
-    deleted: dict[str, set[str]] = field(default_factory=dict)
-    members: dict[str, tuple[PublicKey, ...]] = field(default_factory=dict)
-    """The co-authors of each changed thread."""
-
-    @classmethod
-    def of(cls, entries: Iterable[JournalEntry]) -> "Snapshots":
-        """Raises JournalError where a change cannot be stored."""
-        snapshots = cls()
-        for entry in entries:
-            for change in entry.changes:
-                if change.kind not in SNAPSHOT_KINDS:
-                    raise _unfit(f"no snapshot table for the kind {change.kind!r}")
-                rows = snapshots.rows.setdefault(change.kind, {})
-                deleted = snapshots.deleted.setdefault(change.kind, set())
-                if isinstance(change, Deleted):
-                    rows.pop(change.id, None)
-                    deleted.add(change.id)
-                    if change.kind == "thread":
-                        snapshots.members.pop(change.id, None)
-                    continue
-                row = snapshot_row(change, entry.seq)
-                earlier = rows.get(change.id)
-                if earlier is not None:
-                    _keep_firsts(row, earlier)
-                rows[change.id] = row
-                deleted.discard(change.id)
-                if change.kind == "thread":
-                    snapshots.members[change.id] = _co_authors_of(change.value)
-        return snapshots
-
-
-def _keep_firsts(row: RowValues, earlier: RowValues) -> None:
-    """A value that changed twice was created, and approved, at the first of the two."""
-    if "created_seq" in row:
-        row["created_seq"] = earlier["created_seq"]
-    if earlier.get("approved_seq") is not None:
-        row["approved_seq"] = earlier["approved_seq"]
-
-
-def _co_authors_of(value: Mapping[str, object]) -> tuple[PublicKey, ...]:
-    listed = value.get("co_authors")
-    return tuple(PublicKey(str(key)) for key in listed) if isinstance(listed, list | tuple) else ()
-
-
-def _heads_after(entries: Iterable[JournalEntry]) -> dict[StreamId, int]:
-    """The number of the last entry in each stream. Raises JournalError where they leave a gap."""
-    heads: dict[StreamId, int] = {}
-    for entry in entries:
-        if entry.seq != heads.get(entry.stream, entry.seq - 1) + 1:
-            raise _unfit(f"the batch has entry {entry.seq} of {entry.stream} out of its turn")
-        heads[entry.stream] = entry.seq
-    return heads
-
-
-def _with_seq(
-    reply: RememberedReply | None, heads: Mapping[StreamId, int]
-) -> RememberedReply | None:
-    if reply is None or reply.thread_id is None:
-        return reply
-    seq = heads.get(thread_stream(ThreadId(reply.thread_id)))
-    return reply if seq is None else reply.changed(seq=seq)
-
-
-def _unfit(detail: str) -> JournalError:
-    return JournalError("The journal cannot store this.", retryable=False, detail=detail)
-
-
-# --- Writing them -------------------------------------------------------------------------------
-
-
 class BatchAppender:
     """Writes batches in the SQL of one dialect."""
 
     def __init__(self, dialect: str) -> None:
-        first = {"message": {"approved_seq"}}
         self._put = {
             kind: Statement(
-                upsert(table, dialect, keep=_FIXED.get(kind, ()), first=first.get(kind, ())),
+                upsert(table, dialect, keep=FIXED.get(kind, ()), first=FIRSTS.get(kind, ())),
                 columns=table.columns.keys(),
             )
             for kind, table in SNAPSHOTS.items()
         }
         self._put_live_run = Statement(
-            upsert(runs, dialect, keep=_FIXED["run"] | {"live"}), columns=runs.columns.keys()
+            upsert(runs, dialect, keep=FIXED["run"] | {"live"}), columns=runs.columns.keys()
         )
         self._put_timer = Statement(upsert(timers, dialect), columns=timers.columns.keys())
 
@@ -215,16 +131,7 @@ class BatchAppender:
             JournalError: the batch contradicts itself, or holds what cannot be stored.
             IntegrityError: an entry's number, or the reply's request, is taken.
         """
-        heads = _heads_after(batch.entries)
-        reply = _with_seq(batch.reply, heads)
-        try:
-            written = tuple(map(entry_row, batch.entries))
-            snapshots = Snapshots.of(batch.entries)
-            timed = tuple(map(timer_row, batch.timers))
-            remembered = () if reply is None else (reply_row(reply),)
-        except (ValueError, TypeError) as error:
-            # Text that is no UTF-8, or a value that JSON cannot say.
-            raise _unfit(type(error).__name__) from error
+        prepared = PreparedBatch.of(batch)
         for stream, head in batch.expected.items():
             # What is new has no head yet, and its first entry's key is the lock.
             actual = _HEAD.value(connection, {"of_stream": stream}) if head else 0
@@ -233,16 +140,17 @@ class BatchAppender:
                     "Another change came first: try again.",
                     detail=f"{stream} is at {actual or 0}, not at {head}",
                 )
-        _ADD_ENTRY.run(connection, *written)
-        self._write(connection, snapshots, heads)
+        heads = prepared.heads
+        _ADD_ENTRY.run(connection, *prepared.entries)
+        self._write(connection, prepared.snapshots, heads)
         for bound in batch.bounds:
             require_bound(connection, bound)
         if batch.cancelled_timers:
             _DROP_TIMER.run(connection, *({"of_timer": id_} for id_ in batch.cancelled_timers))
-        self._put_timer.run(connection, *timed)
+        self._put_timer.run(connection, *prepared.timers)
         _ADD_TASK.run(connection, *(_task_row(connection, task, heads) for task in batch.memory))
-        _ADD_REPLY.run(connection, *remembered)
-        return Committed(entries=batch.entries, reply=reply)
+        _ADD_REPLY.run(connection, *prepared.replies)
+        return Committed(entries=batch.entries, reply=prepared.reply)
 
     def apply(self, connection: Connection, new: tuple[JournalEntry, ...]) -> None:
         """Write the snapshots of what entries changed; their own rows stand already.
@@ -266,12 +174,12 @@ class BatchAppender:
             _write_members(connection, thread_id, members)
         moved = [
             {
-                "of_thread": stream.removeprefix(_THREAD_PREFIX),
+                "of_thread": stream.removeprefix(THREAD_PREFIX),
                 "of_stream": stream,
                 "new_head": head,
             }
             for stream, head in heads.items()
-            if stream.startswith(_THREAD_PREFIX)
+            if stream.startswith(THREAD_PREFIX)
         ]
         _MOVE_HEAD.run(connection, *moved)
 

@@ -38,6 +38,37 @@ _OF_POSTGRESQL: Final = {
 }
 """By SQLSTATE; see PostgreSQL's appendix A."""
 
+_OF_CONNECTING: Final = (
+    (
+        ("authentication failed", "no password supplied", "role ", "pg_hba.conf"),
+        "The database refuses this user or password: check CHORUS_DATABASE_URL.",
+    ),
+    (
+        ("database ",),
+        "There is no such database on this server: make it, or check CHORUS_DATABASE_URL.",
+    ),
+    (
+        ("starting up", "shutting down", "in recovery", "terminating connection"),
+        "The database is starting or stopping: try again later.",
+    ),
+    (
+        ("too many clients", "connection slots", "too many connections"),
+        "The database takes no more connections.",
+    ),
+    (
+        ("invalid connection option", "invalid uri", "invalid integer value", "invalid sslmode"),
+        "CHORUS_DATABASE_URL has an option that PostgreSQL does not know.",
+    ),
+    (
+        ("closed the connection", "connection is closed", "connection is lost", "consuming input"),
+        "The connection to the database was lost.",
+    ),
+)
+"""What an exception without an SQLSTATE is, by words in it. libpq tells why it has no connection in
+the server's words alone; where they are in another language, the general sentence is given."""
+
+_UNREACHABLE: Final = "The database cannot be reached: check that it runs, and CHORUS_DATABASE_URL."
+
 
 def journal_failure(error: BaseException, *, certain: bool = False) -> JournalError:
     """What a failed statement means to a user.
@@ -59,8 +90,18 @@ def journal_failure(error: BaseException, *, certain: bool = False) -> JournalEr
             )
         if code in _OF_SQLITE:
             return JournalError(_OF_SQLITE[code], detail=detail)
-    message = _OF_POSTGRESQL.get(str(getattr(cause, "sqlstate", None)))
-    return JournalError(message or "The journal is not available.", certain=certain, detail=detail)
+    state = getattr(cause, "sqlstate", None)
+    message = _OF_POSTGRESQL.get(str(state), "The journal is not available.")
+    if state is None and type(cause).__module__.startswith("psycopg"):
+        message = _why_no_connection(str(cause).lower())
+    return JournalError(message, certain=certain, detail=detail)
+
+
+def _why_no_connection(words: str) -> str:
+    for parts, message in _OF_CONNECTING:
+        if any(part in words for part in parts):
+            return message
+    return _UNREACHABLE
 
 
 def first_line(cause: BaseException | None) -> str:

@@ -75,10 +75,15 @@ def carry_out(connection: Connection, group: Sequence[Work]) -> list[Outcome]:
                 transaction.rollback()
         return [outcome]
     with connection.begin():
-        return [_saved(connection, work) for work in group]
+        return attempt_each(connection, group)
 
 
-def refused(error: Exception) -> Failed:
+def attempt_each(connection: Connection, group: Sequence[Work]) -> list[Outcome]:
+    """Each in a savepoint of its own, in the transaction under way. Raises as `carry_out`."""
+    return [_saved(connection, work) for work in group]
+
+
+def refused(error: BaseException) -> Failed:
     """A piece that cannot be written, now or ever; the log has why."""
     log.error("the journal cannot write a batch", exc_info=error)
     return Failed(

@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, event
 
 from machines.models.errors import JournalConflict, JournalError
-from machines.models.ids import StreamId, ThreadId, thread_stream, user_stream
+from machines.models.ids import StreamId, ThreadId, thread_stream
 from machines.models.journal import Committed
 from storage.journal import memory_tasks, queries, runs
 from storage.journal.dialect import journal_url, reading_engine
@@ -23,7 +23,8 @@ from storage.journal.entries import messages_of
 from storage.journal.rows import entry_digest
 from storage.journal.schema import METADATA
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
-from tests.storage.journal.journal_contract import JournalContract, index_of
+from tests.storage.journal.furnished import SEEDED, contents, furnish
+from tests.storage.journal.journal_contract import JournalContract
 from tests.storage.journal.keep_journal import KEPT, restore
 from tests.support.journal_values import (
     ANN,
@@ -34,10 +35,8 @@ from tests.support.journal_values import (
     opening,
     run,
     run_entry,
-    session,
     started,
     thread,
-    user,
 )
 
 KILLS = 5
@@ -385,60 +384,6 @@ class TestSchema:
                     if step.startswith("SCAN") or ("TEMP B-TREE" in step and not by_person)
                 ], f"{statement}\n{steps}"
         engine.dispose()
-
-
-async def furnish(journal: SqliteJournal) -> None:
-    """A store with something in every table."""
-    one = thread("one", ANN, BEN)
-    prompt = message(one, 0)
-    queued = run(prompt)
-    running = started(queued, prompt)
-    await journal.commit(
-        opening(one, prompt, message(one, 1)).model_copy(update={"memory": (index_of(prompt),)})
-    )
-    await journal.commit(batch(3, run_entry(queued, "queued", queued)))
-    await journal.commit(batch(4, run_entry(running, "started", running)))
-    await journal.commit(batch(0, entry(user_stream(ANN), user(ANN, "Ann"), session())))
-
-
-async def contents(journal: SqliteJournal) -> list[object]:
-    one = thread("one", ANN, BEN)
-    return [
-        await journal.snapshot(one.id, limit=9, before_index=None),
-        await journal.threads_of(ANN, after=None, limit=9),
-        await journal.threads_of(BEN, after=None, limit=9),
-        await journal.public_threads(after=None, limit=9),
-        await journal.user(ANN),
-        await journal.names([ANN]),
-        await journal.session(session().id),
-        await journal.recent_messages(one.id, before_index=9, limit=9),
-        [found async for found in journal.approved_messages()],
-        await journal.run_entries(run(message(one, 0)).id),
-    ]
-
-
-SEEDED = [
-    "DELETE FROM threads",
-    "UPDATE threads SET head_seq = 4",
-    "UPDATE threads SET last_position = 0",
-    "UPDATE threads SET visibility = 'public'",
-    "UPDATE threads SET body = replace(body, 'one', 'two')",
-    "UPDATE threads SET body = '{'",
-    "DELETE FROM co_authors WHERE public_key = 'Ben'",
-    "INSERT INTO co_authors SELECT thread_id, 'Eve' FROM co_authors LIMIT 1",
-    "DELETE FROM messages WHERE idx = 0",
-    "UPDATE messages SET idx = idx + 1 WHERE idx = 1",
-    "UPDATE messages SET idx = -1 - idx",
-    "UPDATE messages SET status = 'pending', version = 9",
-    "UPDATE messages SET approved_seq = NULL",
-    "UPDATE messages SET author = 'Eve' WHERE idx = 1",
-    "UPDATE runs SET live = 0",
-    "UPDATE runs SET created_seq = 1, thread_id = 'x'",
-    "UPDATE users SET name = 'Eve', public_key = 'Eve'",
-    "DELETE FROM sessions",
-    "INSERT INTO users VALUES ('ghost', 1, 'Ghost', NULL, '{}')",
-    "UPDATE entries SET run_id = NULL, kind = 'x', at = 0",
-]
 
 
 class TestVerifyAndRepair:

@@ -1,0 +1,21 @@
+"""The journal on PostgreSQL.
+
+`journal` is the adapter, put together from the other modules: `address` reads where the database is,
+`engines` connects to it, `locks` says who may write, `committer` carries out what waits, by `group`,
+which writes many batches with a few statements of `rows_at_once`; `schema_state` migrates. Questions
+are those of `storage.journal.queries` and its neighbours: both databases are asked alike.
+
+psycopg is imported here alone, and no sooner than an address is given.
+"""
+
+__all__ = [
+    "address",
+    "committer",
+    "engines",
+    "failures",
+    "group",
+    "journal",
+    "locks",
+    "migrating",
+    "rows_at_once",
+]

@@ -1,0 +1,201 @@
+"""Carries out what waits on the one connection that may write the database.
+
+The connection holds the lock that says so (`storage.journal.postgres.locks`). Where it is lost, so is
+the lock; a new connection must have it before anything is written. So no process writes beside
+another, whatever becomes of its connection.
+
+A failure is *certain* where nothing was written, and *in doubt* where the connection was lost after
+COMMIT was sent. What is certain and may be taken at the next try is tried again at once.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+import psycopg
+from sqlalchemy import Connection, Engine
+
+from machines.models.errors import ChorusError, JournalConflict, JournalError
+from machines.models.journal import Batch
+from storage.journal.failures import first_line
+from storage.journal.postgres.failures import (
+    OutcomeUnknown,
+    cause_of,
+    failure_of,
+    is_of_the_data,
+    passes,
+)
+from storage.journal.postgres.group import write_group
+from storage.journal.postgres.locks import take_writing
+from storage.journal.prepared import PreparedBatch
+from storage.journal.savepoints import attempt_each, refused
+from storage.journal.writer import Failed, Outcome, Piece, Work
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES: Final = 5
+"""Of a group whose failures are certain and pass."""
+
+T = TypeVar("T")
+
+
+class StoreTaken(JournalError):
+    """Another process writes the database."""
+
+    def __init__(self) -> None:
+        super().__init__("Another server or command of chorus holds this database.", certain=True)
+
+
+class PostgresCommitter:
+    """A `Committer`. `hold` first."""
+
+    def __init__(self, engine: Engine, on_taken: Callable[[], None]) -> None:
+        """
+        Args:
+            on_taken: Told, on the writer's thread, that another process writes the database.
+        """
+        self._engine = engine
+        self._on_taken = on_taken
+        self._connection: Connection | None = None
+        """The one that holds the lock; None where it is to be made."""
+
+    def hold(self) -> Connection:
+        """The connection that may write, made where there is none.
+
+        Raises:
+            StoreTaken: another process writes the database.
+            DBAPIError: the database cannot be reached.
+        """
+        if self._connection is None:
+            connection = self._engine.connect()
+            try:
+                held = take_writing(connection)
+                connection.commit()
+            except BaseException:
+                connection.close()
+                raise
+            if not held:
+                connection.close()
+                raise StoreTaken
+            self._connection = connection
+        return self._connection
+
+    def commit(self, group: Sequence[Piece]) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        prepared: dict[int, PreparedBatch] = {}
+        works: dict[int, Work] = {}
+        for place, piece in enumerate(group):
+            if not isinstance(piece, Batch):
+                works[place] = piece
+                continue
+            try:
+                prepared[place] = PreparedBatch.of(piece)
+            except ChorusError as error:
+                outcomes[place] = Failed(error)
+            except Exception as error:  # noqa: BLE001 - a fault in one batch is its caller's alone
+                outcomes[place] = refused(error)
+        outcomes.update(zip(prepared, self._write(list(prepared.values())), strict=True))
+        outcomes.update(zip(works, self._carry_out(list(works.values())), strict=True))
+        return [outcomes[place] for place in range(len(group))]
+
+    def rest(self) -> None:
+        """See that the connection is there, and have another where it was lost."""
+        with suppress(Exception):
+            self._trying(_ping)
+
+    def let_go(self) -> None:
+        """End the connection, and with it the lock."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.invalidate()
+            with suppress(Exception):
+                connection.close()
+
+    def _write(self, group: Sequence[PreparedBatch]) -> list[Outcome]:
+        if not group:
+            return []
+        try:
+            return self._trying(lambda connection: _in_pipeline(connection, group))
+        except Exception as error:  # noqa: BLE001 - whatever it was, no caller may be told of success
+            if not is_of_the_data(error):
+                return _all_failed(error, len(group))
+            if len(group) > 1:
+                return [outcome for each in group for outcome in self._write([each])]
+            if isinstance(cause_of(error), psycopg.IntegrityError):
+                detail = first_line(cause_of(error))
+                return [
+                    Failed(JournalConflict("Another change came first: try again.", detail=detail))
+                ]
+            return [refused(cause_of(error))]
+
+    def _carry_out(self, works: Sequence[Work]) -> list[Outcome]:
+        if not works:
+            return []
+        try:
+            return self._trying(lambda connection: _in_transaction(connection, works))
+        except Exception as error:  # noqa: BLE001 - as above
+            return _all_failed(error, len(works))
+
+    def _trying(self, write: Callable[[Connection], T]) -> T:
+        """What `write` gives; it is called again where its failure is certain and passes."""
+        for tried in range(1, MAX_TRIES + 1):
+            try:
+                return write(self.hold())
+            except StoreTaken:
+                self._on_taken()
+                raise
+            except Exception as error:
+                lost = self._connection is not None and _is_lost(self._connection)
+                if lost:
+                    self.let_go()
+                certain = not isinstance(error, OutcomeUnknown)
+                if tried == MAX_TRIES or not certain or not (lost or passes(error)):
+                    raise
+                log.info("a commit is tried again: %s", first_line(cause_of(error)))
+        raise AssertionError("the last try returns or raises")
+
+
+def _in_pipeline(connection: Connection, group: Sequence[PreparedBatch]) -> list[Outcome]:
+    driver = _driver_of(connection)
+    driver.autocommit = True  # of the client alone: BEGIN and COMMIT go with the statements
+    try:
+        return write_group(driver, group)
+    finally:
+        if not driver.closed:
+            driver.autocommit = False
+
+
+def _in_transaction(connection: Connection, works: Sequence[Work]) -> list[Outcome]:
+    with connection.begin() as transaction:
+        outcomes = attempt_each(connection, works)
+        try:
+            transaction.commit()
+        except Exception as error:
+            if _is_lost(connection):
+                raise OutcomeUnknown from error
+            raise
+    return outcomes
+
+
+def _ping(connection: Connection) -> None:
+    with connection.begin():
+        connection.exec_driver_sql("SELECT 1")
+
+
+def _driver_of(connection: Connection) -> psycopg.Connection[Any]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101 - the engine's driver is psycopg
+    return driver
+
+
+def _is_lost(connection: Connection) -> bool:
+    return connection.invalidated or bool(_driver_of(connection).closed)
+
+
+def _all_failed(error: Exception, how_many: int) -> list[Outcome]:
+    failure = failure_of(error)
+    log.error("a commit of %d batches failed: %s", how_many, failure.detail)
+    # One error object each: they travel up through different callers.
+    return [Failed(failure_of(error)) for _ in range(how_many)]

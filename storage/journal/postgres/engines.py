@@ -1,0 +1,89 @@
+"""Connections to PostgreSQL: how many, what bounds them, and what a server must be.
+
+A transaction pooler may stand between, so nothing is prepared under a name.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, event, text
+
+from machines.models.errors import JournalError
+from storage.journal.dialect import quiet_engine
+from storage.journal.postgres.address import PostgresAddress
+
+READERS: Final = 4
+"""Connections that read at the same time."""
+
+OLDEST: Final = 14
+"""The first major version of PostgreSQL that is served."""
+
+CONNECT_SECONDS: Final = 5
+STATEMENT_SECONDS: Final = 30
+LOCK_SECONDS: Final = 5
+IDLE_SECONDS: Final = 10
+"""Of a transaction that does nothing."""
+
+_BOUNDS: Final = (
+    "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
+    " set_config('idle_in_transaction_session_timeout', %s, false)"
+)
+_UNHURRIED: Final = text(
+    "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),"
+    " set_config('idle_in_transaction_session_timeout', '0', true)"
+)
+
+
+def writing_engine(address: PostgresAddress) -> Engine:
+    """An engine of one connection."""
+    return _engine(address, pool_size=1)
+
+
+def reading_engine(address: PostgresAddress) -> Engine:
+    """An engine of `READERS` connections; each transaction sees one moment."""
+    return _engine(address, pool_size=READERS, isolation_level="REPEATABLE READ")
+
+
+def unhurried(connection: Connection) -> None:
+    """Lift the bounds of the transaction under way: maintenance reads everything."""
+    connection.execute(_UNHURRIED)
+
+
+def check_server(connection: Connection) -> None:
+    """Raises JournalError where the server, or the database, cannot hold a journal."""
+    number = int(connection.scalar(text("SHOW server_version_num")))
+    if number // 10_000 < OLDEST:
+        raise JournalError(
+            f"PostgreSQL {number // 10_000} is too old: Chorus needs {OLDEST} or later.",
+            retryable=False,
+            certain=True,
+        )
+    if (encoding := connection.scalar(text("SHOW server_encoding"))) != "UTF8":
+        raise JournalError(
+            f"The database's encoding is {encoding}: make one with the encoding UTF8.",
+            retryable=False,
+            certain=True,
+        )
+
+
+def _engine(address: PostgresAddress, **options: Any) -> Engine:
+    engine = quiet_engine(
+        address.url,
+        max_overflow=0,
+        connect_args={
+            "prepare_threshold": None,
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "chorus",
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        },
+        **options,
+    )
+
+    @event.listens_for(engine, "connect")
+    def bound(connection: Any, _record: object) -> None:
+        seconds = (STATEMENT_SECONDS, LOCK_SECONDS, IDLE_SECONDS)
+        connection.execute(_BOUNDS, [f"{each}s" for each in seconds])
+        connection.commit()
+
+    return engine

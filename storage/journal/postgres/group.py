@@ -1,0 +1,282 @@
+"""Many batches in one transaction, by a few statements and two round trips.
+
+    1. BEGIN; lock the streams, in one order for all; read their heads, and what else is decided on
+    2. write every table at once; tell who listens; COMMIT
+
+Between the two each batch is accepted or found to be in conflict, here and not by the database. The
+heads are read by a statement of its own: at READ COMMITTED it sees what was committed until the locks
+were had, so that (stream, seq) has no gap, whoever else commits. A reply that another process
+remembers in between is a key taken twice: an error of the data, which the caller answers by repeating
+the batches one by one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psycopg
+
+from machines.models.errors import JournalConflict
+from machines.models.ids import PublicKey, RequestId, StreamId, thread_stream
+from machines.models.journal import Committed, IndexMessage, MemoryTask
+from storage.journal.appender import FIRSTS, FIXED, SNAPSHOTS, THREAD_PREFIX
+from storage.journal.postgres.failures import OutcomeUnknown
+from storage.journal.postgres.locks import stream_keys
+from storage.journal.postgres.rows_at_once import RowsAtOnce, deleting, inserting, upserting
+from storage.journal.prepared import PreparedBatch, Snapshots
+from storage.journal.rows import RowValues, task_row
+from storage.journal.schema import co_authors, entries, memory_tasks, replies, timers
+from storage.journal.writer import Done, Failed, Outcome
+
+CHANNEL: Final = "chorus"
+"""Where each commit tells the new heads of its threads: lines of an id, a blank and a number."""
+
+MAX_PAYLOAD: Final = 7_900
+"""Bytes of one notification; PostgreSQL takes fewer than 8,000."""
+
+_LOCK: Final = "SELECT pg_advisory_xact_lock(key) FROM unnest(%b::bigint[]) AS keys(key)"
+_HEADS: Final = (
+    "SELECT stream, (SELECT max(seq) FROM entries WHERE entries.stream = asked.stream)"
+    " FROM unnest(%b::text[]) AS asked(stream)"
+)
+_REPLIES: Final = (
+    "SELECT public_key, request_id FROM replies JOIN unnest(%b::text[], %b::text[])"
+    " AS asked(public_key, request_id) USING (public_key, request_id)"
+)
+_MEMBERS: Final = "SELECT thread_id, public_key FROM co_authors WHERE thread_id = ANY(%b::text[])"
+_APPROVED: Final = (
+    "SELECT id, approved_seq FROM messages WHERE id = ANY(%b::text[]) AND approved_seq IS NOT NULL"
+)
+_MOVE_HEADS: Final = (
+    "UPDATE threads SET head_seq = moved.head, last_position = entries.position"
+    " FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS moved(thread_id, stream, head)"
+    " JOIN entries ON entries.stream = moved.stream AND entries.seq = moved.head"
+    " WHERE threads.id = moved.thread_id"
+)
+_DROP_MEMBERS_OF: Final = "DELETE FROM co_authors WHERE thread_id = ANY(%b::text[])"
+_TELL: Final = "SELECT pg_notify(%b::text, payload) FROM unnest(%b::text[]) AS told(payload)"
+
+_ADD_ENTRIES: Final = inserting(entries, without={"position"})
+_ADD_TASKS: Final = inserting(memory_tasks, without={"position"})
+_ADD_REPLIES: Final = inserting(replies)
+_ADD_MEMBERS: Final = inserting(co_authors)
+_DROP_MEMBERS: Final = deleting(co_authors, "thread_id", "public_key")
+_PUT_TIMERS: Final = upserting(timers)
+_DROP_TIMERS: Final = deleting(timers, "id")
+_PUT: Final = {
+    kind: upserting(table, keep=FIXED.get(kind, ()), first=FIRSTS.get(kind, ()))
+    for kind, table in SNAPSHOTS.items()
+}
+_DROP: Final = {kind: deleting(table, "id") for kind, table in SNAPSHOTS.items()}
+
+_Connection = psycopg.Connection[Any]
+_ReplyKey = tuple[PublicKey, RequestId]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is stored that the batches are decided on."""
+
+    heads: Mapping[StreamId, int]
+    answered: frozenset[_ReplyKey]
+    members: frozenset[tuple[str, str]]
+    """(thread, co-author) of the threads that change."""
+    approved: Mapping[str, int]
+    """The number of the entry that approved each message that is to be indexed."""
+
+
+@dataclass(slots=True)
+class _Accepted:
+    """The batches that are to be written, and where they leave each stream."""
+
+    heads: dict[StreamId, int]
+    """Of every stream that was asked for, moved by each batch."""
+    answered: set[_ReplyKey]
+    batches: list[PreparedBatch] = field(default_factory=list)
+
+    def take(self, prepared: PreparedBatch) -> Outcome:
+        """Accept a batch, if nothing came before it."""
+        for stream, head in prepared.batch.expected.items():
+            actual = self.heads[stream]
+            if actual != head:
+                return _conflict(f"{stream} is at {actual}, not at {head}")
+        reply = prepared.reply
+        if reply is not None:
+            key = (reply.public_key, reply.request_id)
+            if key in self.answered:
+                return _conflict("the request is answered")
+            self.answered.add(key)
+        self.heads.update(prepared.heads)
+        self.batches.append(prepared)
+        return Done(Committed(entries=prepared.batch.entries, reply=reply))
+
+
+def write_group(connection: _Connection, group: Sequence[PreparedBatch]) -> list[Outcome]:
+    """Make batches durable in one transaction; gives what became of each.
+
+    Args:
+        connection: Commits by itself, and is in no transaction.
+
+    Raises:
+        OutcomeUnknown: the connection was lost after COMMIT was sent.
+        psycopg.Error: nothing was written.
+    """
+    try:
+        with connection.pipeline() as pipeline:
+            known = _ask(connection, group)
+            accepted = _Accepted(dict(known.heads), set(known.answered))
+            outcomes = [accepted.take(prepared) for prepared in group]
+            if not accepted.batches:
+                connection.execute("ROLLBACK")
+                return outcomes
+            try:
+                _write(connection, known, accepted)
+                connection.execute("COMMIT")
+                pipeline.sync()
+            except psycopg.OperationalError as error:
+                if connection.closed:
+                    raise OutcomeUnknown from error
+                raise
+            return outcomes
+    except BaseException:
+        if not connection.closed:
+            connection.rollback()
+        raise
+
+
+# --- The first round trip ---------------------------------------------------------------------------
+
+
+def _ask(connection: _Connection, group: Sequence[PreparedBatch]) -> _Known:
+    streams = {stream for prepared in group for stream in prepared.heads}
+    tasks = [task for prepared in group for task in prepared.batch.memory]
+    asked = sorted(streams.union(thread_stream(task.thread_id) for task in tasks))
+    keys = [
+        (prepared.reply.public_key, prepared.reply.request_id)
+        for prepared in group
+        if prepared.reply is not None
+    ]
+    changed = sorted({id_ for prepared in group for id_ in prepared.snapshots.members})
+    indexed = sorted({task.message_id for task in tasks if isinstance(task, IndexMessage)})
+
+    connection.execute("BEGIN")
+    connection.execute(_LOCK, [stream_keys(streams)])
+    heads = connection.execute(_HEADS, [asked])
+    answered = connection.execute(_REPLIES, [[key for key, _ in keys], [id_ for _, id_ in keys]])
+    members = connection.execute(_MEMBERS, [changed]) if changed else ()
+    approved = connection.execute(_APPROVED, [indexed]) if indexed else ()
+    return _Known(
+        heads={stream: head or 0 for stream, head in heads},
+        answered=frozenset((key, request_id) for key, request_id in answered),
+        members=frozenset((thread_id, key) for thread_id, key in members),
+        approved=dict(approved),
+    )
+
+
+# --- The second -------------------------------------------------------------------------------------
+
+
+def _write(connection: _Connection, known: _Known, accepted: _Accepted) -> None:
+    batches = accepted.batches
+    _run(connection, _ADD_REPLIES, _sorted(row for each in batches for row in each.replies))
+    _run(connection, _ADD_ENTRIES, [row for each in batches for row in each.entries])
+    snapshots = (
+        batches[0].snapshots
+        if len(batches) == 1
+        else Snapshots.merged(each.snapshots for each in batches)
+    )
+    for kind, deleted in snapshots.deleted.items():
+        _run(connection, _DROP[kind], [{"id": id_} for id_ in sorted(deleted)])
+    if gone := snapshots.deleted.get("thread"):
+        connection.execute(_DROP_MEMBERS_OF, [sorted(gone)])
+    for kind, rows in snapshots.rows.items():
+        _run(connection, _PUT[kind], _sorted(rows.values()))
+    _write_members(connection, known, snapshots)
+    _write_timers(connection, batches)
+    _run(connection, _ADD_TASKS, list(_task_rows(known, accepted, snapshots)))
+    _move_heads(connection, accepted)
+
+
+def _write_members(connection: _Connection, known: _Known, snapshots: Snapshots) -> None:
+    """Let the membership rows be those of the changed threads; most stay as they are."""
+    wanted = {(id_, key) for id_, keys in snapshots.members.items() for key in keys}
+    before = {(id_, key) for id_, key in known.members if id_ in snapshots.members}
+    for statement, pairs in ((_DROP_MEMBERS, before - wanted), (_ADD_MEMBERS, wanted - before)):
+        rows = [{"thread_id": id_, "public_key": key} for id_, key in sorted(pairs)]
+        _run(connection, statement, rows)
+
+
+def _write_timers(connection: _Connection, batches: Sequence[PreparedBatch]) -> None:
+    left: dict[str, RowValues | None] = {}
+    for each in batches:
+        left.update(dict.fromkeys(each.batch.cancelled_timers))
+        left.update((row["id"], row) for row in each.timers)
+    gone = [{"id": id_} for id_, row in sorted(left.items()) if row is None]
+    _run(connection, _DROP_TIMERS, gone)
+    _run(connection, _PUT_TIMERS, _sorted(row for row in left.values() if row is not None))
+
+
+def _task_rows(known: _Known, accepted: _Accepted, snapshots: Snapshots) -> Iterable[RowValues]:
+    """The tasks of all batches. A point is of the entry that approved its message, also when it is
+    indexed again."""
+    changed = snapshots.rows.get("message", {})
+    for each in accepted.batches:
+        for task in each.batch.memory:
+            yield task_row(task, _seq_of(task, each, known, changed))
+
+
+def _seq_of(
+    task: MemoryTask, by: PreparedBatch, known: _Known, changed: Mapping[str, RowValues]
+) -> int:
+    if isinstance(task, IndexMessage):
+        approved = known.approved.get(task.message_id)
+        if approved is None and task.message_id in changed:
+            approved = changed[task.message_id]["approved_seq"]
+        if approved is not None:
+            return approved
+    stream = thread_stream(task.thread_id)
+    return by.heads.get(stream, known.heads[stream])
+
+
+def _move_heads(connection: _Connection, accepted: _Accepted) -> None:
+    heads: dict[StreamId, int] = {}
+    for each in accepted.batches:
+        heads.update(each.heads)
+    moved = sorted(
+        (stream.removeprefix(THREAD_PREFIX), stream, head)
+        for stream, head in heads.items()
+        if stream.startswith(THREAD_PREFIX)
+    )
+    if not moved:
+        return
+    connection.execute(_MOVE_HEADS, [list(column) for column in zip(*moved, strict=True)])
+    told = [f"{thread_id} {head}" for thread_id, _, head in moved]
+    connection.execute(_TELL, [CHANNEL, list(payloads(told))])
+
+
+def payloads(lines: Iterable[str], most: int = MAX_PAYLOAD) -> Iterable[str]:
+    """`lines` in texts of at most so many bytes; they are ASCII."""
+    gathered: list[str] = []
+    room = most
+    for line in lines:
+        if gathered and len(line) + 1 > room:
+            yield "\n".join(gathered)
+            gathered, room = [], most
+        gathered.append(line)
+        room -= len(line) + 1
+    if gathered:
+        yield "\n".join(gathered)
+
+
+def _run(connection: _Connection, statement: RowsAtOnce, rows: Sequence[RowValues]) -> None:
+    if rows:
+        connection.execute(statement.sql, statement.bind(rows))
+
+
+def _sorted(rows: Iterable[RowValues]) -> list[RowValues]:
+    """In the order of their keys, so that no two transactions wait for each other."""
+    return sorted(rows, key=lambda row: row.get("id") or (row["public_key"], row["request_id"]))
+
+
+def _conflict(detail: str) -> Failed:
+    return Failed(JournalConflict("Another change came first: try again.", detail=detail))

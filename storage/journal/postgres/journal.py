@@ -1,0 +1,136 @@
+"""The journal in a PostgreSQL database, written by one process at a time.
+
+await migrate(address, make_epoch=new_id)
+journal = PostgresJournal(address)
+await journal.open()
+try:
+    committed = await journal.commit(batch)
+finally:
+    await journal.close()
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from storage.journal import check
+from storage.journal.failures import journal_failure
+from storage.journal.postgres import engines, migrating
+from storage.journal.postgres.address import PostgresAddress
+from storage.journal.postgres.committer import PostgresCommitter
+from storage.journal.reader import SnapshotReader
+from storage.journal.sql import SqlJournal
+from storage.journal.writer import GroupCommitWriter
+
+MOST_WAITING: Final = 2_000
+"""Pieces that wait for the writer; more are refused."""
+
+REST_SECONDS: Final = 2.0
+"""How long nothing is written before the connection is looked after."""
+
+
+class PostgresJournal(SqlJournal):
+    """A `Journal`. Call `open` first and `close` last; both may be called again."""
+
+    def __init__(self, address: PostgresAddress) -> None:
+        """Nothing is connected to yet."""
+        self._writing = engines.writing_engine(address)
+        self._reading = engines.reading_engine(address)
+        self._committer = PostgresCommitter(self._writing, self._note_taken)
+        self._taken: asyncio.Future[None] | None = None
+        super().__init__(
+            GroupCommitWriter(
+                self._committer, rest_seconds=REST_SECONDS, most_waiting=MOST_WAITING
+            ),
+            SnapshotReader(self._reading, threads=engines.READERS),
+        )
+
+    async def open(self) -> None:
+        """Connect, and be the one process that writes.
+
+        Raises:
+            JournalError: another process writes the database, it is not migrated, it cannot hold a
+                journal, or it cannot be reached.
+        """
+        self._taken = asyncio.get_running_loop().create_future()
+        await asyncio.to_thread(self._open)
+        self._writer.start()
+        self._reader.start()
+
+    def _open(self) -> None:
+        try:
+            connection = self._committer.hold()
+            engines.check_server(connection)
+            migrating.check_migrated(connection)
+            connection.commit()
+        except SQLAlchemyError as error:
+            self._release()
+            raise journal_failure(error, certain=True) from error
+        except BaseException:
+            self._release()
+            raise
+
+    async def close(self) -> None:
+        """Let waiting commits finish, then close."""
+        await self._writer.close()
+        await self._reader.close()
+        await asyncio.to_thread(self._release)
+
+    def _release(self) -> None:
+        self._committer.let_go()
+        self._reading.dispose()
+        self._writing.dispose()
+
+    async def taken(self) -> None:
+        """Wait until another process writes the database in this one's place."""
+        assert self._taken is not None  # noqa: S101 - the journal is open
+        await asyncio.shield(self._taken)
+
+    def _note_taken(self) -> None:
+        taken = self._taken
+        if taken is not None:
+            taken.get_loop().call_soon_threadsafe(_settle, taken)
+
+    # verify: the whole journal is read, in one transaction
+
+    async def verify(self) -> tuple[str, ...]:
+        def find(connection: Connection) -> tuple[str, ...]:
+            engines.unhurried(connection)
+            return tuple(finding.sentence for finding in check.find(connection))
+
+        return await self._reader.read(find)
+
+    async def repair(self) -> tuple[str, ...]:
+        def repair(connection: Connection) -> tuple[str, ...]:
+            engines.unhurried(connection)
+            return check.repair(connection)
+
+        done: tuple[str, ...] = await self._writer.submit(repair)
+        return done
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def migrate(address: PostgresAddress, make_epoch: Callable[[], str]) -> bool:
+    """Bring the database to this version's tables; gives whether anything was to be done. Blocks.
+
+    Raises:
+        JournalError: a server runs on it, it is of a newer version, it cannot hold a journal, or it
+            cannot be reached.
+    """
+    engine = engines.writing_engine(address)
+    try:
+        with engine.connect() as connection:
+            engines.check_server(connection)
+            connection.commit()
+            return migrating.migrate(connection, make_epoch)
+    except SQLAlchemyError as error:
+        raise journal_failure(error, certain=True) from error
+    finally:
+        engine.dispose()

@@ -1,0 +1,46 @@
+"""Advisory locks: who may write the database, who migrates it, which streams a commit is about.
+
+They are PostgreSQL's own, kept by its connections and gone with them, so a killed process leaves none
+behind. Locks of a process have two keys of 32 bits, locks of a stream one of 64: the two kinds never
+meet.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from machines.models.ids import StreamId
+
+_CHORUS: Final = 0x43484F52
+"""The first key of every lock of a process: `CHOR`."""
+_WRITING: Final = 1
+_MIGRATING: Final = 2
+
+_TRY: Final = text("SELECT pg_try_advisory_lock(:chorus, :what)")
+_TAKE: Final = text("SELECT pg_advisory_lock(:chorus, :what)")
+
+
+def take_writing(connection: Connection) -> bool:
+    """Let this connection be the only one that writes, until it ends; False where another is."""
+    held: bool = connection.execute(_TRY, {"chorus": _CHORUS, "what": _WRITING}).scalar_one()
+    return held
+
+
+def take_migrating(connection: Connection) -> None:
+    """Wait until no other connection migrates, and be the one, until it ends."""
+    connection.execute(_TAKE, {"chorus": _CHORUS, "what": _MIGRATING})
+
+
+def stream_keys(streams: Iterable[StreamId]) -> list[int]:
+    """The keys of the locks of some streams, in the one order in which all commits take them.
+
+    Two streams may share a key: then their commits wait for each other, and nothing else.
+    """
+    return sorted({_key(stream) for stream in streams})
+
+
+def _key(stream: StreamId) -> int:
+    digest = blake2b(stream.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

@@ -1,0 +1,74 @@
+"""A store with something in every table, all that may be asked of it, and ways to spoil it."""
+
+from machines.models.ids import user_stream
+from storage.journal.port import Journal
+from tests.storage.journal.journal_contract import index_of
+from tests.support.journal_values import (
+    ANN,
+    BEN,
+    batch,
+    entry,
+    message,
+    opening,
+    run,
+    run_entry,
+    session,
+    started,
+    thread,
+    user,
+)
+
+
+async def furnish(journal: Journal) -> None:
+    """A store with something in every table."""
+    one = thread("one", ANN, BEN)
+    prompt = message(one, 0)
+    queued = run(prompt)
+    running = started(queued, prompt)
+    await journal.commit(
+        opening(one, prompt, message(one, 1)).model_copy(update={"memory": (index_of(prompt),)})
+    )
+    await journal.commit(batch(3, run_entry(queued, "queued", queued)))
+    await journal.commit(batch(4, run_entry(running, "started", running)))
+    await journal.commit(batch(0, entry(user_stream(ANN), user(ANN, "Ann"), session())))
+
+
+async def contents(journal: Journal) -> list[object]:
+    one = thread("one", ANN, BEN)
+    return [
+        await journal.snapshot(one.id, limit=9, before_index=None),
+        await journal.threads_of(ANN, after=None, limit=9),
+        await journal.threads_of(BEN, after=None, limit=9),
+        await journal.public_threads(after=None, limit=9),
+        await journal.user(ANN),
+        await journal.names([ANN]),
+        await journal.session(session().id),
+        await journal.recent_messages(one.id, before_index=9, limit=9),
+        [found async for found in journal.approved_messages()],
+        await journal.run_entries(run(message(one, 0)).id),
+    ]
+
+
+SEEDED = [
+    "DELETE FROM threads",
+    "UPDATE threads SET head_seq = 4",
+    "UPDATE threads SET last_position = 0",
+    "UPDATE threads SET visibility = 'public'",
+    "UPDATE threads SET body = replace(body, 'one', 'two')",
+    "UPDATE threads SET body = '{'",
+    "DELETE FROM co_authors WHERE public_key = 'Ben'",
+    "INSERT INTO co_authors SELECT thread_id, 'Eve' FROM co_authors LIMIT 1",
+    "DELETE FROM messages WHERE idx = 0",
+    "UPDATE messages SET idx = idx + 1 WHERE idx = 1",
+    "UPDATE messages SET idx = -1 - idx",
+    "UPDATE messages SET status = 'pending', version = 9",
+    "UPDATE messages SET approved_seq = NULL",
+    "UPDATE messages SET author = 'Eve' WHERE idx = 1",
+    "UPDATE runs SET live = false",
+    "UPDATE runs SET created_seq = 1, thread_id = 'x'",
+    "UPDATE users SET name = 'Eve', public_key = 'Eve'",
+    "DELETE FROM sessions",
+    "INSERT INTO users VALUES ('ghost', 1, 'Ghost', NULL, '{}')",
+    "UPDATE entries SET run_id = NULL, kind = 'x', at = 0",
+]
+"""Each changes rows behind the journal's back, in words of both databases."""
