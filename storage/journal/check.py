@@ -191,7 +191,7 @@ def _page_finding(line: str) -> Finding:
 
 # --- The entries themselves ---------------------------------------------------------------------
 
-_ENTRIES: Final = select(entries).order_by(entries.c.position)
+_ENTRIES: Final = select(entries).order_by(entries.c.position).execution_options(yield_per=CHUNK)
 
 
 def _replay(
@@ -203,7 +203,7 @@ def _replay(
     versions: dict[str, int] = {}
     damage: list[Finding] = []
     stale: list[Finding] = []
-    for part in connection.execute(_ENTRIES).mappings().partitions(CHUNK):
+    for part in connection.execute(_ENTRIES).mappings().partitions():
         rows = [dict(row) for row in part]
         readable: list[JournalEntry] = []
         # Messages are those of the replay: a snapshot proves nothing about an entry.
@@ -271,7 +271,8 @@ def _differences(connection: Connection, scratch: Connection) -> Iterator[Findin
             actual = _rows(connection, table, right)
             for key, row in right.items():
                 yield from _difference(kind, key, row, actual.get(key))
-        for rows in connection.execute(select(*table.primary_key)).partitions(CHUNK):
+        keyed = select(*table.primary_key).execution_options(yield_per=CHUNK)
+        for rows in connection.execute(keyed).partitions():
             keys = [tuple(row) for row in rows]
             known = _rows(scratch, table, keys)
             for key in keys:
@@ -342,7 +343,7 @@ def _contradictions(truth: Connection) -> Iterator[Finding]:
 
 
 def _lost_timers(connection: Connection, truth: Connection) -> Iterator[Finding]:
-    for row in connection.execute(select(timers)):
+    for row in connection.execute(select(timers).execution_options(yield_per=CHUNK)):
         try:
             timer = TimerRow.model_validate_json(row.body).timer
         except ValueError:
@@ -370,7 +371,7 @@ def _lost_timers(connection: Connection, truth: Connection) -> Iterator[Finding]
 
 
 def _lost_tasks(connection: Connection, truth: Connection) -> Iterator[Finding]:
-    for row in connection.execute(select(memory_tasks)):
+    for row in connection.execute(select(memory_tasks).execution_options(yield_per=CHUNK)):
         try:
             task = task_of_row(row.position, row.thread_id, row.seq, row.body).task
         except ValueError:

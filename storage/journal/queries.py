@@ -346,15 +346,19 @@ def entry_page(
 ) -> EntryPage:
     found: list[JournalEntry] = []
     room = MAX_SEQ if max_bytes is None else max_bytes
-    key = {"of_stream": stream, "after_seq": after_seq, "at_most": limit}
-    # Rows are fetched a few at a time: those far beyond `max_bytes` are never read.
-    with connection.execute(_ENTRIES, key).mappings() as rows:
-        while room >= 0 and (some := rows.fetchmany(_AT_ONCE)):
-            for entry in entries_of(connection, some):
-                found.append(entry)
-                room -= len(to_json(entry.data))
-                if room < 0:
-                    break
+    # A few rows at a time: those far beyond `max_bytes` are never read.
+    while room >= 0 and len(found) < limit:
+        at_most = min(_AT_ONCE, limit - len(found))
+        last = found[-1].seq if found else after_seq
+        key = {"of_stream": stream, "after_seq": last, "at_most": at_most}
+        some = connection.execute(_ENTRIES, key).mappings().all()
+        for entry in entries_of(connection, some):
+            found.append(entry)
+            room -= len(to_json(entry.data))
+            if room < 0:
+                break
+        if len(some) < at_most:
+            break
     head_seq = head(connection, stream)
     last = found[-1].seq if found else after_seq
     return EntryPage(entries=tuple(found), head_seq=head_seq, has_more=last < head_seq)

@@ -73,6 +73,7 @@ def _engine(address: PostgresAddress, **options: Any) -> Engine:
             "prepare_threshold": None,
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "chorus",
+            "client_encoding": "utf8",
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,

@@ -1,4 +1,5 @@
-"""A process that writes a journal until it is killed; run by tests as `python -m ... FILE MODE`.
+"""A process that writes a journal until it is killed; run by tests as `python -m ... FILE MODE`, or
+with the URL of a PostgreSQL database in place of the file.
 
 `loop` commits without end, from several tasks at once, and prints `STREAM SEQ` for each entry that
 was acknowledged. `full` limits the size of files half way, prints what commits say then, lifts the
@@ -12,6 +13,9 @@ from pathlib import Path
 
 from machines.models.errors import JournalError
 from machines.models.ids import thread_stream
+from storage.journal.port import Journal
+from storage.journal.postgres.address import PostgresAddress
+from storage.journal.postgres.journal import PostgresJournal
 from storage.journal.sqlite import SqliteJournal
 from tests.support.journal_values import batch, entry, thread, uuid
 
@@ -20,7 +24,7 @@ def say(*words: object) -> None:
     print(*words, flush=True)
 
 
-async def write_for_ever(journal: SqliteJournal, name: str) -> None:
+async def write_for_ever(journal: Journal, name: str) -> None:
     one = thread(name)
     stream = thread_stream(one.id)
     head = await journal.head(stream)
@@ -31,7 +35,7 @@ async def write_for_ever(journal: SqliteJournal, name: str) -> None:
         say(stream, head)
 
 
-async def fill_the_disk(journal: SqliteJournal, file: Path) -> None:
+async def fill_the_disk(journal: Journal, file: Path) -> None:
     one = thread()
     stream = thread_stream(one.id)
     await journal.commit(batch(0, entry(stream, one)))
@@ -49,14 +53,18 @@ async def fill_the_disk(journal: SqliteJournal, file: Path) -> None:
     say("problems", len(await journal.verify()))
 
 
-async def main(file: Path, mode: str) -> None:
-    journal = SqliteJournal(file, make_epoch=lambda: uuid("epoch"))
+async def main(where: str, mode: str) -> None:
+    journal = (
+        PostgresJournal(PostgresAddress.parse(where))
+        if "://" in where
+        else SqliteJournal(Path(where), make_epoch=lambda: uuid("epoch"))
+    )
     await journal.open()
     match mode:
         case "loop":
             await asyncio.gather(*(write_for_ever(journal, f"t{n}") for n in range(4)))
         case "full":
-            await fill_the_disk(journal, file)
+            await fill_the_disk(journal, Path(where))
             await journal.close()
         case "hold":
             say("held")
@@ -66,4 +74,4 @@ async def main(file: Path, mode: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,24 @@
+"""A database, and the journal in it, for each test that asks."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from storage.journal.postgres.address import PostgresAddress
+from storage.journal.postgres.journal import PostgresJournal
+from tests.support.postgres import Cluster
+
+
+@pytest.fixture
+def url(postgres: Cluster) -> str:
+    """Of a migrated, empty database."""
+    return postgres.database(migrated=True)
+
+
+@pytest.fixture
+async def journal(url: str) -> AsyncIterator[PostgresJournal]:
+    """Open on `url`."""
+    opened = PostgresJournal(PostgresAddress.parse(url))
+    await opened.open()
+    yield opened
+    await opened.close()
