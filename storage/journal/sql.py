@@ -80,10 +80,6 @@ class SqlJournal:
         self._reader = reader
 
     @property
-    def shared(self) -> bool:
-        return self._file is None
-
-    @property
     def commits(self) -> int:
         """Groups that became durable since the start; batches that waited together share one."""
         return self._writer.commits

@@ -58,6 +58,10 @@ class SqliteJournal(SqlJournal):
             SnapshotReader(self._reading, threads=READERS),
         )
 
+    @property
+    def shared(self) -> bool:
+        return False
+
     async def open(self) -> None:
         """Migrate and open for writing.
 

@@ -48,6 +48,10 @@ class PostgresJournal(SqlJournal):
             SnapshotReader(self._reading, threads=engines.READERS),
         )
 
+    @property
+    def shared(self) -> bool:
+        return True
+
     async def open(self) -> None:
         """Connect, and be the one process that writes.
 

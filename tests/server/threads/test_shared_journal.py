@@ -28,7 +28,7 @@ from server.environment import system_environment
 from server.threads.broadcast import Broadcast
 from server.threads.service import Outcome, ThreadService
 from server.wire.renderer import Renderer
-from storage.journal.sql import JOURNAL_FILE, SqlJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.support.client import Identity
 
 ENVIRONMENT = system_environment()
@@ -36,7 +36,7 @@ ADA, BOB = (PublicKey(Identity().public_key) for _ in range(2))
 RENAMES = 30
 
 
-class SharedJournal(SqlJournal):
+class SharedJournal(SqliteJournal):
     """Says that others write to it, and counts how often a thread is read."""
 
     reads = 0
@@ -98,7 +98,7 @@ class TwoServers:
 
 
 @asynccontextmanager
-async def a_server(journal: SqlJournal) -> AsyncIterator[ThreadService]:
+async def a_server(journal: SqliteJournal) -> AsyncIterator[ThreadService]:
     renderer = Renderer()
     try:
         yield ThreadService(journal, Broadcast(), Policy(), ENVIRONMENT.new_id, renderer)

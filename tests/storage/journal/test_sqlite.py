@@ -127,7 +127,7 @@ def line_of(running: "subprocess.Popen[str]") -> str:
     return line
 
 
-class TestSqlJournalKeepsTheContract(JournalContract):
+class TestSqliteJournalKeepsTheContract(JournalContract):
     """Every promise of the Protocol, on SQLite."""
 
 
