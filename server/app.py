@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from machines.models.errors import JournalError
 from server.addresses import is_loopback
 from server.environment import Environment, system_environment
 from server.gc_tuning import freeze_gc
@@ -34,7 +35,8 @@ async def serve(
 
     Raises:
         OSError: the address cannot be had.
-        ChorusError, ModelNotChosen: as `open_services`.
+        ChorusError, InvalidSettings, ModelNotChosen: as `open_services`.
+        JournalError: another server has taken the journal over.
     """
     environment = environment or system_environment()
     with _bind(settings.host, settings.port) as listening:
@@ -47,8 +49,24 @@ async def serve(
                 freeze_gc()
                 for line in greeting(services, address):
                     announce(line)
-                await told.wait()
+                await _until_told_or_taken(told, services)
                 announce("Going away: connections are told, and runs go on at the next start.")
+
+
+async def _until_told_or_taken(told: asyncio.Event, services: Services) -> None:
+    """Wait for the signal to end.
+
+    Raises:
+        JournalError: another server writes the journal: this one has nothing to serve any more.
+    """
+    waiting = {asyncio.create_task(told.wait()), asyncio.create_task(services.journal.taken())}
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
+    if not told.is_set():
+        raise JournalError("Another server has taken this database over.", retryable=False)
 
 
 def greeting(services: Services, address: str) -> list[str]:
@@ -63,7 +81,7 @@ def greeting(services: Services, address: str) -> list[str]:
         f"            {model.how_to_change}",
         f"  memory    {embedder.embedder.name} (search {meaning}): {embedder.why}",
         f"            {embedder.how_to_change}",
-        f"  data      {services.settings.data}",
+        f"  data      {services.settings.journal_place}",
         f"  terminal  {_program()} chat {address}",
         *([HIDDEN] if hidden else []),
     ]

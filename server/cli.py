@@ -157,7 +157,7 @@ def serve(
         return DONE
     from server.gc_tuning import gc_paused
 
-    with gc_paused(), _folder_named(settings):
+    with gc_paused(), _journal_named(settings):
         from server.commands import serve as command
 
         return command.run(settings)
@@ -272,7 +272,7 @@ def verify(
 
 @app.command()
 def credit(thread: _Thread, amount: _Tokens, cause: _Cause, data: _Data = None) -> int:
-    """Add tokens to a thread's balance; no server may hold the folder meanwhile."""
+    """Add tokens to a thread's balance; no server may run meanwhile."""
     return _change_balance(thread, amount, cause, data)
 
 
@@ -280,6 +280,17 @@ def credit(thread: _Thread, amount: _Tokens, cause: _Cause, data: _Data = None) 
 def debit(thread: _Thread, amount: _Tokens, cause: _Cause, data: _Data = None) -> int:
     """Take tokens from a thread's balance, which never goes below zero."""
     return _change_balance(thread, -amount, cause, data)
+
+
+@app.command()
+def migrate() -> int:
+    """Bring the database of CHORUS_DATABASE_URL to this version; no server may run on it."""
+    settings = _settings()
+    from server.commands import migrate as command
+    from server.environment import system_environment
+
+    with _journal_named(settings):
+        return command.run(settings, system_environment(), say=say)
 
 
 @app.command()
@@ -366,20 +377,20 @@ def _change_balance(thread: str, amount: int, cause: str, data: str | None) -> i
 
 
 def _perform(settings: "Settings", work: Coroutine[Any, Any, T]) -> T:
-    with _folder_named(settings):
+    with _journal_named(settings):
         return asyncio.run(work)
 
 
 @contextmanager
-def _folder_named(settings: "Settings") -> Iterator[None]:
-    """Let a failure of the journal say which folder it is about."""
+def _journal_named(settings: "Settings") -> Iterator[None]:
+    """Let a failure of the journal say which one it is about."""
     from machines.models.errors import JournalError
     from server.commands.errors import CommandFailed
 
     try:
         yield
     except JournalError as error:
-        raise CommandFailed(f"{settings.data}: {error.message}") from error
+        raise CommandFailed(f"{settings.journal_place}: {error.message}") from error
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.timers.handlers import Wakeups
 from server.wire.renderer import Renderer
-from storage.journal.sqlite import SqliteJournal
+from storage.journal.port import Journal
 from storage.qdrant.client import DatabaseClient
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Services:
 
     settings: Settings
     environment: Environment
-    journal: SqliteJournal
+    journal: Journal
     memory: DatabaseClient
     model: ModelChoice
     embedder: EmbedderChoice
@@ -242,7 +242,7 @@ async def _compile_charts() -> None:
         await asyncio.sleep(0)
 
 
-async def _purge_expired_replies(journal: SqliteJournal, environment: Environment) -> None:
+async def _purge_expired_replies(journal: Journal, environment: Environment) -> None:
     """Forget replies that no request may ask for any more."""
     while True:
         try:
@@ -252,7 +252,7 @@ async def _purge_expired_replies(journal: SqliteJournal, environment: Environmen
         await asyncio.sleep(PURGE_SECONDS)
 
 
-async def _watch_runs(journal: SqliteJournal, chorus: Chorus, wakeups: Wakeups) -> None:
+async def _watch_runs(journal: Journal, chorus: Chorus, wakeups: Wakeups) -> None:
     """Take up runs that no server works on."""
     suspects: frozenset[RunId] = frozenset()
     while True:

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -93,6 +94,18 @@ def _expanded(path: Path) -> Path:
         raise ValueError("names a home folder that is not there") from None
 
 
+def _database(secret: SecretStr) -> SecretStr:
+    """The address of a PostgreSQL database; it may hold a password."""
+    try:
+        parts = urlsplit(secret.get_secret_value().strip())
+        known = parts.scheme in {"postgresql", "postgres"} and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or not parts.path.strip("/"):
+        raise ValueError("must be an address such as postgresql://user:password@host:5432/database")
+    return SecretStr(parts.geturl())
+
+
 def _sendable(secret: SecretStr) -> SecretStr:
     """A secret that fits into a header; files and shells like to leave a line feed at its end."""
     value = secret.get_secret_value().strip()
@@ -121,6 +134,7 @@ _ModelName = Annotated[_Name, StringConstraints(max_length=MAX_MODEL_NAME_LENGTH
 _Address = Annotated[_Text, AfterValidator(_address)]
 _Origin = Annotated[_Text, AfterValidator(_origin)]
 _PublicUrl = Annotated[_Text, AfterValidator(_public_url)]
+_Database = Annotated[SecretStr, AfterValidator(_database)]
 _Secret = Annotated[SecretStr, AfterValidator(_sendable)]
 _Count = Annotated[int, Field(ge=0, le=1_000_000)]
 """0 is no limit."""
@@ -146,6 +160,8 @@ class Settings(BaseSettings):
     """0 takes any free port."""
     data: Annotated[Path, AfterValidator(_expanded)] = Path("chorus-data")
     """The folder of the journal and the embedded memory; made where it is missing."""
+    database_url: _Database | None = None
+    """A PostgreSQL database that holds the journal; None keeps it in `data`."""
 
     llm: Annotated[_Text, AfterValidator(_llm)] = "auto"
     """`auto`, `offline`, or the base URL of an endpoint."""
@@ -233,6 +249,15 @@ class Settings(BaseSettings):
         """Flags, then variables; no file is read behind the operator's back."""
         del settings_cls, dotenv_settings, file_secret_settings
         return init_settings, env_settings
+
+    @property
+    def journal_place(self) -> str:
+        """Where the journal is, without user and password."""
+        if self.database_url is None:
+            return str(self.data)
+        parts = urlsplit(self.database_url.get_secret_value())
+        host = parts.netloc.rpartition("@")[2]
+        return f"postgresql://{host}{parts.path}"
 
     def show(self) -> list[str]:
         """One line for each variable and its value, secrets masked; `#` marks a default."""

@@ -1,4 +1,4 @@
-"""The composition root's lower half: both stores of a data folder, and the embedder between them.
+"""The composition root's lower half: both stores, and the embedder between them.
 
 `open_stores` is what the server and the offline commands have in common. Nothing that runs in the
 background is begun here.
@@ -6,8 +6,10 @@ background is begun here.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+
+from pydantic import SecretStr
 
 from machines.models.errors import JournalError
 from server.environment import Environment
@@ -15,9 +17,12 @@ from server.llm.choice import OPENAI_URL
 from server.llm.embeddings import OpenAIEmbeddings
 from server.memory.embeddings import EmbedderChoice, choose_embedder
 from server.memory.opening import open_memory
-from server.settings import Settings
+from server.settings import InvalidSettings, Settings, variable
 from storage.folder_lock import LOCK_FILE
-from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
+from storage.journal.port import Journal
+from storage.journal.postgres.address import PostgresAddress
+from storage.journal.reader import SnapshotReader
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal, read_file
 from storage.memory.values import fingerprint_of
 from storage.private_files import make_private_folder
 from storage.qdrant import client as qdrant
@@ -33,7 +38,7 @@ OURS = (JOURNAL_FILE, LOCK_FILE, MEMORY_FOLDER)
 class Stores:
     """Both stores, open, and the embedder between them."""
 
-    journal: SqliteJournal
+    journal: Journal
     memory: qdrant.DatabaseClient
     embedder: EmbedderChoice
 
@@ -45,13 +50,22 @@ async def open_stores(
     """The journal, the embedder and the memory.
 
     Raises:
+        InvalidSettings: the journal is in a database, and no Qdrant server is named.
         StorageError: a folder is held by another process or damaged, or another embedder made the
             vectors that are stored; the message is one line for an operator.
         AIError, NetworkError: the endpoint that is named for embeddings gives none.
     """
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(_prepare_folder, settings)
-        journal = SqliteJournal(settings.data / JOURNAL_FILE)
+        if settings.database_url is None:
+            await asyncio.to_thread(_prepare_folder, settings)
+        elif settings.qdrant_url is None:
+            raise InvalidSettings(
+                (
+                    f"{variable('qdrant_url')} is not set: with {variable('database_url')} the "
+                    "memory is on a Qdrant server",
+                )
+            )
+        journal = journal_of(settings)
         await journal.open()
         stack.push_async_callback(journal.close)
         embedder = await choose_embedder(
@@ -68,6 +82,33 @@ async def open_stores(
         )
         stack.push_async_callback(memory.close)
         yield Stores(journal, memory, embedder)
+
+
+def journal_of(settings: Settings) -> Journal:
+    """The journal that the settings name, not opened yet."""
+    if settings.database_url is None:
+        return SqliteJournal(settings.data / JOURNAL_FILE)
+    # The driver is loaded where it is needed alone.
+    from storage.journal.postgres.journal import PostgresJournal
+
+    return PostgresJournal(address_of(settings.database_url))
+
+
+def reading(settings: Settings) -> AbstractAsyncContextManager[SnapshotReader]:
+    """Reads of the journal that the settings name, beside a server that holds it."""
+    if settings.database_url is None:
+        return read_file(settings.data / JOURNAL_FILE)
+    from storage.journal.postgres.journal import read_database
+
+    return read_database(address_of(settings.database_url))
+
+
+def address_of(url: SecretStr) -> PostgresAddress:
+    """Raises InvalidSettings where the driver knows no such address."""
+    try:
+        return PostgresAddress.parse(url.get_secret_value())
+    except ValueError as error:
+        raise InvalidSettings((f"{variable('database_url')} {error}",)) from None
 
 
 def _prepare_folder(settings: Settings) -> None:

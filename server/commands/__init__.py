@@ -12,6 +12,7 @@ __all__ = [
     "errors",
     "journal_file",
     "logs",
+    "migrate",
     "printing",
     "serve",
     "standard_streams",

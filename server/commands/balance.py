@@ -2,13 +2,13 @@
 
 from machines.models.commands import ChangeBalance, Policy
 from machines.models.ids import ThreadId
-from server.commands.journal_file import existing_journal
+from server.commands.journal_file import require_journal
 from server.environment import Environment
 from server.settings import Settings
+from server.stores import journal_of
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.wire.renderer import Renderer
-from storage.journal.sqlite import SqliteJournal
 
 
 async def change_balance(
@@ -23,7 +23,8 @@ async def change_balance(
         InvalidTransition: the thread refuses it, as where too little would be left.
         JournalError: the journal cannot be opened, or nothing was changed.
     """
-    journal = SqliteJournal(existing_journal(settings), make_epoch=environment.new_id)
+    require_journal(settings)
+    journal = journal_of(settings)
     await journal.open()
     try:
         thread_service = ThreadService(

@@ -16,13 +16,11 @@ from machines.models.ids import RunId
 from machines.models.journal import JournalEntry
 from server.chat.render import Harmless
 from server.commands.errors import CommandFailed
-from server.commands.journal_file import existing_journal
+from server.commands.journal_file import require_journal
 from server.settings import Settings
+from server.stores import reading
 from storage.journal import queries
-from storage.journal.dialect import journal_url, reading_engine
-from storage.journal.reader import SnapshotReader
 
-_BUSY_SECONDS = 5.0
 _UNWRAPPED = 1_000
 """Columns of a table that no terminal shows: a pipe gets each transition on one line."""
 
@@ -49,18 +47,13 @@ async def trace(settings: Settings, run_id: RunId) -> tuple[TracedTransition, ..
         CommandFailed: there is no journal, or no such run in it.
         JournalError: the journal cannot be read, or is not migrated yet.
     """
-    engine = reading_engine(journal_url(existing_journal(settings)), busy_timeout=_BUSY_SECONDS)
-    reader = SnapshotReader(engine, threads=1)
-    reader.start()
-    try:
+    require_journal(settings)
+    async with reading(settings) as reader:
         entries = await reader.read(
             lambda connection: queries.unopened_run_entries(connection, run_id)
         )
-    finally:
-        await reader.close()
-        engine.dispose()
     if not entries:
-        raise CommandFailed(f"There is no run {run_id} in {settings.data}.")
+        raise CommandFailed(f"There is no run {run_id} in {settings.journal_place}.")
     return tuple(transition for entry in entries for transition in _transitions(entry, run_id))
 
 

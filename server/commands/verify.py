@@ -24,7 +24,7 @@ from machines.models.journal import (
 )
 from machines.models.message import Message
 from machines.models.thread import Thread
-from server.commands.journal_file import existing_journal
+from server.commands.journal_file import require_journal
 from server.environment import Environment
 from server.memory.recall import MemoryService
 from server.sessions.accounts import Accounts, session_end
@@ -74,7 +74,7 @@ async def run(
         ChorusError: a store cannot be opened, or not be read at all.
         CommandFailed: there is no journal.
     """
-    existing_journal(settings)
+    require_journal(settings)
     left = await _problems_left(settings, environment, repair=repair, restored=restored, say=say)
     if left == 0:
         say("Everything agrees.")
@@ -133,11 +133,14 @@ async def _end_sessions(journal: Journal, environment: Environment) -> None:
 async def _verify_file(
     settings: Settings, environment: Environment, *, repair: bool, say: Say
 ) -> int:
-    """Whether the journal's file is whole; with `repair`, save what can be read of it.
+    """Whether the journal's file is whole; with `repair`, save what can be read of it. A database
+    server sees to its own files.
 
     Raises:
         JournalError: the file cannot be opened, or nothing of it can be read.
     """
+    if settings.database_url is not None:
+        return 0
     file = settings.data / JOURNAL_FILE
     damage = await asyncio.to_thread(recover.damage, file)
     if damage is None:

@@ -42,7 +42,7 @@ from machines.models.commands import (
     Withdraw,
 )
 from machines.models.effects import RunEffect
-from machines.models.errors import ChorusError, JournalConflict, RequestRefused
+from machines.models.errors import ChorusError, JournalConflict, JournalError, RequestRefused
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, thread_stream
 from machines.models.journal import Batch, DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
@@ -292,7 +292,10 @@ class ThreadService:
         except JournalConflict:
             room.known = None
             raise
-        except ChorusError:
+        except ChorusError as error:
+            if isinstance(error, JournalError) and error.certain:
+                # Nothing of it is durable: what is known of the thread holds.
+                raise
             room.published = batch.expected[thread_stream(thread_id)]
             room.known = Doubt(batch, decision.effects)
             self._broadcast.doubt(decision.facts.view.thread)

@@ -151,6 +151,10 @@ class Journal(Protocol):
     async def close(self) -> None:
         """Let waiting commits finish, then close."""
 
+    async def taken(self) -> None:
+        """Wait until another process writes the store in this one's place; then nothing can be
+        committed any more."""
+
     async def epoch(self) -> str:
         """The store's identity; it changes when the store is restored from a backup or rebuilt."""
 

@@ -9,7 +9,8 @@ finally:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -108,7 +109,24 @@ class SqliteJournal(SqlJournal):
         await self._reader.close()
         await asyncio.to_thread(self._release)
 
+    async def taken(self) -> None:
+        # The file's lock is this process' until its end.
+        await asyncio.get_running_loop().create_future()
+
     def _release(self) -> None:
         self._reading.dispose()
         self._writing.dispose()
         self._lock.release()
+
+
+@asynccontextmanager
+async def read_file(file: Path, *, busy_timeout: float = 5.0) -> AsyncIterator[SnapshotReader]:
+    """Reads of a journal that is not opened: a server that holds its folder is not disturbed."""
+    engine = reading_engine(journal_url(file), busy_timeout=busy_timeout)
+    reader = SnapshotReader(engine, threads=1)
+    reader.start()
+    try:
+        yield reader
+    finally:
+        await reader.close()
+        engine.dispose()

@@ -110,6 +110,9 @@ def test_a_key_from_a_file_loses_its_line_feed(monkeypatch: pytest.MonkeyPatch) 
         ("CHORUS_LLM", "http://", "CHORUS_LLM must be auto, offline, or the address"),
         ("CHORUS_MODEL", "m\x1b]0;mine\x07", "CHORUS_MODEL must be printable text"),
         ("CHORUS_QDRANT_URL", "localhost:6333", "CHORUS_QDRANT_URL must be an address"),
+        ("CHORUS_DATABASE_URL", "mysql://a.example/b", "CHORUS_DATABASE_URL must be an address"),
+        ("CHORUS_DATABASE_URL", "postgresql://a.example", "CHORUS_DATABASE_URL must be an addr"),
+        ("CHORUS_DATABASE_URL", "postgres://a:b/c", "CHORUS_DATABASE_URL must be an address"),
         ("CHORUS_PUBLIC_URL", "https://a.example/x y", "CHORUS_PUBLIC_URL must be an address"),
         ("CHORUS_ALLOWED_ORIGINS", "*", "CHORUS_ALLOWED_ORIGINS must be an address"),
         ("CHORUS_TRUSTED_PROXIES", "proxy", "CHORUS_TRUSTED_PROXIES must be networks"),
@@ -157,12 +160,16 @@ def test_every_setting_is_shown_and_secrets_are_masked(monkeypatch: pytest.Monke
     for name in ("OPENAI_API_KEY", "CHORUS_METRICS_TOKEN", "CHORUS_QDRANT_API_KEY"):
         monkeypatch.setenv(name, SECRET)
     monkeypatch.setenv("CHORUS_QDRANT_URL", f"http://admin:{SECRET}@qdrant.example:6333")
-    shown = load_settings({"port": "9001"}).show()
+    monkeypatch.setenv("CHORUS_DATABASE_URL", f"postgres://ann:{SECRET}@db.example:5433/chorus")
+    settings = load_settings({"port": "9001"})
+    assert settings.journal_place == "postgresql://db.example:5433/chorus"
+    shown = settings.show()
     assert SECRET not in "\n".join(shown)
     rows = {line.split()[0]: line.split()[1:] for line in shown}
     assert list(rows) == [variable(name) for name in Settings.model_fields]
     assert rows["OPENAI_API_KEY"] == [MASK]
     assert rows["CHORUS_QDRANT_URL"] == [f"http://{MASK}@qdrant.example:6333"]
+    assert rows["CHORUS_DATABASE_URL"] == [MASK]
     assert rows["CHORUS_PORT"] == ["9001"]
     assert rows["CHORUS_HOST"] == ["127.0.0.1", "#", "default"]
 

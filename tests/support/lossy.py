@@ -5,19 +5,20 @@ import pytest
 from machines.models.errors import JournalError
 from machines.models.ids import StreamId, ThreadId
 from machines.models.journal import Batch, Committed, DecisionView
-from storage.journal.port import EntryPage
-from storage.journal.sqlite import SqliteJournal
+from storage.journal.port import EntryPage, Journal
 
 
 class Lossy:
     """What a journal does wrong with threads; nothing unless told."""
 
-    def __init__(self, journal: SqliteJournal, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, journal: Journal, patch: pytest.MonkeyPatch) -> None:
         """It is the journal's way until `patch` is undone."""
         self.silenced = 0
         """Commits that are durable from now on, and whose success is not told."""
         self.failing = 0
         """Commits that fail from now on."""
+        self.certain = False
+        """Whether their errors say that nothing was written."""
         self.unreadable = 0
         """Reads of a thread that fail from now on."""
         self.torn = 0
@@ -37,7 +38,7 @@ class Lossy:
             return await self._commit(batch)
         if self.failing:
             self.failing -= 1
-            raise JournalError("The journal could not commit.")
+            raise JournalError("The journal could not commit.", certain=self.certain)
         committed = await self._commit(batch)
         if self.silenced:
             self.silenced -= 1

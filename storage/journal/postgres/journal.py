@@ -10,7 +10,8 @@ finally:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from sqlalchemy import Connection
@@ -89,7 +90,6 @@ class PostgresJournal(SqlJournal):
         self._writing.dispose()
 
     async def taken(self) -> None:
-        """Wait until another process writes the database in this one's place."""
         assert self._taken is not None  # noqa: S101 - the journal is open
         await asyncio.shield(self._taken)
 
@@ -119,6 +119,24 @@ class PostgresJournal(SqlJournal):
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+@asynccontextmanager
+async def read_database(address: PostgresAddress) -> AsyncIterator[SnapshotReader]:
+    """Reads of a journal that is not opened: a server that holds it is not disturbed.
+
+    Raises:
+        JournalError: it is not migrated, or cannot be reached.
+    """
+    engine = engines.reading_engine(address)
+    reader = SnapshotReader(engine, threads=1)
+    reader.start()
+    try:
+        await reader.read(migrating.check_migrated)
+        yield reader
+    finally:
+        await reader.close()
+        engine.dispose()
 
 
 def migrate(address: PostgresAddress, make_epoch: Callable[[], str]) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from machines.models.errors import JournalError
 from server.concurrency.batcher import MAX_GROUP, Batcher
+from storage.journal.sqlite import SqliteJournal
 from tests.support.client import Identity
 from tests.support.in_process import Caller, open_test_services
 
@@ -130,14 +131,16 @@ async def test_people_who_sign_in_at_the_same_moment_share_their_commits(tmp_pat
         for caller, identity in people:
             challenge = await caller.get("connect", public_key=identity.public_key)
             signatures.append(identity.sign(challenge["statement"]))
-        before = services.journal.commits
+        journal = services.journal
+        assert isinstance(journal, SqliteJournal)
+        before = journal.commits
         inits = await asyncio.gather(
             *(
                 caller.get("authenticate", signature=signature)
                 for (caller, _), signature in zip(people, signatures, strict=True)
             )
         )
-        commits = services.journal.commits - before
+        commits = journal.commits - before
     names = {init["user"]["public_key"] for init in inits}
     assert names == {identity.public_key for _, identity in people}
     assert len({init["session"]["token"] for init in inits}) == CROWD

@@ -250,3 +250,17 @@ async def test_who_follows_a_run_that_waits_for_the_journal_is_told_why_until_it
     assert {each["message"] for each in notices} == {"The journal could not commit."}
     assert {each["head_seq"] for each in notices} == {asked["seq"]}, "the last entry it was sent"
     assert not waiting_notices(elsewhere), "it does not follow the thread"
+
+
+@pytest.mark.parametrize("certain", [True, False])
+async def test_only_what_may_be_durable_all_the_same_is_in_doubt(
+    lossy_server: LossyServer, certain: bool
+) -> None:
+    service = lossy_server.services.thread_service
+    lossy_server.journal.failing, lossy_server.journal.certain = 1, certain
+    lossy_server.journal.unreadable = 3
+    await refused_submit(lossy_server, lossy_server.founder)
+    facts = service.rooms.facts_of(ThreadId(lossy_server.thread_id))
+    assert (facts is not None) == certain, (
+        "what is known of a thread holds where nothing was written"
+    )
