@@ -18,10 +18,11 @@ import psycopg
 
 from machines.models.errors import JournalConflict
 from machines.models.ids import PublicKey, RequestId, StreamId, thread_stream
+from machines.models.invitation import InvitationStatus
 from machines.models.journal import Committed, IndexMessage, MemoryTask
 from storage.journal.appender import FIRSTS, FIXED, SNAPSHOTS, THREAD_PREFIX
 from storage.journal.postgres.failures import OutcomeUnknown
-from storage.journal.postgres.locks import stream_keys
+from storage.journal.postgres.locks import lock_keys
 from storage.journal.postgres.rows_at_once import RowsAtOnce, deleting, inserting, upserting
 from storage.journal.prepared import PreparedBatch, Snapshots
 from storage.journal.rows import RowValues, task_row
@@ -47,6 +48,16 @@ _MEMBERS: Final = "SELECT thread_id, public_key FROM co_authors WHERE thread_id 
 _APPROVED: Final = (
     "SELECT id, approved_seq FROM messages WHERE id = ANY(%b::text[]) AND approved_seq IS NOT NULL"
 )
+_OPEN: Final = {
+    "key": "SELECT public_key, id FROM invitations"
+    " WHERE public_key = ANY(%b::text[]) AND status = %b::text",
+    "inviter": "SELECT invited_by, id FROM invitations"
+    " WHERE invited_by = ANY(%b::text[]) AND status = %b::text",
+}
+_OF: Final = {"key": "public_key", "inviter": "invited_by"}
+"""The column that each kind of bound is about."""
+_IS_OPEN: Final = InvitationStatus.INVITED.value
+
 _MOVE_HEADS: Final = (
     "UPDATE threads SET head_seq = moved.head, last_position = entries.position"
     " FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS moved(thread_id, stream, head)"
@@ -71,6 +82,8 @@ _DROP: Final = {kind: deleting(table, "id") for kind, table in SNAPSHOTS.items()
 
 _Connection = psycopg.Connection[Any]
 _ReplyKey = tuple[PublicKey, RequestId]
+_BoundKey = tuple[str, PublicKey]
+"""Of what a bound is, and of whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,8 @@ class _Known:
     """(thread, co-author) of the threads that change."""
     approved: Mapping[str, int]
     """The number of the entry that approved each message that is to be indexed."""
+    open: Mapping[_BoundKey, frozenset[str]]
+    """The open invitations of each key, and by each inviter, that a bound is about."""
 
 
 @dataclass(slots=True)
@@ -92,6 +107,8 @@ class _Accepted:
     heads: dict[StreamId, int]
     """Of every stream that was asked for, moved by each batch."""
     answered: set[_ReplyKey]
+    open: dict[_BoundKey, frozenset[str]]
+    """As `_Known` has it, moved by each batch."""
     batches: list[PreparedBatch] = field(default_factory=list)
 
     def take(self, prepared: PreparedBatch) -> Outcome:
@@ -100,15 +117,33 @@ class _Accepted:
             actual = self.heads[stream]
             if actual != head:
                 return _conflict(f"{stream} is at {actual}, not at {head}")
+        open_then = self._open_after(prepared)
+        if any(
+            len(open_then[bound.of, bound.public_key]) > bound.most
+            for bound in prepared.batch.bounds
+        ):
+            return _conflict("another invitation came first")
         reply = prepared.reply
         if reply is not None:
             key = (reply.public_key, reply.request_id)
             if key in self.answered:
                 return _conflict("the request is answered")
             self.answered.add(key)
+        self.open = open_then
         self.heads.update(prepared.heads)
         self.batches.append(prepared)
         return Done(Committed(entries=prepared.batch.entries, reply=reply))
+
+    def _open_after(self, prepared: PreparedBatch) -> dict[_BoundKey, frozenset[str]]:
+        rows = prepared.snapshots.rows.get("invitation", {}).values()
+        if not rows or not self.open:
+            return self.open
+        after = dict(self.open)
+        for (of, public_key), ids in self.open.items():
+            changed = [row for row in rows if row[_OF[of]] == public_key]
+            opened = {row["id"] for row in changed if row["status"] == _IS_OPEN}
+            after[of, public_key] = ids.difference(row["id"] for row in changed) | opened
+        return after
 
 
 def write_group(connection: _Connection, group: Sequence[PreparedBatch]) -> list[Outcome]:
@@ -124,7 +159,7 @@ def write_group(connection: _Connection, group: Sequence[PreparedBatch]) -> list
     try:
         with connection.pipeline() as pipeline:
             known = _ask(connection, group)
-            accepted = _Accepted(dict(known.heads), set(known.answered))
+            accepted = _Accepted(dict(known.heads), set(known.answered), dict(known.open))
             outcomes = [accepted.take(prepared) for prepared in group]
             if not accepted.batches:
                 connection.execute("ROLLBACK")
@@ -156,16 +191,29 @@ def _ask(connection: _Connection, group: Sequence[PreparedBatch]) -> _Known:
         for prepared in group
         if prepared.reply is not None
     ]
+    bounds = sorted(
+        {(bound.of, bound.public_key) for prepared in group for bound in prepared.batch.bounds}
+    )
     changed = sorted({id_ for prepared in group for id_ in prepared.snapshots.members})
     indexed = sorted({task.message_id for task in tasks if isinstance(task, IndexMessage)})
 
     connection.execute("BEGIN")
-    connection.execute(_LOCK, [stream_keys(streams)])
+    counted = [f"invitations of {of} {public_key}" for of, public_key in bounds]
+    connection.execute(_LOCK, [lock_keys([*streams, *counted])])
     heads = connection.execute(_HEADS, [asked])
     answered = connection.execute(_REPLIES, [[key for key, _ in keys], [id_ for _, id_ in keys]])
     members = connection.execute(_MEMBERS, [changed]) if changed else ()
     approved = connection.execute(_APPROVED, [indexed]) if indexed else ()
+    whose = {of: [key for each, key in bounds if each == of] for of in _OPEN}
+    found = {
+        of: connection.execute(_OPEN[of], [keys_, _IS_OPEN]) for of, keys_ in whose.items() if keys_
+    }
+    open_ids: dict[_BoundKey, set[str]] = {bound: set() for bound in bounds}
+    for of, rows in found.items():
+        for public_key, id_ in rows:
+            open_ids[of, public_key].add(id_)
     return _Known(
+        open={bound: frozenset(ids) for bound, ids in open_ids.items()},
         heads={stream: head or 0 for stream, head in heads},
         answered=frozenset((key, request_id) for key, request_id in answered),
         members=frozenset((thread_id, key) for thread_id, key in members),

@@ -1,7 +1,7 @@
-"""Advisory locks: who may write the database, who migrates it, which streams a commit is about.
+"""Advisory locks: who may write the database, who migrates it, what a commit is about.
 
 They are PostgreSQL's own, kept by its connections and gone with them, so a killed process leaves none
-behind. Locks of a process have two keys of 32 bits, locks of a stream one of 64: the two kinds never
+behind. Locks of a process have two keys of 32 bits, locks of a commit one of 64: the two kinds never
 meet.
 """
 
@@ -10,8 +10,6 @@ from hashlib import blake2b
 from typing import Final
 
 from sqlalchemy import Connection, text
-
-from machines.models.ids import StreamId
 
 _CHORUS: Final = 0x43484F52
 """The first key of every lock of a process: `CHOR`."""
@@ -33,14 +31,14 @@ def take_migrating(connection: Connection) -> None:
     connection.execute(_TAKE, {"chorus": _CHORUS, "what": _MIGRATING})
 
 
-def stream_keys(streams: Iterable[StreamId]) -> list[int]:
-    """The keys of the locks of some streams, in the one order in which all commits take them.
+def lock_keys(names: Iterable[str]) -> list[int]:
+    """The keys of the locks of what is named, in the one order in which all commits take them.
 
-    Two streams may share a key: then their commits wait for each other, and nothing else.
+    Two names may share a key: then their commits wait for each other, and nothing else.
     """
-    return sorted({_key(stream) for stream in streams})
+    return sorted({_key(name) for name in names})
 
 
-def _key(stream: StreamId) -> int:
-    digest = blake2b(stream.encode(), digest_size=8).digest()
+def _key(name: str) -> int:
+    digest = blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

@@ -28,6 +28,7 @@ from machines.models.journal import (
     ApprovalTimer,
     Batch,
     IndexMessage,
+    InvitationBound,
     MemoryTask,
     RecordLinks,
     RetryTimer,
@@ -465,6 +466,27 @@ class JournalContract:
         assert (await journal.invitations_of(BEN, after=None, limit=9)).rows == ()
         assert (await journal.invitation_counts(CAY, inviter=ANN)).by_inviter == 1
         assert await journal.verify() == ()
+
+    async def test_a_bound_on_invitations_holds_among_batches_that_wait_together(
+        self, journal: Journal
+    ) -> None:
+        threads = [thread(f"t{n}") for n in range(4)]
+        for one in threads:
+            await journal.commit(opening(one))
+        bounds = (
+            InvitationBound(of="key", public_key=BEN, most=2),
+            InvitationBound(of="inviter", public_key=ANN, most=9),
+        )
+        asked = [
+            batch(1, entry(thread_stream(one.id), invitation(one, BEN))).model_copy(
+                update={"bounds": bounds}
+            )
+            for one in threads
+        ]
+        results = await asyncio.gather(*map(journal.commit, asked), return_exceptions=True)
+        assert sum(isinstance(result, JournalConflict) for result in results) == 2
+        counts = await journal.invitation_counts(BEN, inviter=ANN)
+        assert (counts.of_key, counts.by_inviter) == (2, 2)
 
     async def test_a_person_has_one_row(self, journal: Journal) -> None:
         await journal.commit(batch(0, entry(user_stream(ANN), user(ANN))))

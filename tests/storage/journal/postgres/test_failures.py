@@ -21,7 +21,7 @@ from machines.models.ids import StreamId, ThreadId, thread_stream
 from machines.models.journal import Committed
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal
-from storage.journal.postgres.locks import stream_keys
+from storage.journal.postgres.locks import lock_keys
 from tests.support.eventually import eventually
 from tests.support.journal_values import batch, entry, opening, thread
 from tests.support.postgres import Cluster, cluster
@@ -85,7 +85,7 @@ class TestConnectionLost:
         self, postgres: Cluster, url: str
     ) -> None:
         one = thread()
-        (key,) = stream_keys([thread_stream(one.id)])
+        (key,) = lock_keys([thread_stream(one.id)])
         async with opened(url) as journal:
             with transaction(url, "SELECT pg_advisory_xact_lock(%s)", key):
                 writing = asyncio.ensure_future(journal.commit(opening(one)))
