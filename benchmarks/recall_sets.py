@@ -1,12 +1,15 @@
 """Dialogues with questions and the turns that answer them: what recall is measured on.
 
 A set is a JSON file, or a folder of them, in the shape `[{dialogue, turns: [{id, session, date,
-speaker, text}], questions: [{question, evidence: [turn id]}]}]`. A dialogue is a memory of its own,
-and a session of it a thread. Only values live here, and the arithmetic over what was found.
+speaker, text}], questions: [{question, evidence: [turn id]}]}]`; a date names a day, as `8 May 2023`,
+`1:56 pm on 8 May, 2023` or `2023-05-08`. A dialogue is a memory of its own, and a session of it a
+thread. Only values live here, and the arithmetic over what was found.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
 from typing import Final
@@ -18,6 +21,8 @@ SENT: Final = 12
 
 _THREADS: Final = 5
 
+_DAY: Final = re.compile(r"(\d{1,2}) ([A-Z][a-z]+),? (\d{4})")
+
 
 class Turn(BaseModel):
     """Something said."""
@@ -27,6 +32,13 @@ class Turn(BaseModel):
     date: str
     speaker: str
     text: str
+
+    @property
+    def day(self) -> datetime:
+        """The beginning of the day that `date` names. Raises ValueError where it names none."""
+        if (found := _DAY.search(self.date)) is not None:
+            return datetime.strptime(" ".join(found.groups()) + " +0000", "%d %B %Y %z")
+        return datetime.fromisoformat(self.date).replace(tzinfo=UTC)
 
 
 class Question(BaseModel):

@@ -9,7 +9,7 @@ without any of `storage.memory.ranking`.
 
 import asyncio
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -36,7 +36,6 @@ from storage.memory.values import (
 )
 from storage.qdrant.client import DatabaseClient, EmbeddedMemory
 
-_BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _SCOPE: Final = SearchScope(include_public=True)
 
 
@@ -81,7 +80,7 @@ async def _fill(
             role=Role.USER,
             visibility=Visibility.PUBLIC,
             content=turn.text,
-            created_at=_BEGAN + timedelta(minutes=place),
+            created_at=turn.day + timedelta(seconds=place),
             seq=place + 1,
             fingerprint=fingerprint_of(embedder.fingerprint),
             index=place,

@@ -1,7 +1,8 @@
 """How messages are ranked for a query: every weight, and the arithmetic that uses them.
 
 A message's score is what its vector and its words say, each in standard deviations over what is in
-scope, with a part of the scores of the messages before and after it, and of the best of its thread.
+scope, with a part of what the messages before and after it say, of the words of its thread, and of
+the best scores there.
 The weights were fitted on conversations, see docs/decisions/hybrid-recall.md; `make bench
 ONLY=recall` measures them on any others. Pure functions on arrays. Importing this module loads
 numpy.
@@ -12,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.memory.surroundings import Within
 from storage.memory.word_index import WordScores
 
 Bools = NDArray[np.bool_]
@@ -19,10 +21,13 @@ Float32s = NDArray[np.float32]
 Int32s = NDArray[np.int32]
 Places = NDArray[np.intp]
 
-WORDS: Final = 0.8
-"""Weight of the words; the vector's is 1."""
+WORDS: Final = 0.75
+"""Weight of the words of a message and around it; the vector's is 1."""
 
-COVERED: Final = 0.3
+THREAD_WORDS: Final = 0.55
+"""Weight of the words of its thread, taken together."""
+
+COVERED: Final = 0.4
 """Share of the query's words, by weight, that the best message must have for words to count in full:
 where no message has more than a chance word of it, the meaning decides."""
 
@@ -30,16 +35,16 @@ FARTHEST: Final = -2.0
 """The least that a vector counts: among candidates that are all near, one that was found by its words
 stands far out."""
 
-AUTHOR: Final = 1.0
+AUTHOR: Final = 1.05
 """What a message gains whose author is named in the query."""
 
-BEFORE: Final = 0.3
-"""Part of the score of the message before: a question says what its answer is about."""
+BEFORE: Final = 0.33
+"""Part of what the vector of the message before says: a question says what its answer is about."""
 
-AFTER: Final = 0.2
-"""Part of the score of the message after."""
+AFTER: Final = 0.33
+"""Part of what the vector of the message after says."""
 
-THREAD: Final = 0.5
+THREAD: Final = 0.6
 """Part of the mean score of the `BEST_OF_THREAD` best of the thread."""
 
 BEST_OF_THREAD: Final = 3
@@ -60,12 +65,14 @@ FEW: Final = 24
 _NEVER: Final = np.float32(-np.inf)
 
 
-def fused(cosines: Float32s, words: WordScores) -> Float32s:
-    """What vector and words say of each message in scope, in standard deviations."""
-    said = np.maximum(standardised(cosines), np.float32(FARTHEST))
-    if words.most > 0 and len(cosines):
+def fused(cosines: Float32s, words: WordScores, within: Within) -> Float32s:
+    """What vectors and words say of each message in scope, in standard deviations."""
+    meant = np.maximum(standardised(cosines), np.float32(FARTHEST))
+    said = within.with_neighbours(meant, BEFORE, AFTER)
+    if words.most > 0:
         covered = min(1.0, float(words.scores.max()) / (COVERED * words.most))
-        said += np.float32(WORDS * covered) * standardised(words.scores)
+        said += np.float32(WORDS * covered) * standardised(words.around)
+        said += np.float32(THREAD_WORDS * covered) * standardised(words.threads)[within.thread]
     return said
 
 
@@ -86,6 +93,14 @@ def closeness(cosines: Float32s, words: WordScores) -> Float32s:
     if words.most > 0:
         far *= 1 - np.minimum(words.scores / np.float32(words.most), 1)
     return 1 - far
+
+
+def worth(near: Float32s, within: Within) -> Float32s:
+    """Each message's closeness, or the part of a neighbour's that is more."""
+    everywhere = np.append(near, np.float32(0))
+    around = np.maximum(everywhere[within.before], everywhere[within.after])
+    most: Float32s = np.maximum(near, np.float32(FROM_NEIGHBOUR) * around)
+    return most
 
 
 def with_threads(scores: Float32s, threads: Int32s) -> Float32s:
@@ -115,7 +130,10 @@ def different(scores: Float32s, vectors: Float32s, most: int) -> list[int]:
     if not len(scores):
         return []
     alike = vectors @ vectors.T
-    repeats = (np.tril(alike, -1) >= SAME).any(axis=1)
+    same = alike >= SAME
+    # Each is like itself; most often nothing else is.
+    has_repeats = np.count_nonzero(same) > len(scores)
+    repeats = np.tril(same, -1).any(axis=1) if has_repeats else np.zeros(len(scores), np.bool_)
     if most > FEW or len(scores) - int(repeats.sum()) <= most:
         places: list[int] = np.flatnonzero(~repeats)[:most].tolist()
         return places

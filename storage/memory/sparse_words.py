@@ -6,11 +6,20 @@ and multiplies in (Qdrant's modifier IDF). How long messages are on average is n
 them. A word is named by a hash of its stem.
 """
 
+from datetime import date
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from storage.memory.word_index import K1, B
-from storage.memory.words import PLAIN, USUAL, language_of, stemmed, without_function_words, written
+from storage.memory.words import (
+    PLAIN,
+    USUAL,
+    language_of,
+    stemmed,
+    terms_of,
+    without_function_words,
+    written,
+)
 
 _USUAL_LENGTH: Final = 20.0
 """Words of a usual message, function words not counted."""
@@ -26,11 +35,9 @@ class SparseWords(NamedTuple):
     values: list[float]
 
 
-def of_message(text: str) -> SparseWords:
-    """The words of a message, each by how much it counts there."""
-    words = written(text)
-    language = language_of(words)
-    found = stemmed(without_function_words(words, language), language)
+def of_message(text: str, day: date | None) -> SparseWords:
+    """The words of a message and of its day, each by how much it counts there."""
+    found, _ = terms_of(text, day)
     counts: dict[int, int] = {}
     for word in found:
         index = _index(word)

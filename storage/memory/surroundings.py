@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from machines.models.ids import ThreadId
-from storage.memory.words import without_function_words, written
+from storage.memory.words import written
 
+Float32s = NDArray[np.float32]
 Int32s = NDArray[np.int32]
+Rows = NDArray[np.intp]
 Int64s = NDArray[np.int64]
 
 NONE: Final = -1
@@ -32,6 +34,31 @@ class Stand(NamedTuple):
     author: str
     """Name of its author; empty where there is none."""
     content: str
+
+
+class Within(NamedTuple):
+    """What is in the scope of a search, and how it stands there. A place is one in `rows`."""
+
+    rows: Rows
+    places: Int32s
+    """By row: its place, or `NONE`; the last one is that of no row at all, where `NONE` points."""
+    before: Int32s
+    """By place: the place of the message before, or `NONE`."""
+    after: Int32s
+    thread: Int32s
+    """By place: the number of its thread, below `threads`."""
+    threads: int
+    """How many threads are in scope."""
+
+    def with_neighbours(self, values: Float32s, before: float, after: float) -> Float32s:
+        """Each value with a part of those of the messages before and after it, along the last axis."""
+        # The last one is that of no message, where `NONE` points.
+        none = np.zeros((*values.shape[:-1], 1), np.float32)
+        there: Float32s = np.concatenate([values, none], axis=-1)
+        both = values.copy()
+        both += np.float32(before) * there[..., self.before]
+        both += np.float32(after) * there[..., self.after]
+        return both
 
 
 def identity(content: str) -> int:
@@ -86,11 +113,29 @@ class Surroundings:
             self._link(row)
         self._rows = last
 
+    def within(self, rows: Rows) -> Within:
+        """How these rows stand among each other."""
+        places = np.full(self._rows + 1, NONE, np.int32)
+        places[rows] = np.arange(len(rows), dtype=np.int32)
+        threads = self.thread[rows]
+        is_there = np.zeros(len(self._places), np.bool_)
+        is_there[threads] = True
+        numbers = np.cumsum(is_there, dtype=np.int32) - 1
+        return Within(
+            rows,
+            places,
+            places[self.before[rows]],
+            places[self.after[rows]],
+            numbers[threads],
+            int(is_there.sum()),
+        )
+
     def authors_named(self, query: Sequence[str]) -> NDArray[np.bool_] | None:
-        """Of each row, whether its author is named among these words; None where nobody is."""
-        # A name that is a function word too (Will) is none here.
-        asked = set(without_function_words(query))
-        numbers = [n for word in asked for n in self._numbers_by_word.get(word, ())]
+        """Of each row, whether its author is named among these words; None where nobody is.
+
+        `query` has no function words, so a name that is one too (Will) is never named.
+        """
+        numbers = [n for word in set(query) for n in self._numbers_by_word.get(word, ())]
         if not numbers:
             return None
         named = np.zeros(len(self._authors), np.bool_)

@@ -8,6 +8,7 @@ Two collections: `messages` holds one point for each approved message, with its 
 holds the semantic links that Observation recorded, without vectors.
 """
 
+from datetime import UTC, date
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final, Literal, Protocol
@@ -135,6 +136,11 @@ class MessagePayload(_Payload):
     def said(self) -> str:
         """Who says what: the text that is embedded, and found by its words."""
         return said_by(self.speaker, self.content)
+
+    @property
+    def day(self) -> date:
+        """The day on which it was said, of UTC: found by its words, and not embedded."""
+        return self.created_at.astimezone(UTC).date()
 
 
 class LinkPayload(_Payload):

@@ -3,16 +3,19 @@
 Snowball stems (M. F. Porter, "Snowball: a language for stemming algorithms", 2001) by the language
 that a text's function words tell. A text of a language that is not known here keeps its words as
 they are; a script without spaces gives each pair of neighbouring characters, as the hashed embedder
-does. The same text always gives the same words. For one thread at a time: a stemmer keeps state.
+does. A message is found by the words of its day too. The same text always gives the same words. For
+one thread at a time: a stemmer keeps state.
 """
 
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import date
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from storage.memory.months import MONTHS
 from storage.memory.stop_words import STOP_WORDS
 
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -31,6 +34,37 @@ _LANGUAGES_OF: Final[dict[str, tuple[str, ...]]] = {
     word: tuple(language for language, words in STOP_WORDS.items() if word in words)
     for word in frozenset().union(*STOP_WORDS.values())
 }
+
+
+class Terms(NamedTuple):
+    """What a message is found by."""
+
+    words: list[str]
+    """Stems without function words, in order, as often as they stand there."""
+    language: str
+
+
+def terms_of(text: str, day: date | None) -> Terms:
+    """The terms of a message that was written on a day; those of the day are the last."""
+    words = written(text)
+    language = language_of(words)
+    kept = without_function_words(words, language)
+    if day is not None:
+        kept += _words_of(day, language)
+    return Terms(stemmed(kept, language), language)
+
+
+def asked(text: str) -> list[str]:
+    """The words that a query asks for: each once, without function words, not stemmed."""
+    return list(dict.fromkeys(without_function_words(written(text))))
+
+
+def _words_of(day: date, language: str) -> Iterator[str]:
+    """A day as texts of a language write it, in words or in numbers: `3 march 2026`, `2026-03-03`."""
+    month = MONTHS[language][day.month - 1] if language in MONTHS else str(day.month)
+    return iter(
+        dict.fromkeys((str(day.day), month, str(day.year), f"{day.month:02}", f"{day.day:02}"))
+    )
 
 
 def written(text: str) -> list[str]:

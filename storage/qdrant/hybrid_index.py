@@ -17,7 +17,7 @@ from storage.memory.surroundings import Stand, Surroundings, identity
 from storage.memory.values import MessagePayload, QueryPoints, message_point_id
 from storage.memory.visibility import sound_and_readable
 from storage.memory.word_index import WordIndex
-from storage.memory.words import written
+from storage.memory.words import asked
 from storage.qdrant.exact_index import ExactIndex, Float32s, Rows
 
 _MORE_CANDIDATES: Final = 24
@@ -36,7 +36,7 @@ class HybridIndex(ExactIndex):
         self._surroundings = Surroundings()
 
     def _placed(self, row: int, message: MessagePayload) -> None:
-        self._words.put(row, message.said)
+        self._words.put(row, message.said, message.day)
         self._surroundings.put(
             row, Stand(message.thread_id, message.index, message.speaker, message.content)
         )
@@ -55,23 +55,20 @@ class HybridIndex(ExactIndex):
         rows = self._rows_in(query.scope)
         if not len(rows):
             return ()
-        asked = written(query.text)
+        within = self._surroundings.within(rows)
+        words_asked = asked(query.text)
         cosines = self._cosines(rows, direction.astype(np.float32))
-        is_asked = np.zeros(len(self), np.bool_)
-        is_asked[rows] = True
-        words = self._words.scores(asked, rows, is_asked)
-        scores = self._with_neighbours(rows, ranking.fused(cosines, words))
-        by_author = self._surroundings.authors_named(asked)
+        words = self._words.scores(words_asked, within)
+        scores = ranking.fused(cosines, words, within)
+        by_author = self._surroundings.authors_named(words_asked)
         if by_author is not None:
             scores += np.float32(ranking.AUTHOR) * by_author[rows]
-        near = ranking.closeness(cosines, words)
+        near, threads = ranking.closeness(cosines, words), within.thread
         if query.floor > 0:
-            worth = self._worth(rows, near) >= query.floor
-            rows, scores, near = rows[worth], scores[worth], near[worth]
+            worth = ranking.worth(near, within) >= query.floor
+            rows, scores, near, threads = rows[worth], scores[worth], near[worth], threads[worth]
         candidates = self._candidates(rows, scores, query)
-        scores = ranking.with_threads(
-            scores[candidates], self._surroundings.thread[rows[candidates]]
-        )
+        scores = ranking.with_threads(scores[candidates], threads[candidates])
         # Of equals, the one that was remembered first.
         order = np.lexsort((rows[candidates], -np.round(scores, _DIGITS)))
         candidates, scores = candidates[order], scores[order]
@@ -82,27 +79,6 @@ class HybridIndex(ExactIndex):
         return sound_and_readable(
             [(score, self._payloads[row]) for score, row in hits], query.scope
         )
-
-    def _with_neighbours(self, rows: Rows, scores: Float32s) -> Float32s:
-        # The last place is that of no row at all, which is where `NONE` points.
-        everywhere = np.zeros(len(self) + 1, np.float32)
-        everywhere[rows] = scores
-        before = everywhere[self._surroundings.before[rows]]
-        after = everywhere[self._surroundings.after[rows]]
-        both: Float32s = (
-            scores + np.float32(ranking.BEFORE) * before + np.float32(ranking.AFTER) * after
-        )
-        return both
-
-    def _worth(self, rows: Rows, near: Float32s) -> Float32s:
-        """Each row's closeness, or the part of a neighbour's that is more."""
-        everywhere = np.zeros(len(self) + 1, np.float32)
-        everywhere[rows] = near
-        around = np.maximum(
-            everywhere[self._surroundings.before[rows]], everywhere[self._surroundings.after[rows]]
-        )
-        worth: Float32s = np.maximum(near, np.float32(ranking.FROM_NEIGHBOUR) * around)
-        return worth
 
     def _candidates(self, rows: Rows, scores: Float32s, query: QueryPoints) -> NDArray[np.intp]:
         """Places in `rows` of the best that say different things, and nothing that is known."""

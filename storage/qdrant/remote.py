@@ -69,7 +69,7 @@ class ServerStore(QdrantStore):
     def _vectors(self, point: MessagePoint) -> "models.VectorStruct":
         from qdrant_client import models
 
-        words = of_message(point.payload.said)
+        words = of_message(point.payload.said, point.payload.day)
         return {
             "": list(point.vector),
             _WORDS: models.SparseVector(indices=words.indices, values=words.values),

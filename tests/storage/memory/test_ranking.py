@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from storage.memory import ranking
+from storage.memory.surroundings import NONE, Within
 from storage.memory.word_index import WordScores
 
 
@@ -11,12 +12,41 @@ def floats(*values: float) -> ranking.Float32s:
     return np.array(values, np.float32)
 
 
+def apart(count: int) -> Within:
+    """So many messages, each in a thread of its own."""
+    numbers = np.arange(count, dtype=np.int32)
+    none = np.full(count, NONE, np.int32)
+    return Within(numbers.astype(np.intp), np.append(numbers, NONE), none, none, numbers, count)
+
+
+def by_words(*values: float, most: float) -> WordScores:
+    return WordScores(floats(*values), floats(*values), floats(*values), most)
+
+
 def test_where_no_message_has_more_than_a_chance_word_the_meaning_decides() -> None:
     cosines = floats(0.6, 0.3, 0.1, 0.1, 0.1)
-    by_chance = WordScores(floats(0.0, 0.4, 0.0, 0.0, 0.0), most=20.0)
-    in_full = WordScores(floats(0.0, 9.0, 0.0, 0.0, 0.0), most=20.0)
-    assert ranking.fused(cosines, by_chance).argmax() == 0
-    assert ranking.fused(cosines, in_full).argmax() == 1
+    by_chance = by_words(0.0, 0.4, 0.0, 0.0, 0.0, most=20.0)
+    in_full = by_words(0.0, 9.0, 0.0, 0.0, 0.0, most=20.0)
+    assert ranking.fused(cosines, by_chance, apart(5)).argmax() == 0
+    assert ranking.fused(cosines, in_full, apart(5)).argmax() == 1
+
+
+def test_words_that_stand_in_several_messages_of_a_thread_raise_all_of_it() -> None:
+    cosines = floats(0.2, 0.2, 0.2, 0.2)
+    none = floats(0.0, 0.0, 0.0, 0.0)
+    words = WordScores(floats(0.0, 0.0, 0.0, 9.0), none, floats(5.0, 1.0), 9.0)
+    scope = apart(4)._replace(thread=np.array([1, 1, 0, 0], np.int32), threads=2)
+    first, second, third, fourth = ranking.fused(cosines, words, scope)
+    assert first == second < third == fourth
+
+
+def test_a_part_of_what_neighbours_mean_counts() -> None:
+    cosines = floats(0.9, 0.1, 0.1, 0.1)
+    before = np.array([NONE, 0, NONE, NONE], np.int32)
+    scores = ranking.fused(
+        cosines, by_words(0, 0, 0, 0, most=0.0), apart(4)._replace(before=before)
+    )
+    assert scores[0] > scores[1] > scores[2] == scores[3]
 
 
 def test_scores_that_are_all_the_same_say_nothing() -> None:
@@ -26,7 +56,7 @@ def test_scores_that_are_all_the_same_say_nothing() -> None:
 
 
 def test_closeness_is_of_the_meaning_or_of_the_words_and_ends_at_one() -> None:
-    near = ranking.closeness(floats(-0.2, 0.5, 0.5, 1.0), WordScores(floats(0, 0, 5, 10), 10.0))
+    near = ranking.closeness(floats(-0.2, 0.5, 0.5, 1.0), by_words(0, 0, 5, 10, most=10.0))
     assert near.tolist() == pytest.approx([0.0, 0.5, 0.75, 1.0])
 
 

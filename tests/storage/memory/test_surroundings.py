@@ -1,10 +1,12 @@
 """Neighbours, authors and repeated texts, whatever came and went before."""
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machines.models.ids import ThreadId
 from storage.memory.surroundings import NONE, Stand, Surroundings, identity
+from storage.memory.words import asked
 
 threads = st.sampled_from([ThreadId("a"), ThreadId("b"), ThreadId("c")])
 stands = st.builds(
@@ -40,6 +42,21 @@ def test_every_row_knows_its_neighbours_after_any_history(
         order = [NONE, *(row for _, row in sorted(inside)), NONE]
         for before, row, after in zip(order, order[1:], order[2:], strict=False):
             assert (surroundings.before[row], surroundings.after[row]) == (before, after)
+    scope = [row for row in range(len(rows)) if row % 3]
+    within = surroundings.within(np.array(scope, np.intp))
+    for place, row in enumerate(scope):
+        for near, of_row in (
+            (within.before, surroundings.before),
+            (within.after, surroundings.after),
+        ):
+            there = int(of_row[row])
+            expected_place = scope.index(there) if there in scope else NONE
+            assert near[place] == expected_place
+    in_scope = [rows[row].thread_id for row in scope]
+    assert within.threads == len(set(in_scope))
+    assert {*zip(in_scope, within.thread.tolist(), strict=True)} == {
+        (thread_id, int(within.thread[in_scope.index(thread_id)])) for thread_id in in_scope
+    }
     for word, author in (("ines", "Ines"), ("ade", "Olu Ade")):
         named = surroundings.authors_named([word])
         expected = [stand.author == author for stand in rows]
@@ -50,7 +67,7 @@ def test_every_row_knows_its_neighbours_after_any_history(
 def test_a_name_that_is_a_function_word_is_not_taken_for_a_name() -> None:
     surroundings = Surroundings()
     surroundings.put(0, Stand(ThreadId("a"), 0, "Will", "I go."))
-    assert surroundings.authors_named(["what", "will", "the", "weather", "be"]) is None
+    assert surroundings.authors_named(asked("What will the weather be?")) is None
 
 
 def test_texts_of_the_same_words_are_the_same_text_and_marks_alone_are_not() -> None:

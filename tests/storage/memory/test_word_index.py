@@ -1,91 +1,148 @@
 """The index of words against BM25 written down plainly."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.memory.word_index import K1, B, WordIndex
-from storage.memory.words import language_of, stemmed, without_function_words, written
+from machines.models.ids import ThreadId
+from storage.memory import word_index
+from storage.memory.surroundings import Stand, Surroundings, Within
+from storage.memory.word_index import AFTER, B_THREAD, BEFORE, K1, B, WordIndex, WordScores
+from storage.memory.words import asked, terms_of
 
 WORDS = ("keel", "bolt", "mast", "rope", "rot", "Olu", "painting")
+THREADS = ("boat", "shed", "garden")
 
 
-def words_of(text: str) -> list[str]:
-    words = written(text)
-    language = language_of(words)
-    return stemmed(without_function_words(words, language), language)
+class Said(NamedTuple):
+    text: str
+    thread: str
 
 
-def plainly(texts: Mapping[int, str], query: str, rows: list[int]) -> dict[int, float]:
-    """BM25 of each of `rows`, as the formula has it, counted over them alone."""
-    said = {row: words_of(texts[row]) for row in rows}
-    mean = sum(map(len, said.values())) / len(said)
-    scores = dict.fromkeys(rows, 0.0)
-    for word in dict.fromkeys(words_of(query)):
-        having = sum(word in words for words in said.values())
-        weight = math.log(1 + (len(said) - having + 0.5) / (having + 0.5))
-        for row, words in said.items():
-            count = words.count(word)
-            damping = K1 * (1 - B + B * len(words) / mean) if mean else K1
-            scores[row] += weight * count * (K1 + 1) / (count + damping) if count else 0.0
+class Messages:
+    """An index of words, and what it is told of the surroundings, as `HybridIndex` keeps them."""
+
+    def __init__(self, *messages: Said) -> None:
+        self.words = WordIndex()
+        self.surroundings = Surroundings()
+        self.rows: list[tuple[Said, int]] = []
+        """What each row says, and its place in its thread."""
+        for message in messages:
+            self.put(len(self.rows), message)
+
+    def put(self, row: int, message: Said) -> None:
+        # A message that is written anew keeps its place.
+        place = self.rows[row][1] if row < len(self.rows) else len(self.rows)
+        self.rows[row : row + 1] = [(message, place)]
+        self.words.put(row, message.text)
+        stand = Stand(ThreadId(message.thread), place, "", message.text)
+        self.surroundings.put(row, stand)
+
+    def take_out(self, row: int) -> None:
+        self.words.take_out(row)
+        self.surroundings.take_out(row)
+        self.rows[row] = self.rows[-1]
+        self.rows.pop()
+
+    def within(self, rows: Sequence[int] | None = None) -> Within:
+        return self.surroundings.within(np.array(range(len(self.rows)) if rows is None else rows))
+
+    def scores(self, query: str, rows: Sequence[int] | None = None) -> WordScores:
+        return self.words.scores(asked(query), self.within(rows))
+
+
+Counts = Mapping[str, float]
+
+
+def plainly(texts: Sequence[Counts], query: str, b: float) -> list[float]:
+    """BM25 of texts that are given as how often they have each word, counted over them alone."""
+    lengths = [sum(words.values()) for words in texts]
+    mean = sum(lengths) / len(texts)
+    scores = [0.0] * len(texts)
+    for word in dict.fromkeys(terms_of(query, None).words):
+        having = sum(bool(words.get(word)) for words in texts)
+        weight = math.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
+        for place, words in enumerate(texts):
+            count = words.get(word, 0.0)
+            damping = K1 * (1 - b + b * lengths[place] / mean) if mean else K1
+            scores[place] += weight * count * (K1 + 1) / (count + damping) if count else 0.0
     return scores
 
 
+def together(*parts: tuple[float, Counts]) -> Counts:
+    """What texts have together, each counted in part."""
+    words = {word for _, counts in parts for word in counts}
+    return {word: sum(part * counts.get(word, 0.0) for part, counts in parts) for word in words}
+
+
+def of_window(counts: Mapping[int, Counts], within: Within, place: int) -> Counts:
+    """What a message has with its part of the messages before and after it."""
+    before, after = int(within.before[place]), int(within.after[place])
+    return together(
+        (1.0, counts[place]),
+        (BEFORE, counts.get(before, {})),
+        (AFTER, counts.get(after, {})),
+    )
+
+
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join)
-changes = st.lists(
-    st.tuples(st.just("put"), st.integers(0, 30), texts)
-    | st.tuples(st.just("take out"), st.integers(0, 30), st.just("")),
-    max_size=60,
-)
+messages = st.builds(Said, texts, st.sampled_from(THREADS))
+changes = st.lists(st.tuples(st.integers(0, 30), messages | st.none()), max_size=60)
 
 
 @settings(max_examples=150, deadline=None)
-@given(changes, texts, st.frozensets(st.integers(0, 60)))
+@given(changes, texts, st.frozensets(st.integers(0, 60)), st.sampled_from([1, 1 << 20]))
 def test_whatever_was_put_in_and_taken_out_words_score_as_the_formula_says(
-    history: list[tuple[str, int, str]], query: str, left_out: frozenset[int]
+    history: list[tuple[int, Said | None]], query: str, left_out: frozenset[int], cells: int
 ) -> None:
-    index = WordIndex()
-    rows: list[str] = []
-    for what, number, text in history:
-        if what == "put":
-            row = min(number, len(rows))
-            rows[row : row + 1] = [text]
-            index.put(row, text)
-        elif rows:
-            row = number % len(rows)
-            index.take_out(row)
-            rows[row] = rows[-1]
-            rows.pop()
-    asked = [row for row in range(len(rows)) if row not in left_out]
-    if not asked:
+    index = Messages()
+    for number, message in history:
+        if message is not None:
+            index.put(min(number, len(index.rows)), message)
+        elif index.rows:
+            index.take_out(number % len(index.rows))
+    rows = [row for row in range(len(index.rows)) if row not in left_out]
+    if not rows:
         return
-    is_asked = np.zeros(len(rows), np.bool_)
-    is_asked[asked] = True
-    found = index.scores(written(query), np.array(asked), is_asked)
-    expected = plainly(dict(enumerate(rows)), query, asked)
-    assert found.scores.tolist() == pytest.approx(list(expected.values()), abs=1e-4)
-    assert found.scores.max() <= found.most
+    within = index.within(rows)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(word_index, "_MOST_CELLS", cells)
+        found = index.words.scores(asked(query), within)
+    counts: dict[int, Counts] = {}
+    for place, row in enumerate(rows):
+        words = terms_of(index.rows[row][0].text, None).words
+        counts[place] = {word: float(words.count(word)) for word in words}
+    windows = [of_window(counts, within, place) for place in counts]
+    threads = [
+        together(*((1.0, counts[place]) for place in counts if within.thread[place] == thread))
+        for thread in range(within.threads)
+    ]
+    for scores, whole, b in (
+        (found.scores, [*counts.values()], B),
+        (found.around, windows, B),
+        (found.threads, threads, B_THREAD),
+    ):
+        assert scores.tolist() == pytest.approx(plainly(whole, query, b), abs=1e-4)
+    assert found.scores.max() <= found.most + 1e-4
 
 
 def test_what_is_not_asked_for_has_no_influence() -> None:
     """Else a reader could tell from scores what stands in threads that they may not read."""
-    alone, among = WordIndex(), WordIndex()
-    for index in (alone, among):
-        index.put(0, "keel bolts")
-        index.put(1, "mast and rope")
+    alone, among = (
+        Messages(Said("keel bolts", "boat"), Said("mast and rope", "boat")) for _ in range(2)
+    )
     for row in range(2, 40):
-        among.put(row, "keel keel keel and much more about the keel")
-    rows = np.array([0, 1])
+        among.put(row, Said("keel keel keel and much more about the keel", f"hidden {row % 3}"))
     for query in ("keel", "rope", "mast keel"):
-        one = alone.scores(written(query), rows, np.ones(2, np.bool_))
-        mask = np.zeros(40, np.bool_)
-        mask[rows] = True
-        other = among.scores(written(query), rows, mask)
-        assert one.scores.tolist() == other.scores.tolist()
+        one, other = alone.scores(query), among.scores(query, [0, 1])
+        for scores in ("scores", "around", "threads"):
+            assert getattr(one, scores).tolist() == getattr(other, scores).tolist()
         assert one.most == other.most
 
 
@@ -93,22 +150,46 @@ def test_a_row_that_is_written_again_and_again_does_not_fill_the_index() -> None
     index = WordIndex()
     for number in range(20_000):
         index.put(number % 3, f"rope {number % 3}")
-    found = index.scores(["rope"], np.arange(3), np.ones(3, np.bool_))
-    assert (found.scores > 0).all()
     assert sum(map(len, index._postings.values())) < 10_000, "dead slots are never forgotten"
+    surroundings = Messages(*(Said("rope", "boat") for _ in range(3))).within()
+    assert (index.scores(["rope"], surroundings).scores > 0).all()
 
 
 def test_a_query_of_another_language_finds_the_words_of_its_own() -> None:
-    index = WordIndex()
-    index.put(0, "The keys are in the shed")
-    index.put(1, "Die Häuser sind alle verkauft")
-    found = index.scores(written("Wem gehören die Häuser?"), np.arange(2), np.ones(2, np.bool_))
+    index = Messages(
+        Said("The keys are in the shed", "a"), Said("Die Häuser sind alle verkauft", "b")
+    )
+    found = index.scores("Wem gehören die Häuser?")
     assert found.scores[1] > found.scores[0] == 0.0
 
 
 def test_a_whole_document_may_be_asked_with() -> None:
-    index = WordIndex()
-    index.put(0, "keel bolts")
+    index = Messages(Said("keel bolts", "boat"))
     query = " ".join(f"word{number}" for number in range(5_000)) + " keel"
-    found = index.scores(written(query), np.arange(1), np.ones(1, np.bool_))
-    assert found.most > 0
+    assert index.scores(query).scores[0] > 0
+
+
+def test_a_word_that_no_message_has_is_missing_in_all_of_them() -> None:
+    index = Messages(Said("keel bolts", "boat"), Said("mast", "boat"))
+    assert index.scores("keel zeppelin").most > index.scores("keel").most
+    assert index.scores("zeppelin").scores.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("The hall is cold.", "What was said on 5 March 2024?"),
+        ("The hall is cold.", "2024-03-05"),
+        ("Die Halle ist kalt.", "Was war am 5. März 2024?"),
+        ("La salle est froide.", "Le 5 mars 2024"),
+        ("Зал холодный, и мне тоже", "Что было 5 марта 2024?"),
+        ("会場は寒い", "2024年3月5日"),
+    ],
+)
+def test_a_message_is_found_by_its_day_in_its_language(text: str, query: str) -> None:
+    index = WordIndex()
+    days = (date(2024, 4, 7), date(2024, 3, 5), date(2023, 3, 6))
+    for row, day in enumerate(days):
+        index.put(row, text, day)
+    within = Messages(*(Said(text, str(row)) for row in range(len(days)))).within()
+    assert index.scores(asked(query), within).scores.argmax() == 1

@@ -1,21 +1,16 @@
 """Texts as words, in the languages that are known and in those that are not."""
 
+from datetime import date
+
 import pytest
 
+from storage.memory.months import MONTHS
 from storage.memory.stop_words import STOP_WORDS
-from storage.memory.words import (
-    PLAIN,
-    language_of,
-    stemmed,
-    without_function_words,
-    written,
-)
+from storage.memory.words import PLAIN, language_of, stemmed, terms_of, written
 
 
 def found_by(text: str) -> list[str]:
-    words = written(text)
-    language = language_of(words)
-    return stemmed(without_function_words(words, language), language)
+    return terms_of(text, None).words
 
 
 @pytest.mark.parametrize(
@@ -38,9 +33,19 @@ def test_function_words_tell_the_language(text: str, language: str) -> None:
     assert language_of(written(text)) == language
 
 
-def test_every_language_has_a_stemmer() -> None:
-    for language in STOP_WORDS:
+def test_every_language_has_a_stemmer_and_twelve_months() -> None:
+    assert STOP_WORDS.keys() == MONTHS.keys()
+    for language, months in MONTHS.items():
         assert stemmed(["x"], language) == ["x"]
+        assert len(set(months)) == 12
+        assert set(months).isdisjoint(STOP_WORDS[language]), "a month would not be asked for"
+
+
+def test_a_message_is_found_by_its_day() -> None:
+    assert terms_of("The hall is cold.", date(2024, 3, 5)).words == [
+        *("hall", "cold", "5", "march", "2024", "03", "05"),
+    ]
+    assert terms_of("會場", date(2024, 11, 15)).words == ["會場", "15", "11", "2024"]
 
 
 def test_forms_of_a_word_are_found_by_one_stem() -> None:

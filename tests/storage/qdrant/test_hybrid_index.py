@@ -44,6 +44,7 @@ def said(
     thread: str = "thread",
     visibility: Visibility = Visibility.PUBLIC,
     repeats: bool = False,
+    at: str = "2026-01-02T03:04:05Z",
 ) -> StoredPoint:
     return StoredPoint(
         message_point_id(MessageId(f"message-{number}")),
@@ -55,7 +56,7 @@ def said(
             "role": "chorus",
             "visibility": visibility.value,
             "content": content,
-            "created_at": "2026-01-02T03:04:05Z",
+            "created_at": at,
             "seq": 1,
             "fingerprint": "test",
             "index": number,
@@ -109,6 +110,26 @@ def test_whoever_is_named_is_found_by_what_they_said() -> None:
     )
     assert found(index, "How does Olu travel?")[0] == 1
     assert found(index, "How does Ines travel?")[0] == 2
+
+
+def test_a_message_is_found_by_its_day_wherever_it_was_told() -> None:
+    index = index_of(
+        said(1, "The hall is cold.", at="2025-03-13T09:00:00Z", thread="a", vector=near(0.2)),
+        said(2, "The hall is warm.", at="2025-03-14T23:30:00-02:00", thread="b", vector=near(0.2)),
+        *chatter(40),
+    )
+    assert found(index, "What was said on 15 March 2025?")[0] == 2, "a day is one of UTC"
+    assert found(index, "Was sagte jemand am 2025-03-13?")[0] == 1
+
+
+def test_words_of_a_query_that_neighbours_share_count_for_all_of_them() -> None:
+    index = index_of(
+        said(1, "Did the surveyor look at the keel?", thread="boat"),
+        said(2, "The bolts are sound.", thread="boat"),
+        said(3, "Bolts of cloth are sold by weight.", thread="cloth"),
+        *chatter(40),
+    )
+    assert found(index, "surveyor and bolts of the keel")[:2] in ([1, 2], [2, 1])
 
 
 def test_an_answer_is_found_by_the_question_before_it() -> None:

@@ -30,7 +30,11 @@ FAR = (-1.0, *[0.0] * (DIMENSIONS - 1))
 
 
 def said(
-    number: int, content: str, vector: tuple[float, ...], visibility: Visibility = Visibility.PUBLIC
+    number: int,
+    content: str,
+    vector: tuple[float, ...],
+    visibility: Visibility = Visibility.PUBLIC,
+    at: datetime = datetime(2026, 1, 2, tzinfo=UTC),
 ) -> MessagePoint:
     payload = MessagePayload(
         thread_id=ThreadId(f"thread-{number}"),
@@ -39,7 +43,7 @@ def said(
         role=Role.CHORUS,
         visibility=visibility,
         content=content,
-        created_at=datetime(2026, 1, 2, tzinfo=UTC),
+        created_at=at,
         seq=1,
         fingerprint="test",
     )
@@ -90,6 +94,12 @@ async def test_a_rare_word_is_found_though_hundreds_are_nearer(memory: DatabaseC
     assert (await found(memory, "What of the bolt in the keel?"))[0] == "message-1"
 
 
+async def test_a_day_is_found_though_hundreds_are_nearer(memory: DatabaseClient) -> None:
+    then = datetime(2025, 6, 14, 12, tzinfo=UTC)
+    await stored(memory, said(1, "Two keel bolts were rusty.", FAR, at=then))
+    assert (await found(memory, "What happened on 14 June 2025?"))[0] == "message-1"
+
+
 async def test_words_find_nothing_that_may_not_be_read(memory: DatabaseClient) -> None:
     await stored(memory, said(1, "Two keel bolts were rusty.", FAR, Visibility.PRIVATE))
     assert "message-1" not in await found(memory, "What of the bolt in the keel?")
@@ -126,10 +136,10 @@ async def test_vectors_that_stand_beside_words_are_compared_with_the_journal(
 def test_a_question_names_the_words_of_a_message_as_the_message_does(
     message: str, question: str
 ) -> None:
-    assert set(of_message(message).indices) & set(of_question(question).indices)
+    assert set(of_message(message, None).indices) & set(of_question(question).indices)
 
 
 def test_a_text_without_words_has_no_sparse_vector_and_no_index_is_there_twice() -> None:
-    assert of_message("!?") == of_question("...") == ([], [])
-    indices = of_message("rope rope keel rope").indices
+    assert of_message("!?", None) == of_question("...") == ([], [])
+    indices = of_message("rope rope keel rope", None).indices
     assert len(indices) == len(set(indices)) == 2
