@@ -6,6 +6,7 @@ reader of its answer. No chart and no network: `server.llm` sends what is built 
 
 __all__ = [
     "answers",
+    "citing",
     "context",
     "enough",
     "instructions",

@@ -34,6 +34,7 @@ from machines.models.outputs import (
     UpdateOutput,
     YieldOutput,
 )
+from machines.prompting.citing import only_supplied
 from machines.prompting.enough import unmarked
 from machines.prompting.json_text import Object, Patience, objects_in, whole_or_begun
 from machines.prompting.quoting import CITATION
@@ -65,7 +66,8 @@ class ReadAnswer(NamedTuple):
     """A checked answer."""
 
     text: str
-    """What a person reads; for action and yield the model's text, but for the mark that it is enough."""
+    """What a person reads; for action and yield the model's text, but for the mark that it is enough
+    and labels that may not be cited."""
     output: StepOutput
     dropped: tuple[str, ...]
     """Labels that the model named and was not given, as it wrote them; for the log."""
@@ -268,7 +270,7 @@ def read_answer(call: AICall, raw_text: str) -> ReadAnswer:
         case _Experience():
             used, dropped = _resolved(answer.used, supplied)
             return ReadAnswer(
-                answer.synthesis,
+                only_supplied(answer.synthesis, supplied.keys()),
                 ExperienceOutput(
                     key_insights=tuple(answer.key_insights),
                     used=tuple(prior.message_id for prior in used.values()),
@@ -378,13 +380,15 @@ def _read_text(step: StepEnum, text: str, supplied: Mapping[str, Prior]) -> Read
         first, is_enough = unmarked(text)
         if is_blank(first):
             raise _empty()
-        return ReadAnswer(first, ActionOutput(enough=is_enough), ())
-    cited, dropped = _resolved(_bracketed(text), supplied)
+        return ReadAnswer(only_supplied(first, supplied.keys()), ActionOutput(enough=is_enough), ())
+    shown = only_supplied(text, supplied.keys())
+    cited, _ = _resolved(_bracketed(shown), supplied)
+    _, dropped = _resolved(_bracketed(text), supplied)
     citations = tuple(
         Citation(label=label, message_id=prior.message_id, thread_id=prior.thread_id)
         for label, prior in cited.items()
     )
-    return ReadAnswer(text, YieldOutput(citations=citations), dropped)
+    return ReadAnswer(shown, YieldOutput(citations=citations), dropped)
 
 
 def _read_intention(answer: _Intention, supplied: Mapping[str, Prior]) -> ReadAnswer:

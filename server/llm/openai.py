@@ -115,6 +115,7 @@ class OpenAIModel:
             on_text,
             self._bounds.characters,
             on_thought=on_thought,
+            citable=frozenset(each.label for each in call.priors),
             doubts_endings=self._habits.names_wrong_endings,
             trusts_done=self._habits.ends_unnamed,
             thinks_first=self._habits.thinks_first,

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 from machines.models.errors import AIError, ErrorCode
 from machines.models.outputs import StepEnum, Usage
 from machines.prompting.answers import is_structured, partial_text
+from machines.prompting.citing import CitationReader
 from machines.prompting.enough import shown
 from server.llm.dialects import Ending, Piece, choices_in, counts_thoughts, piece_of, usage_in
 from server.llm.port import OnText, unheard
@@ -48,6 +49,8 @@ class StreamedAnswer:
     on_text: OnText
     max_characters: int
     on_thought: OnText = unheard
+    citable: frozenset[str] = frozenset()
+    """Labels that the text may cite."""
     doubts_endings: bool = False
     """Whether the endpoint names endings that are none: then only `is_done` shows an end."""
     trusts_done: bool = False
@@ -87,6 +90,7 @@ class StreamedAnswer:
 
     def __post_init__(self) -> None:
         self._structured = is_structured(self.step)
+        self._citations = CitationReader(self.citable)
         self._thoughts = ThoughtFilter(begins_inside=self.thinks_first)
         if self.doubts_endings:
             self._standing = _Standing.DISPROVED
@@ -183,9 +187,9 @@ class StreamedAnswer:
                 assert_never(self.ending)
 
     def tell_rest(self) -> None:
-        """No text follows: what was withheld, since it might have been the beginning of a mark, is none."""
-        self._tell(self._withheld)
-        self._withheld = ""
+        """No text follows: what was withheld, as it might have begun a mark or a label, did not."""
+        withheld, self._withheld = self._withheld, ""
+        self._tell(self._citations.take(withheld) + self._citations.rest())
 
     def _text(self) -> str:
         """The text; where JSON is asked for, also what a tool was called with in its place."""
@@ -252,7 +256,7 @@ class StreamedAnswer:
                 self._look_for_untagged_thoughts()
             if self.step is StepEnum.ACTION:
                 text, self._withheld = shown(self._withheld + text)
-            self._tell(text)
+            self._tell(self._citations.take(text))
         elif self._length <= _PARTIAL_JSON_CHARACTERS:
             readable = partial_text(self.step, "".join(self._pieces))
             told = self.told

@@ -218,7 +218,7 @@ def test_invented_labels_are_dropped_and_named() -> None:
 
 
 def test_citations_are_the_supplied_labels_in_brackets() -> None:
-    text = " As said [P2], and [P1, P4]; P3 is not cited, [P77] is invented, [p1] no label. [P2]\n"
+    text = " As said [P2], and [P1, P4]; P3 is not cited, [P77] is invented, [p1] small. [P2]\n"
     answer = read_answer(call(StepEnum.YIELD), text)
     assert isinstance(answer.output, YieldOutput)
     assert [(each.label, each.message_id) for each in answer.output.citations] == [
@@ -227,7 +227,9 @@ def test_citations_are_the_supplied_labels_in_brackets() -> None:
         ("P4", "m4"),
     ]
     assert answer.dropped == ("P77",)
-    assert answer.text == text
+    assert answer.text == (
+        " As said [P2], and [P1][P4]; P3 is not cited, is invented, [P1] small. [P2]\n"
+    )
 
 
 def test_where_nothing_was_selected_nothing_is_cited() -> None:

@@ -116,7 +116,7 @@ async def test_text_is_told_as_it_comes_and_is_the_answer() -> None:
     async with model_at(says("Hel", "lo ", "[P1] [P2]", counted=usage(5, 3))) as (model, endpoint):
         port: LanguageModel = model
         answer = await port.answer(call(StepEnum.YIELD, priors=1), told.append)
-    assert told == ["Hel", "lo ", "[P1] [P2]"]
+    assert told == ["Hel", "lo", " [P1]"], "P2 was not supplied"
     assert answer.text == "".join(told)
     assert isinstance(answer.output, YieldOutput)
     assert [each.label for each in answer.output.citations] == ["P1"]
