@@ -10,6 +10,7 @@ __all__ = [
     "consistency",
     "facts",
     "memory",
+    "months",
     "operations",
     "ranking",
     "retrier",
