@@ -37,7 +37,7 @@ from machines.models.connection import (
 from machines.models.domain import Role, Valid
 from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.invite_link import InviteLink, InviteLinkEvent
-from machines.models.message import AnswerGiven, Message, MessageEvent
+from machines.models.message import AnswerGiven, Message, MessageEvent, PromptSuperseded
 from machines.models.outputs import StepEnum, StepOutput
 from machines.models.removal import Removal, RemovalEvent
 from machines.models.thread import Thread, ThreadOperation
@@ -59,6 +59,7 @@ from tests.machines.transitions.values import (
     BOB,
     CAROL,
     DEADLINE,
+    MESSAGE,
     NOW,
     OTHER_THREAD,
     SOON,
@@ -171,6 +172,10 @@ def message_events(_: Message) -> Iterator[MessageEvent]:
             yield message.vote("reject", person, at)
             yield message.left(person, at)
         yield message.withdraw(by=person)
+        for newest in (MESSAGE, message.NEXT_MESSAGE):
+            yield message.supersede(person, newest)
+            yield message.supersede(person, newest, by_co_author=False)
+    yield PromptSuperseded(at=SOON)
     for at in (SOON, DEADLINE):
         for archived in (False, True):
             yield message.expire(at, archived=archived)
@@ -235,8 +240,10 @@ def thread_events(state: Thread) -> Iterator[ThreadOperation]:
         yield thread.remove(person)
         yield thread.remove(person, actor=ALICE)
         yield thread.rename(person)
+        yield thread.configure(person)
         yield thread.archive(person)
     yield thread.rename(None)
+    yield thread.configure(None)
     yield thread.archive(None)
     if state.token_balance < RICH:
         yield thread.credit(1)
