@@ -128,6 +128,7 @@ async def open_services(
         requests = Requests(
             environment=environment,
             journal=journal,
+            broadcast=broadcast,
             thread_service=thread_service,
             chorus=chorus,
             accounts=accounts,

@@ -80,6 +80,7 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
             | requests.GetThreadRequest()
             | requests.GetEventsRequest()
             | requests.ListThreadsRequest()
+            | requests.GetInboxRequest()
             | requests.SearchRequest()
             | requests.ViewInviteLinkRequest()
         ):

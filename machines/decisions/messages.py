@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from machines.decisions.admission import admit, require_place_for_co_author
 from machines.decisions.changes import Change, Decided
+from machines.decisions.mentions import mentions_in
 from machines.decisions.rights import co_author_of, reader_of, refusal_of
 from machines.decisions.runs import require_room_in_queue
 from machines.decisions.unit_of_work import Draft
@@ -49,6 +50,7 @@ def submit(draft: Draft, command: SubmitMessage, facts: Facts, policy: Policy) -
             author=author,
             content=command.content,
             supersedes=command.supersedes,
+            mentions=mentions_in(command.content, facts.names, author),
             created_at=command.at,
             updated_at=command.at,
         ),

@@ -3,11 +3,16 @@
 Pure conversions. Rendering Markdown and encoding frames are the server's.
 """
 
+from collections.abc import Mapping
+from typing import assert_never
+
 from machines.models.chorus import ChorusState, Health, RunStatus
 from machines.models.domain import User
+from machines.models.ids import PublicKey
 from machines.models.invitation import Invitation
 from machines.models.invite_link import InviteLink
-from machines.models.message import Message
+from machines.models.limits import MAX_EXCERPT_LENGTH
+from machines.models.message import Message, MessageStatus
 from machines.models.removal import Removal
 from machines.models.thread import Thread
 from machines.models.wire import views
@@ -82,6 +87,55 @@ def invitation_summary(
     )
 
 
+def inbox_item(
+    about: Message | Removal | Invitation,
+    thread_name: str,
+    names: Mapping[PublicKey, str],
+    *,
+    seq: int,
+    read_seq: int,
+) -> views.InboxItem:
+    """What awaits a user's answer, or an approved message that mentions them.
+
+    Args:
+        seq: Number of the entry that approved the message.
+        read_seq: Number of the last entry of the thread that the user has read.
+    """
+    match about:
+        case Message():
+            by = about.author
+            more: dict[str, object] = {"message_id": about.id, "excerpt": _excerpt(about.content)}
+            if about.status is MessageStatus.PENDING:
+                more |= {"kind": "vote", "expires_at": about.expires_at}
+            else:
+                more |= {"kind": "mention", "seq": seq, "unread": seq > read_seq}
+        case Removal():
+            by, named = about.proposed_by, about.public_key
+            more = {"kind": "removal", "expires_at": about.expires_at}
+            more |= {"public_key": named, "name": names.get(named)}
+        case Invitation():
+            by = about.invited_by
+            more = {"kind": "invitation", "expires_at": about.expires_at}
+        case _:
+            assert_never(about)
+    return views.InboxItem.model_validate(
+        {
+            **more,
+            "thread_id": about.thread_id,
+            "thread_name": thread_name,
+            "by": by,
+            "by_name": None if by is None else names.get(by),
+            "at": about.created_at,
+        }
+    )
+
+
+def _excerpt(content: str) -> str:
+    if len(content) <= MAX_EXCERPT_LENGTH:
+        return content
+    return content[: MAX_EXCERPT_LENGTH - 1] + "…"
+
+
 def message_view(message: Message) -> views.MessageView:
     """A message with all its content, for those who may see it."""
     return views.MessageView.model_validate(message, from_attributes=True)
@@ -96,7 +150,9 @@ def without_content(message: views.MessageView) -> views.MessageView:
     if message.status.was_approved:
         return message
     votes = tuple(vote.model_copy(update={"reason": None}) for vote in message.approvals)
-    return message.model_copy(update={"content": None, "html": None, "approvals": votes})
+    return message.model_copy(
+        update={"content": None, "html": None, "approvals": votes, "mentions": ()}
+    )
 
 
 def user_view(user: User) -> views.UserView:

@@ -19,9 +19,11 @@ __all__ = [
     "journal",
     "keys",
     "limits",
+    "mention",
     "message",
     "outputs",
     "removal",
     "thread",
+    "user_thread",
     "wire",
 ]

@@ -85,6 +85,8 @@ class Facts(Frozen):
     """The run that the command names, if the thread has it."""
     invitations: InvitationCounts = InvitationCounts()
     """For a command that invites. Other threads may change them meanwhile."""
+    names: Mapping[PublicKey, str] = Field(default_factory=dict)
+    """Of the co-authors who gave one, for a command whose text may mention them."""
     partials: Mapping[RunId, str] = Field(default_factory=dict)
     """Text that the attempts under way have streamed, for a command that may stop their runs."""
 

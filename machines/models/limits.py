@@ -62,6 +62,12 @@ DEFAULT_PAGE = 50
 MAX_PAGE = 200
 """Messages or threads in one page."""
 
+MAX_INBOX_COUNT = 100
+"""What waits and what is not read is counted up to here; among mentions the newest so many count."""
+
+MAX_EXCERPT_LENGTH = 200
+"""Code points of a message that an inbox shows."""
+
 MAX_RUNS_SHOWN = 100
 """Runs of a thread that `thread_messages` shows; only a queue without a bound has more."""
 

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 from machines.models.domain import BaseState, Frozen, Role, ValidationResult, validation
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.limits import MAX_CONTENT_LENGTH
+from machines.models.mention import Mentions
 from machines.models.outputs import Citation, Flag, Omittable, Usage
 
 
@@ -82,6 +83,8 @@ class Message(BaseState):
     usage: Usage | None = None
     cut: Flag = False
     """Whether an answer ended at its length limit."""
+    mentions: Mentions = ()
+    """Co-authors whom a user's message named when it was submitted."""
 
     @property
     def is_extractive(self) -> bool:

@@ -18,6 +18,7 @@ from server.chat.errors import ChatError, LineLost, RefusedByServer, SessionEnde
 from server.chat.frames import (
     AcceptedReply,
     CaughtUp,
+    ChatInbox,
     ClientEvent,
     ErrorReply,
     Frame,
@@ -171,6 +172,10 @@ class ChorusClient:
     async def threads(self, scope: str) -> Threads:
         """The threads of `scope` (`mine` or `public`) that changed last."""
         return read_data(Threads, await self._ask("list_threads", {"scope": scope}, Purpose.PLAIN))
+
+    async def inbox(self) -> ChatInbox:
+        """What awaits the caller's answer, and where they are mentioned; the first page."""
+        return read_data(ChatInbox, await self._ask("get_inbox", {}, Purpose.PLAIN))
 
     async def search(self, query: str) -> SearchResults:
         """What the caller may read and what is near to `query`, best first."""

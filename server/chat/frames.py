@@ -118,6 +118,14 @@ class ChatCitation(WireValue):
     thread_id: str
 
 
+class ChatMention(WireValue):
+    """Where a message names a co-author; offsets count code points of its content."""
+
+    public_key: str
+    start: int
+    end: int
+
+
 class ChatMessage(WireValue):
     id: str
     thread_id: str
@@ -133,6 +141,7 @@ class ChatMessage(WireValue):
     citations: tuple[ChatCitation, ...] = ()
     cut: bool = False
     """Whether an answer ended at its length limit."""
+    mentions: tuple[ChatMention, ...] = ()
 
 
 class ChatPrior(WireValue):
@@ -183,6 +192,27 @@ class Threads(WireValue):
     threads: tuple[ChatThreadSummary, ...] = ()
     invitations: tuple[ChatInvitation, ...] = ()
     next: str | None = None
+
+
+class ChatInboxItem(WireValue):
+    """Something that awaits one's answer, or mentions one."""
+
+    kind: str
+    thread_id: str
+    thread_name: str
+    by: str | None = None
+    by_name: str | None = None
+    excerpt: str | None = None
+    public_key: str | None = None
+    """Who is named, where it is about a removal."""
+    name: str | None = None
+    seq: int = 0
+    unread: bool = False
+
+
+class ChatInbox(WireValue):
+    items: tuple[ChatInboxItem, ...] = ()
+    count: int = 0
 
 
 class SearchResults(WireValue):

@@ -31,12 +31,13 @@ RESENDABLE = frozenset(
         "rename_thread",
         "configure_thread",
         "archive_thread",
+        "mark_read",
         "set_name",
     }
 )
 """Requests that are sent again under the same id."""
 
-READS = frozenset({"get_thread", "list_threads", "search"})
+READS = frozenset({"get_thread", "list_threads", "get_inbox", "search"})
 """Requests that are made again by themselves where the server names a time."""
 
 READ_ATTEMPTS = 5

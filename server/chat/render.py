@@ -21,7 +21,9 @@ from server.chat.frames import (
     STORAGE_UNAVAILABLE,
     CaughtUp,
     ChatCitation,
+    ChatInboxItem,
     ChatInvitation,
+    ChatMention,
     ChatMessage,
     ChatPrior,
     ChatThread,
@@ -228,6 +230,38 @@ def invitations(listed: Sequence[ChatInvitation], state: ChatState) -> Renderabl
     return Group(grid, Text("/accept N joins one, /decline N does not.", style="dim"))
 
 
+def inbox(listed: Sequence[ChatInboxItem], state: ChatState) -> RenderableType:
+    """What waits for one's answer, and where one is mentioned, numbered: `/open N` goes there."""
+    if not listed:
+        return note("Nothing waits for you.")
+    grid = Table.grid(padding=(0, 2))
+    for number, each in enumerate(listed, start=1):
+        waits = each.kind != "mention" or each.unread
+        grid.add_row(
+            Text(f"{number}", style="cyan"),
+            Text(_inbox_words(each, state), style="bold" if waits else ""),
+            Text(one_line(each.thread_name, 60)),
+            Text(one_line(each.excerpt or "", PRIOR_CHARS), style="dim"),
+        )
+    return Group(grid, Text("/open N goes there; /accept answers an invitation.", style="dim"))
+
+
+def _inbox_words(item: ChatInboxItem, state: ChatState) -> str:
+    who = one_line(item.by_name, 40) if item.by_name else person(item.by, state)
+    match item.kind:
+        case "vote":
+            return f"{who} asks for approval"
+        case "removal":
+            named = one_line(item.name, 40) if item.name else person(item.public_key, state)
+            return f"{who} proposes to remove {named}"
+        case "invitation":
+            return f"{who} invites you"
+        case "mention":
+            return f"{who} mentions you"
+        case _:
+            return one_line(item.kind, 40)
+
+
 def priors(found: Sequence[ChatPrior], state: ChatState) -> RenderableType:
     """Priors with their scores, best first as they came."""
     if not found:
@@ -307,10 +341,26 @@ def message(shown: ChatMessage, state: ChatState) -> RenderableType:
         return Group(title, Padding(Text("not shown to you", style="dim italic"), (0, 0, 1, 2)))
     if shown.role == "chorus":
         return answer(shown, state)
-    parts: list[RenderableType] = [title, Padding(Text(clean(shown.content)), (0, 0, 1, 2))]
+    body = _with_mentions(shown.content, shown.mentions, state)
+    parts: list[RenderableType] = [title, Padding(body, (0, 0, 1, 2))]
     if shown in state.to_vote_on:
         parts.append(Text(f"  /approve #{shown.index} or /reject #{shown.index} REASON", "yellow"))
     return Group(*parts)
+
+
+def _with_mentions(content: str, mentions: Sequence[ChatMention], state: ChatState) -> Text:
+    """A user's text, with the names in it that mention somebody; one's own stands out most."""
+    own = {each.start for each in mentions if each.public_key == state.me}
+    text = Text()
+    at = 0
+    for each in mentions:
+        if each.start < at:
+            continue  # another co-author of the same name
+        text.append(clean(content[at : each.start]))
+        style = "bold reverse" if each.start in own else "bold"
+        text.append(clean(content[each.start : each.end]), style)
+        at = each.end
+    return text.append(clean(content[at:]))
 
 
 def answer(shown: ChatMessage, state: ChatState) -> RenderableType:

@@ -43,7 +43,9 @@ class ChatSession:
         self._client = client
         self._show = show
         self._listed: tuple[str, ...] = ()
-        """Ids of the threads of the last list, or of the results of the last search."""
+        """Ids of the threads of the last list, or of what the last search or the inbox found."""
+        self._unread: dict[str, int] = {}
+        """Of the last inbox, by thread: the entry of the last mention that was not read."""
         self._invited: tuple[ChatInvitation, ...] = ()
         self._waiters: list[_Waiter] = []
 
@@ -73,6 +75,8 @@ class ChatSession:
         """Open a thread; returns when its snapshot is in the state."""
         await self._client.follow(thread_id)
         await self.until(lambda state: state.thread is not None and state.thread.id == thread_id)
+        if (seq := self._unread.pop(thread_id, None)) is not None:
+            await self._client.act("mark_read", thread_id=thread_id, seq=seq)
 
     async def do(self, command: Command) -> AcceptedReply | None:
         """Carry out one command; returns what the server accepted, once it holds it.
@@ -90,6 +94,8 @@ class ChatSession:
                 await self._list("mine")
             case Verb.PUBLIC:
                 await self._list("public")
+            case Verb.INBOX:
+                await self._inbox()
             case Verb.OPEN:
                 await self.open(await self._find(argument))
             case Verb.CLOSE:
@@ -238,6 +244,16 @@ class ChatSession:
         threads = (await self._client.threads(scope)).threads
         self._listed = tuple(thread.id for thread in threads)
         self._show(render.threads(threads, scope))
+
+    async def _inbox(self) -> None:
+        """Show the inbox. Its mentions are read once their thread is opened."""
+        found = await self._client.inbox()
+        self._listed = tuple(item.thread_id for item in found.items)
+        self._unread = {}
+        for item in found.items:
+            if item.unread:
+                self._unread[item.thread_id] = max(item.seq, self._unread.get(item.thread_id, 0))
+        self._show(render.inbox(found.items, self.state))
 
     async def _find(self, wanted: str) -> str:
         """The id of a thread: its number in the last list, or the beginning of its id."""

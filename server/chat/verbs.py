@@ -19,6 +19,7 @@ class Verb(StrEnum):
     HELP = "help"
     THREADS = "threads"
     PUBLIC = "public"
+    INBOX = "inbox"
     OPEN = "open"
     CLOSE = "close"
     NEW = "new"
@@ -58,8 +59,9 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.HELP: VerbUsage(Takes.NOTHING, "", "this list"),
     Verb.THREADS: VerbUsage(Takes.NOTHING, "", "your threads"),
     Verb.PUBLIC: VerbUsage(Takes.NOTHING, "", "threads that anyone may read"),
+    Verb.INBOX: VerbUsage(Takes.NOTHING, "", "what waits for you, and where you are mentioned"),
     Verb.OPEN: VerbUsage(
-        Takes.SOMETHING, "N", "open a thread, or a search result, of the last list"
+        Takes.SOMETHING, "N", "open a thread, or what a search or the inbox found, of the last list"
     ),
     Verb.CLOSE: VerbUsage(Takes.NOTHING, "", "stop following the thread"),
     Verb.NEW: VerbUsage(Takes.SOMETHING, "NAME [public]", "start a thread and open it"),

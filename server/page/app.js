@@ -3,7 +3,7 @@
 // speaks to the server.
 
 /**
- * @import { InitData, LiveFrame, Prior, ThreadSummary, Visibility } from "./wire.d.ts"
+ * @import { InboxItem, InitData, LiveFrame, Prior, ThreadSummary, Visibility } from "./wire.d.ts"
  * @import { Identity } from "./keys.js"
  * @import { ClientEvent, Connection, DataOf, RequestType } from "./protocol.js"
  * @import { Message, Prompt, Scope, StoreEvent } from "./store.js"
@@ -13,12 +13,14 @@
 
 import { exportJson, exportMarkdown } from "./export.js";
 import { ConnectionTracker } from "./connection.js";
+import { changesInbox, Inbox } from "./inbox.js";
 import { Journal } from "./journal.js";
 import { forgetIdentity, loadIdentity } from "./keys.js";
 import { download } from "./files.js";
 import { LANGUAGES, say } from "./language.js";
 import { Memory } from "./memory.js";
 import { announce, announceConnection, announceFrame, complain, settle, toast } from "./notices.js";
+import { Notifications } from "./notifications.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, messageOf, runOf } from "./runs.js";
@@ -78,6 +80,7 @@ export class App {
   connection = new ConnectionTracker();
   /** @type {(Refusal & {message: string}) | null} the last refused transition */
   refusal = null;
+  onInboxWanted = () => {};
   onSignedIn = () => {};
   onSignedOut = () => {};
 
@@ -106,6 +109,19 @@ export class App {
       token: this.memory.token,
     });
     this.prompts = new Prompts(this.client, this.memory, (event) => this.#fold(event));
+    this.inbox = new Inbox({
+      read: (data) => this.client.request("get_inbox", data),
+      mark: (data) => this.client.request("mark_read", data),
+      show: (page, fresh) => {
+        this.#fold({ kind: "inbox", page, fresh });
+        this.#markSeen();
+      },
+      tell: (items) => this.notifications.tell(items),
+      explain: (error, what) => this.explain(error, what),
+    });
+    this.notifications = new Notifications(this.memory, (item) =>
+      item ? this.openInboxItem(item) : this.onInboxWanted(),
+    );
     this.journal = new Journal((data) => this.client.request("get_events", data));
     addEventListener("online", () => this.client.retryNow());
     addEventListener("hashchange", () => this.#followAddress());
@@ -155,6 +171,7 @@ export class App {
     this.#met.clear();
     this.#metThreads.clear();
     this.prompts.forget();
+    this.inbox.forget();
     this.state = fold(this.state, { kind: "signed_out" });
     this.connection = new ConnectionTracker();
     this.setUi({ selected: null, replay: null });
@@ -170,6 +187,15 @@ export class App {
   addView(view) {
     this.#views.add(view);
     view.update();
+  }
+
+  /**
+   * Draw a view no more.
+   *
+   * @param {View} view
+   */
+  dropView(view) {
+    this.#views.delete(view);
   }
 
   /** @param {Partial<Ui>} patch */
@@ -343,6 +369,23 @@ export class App {
     if (!joined) return;
     await this.listThreads("mine");
     await this.openThread(threadId);
+  }
+
+  /**
+   * Show the place that an item of the inbox is about.
+   *
+   * @param {InboxItem} item
+   */
+  async openInboxItem({ kind, thread_id: threadId, message_id: messageId }) {
+    if (kind !== "invitation") {
+      await this.openThread(threadId, messageId);
+      return;
+    }
+    this.setUi({ area: "threads" });
+    requestAnimationFrame(() => {
+      const card = document.querySelector(`.invitation[data-thread="${threadId}"] button`);
+      if (card instanceof HTMLElement) card.focus();
+    });
   }
 
   /**
@@ -542,9 +585,12 @@ export class App {
         this.#fold(event);
         announceFrame(event.frame, this.state);
         this.#meet(event.frame);
+        if (changesInbox(event.frame)) this.inbox.soon();
         this.#markSeen();
         return;
       case "notice":
+        if (event.inbox) this.inbox.soon();
+        if (event.what === "read") return;
         if (event.what === "invited" || event.what === "invitation_ended") {
           if (event.what === "invited") announce(say.said.invited);
           this.listInvitations();
@@ -583,6 +629,7 @@ export class App {
   /** @param {InitData} init */
   #welcomed(init) {
     this.#markSeenAtFirst(init.threads);
+    this.inbox.read();
     if (!this.state.thread) this.#followAddress();
     if (!this.identity) return;
     for (const prompt of this.prompts.kept(this.identity.publicKey)) this.#send(prompt);
@@ -607,6 +654,7 @@ export class App {
   #markSeen() {
     const { thread, seen } = this.state;
     if (!thread || document.visibilityState !== "visible") return;
+    this.inbox.markRead(thread);
     if ((seen.get(thread.id) ?? 0) >= thread.headSeq) return;
     this.#keepSeen(new Map([[thread.id, thread.headSeq]]));
   }

@@ -12,6 +12,7 @@
  * @property {boolean} whole whether a drawing is shown whole
  * @property {"system" | "light" | "dark"} theme
  * @property {"system" | Language} language of the interface
+ * @property {boolean} notifications whether the browser is to tell what is new in the inbox
  * @property {boolean} toldOfRecovery whether it was said what is lost without a recovery file
  */
 
@@ -22,6 +23,7 @@ const UNCHOSEN = {
   whole: false,
   theme: "system",
   language: "system",
+  notifications: false,
   toldOfRecovery: false,
 };
 

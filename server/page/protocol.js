@@ -61,6 +61,7 @@ import { whyNotSign } from "./statement.js";
  * @property {string} threadId
  * @property {number} headSeq
  * @property {NoticeData["kind"]} what
+ * @property {boolean} inbox whether the user's inbox may have changed
  * @property {string} message with `storage_unavailable`: why a run waits
  */
 
@@ -124,11 +125,18 @@ const CHANGING = {
   rename_thread: true,
   configure_thread: true,
   archive_thread: true,
+  mark_read: true,
   set_name: true,
 };
 
 /** @type {Partial<Record<RequestType, true>>} made again by themselves where they come too soon */
-const READS = { get_thread: true, get_events: true, list_threads: true, search: true };
+const READS = {
+  get_thread: true,
+  get_events: true,
+  list_threads: true,
+  get_inbox: true,
+  search: true,
+};
 const READ_ATTEMPTS = 5; // of one read, before its refusal is told
 
 /**
@@ -675,6 +683,7 @@ function noticed({ data }) {
     threadId: data.thread_id,
     headSeq: data.head_seq,
     what: data.kind,
+    inbox: data.inbox ?? false,
     message: data.message ?? "",
   };
 }

@@ -7,7 +7,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
 
 /**
  * @import {
- *   ChorusResponseData, HelloData, InitData, InvitationSummary, InvitationView, InviteLinkView, ListThreadsData, LiveFrame, MessageView, RemovalView, RunView,
+ *   ChorusResponseData, HelloData, InboxData, InitData, InvitationSummary, InvitationView, InviteLinkView, ListThreadsData, LiveFrame, MessageView, RemovalView, RunView,
  *   ThreadEventData, ThreadMessagesData, ThreadSettingsView, ThreadSummary, ThreadView, UserView
  * } from "./wire.d.ts"
  * @import { ClientEvent, Connection, Noticed } from "./protocol.js"
@@ -67,6 +67,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {ReadonlyMap<string, ThreadSummary>} summaries by thread, for both lists
  * @property {Record<Scope, ThreadList>} lists
  * @property {readonly InvitationSummary[]} invitations that wait for this user's answer
+ * @property {InboxData | null} inbox what waits for this user and mentions them; null before it was read
  * @property {ReadonlyMap<string, number>} seen by thread: the seq up to which the user has seen it
  * @property {ReadonlyMap<string, string>} names by public key, of those who gave one and were met
  * @property {Thread | null} thread the one that is open
@@ -80,6 +81,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  *   | {kind: "signed_out"}
  *   | Listed
  *   | {kind: "invited", invitations: readonly InvitationSummary[]}
+ *   | {kind: "inbox", page: InboxData, fresh: boolean}
  *   | {kind: "seen", seen: Iterable<[string, number]>}
  *   | {kind: "older", snapshot: ThreadMessagesData}
  *   | {kind: "closed"}
@@ -109,6 +111,7 @@ export function newState() {
     summaries: new Map(),
     lists: { mine: { ids: [], next: null }, public: { ids: [], next: null } },
     invitations: [],
+    inbox: null,
     seen: new Map(),
     names: new Map(),
     thread: null,
@@ -140,6 +143,8 @@ export function fold(state, event) {
       return listed(state, event);
     case "invited":
       return { ...state, invitations: event.invitations };
+    case "inbox":
+      return { ...state, inbox: event.fresh ? event.page : longerInbox(state.inbox, event.page) };
     case "seen":
       return { ...state, seen: new Map([...state.seen, ...event.seen]) };
     case "notice":
@@ -364,6 +369,15 @@ function listed(state, { scope, threads, next, fresh }) {
   const before = fresh ? [] : state.lists[scope].ids;
   const ids = [...new Set([...before, ...threads.map(({ id }) => id)])];
   return { ...state, summaries, lists: { ...state.lists, [scope]: { ids, next } } };
+}
+
+/**
+ * @param {InboxData | null} before
+ * @param {InboxData} page that follows
+ * @returns {InboxData}
+ */
+function longerInbox(before, page) {
+  return { ...page, items: [...(before?.items ?? []), ...page.items] };
 }
 
 /**

@@ -303,6 +303,19 @@ export interface GetEventsRequest {
   data: GetEventsData;
 }
 
+export interface GetInboxData {
+  /** The `next` of the page before. */
+  after?: string | null;
+  limit?: number;
+}
+
+/** What awaits one's answer, and where one is mentioned. */
+export interface GetInboxRequest {
+  id: string;
+  type: "get_inbox";
+  data: GetInboxData;
+}
+
 export interface GetThreadData {
   thread_id: string;
   limit?: number;
@@ -345,6 +358,53 @@ export interface HelloFrame {
   /** true where the frame's longest texts are cut, since it would be too large. */
   shortened?: boolean;
   data: HelloData;
+}
+
+export interface InboxData {
+  /** What awaits an answer, the newest first; then mentions, the newest first. */
+  items: readonly InboxItem[];
+  /** What waits, and mentions that are not read, on all pages; 100 where there are more. */
+  count: number;
+  /** What to ask `after` for; null at the end. */
+  next: string | null;
+}
+
+/** A page of what awaits the user's answer, and of where they are mentioned. */
+export interface InboxFrame {
+  type: "inbox";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  shortened?: boolean;
+  data: InboxData;
+}
+
+/** Something that awaits the user's answer, or mentions them. */
+export interface InboxItem {
+  kind: "vote" | "removal" | "invitation" | "mention";
+  thread_id: string;
+  thread_name: string;
+  /** Who asks, invites, or mentions the user. */
+  by: string | null;
+  by_name: string | null;
+  at: string;
+  /** Of what awaits an answer: until when. */
+  expires_at?: string;
+  /** With `vote` and `mention`. */
+  message_id?: string;
+  /** With them: the beginning of the message, and `…` where it goes on. */
+  excerpt?: string;
+  /** With `removal`: the co-author who is named. */
+  public_key?: string;
+  /** What that co-author is called. */
+  name?: string;
+  /** With `mention`: what `mark_read` must reach, so that it is read. */
+  seq?: number;
+  /** With `mention`. */
+  unread?: boolean;
 }
 
 export interface InitData {
@@ -501,6 +561,28 @@ export interface ListThreadsRequest {
 
 export type LiveFrame = ChorusResponseFrame | ThreadEventFrame;
 
+export interface MarkReadData {
+  thread_id: string;
+  /** Number of the last entry that was read. */
+  seq: number;
+}
+
+/** Say how far one has read a thread: mentions up to there are read. */
+export interface MarkReadRequest {
+  id: string;
+  type: "mark_read";
+  data: MarkReadData;
+}
+
+/** One co-author who is named; who share a name are named together, each by a mention. */
+export interface Mention {
+  public_key: string;
+  /** Code points of the content before the `@`. */
+  start: number;
+  /** Code points of the content up to the end of the name. */
+  end: number;
+}
+
 /** A request about a message of a thread. */
 export interface MessageRef {
   thread_id: string;
@@ -537,6 +619,8 @@ export interface MessageView {
   usage: Usage | null;
   /** true where an answer ended at its length limit. */
   cut?: boolean;
+  /** Co-authors whom a user's message names; left out where the content is not shown. */
+  mentions?: readonly Mention[];
   version: number;
   created_at: string;
   updated_at: string;
@@ -562,6 +646,7 @@ export type MutatingType =
   | "decline_invitation"
   | "invite_co_author"
   | "leave_co_authorship"
+  | "mark_read"
   | "propose_removal"
   | "reject_message"
   | "rename_thread"
@@ -591,10 +676,18 @@ export interface NoticeData {
   head_seq: number;
   /**
    * `storage_unavailable`: a run of the followed thread waits until the journal takes entries.
-   * `invited` and `invitation_ended` are for the invited user alone.
+   * `invited` and `invitation_ended` are for the invited user alone. `read`: the user has read the
+   * thread up to `head_seq`, on whichever connection.
    */
   kind:
-    ThreadEventKind | "chorus_response" | "storage_unavailable" | "invited" | "invitation_ended";
+    | ThreadEventKind
+    | "chorus_response"
+    | "storage_unavailable"
+    | "invited"
+    | "invitation_ended"
+    | "read";
+  /** true where what is told of may have changed the user's inbox. */
+  inbox?: boolean;
   /** With `storage_unavailable`: why, in a sentence. */
   message?: string;
 }
@@ -741,11 +834,13 @@ export interface Replies {
   create_thread: AcceptedFrame;
   decline_invitation: AcceptedFrame;
   get_events: EventsFrame;
+  get_inbox: InboxFrame;
   get_thread: ThreadMessagesFrame;
   invite_co_author: AcceptedFrame;
   leave_co_authorship: AcceptedFrame;
   leave_thread: AcceptedFrame;
   list_threads: ThreadsFrame;
+  mark_read: AcceptedFrame;
   ping: PongFrame;
   propose_removal: AcceptedFrame;
   reject_message: AcceptedFrame;
@@ -778,11 +873,13 @@ export interface Requests {
   create_thread: CreateThreadRequest;
   decline_invitation: DeclineInvitationRequest;
   get_events: GetEventsRequest;
+  get_inbox: GetInboxRequest;
   get_thread: GetThreadRequest;
   invite_co_author: InviteCoAuthorRequest;
   leave_co_authorship: LeaveCoAuthorshipRequest;
   leave_thread: LeaveThreadRequest;
   list_threads: ListThreadsRequest;
+  mark_read: MarkReadRequest;
   ping: PingRequest;
   propose_removal: ProposeRemovalRequest;
   reject_message: RejectMessageRequest;
@@ -975,6 +1072,7 @@ export type ServerMessage =
   | InviteLinkFrame
   | EventsFrame
   | ThreadsFrame
+  | InboxFrame
   | SearchResultsFrame
   | PongFrame
   | ErrorFrame

@@ -1,7 +1,7 @@
 // Words for users: names, times, numbers and the machines' own names as sentences, in the language of the
 // interface and the zone of the browser.
 
-/** @import { ErrorCode, StepEnum } from "./wire.d.ts" */
+/** @import { ErrorCode, InboxItem, StepEnum } from "./wire.d.ts" */
 /** @import { Refused } from "./protocol.js" */
 
 import { locale, say } from "./language.js";
@@ -82,6 +82,27 @@ function duration(minutes) {
 export function decimal(value, digits) {
   const form = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return new Intl.NumberFormat(locale, form).format(value);
+}
+
+/**
+ * Who wants what, of an item of the inbox.
+ *
+ * @param {InboxItem} item
+ */
+export function inboxWords({ kind, by, by_name: byName, public_key: named, name }) {
+  const who = byName ?? (by ? shortKey(by) : "Chorus");
+  return say.inbox.wants[kind](who, name ?? shortKey(named ?? ""));
+}
+
+const MOST_COUNTED = 100;
+
+/**
+ * A count as a mark shows it: what is counted up to a bound may be more.
+ *
+ * @param {number} count
+ */
+export function countWords(count) {
+  return count < MOST_COUNTED ? decimal(count, 0) : `${MOST_COUNTED - 1}+`;
 }
 
 /** @param {number} fraction */

@@ -5,15 +5,15 @@ many sign in at the same moment, as they do after a restart, one read and one co
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from machines.decisions.connections import hash_token
 from machines.models.domain import Deleted, SessionRecord, StateTransition, User
-from machines.models.ids import PublicKey, RequestId, TimerId, UserId, user_stream
+from machines.models.ids import PublicKey, RequestId, ThreadId, TimerId, UserId, user_stream
 from machines.models.journal import (
     Batch,
     JournalEntry,
@@ -23,10 +23,13 @@ from machines.models.journal import (
     creation_of,
     update_of,
 )
+from machines.models.user_thread import UserThread
 from server.concurrency.batcher import Batcher
 from server.concurrency.retry import through_races
 from server.environment import Environment
 from storage.journal.port import Arrival, Journal, KnownUser
+
+T = TypeVar("T")
 
 TOKEN_BYTES = 32
 
@@ -146,11 +149,32 @@ class Accounts:
             )
             return named
 
-        async def is_answered() -> bool:
-            return await self._journal.reply(public_key, reply.request_id) is not None
+        return await self._write(public_key, rename, reply)
 
-        async with self._alone(public_key):
-            return await through_races(rename, until=is_answered)
+    async def mark_read(
+        self, public_key: PublicKey, thread_id: ThreadId, seq: int, reply: RememberedReply
+    ) -> bool:
+        """Note that a user has read a thread up to an entry; False where they had before.
+
+        Raises JournalError, JournalConflict where `reply` was given.
+        """
+
+        async def mark() -> bool:
+            kept = await self._journal.user_thread(public_key, thread_id)
+            now = self._environment.now()
+            before = kept or UserThread.begin(public_key, thread_id, now)
+            after = before.read_to(seq, now)
+            if after is before:
+                await self._journal.commit(Batch(entries=(), reply=reply))
+                return False
+            make = creation_of if kept is None else update_of
+            change = make("user_thread", after)
+            await self._append(
+                public_key, "read", (change,), reply=reply, request_id=reply.request_id
+            )
+            return True
+
+        return await self._write(public_key, mark, reply)
 
     async def end_session(self, token_hash: str) -> SessionRecord | None:
         """Forget a session, if it is still there: its token is worth nothing from now on."""
@@ -170,6 +194,17 @@ class Accounts:
 
         async with self._alone(found.public_key):
             return await through_races(end)
+
+    async def _write(
+        self, public_key: PublicKey, work: Callable[[], Awaitable[T]], reply: RememberedReply
+    ) -> T:
+        """Carry out what appends to a user's stream, until it is the first to, or was answered."""
+
+        async def is_answered() -> bool:
+            return await self._journal.reply(public_key, reply.request_id) is not None
+
+        async with self._alone(public_key):
+            return await through_races(work, until=is_answered)
 
     def _alone(self, public_key: PublicKey) -> asyncio.Lock:
         lock = self._locks.get(public_key)

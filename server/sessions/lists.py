@@ -1,12 +1,15 @@
-"""The lists of `list_threads`: a user's own threads, the public ones, and what they are invited into."""
+"""What is listed for a user: the threads of `list_threads`, and their inbox."""
 
 from typing import assert_never
 
 from machines.models.ids import PublicKey
-from machines.models.wire.frames import ThreadsData, ThreadsFrame
-from machines.models.wire.requests import ListThreadsData
-from server.sessions.pages import invitations_that_fit, threads_that_fit
-from storage.journal.port import Journal
+from machines.models.invitation import Invitation
+from machines.models.message import Message
+from machines.models.removal import Removal
+from machines.models.wire.frames import InboxData, InboxFrame, ThreadsData, ThreadsFrame
+from machines.models.wire.requests import GetInboxData, ListThreadsData
+from server.sessions.pages import inbox_that_fits, invitations_that_fit, threads_that_fit
+from storage.journal.port import InboxPage, Journal
 
 
 async def list_threads(
@@ -31,3 +34,26 @@ async def list_threads(
             assert_never(wanted.scope)
     threads, further = threads_that_fit(page)
     return ThreadsFrame(data=ThreadsData(threads=threads, next=further))
+
+
+async def inbox(journal: Journal, wanted: GetInboxData, caller: PublicKey) -> InboxFrame:
+    """A page of what awaits a user's answer, and of where they are mentioned. Raises as `list_threads`."""
+    page = await journal.inbox_of(caller, after=wanted.after, limit=wanted.limit)
+    names = await journal.names(_people_of(page))
+    items, further = inbox_that_fits(page, names)
+    return InboxFrame(data=InboxData(items=items, count=page.count, next=further))
+
+
+def _people_of(page: InboxPage) -> frozenset[PublicKey]:
+    people: set[PublicKey] = set()
+    for row in page.rows:
+        match row.about:
+            case Message(author=author):
+                people |= {author} if author is not None else set()
+            case Removal(public_key=named, proposed_by=proposer):
+                people |= {named, proposer}
+            case Invitation(invited_by=inviter):
+                people.add(inviter)
+            case _:
+                assert_never(row.about)
+    return frozenset(people)

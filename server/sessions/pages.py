@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from machines.decisions.views import (
+    inbox_item,
     invitation_summary,
     invitation_view,
     link_view,
@@ -28,7 +29,7 @@ from machines.models.wire import views
 from machines.models.wire.frames import ThreadMessagesData, ThreadMessagesFrame
 from server.wire.bounds import ENVELOPE_BYTES, size_of
 from server.wire.presenter import present_message
-from storage.journal.port import InvitationPage, MessagePage, ThreadPage
+from storage.journal.port import InboxPage, InvitationPage, MessagePage, ThreadPage
 
 FRAME_ROOM = MAX_SERVER_FRAME_BYTES - ENVELOPE_BYTES
 """Bytes for the items of a page."""
@@ -66,6 +67,21 @@ def invitations_that_fit(
     rows = page.rows
     shown = first_that_fit(
         (invitation_summary(row.invitation, row.thread_name, row.invited_by_name) for row in rows),
+        room,
+    )
+    return shown, page.next if len(shown) == len(rows) else rows[len(shown) - 1].cursor
+
+
+def inbox_that_fits(
+    page: InboxPage, names: Mapping[PublicKey, str], room: int = FRAME_ROOM
+) -> tuple[tuple[views.InboxItem, ...], str | None]:
+    """The items of a page, and the cursor of what is left out or follows."""
+    rows = page.rows
+    shown = first_that_fit(
+        (
+            inbox_item(row.about, row.thread_name, names, seq=row.seq, read_seq=row.read_seq)
+            for row in rows
+        ),
         room,
     )
     return shown, page.next if len(shown) == len(rows) else rows[len(shown) - 1].cursor

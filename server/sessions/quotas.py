@@ -112,6 +112,7 @@ def is_read(message: ClientMessage) -> bool:
         requests.GetThreadRequest
         | requests.GetEventsRequest
         | requests.ListThreadsRequest
+        | requests.GetInboxRequest
         | requests.SearchRequest,
     )
 

@@ -33,7 +33,7 @@ from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.sessions.accounts import Accounts
 from server.sessions.links import InviteLinks, secret_for
-from server.sessions.lists import list_threads
+from server.sessions.lists import inbox, list_threads
 from server.sessions.pages import (
     FRAME_ROOM,
     RunSoFar,
@@ -42,9 +42,11 @@ from server.sessions.pages import (
 )
 from server.sessions.quotas import Allowances, too_many
 from server.sessions.signatures import can_sign
+from server.threads.broadcast import Broadcast
 from server.threads.service import Outcome, ThreadService
 from server.wire.bounds import fitting
 from server.wire.codec import encode_events_page, encode_server_frame
+from server.wire.presenter import read_notice
 from server.wire.renderer import Renderer
 from storage.journal.port import Journal
 
@@ -57,6 +59,7 @@ class Requests:
         *,
         environment: Environment,
         journal: Journal,
+        broadcast: Broadcast,
         thread_service: ThreadService,
         chorus: Chorus,
         accounts: Accounts,
@@ -66,6 +69,7 @@ class Requests:
     ) -> None:
         self._environment = environment
         self._journal = journal
+        self._broadcast = broadcast
         self._thread_service = thread_service
         self._chorus = chorus
         self._accounts = accounts
@@ -95,6 +99,8 @@ class Requests:
                 return _encode(await list_threads(self._journal, message.data, caller), message.id)
             case requests.ViewInviteLinkRequest(data=data):
                 return _encode(await self._links.view(data.secret, caller), message.id)
+            case requests.GetInboxRequest():
+                return _encode(await inbox(self._journal, message.data, caller), message.id)
             case requests.SearchRequest():
                 return _encode(await self._search(message, caller), message.id)
             case _:
@@ -161,6 +167,9 @@ class Requests:
             case requests.SetNameRequest(data=data):
                 await self._accounts.set_name(caller, data.name, reply)
                 return _accepted(None)
+            case requests.MarkReadRequest(data=data):
+                await self._mark_read(data, caller, reply)
+                return _accepted(None)
             case requests.CreateThreadRequest():
                 return _accepted(await self._create_thread(message, caller, reply))
             case _:
@@ -206,6 +215,14 @@ class Requests:
             visibility=message.data.visibility,
         )
         return await self._thread_service.open_thread(command, reply)
+
+    async def _mark_read(
+        self, data: requests.MarkReadData, caller: PublicKey, reply: RememberedReply
+    ) -> None:
+        await self._readable(data.thread_id, caller)
+        await self._require_seq(data.thread_id, "seq", data.seq)
+        if await self._accounts.mark_read(caller, data.thread_id, data.seq, reply):
+            self._broadcast.tell(caller, read_notice(data.thread_id, data.seq))
 
     async def _command(
         self, message: requests.MutatingRequest, token: str
@@ -335,19 +352,25 @@ class Requests:
             )
         if data.after_seq is None:
             return
-        view = await self._thread_service.view(data.thread_id)
-        head_seq = view.head_seq if view is not None else 0
-        if data.after_seq > head_seq:
-            raise RequestRefused(
-                ErrorCode.INVALID_FIELD,
-                "after_seq is beyond the end of the thread.",
-                details={"field": "after_seq", "problem": "is beyond the end of the thread"},
-            )
+        head_seq = await self._require_seq(data.thread_id, "after_seq", data.after_seq)
         if head_seq - data.after_seq > MAX_CATCH_UP:
             raise RequestRefused(
                 ErrorCode.CONFLICT,
                 f"More than {MAX_CATCH_UP} entries to catch up; use get_events.",
             )
+
+    async def _require_seq(self, thread_id: ThreadId, field: str, seq: int) -> int:
+        """The head of a thread, which has an entry of this number. Raises RequestRefused where it is beyond."""
+        view = await self._thread_service.view(thread_id)
+        head_seq = view.head_seq if view is not None else 0
+        if seq > head_seq:
+            problem = "is beyond the end of the thread"
+            raise RequestRefused(
+                ErrorCode.INVALID_FIELD,
+                f"{field} {problem}.",
+                details={"field": field, "problem": problem},
+            )
+        return head_seq
 
     async def catch_up(
         self, thread_id: ThreadId, caller: PublicKey, *, after_seq: int, up_to: int

@@ -7,7 +7,7 @@ would miss an entry is given nothing more, so that it notices and comes again.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -81,6 +81,8 @@ class _Notices:
     timer: asyncio.TimerHandle
     latest: LiveEntry | None = None
     """The entry to tell of next; its notice is encoded when it is sent."""
+    inbox: bool = False
+    """Whether an entry since the last notice may have changed the reader's inbox."""
 
 
 class Broadcast:
@@ -110,6 +112,11 @@ class Broadcast:
     def connections(self, public_key: PublicKey) -> int:
         """How many connections this person has."""
         return len(self._people.get(public_key, ()))
+
+    def tell(self, public_key: PublicKey, text: str) -> None:
+        """Send an encoded frame to every connection of a user."""
+        for follower in self._people.get(public_key, ()):
+            follower.sink.send(text)
 
     # Following
 
@@ -159,8 +166,10 @@ class Broadcast:
     def publish(self, thread: Thread, entries: Iterable[LiveEntry]) -> None:
         """Durable entries, in order; `thread` is the thread as it is after them."""
         last: LiveEntry | None = None
+        inboxes: set[PublicKey] = set()
         for entry in entries:
             last = entry
+            inboxes |= entry.inboxes
             self._notify_invited(entry)
             self._forget_notice(entry)
             followers = self._threads.get(thread.id)
@@ -174,7 +183,7 @@ class Broadcast:
                     self._give_up(thread.id, follower)
         if last is not None:
             self._drop_strangers(thread)
-            self._notify(thread, last)
+            self._notify(thread, last, inboxes)
 
     def doubt(self, thread: Thread) -> None:
         """Send passing frames to those alone who may read the thread as it is in `thread`, until
@@ -260,18 +269,18 @@ class Broadcast:
                 self.unfollow(thread.id, follower)
                 follower.lose_thread(thread.id)
 
-    def _notify(self, thread: Thread, entry: LiveEntry) -> None:
+    def _notify(self, thread: Thread, entry: LiveEntry, inboxes: Set[PublicKey]) -> None:
         following = self._threads.get(thread.id, {})
         for public_key in thread.co_authors:
             for follower, notices in self._people.get(public_key, {}).items():
                 if follower not in following:
-                    self._notice(follower, notices, entry)
+                    self._notice(follower, notices, entry, inbox=public_key in inboxes)
 
     def _notify_invited(self, entry: LiveEntry) -> None:
         """Tell who is invited, or is no more, on all connections: none of them follows by right."""
         if entry.invited is not None:
             for follower, notices in self._people.get(entry.invited, {}).items():
-                self._notice(follower, notices, entry)
+                self._notice(follower, notices, entry, inbox=True)
 
     def _forget_notice(self, entry: LiveEntry) -> None:
         """What was gathered for who leaves is not sent any more: they may not know of the thread."""
@@ -282,14 +291,20 @@ class Broadcast:
                     gathered.latest = None
 
     def _notice(
-        self, follower: Follower, notices: dict[ThreadId, _Notices], entry: LiveEntry
+        self,
+        follower: Follower,
+        notices: dict[ThreadId, _Notices],
+        entry: LiveEntry,
+        *,
+        inbox: bool,
     ) -> None:
         """Send now, or with the next one when the last was less than a second ago."""
         gathered = notices.get(entry.thread_id)
         if gathered is not None:
             gathered.latest = entry
+            gathered.inbox |= inbox
             return
-        follower.sink.send(entry.notice_for(follower.public_key))
+        follower.sink.send(entry.notice_for(follower.public_key, inbox=inbox))
         self._rest(follower, notices, entry.thread_id)
 
     def _rest(
@@ -298,7 +313,8 @@ class Broadcast:
         def over() -> None:
             gathered = notices.pop(thread_id)
             if gathered.latest is not None:
-                follower.sink.send(gathered.latest.notice_for(follower.public_key))
+                latest, inbox = gathered.latest, gathered.inbox
+                follower.sink.send(latest.notice_for(follower.public_key, inbox=inbox))
                 self._rest(follower, notices, thread_id)
 
         timer = asyncio.get_running_loop().call_later(NOTICE_SECONDS, over)

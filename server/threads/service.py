@@ -384,8 +384,13 @@ class ThreadService:
                 if message is None or message.thread_id != thread_id:
                     return facts
                 return facts.model_copy(update={"message": message})
-            case SubmitMessage(supersedes=message_id, by=author) if message_id and author:
-                return await self._with_what_it_supersedes(facts, message_id, author)
+            case SubmitMessage(content=content, supersedes=message_id, by=author):
+                if message_id and author:
+                    facts = await self._with_what_it_supersedes(facts, message_id, author)
+                if "@" in content:
+                    names = await self._journal.names(facts.view.thread.co_authors)
+                    facts = facts.model_copy(update={"names": names})
+                return facts
             case Invite(public_key=public_key, by=inviter) if inviter is not None:
                 counts = await self._journal.invitation_counts(public_key, inviter=inviter)
                 return facts.model_copy(update={"invitations": counts})

@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic_core import to_json
 
+from machines.decisions.inbox import inboxes_changed
 from machines.decisions.views import message_view, without_content
 from machines.models.domain import Role
 from machines.models.ids import PublicKey, ThreadId
@@ -84,24 +85,59 @@ class LiveEntry:
         view = views.InvitationView.model_validate(self.entry.data["invitation"])
         return view.public_key
 
-    def notice_for(self, reader: PublicKey) -> str:
-        """The notice of the entry; who is invited, or is no more, gets one of the invitation."""
-        return self._notice_of_invitation if reader == self.invited else self._notice
+    @cached_property
+    def inboxes(self) -> frozenset[PublicKey]:
+        """Whose inbox it changes, but for the invited user's."""
+        if self.entry.type != "thread_event":
+            return frozenset()
+        message, removal = self.entry.data.get("message"), self.entry.data.get("removal")
+        return inboxes_changed(
+            frames.ThreadEventKind(self.entry.kind),
+            self.entry.by,
+            None if message is None else views.MessageView.model_validate(message),
+            None if removal is None else views.RemovalView.model_validate(removal),
+        )
+
+    def notice_for(self, reader: PublicKey, *, inbox: bool = False) -> str:
+        """The notice of the entry; who is invited, or is no more, gets one of the invitation.
+
+        Args:
+            inbox: whether the reader's inbox may have changed since the last notice.
+        """
+        if reader == self.invited:
+            return self._notice_of_invitation
+        return self._notice_of_inbox if inbox else self._notice
 
     @cached_property
     def _notice_of_invitation(self) -> str:
         """The frame for who is invited, or is no more: nothing of the thread but its id."""
         made = self.entry.kind == frames.ThreadEventKind.CO_AUTHOR_INVITED.value
         data = frames.NoticeData(
-            thread_id=self.thread_id, head_seq=0, kind="invited" if made else "invitation_ended"
+            thread_id=self.thread_id,
+            head_seq=0,
+            kind="invited" if made else "invitation_ended",
+            inbox=True,
         )
         return encode_server_frame(frames.NoticeFrame(data=data))
 
     @cached_property
     def _notice(self) -> str:
         """The frame for co-authors who do not follow the thread; of a busy one few are sent."""
+        return self._encode_notice(inbox=False)
+
+    @cached_property
+    def _notice_of_inbox(self) -> str:
+        """The same, for those whose inbox may have changed."""
+        return self._encode_notice(inbox=True)
+
+    def _encode_notice(self, *, inbox: bool) -> str:
         data = frames.NoticeData.model_validate(
-            {"thread_id": self.thread_id, "head_seq": self.seq, "kind": self.kind}
+            {
+                "thread_id": self.thread_id,
+                "head_seq": self.seq,
+                "kind": self.kind,
+                "inbox": inbox,
+            }
         )
         return encode_server_frame(frames.NoticeFrame(data=data))
 
@@ -189,6 +225,12 @@ def waiting_notice(thread_id: ThreadId, head_seq: int, message: str) -> str:
     data = frames.NoticeData(
         thread_id=thread_id, head_seq=head_seq, kind="storage_unavailable", message=message
     )
+    return encode_server_frame(frames.NoticeFrame(data=data))
+
+
+def read_notice(thread_id: ThreadId, seq: int) -> str:
+    """The frame which says that its reader has read a thread up to an entry."""
+    data = frames.NoticeData(thread_id=thread_id, head_seq=seq, kind="read", inbox=True)
     return encode_server_frame(frames.NoticeFrame(data=data))
 
 

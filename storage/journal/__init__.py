@@ -12,6 +12,8 @@ __all__ = [
     "dialect",
     "entries",
     "failures",
+    "inbox",
+    "inbox_rows",
     "invitations",
     "invite_links",
     "many_users",

@@ -19,6 +19,7 @@ from machines.models.journal import (
     JournalEntry,
     MemoryTask,
 )
+from storage.journal import inbox_rows
 from storage.journal.dialect import upsert
 from storage.journal.invitations import require_bound
 from storage.journal.prepared import PreparedBatch, Snapshots
@@ -39,6 +40,7 @@ from storage.journal.schema import (
     sessions,
     threads,
     timers,
+    user_threads,
     users,
 )
 from storage.journal.statements import Statement
@@ -50,6 +52,7 @@ SNAPSHOTS: Final[Mapping[str, Table]] = {
     "invitation": invitations,
     "invite_link": invite_links,
     "removal": removals,
+    "user_thread": user_threads,
     "user": users,
     "session": sessions,
 }
@@ -62,6 +65,7 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
     "invitation": frozenset({"thread_id", "public_key", "invited_by", "at"}),
     "invite_link": frozenset({"thread_id", "secret_hash", "at"}),
     "removal": frozenset({"thread_id", "at"}),
+    "user_thread": frozenset({"public_key", "thread_id"}),
 }
 """Columns that stay as they are while a value changes, or that have a statement of their own. An
 index is written anew for each of its columns that an update names, whatever its value; that a live run
@@ -165,11 +169,14 @@ class BatchAppender:
         for kind, deleted in snapshots.deleted.items():
             if deleted:
                 _DROP[kind].run(connection, *({"of_id": id_} for id_ in deleted))
+            inbox_rows.forget(connection, kind, deleted)
         for thread_id in snapshots.deleted.get("thread", ()):
             _DROP_CO_AUTHORS.run(connection, {"of_thread": thread_id})
         for kind, rows in snapshots.rows.items():
             self._put_live_run.run(connection, *(row for row in rows.values() if row.get("live")))
             self._put[kind].run(connection, *(row for row in rows.values() if not row.get("live")))
+        for id_, kind in snapshots.noted.items():
+            inbox_rows.write(connection, kind, snapshots.rows[kind][id_])
         for thread_id, members in snapshots.members.items():
             _write_members(connection, thread_id, members)
         moved = [

@@ -51,6 +51,7 @@ from machines.models.journal import (
 from machines.models.message import Message
 from machines.models.removal import Removal
 from machines.models.thread import Thread
+from machines.models.user_thread import UserThread
 from storage.journal.appender import BatchAppender
 from storage.journal.dialect import CHUNK, damaged_pages, scratch_engine
 from storage.journal.entries import read
@@ -59,6 +60,7 @@ from storage.journal.schema import (
     METADATA,
     co_authors,
     entries,
+    inbox,
     invitations,
     invite_links,
     memory_tasks,
@@ -68,6 +70,7 @@ from storage.journal.schema import (
     sessions,
     threads,
     timers,
+    user_threads,
     users,
 )
 
@@ -130,6 +133,8 @@ _SNAPSHOTS: Final = (
     _Snapshots("invitation", invitations, Invitation),
     _Snapshots("invite_link", invite_links, InviteLink),
     _Snapshots("removal", removals, Removal),
+    _Snapshots("inbox item", inbox),
+    _Snapshots("reading of a thread", user_threads, UserThread),
     _Snapshots("user", users, User),
     _Snapshots("session", sessions, SessionRecord, beside=frozenset({"followed"})),
 )
@@ -335,6 +340,7 @@ def _contradictions(truth: Connection) -> Iterator[Finding]:
         (invitations, "invitation"),
         (invite_links, "invite link"),
         (removals, "removal"),
+        (user_threads, "reading of a thread"),
     )
     for table, noun in belonging:
         orphans = select(table.c.id).where(table.c.thread_id.not_in(select(threads.c.id)))

@@ -38,6 +38,7 @@ from machines.models.journal import (
 from machines.models.message import Message
 from machines.models.removal import Removal
 from machines.models.thread import Thread
+from machines.models.user_thread import UserThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,32 @@ class InvitationPage:
     """Open invitations of a key, the newest first."""
 
     rows: tuple[InvitationRow, ...]
+    next: str | None
+    """Cursor of the next page; None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """Something that awaits a user's answer, or mentions them."""
+
+    about: Message | Removal | Invitation
+    """A message that is pending awaits a vote; one that is approved mentions the user."""
+    thread_name: str
+    seq: int
+    """Number of the entry that approved the message of a mention, else 0."""
+    read_seq: int
+    """Number of the last entry of the thread that the user has read."""
+    cursor: str
+    """Of the page that begins behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxPage:
+    """What awaits a user's answer, the newest first; then where they are mentioned."""
+
+    rows: tuple[InboxRow, ...]
+    count: int
+    """What waits and what is not read, in all pages; at most `MAX_INBOX_COUNT`."""
     next: str | None
     """Cursor of the next page; None at the end."""
 
@@ -210,6 +237,13 @@ class Journal(Protocol):
         self, public_key: PublicKey, *, after: str | None, limit: int
     ) -> InvitationPage:
         """The invitations that wait for this user's answer. Raises as `threads_of`."""
+
+    async def inbox_of(self, public_key: PublicKey, *, after: str | None, limit: int) -> InboxPage:
+        """What awaits this user's answer, and where they are mentioned in threads that they co-author.
+        Raises as `threads_of`."""
+
+    async def user_thread(self, public_key: PublicKey, thread_id: ThreadId) -> UserThread | None:
+        """What a user keeps of a thread."""
 
     async def open_invitations(self) -> tuple[Invitation, ...]:
         """Those of all threads; for maintenance."""

@@ -11,6 +11,7 @@ from machines.models.domain import Deleted
 from machines.models.errors import JournalError
 from machines.models.ids import PublicKey, StreamId, ThreadId, thread_stream
 from machines.models.journal import Batch, JournalEntry, RememberedReply
+from storage.journal.inbox_rows import may_note
 from storage.journal.rows import (
     SNAPSHOT_KINDS,
     RowValues,
@@ -65,6 +66,8 @@ class Snapshots:
     deleted: dict[str, set[str]] = field(default_factory=dict)
     members: dict[str, tuple[PublicKey, ...]] = field(default_factory=dict)
     """The co-authors of each changed thread."""
+    noted: dict[str, str] = field(default_factory=dict)
+    """The kind, by id, of what may stand in a user's inbox, or stood there."""
 
     @classmethod
     def of(cls, entries: Iterable[JournalEntry]) -> "Snapshots":
@@ -79,6 +82,7 @@ class Snapshots:
                 if isinstance(change, Deleted):
                     rows.pop(change.id, None)
                     deleted.add(change.id)
+                    snapshots.noted.pop(change.id, None)
                     if change.kind == "thread":
                         snapshots.members.pop(change.id, None)
                     continue
@@ -87,6 +91,8 @@ class Snapshots:
                 deleted.discard(change.id)
                 if change.kind == "thread":
                     snapshots.members[change.id] = _co_authors_of(change.value)
+                elif may_note(change.kind, change.value):
+                    snapshots.noted[change.id] = change.kind
         return snapshots
 
     @classmethod
@@ -98,6 +104,7 @@ class Snapshots:
                 rows = snapshots.rows.setdefault(kind, {})
                 for id_ in deleted:
                     rows.pop(id_, None)
+                    snapshots.noted.pop(id_, None)
                     if kind == "thread":
                         snapshots.members.pop(id_, None)
                 snapshots.deleted.setdefault(kind, set()).update(deleted)
@@ -107,6 +114,7 @@ class Snapshots:
                     rows[id_] = _with_firsts(row, rows.get(id_))
                 snapshots.deleted.setdefault(kind, set()).difference_update(changed)
             snapshots.members.update(part.members)
+            snapshots.noted.update(part.noted)
         return snapshots
 
 

@@ -214,6 +214,10 @@ def _moment(value: object) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
 
 
+def _user_thread_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
+    return {name: value[name] for name in ("public_key", "thread_id", "read_seq")}
+
+
 def _user_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
     return {"public_key": value["public_key"], "name": value.get("name")}
 
@@ -233,6 +237,7 @@ _DERIVED: Final[dict[str, _Derive]] = {
     "invitation": _invitation_columns,
     "invite_link": _invite_link_columns,
     "removal": _removal_columns,
+    "user_thread": _user_thread_columns,
     "user": _user_columns,
     "session": _session_columns,
 }
@@ -337,7 +342,7 @@ def cursor_position(text: str) -> int:
         position = -1
     # One spelling for each place: what decodes leniently is no cursor of ours.
     if not 0 <= position <= MAX_SEQ or cursor(position) != text:
-        raise _no_cursor()
+        raise no_cursor()
     return position
 
 
@@ -359,11 +364,12 @@ def cursor_moment(text: str) -> tuple[int, str]:
     except ValueError:
         found = (-1, "")
     if not 0 <= found[0] <= MAX_SEQ or moment_cursor(*found) != text:
-        raise _no_cursor()
+        raise no_cursor()
     return found
 
 
-def _no_cursor() -> RequestRefused:
+def no_cursor() -> RequestRefused:
+    """The answer to a cursor that this store never gave."""
     return RequestRefused(
         ErrorCode.INVALID_FIELD,
         "This list cannot be continued from there.",

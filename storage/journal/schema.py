@@ -4,8 +4,9 @@ Only declarations live here: no statement, no connection. `storage.journal.migra
 on disk (a test holds the two against each other), and every statement is written against these.
 
 `entries` is the truth. `threads`, `co_authors`, `messages`, `runs`, `invitations`,
-`invite_links`, `removals`, `users` and `sessions` are its snapshots: the JSON of the resulting value in
-`body`, and beside it only the columns that a query looks things up by. `replies`, `timers`, `memory_tasks`, `vectors` and `meta` stand beside the
+`invite_links`, `removals`, `user_threads`, `users` and `sessions` are its snapshots: the JSON of the
+resulting value in `body`, and beside it only the columns that a query looks things up by; `inbox`
+follows from them. `replies`, `timers`, `memory_tasks`, `vectors` and `meta` stand beside the
 journal. There are no foreign keys: rows of one transaction may name each other in any order, and
 `storage.journal.check` finds references that lead nowhere in every table at once.
 
@@ -26,7 +27,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0008"
+REVISION = "0009"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -157,6 +158,36 @@ removals = Table(
     Index("removals_of_thread", "thread_id", "status", "at", "id"),
 )
 """`at` is when it was proposed."""
+
+inbox = Table(
+    "inbox",
+    METADATA,
+    Column("public_key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("thread_id", Text, nullable=False),
+    Column("waits", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    PrimaryKeyConstraint("public_key", "kind", "subject"),
+    Index("inbox_in_order", "public_key", "waits", "at", "subject"),
+    Index("inbox_by_subject", "subject", "kind"),
+)
+"""What awaits a user's answer (`waits` is 1), and where they are mentioned (0): it follows from the
+values of messages, removals and invitations (`storage.journal.inbox_rows`). `seq` is the number of the
+entry that approved the message of a mention, and else 0."""
+
+user_threads = Table(
+    "user_threads",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("thread_id", Text, nullable=False),
+    Column("read_seq", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("user_threads_by_user", "public_key", "thread_id", unique=True),
+)
 
 users = Table(
     "users",

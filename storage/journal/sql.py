@@ -1,6 +1,6 @@
 """The journal on an SQL database: what its two adapters have in common.
 
-It only puts the parts together: `queries`, `invitations` and `runs` read, `side_tables` and
+It only puts the parts together: `queries`, `inbox`, `invitations` and `runs` read, `side_tables` and
 `memory_tasks` serve the rows beside the journal, `writer` makes many writes one durable commit on its
 thread, and `reader` runs reads on theirs. The event loop waits for futures, never for a disk. Most
 methods of the port are one function of those modules, given a connection: they are declared, and have
@@ -29,6 +29,7 @@ from machines.models.message import Message
 from machines.models.thread import Thread
 from storage.journal import (
     check,
+    inbox,
     invitations,
     invite_links,
     many_users,
@@ -112,6 +113,8 @@ class SqlJournal:
     threads_of = _reading(queries.threads_of)
     arrivals = _reading(many_users.arrivals)
     invitations_of = _reading(invitations.invitations_of)
+    inbox_of = _reading(inbox.inbox_of)
+    user_thread = _reading(inbox.user_thread)
     open_invitations = _reading(invitations.all_open_invitations)
     open_links = _reading(invite_links.open_links)
     link_of_secret = _reading(invite_links.link_of_secret)

@@ -28,6 +28,7 @@ from machines.models.outputs import (
 )
 from machines.models.wire.views import (
     EmbedderInfo,
+    InboxItem,
     InvitationSummary,
     InvitationView,
     InviteLinkView,
@@ -197,6 +198,22 @@ class ThreadsFrame(ServerFrame):
 
     type: Literal["threads"] = "threads"
     data: ThreadsData
+
+
+class InboxData(Value):
+    items: tuple[InboxItem, ...]
+    """What awaits an answer, the newest first; then mentions, the newest first."""
+    count: int
+    """What waits, and mentions that are not read, on all pages; 100 where there are more."""
+    next: str | None
+    """What to ask `after` for; None at the end."""
+
+
+class InboxFrame(ServerFrame):
+    """A page of what awaits the user's answer, and of where they are mentioned."""
+
+    type: Literal["inbox"] = "inbox"
+    data: InboxData
 
 
 class SearchResultsData(Value):
@@ -457,10 +474,13 @@ class NoticeData(Value):
     """0 for who is invited: nothing of the thread is told."""
     kind: (
         ThreadEventKind
-        | Literal["chorus_response", "storage_unavailable", "invited", "invitation_ended"]
+        | Literal["chorus_response", "storage_unavailable", "invited", "invitation_ended", "read"]
     )
     """`storage_unavailable`: a run of the followed thread waits until the journal takes entries.
-    `invited` and `invitation_ended` are for the invited user alone."""
+    `invited` and `invitation_ended` are for the invited user alone. `read`: the user has read the
+    thread up to `head_seq`, on whichever connection."""
+    inbox: Flag = False
+    """True where what is told of may have changed the user's inbox."""
     message: Omittable[str] = None
     """With `storage_unavailable`: why, in a sentence."""
 
@@ -482,6 +502,7 @@ ServerMessage = (
     | InviteLinkFrame
     | EventsFrame
     | ThreadsFrame
+    | InboxFrame
     | SearchResultsFrame
     | PongFrame
     | ErrorFrame

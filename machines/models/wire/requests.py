@@ -184,6 +184,17 @@ class ListThreadsData(RequestData):
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
 
 
+class GetInboxData(RequestData):
+    after: Cursor | None = None
+    """The `next` of the page before."""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
+
+
+class MarkReadData(ThreadRef):
+    seq: Seq
+    """Number of the last entry that was read."""
+
+
 class SearchData(RequestData):
     query: Query
     limit: Annotated[int, Field(ge=1, le=MAX_SEARCH_RESULTS)] = DEFAULT_SEARCH_RESULTS
@@ -441,6 +452,21 @@ class ListThreadsRequest(Request):
     data: ListThreadsData
 
 
+class GetInboxRequest(Request):
+    """What awaits one's answer, and where one is mentioned."""
+
+    reply = "inbox"
+    type: Literal["get_inbox"] = "get_inbox"
+    data: GetInboxData
+
+
+class MarkReadRequest(MutatingRequest):
+    """Say how far one has read a thread: mentions up to there are read."""
+
+    type: Literal["mark_read"] = "mark_read"
+    data: MarkReadData
+
+
 class SearchRequest(Request):
     """Search the approved messages that the caller may read."""
 
@@ -501,6 +527,8 @@ ClientMessage = (
     | ConfigureThreadRequest
     | ArchiveThreadRequest
     | ListThreadsRequest
+    | GetInboxRequest
+    | MarkReadRequest
     | SearchRequest
     | SetNameRequest
     | SignOutRequest

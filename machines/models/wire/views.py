@@ -19,6 +19,7 @@ from machines.models.ids import (
 )
 from machines.models.invitation import InvitationStatus
 from machines.models.invite_link import InviteLinkStatus
+from machines.models.mention import Mentions
 from machines.models.message import Decision, MessageStatus
 from machines.models.outputs import (
     Citation,
@@ -116,6 +117,8 @@ class MessageView(Value):
     usage: Usage | None = None
     cut: Flag = False
     """True where an answer ended at its length limit."""
+    mentions: Mentions = ()
+    """Co-authors whom a user's message names; left out where the content is not shown."""
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -222,6 +225,32 @@ class InvitationSummary(Value):
     invited_by_name: str | None
     created_at: Timestamp
     expires_at: Timestamp
+
+
+class InboxItem(Value):
+    """Something that awaits the user's answer, or mentions them."""
+
+    kind: Literal["vote", "removal", "invitation", "mention"]
+    thread_id: ThreadId
+    thread_name: str
+    by: PublicKey | None
+    """Who asks, invites, or mentions the user."""
+    by_name: str | None
+    at: Timestamp
+    expires_at: Omittable[Timestamp] = None
+    """Of what awaits an answer: until when."""
+    message_id: Omittable[MessageId] = None
+    """With `vote` and `mention`."""
+    excerpt: Omittable[str] = None
+    """With them: the beginning of the message, and `…` where it goes on."""
+    public_key: Omittable[PublicKey] = None
+    """With `removal`: the co-author who is named."""
+    name: Omittable[str] = None
+    """What that co-author is called."""
+    seq: Omittable[int] = None
+    """With `mention`: what `mark_read` must reach, so that it is read."""
+    unread: Flag = False
+    """With `mention`."""
 
 
 class StepView(Value):

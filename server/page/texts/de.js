@@ -222,6 +222,45 @@ export const de = {
       `${COUNT.format(count)} gefunden, ${byMeaning ? "dem Sinn nach Nächstes zuerst" : "nach Wörtern"}`,
   },
 
+  inbox: {
+    title: "Eingang",
+    label: (count) => `Eingang: ${count} für dich`,
+    sections: {
+      votes: "Braucht deine Stimme",
+      invitations: "Einladungen",
+      mentions: "Erwähnungen",
+    },
+    wants: {
+      vote: (who) => `${who} bittet um Zustimmung`,
+      removal: (who, whom) => `${who} schlägt vor, ${whom} auszuschließen`,
+      invitation: (who) => `${who} lädt dich ein`,
+      mention: (who) => `${who} erwähnt dich`,
+    },
+    unread: "neu",
+    empty: "Nichts wartet auf dich.",
+    reading: "Liest…",
+    more: "Mehr",
+    missing: "Dein Eingang kam nicht an",
+    moreMissing: "Mehr von deinem Eingang kam nicht an",
+    notMarked: "Die Erwähnung bleibt ungelesen",
+  },
+
+  mentions: {
+    list: "Mitschreibende zum Erwähnen",
+    offered: (names, count) =>
+      `${many(count, "Name", "Namen")}: ${names}. Pfeile wählen, Enter übernimmt.`,
+  },
+
+  notifications: {
+    title: "Benachrichtigungen",
+    turnOn: "Benachrichtigungen einschalten",
+    turnOff: "Benachrichtigungen ausschalten",
+    blocked: "Dieser Browser lässt keine Benachrichtigungen zu; seine Einstellungen ändern das.",
+    on: "Während du nicht hinsiehst, sagt dir der Browser, was in deinem Eingang neu ist: von wem, und in welchem Gespräch.",
+    off: "Der Browser sagt nichts, während du nicht hinsiehst.",
+    several: (count) => `${COUNT.format(count)} Neues in deinem Eingang`,
+  },
+
   invitations: {
     title: "Einladungen",
     invites: "{who} lädt dich zu {thread} ein",
@@ -411,8 +450,10 @@ export const de = {
       [["Enter"], "sendet die Frage"],
       [["Umschalt", "Enter"], "bricht die Zeile um"],
       [["\u2191"], "im leeren Feld: bearbeitet deine letzte Frage"],
+      [["@"], "erwähnt, wer mitschreibt: Eine Liste ergänzt den Namen"],
       [["Escape"], "hält den Lauf an, den die Taste über der Eingabe nennt"],
       [["Strg", "K"], "sucht"],
+      [["Strg", "I"], "öffnet den Eingang"],
       [["Strg", "M"], "öffnet die Automaten"],
       [["?"], "zeigt diese Einstellungen"],
       [["+", "\u2212", "0"], "in einer Zeichnung: größer, kleiner, ganz"],

@@ -226,6 +226,47 @@ export const en = {
       `${COUNT.format(count)} found, ${byMeaning ? "nearest in meaning first" : "by words"}`,
   },
 
+  inbox: {
+    title: "Inbox",
+    /** @param {string} count */
+    label: (count) => `Inbox: ${count} for you`,
+    sections: { votes: "Needs your vote", invitations: "Invitations", mentions: "Mentions" },
+    wants: {
+      /** @param {string} who */
+      vote: (who) => `${who} asks for approval`,
+      /** @param {string} who @param {string} whom */
+      removal: (who, whom) => `${who} proposes to remove ${whom}`,
+      /** @param {string} who */
+      invitation: (who) => `${who} invites you`,
+      /** @param {string} who */
+      mention: (who) => `${who} mentions you`,
+    },
+    unread: "new",
+    empty: "Nothing waits for you.",
+    reading: "Reading…",
+    more: "More",
+    missing: "Your inbox did not come",
+    moreMissing: "More of your inbox did not come",
+    notMarked: "The mention stays unread",
+  },
+
+  mentions: {
+    list: "Co-authors to mention",
+    /** @param {string} names @param {number} count */
+    offered: (names, count) => `${many(count, "name")}: ${names}. Arrows choose, Enter takes.`,
+  },
+
+  notifications: {
+    title: "Notifications",
+    turnOn: "Turn notifications on",
+    turnOff: "Turn notifications off",
+    blocked: "This browser does not let the page notify you; its own settings may.",
+    on: "While you do not look, the browser tells you what is new in your inbox: who, and in which thread.",
+    off: "The browser says nothing while you do not look.",
+    /** @param {number} count */
+    several: (count) => `${many(count, "thing")} new in your inbox`,
+  },
+
   invitations: {
     title: "Invitations",
     invites: "{who} invites you into {thread}",
@@ -431,8 +472,10 @@ export const en = {
       [["Enter"], "sends the prompt"],
       [["Shift", "Enter"], "breaks the line"],
       [["\u2191"], "in the empty prompt box: edits your last prompt"],
+      [["@"], "mentions a co-author: a list completes the name"],
       [["Escape"], "stops the run that the button above the prompt names"],
       [["Ctrl", "K"], "searches"],
+      [["Ctrl", "I"], "opens the inbox"],
       [["Ctrl", "M"], "opens the machines"],
       [["?"], "shows these settings"],
       [["+", "\u2212", "0"], "in a drawing: larger, smaller, whole"],

@@ -9,6 +9,7 @@ import { codePoints } from "../runs.js";
 import { authorOf, editable, isCoAuthor, isOwn, runToStop } from "../store.js";
 import { nameOf } from "../words.js";
 import { ConnectionLine } from "./connection.js";
+import { MentionBox } from "./mention_box.js";
 
 const WARN_FROM = 0.9; // of the limit
 
@@ -42,6 +43,7 @@ export class Composer {
       },
       icon("send"),
     );
+    this.mentions = new MentionBox(app, this.box, () => this.typed());
     this.stopWords = h("bdi", {});
     this.stop = h(
       "button",
@@ -77,6 +79,7 @@ export class Composer {
       },
       this.box,
       this.send,
+      this.mentions.element,
     );
     this.element = h(
       "footer",
@@ -113,6 +116,7 @@ export class Composer {
 
   /** @param {KeyboardEvent} event */
   pressed(event) {
+    if (this.mentions.pressed(event)) return;
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       this.submit();

@@ -8,6 +8,7 @@ import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js"
 import { say } from "../language.js";
 import { copyText } from "../notices.js";
 import { editable, exchangesOf, isCoAuthor, unsent } from "../store.js";
+import { countWords } from "../words.js";
 import { Composer } from "./composer.js";
 import { archiveThread, openPeopleDialog, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
@@ -277,6 +278,10 @@ class ThreadHead {
   update() {
     const view = this.app.state.thread?.view ?? null;
     this.menu.drawStrip(this.app.ui.strip);
+    const count = this.app.state.inbox?.count ?? 0;
+    const place = view ? `${view.name} · Chorus` : "Chorus";
+    const title = count > 0 ? `(${countWords(count)}) ${place}` : place;
+    if (document.title !== title) document.title = title;
     if (view === this.view) return;
     this.view = view;
     setText(this.name, view?.name ?? say.conversation.newConversation);
@@ -297,7 +302,6 @@ class ThreadHead {
     this.people.hidden = !view;
     this.menu.element.hidden = !view;
     this.menu.update(view?.status === "active" && isCoAuthor(this.app.state));
-    document.title = view ? `${view.name} · Chorus` : "Chorus";
   }
 }
 

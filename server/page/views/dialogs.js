@@ -12,7 +12,7 @@ import { nameOf } from "../words.js";
 import { avatar } from "./avatar.js";
 
 /**
- * Show a dialog; `build(close)` gives its content.
+ * Show a dialog; `build(close)` gives its content. Gives the dialog, which is gone once it is closed.
  *
  * @param {string} title
  * @param {(close: () => void) => HTMLElement[]} build
@@ -35,6 +35,7 @@ export function show(title, build) {
   dialog.showModal();
   const first = dialog.querySelector("input:not([type=radio]), textarea");
   if (first instanceof HTMLElement) first.focus();
+  return dialog;
 }
 
 /**

@@ -40,7 +40,7 @@ export class Invitations {
     };
     return h(
       "li",
-      { class: "invitation" },
+      { class: "invitation", data: { thread: id } },
       h(
         "p",
         {},

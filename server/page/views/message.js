@@ -184,7 +184,7 @@ export class MessageView {
       dressCode(this.body);
     } else {
       this.body.className = "said plain";
-      this.body.textContent = message.content;
+      this.body.replaceChildren(...withMentions(message, this.app.state.user?.public_key));
     }
   }
 
@@ -270,6 +270,30 @@ export class MessageView {
     const drawing = runId ? "chorus" : "message";
     this.app.setUi({ selected: prompt?.id ?? this.id, drawing, machines: true, replay: null });
   }
+}
+
+/**
+ * The text of a user's message, with the names in it that mention somebody.
+ *
+ * @param {Message} message
+ * @param {string | undefined} ownKey of who reads
+ */
+function withMentions({ content, mentions = [] }, ownKey) {
+  const text = [...(content ?? "")]; // code points, in which mentions are counted
+  /** @type {(string | Node)[]} */
+  const parts = [];
+  let at = 0;
+  for (const { start, end } of mentions) {
+    if (start < at) continue; // another co-author of the same name
+    const isOwn = mentions.some((each) => each.start === start && each.public_key === ownKey);
+    const name = text.slice(start, end).join("");
+    parts.push(
+      text.slice(at, start).join(""),
+      h("mark", { class: isOwn ? "mention own" : "mention" }, name),
+    );
+    at = end;
+  }
+  return [...parts, text.slice(at).join("")];
 }
 
 /**

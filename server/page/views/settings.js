@@ -24,6 +24,7 @@ export function openSettings(app) {
         if (await app.setName(name.input.value, tell)) close();
       }),
       looks(app),
+      notifications(app),
       ownKey(user.public_key),
       section(
         say.settings.keys,
@@ -126,6 +127,30 @@ function languages(app) {
   );
   select.value = choices.language;
   return h("div", { class: "row" }, h("label", { for: "language" }, say.settings.language), select);
+}
+
+/**
+ * The browser asks for its permission when the user presses the button, and never before.
+ *
+ * @param {App} app
+ */
+function notifications(app) {
+  const own = app.notifications;
+  const words = h("p", { class: "muted small", role: "status" });
+  const change = button("", async () => {
+    if (own.isOn) own.turnOff();
+    else await own.turnOn();
+    draw();
+  });
+  const draw = () => {
+    const isBlocked = own.permission === "denied" || own.permission === "unsupported";
+    const texts = say.notifications;
+    change.hidden = isBlocked;
+    change.textContent = own.isOn ? texts.turnOff : texts.turnOn;
+    words.textContent = isBlocked ? texts.blocked : own.isOn ? texts.on : texts.off;
+  };
+  draw();
+  return section(say.notifications.title, words, h("div", { class: "row" }, change));
 }
 
 /** @param {string} publicKey */

@@ -7,6 +7,7 @@
 import { h, icon } from "../dom.js";
 import { say } from "../language.js";
 import { Conversation } from "./conversation.js";
+import { InboxCount, openInbox } from "./inbox.js";
 import { Machines } from "./machines.js";
 import { openSettings } from "./settings.js";
 import { StatusBar } from "./status.js";
@@ -46,13 +47,14 @@ export function buildShell(root, app) {
   );
   root.replaceChildren(shell);
   for (const view of [threads, conversation, machines, status, areas]) app.addView(view);
+  app.onInboxWanted = () => openInbox(app);
   app.addView({
     update: () => {
       shell.dataset.area = app.ui.area;
     },
   });
   shell.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey) {
+    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey) {
       const shortcut = SHORTCUTS[event.key.toLowerCase()];
       if (!shortcut) return;
       event.preventDefault();
@@ -69,6 +71,7 @@ const SHORTCUTS = {
     app.setUi({ area: "threads" });
     requestAnimationFrame(() => document.getElementById("search")?.focus());
   },
+  i: (app) => openInbox(app),
   m: (app) => app.setUi({ machines: true }),
 };
 
@@ -88,6 +91,7 @@ class AreaSwitch {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
+    this.count = new InboxCount(app);
     this.buttons = AREAS.map(([area, symbol]) =>
       h(
         "button",
@@ -98,12 +102,14 @@ class AreaSwitch {
         },
         icon(symbol),
         h("span", {}, say.shell[area]),
+        area === "threads" && this.count.element,
       ),
     );
     this.element = h("nav", { class: "areas", "aria-label": say.shell.areas }, ...this.buttons);
   }
 
   update() {
+    this.count.update();
     for (const button of this.buttons) {
       const isShown = button.dataset.area === this.app.ui.area;
       if (isShown) button.setAttribute("aria-current", "true");

@@ -9,6 +9,7 @@ import { say } from "../language.js";
 import { isUnread } from "../store.js";
 import { whenLong, whenShort } from "../words.js";
 import { openNewThreadDialog } from "./dialogs.js";
+import { InboxButton } from "./inbox.js";
 import { Invitations } from "./invitations.js";
 import { SearchResults } from "./search.js";
 
@@ -50,6 +51,7 @@ export class Threads {
     );
     this.results = new SearchResults(app);
     this.invitations = new Invitations(app);
+    this.inbox = new InboxButton(app);
     this.element = h(
       "nav",
       { class: "threads", "aria-label": say.shell.threads },
@@ -57,9 +59,14 @@ export class Threads {
         "header",
         { class: "threads-head" },
         h("h1", { class: "wordmark" }, "Chorus"),
-        iconButton("plus", say.common.newThread, () => openNewThreadDialog(app), {
-          class: "icon-button primary",
-        }),
+        h(
+          "div",
+          { class: "row" },
+          this.inbox.element,
+          iconButton("plus", say.common.newThread, () => openNewThreadDialog(app), {
+            class: "icon-button primary",
+          }),
+        ),
       ),
       this.results.form,
       this.invitations.element,
@@ -93,6 +100,7 @@ export class Threads {
   update() {
     this.invitations.update();
     this.results.update();
+    this.inbox.update();
     const { state } = this.app;
     const drawn = [
       state.summaries,

@@ -24,9 +24,10 @@ from storage.journal.appender import FIRSTS, FIXED, SNAPSHOTS, THREAD_PREFIX
 from storage.journal.postgres.failures import OutcomeUnknown
 from storage.journal.postgres.locks import lock_keys
 from storage.journal.postgres.rows_at_once import RowsAtOnce, deleting, inserting, upserting
+from storage.journal.inbox_rows import KINDS_OF, rows_of
 from storage.journal.prepared import PreparedBatch, Snapshots
 from storage.journal.rows import RowValues, task_row
-from storage.journal.schema import co_authors, entries, memory_tasks, replies, timers
+from storage.journal.schema import co_authors, entries, inbox, memory_tasks, replies, timers
 from storage.journal.writer import Done, Failed, Outcome
 
 CHANNEL: Final = "chorus"
@@ -45,6 +46,7 @@ _REPLIES: Final = (
     " AS asked(public_key, request_id) USING (public_key, request_id)"
 )
 _MEMBERS: Final = "SELECT thread_id, public_key FROM co_authors WHERE thread_id = ANY(%b::text[])"
+_NOTED: Final = "SELECT public_key, kind, subject FROM inbox WHERE subject = ANY(%b::text[])"
 _APPROVED: Final = (
     "SELECT id, approved_seq FROM messages WHERE id = ANY(%b::text[]) AND approved_seq IS NOT NULL"
 )
@@ -72,6 +74,8 @@ _ADD_TASKS: Final = inserting(memory_tasks, without={"position"})
 _ADD_REPLIES: Final = inserting(replies)
 _ADD_MEMBERS: Final = inserting(co_authors)
 _DROP_MEMBERS: Final = deleting(co_authors, "thread_id", "public_key")
+_ADD_ITEMS: Final = inserting(inbox)
+_DROP_ITEMS: Final = deleting(inbox, "public_key", "kind", "subject")
 _PUT_TIMERS: Final = upserting(timers)
 _DROP_TIMERS: Final = deleting(timers, "id")
 _PUT: Final = {
@@ -94,6 +98,8 @@ class _Known:
     answered: frozenset[_ReplyKey]
     members: frozenset[tuple[str, str]]
     """(thread, co-author) of the threads that change."""
+    noted: frozenset[tuple[str, str, str]]
+    """(user, kind, subject) of the items of inboxes that are about what changes."""
     approved: Mapping[str, int]
     """The number of the entry that approved each message that is to be indexed."""
     open: Mapping[_BoundKey, frozenset[str]]
@@ -195,6 +201,15 @@ def _ask(connection: _Connection, group: Sequence[PreparedBatch]) -> _Known:
         {(bound.of, bound.public_key) for prepared in group for bound in prepared.batch.bounds}
     )
     changed = sorted({id_ for prepared in group for id_ in prepared.snapshots.members})
+    noted = sorted(
+        {id_ for prepared in group for id_ in prepared.snapshots.noted}
+        | {
+            id_
+            for prepared in group
+            for kind in KINDS_OF
+            for id_ in prepared.snapshots.deleted.get(kind, ())
+        }
+    )
     indexed = sorted({task.message_id for task in tasks if isinstance(task, IndexMessage)})
 
     connection.execute("BEGIN")
@@ -203,6 +218,7 @@ def _ask(connection: _Connection, group: Sequence[PreparedBatch]) -> _Known:
     heads = connection.execute(_HEADS, [asked])
     answered = connection.execute(_REPLIES, [[key for key, _ in keys], [id_ for _, id_ in keys]])
     members = connection.execute(_MEMBERS, [changed]) if changed else ()
+    items = connection.execute(_NOTED, [noted]) if noted else ()
     approved = connection.execute(_APPROVED, [indexed]) if indexed else ()
     whose = {of: [key for each, key in bounds if each == of] for of in _OPEN}
     found = {
@@ -217,6 +233,7 @@ def _ask(connection: _Connection, group: Sequence[PreparedBatch]) -> _Known:
         heads={stream: head or 0 for stream, head in heads},
         answered=frozenset((key, request_id) for key, request_id in answered),
         members=frozenset((thread_id, key) for thread_id, key in members),
+        noted=frozenset((key, kind, subject) for key, kind, subject in items),
         approved=dict(approved),
     )
 
@@ -240,6 +257,7 @@ def _write(connection: _Connection, known: _Known, accepted: _Accepted) -> None:
     for kind, rows in snapshots.rows.items():
         _run(connection, _PUT[kind], _sorted(rows.values()))
     _write_members(connection, known, snapshots)
+    _write_items(connection, known, snapshots)
     _write_timers(connection, batches)
     _run(connection, _ADD_TASKS, list(_task_rows(known, accepted, snapshots)))
     _move_heads(connection, accepted)
@@ -252,6 +270,21 @@ def _write_members(connection: _Connection, known: _Known, snapshots: Snapshots)
     for statement, pairs in ((_DROP_MEMBERS, before - wanted), (_ADD_MEMBERS, wanted - before)):
         rows = [{"thread_id": id_, "public_key": key} for id_, key in sorted(pairs)]
         _run(connection, statement, rows)
+
+
+def _write_items(connection: _Connection, known: _Known, snapshots: Snapshots) -> None:
+    """Let the items of inboxes be those that follow from what changed."""
+    wanted = {
+        (row["public_key"], row["kind"], row["subject"]): row
+        for id_, kind in snapshots.noted.items()
+        for row in rows_of(kind, snapshots.rows[kind][id_])
+    }
+    gone = [
+        {"public_key": key, "kind": kind, "subject": subject}
+        for key, kind, subject in sorted(known.noted - wanted.keys())
+    ]
+    _run(connection, _DROP_ITEMS, gone)
+    _run(connection, _ADD_ITEMS, [wanted[each] for each in sorted(wanted.keys() - known.noted)])
 
 
 def _write_timers(connection: _Connection, batches: Sequence[PreparedBatch]) -> None:

@@ -36,7 +36,7 @@ class Chat:
 
     def __init__(self, client: ChorusClient) -> None:
         self.key = client.public_key
-        self._client = client
+        self.client = client
         self._page = StringIO()
         self._console = Console(file=self._page, width=120)
         self.session = ChatSession(client, show=self._show)
@@ -54,7 +54,7 @@ class Chat:
         return self.state.thread.id
 
     async def read(self) -> None:
-        async for event in self._client.events():
+        async for event in self.client.events():
             self.session.take(event)
 
     async def type(self, line: str) -> AcceptedReply | None:
@@ -272,6 +272,33 @@ async def test_who_is_invited_is_shown_by_whom_and_joins_or_stays_outside(
     assert bob.thread_id == alice.thread_id
     assert bob.state.thread is not None
     assert bob.state.thread.co_authors == (alice.key, bob.key)
+
+
+async def test_the_inbox_is_shown_and_opened_by_number_and_what_it_told_is_read_then(
+    alice: Chat, bob: Chat
+) -> None:
+    await alice.type("/inbox")
+    assert "Nothing waits for you." in alice.shown()
+    await bob.type("/name Robert Inbox")
+    await alice.type("/name Alice Inbox")
+    await alice.type("/new Council")
+    council = alice.thread_id
+    await alice.type(f"/invite {bob.key}")
+    await bob.type("/inbox")
+    assert re.search("1 +Alice Inbox invites you +Council", bob.shown())
+    await bob.type("/accept")
+    await bob.type("/close")
+    await alice.type("What of it, @robert inbox?")
+    await bob.type("/inbox")
+    assert re.search("1 +Alice Inbox mentions you +Council +What of it", bob.shown())
+    assert (await bob.client.inbox()).count == 1
+    await bob.type("/open 1")
+    assert bob.thread_id == council
+    assert (await bob.client.inbox()).count == 0
+    assert await bob.type("/close") is None
+    await bob.type("/inbox")
+    await bob.type("/open 1")
+    assert bob.thread_id == council, "what was read is opened as well"
 
 
 async def test_lists_and_results_are_opened_by_number_and_show_no_ids(alice: Chat) -> None:

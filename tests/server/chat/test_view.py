@@ -17,6 +17,7 @@ from server.chat import render
 from server.chat.errors import BadInput
 from server.chat.frames import (
     CaughtUp,
+    ChatInboxItem,
     ChatMessage,
     ChatPrior,
     ChatThread,
@@ -295,6 +296,9 @@ def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
             "citations": [{"label": text, "message_id": "m0", "thread_id": text}],
         }
     )
+    spans = [{"public_key": key, "start": at, "end": at + 3} for at in (1, 5) for key in (ME, BOB)]
+    mentioning = ChatMessage.model_validate(message(0, content=text, mentions=spans))
+    item = ChatInboxItem(kind=text, thread_id=THREAD, thread_name=text, by_name=text, excerpt=text)
     prior = ChatPrior(message_id="m0", thread_id=THREAD, content=text, author=BOB, score=0.5)
     thread = ChatThread(id=text, name=text, visibility=text, status=text, co_authors=(BOB, text))
     events: list[ClientEvent] = [
@@ -313,6 +317,8 @@ def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
         render.problem(text),
         render.message(answer, state),
         render.message(state.messages[0], state),
+        render.message(mentioning, state),
+        render.inbox([item], state),
         render.priors([prior], state),
         render.thread_header(thread, state),
         *(part for event in events for part in render.scrollback(state, event, fold(state, event))),
@@ -379,3 +385,18 @@ def test_a_verb_is_refused_without_what_it_needs_or_with_what_it_does_not(verb: 
         parse(line)
     with pytest.raises(BadInput, match="/help"):
         parse(f"/{verb}zzz")
+
+
+def test_a_mention_of_oneself_stands_out_from_that_of_another() -> None:
+    spans = [
+        {"public_key": ME, "start": 2, "end": 6},
+        {"public_key": BOB, "start": 2, "end": 6},
+        {"public_key": BOB, "start": 11, "end": 15},
+    ]
+    shown = ChatMessage.model_validate(message(0, content="🙂 @Eve and @Bob", mentions=spans))
+    screen = io.StringIO()
+    console = Console(file=screen, width=60, force_terminal=True, color_system="standard")
+    console.print(render.message(shown, opened(messages=[message(0)])))
+    output = screen.getvalue()
+    assert "\x1b[1;7m@Eve\x1b[0m" in output
+    assert "\x1b[1m@Bob\x1b[0m" in output
