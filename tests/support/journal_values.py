@@ -38,6 +38,7 @@ from machines.models.journal import (
 )
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread, Visibility
+from machines.models.user_thread import UserThread
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
 ANN, BEN, CAY = PublicKey("Ann"), PublicKey("Ben"), PublicKey("Cay")
@@ -150,6 +151,7 @@ _KINDS: Mapping[type[BaseState], str] = {
     User: "user",
     SessionRecord: "session",
     Invitation: "invitation",
+    UserThread: "user_thread",
 }
 
 

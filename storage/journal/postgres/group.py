@@ -21,10 +21,10 @@ from machines.models.ids import PublicKey, RequestId, StreamId, thread_stream
 from machines.models.invitation import InvitationStatus
 from machines.models.journal import Committed, IndexMessage, MemoryTask
 from storage.journal.appender import FIRSTS, FIXED, SNAPSHOTS, THREAD_PREFIX
+from storage.journal.inbox_rows import KINDS_OF, rows_of
 from storage.journal.postgres.failures import OutcomeUnknown
 from storage.journal.postgres.locks import lock_keys
 from storage.journal.postgres.rows_at_once import RowsAtOnce, deleting, inserting, upserting
-from storage.journal.inbox_rows import KINDS_OF, rows_of
 from storage.journal.prepared import PreparedBatch, Snapshots
 from storage.journal.rows import RowValues, task_row
 from storage.journal.schema import co_authors, entries, inbox, memory_tasks, replies, timers

@@ -163,6 +163,8 @@ DATA: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
         "after": optional(request_ids),
         "limit": st.integers(1, 200),
     },
+    "get_inbox": {"after": optional(request_ids), "limit": st.integers(1, 200)},
+    "mark_read": {**OF_THREAD, "seq": seqs},
     "search": {"query": spoken, "limit": st.integers(1, 80), "thread_id": optional(uuids)},
     "set_name": {"name": names},
     "sign_out": {},
@@ -378,6 +380,7 @@ def test_the_requests_that_change_something_are_the_ones_that_may_be_repeated() 
         "rename_thread",
         "configure_thread",
         "archive_thread",
+        "mark_read",
         "set_name",
     } == MUTATING
 
@@ -661,6 +664,8 @@ BAD_FIELDS: Final[list[tuple[str, dict[str, object], str, str]]] = [
     ),
     ("list_threads", {}, "scope", "is missing"),
     ("list_threads", {"scope": "all"}, "scope", "must be 'mine', 'public' or 'invited'"),
+    ("get_inbox", {"limit": 0}, "limit", "must be at least 1"),
+    ("mark_read", {"thread_id": THREAD}, "seq", "is missing"),
     ("search", {"query": ""}, "query", "must not be blank"),
     ("search", {"query": "x" * 2001}, "query", "must have at most 2000 characters"),
     ("search", {"query": "x", "limit": 81}, "limit", "must be at most 80"),

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, event
 from machines.models.errors import JournalConflict, JournalError
 from machines.models.ids import StreamId, ThreadId, thread_stream
 from machines.models.journal import Committed
-from storage.journal import memory_tasks, queries, runs
+from storage.journal import inbox, memory_tasks, queries, runs
 from storage.journal.dialect import journal_url, reading_engine
 from storage.journal.entries import messages_of
 from storage.journal.rows import entry_digest
@@ -335,6 +335,30 @@ class TestSchema:
             file, "SELECT stream, seq, body, digest FROM entries"
         ):
             assert digest == entry_digest(stream, seq, body)
+
+    async def test_an_inbox_is_read_in_the_order_of_an_index(
+        self, journal: SqlJournal, file: Path
+    ) -> None:
+        await furnish(journal)
+        engine = reading_engine(journal_url(file), busy_timeout=1)
+        plans: list[str] = []
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def remember(
+            connection: Connection, _cursor: object, statement: str, parameters: object, *_: object
+        ) -> None:
+            if "FROM inbox" in statement:
+                asked = f"EXPLAIN QUERY PLAN {statement}"
+                plan = connection.connection.cursor().execute(asked, parameters)  # type: ignore[arg-type]
+                plans.extend(str(row[-1]) for row in plan)
+
+        with engine.connect() as connection:
+            assert len(inbox.inbox_of(connection, BEN, after=None, limit=5).rows) == 2
+        engine.dispose()
+        assert len([step for step in plans if step.startswith("SEARCH inbox USING")]) == 3, plans
+        tables = ("inbox", "co_authors", "user_threads", "threads")
+        scans = [step for step in plans if step.startswith(tuple(f"SCAN {it}" for it in tables))]
+        assert not [*scans, *(step for step in plans if "TEMP B-TREE" in step)], plans
 
     async def test_no_question_about_a_thread_scans_a_table(
         self, journal: SqliteJournal, file: Path
