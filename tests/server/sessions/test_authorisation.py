@@ -113,6 +113,8 @@ TABLE: Final[dict[str, str]] = {
     "list_threads": "not_authenticated" + " threads" * 6,
     "list_threads of others": "not_authenticated" + " threads" * 6,
     "list_threads of invitations": "not_authenticated" + " threads" * 6,
+    "get_inbox": "not_authenticated" + " inbox" * 6,
+    "mark_read": "not_authenticated not_found accepted accepted accepted not_found accepted",
     "search": "not_authenticated" + " search_results" * 6,
     "search in the thread": (
         "not_authenticated not_found search_results search_results search_results"
@@ -201,6 +203,8 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "list_threads": {"scope": "mine"},
         "list_threads of others": {"scope": "public"},
         "list_threads of invitations": {"scope": "invited"},
+        "get_inbox": {},
+        "mark_read": thread | {"seq": 1},
         "search": {"query": "treasure"},
         "search in the thread": thread | {"query": "treasure"},
         "set_name": {"name": "Somebody"},
@@ -310,6 +314,7 @@ async def test_lists_and_searches_do_not_tell_of_foreign_private_threads(
     told = [
         await scene.actor.get("list_threads", scope="mine", limit=200),
         await scene.actor.get("list_threads", scope="public", limit=200),
+        await scene.actor.get("get_inbox", limit=200),
         await scene.actor.get("search", query="the treasure", limit=80),
     ]
     assert scene.thread_id not in json.dumps(told)
