@@ -177,10 +177,14 @@ def _interface(name: str, lines: list[str]) -> str:
 
 
 def _wrapped(field: str) -> str:
-    """A field with its type on a line of its own, where one line cannot hold both."""
+    """A field with its type on a line of its own, where one line cannot hold both; a union that is
+    longer than that has a line for each member."""
     name, colon, type_ = field.partition(": ")
-    is_too_long = len(field) + len("  ") > _WIDTH and colon and field.endswith(";")
-    return f"{name}:\n    {type_}" if is_too_long else field
+    if len(field) + len("  ") <= _WIDTH or not colon or not field.endswith(";"):
+        return field
+    if len(type_) + len("    ") > _WIDTH and " | " in type_:
+        type_ = "\n    ".join(f"| {member}" for member in type_.split(" | "))
+    return f"{name}:\n    {type_}"
 
 
 def _comment(text: str) -> str:

@@ -680,7 +680,12 @@ export interface NoticeData {
    * thread up to `head_seq`, on whichever connection.
    */
   kind:
-    ThreadEventKind | "chorus_response" | "storage_unavailable" | "invited" | "invitation_ended" | "read";
+    | ThreadEventKind
+    | "chorus_response"
+    | "storage_unavailable"
+    | "invited"
+    | "invitation_ended"
+    | "read";
   /** true where what is told of may have changed the user's inbox. */
   inbox?: boolean;
   /** With `storage_unavailable`: why, in a sentence. */
