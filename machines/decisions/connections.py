@@ -83,6 +83,7 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
             | requests.GetInboxRequest()
             | requests.SearchRequest()
             | requests.ViewInviteLinkRequest()
+            | requests.TypingRequest()
         ):
             event = RequestMade(message=message)
         case _:

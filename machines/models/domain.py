@@ -12,6 +12,7 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from machines.models.ids import PublicKey, ThreadId, UserId
+from machines.models.outputs import Flag
 
 
 class Frozen(BaseModel):
@@ -91,6 +92,8 @@ class User(BaseState):
     id: UserId
     public_key: PublicKey
     name: str | None = None
+    hides_presence: Flag = False
+    """Whether co-authors are not told that the user looks at a thread or types, nor the user of them."""
 
 
 class SessionRecord(BaseState):

@@ -5,7 +5,7 @@ many sign in at the same moment, as they do after a restart, one read and one co
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -136,20 +136,32 @@ class Accounts:
         )
         return SignedIn(user, session, token)
 
-    async def set_name(self, public_key: PublicKey, name: str, reply: RememberedReply) -> User:
+    async def set_name(self, public_key: PublicKey, name: str, reply: RememberedReply) -> None:
         """Give oneself a name. Raises JournalError, JournalConflict where `reply` was given."""
+        await self._change_user(public_key, "renamed", {"name": name}, reply)
 
-        async def rename() -> User:
+    async def set_presence(
+        self, public_key: PublicKey, *, hides: bool, reply: RememberedReply
+    ) -> None:
+        """Show where one is, and see it of others, or neither. Raises as `set_name`."""
+        await self._change_user(public_key, "presence_set", {"hides_presence": hides}, reply)
+
+    async def _change_user(
+        self, public_key: PublicKey, kind: str, fields: Mapping[str, object], reply: RememberedReply
+    ) -> None:
+        async def change() -> None:
             user = await self._journal.user(public_key)
             assert user is not None  # noqa: S101 - who is signed in has a row
-            named = user.transition_to(self._environment.now(), name=name)
-            change = update_of("user", named)
+            changed = user.transition_to(self._environment.now(), **fields)
             await self._append(
-                public_key, "renamed", (change,), reply=reply, request_id=reply.request_id
+                public_key,
+                kind,
+                (update_of("user", changed),),
+                reply=reply,
+                request_id=reply.request_id,
             )
-            return named
 
-        return await self._write(public_key, rename, reply)
+        await self._write(public_key, change, reply)
 
     async def mark_read(
         self, public_key: PublicKey, thread_id: ThreadId, seq: int, reply: RememberedReply

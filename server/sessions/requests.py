@@ -11,7 +11,7 @@ from functools import partial
 
 from machines.decisions.connections import hash_token
 from machines.decisions.invitations import no_such_invitation
-from machines.decisions.rights import may_read, no_such_thread
+from machines.decisions.rights import co_author_of, may_read, no_such_thread
 from machines.models import commands
 from machines.models.commands import ThreadCommand
 from machines.models.errors import (
@@ -101,6 +101,11 @@ class Requests:
                 return _encode(await self._links.view(data.secret, caller), message.id)
             case requests.GetInboxRequest():
                 return _encode(await inbox(self._journal, message.data, caller), message.id)
+            case requests.TypingRequest(data=data):
+                thread = await self._readable(data.thread_id, caller)
+                self._broadcast.presence.types(thread, co_author_of(thread, caller))
+                accepted = frames.AcceptedData(thread_id=thread.id)
+                return _encode(frames.AcceptedFrame(data=accepted), message.id)
             case requests.SearchRequest():
                 return _encode(await self._search(message, caller), message.id)
             case _:
@@ -166,6 +171,11 @@ class Requests:
         match message:
             case requests.SetNameRequest(data=data):
                 await self._accounts.set_name(caller, data.name, reply)
+                return _accepted(None)
+            case requests.SetPresenceRequest(data=data):
+                hides = not data.shown
+                await self._accounts.set_presence(caller, hides=hides, reply=reply)
+                self._broadcast.presence.heed(caller, hides=hides)
                 return _accepted(None)
             case requests.MarkReadRequest(data=data):
                 await self._mark_read(data, caller, reply)

@@ -384,6 +384,7 @@ class Session:
             self._require_place_for(state.user.public_key)
         self._attached = state.user.public_key
         services.broadcast.attach(self)
+        services.broadcast.presence.heed(self._attached, hides=state.user.hides_presence)
         self._sessions.live(state.token_hash, self)
         invitations, _ = invitations_that_fit(arrival.invitations, INVITATIONS_ROOM)
         threads, further = threads_that_fit(arrival.threads, FRAME_ROOM - INVITATIONS_ROOM)

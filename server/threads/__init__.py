@@ -4,4 +4,4 @@ What a command does is decided in `machines.decisions.threads`. No socket is kno
 are called, and bring their frames out themselves.
 """
 
-__all__ = ["broadcast", "rooms", "service"]
+__all__ = ["broadcast", "presence", "rooms", "service"]

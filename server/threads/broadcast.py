@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 from machines.decisions.rights import may_read
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.thread import Thread, Visibility
+from machines.models.wire.frames import ThreadEventKind
+from server.threads.presence import Presence
 from server.wire.presenter import LiveEntry, waiting_notice
 
 MAX_COLLECTED = 5_000
@@ -91,6 +93,7 @@ class Broadcast:
     def __init__(self) -> None:
         self._threads: dict[ThreadId, dict[Follower, Following]] = {}
         self._people: dict[PublicKey, dict[Follower, dict[ThreadId, _Notices]]] = {}
+        self.presence = Presence(self._live_followers)
         self._doubted: dict[ThreadId, Thread] = {}
         """Threads as a commit that is in doubt may have left them."""
 
@@ -144,14 +147,17 @@ class Broadcast:
                 case LiveEntry():
                     self._give(follower, following, item, thread)
         self._drop_strangers(thread)
+        if self.follows(thread.id, follower):
+            self.presence.came(thread, follower.public_key)
 
     def unfollow(self, thread_id: ThreadId, follower: Follower) -> None:
         """Nothing more of this thread."""
         followers = self._threads.get(thread_id)
-        if followers is not None:
-            followers.pop(follower, None)
-            if not followers:
-                del self._threads[thread_id]
+        if followers is None or followers.pop(follower, None) is None:
+            return
+        if not followers:
+            del self._threads[thread_id]
+        self.presence.went(thread_id, follower.public_key)
 
     def follows(self, thread_id: ThreadId, follower: Follower) -> bool:
         """Whether this one listens."""
@@ -172,6 +178,8 @@ class Broadcast:
             inboxes |= entry.inboxes
             self._notify_invited(entry)
             self._forget_notice(entry)
+            if entry.kind == ThreadEventKind.MESSAGE_SUBMITTED and entry.by is not None:
+                self.presence.said(thread.id, entry.by)
             followers = self._threads.get(thread.id)
             if followers and thread.visibility is Visibility.PUBLIC and entry.is_same_for_all:
                 self._give_all(followers, entry)
@@ -184,11 +192,13 @@ class Broadcast:
         if last is not None:
             self._drop_strangers(thread)
             self._notify(thread, last, inboxes)
+            self.presence.changed(thread)
 
     def doubt(self, thread: Thread) -> None:
         """Send passing frames to those alone who may read the thread as it is in `thread`, until
         `settle`: who left it by a commit that is in doubt may be a stranger already."""
         self._doubted[thread.id] = thread
+        self.presence.changed(thread)
 
     def settle(self, thread_id: ThreadId) -> None:
         """No commit of the thread is in doubt. What followers missed stands in the entries."""
@@ -218,6 +228,12 @@ class Broadcast:
         for follower, following in self._threads.get(thread_id, {}).items():
             if doubted is None or may_read(doubted, follower.public_key):
                 yield follower, following
+
+    def _live_followers(self, thread_id: ThreadId) -> Iterator[Follower]:
+        """Those who follow a thread and are caught up."""
+        for follower, following in self._threads.get(thread_id, {}).items():
+            if following.waiting is None:
+                yield follower
 
     def _give_all(self, followers: dict[Follower, Following], entry: LiveEntry) -> None:
         """As `_give`, where everybody may read and gets the same: nobody is asked who they are.

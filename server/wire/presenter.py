@@ -65,6 +65,11 @@ class LiveEntry:
         return self.entry.kind if self.entry.type == "thread_event" else "chorus_response"
 
     @property
+    def by(self) -> PublicKey | None:
+        """Whose doing it is; None is the system itself."""
+        return self.entry.by
+
+    @property
     def author(self) -> PublicKey | None:
         """Of the hidden content: sees it, co-author or not."""
         return self.entry.restricted_to

@@ -493,6 +493,20 @@ class NoticeFrame(ServerFrame):
     data: NoticeData
 
 
+class PresenceData(Value):
+    present: tuple[PublicKey, ...]
+    """Co-authors who follow the thread now, in the order of joining it."""
+    typing: tuple[PublicKey, ...]
+    """Those who type."""
+
+
+class PresenceFrame(ServerFrame):
+    """Who of a thread's co-authors looks at it, and who types; passing, never in the journal."""
+
+    type: Literal["presence"] = "presence"
+    data: PresenceData
+
+
 ServerMessage = (
     HelloFrame
     | ChallengeFrame
@@ -507,6 +521,7 @@ ServerMessage = (
     | PongFrame
     | ErrorFrame
     | NoticeFrame
+    | PresenceFrame
     | ChorusResponseFrame
     | ThreadEventFrame
 )

@@ -206,6 +206,10 @@ class SetNameData(RequestData):
     name: Name
 
 
+class SetPresenceData(RequestData):
+    shown: bool
+
+
 # --- Frames --------------------------------------------------------------------------------------
 
 
@@ -482,6 +486,20 @@ class SetNameRequest(MutatingRequest):
     data: SetNameData
 
 
+class SetPresenceRequest(MutatingRequest):
+    """Show to co-authors that one is there and types, and see it of them; or neither."""
+
+    type: Literal["set_presence"] = "set_presence"
+    data: SetPresenceData
+
+
+class TypingRequest(Request):
+    """Say that one types in a thread; passing."""
+
+    type: Literal["typing"] = "typing"
+    data: ThreadRef
+
+
 class SignOutRequest(Request):
     """End the session; the socket closes after the reply."""
 
@@ -531,6 +549,8 @@ ClientMessage = (
     | MarkReadRequest
     | SearchRequest
     | SetNameRequest
+    | SetPresenceRequest
+    | TypingRequest
     | SignOutRequest
     | PingRequest
 )

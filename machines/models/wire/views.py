@@ -43,6 +43,8 @@ class UserView(Value):
     id: UserId
     public_key: PublicKey
     name: str | None
+    hides_presence: Flag = False
+    """Whether `set_presence` hides that they are there and type, and hides it of others from them."""
     created_at: Timestamp
 
 
