@@ -32,6 +32,7 @@ RESENDABLE = frozenset(
         "configure_thread",
         "archive_thread",
         "mark_read",
+        "set_presence",
         "set_name",
     }
 )

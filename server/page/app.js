@@ -24,11 +24,12 @@ import { Notifications } from "./notifications.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, messageOf, runOf } from "./runs.js";
-import { fold, messagesOf, newState, runToStop } from "./store.js";
+import { fold, messagesOf, newState, othersThere, runToStop } from "./store.js";
 import { advice, fileName, threadNameFor } from "./words.js";
 
 const PAGE_MESSAGES = 50;
 const SEEK_MESSAGES = 200;
+const TYPING_EACH_MS = 3_000; // the server counts no more
 
 /**
  * @typedef {object} Ui
@@ -90,6 +91,7 @@ export class App {
   #isReading = false;
   #wasConnected = false;
   #listing = 0;
+  #typedAt = -TYPING_EACH_MS;
   /** @type {string | null} the thread that was asked for and is not here yet */
   #opening = null;
   /** @type {Set<string>} keys that were asked for a name */
@@ -445,6 +447,33 @@ export class App {
       this.explain(error, say.problems.nameNotTaken, tell);
       return false;
     }
+  }
+
+  /**
+   * Show to co-authors where the user is, and see it of them; or neither.
+   *
+   * @param {boolean} shown
+   */
+  async setPresence(shown) {
+    try {
+      await this.client.request("set_presence", { shown });
+      this.#fold({ kind: "set_presence", shown });
+      return true;
+    } catch (error) {
+      this.explain(error, say.presence.notSet);
+      return false;
+    }
+  }
+
+  /** The user types; said to those who are there, and not too often. */
+  types() {
+    const { thread, user } = this.state;
+    const now = performance.now();
+    if (!thread || user?.hides_presence || now - this.#typedAt < TYPING_EACH_MS) return;
+    if (othersThere(this.state).present.length === 0) return;
+    this.#typedAt = now;
+    // Nothing is lost where it does not come through: the next key says it again.
+    this.client.request("typing", { thread_id: thread.id }).catch(() => {});
   }
 
   /** @param {string} query */

@@ -11,7 +11,7 @@ import { whyNotSign } from "./statement.js";
 /**
  * @import {
  *   ChallengeData, ErrorCode, ErrorData, HelloData, InitData, LimitsView, LiveFrame, MutatingType,
- *   NoticeData, NoticeFrame, ProtocolVersion, Replies, Requests, ServerMessage, Subprotocol,
+ *   NoticeData, NoticeFrame, PresenceFrame, ProtocolVersion, Replies, Requests, ServerMessage, Subprotocol,
  *   ThreadMessagesData
  * } from "./wire.d.ts"
  */
@@ -49,6 +49,7 @@ import { whyNotSign } from "./statement.js";
  *   | {kind: "caught_up", snapshot: ThreadMessagesData, epoch: string | null}
  *   | {kind: "live", frame: LiveFrame}
  *   | Noticed
+ *   | {kind: "presence", threadId: string, present: readonly string[], typing: readonly string[]}
  *   | {kind: "gone", threadId: string, message: string}
  *   | {kind: "fault", error: Refused}
  *   | {kind: "unreadable"}
@@ -126,6 +127,7 @@ const CHANGING = {
   configure_thread: true,
   archive_thread: true,
   mark_read: true,
+  set_presence: true,
   set_name: true,
 };
 
@@ -472,6 +474,7 @@ export class ChorusClient {
     else if (typeof frame.re === "string") this.#answered(frame, frame.re);
     else if (frame.type === "error") this.#tell({ kind: "fault", error: new Refused(frame.data) });
     else if (frame.type === "notice") this.#tell(noticed(frame));
+    else if (frame.type === "presence") this.#present(frame);
     // A newer server may know more types of live frames: they count as entries all the same.
     else this.#live(/** @type {LiveFrame} */ (frame));
   }
@@ -638,6 +641,12 @@ export class ChorusClient {
     }
     this.#tell({ kind: "live", frame });
     this.#tellIfCaughtUp();
+  }
+
+  /** @param {PresenceFrame} frame */
+  #present({ thread_id: threadId, data }) {
+    if (threadId === undefined || threadId !== this.#following?.threadId) return;
+    this.#tell({ kind: "presence", threadId, present: data.present, typing: data.typing });
   }
 
   #tellIfCaughtUp() {

@@ -50,6 +50,8 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {readonly InviteLinkView[]} links into it that are open
  * @property {readonly RemovalView[]} removals votes on whether a co-author stays
  * @property {readonly SettingsChange[]} changes of its settings that were seen, oldest first
+ * @property {readonly string[]} present co-authors who look at it now, this user too
+ * @property {readonly string[]} typing those of them who type
  * @property {string | null} waitsBecause why a run of it cannot go on now, since its last entry
  */
 
@@ -81,6 +83,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  *   | {kind: "signed_out"}
  *   | Listed
  *   | {kind: "invited", invitations: readonly InvitationSummary[]}
+ *   | {kind: "set_presence", shown: boolean}
  *   | {kind: "inbox", page: InboxData, fresh: boolean}
  *   | {kind: "seen", seen: Iterable<[string, number]>}
  *   | {kind: "older", snapshot: ThreadMessagesData}
@@ -130,7 +133,7 @@ export function newState() {
 export function fold(state, event) {
   switch (event.kind) {
     case "connection":
-      return { ...state, connection: event.connection };
+      return connected(state, event.connection);
     case "hello":
       return { ...state, hello: event.hello };
     case "init":
@@ -149,6 +152,10 @@ export function fold(state, event) {
       return { ...state, seen: new Map([...state.seen, ...event.seen]) };
     case "notice":
       return noticed(state, event);
+    case "presence":
+      return present(state, event);
+    case "set_presence":
+      return presenceSet(state, event.shown);
     case "opened":
       return opened(state, event);
     case "caught_up":
@@ -372,6 +379,56 @@ function listed(state, { scope, threads, next, fresh }) {
 }
 
 /**
+ * Who is there is told anew after a socket was lost.
+ *
+ * @param {State} state
+ * @param {Connection} connection
+ * @returns {State}
+ */
+function connected(state, connection) {
+  const { thread } = state;
+  if (connection.phase === "connected" || !thread) return { ...state, connection };
+  return { ...state, connection, thread: { ...thread, present: [], typing: [] } };
+}
+
+/**
+ * @param {State} state
+ * @param {{threadId: string, present: readonly string[], typing: readonly string[]}} event
+ * @returns {State}
+ */
+function present(state, { threadId, present: there, typing }) {
+  if (state.thread?.id !== threadId || state.user?.hides_presence) return state;
+  return { ...state, thread: { ...state.thread, present: there, typing } };
+}
+
+/**
+ * @param {State} state
+ * @param {boolean} shown
+ * @returns {State}
+ */
+function presenceSet(state, shown) {
+  const { user, thread } = state;
+  return {
+    ...state,
+    user: user && { ...user, hides_presence: !shown },
+    thread: thread && (shown ? thread : { ...thread, present: [], typing: [] }),
+  };
+}
+
+/**
+ * The co-authors but the user who look at the open thread, and those of them who type.
+ *
+ * @param {State} state
+ */
+export function othersThere({ thread, user }) {
+  const isOther = (/** @type {string} */ key) => key !== user?.public_key;
+  return {
+    present: thread?.present.filter(isOther) ?? [],
+    typing: thread?.typing.filter(isOther) ?? [],
+  };
+}
+
+/**
  * @param {InboxData | null} before
  * @param {InboxData} page that follows
  * @returns {InboxData}
@@ -453,6 +510,8 @@ function opened(state, { snapshot, epoch }) {
     links: snapshot.links,
     removals: snapshot.removals,
     changes: [],
+    present: [],
+    typing: [],
     waitsBecause: null,
   };
   const thread = withRuns(withMessages(base, snapshot.messages), snapshot.runs);

@@ -654,6 +654,7 @@ export type MutatingType =
   | "revoke_invitation"
   | "revoke_invite_link"
   | "set_name"
+  | "set_presence"
   | "submit_prompt"
   | "vote_on_removal"
   | "withdraw_message"
@@ -737,6 +738,26 @@ export interface PongFrame {
   /** true where the frame's longest texts are cut, since it would be too large. */
   shortened?: boolean;
   data: PongData;
+}
+
+export interface PresenceData {
+  /** Co-authors who follow the thread now, in the order of joining it. */
+  present: readonly string[];
+  /** Those who type. */
+  typing: readonly string[];
+}
+
+/** Who of a thread's co-authors looks at it, and who types; passing, never in the journal. */
+export interface PresenceFrame {
+  type: "presence";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  shortened?: boolean;
+  data: PresenceData;
 }
 
 /** An approved message that vector search found. */
@@ -851,8 +872,10 @@ export interface Replies {
   revoke_invite_link: AcceptedFrame;
   search: SearchResultsFrame;
   set_name: AcceptedFrame;
+  set_presence: AcceptedFrame;
   sign_out: AcceptedFrame;
   submit_prompt: AcceptedFrame;
+  typing: AcceptedFrame;
   view_invite_link: InviteLinkFrame;
   vote_on_removal: AcceptedFrame;
   withdraw_message: AcceptedFrame;
@@ -890,8 +913,10 @@ export interface Requests {
   revoke_invite_link: RevokeInviteLinkRequest;
   search: SearchRequest;
   set_name: SetNameRequest;
+  set_presence: SetPresenceRequest;
   sign_out: SignOutRequest;
   submit_prompt: SubmitPromptRequest;
+  typing: TypingRequest;
   view_invite_link: ViewInviteLinkRequest;
   vote_on_removal: VoteOnRemovalRequest;
   withdraw_message: WithdrawMessageRequest;
@@ -1077,6 +1102,7 @@ export type ServerMessage =
   | PongFrame
   | ErrorFrame
   | NoticeFrame
+  | PresenceFrame
   | ChorusResponseFrame
   | ThreadEventFrame;
 
@@ -1096,6 +1122,17 @@ export interface SetNameRequest {
   id: string;
   type: "set_name";
   data: SetNameData;
+}
+
+export interface SetPresenceData {
+  shown: boolean;
+}
+
+/** Show to co-authors that one is there and types, and see it of them; or neither. */
+export interface SetPresenceRequest {
+  id: string;
+  type: "set_presence";
+  data: SetPresenceData;
 }
 
 /** End the session; the socket closes after the reply. */
@@ -1416,6 +1453,13 @@ export interface TransitionView {
   effects: readonly string[];
 }
 
+/** Say that one types in a thread; passing. */
+export interface TypingRequest {
+  id: string;
+  type: "typing";
+  data: ThreadRef;
+}
+
 /** Whether another iteration is worth it. */
 export interface UpdateOutput {
   step: "update";
@@ -1443,6 +1487,8 @@ export interface UserView {
   id: string;
   public_key: string;
   name: string | null;
+  /** Whether `set_presence` hides that they are there and type, and hides it of others from them. */
+  hides_presence?: boolean;
   created_at: string;
 }
 

@@ -94,6 +94,19 @@ export function inboxWords({ kind, by, by_name: byName, public_key: named, name 
   return say.inbox.wants[kind](who, name ?? shortKey(named ?? ""));
 }
 
+const MOST_NAMED = 3;
+
+/**
+ * A few names, and how many more there are.
+ *
+ * @param {readonly string[]} names
+ */
+export function someOf(names) {
+  const more = names.length - MOST_NAMED;
+  const shown = more > 1 ? [...names.slice(0, MOST_NAMED), say.presence.more(more)] : names;
+  return new Intl.ListFormat(locale).format(shown);
+}
+
 const MOST_COUNTED = 100;
 
 /**

@@ -251,6 +251,15 @@ export const de = {
       `${many(count, "Name", "Namen")}: ${names}. Pfeile wählen, Enter übernimmt.`,
   },
 
+  presence: {
+    title: "Anwesenheit",
+    here: (names) => `hier: ${names}`,
+    typing: (names, count) => `${names} ${count === 1 ? "schreibt" : "schreiben"}…`,
+    more: (count) => `${COUNT.format(count)} weitere`,
+    show: "Mitschreibenden zeigen, dass ich hier bin und wann ich schreibe, und es von ihnen sehen",
+    notSet: "Deine Anwesenheit bleibt, wie sie ist",
+  },
+
   notifications: {
     title: "Benachrichtigungen",
     turnOn: "Benachrichtigungen einschalten",

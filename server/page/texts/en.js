@@ -256,6 +256,18 @@ export const en = {
     offered: (names, count) => `${many(count, "name")}: ${names}. Arrows choose, Enter takes.`,
   },
 
+  presence: {
+    title: "Presence",
+    /** @param {string} names */
+    here: (names) => `here: ${names}`,
+    /** @param {string} names @param {number} count */
+    typing: (names, count) => `${names} ${count === 1 ? "is" : "are"} typing…`,
+    /** @param {number} count */
+    more: (count) => `${COUNT.format(count)} more`,
+    show: "Show co-authors that I am here and when I type, and see it of them",
+    notSet: "Your presence stays as it is",
+  },
+
   notifications: {
     title: "Notifications",
     turnOn: "Turn notifications on",

@@ -6,8 +6,8 @@
 import { button, h, icon, setText } from "../dom.js";
 import { say } from "../language.js";
 import { codePoints } from "../runs.js";
-import { authorOf, editable, isCoAuthor, isOwn, runToStop } from "../store.js";
-import { nameOf } from "../words.js";
+import { authorOf, editable, isCoAuthor, isOwn, othersThere, runToStop } from "../store.js";
+import { nameOf, someOf } from "../words.js";
 import { ConnectionLine } from "./connection.js";
 import { MentionBox } from "./mention_box.js";
 
@@ -58,6 +58,7 @@ export class Composer {
       this.stopWords,
     );
     this.connection = new ConnectionLine(app);
+    this.typing = h("p", { class: "typing muted small", hidden: true });
     this.hint = h("p", { id: "prompt-hint", class: "hint" });
     this.count = h("span", { class: "count" });
     this.editingLine = h(
@@ -85,6 +86,7 @@ export class Composer {
       "footer",
       { class: "composer" },
       h("div", { class: "composer-top" }, this.connection.element, this.stop),
+      this.typing,
       this.editingLine,
       this.form,
       h("div", { class: "row between" }, this.hint, this.count),
@@ -157,6 +159,7 @@ export class Composer {
   }
 
   typed() {
+    this.app.types();
     // What was begun before stays the draft while a message is written anew.
     if (this.editing === null)
       this.app.memory.keepDraft(this.publicKey, this.place, this.box.value);
@@ -208,6 +211,7 @@ export class Composer {
     this.box.disabled = isArchived;
     this.send.disabled = isArchived;
     this.connection.update();
+    this.drawTyping();
     this.drawStop();
     if (this.app.ui.editing !== this.editing) {
       this.drawEditing(this.app.ui.editing);
@@ -223,6 +227,13 @@ export class Composer {
           ? say.composer.outside(others)
           : say.composer.hint,
     );
+  }
+
+  drawTyping() {
+    const { state } = this.app;
+    const names = othersThere(state).typing.map((key) => nameOf(state, key));
+    this.typing.hidden = names.length === 0;
+    if (names.length > 0) setText(this.typing, say.presence.typing(someOf(names), names.length));
   }
 
   drawStop() {

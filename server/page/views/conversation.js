@@ -7,8 +7,8 @@
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
 import { say } from "../language.js";
 import { copyText } from "../notices.js";
-import { editable, exchangesOf, isCoAuthor, unsent } from "../store.js";
-import { countWords } from "../words.js";
+import { editable, exchangesOf, isCoAuthor, othersThere, unsent } from "../store.js";
+import { countWords, nameOf, someOf } from "../words.js";
 import { Composer } from "./composer.js";
 import { archiveThread, openPeopleDialog, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
@@ -260,6 +260,8 @@ class ThreadHead {
     this.app = app;
     /** @type {ThreadView | null | undefined} as it is drawn; undefined before the first time */
     this.view = undefined;
+    /** @type {string | null} who else is there, as it is drawn */
+    this.present = null;
     this.name = h("h2", { class: "thread-title", dir: "auto" });
     this.facts = h("p", { class: "muted small thread-about" });
     this.machines = iconButton("machine", say.common.machines, () => app.setUi({ machines: true }));
@@ -282,8 +284,12 @@ class ThreadHead {
     const place = view ? `${view.name} · Chorus` : "Chorus";
     const title = count > 0 ? `(${countWords(count)}) ${place}` : place;
     if (document.title !== title) document.title = title;
-    if (view === this.view) return;
+    const here = view ? othersThere(this.app.state).present : [];
+    const names = here.map((key) => nameOf(this.app.state, key)).sort();
+    const present = names.length > 0 ? say.presence.here(someOf(names)) : null;
+    if (view === this.view && present === this.present) return;
     this.view = view;
+    this.present = present;
     setText(this.name, view?.name ?? say.conversation.newConversation);
     setText(
       this.facts,
@@ -294,6 +300,7 @@ class ThreadHead {
             view.status === "archived" ? say.common.archived : null,
             view.instructions ? say.threadSettings.has : null,
             view.token_balance > 0 ? say.conversation.balance(view.token_balance) : null,
+            present,
           ]
             .filter(Boolean)
             .join(" · ")

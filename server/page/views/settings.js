@@ -25,6 +25,7 @@ export function openSettings(app) {
       }),
       looks(app),
       notifications(app),
+      presence(app),
       ownKey(user.public_key),
       section(
         say.settings.keys,
@@ -127,6 +128,24 @@ function languages(app) {
   );
   select.value = choices.language;
   return h("div", { class: "row" }, h("label", { for: "language" }, say.settings.language), select);
+}
+
+/**
+ * The server keeps the choice, for every browser of the user.
+ *
+ * @param {App} app
+ */
+function presence(app) {
+  const shown = h("input", {
+    type: "checkbox",
+    checked: !app.state.user?.hides_presence,
+    on: {
+      change: async () => {
+        if (!(await app.setPresence(shown.checked))) shown.checked = !shown.checked;
+      },
+    },
+  });
+  return section(say.presence.title, h("label", { class: "row" }, shown, say.presence.show));
 }
 
 /**

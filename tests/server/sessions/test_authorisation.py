@@ -115,6 +115,8 @@ TABLE: Final[dict[str, str]] = {
     "list_threads of invitations": "not_authenticated" + " threads" * 6,
     "get_inbox": "not_authenticated" + " inbox" * 6,
     "mark_read": "not_authenticated not_found accepted accepted accepted not_found accepted",
+    "set_presence": "not_authenticated" + " accepted" * 6,
+    "typing": "not_authenticated not_found forbidden forbidden accepted not_found forbidden",
     "search": "not_authenticated" + " search_results" * 6,
     "search in the thread": (
         "not_authenticated not_found search_results search_results search_results"
@@ -205,6 +207,8 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "list_threads of invitations": {"scope": "invited"},
         "get_inbox": {},
         "mark_read": thread | {"seq": 1},
+        "set_presence": {"shown": False},
+        "typing": thread,
         "search": {"query": "treasure"},
         "search in the thread": thread | {"query": "treasure"},
         "set_name": {"name": "Somebody"},

@@ -165,6 +165,8 @@ DATA: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     },
     "get_inbox": {"after": optional(request_ids), "limit": st.integers(1, 200)},
     "mark_read": {**OF_THREAD, "seq": seqs},
+    "set_presence": {"shown": st.booleans()},
+    "typing": OF_THREAD,
     "search": {"query": spoken, "limit": st.integers(1, 80), "thread_id": optional(uuids)},
     "set_name": {"name": names},
     "sign_out": {},
@@ -381,6 +383,7 @@ def test_the_requests_that_change_something_are_the_ones_that_may_be_repeated() 
         "configure_thread",
         "archive_thread",
         "mark_read",
+        "set_presence",
         "set_name",
     } == MUTATING
 

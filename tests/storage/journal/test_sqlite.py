@@ -337,7 +337,7 @@ class TestSchema:
             assert digest == entry_digest(stream, seq, body)
 
     async def test_an_inbox_is_read_in_the_order_of_an_index(
-        self, journal: SqlJournal, file: Path
+        self, journal: SqliteJournal, file: Path
     ) -> None:
         await furnish(journal)
         engine = reading_engine(journal_url(file), busy_timeout=1)
