@@ -21,7 +21,7 @@ from server.http.schemas import wire_schemas
 
 WEBSOCKET_PATH: Final = "/ws"
 
-UNASKED: Final = ("hello", "chorus_response", "thread_event", "notice", "error")
+UNASKED: Final = ("hello", "chorus_response", "thread_event", "notice", "presence", "error")
 """Frames that the server also sends where no request asks for them."""
 
 _CHANNEL: Final = "chorus"
