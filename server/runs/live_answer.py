@@ -25,7 +25,12 @@ RENDER_SECONDS: Final = 0.2
 GROWTH: Final = 16
 """The open block is rendered again once it has grown by one part in so many."""
 
-MAX_OPEN_CHARACTERS: Final = 8_000
+LARGE_BLOCK: Final = 8_000
+"""Code points from which on a block, sent whole each time, is rendered after `LARGE_GROWTH`."""
+
+LARGE_GROWTH: Final = 4
+
+MAX_OPEN_CHARACTERS: Final = 32_000
 """Code points of an open block; a longer one stays as text until the answer is whole."""
 
 MAX_HTML_CHARACTERS: Final = 64_000
@@ -78,7 +83,8 @@ class LiveAnswer:
             self.close()
             return
         grown = len(self._open) - self._rendered_length
-        if grown * GROWTH < self._rendered_length:
+        parts = GROWTH if self._rendered_length < LARGE_BLOCK else LARGE_GROWTH
+        if grown * parts < self._rendered_length:
             return
         self._grown.set()
         if self._task is None:

@@ -9,6 +9,8 @@ import pytest
 from machines.models.wire.views import RenderedText
 from server.runs.live_answer import (
     GROWTH,
+    LARGE_BLOCK,
+    LARGE_GROWTH,
     MAX_HTML_CHARACTERS,
     MAX_OPEN_CHARACTERS,
     LiveAnswer,
@@ -67,6 +69,21 @@ async def test_a_long_block_is_rendered_again_only_when_it_has_grown_by_a_part_o
     assert sent[1][0].end == len(long) + len(long) // GROWTH + 1, (
         "what came piece by piece is in it"
     )
+    answer.close()
+
+
+async def test_a_large_block_is_rendered_as_it_grows_and_more_seldom(renderer: Renderer) -> None:
+    sent: list[Parts] = []
+    answer = LiveAnswer(sent.append, renderer)
+    code = "```\n" + "x = 1\n" * (LARGE_BLOCK // 6 + 1)
+    answer.add(code)
+    await eventually(lambda: len(sent) == 1, "a block above LARGE_BLOCK is rendered")
+    assert sent[0][0].html.startswith("<pre><code>x = 1")
+    for _ in range(len(code) // LARGE_GROWTH):
+        answer.add("x")
+    answer.add("x")
+    await eventually(lambda: len(sent) == 2, "the block has grown by a part in LARGE_GROWTH")
+    assert sent[1][0].end >= len(code) + len(code) // LARGE_GROWTH
     answer.close()
 
 
