@@ -1,8 +1,8 @@
 """Formulas in Markdown: `$x$`, `$$x$$`, `\\(x\\)` and `\\[x\\]` stay as they are written.
 
 Markdown reads an underscore or an asterisk inside a formula as emphasis, and takes the backslash of
-its brackets away. Here a formula is a `<code class="language-math">`, so that it can be read, and
-copied into whatever typesets it.
+its brackets away. Here a formula is a token of its own; where it is not typeset it is a
+`<code class="language-math">`, so that it can be read, and copied into whatever typesets it.
 """
 
 import re
@@ -29,7 +29,7 @@ _OPERATOR: Final = re.compile(r"[\\^_=+*/<>{}|-]")
 def formulas(markdown: MarkdownIt) -> None:
     """Let a renderer leave formulas as they are written."""
     markdown.inline.ruler.before("escape", "formula", _formula)
-    markdown.add_render_rule("formula", _render)
+    markdown.add_render_rule("formula", as_written)
 
 
 def _formula(state: StateInline, silent: bool) -> bool:
@@ -55,7 +55,8 @@ def _end_of(text: str, start: int) -> int | None:
     return None if found is None else found.end()
 
 
-def _render(
+def as_written(
     _renderer: RendererHTML, tokens: Sequence[Token], place: int, _options: Any, _env: Any
 ) -> str:
+    """The HTML of a formula that is not typeset."""
     return f'<code class="language-math">{escapeHtml(tokens[place].content)}</code>'

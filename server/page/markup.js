@@ -1,9 +1,10 @@
-import { say } from "./language.js";
 // The one door through which markup enters the document.
 //
 // The server renders and sanitises Markdown; here everything is taken over element by element by an
 // allow-list once more, so that a fault there is no fault here. Drawings come from the same server
 // and pass the same door with a list of their own.
+
+import { say } from "./language.js";
 
 /**
  * @typedef {object} MarkupPolicy
@@ -48,6 +49,20 @@ const HTML_ELEMENTS = new Set([
 ]);
 /** @type {Record<string, readonly string[]>} */
 const HTML_ATTRIBUTES = { ol: ["start"], td: ["align"], th: ["align"], code: ["class"] };
+const MATH_ELEMENTS = new Set(
+  (
+    "math mrow mi mn mo mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover " +
+    "mtable mtr mtd mstyle mpadded mphantom menclose"
+  ).split(" "),
+);
+const MATH_ATTRIBUTES = new Set(
+  (
+    "display alttext stretchy fence form separator accent accentunder movablelimits displaystyle " +
+    "scriptlevel mathvariant linethickness columnalign columnlines rowlines rowspacing " +
+    "columnspacing width minsize maxsize lspace rspace"
+  ).split(" "),
+);
+const MATH_NAMESPACE = "http://www.w3.org/1998/Math/MathML";
 const SVG_ELEMENTS = new Set([
   "svg",
   "g",
@@ -116,6 +131,10 @@ function takeHtml(source, target, cite) {
   for (const node of source.childNodes) {
     if (node instanceof Text) target.append(...withCitations(node.data, source, cite));
     if (!(node instanceof Element)) continue;
+    if (node.localName === "math") {
+      target.append(takeMath(node));
+      continue;
+    }
     if (!HTML_ELEMENTS.has(node.localName)) {
       takeHtml(node, target, cite);
       continue;
@@ -129,6 +148,25 @@ function takeHtml(source, target, cite) {
     takeHtml(node, element, cite);
     target.append(node.localName === "table" ? scrolling(element) : element);
   }
+}
+
+/**
+ * A formula, which holds elements of MathML and text alone.
+ *
+ * @param {Element} source
+ */
+function takeMath(source) {
+  const element = document.createElementNS(MATH_NAMESPACE, source.localName);
+  for (const { name, value } of source.attributes) {
+    if (MATH_ATTRIBUTES.has(name)) element.setAttribute(name, value);
+  }
+  for (const node of source.childNodes) {
+    if (node instanceof Text) element.append(node.data);
+    else if (node instanceof Element && MATH_ELEMENTS.has(node.localName)) {
+      element.append(takeMath(node));
+    }
+  }
+  return element;
 }
 
 /**

@@ -15,6 +15,9 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from machines.models.wire.views import RenderedText
+from server.wire.typeset import ATTRIBUTES as MATH_ATTRIBUTES
+from server.wire.typeset import ELEMENTS as MATH_ELEMENTS
+from server.wire.typeset import MAX_FORMULAS, typeset
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -75,7 +78,7 @@ def _rendered(text: str) -> str:
     if len(text) > MAX_CHARACTERS or _marks(text) > MAX_MARKS:
         return f"<pre>{escape(text)}</pre>\n"
     pipeline = _pipeline()
-    return pipeline.html(pipeline.markdown.parse(text))
+    return pipeline.html(pipeline.markdown.parse(text), {})
 
 
 def render_blocks(text: str, start: int) -> tuple[RenderedText, ...]:
@@ -88,11 +91,11 @@ def render_blocks(text: str, start: int) -> tuple[RenderedText, ...]:
         return ()
     pipeline = _pipeline()
     lines = [0, *(found.end() for found in _LINE_END.finditer(text)), len(text)]
-    parts = []
+    parts, counts = [], dict[str, int]()
     for block in _top_level(pipeline.markdown.parse(text)):
         first, behind = block[0].map or (0, 0)
         part = RenderedText(
-            start=start + lines[first], end=start + lines[behind], html=pipeline.html(block)
+            start=start + lines[first], end=start + lines[behind], html=pipeline.html(block, counts)
         )
         parts.append(part)
     return tuple(parts)
@@ -118,8 +121,8 @@ def _marks(text: str) -> int:
 
 class _Pipeline(NamedTuple):
     markdown: "MarkdownIt"
-    html: Callable[[Sequence["Token"]], str]
-    """Clean HTML of parsed tokens."""
+    html: Callable[[Sequence["Token"], dict[str, int]], str]
+    """Clean HTML of parsed tokens; with one dict for all parts of a text, in which it counts."""
 
 
 def is_built() -> bool:
@@ -135,7 +138,7 @@ def _pipeline() -> _Pipeline:
     from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
 
-    from server.formulas import formulas
+    from server.formulas import as_written, formulas
 
     def alternative_text(
         renderer: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Any
@@ -147,17 +150,27 @@ def _pipeline() -> _Pipeline:
     markdown.add_render_rule("image", alternative_text)
     formulas(markdown)
 
-    def html_of(tokens: Sequence[Token]) -> str:
+    def formula(
+        renderer: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Any
+    ) -> str:
+        text = tokens[place].content
+        env["formulas"] = env.get("formulas", 0) + len(text)
+        set_in_math = typeset(text) if env["formulas"] <= MAX_FORMULAS else None
+        return set_in_math or as_written(renderer, tokens, place, options, env)
+
+    markdown.add_render_rule("formula", formula)
+
+    def html_of(tokens: Sequence[Token], env: dict[str, int]) -> str:
         for token in tokens:
             # A page with a strict content policy drops inline style; `align` it keeps.
             style = token.attrs.pop("style", None)
             if style is not None:
                 token.attrSet("align", str(style).removeprefix("text-align:"))
-        html = markdown.renderer.render(tokens, markdown.options, {})
+        html = markdown.renderer.render(tokens, markdown.options, env)
         return nh3.clean(
             html,
-            tags=_TAGS,
-            attributes=_ATTRIBUTES,
+            tags=_TAGS | MATH_ELEMENTS,
+            attributes=_ATTRIBUTES | {each: set(MATH_ATTRIBUTES) for each in MATH_ELEMENTS},
             attribute_filter=_allowed,
             url_schemes={"http", "https", "mailto"},
             link_rel=_LINK_REL,
@@ -166,6 +179,8 @@ def _pipeline() -> _Pipeline:
     return _Pipeline(markdown, html_of)
 
 
-def _allowed(_element: str, attribute: str, value: str) -> str | None:
+def _allowed(element: str, attribute: str, value: str) -> str | None:
+    if element in MATH_ELEMENTS:
+        return value
     pattern = _VALUES.get(attribute)
     return value if pattern is not None and pattern.fullmatch(value) else None

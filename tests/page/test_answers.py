@@ -19,7 +19,9 @@ FENCE = "`" * 3
 ANSWER = f"""\
 ## Two ways
 
-The *first* one, with $a_1 * b_1$:
+The *first* one, with $a_1 * b_1$ and $\\unknown_1$:
+
+$$\\int_0^\\infty e^{{-x^2}} dx = \\frac{{\\sqrt{{\\pi}}}}{{2}}$$
 
 {FENCE}python
 def double(number: int) -> int:  # twice as much
@@ -93,7 +95,10 @@ async def test_code_has_colours_and_a_button_that_copies_it_tables_and_formulas_
             said = ann.answered.locator(".said")
             await expect(said.locator(".hljs-keyword").first).to_have_text("def")
             await expect(said.locator(".hljs-comment")).to_have_text("# twice as much")
-            await expect(said.locator("code.language-math")).to_have_text("$a_1 * b_1$")
+            formula = said.locator("math").first
+            await expect(formula).to_have_attribute("alttext", "a_1 * b_1")
+            assert (await formula.bounding_box() or {})["height"] > 10, "it is drawn as a formula"
+            await expect(said.locator("code.language-math")).to_have_text(r"$\unknown_1$")
             align = "(cell) => getComputedStyle(cell).textAlign"
             assert await said.locator("td").last.evaluate(align) == "end"
             await said.get_by_role("button", name="Copy this code").click()

@@ -2,6 +2,7 @@
 
 import re
 import time
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.wire.markdown import MAX_CHARACTERS, MAX_MARKS, render_blocks, render_markdown
+from server.wire.typeset import ATTRIBUTES, ELEMENTS, MAX_FORMULAS
 
 SAFE_LINK = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
 TAGS = frozenset(
@@ -28,8 +30,11 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in TAGS, f"<{tag}> came through"
+        assert tag in TAGS | ELEMENTS, f"<{tag}> came through"
         for name, value in attrs:
+            if tag in ELEMENTS:
+                assert name in ATTRIBUTES, f"{name} came through"
+                continue
             assert name in {"href", "title", "rel", "class", "start", "align"}, (
                 f"{name} came through"
             )
@@ -148,11 +153,46 @@ def test_a_code_fence_names_its_language_and_nothing_else() -> None:
         "$a < b$",
     ],
 )
-def test_a_formula_stays_as_it_is_written(formula: str) -> None:
+def test_a_formula_is_typeset_and_keeps_its_source(formula: str) -> None:
+    html = render_markdown(f"Before {formula} after.")
+    assert html.count("<math ") == 1
+    assert "<em>" not in html
+    assert Page(html).words.startswith("Before ")
+    source = re.search(r'alttext="([^"]*)"', html)
+    assert source is not None
+    assert unescape(source[1]) in formula
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"$\frac{a_1$",
+        r"$\unknown{x}_1$",
+        r"$\newcommand{\a}{b}\a_1$",
+        r"$a_1 & b$",
+        "${" + "{" * 60 + "x_1" + "}" * 60 + "}$",
+        "$x_1" + " + x" * 400 + "$",
+    ],
+    ids=["unfinished", "unknown command", "definition", "stray &", "too deep", "too long"],
+)
+def test_what_cannot_be_typeset_stays_as_it_is_written(formula: str) -> None:
     html = render_markdown(f"Before {formula} after.")
     assert html.count('<code class="language-math">') == 1
-    assert "<em>" not in html
     assert Page(html).words == f"Before {formula} after.\n"
+
+
+def test_of_a_text_full_of_formulas_the_first_ones_are_typeset() -> None:
+    text = "\n\n".join(f"$x_{{{number}}} + y$" for number in range(MAX_FORMULAS // 10))
+    html = render_markdown(text)
+    assert html.count("<math ") > 100
+    assert html.count("language-math") > 10
+    assert "".join(each.html for each in render_blocks(text, 0)) == html
+
+
+@given(st.text(alphabet="\\{}^_&<>'\" $abfrtex[]()1\n", max_size=60), st.sampled_from("xhtml"))
+def test_whatever_a_formula_holds_only_mathml_comes_of_it(inner: str, name: str) -> None:
+    Page(render_markdown(f"\\({inner}_\\text{{<{name} onclick=1>{inner}\\)"))
+    Page(render_markdown(f"$$\\href{{javascript:{name}}}{{{inner}}}_1$$"))
 
 
 @pytest.mark.parametrize(
