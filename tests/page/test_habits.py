@@ -101,6 +101,50 @@ async def test_the_main_views_have_no_serious_finding_of_axe(
             await assert_accessible(ann.page, f"a dialog, {scheme}")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+async def test_views_of_what_people_do_together_have_no_serious_finding_and_need_no_mouse(
+    browser: Browser, server: ServerProcess, scheme: str, width: int
+) -> None:
+    prompt, where = f"May I, at {width} in {scheme}?", f"{scheme} at {width}"
+    options: dict[str, Any] = {
+        "color_scheme": scheme,
+        "reduced_motion": "reduce",
+        "viewport": {"width": width, "height": 800},
+    }
+    async with (
+        someone(browser, server.url, "Ann", **options) as ann,
+        someone(browser, server.url, "Bob", **options) as bob,
+    ):
+        await ann.show("Threads")
+        keys = ann.page.keyboard
+        await reach(ann, "New thread")
+        await keys.press("Enter")
+        await assert_accessible(ann.page, f"the dialog of a new thread, {where}")
+        await keys.press("Escape")
+        address = await ann.new_thread(f"Doors, {where}", public=True)
+        await bob.visit(address)
+        await bob.ask(prompt)
+        vote = ann.message(prompt).locator(".approval")
+        await expect(vote).to_contain_text("Ann has not voted")
+        await assert_accessible(ann.page, f"a vote, {where}")
+        await assert_accessible(bob.page, f"what waits for a vote, {where}")
+        await reach(ann, "Approve", within=".approval")
+        await keys.press("Enter")
+        await expect(vote).to_contain_text("Ann approved")
+        await ann.answers(1)
+        await reach(ann, "Co-authors")
+        await keys.press("Enter")
+        await expect(ann.page.get_by_role("dialog")).to_contain_text("Bob")
+        await assert_accessible(ann.page, f"the co-authors, {where}")
+        await keys.press("Escape")
+        await keys.press("Control+k")
+        await keys.type("doors")
+        await keys.press("Enter")
+        await expect(ann.page.locator(".search-results [role=status]")).to_contain_text("found")
+        await assert_accessible(ann.page, f"search results, {where}")
+
+
 async def test_at_360_pixels_each_area_fills_the_page_and_nothing_is_cut_off(
     browser: Browser, server: ServerProcess
 ) -> None:

@@ -15,6 +15,7 @@ from tests.support.scripted_endpoint import (
     refuses,
     says,
     stalls_after,
+    usage,
     writes,
 )
 from tests.support.served import ServerProcess
@@ -67,6 +68,24 @@ async def test_another_loop_is_counted_on_its_steps_and_on_its_edge(
         ).to_be_attached()
         loop = ann.page.locator("#edge_chorus_step_completed_update_action")
         await expect(loop).to_have_class("edge normal taken")
+
+
+async def test_the_line_of_a_run_counts_the_tokens_of_all_its_steps(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "What does this cost?"
+    model.plan(prompt, "action", says("A thought.", counted=usage(10, 5)))
+    model.plan(prompt, "yield", says("An answer.", counted=usage(30, 10)))
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask(prompt)
+        await ann.answers(1)
+        line = ann.message(prompt).locator(".run-summary")
+        await expect(line).to_have_text("6 steps \N{MIDDLE DOT} 55 tokens")
+        await ann.page.reload()
+        await expect(line).to_have_text("How this was answered")
+        await ann.open_run(prompt)
+        await expect(line).to_have_text("6 steps \N{MIDDLE DOT} 55 tokens")
+        await expect(ann.step(prompt, "yield")).to_contain_text("40 tokens")
 
 
 async def test_a_text_that_was_cut_says_so_on_its_step_and_on_the_answer(
