@@ -3,4 +3,4 @@
 No socket and no session: who receives a frame is decided in `server.threads.broadcast`.
 """
 
-__all__ = ["bounds", "codec", "markdown", "presenter", "renderer"]
+__all__ = ["bounds", "codec", "markdown", "presenter", "renderer", "typeset"]
