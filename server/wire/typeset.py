@@ -53,7 +53,7 @@ def typeset(formula: str) -> str | None:
         return None
     begin, end = next(each for each in _BRACKETS if formula.startswith(each[0]))
     inner = formula.removeprefix(begin).removesuffix(end).strip()
-    # Deferred: only a formula pays for the import.
+    # Deferred: it is imported where texts are rendered, and not at the start.
     from latex2mathml.converter import convert_to_element
 
     display = "block" if begin in {"$$", "\\["} else "inline"
