@@ -97,7 +97,9 @@ async def test_code_has_colours_and_a_button_that_copies_it_tables_and_formulas_
             await expect(said.locator(".hljs-comment")).to_have_text("# twice as much")
             formula = said.locator("math").first
             await expect(formula).to_have_attribute("alttext", "a_1 * b_1")
-            assert (await formula.bounding_box() or {})["height"] > 10, "it is drawn as a formula"
+            drawn = await formula.bounding_box()
+            assert drawn is not None
+            assert drawn["height"] > 10, "it is drawn as a formula"
             await expect(said.locator("code.language-math")).to_have_text(r"$\unknown_1$")
             align = "(cell) => getComputedStyle(cell).textAlign"
             assert await said.locator("td").last.evaluate(align) == "end"
