@@ -30,6 +30,13 @@ KILLS: Final = 3
 ROOT: Final = Path(__file__).parents[4]
 
 
+@pytest.fixture
+def durable() -> Iterator[tuple[Cluster, str]]:
+    """A server of its own whose commits wait for the disk, and a migrated database in it."""
+    with cluster(durable=True) as server:
+        yield server, server.database(migrated=True)
+
+
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[PostgresJournal]:
     journal = PostgresJournal(PostgresAddress.parse(url))
@@ -211,25 +218,24 @@ class TestServerGone:
             assert await journal.thread(thread().id) == thread()
             assert await journal.verify() == ()
 
-    async def test_nothing_acknowledged_is_lost_when_it_crashes(self) -> None:
-        with cluster(durable=True) as server:
-            url = server.database(migrated=True)
-            heads: dict[StreamId, int] = {}
-            async with opened(url) as journal:
-                writing = [
-                    asyncio.ensure_future(_write_on(journal, f"t{n}", heads)) for n in range(5)
-                ]
-                for _ in range(KILLS):
-                    enough = sum(heads.values()) + 50
-                    await eventually(partial(_reached, heads, enough), "commits go on")
-                    server.stop(signal.SIGQUIT)
-                    server.start()
-                for each in writing:
-                    each.cancel()
-                await asyncio.gather(*writing, return_exceptions=True)
-                for stream, head in heads.items():
-                    assert await journal.head(stream) >= head
-                assert await journal.verify() == ()
+    async def test_nothing_acknowledged_is_lost_when_it_crashes(
+        self, durable: tuple[Cluster, str]
+    ) -> None:
+        server, url = durable
+        heads: dict[StreamId, int] = {}
+        async with opened(url) as journal:
+            writing = [asyncio.ensure_future(_write_on(journal, f"t{n}", heads)) for n in range(5)]
+            for _ in range(KILLS):
+                enough = sum(heads.values()) + 50
+                await eventually(partial(_reached, heads, enough), "commits go on")
+                server.stop(signal.SIGQUIT)
+                server.start()
+            for each in writing:
+                each.cancel()
+            await asyncio.gather(*writing, return_exceptions=True)
+            for stream, head in heads.items():
+                assert await journal.head(stream) >= head
+            assert await journal.verify() == ()
 
 
 def _reached(heads: dict[StreamId, int], enough: int) -> bool:
