@@ -5,6 +5,8 @@ background is begun here.
 """
 
 import asyncio
+import logging
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,10 +29,15 @@ from storage.memory.values import fingerprint_of
 from storage.private_files import make_private_folder
 from storage.qdrant import client as qdrant
 
-MEMORY_FOLDER = "qdrant"
+log = logging.getLogger(__name__)
+
+MEMORY_FOLDER = "memory"
 """Of the embedded memory, in the data folder."""
 
-OURS = (JOURNAL_FILE, LOCK_FILE, MEMORY_FOLDER)
+FORMER_MEMORY_FOLDER = "qdrant"
+"""Of the embedded memory as 0.3.0 and earlier kept it: an embedded Qdrant."""
+
+OURS = (JOURNAL_FILE, LOCK_FILE, MEMORY_FOLDER, FORMER_MEMORY_FOLDER)
 """How the names in a data folder begin."""
 
 
@@ -74,13 +81,15 @@ async def open_stores(
         )
         stack.push_async_callback(embedder.embedder.close)
         memory = _memory(settings, environment, embedder)
-        await open_memory(
+        is_whole = await open_memory(
             journal,
             memory,
             fingerprint=fingerprint_of(embedder.embedder.fingerprint),
             accept_other_fingerprint=accept_other_fingerprint,
         )
         stack.push_async_callback(memory.close)
+        if is_whole and not settings.qdrant_url:
+            await asyncio.to_thread(_remove_former_memory, settings)
         yield Stores(journal, memory, embedder)
 
 
@@ -121,12 +130,30 @@ def _prepare_folder(settings: Settings) -> None:
         make_private_folder(settings.data)
     file = settings.data / JOURNAL_FILE
     # An empty file is a fresh database to SQLite. Beside a memory it is one that lost everything.
-    if file.is_file() and file.stat().st_size == 0 and (settings.data / MEMORY_FOLDER).exists():
+    memories = (settings.data / MEMORY_FOLDER, settings.data / FORMER_MEMORY_FOLDER)
+    if file.is_file() and file.stat().st_size == 0 and any(each.exists() for each in memories):
         raise JournalError(
             "The journal file is damaged: it is empty. Restore the data folder from a backup, or "
             "move it away to begin anew.",
             retryable=False,
         )
+
+
+def _remove_former_memory(settings: Settings) -> None:
+    """Remove the folder that an earlier version kept its memory in; what stays is tried again."""
+    former = settings.data / FORMER_MEMORY_FOLDER
+    try:
+        shutil.rmtree(former)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.warning(
+            "the folder %s, which is used no more, cannot be removed: %s",
+            FORMER_MEMORY_FOLDER,
+            error.strerror,
+        )
+        return
+    log.info("the memory is whole in its new folder: the former one is removed")
 
 
 def _memory(

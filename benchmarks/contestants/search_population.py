@@ -4,14 +4,13 @@ Everything follows from a seed: `count` messages of 384 numbers and 52 words, 50
 thread. One thread in four is public, one in twenty is private and the searcher's own, and the rest,
 seven in ten, are private threads of other users.
 
-Filling an embedded Qdrant takes minutes, so its folder is made once for each shape and kept in
-`benchmarks/.cache`. `DatabaseClient` makes the collections, as it does for a server; `qdrant_client`
-then puts the points in, in batches, with the ids and payloads that `DatabaseClient` would write.
+Filling a folder takes minutes, so it is made once for each shape and kept in `benchmarks/.cache`: one by
+the store of an embedded memory, and one by `qdrant_client` in its embedded mode, in batches, with the same ids
+and payloads.
 
-    python -m benchmarks.contestants.search_population 100000
+    python -m benchmarks.contestants.search_population 100000 chorus|library
 """
 
-import asyncio
 import shutil
 import subprocess
 import sys
@@ -30,7 +29,15 @@ from numpy.typing import NDArray
 from machines.models.domain import Role
 from machines.models.ids import MessageId, PublicKey, ThreadId
 from machines.models.thread import Visibility
-from storage.memory.values import Collection, MessagePayload, SearchScope
+from storage.embedded.database import FORMAT
+from storage.embedded.store import EmbeddedStore
+from storage.memory.values import (
+    Collection,
+    MessagePayload,
+    MessagePoint,
+    SearchScope,
+    WritePoints,
+)
 
 if TYPE_CHECKING:
     from storage.qdrant.client import DatabaseClient
@@ -51,7 +58,9 @@ _OWN: Final = 1
 
 _SEED: Final = 20_260
 _CACHE: Final = Path(__file__).parent.parent / ".cache"
-_EDITION: Final = 2
+_OURS: Final = "chorus"
+_LIBRARY: Final = "library"
+_EDITION: Final = 3
 """Raised whenever something above or below changes what is written."""
 
 _QUICK_DISK: Final = Path("/dev/shm")
@@ -63,11 +72,12 @@ _BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 class Population:
     """`count` messages, and one who searches among them."""
 
-    def __init__(self, count: int) -> None:
-        """Vectors are made at once; payloads when they are asked for."""
+    def __init__(self, count: int, *, with_vectors: bool = True) -> None:
+        """Vectors are made at once, unless none are wanted; payloads when they are asked for."""
         self.count = count
         self.threads = -(-count // _IN_A_THREAD)
-        self.vectors = _unit_vectors(np.random.default_rng((_SEED, count)), count)
+        made = count if with_vectors else 0
+        self.vectors = _unit_vectors(np.random.default_rng((_SEED, count)), made)
         """One row for each message, of length 1."""
 
     def queries(self, count: int) -> list[tuple[float, ...]]:
@@ -110,15 +120,22 @@ class Population:
             )
 
     def folder(self) -> Path:
-        """The embedded Qdrant that holds them; made first where it is missing.
+        """The embedded memory that holds them; made first where it is missing.
 
         Raises:
             CalledProcessError: it could not be made.
         """
-        folder = _folder_of(self.count)
+        return self._folder(_OURS)
+
+    def library_folder(self) -> Path:
+        """The embedded Qdrant that holds them. Raises as `folder`."""
+        return self._folder(_LIBRARY)
+
+    def _folder(self, kind: str) -> Path:
+        folder = _folder_of(self.count, kind)
         if not folder.exists():
             # In a process of its own: nothing of the making is left in the memory that is measured.
-            command = [sys.executable, "-m", __spec__.name, str(self.count)]
+            command = [sys.executable, "-m", __spec__.name, str(self.count), kind]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return folder
 
@@ -167,34 +184,45 @@ def _unit_vectors(random: np.random.Generator, count: int) -> Floats:
 # ------------------------------------------------------------------------------------- the folder
 
 
-def _folder_of(count: int) -> Path:
-    return _CACHE / f"search-{count}-{_EDITION}-qdrant-{version('qdrant-client')}"
+def _folder_of(count: int, kind: str) -> Path:
+    edition = f"format-{FORMAT}" if kind == _OURS else f"qdrant-{version('qdrant-client')}"
+    return _CACHE / f"search-{count}-{_EDITION}-{edition}"
 
 
-def _make(count: int) -> None:
+def _make(count: int, kind: str) -> None:
     """Make the folder where it is missing: it appears whole, or not at all."""
-    folder = _folder_of(count)
+    folder = _folder_of(count, kind)
     _CACHE.mkdir(exist_ok=True)
-    # The library commits every point. Where a commit needs no disk, that is quick.
+    # Each commit is durable. Where that needs no disk, it is quick.
     quick = _QUICK_DISK if _QUICK_DISK.is_dir() else None
     with TemporaryDirectory(dir=quick) as nursery, TemporaryDirectory(dir=_CACHE) as beside:
         young = Path(nursery) / "memory"
-        asyncio.run(_lay_out(young))
-        _fill(young, Population(count))
+        (_fill if kind == _OURS else _fill_library)(young, Population(count))
         shutil.copytree(young, Path(beside) / "memory")
         (Path(beside) / "memory").rename(folder)
 
 
-async def _lay_out(folder: Path) -> None:
-    memory = memory_in(folder)
-    await memory.open()
-    await memory.close()
-
-
 def _fill(folder: Path, population: Population) -> None:
+    store = EmbeddedStore(folder, DIMENSIONS, FINGERPRINT)
+    store.prepare(accept_other=False)
+    rows = zip(population.payloads(), population.vectors, strict=True)
+    while batch := list(islice(rows, _BATCH)):
+        points = tuple(
+            MessagePoint.model_construct(payload=payload, vector=tuple(vector.tolist()))
+            for payload, vector in batch
+        )
+        store.perform(WritePoints(collection=Collection.MESSAGES, points=points, when="newer"))
+    store.close()
+
+
+def _fill_library(folder: Path, population: Population) -> None:
     from qdrant_client import QdrantClient, models
 
     client = QdrantClient(path=str(folder))
+    client.create_collection(
+        Collection.MESSAGES,
+        vectors_config=models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE),
+    )
     rows = zip(population.payloads(), population.vectors.tolist(), strict=True)
     while batch := list(islice(rows, _BATCH)):
         client.upsert(
@@ -210,4 +238,4 @@ def _fill(folder: Path, population: Population) -> None:
 
 
 if __name__ == "__main__":
-    _make(int(sys.argv[1]))
+    _make(int(sys.argv[1]), sys.argv[2])

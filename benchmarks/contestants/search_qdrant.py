@@ -25,8 +25,8 @@ from storage.memory.values import Collection, SearchScope
 async def main(count: int, searches: int, *, filtered: bool) -> None:
     """Open the store in the thread where it is used, and compete."""
     population = Population(count)
-    folder = population.folder()
-    scope = _filter(population.scope()) if filtered else None
+    folder = population.library_folder()
+    scope = filter_of(population.scope()) if filtered else None
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1) as worker:
         client = await loop.run_in_executor(worker, lambda: QdrantClient(path=str(folder)))
@@ -49,7 +49,8 @@ async def main(count: int, searches: int, *, filtered: bool) -> None:
             await loop.run_in_executor(worker, client.close)
 
 
-def _filter(scope: SearchScope) -> models.Filter:
+def filter_of(scope: SearchScope) -> models.Filter:
+    """The rights in the library's terms."""
     own: list[str] = sorted(scope.private_thread_ids)
     return models.Filter(
         should=[

@@ -20,8 +20,10 @@ REBUILD: Final = "memory_rebuild"
 
 async def open_memory(
     journal: Journal, memory: Memory, *, fingerprint: str, accept_other_fingerprint: bool
-) -> None:
+) -> bool:
     """Open the memory; a store that cannot be reached is no error, and is tried again later.
+
+    Gives whether all is there that the journal gave to it.
 
     Raises:
         StorageError: the journal fails, or the memory does and will not recover by itself.
@@ -29,13 +31,17 @@ async def open_memory(
     # Noted beforehand: a crash between making collections and filling them must show.
     rebuild = await journal.noted(REBUILD)
     await journal.note(REBUILD, "due")
+    reached = True
     try:
         await memory.open(accept_other_fingerprint=accept_other_fingerprint)
     except StorageError as error:
         if not error.retryable:
             raise
         log.warning("the memory is away: %s", error.message)
+        reached = False
     given = await journal.given_to_memory(fingerprint=fingerprint)
     lost = memory.made_anew or memory.lacks(messages=given.messages, links=given.links)
-    if rebuild is None and not lost:
-        await journal.note(REBUILD, None)
+    if rebuild is not None or lost:
+        return False
+    await journal.note(REBUILD, None)
+    return reached

@@ -4,8 +4,10 @@ Rows are those of the index that this one goes with, as in `storage.memory.word_
 waits, locks or knows a store: one thread calls. Importing this module loads numpy.
 """
 
+from array import array
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -33,7 +35,8 @@ class Stand(NamedTuple):
     """Its index in the thread."""
     author: str
     """Name of its author; empty where there is none."""
-    content: str
+    identity: int
+    """What `identity` gives for its text."""
 
 
 class Within(NamedTuple):
@@ -62,15 +65,19 @@ class Within(NamedTuple):
 
 
 def identity(content: str) -> int:
-    """The same for texts of the same words, whatever their case and marks; of this process alone."""
-    return hash(tuple(written(content)) or content)
+    """A number of 64 bits with a sign: the same for texts of the same words, whatever their case and marks."""
+    words = written(content)
+    # No word has a space in it, and a text without words is the same as itself alone.
+    said = " ".join(words) if words else f" {content}"
+    digest = blake2b(said.encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
 
 
 class Surroundings:
-    """The surroundings of rows: `put`, `take_out`, and arrays by row."""
+    """The surroundings of rows: `put`, `link`, `take_out`, and arrays by row."""
 
     def __init__(self) -> None:
-        # Those from the number of rows on mean nothing.
+        # Those of rows that are not there mean nothing.
         self.before: Int32s = np.full(_FIRST_CAPACITY, NONE, np.int32)
         """Row of the message before, or `NONE`."""
         self.after: Int32s = np.full(_FIRST_CAPACITY, NONE, np.int32)
@@ -80,38 +87,44 @@ class Surroundings:
         self._author: Int32s = np.zeros(_FIRST_CAPACITY, np.int32)
         self._index: Int32s = np.zeros(_FIRST_CAPACITY, np.int32)
         self._rows = 0
+        self._unlinked: list[int] = []
         self._threads: dict[ThreadId, int] = {}
-        self._places: list[list[int]] = []
+        self._places: list[array[int]] = []
         """By thread: index and row of each message in one number, ascending."""
         self._authors: dict[str, int] = {"": 0}
         self._numbers_by_word: dict[str, list[int]] = {}
 
-    def put(self, row: int, stand: Stand) -> None:
-        """Where this row stands from now on; `row` is one that is there, or the next one."""
-        if row < self._rows:
-            self._unlink(row)
+    def put(self, rows: Sequence[int], stands: Sequence[Stand]) -> None:
+        """Where these rows stand; each is higher than all that are there. `link` comes next."""
+        if not rows:
+            return
+        self._rows = rows[-1] + 1
+        self._grow(self._rows)
+        threads = self._threads
+        places = list(rows)
+        self.thread[places] = [
+            threads.setdefault(stand.thread_id, len(threads)) for stand in stands
+        ]
+        self._places.extend(array("q") for _ in range(len(threads) - len(self._places)))
+        self._index[places] = [stand.place for stand in stands]
+        self.identity[places] = [stand.identity for stand in stands]
+        self._author[places] = [self._number_of(stand.author) for stand in stands]
+        self._unlinked += places
+
+    def link(self) -> None:
+        """Find the neighbours of all rows that were put in."""
+        rows, self._unlinked = self._unlinked, []
+        if rows and not any(self._places):
+            self._link_all(np.array(rows, np.int64))
         else:
-            self._rows = row + 1
-            self._grow(self._rows)
-        thread = self._threads.setdefault(stand.thread_id, len(self._threads))
-        if thread == len(self._places):
-            self._places.append([])
-        self.thread[row] = thread
-        self._index[row] = stand.place
-        self.identity[row] = identity(stand.content)
-        self._author[row] = self._number_of(stand.author)
-        self._link(row)
+            for row in rows:
+                self._link(row)
 
     def take_out(self, row: int) -> None:
-        """Forget a row; the last one is that row from now on."""
-        self._unlink(row)
-        last = self._rows - 1
-        if row != last:
-            self._unlink(last)
-            for values in (self.thread, self._index, self.identity, self._author):
-                values[row] = values[last]
-            self._link(row)
-        self._rows = last
+        """Forget a row that is there: its neighbours are each other's from now on."""
+        places = self._places[self.thread[row]]
+        del places[bisect_left(places, self._place(row))]
+        self._join(int(self.before[row]), int(self.after[row]))
 
     def within(self, rows: Rows) -> Within:
         """How these rows stand among each other."""
@@ -150,6 +163,19 @@ class Surroundings:
                 self._numbers_by_word.setdefault(word, []).append(number)
         return number
 
+    def _link_all(self, rows: Int64s) -> None:
+        """As `_link` does of each, where there is nothing yet."""
+        threads, places = self.thread[rows], self._index[rows].astype(np.int64) << _ROW_BITS | rows
+        order = np.lexsort((places, threads))
+        ordered, threads = rows[order], threads[order]
+        follows = np.flatnonzero(threads[1:] == threads[:-1])
+        self.before[ordered], self.after[ordered] = NONE, NONE
+        self.before[ordered[follows + 1]] = ordered[follows]
+        self.after[ordered[follows]] = ordered[follows + 1]
+        ends = np.flatnonzero(np.append(threads[1:] != threads[:-1], [True])) + 1
+        for some in np.split(places[order], ends[:-1]):
+            self._places[self.thread[some[0] & _ROW]].frombytes(some.tobytes())
+
     def _link(self, row: int) -> None:
         places = self._places[self.thread[row]]
         own = self._place(row)
@@ -157,13 +183,9 @@ class Surroundings:
         before = places[at - 1] & _ROW if at else NONE
         after = places[at] & _ROW if at < len(places) else NONE
         insort(places, own)
+        self.before[row], self.after[row] = NONE, NONE
         self._join(before, row)
         self._join(row, after)
-
-    def _unlink(self, row: int) -> None:
-        places = self._places[self.thread[row]]
-        del places[bisect_left(places, self._place(row))]
-        self._join(int(self.before[row]), int(self.after[row]))
 
     def _place(self, row: int) -> int:
         return int(self._index[row]) << _ROW_BITS | row
@@ -177,7 +199,7 @@ class Surroundings:
     def _grow(self, rows: int) -> None:
         if rows <= len(self.thread):
             return
-        more = len(self.thread)
+        more = max(rows, 2 * len(self.thread)) - len(self.thread)
         self.before, self.after = (
             np.concatenate([values, np.full(more, NONE, np.int32)])
             for values in (self.before, self.after)

@@ -21,7 +21,13 @@ from storage.memory.facts import (
     UnsoundVector,
     VectorHealth,
 )
-from storage.memory.values import Collection, CollectionState, StorageState
+from storage.memory.values import (
+    Collection,
+    CollectionState,
+    FingerprintMismatch,
+    StorageState,
+    is_same_embedder,
+)
 
 _LARGEST_NORM: Final = 1e19
 """The store squares in float32, which ends at 3.4e38: a longer vector becomes infinite there."""
@@ -88,6 +94,33 @@ def verify_indices(state: StorageState, collection: CollectionState) -> tuple[st
     """Payload fields that the store filters by and has no index for, sorted."""
     indexed = {index.field for index in state.indices if index.collection is collection.name}
     return tuple(sorted(collection.filtered_by - indexed))
+
+
+EMBEDDED_ANEW: Final = (
+    "this version embeds messages together with their authors' names: all are embedded again while "
+    "the server runs, and until then searches find those that are done"
+)
+"""What an operator is told where `must_be_made_anew`."""
+
+
+def must_be_made_anew(collection: CollectionState, dimensions: int, fingerprint: str) -> bool:
+    """Whether the collection of the vectors was made of other texts by the embedder in use.
+
+    That costs this machine some time. Another embedder may cost money: an operator decides.
+
+    Raises:
+        FingerprintMismatch: another embedder made them.
+    """
+    if (collection.dimensions, collection.fingerprint) == (dimensions, fingerprint):
+        return False
+    if collection.dimensions != dimensions or not is_same_embedder(
+        collection.fingerprint, fingerprint
+    ):
+        raise FingerprintMismatch(
+            detail=f"{collection.fingerprint} ({collection.dimensions}), not "
+            f"{fingerprint} ({dimensions})"
+        )
+    return True
 
 
 def verify_embedder(

@@ -1,8 +1,7 @@
-"""The memory on Qdrant, as the composition root builds it: `DatabaseClient` and where it may be.
+"""The memory, as the composition root builds it: `DatabaseClient` and where it may be.
 
-What the two places have in common is in `storage.qdrant.store`, each of them in `storage.qdrant.embedded`
-and `storage.qdrant.remote`, the library's errors in `storage.qdrant.errors`. Only these four may
-import `qdrant_client`, and they do it when they connect: it is heavy.
+The two places are `storage.embedded`, a folder of this machine, and `storage.qdrant.remote`, a Qdrant server
+or cluster.
 """
 
 import asyncio
@@ -11,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from storage.memory.memory import Memory
+from storage.embedded.store import EmbeddedStore
+from storage.memory.memory import Memory, VectorStore
 from storage.memory.operations import DEFAULT_POLICY
 from storage.memory.retrier import Retrier
 from storage.memory.values import RecoveryPolicy
-from storage.qdrant.embedded import EmbeddedStore
 from storage.qdrant.remote import MemoryServer, ServerStore
-from storage.qdrant.store import QdrantStore
 
 __all__ = ["DatabaseClient", "EmbeddedMemory", "MemoryLocation", "MemoryServer"]
 
@@ -33,7 +31,7 @@ MemoryLocation = EmbeddedMemory | MemoryServer
 
 
 class DatabaseClient(Memory):
-    """The memory on Qdrant, embedded or a server: see `Memory` for what to call."""
+    """The memory in a folder or on a server: see `Memory` for what to call."""
 
     def __init__(
         self,
@@ -57,7 +55,7 @@ class DatabaseClient(Memory):
                 `ChorusError` alone.
             timeout_seconds: the longest silence of a server; whole seconds, rounded up.
         """
-        store: QdrantStore
+        store: VectorStore
         match location:
             case EmbeddedMemory(folder):
                 store = EmbeddedStore(folder, dimensions, fingerprint)

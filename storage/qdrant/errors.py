@@ -1,6 +1,5 @@
 """What `qdrant_client` raises, as errors of ours; its text goes to the log alone."""
 
-import sqlite3
 from http import HTTPStatus
 
 from machines.models import errors
@@ -26,10 +25,6 @@ def as_storage_error(error: Exception) -> errors.StorageError:
             # the same; carrying it out again changes nothing.
             return errors.ConnectionError(
                 "The vector store cannot be reached.", detail=repr(error.source)
-            )
-        case sqlite3.Error() | OSError():
-            return errors.ConnectionError(
-                "The memory's folder cannot be read or written.", detail=detail
             )
         case ValueError() | KeyError():
             return errors.InconsistencyError(

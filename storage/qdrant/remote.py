@@ -75,9 +75,6 @@ class ServerStore(QdrantStore):
             _WORDS: models.SparseVector(indices=words.indices, values=words.values),
         }
 
-    def failed(self, error: Exception) -> None:
-        """Keep the client: it connects anew by itself."""
-
     def _connect(self) -> "QdrantClient":
         import httpx
         from qdrant_client import QdrantClient
@@ -128,7 +125,7 @@ class ServerStore(QdrantStore):
         """The candidates that the server finds, ranked as an embedded memory ranks all it has."""
         from qdrant_client import models
 
-        from storage.qdrant.hybrid_index import HybridIndex
+        from storage.embedded.hybrid_index import index_of
 
         words = of_question(effect.text)
         queries: list[models.QueryRequest] = [
@@ -142,9 +139,8 @@ class ServerStore(QdrantStore):
         if effect.scope.exclude:
             # What is known is not shown, and neither is what says the same.
             found += self._stored([message_point_id(id_) for id_ in sorted(effect.scope.exclude)])
-        index = HybridIndex(self._dimensions)
-        index.put(list({point.id: point for point in found}.values()))
-        return index.find(effect)
+        each_once = list({point.id: point for point in found}.values())
+        return index_of(each_once, self._dimensions).find(effect)
 
     def _candidates(
         self, effect: QueryPoints, query: "models.NearestQuery", using: str | None

@@ -1,8 +1,8 @@
-"""What every store on `qdrant_client` does alike, embedded or a server: a `VectorStore`.
+"""What a store on `qdrant_client` does, wherever its Qdrant is: a `VectorStore`.
 
 Effects become calls of the library, and its exceptions errors of ours. What an operation needs, and
-what to do about an error, is decided in `storage.memory.operations`; how a store is reached and searched,
-in `storage.qdrant.embedded` and `storage.qdrant.remote`.
+what to do about an error, is decided in `storage.memory.operations`; how a server is reached and searched,
+in `storage.qdrant.remote`.
 """
 
 import logging
@@ -31,7 +31,6 @@ from storage.memory.memory import Prepared
 from storage.memory.values import (
     Collection,
     CollectionState,
-    FingerprintMismatch,
     LinkPayload,
     MessagePoint,
     PayloadIndex,
@@ -39,9 +38,8 @@ from storage.memory.values import (
     RemovePoints,
     StorageEffect,
     WritePoints,
-    is_same_embedder,
 )
-from storage.memory.vectors import diagnose_vector
+from storage.memory.vectors import EMBEDDED_ANEW, diagnose_vector, must_be_made_anew
 from storage.memory.visibility import payload_of
 from storage.qdrant.errors import as_storage_error
 
@@ -50,7 +48,7 @@ if TYPE_CHECKING:
 
     from qdrant_client import QdrantClient, models
 
-    from storage.qdrant.exact_index import StoredPoint
+    from storage.embedded.rows import StoredPoint
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +73,6 @@ def with_our_errors(method: Callable[Concatenate[S, P], T]) -> Callable[Concaten
         except errors.StorageError:
             raise
         except Exception as error:
-            self.failed(error)
             raise as_storage_error(error) from error
 
     return guarded
@@ -107,10 +104,6 @@ class QdrantStore(ABC):
     @abstractmethod
     def _query(self, effect: QueryPoints) -> tuple[Prior, ...]:
         """The best of what the scope allows, best first, then by id."""
-
-    @abstractmethod
-    def failed(self, error: Exception) -> None:
-        """Hear what the library raised, before it becomes an error of ours."""
 
     def _sparse_vectors(self) -> "dict[str, models.SparseVectorParams] | None":
         """What messages have beside their vector, if anything."""
@@ -149,27 +142,11 @@ class QdrantStore(ABC):
         )
 
     def _refuse_or_replace_other_vectors(self) -> None:
-        """Make the collection of the messages anew where their vectors were made of other texts.
-
-        That costs this machine some time. Another embedder may cost money: an operator decides.
-
-        Raises:
-            FingerprintMismatch: another embedder made them.
-        """
+        """Make the collection of the messages anew where it must be. Raises FingerprintMismatch."""
         state, _ = self._describe(Collection.MESSAGES)
-        if (state.dimensions, state.fingerprint) == (self._dimensions, self._fingerprint):
+        if not must_be_made_anew(state, self._dimensions, self._fingerprint):
             return
-        if state.dimensions != self._dimensions or not is_same_embedder(
-            state.fingerprint, self._fingerprint
-        ):
-            raise FingerprintMismatch(
-                detail=f"{state.fingerprint} ({state.dimensions}), not "
-                f"{self._fingerprint} ({self._dimensions})"
-            )
-        log.warning(
-            "this version embeds messages together with their authors' names: all are embedded "
-            "again while the server runs, and until then searches find those that are done"
-        )
+        log.warning(EMBEDDED_ANEW)
         self.drop(Collection.MESSAGES)
         if self._make(Collection.MESSAGES):
             self._made.add(Collection.MESSAGES)
@@ -315,7 +292,7 @@ class QdrantStore(ABC):
 
 def stored_point(record: "models.Record | models.ScoredPoint") -> "StoredPoint":
     """A message's point for an index."""
-    from storage.qdrant.exact_index import StoredPoint
+    from storage.embedded.rows import StoredPoint
 
     return StoredPoint(PointId(str(record.id)), vector_of(record), record.payload)
 

@@ -13,8 +13,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from qdrant_client import QdrantClient
-
+from server.stores import MEMORY_FOLDER
+from storage.embedded.database import MemoryDatabase
+from storage.embedded.store import DATABASE_FILE, VECTORS_FILE
 from storage.journal.sqlite import JOURNAL_FILE
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.kill import Life
@@ -66,24 +67,24 @@ async def server_fails(campaign: Campaign) -> None:
         await close_clean(life, campaign)
 
 
-@scenario("qdrant folder", patient=True)
+@scenario("memory folder", patient=True)
 async def folder_fails(campaign: Campaign) -> None:
     """The folder of the embedded memory is deleted, damaged, locked."""
     dice = random.Random(campaign.random.random())
     async with Life.begun(campaign.folder / "life", dice) as life:
-        folder = life.server.data / "qdrant"
+        folder = life.server.data / MEMORY_FOLDER
 
         async def delete() -> None:
             await asyncio.to_thread(shutil.rmtree, folder)
 
-        with campaign.fault("qdrant: folder deleted under a running server"):
+        with campaign.fault("memory: folder deleted under a running server"):
             await life.load.work(1)
             await delete()
             await life.load.work(2)
             await until_caught_up(life)
         for fault, damage in (
-            ("qdrant: folder deleted", delete),
-            ("qdrant: folder damaged", lambda: asyncio.to_thread(overwrite, folder, dice)),
+            ("memory: folder deleted", delete),
+            ("memory: folder damaged", lambda: asyncio.to_thread(overwrite, folder, dice)),
         ):
             with campaign.fault(fault):
                 await life.load.work(1)
@@ -93,10 +94,10 @@ async def folder_fails(campaign: Campaign) -> None:
                 await life.rise()
                 await life.load.work(1)
                 await until_caught_up(life)
-        with campaign.fault("qdrant: folder locked by another process"):
+        with campaign.fault("memory: folder locked by another process"):
             await life.server.kill()
             await life.examine()
-            holder = await asyncio.to_thread(QdrantClient, path=str(folder))
+            holder = await asyncio.to_thread(MemoryDatabase, folder / DATABASE_FILE)
             life.load.stores_fail = True
             await life.rise()
             await life.load.work(1)
@@ -185,11 +186,12 @@ async def close_clean(life: Life, campaign: Campaign) -> None:
 
 def overwrite(folder: Path, dice: random.Random) -> None:
     """Other bytes in the middle of what the memory keeps of messages."""
-    file = folder / "collection" / "messages" / "storage.sqlite"
-    with file.open("r+b") as opened:
-        for place in range(0, file.stat().st_size, 2_048):
-            opened.seek(place)
-            opened.write(dice.randbytes(64))
+    for name in (DATABASE_FILE, VECTORS_FILE):
+        file = folder / name
+        with file.open("r+b") as opened:
+            for place in range(0, file.stat().st_size, 2_048):
+                opened.seek(place)
+                opened.write(dice.randbytes(64))
 
 
 def _waiting(data: Path) -> int:

@@ -45,7 +45,7 @@ async def test_a_folder_that_is_made_and_all_that_is_in_it_are_closed(tmp_path: 
     folder = tmp_path / "data"
     async with open_stores(Settings(data=folder, llm="offline"), system_environment()):
         names = {each.name for each in folder.iterdir()}
-        assert {JOURNAL_FILE, f"{JOURNAL_FILE}-wal", f"{JOURNAL_FILE}-shm", "qdrant"} <= names
+        assert {JOURNAL_FILE, f"{JOURNAL_FILE}-wal", f"{JOURNAL_FILE}-shm", "memory"} <= names
         assert open_to_others(folder) == set()
 
 

@@ -1,9 +1,10 @@
 """The embedded memory loses points while nobody looks: the next start, or write, fills it again."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from server.memory.embeddings import EmbedderChoice
 from server.memory.opening import REBUILD
 from server.memory.recall import MemoryService
 from server.settings import Settings
-from server.stores import MEMORY_FOLDER, Stores, open_stores
+from server.stores import FORMER_MEMORY_FOLDER, MEMORY_FOLDER, Stores, open_stores
+from storage.embedded.store import DATABASE_FILE, VECTORS_FILE
 from storage.journal.port import GivenToMemory, StoredVector
 from storage.memory.values import Collection, fingerprint_of
 from tests.support.eventually import eventually
@@ -50,7 +52,7 @@ TASKS = (
     ),
 )
 
-Damage = Callable[[Path], None]
+Damage = Callable[[Path], object]
 
 
 @pytest.fixture(autouse=True)
@@ -109,43 +111,68 @@ async def submit(stores: Stores, *messages: Message) -> None:
     )
 
 
-def points_file(folder: Path, collection: Collection) -> Path:
-    return folder / MEMORY_FOLDER / "collection" / collection / "storage.sqlite"
+def database(folder: Path) -> Path:
+    return folder / MEMORY_FOLDER / DATABASE_FILE
 
 
-def without(collection: Collection) -> Damage:
-    return lambda folder: points_file(folder, collection).unlink()
+def vectors(folder: Path) -> Path:
+    return folder / MEMORY_FOLDER / VECTORS_FILE
 
 
-def emptied(folder: Path) -> None:
-    points_file(folder, Collection.MESSAGES).write_bytes(b"")
+def without_database(folder: Path) -> None:
+    database(folder).unlink()
 
 
 def without_folder(folder: Path) -> None:
-    shutil.rmtree(points_file(folder, Collection.MESSAGES).parent)
+    shutil.rmtree(folder / MEMORY_FOLDER)
 
 
-def with_fewer_rows(collection: Collection) -> Damage:
+def changed(statement: str) -> Damage:
     """As an older copy of the folder is, which looks whole."""
 
     def damage(folder: Path) -> None:
-        with closing(sqlite3.connect(points_file(folder, collection))) as connection, connection:
-            connection.execute("DELETE FROM points WHERE rowid = 1")
+        with closing(sqlite3.connect(database(folder))) as connection, connection:
+            assert connection.execute(statement).rowcount == 1
 
     return damage
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(without(Collection.MESSAGES), id="no file of messages"),
-        pytest.param(without(Collection.LINKS), id="no file of links"),
-        pytest.param(emptied, id="an empty file"),
-        pytest.param(without_folder, id="no folder"),
-        pytest.param(with_fewer_rows(Collection.MESSAGES), id="fewer messages"),
-        pytest.param(with_fewer_rows(Collection.LINKS), id="fewer links"),
-    ],
-)
+def overwritten(folder: Path) -> None:
+    file = database(folder)
+    file.write_bytes(bytes(len(file.read_bytes())))
+
+
+def with_another_bit(folder: Path) -> None:
+    with vectors(folder).open("r+b") as file:
+        first = file.read(1)
+        file.seek(0)
+        file.write(bytes([first[0] ^ 1]))
+
+
+def cut(folder: Path) -> None:
+    os.truncate(vectors(folder), vectors(folder).stat().st_size - 1)
+
+
+DAMAGES = {
+    "no database": without_database,
+    "an empty database": lambda folder: database(folder).write_bytes(b""),
+    "a database of zeros": overwritten,
+    "no vectors": lambda folder: vectors(folder).unlink(),
+    "a vector cut short": cut,
+    "another bit in a vector": with_another_bit,
+    "no folder": without_folder,
+    "fewer messages": changed("DELETE FROM messages WHERE row = 1"),
+    "fewer links": changed("DELETE FROM links"),
+    "no payload": changed("DELETE FROM payloads WHERE row = 1"),
+    "another payload": changed("UPDATE payloads SET payload = x'7b7d' WHERE row = 1"),
+    "another thread": changed("UPDATE messages SET thread = 'theirs' WHERE row = 1"),
+    "another kind of thread": changed("UPDATE messages SET visibility = 'open' WHERE row = 1"),
+    "other words": changed("UPDATE messages SET words = x'00' WHERE row = 1"),
+}
+"""What may be wrong with the files of an embedded memory."""
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 async def test_what_the_memory_lost_between_two_starts_is_filled_again(
     tmp_path: Path, damage: Damage
 ) -> None:
@@ -185,16 +212,17 @@ async def test_a_whole_memory_is_not_filled_again_whatever_waits_or_was_dropped(
         assert len(await stores.journal.queued_tasks()) == 1
 
 
-async def test_points_whose_file_vanishes_under_an_open_memory_are_filled_again(
-    tmp_path: Path,
+@pytest.mark.parametrize("lost", [without_database, without_folder])
+async def test_what_vanishes_under_an_open_memory_is_filled_again(
+    tmp_path: Path, lost: Damage
 ) -> None:
     await filled(tmp_path)
     late = message(ROOM, 4, content="The fox sleeps.")
     async with stores_in(tmp_path) as stores:
-        without(Collection.MESSAGES)(tmp_path)
+        lost(tmp_path)
         await submit(stores, late)
         memory_service = await feed(stores)
-        assert points_file(tmp_path, Collection.MESSAGES).exists()
+        assert database(tmp_path).exists()
 
         # The loss shows at the write, and the filling is asked for after it.
         async def filled_again() -> bool:
@@ -205,3 +233,30 @@ async def test_points_whose_file_vanishes_under_an_open_memory_are_filled_again(
         await eventually(filled_again, "the memory held every message again")
         found = await memory_service.search(ANN, "Who sleeps?", thread_id=None, limit=80)
         assert {prior.message_id for prior in found} == {each.id for each in (*MESSAGES, late)}
+
+
+async def test_the_folder_of_an_embedded_qdrant_goes_once_all_of_it_is_in_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a folder of 0.3.0 is opened: nothing is embedded twice, and nothing is removed too early."""
+    await filled(tmp_path)
+    without_folder(tmp_path)
+    former = tmp_path / FORMER_MEMORY_FOLDER / "collection"
+    former.mkdir(parents=True)
+
+    async def never(self: HashedEmbedder, texts: Sequence[str]) -> list[tuple[float, ...]]:
+        raise AssertionError(f"embedded twice: {texts}")
+
+    async with stores_in(tmp_path):
+        assert former.exists(), "it was removed before the new one held anything"
+    async with stores_in(tmp_path) as stores:
+        assert former.exists(), "it was removed although what was to be filled was not"
+        with monkeypatch.context() as patch:
+            patch.setattr(HashedEmbedder, "embed", never)
+            await feed(stores)
+        assert former.exists(), "it was removed before a start found the new one whole"
+    async with stores_in(tmp_path) as stores:
+        assert not former.parent.exists()
+        memory_service = await feed(stores)
+        found = await memory_service.search(ANN, "Who sleeps?", thread_id=None, limit=80)
+        assert {prior.message_id for prior in found} == {each.id for each in MESSAGES}

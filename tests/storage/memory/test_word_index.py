@@ -1,6 +1,7 @@
 """The index of words against BM25 written down plainly."""
 
 import math
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from machines.models.ids import ThreadId
 from storage.memory import word_index
-from storage.memory.surroundings import Stand, Surroundings, Within
-from storage.memory.word_index import AFTER, B_THREAD, BEFORE, K1, B, WordIndex, WordScores
+from storage.memory.surroundings import Stand, Surroundings, Within, identity
+from storage.memory.word_index import AFTER, B_THREAD, BEFORE, K1, B, WordIndex, WordScores, counted
 from storage.memory.words import asked, terms_of
 
 WORDS = ("keel", "bolt", "mast", "rope", "rot", "Olu", "painting")
@@ -31,27 +32,29 @@ class Messages:
     def __init__(self, *messages: Said) -> None:
         self.words = WordIndex()
         self.surroundings = Surroundings()
-        self.rows: list[tuple[Said, int]] = []
-        """What each row says, and its place in its thread."""
-        for message in messages:
-            self.put(len(self.rows), message)
+        self.rows: dict[int, Said] = {}
+        """What each row says."""
+        self._end = 0
+        self.put(*messages)
 
-    def put(self, row: int, message: Said) -> None:
-        # A message that is written anew keeps its place.
-        place = self.rows[row][1] if row < len(self.rows) else len(self.rows)
-        self.rows[row : row + 1] = [(message, place)]
-        self.words.put(row, message.text)
-        stand = Stand(ThreadId(message.thread), place, "", message.text)
-        self.surroundings.put(row, stand)
+    def put(self, *messages: Said) -> None:
+        rows = range(self._end, self._end + len(messages))
+        self._end += len(messages)
+        self.rows.update(zip(rows, messages, strict=True))
+        self.words.put(rows, [counted(message.text) for message in messages])
+        stands = [
+            Stand(ThreadId(message.thread), row, "", identity(message.text))
+            for row, message in zip(rows, messages, strict=True)
+        ]
+        self.surroundings.put(rows, stands)
+        self.surroundings.link()
 
     def take_out(self, row: int) -> None:
-        self.words.take_out(row)
         self.surroundings.take_out(row)
-        self.rows[row] = self.rows[-1]
-        self.rows.pop()
+        del self.rows[row]
 
     def within(self, rows: Sequence[int] | None = None) -> Within:
-        return self.surroundings.within(np.array(range(len(self.rows)) if rows is None else rows))
+        return self.surroundings.within(np.array(sorted(self.rows) if rows is None else rows))
 
     def scores(self, query: str, rows: Sequence[int] | None = None) -> WordScores:
         return self.words.scores(asked(query), self.within(rows))
@@ -93,21 +96,29 @@ def of_window(counts: Mapping[int, Counts], within: Within, place: int) -> Count
 
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join)
 messages = st.builds(Said, texts, st.sampled_from(THREADS))
-changes = st.lists(st.tuples(st.integers(0, 30), messages | st.none()), max_size=60)
+changes = st.lists(st.integers(0, 30) | st.lists(messages, max_size=9), max_size=20)
 
 
 @settings(max_examples=150, deadline=None)
-@given(changes, texts, st.frozensets(st.integers(0, 60)), st.sampled_from([1, 1 << 20]))
+@given(
+    changes,
+    texts,
+    st.frozensets(st.integers(0, 60)),
+    st.sampled_from([1, 1 << 20]),
+    st.sampled_from([4, 8, word_index.SEGMENT]),
+)
 def test_whatever_was_put_in_and_taken_out_words_score_as_the_formula_says(
-    history: list[tuple[int, Said | None]], query: str, left_out: frozenset[int], cells: int
+    history: list[int | list[Said]], query: str, left_out: frozenset[int], cells: int, segment: int
 ) -> None:
     index = Messages()
-    for number, message in history:
-        if message is not None:
-            index.put(min(number, len(index.rows)), message)
-        elif index.rows:
-            index.take_out(number % len(index.rows))
-    rows = [row for row in range(len(index.rows)) if row not in left_out]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(word_index, "SEGMENT", segment)
+        for change in history:
+            if isinstance(change, list):
+                index.put(*change)
+            elif index.rows:
+                index.take_out(sorted(index.rows)[change % len(index.rows)])
+    rows = [row for row in sorted(index.rows) if row not in left_out]
     if not rows:
         return
     within = index.within(rows)
@@ -116,7 +127,7 @@ def test_whatever_was_put_in_and_taken_out_words_score_as_the_formula_says(
         found = index.words.scores(asked(query), within)
     counts: dict[int, Counts] = {}
     for place, row in enumerate(rows):
-        words = terms_of(index.rows[row][0].text, None).words
+        words = terms_of(index.rows[row].text, None).words
         counts[place] = {word: float(words.count(word)) for word in words}
     windows = [of_window(counts, within, place) for place in counts]
     threads = [
@@ -138,7 +149,7 @@ def test_what_is_not_asked_for_has_no_influence() -> None:
         Messages(Said("keel bolts", "boat"), Said("mast and rope", "boat")) for _ in range(2)
     )
     for row in range(2, 40):
-        among.put(row, Said("keel keel keel and much more about the keel", f"hidden {row % 3}"))
+        among.put(Said("keel keel keel and much more about the keel", f"hidden {row % 3}"))
     for query in ("keel", "rope", "mast keel"):
         one, other = alone.scores(query), among.scores(query, [0, 1])
         for scores in ("scores", "around", "threads"):
@@ -146,13 +157,19 @@ def test_what_is_not_asked_for_has_no_influence() -> None:
         assert one.most == other.most
 
 
-def test_a_row_that_is_written_again_and_again_does_not_fill_the_index() -> None:
-    index = WordIndex()
-    for number in range(20_000):
-        index.put(number % 3, f"rope {number % 3}")
-    assert sum(map(len, index._postings.values())) < 10_000, "dead slots are never forgotten"
-    surroundings = Messages(*(Said("rope", "boat") for _ in range(3))).within()
-    assert (index.scores(["rope"], surroundings).scores > 0).all()
+def test_a_word_takes_a_few_bytes_however_rare_it_is() -> None:
+    """An array of its own for each word takes some 250."""
+    count = 4 * word_index.SEGMENT
+    said = [counted(f"word{number} word{number // 2} common") for number in range(count)]
+    tracemalloc.start()
+    try:
+        index = WordIndex()
+        for first in range(0, count, 256):
+            index.put(range(first, first + 256), said[first : first + 256])
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 60 * count
 
 
 def test_a_query_of_another_language_finds_the_words_of_its_own() -> None:
@@ -189,7 +206,6 @@ def test_a_word_that_no_message_has_is_missing_in_all_of_them() -> None:
 def test_a_message_is_found_by_its_day_in_its_language(text: str, query: str) -> None:
     index = WordIndex()
     days = (date(2024, 4, 7), date(2024, 3, 5), date(2023, 3, 6))
-    for row, day in enumerate(days):
-        index.put(row, text, day)
+    index.put(range(len(days)), [counted(text, day) for day in days])
     within = Messages(*(Said(text, str(row)) for row in range(len(days)))).within()
     assert index.scores(asked(query), within).scores.argmax() == 1

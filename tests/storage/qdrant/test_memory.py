@@ -3,10 +3,7 @@
 import asyncio
 import json
 import os
-import sqlite3
-import sys
 import threading
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -22,6 +19,7 @@ from machines.models.domain import Role
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import Prior
 from machines.models.thread import Visibility
+from storage.embedded.store import EmbeddedStore
 from storage.memory.consistency import (
     collections_to_reset,
     expect,
@@ -30,7 +28,7 @@ from storage.memory.consistency import (
     verify_consistency,
 )
 from storage.memory.facts import JournalFacts, MemoryFacts, VectorHealth
-from storage.memory.memory import Memory
+from storage.memory.memory import Memory, VectorStore
 from storage.memory.retrier import Retrier
 from storage.memory.values import (
     Collection,
@@ -43,7 +41,6 @@ from storage.memory.values import (
     MessagePoint,
     Operation,
     Point,
-    QueryPoints,
     RecoveryPolicy,
     RetryWithBackoff,
     Search,
@@ -56,9 +53,7 @@ from storage.memory.values import (
     WritePoints,
 )
 from storage.qdrant.client import DatabaseClient, EmbeddedMemory, MemoryServer
-from storage.qdrant.embedded import EmbeddedStore
 from storage.qdrant.remote import ServerStore
-from storage.qdrant.store import QdrantStore
 
 DIMENSIONS = 8
 EMBEDDER = "test-8"
@@ -138,25 +133,42 @@ async def memory_in(
         await client.close()
 
 
-@pytest.fixture
-async def memory(tmp_path: Path) -> AsyncIterator[DatabaseClient]:
-    async with memory_in(tmp_path / "memory") as client:
-        yield client
+@asynccontextmanager
+async def memory_on(store: VectorStore) -> AsyncIterator[Memory]:
+    memory = Memory(store, Retrier(RecoveryPolicy(), no_wait, lambda: 0.0, EMBEDDER))
+    await memory.open()
+    try:
+        yield memory
+    finally:
+        await memory.close()
 
 
-async def done(client: DatabaseClient, operation: Operation) -> tuple[Prior, ...]:
+@pytest.fixture(params=["embedded", "server"])
+async def memory(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Memory]:
+    """The memory on each of its stores: what it promises does not depend on where it is."""
+    folder = tmp_path / "memory"
+    store: VectorStore = (
+        EmbeddedStore(folder, DIMENSIONS, EMBEDDER)
+        if request.param == "embedded"
+        else FilteringStore(folder)
+    )
+    async with memory_on(store) as memory:
+        yield memory
+
+
+async def done(client: Memory, operation: Operation) -> tuple[Prior, ...]:
     result = await client.execute(operation)
     assert isinstance(result, Success), f"{result.error.message} {result.error.detail}"
     return result.found
 
 
-async def found(client: DatabaseClient, seed: int, scope: SearchScope, limit: int) -> list[str]:
+async def found(client: Memory, seed: int, scope: SearchScope, limit: int) -> list[str]:
     hits = await done(client, Search(vector=vector(seed), scope=scope, limit=limit))
     return [hit.message_id for hit in hits]
 
 
 async def test_what_is_stored_is_found_best_first_until_it_is_deleted(
-    memory: DatabaseClient,
+    memory: Memory,
 ) -> None:
     assert memory.take_made_anew() == frozenset(Collection)
     assert memory.take_made_anew() == frozenset()
@@ -176,7 +188,7 @@ async def test_what_is_stored_is_found_best_first_until_it_is_deleted(
 
 
 async def test_storing_again_changes_nothing_unless_the_seq_is_higher(
-    memory: DatabaseClient,
+    memory: Memory,
 ) -> None:
     contents = [("first", 2), ("same seq", 2), ("lower seq", 1)]
     for content, seq in contents:
@@ -189,7 +201,7 @@ async def test_storing_again_changes_nothing_unless_the_seq_is_higher(
 
 
 async def test_an_update_replaces_what_is_there_and_brings_nothing_back(
-    memory: DatabaseClient,
+    memory: Memory,
 ) -> None:
     await done(memory, Store(points=(message(1, seq=5),)))
     changed = message(1, seq=2, content="mended")
@@ -233,16 +245,7 @@ class FilteringStore(ServerStore):
         return QdrantClient(path=str(self._folder))
 
 
-def filtered(folder: Path, queries: Sequence[QueryPoints]) -> list[tuple[Prior, ...]]:
-    """What each query finds by the store's filter. To be called in a thread, as a store is."""
-    store = FilteringStore(folder)
-    try:
-        return [store.perform(query) for query in queries]
-    finally:
-        store.close()
-
-
-async def changed_at_random(client: DatabaseClient, random: Random) -> list[MessagePoint]:
+async def changed_at_random(client: Memory, random: Random) -> list[MessagePoint]:
     """Messages stored, stored again, updated and deleted; gives those that must be left."""
     points = {point.id: point for point in mixed_messages(150, random)}
     await done(client, Store(points=tuple(points.values())))
@@ -278,7 +281,8 @@ async def test_a_search_finds_the_best_of_its_scope_and_never_anything_else(
     """The same before and after a reopening, and as the library finds it with the store's filter."""
     random = Random(5)
     searches: list[tuple[int, SearchScope, int, tuple[Prior, ...]]] = []
-    async with memory_in(tmp_path) as client:
+    folder = tmp_path / "embedded"
+    async with memory_in(folder) as client:
         points = await changed_at_random(client, random)
         for seed in range(40):
             scope = some_scope(random)
@@ -290,19 +294,16 @@ async def test_a_search_finds_the_best_of_its_scope_and_never_anything_else(
             everything = await done(client, Search(vector=vector(seed), scope=scope, limit=80))
             assert got == everything[:limit]
             searches.append((seed, scope, limit, got))
-    async with memory_in(tmp_path) as client:
+    async with memory_in(folder) as client:
         for seed, scope, limit, got in searches:
             again = await done(client, Search(vector=vector(seed), scope=scope, limit=limit))
-            assert_alike(again, got)
+            assert again == got
     assert all(got == () for _, scope, _, got in searches if scope.is_empty)
-    asked = [each for each in searches if not each[1].is_empty]
-    queries = [
-        QueryPoints(vector=vector(seed), scope=scope, limit=limit)
-        for seed, scope, limit, _ in asked
-    ]
-    by_filter = await asyncio.to_thread(filtered, tmp_path, queries)
-    for (_, _, _, got), found_by_filter in zip(asked, by_filter, strict=True):
-        assert_alike(found_by_filter, got)
+    async with memory_on(FilteringStore(tmp_path / "library")) as filtering:
+        await done(filtering, Store(points=tuple(points)))
+        for seed, scope, limit, got in searches:
+            by_filter = await done(filtering, Search(vector=vector(seed), scope=scope, limit=limit))
+            assert_alike(by_filter, got)
 
 
 def assert_alike(one: Sequence[Prior], other: Sequence[Prior]) -> None:
@@ -315,7 +316,7 @@ def assert_alike(one: Sequence[Prior], other: Sequence[Prior]) -> None:
 
 
 async def test_the_one_readable_message_is_found_behind_any_number_of_nearer_ones(
-    memory: DatabaseClient,
+    memory: Memory,
 ) -> None:
     hidden = [message(n, thread="theirs", visibility=Visibility.PRIVATE) for n in range(250)]
     near = [point.model_copy(update={"vector": vector(0)}) for point in hidden]
@@ -369,14 +370,14 @@ async def test_another_embedder_is_refused_with_the_command_that_mends_it(
         assert await found(client, 2, PUBLIC, 1) == ["message-2"]
 
 
-async def both(client: DatabaseClient) -> MemoryFacts:
+async def both(client: Memory) -> MemoryFacts:
     return MemoryFacts(
         messages=await client.facts(Collection.MESSAGES),
         links=await client.facts(Collection.LINKS),
     )
 
 
-async def test_a_repair_mends_a_memory_that_went_its_own_way(memory: DatabaseClient) -> None:
+async def test_a_repair_mends_a_memory_that_went_its_own_way(memory: Memory) -> None:
     wanted: list[Point] = [*(message(n, seq=2) for n in range(6)), link(0, 1)]
     right = {point.id: point for point in wanted}
     await done(
@@ -419,52 +420,6 @@ async def test_a_vector_that_is_no_use_is_embedded_again(tmp_path: Path) -> None
         result = await client.execute(Store(points=(bad,)))
         assert isinstance(result, Failure)
         assert isinstance(result.error, errors.VectorError)
-
-
-HOLDER = """
-import sys
-from qdrant_client import QdrantClient
-client = QdrantClient(path=sys.argv[1])
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-async def test_a_folder_that_another_process_holds_is_one_clear_error(tmp_path: Path) -> None:
-    holder = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HOLDER, str(tmp_path), stdin=PIPE, stdout=PIPE
-    )
-    try:
-        assert holder.stdout is not None
-        assert await holder.stdout.readline() == b"held\n"
-        with pytest.raises(errors.StorageError, match="in use by another process") as caught:
-            async with memory_in(tmp_path):
-                pytest.fail("it must not open")
-        assert str(tmp_path) not in caught.value.message
-    finally:
-        await holder.communicate(b"")  # ends its input, and so the process
-    async with memory_in(tmp_path) as client:
-        assert await found(client, 1, PUBLIC, 1) == []
-
-
-@pytest.mark.parametrize("damage", ["meta", "points", "rows"])
-async def test_a_damaged_folder_is_kept_aside_and_made_anew(tmp_path: Path, damage: str) -> None:
-    folder = tmp_path / "qdrant"
-    async with memory_in(folder) as client:
-        await done(client, Store(points=(message(1),)))
-    rows = folder / "collection" / "messages" / "storage.sqlite"
-    if damage == "meta":
-        (folder / "meta.json").write_text('{"collections": ')
-    elif damage == "points":
-        rows.write_bytes(b"no database at all " * 100)
-    else:
-        with sqlite3.connect(rows) as connection:
-            connection.execute("UPDATE points SET point = ?", (b"no pickle",))
-        connection.close()
-    async with memory_in(folder) as client:
-        assert client.made_anew, "whoever feeds the memory must hear that it is empty"
-        await done(client, Store(points=(message(1),)))
-    assert (tmp_path / "qdrant.damaged-1" / "meta.json").exists()
 
 
 class BusyStore(EmbeddedStore):
@@ -521,29 +476,6 @@ async def test_what_waited_is_written_first_when_the_store_is_back(tmp_path: Pat
     assert store.written == [message(number).id for number in (1, 2, 3)]
     assert memory.state.cache == WaitingOperations()
     assert memory.state.error_state is None
-    await memory.close()
-
-
-class HalfWritingStore(EmbeddedStore):
-    """An embedded store whose library takes half of each batch, and fails."""
-
-    def _write(self, effect: WritePoints) -> None:
-        half = effect.model_copy(update={"points": effect.points[: len(effect.points) // 2]})
-        QdrantStore._write(self, half)
-        raise ValueError("the other half")
-
-
-async def test_a_search_knows_what_a_write_that_failed_has_left(tmp_path: Path) -> None:
-    memory = Memory(
-        HalfWritingStore(tmp_path, DIMENSIONS, EMBEDDER),
-        Retrier(RecoveryPolicy(), no_wait, lambda: 0.0, EMBEDDER),
-    )
-    await memory.open()
-    result = await memory.execute(Store(points=tuple(message(number) for number in range(4))))
-    assert isinstance(result, Failure)
-    hits = await memory.execute(Search(vector=vector(0), scope=PUBLIC, limit=9))
-    assert isinstance(hits, Success)
-    assert {hit.message_id for hit in hits.found} == {"message-0", "message-1"}
     await memory.close()
 
 

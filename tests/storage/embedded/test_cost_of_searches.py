@@ -5,7 +5,6 @@ is numpy's work; Python's must stay what the priors that were asked for make it.
 """
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,23 +15,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-import qdrant_client  # noqa: F401 - loaded here, where no call is noted: that would take long
 
 from machines.models.domain import Role
 from machines.models.ids import MessageId, ThreadId
 from machines.models.thread import Visibility
+from storage.embedded.rows import StoredPoint
+from storage.embedded.store import EmbeddedStore
 from storage.memory.values import (
+    Collection,
     MessagePayload,
     MessagePoint,
     QueryPoints,
-    Search,
     SearchScope,
-    Store,
-    Success,
+    WritePoints,
 )
-from storage.qdrant.client import DatabaseClient, EmbeddedMemory
-from storage.qdrant.exact_index import ExactIndex, StoredPoint
-from storage.qdrant.hybrid_index import HybridIndex
+from tests.support.point_index import PointIndex
 
 DIMENSIONS = 16
 IN_A_THREAD = 50
@@ -63,8 +60,8 @@ def vectors(count: int) -> list[tuple[float, ...]]:
     return [tuple(dice.gauss(0, 1) for _ in range(DIMENSIONS)) for _ in range(count)]
 
 
-def index_of(count: int) -> ExactIndex:
-    index = ExactIndex(DIMENSIONS)
+def index_of(count: int) -> PointIndex:
+    index = PointIndex(DIMENSIONS)
     index.put(points(count))
     return index
 
@@ -92,7 +89,7 @@ def counting(count: Callable[[FrameType, str], None]) -> Iterator[None]:
         sys.setprofile(before)
 
 
-def calls_of(index: ExactIndex, scope: SearchScope, limit: int) -> int:
+def calls_of(index: PointIndex, scope: SearchScope, limit: int) -> int:
     """How many functions one search calls."""
     calls: list[str] = []
     (query,) = vectors(1)
@@ -104,7 +101,7 @@ def calls_of(index: ExactIndex, scope: SearchScope, limit: int) -> int:
 
 def calls_by_words(count: int) -> int:
     """How many functions one search with words calls."""
-    index = HybridIndex(DIMENSIONS)
+    index = PointIndex(DIMENSIONS)
     index.put(points(count))
     calls: list[str] = []
     (vector,) = vectors(1)
@@ -166,38 +163,23 @@ class TestWords:
 
 
 class TestStore:
-    async def test_an_embedded_search_asks_the_library_nothing(self, tmp_path: Path) -> None:
-        """The library copies payloads and filters in Python: only writes are its business."""
-        entered: list[str] = []
-
-        def note(frame: FrameType, event: str, _: Any) -> None:
-            code = frame.f_code
-            if event == "call" and "qdrant_client" in Path(code.co_filename).parts:
-                entered.append(code.co_qualname)
-
-        memory = DatabaseClient(
-            EmbeddedMemory(tmp_path / "memory"),
-            dimensions=DIMENSIONS,
-            fingerprint="test",
-            jitter=lambda: 0.0,
+    @pytest.mark.parametrize("text", ["", "the content of 7 and 9"])
+    def test_an_embedded_search_reads_the_payloads_that_it_shows_alone(
+        self, tmp_path: Path, text: str
+    ) -> None:
+        store = EmbeddedStore(tmp_path, DIMENSIONS, "test")
+        store.prepare(accept_other=False)
+        messages = tuple(
+            MessagePoint(payload=payload(number), vector=vector)
+            for number, vector in enumerate(vectors(500))
         )
-        threading.setprofile(note)  # reaches the memory's own thread, which begins with `open`
-        try:
-            await memory.open()
-        finally:
-            threading.setprofile(None)
-        try:
-            points = [
-                MessagePoint(payload=payload(number), vector=vector)
-                for number, vector in enumerate(vectors(20))
-            ]
-            assert isinstance(await memory.execute(Store(points=tuple(points))), Success)
-            assert entered, "the library's calls are not seen: the memory has another thread now"
-            entered.clear()
-            (query,) = vectors(1)
-            found = await memory.execute(Search(vector=query, scope=EVERYTHING, limit=LIMIT))
-            assert isinstance(found, Success)
-            assert len(found.found) == len(points)
-            assert entered == []
-        finally:
-            await memory.close()
+        store.perform(WritePoints(collection=Collection.MESSAGES, points=messages, when="newer"))
+        (query,) = vectors(1)
+        asked: list[str] = []
+        store._files().database._connection.set_trace_callback(asked.append)
+        found = store.perform(QueryPoints(vector=query, scope=EVERYTHING, limit=LIMIT, text=text))
+        store.close()
+        assert len(found) == LIMIT
+        (statement,) = asked
+        assert "FROM payloads" in statement
+        assert len(statement.split(",")) <= LIMIT + 5

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from machines.models.ids import MessageId, PointId, ThreadId
 from machines.models.outputs import Prior
 from machines.models.thread import Visibility
+from storage.embedded.rows import StoredPoint
 from storage.memory.values import SearchScope, message_point_id
-from storage.qdrant.exact_index import ExactIndex, StoredPoint
+from tests.support.point_index import PointIndex
 
 DIMENSIONS = 5
 THREADS = tuple(ThreadId(f"thread-{number}") for number in range(4))
@@ -109,7 +110,7 @@ def test_whatever_was_put_in_and_removed_a_search_finds_what_the_plain_one_finds
     scope: SearchScope,
     limit: int,
 ) -> None:
-    index = ExactIndex(DIMENSIONS)
+    index = PointIndex(DIMENSIONS)
     known: dict[PointId, StoredPoint] = {}
     for change in changes:
         if isinstance(change, list):
@@ -136,7 +137,7 @@ def test_a_large_index_grows_and_finds_the_same_in_wide_and_in_narrow_scopes() -
         )
         for number in range(9_000)
     ]
-    index = ExactIndex(DIMENSIONS)
+    index = PointIndex(DIMENSIONS)
     for start in range(0, len(points), 700):
         index.put(points[start : start + 700])
     index.remove(point.id for point in points[:100])
@@ -155,7 +156,7 @@ def test_a_large_index_grows_and_finds_the_same_in_wide_and_in_narrow_scopes() -
 def test_equal_vectors_score_the_same_wherever_they_stand() -> None:
     dice = Random(4)
     same = tuple(dice.uniform(-1, 1) for _ in range(DIMENSIONS))
-    index = ExactIndex(DIMENSIONS)
+    index = PointIndex(DIMENSIONS)
     index.put([stored(number, same) for number in range(5_003)])
     found = index.search(QUERIES[0], SearchScope(include_public=True), 80)
     assert len({each.score for each in found}) == 1
@@ -177,7 +178,7 @@ def test_equal_vectors_score_the_same_wherever_they_stand() -> None:
     ],
 )
 def test_a_damaged_point_is_not_found_and_hides_no_other(damaged: StoredPoint) -> None:
-    index = ExactIndex(DIMENSIONS)
+    index = PointIndex(DIMENSIONS)
     index.put([stored(1, DIRECTIONS[0]), stored(2, DIRECTIONS[1])])
     index.put([damaged, stored(3, DIRECTIONS[2])])
     found = index.search(DIRECTIONS[0], SearchScope(include_public=True), 80)
@@ -185,6 +186,6 @@ def test_a_damaged_point_is_not_found_and_hides_no_other(damaged: StoredPoint) -
 
 
 def test_an_empty_index_finds_nothing() -> None:
-    index = ExactIndex(DIMENSIONS)
+    index = PointIndex(DIMENSIONS)
     index.put([])
     assert index.search(QUERIES[0], SearchScope(include_public=True), 80) == ()

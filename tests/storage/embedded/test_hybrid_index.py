@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from machines.models.ids import MessageId, PointId, ThreadId
 from machines.models.thread import Visibility
+from storage.embedded.rows import StoredPoint
 from storage.memory.values import QueryPoints, SearchScope, message_point_id
-from storage.qdrant.exact_index import StoredPoint
-from storage.qdrant.hybrid_index import HybridIndex
+from tests.support.point_index import PointIndex
 
 DIMENSIONS = 16
 EVERYTHING = SearchScope(include_public=True)
@@ -66,14 +66,14 @@ def said(
     )
 
 
-def index_of(*points: StoredPoint) -> HybridIndex:
-    index = HybridIndex(DIMENSIONS)
+def index_of(*points: StoredPoint) -> PointIndex:
+    index = PointIndex(DIMENSIONS)
     index.put(points)
     return index
 
 
 def found(
-    index: HybridIndex,
+    index: PointIndex,
     text: str,
     scope: SearchScope = EVERYTHING,
     *,
@@ -180,7 +180,7 @@ def test_below_the_floor_nothing_is_shown_but_the_neighbour_of_a_hit() -> None:
 
 
 def test_an_empty_index_and_an_empty_scope_give_nothing() -> None:
-    assert found(HybridIndex(DIMENSIONS), "keel") == []
+    assert found(PointIndex(DIMENSIONS), "keel") == []
     assert found(index_of(said(1, "keel")), "keel", SearchScope(include_public=False)) == []
 
 
@@ -215,7 +215,7 @@ removals = st.integers(0, 25).map(lambda number: message_point_id(MessageId(f"me
 def test_whatever_happened_to_the_index_a_search_shows_each_text_once_and_what_may_be_seen(
     changes: list[list[StoredPoint] | PointId], text: str, scope: SearchScope, limit: int
 ) -> None:
-    index = HybridIndex(DIMENSIONS)
+    index = PointIndex(DIMENSIONS)
     known: dict[PointId, StoredPoint] = {}
     for change in changes:
         if isinstance(change, list):
