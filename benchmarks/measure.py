@@ -6,6 +6,7 @@ Peers run in an environment without Chorus' libraries, so nothing else may be im
 import gc
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,34 @@ def measured() -> Iterator[Spent]:
     spent.cpu = time.process_time() - cpu
     spent.wall = time.perf_counter() - wall
     spent.written = _written() - written
+
+
+class Waiting:
+    """How long a thread that asks for the interpreter every half millisecond waits for it."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        """Seconds, the most of all waits so far."""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+
+    def __enter__(self) -> "Waiting":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        last = time.perf_counter()
+        while not self._over.is_set():
+            time.sleep(_PAUSE)
+            now = time.perf_counter()
+            self.longest, last = max(self.longest, now - last - _PAUSE), now
+
+
+_PAUSE = 0.0005
 
 
 def _written() -> int:
