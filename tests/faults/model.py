@@ -21,6 +21,10 @@ EVENTS_OF_MESSAGES: Final = frozenset(
 )
 
 
+MOST_REMOVALS: Final = 2
+"""That are open in a thread."""
+
+
 @dataclass
 class Message:
     """A prompt in a thread."""
@@ -31,6 +35,24 @@ class Message:
     status: str
     electors: list[str] = field(default_factory=list)
     approved_by: set[str] = field(default_factory=set)
+    after: int = 0
+    """How many events there were in the thread when it came: deadlines pass in this order."""
+
+
+@dataclass
+class Removal:
+    """A proposal that a co-author be one no more."""
+
+    proposed_by: str
+    electors: list[str]
+    agreed: set[str]
+    after: int
+    """As a message's."""
+
+    @property
+    def is_ones_own(self) -> bool:
+        """Whether the proposer decides alone, so that the named one has only to appear."""
+        return len(self.electors) == 1
 
 
 @dataclass
@@ -44,6 +66,8 @@ class Thread:
     archived: bool = False
     invitations: dict[str, str] = field(default_factory=dict)
     """Who is invited, and by whom."""
+    removals: dict[str, Removal] = field(default_factory=dict)
+    """Those that are open, by who is named."""
     messages: dict[str, Message] = field(default_factory=dict)
     runs: set[str] = field(default_factory=set)
     """Ids of the runs that were promised; the server says them in `accepted`, or live."""
@@ -68,6 +92,8 @@ class Request:
     type: str
     thread_id: str
     target: str = ""
+    decision: str = ""
+    """`remove` or `keep`."""
 
 
 class Model:
@@ -107,6 +133,13 @@ class Model:
                 refused = thread.archived or known
             case "revoke_invitation":
                 return "accepted" if request.target in thread.invitations else "not_found"
+            case "propose_removal":
+                if not thread.archived and len(thread.removals) >= MOST_REMOVALS:
+                    return "rate_limited"
+                others = set(thread.co_authors) - {person, *thread.removals}
+                refused = thread.archived or request.target not in others
+            case "vote_on_removal" | "withdraw_removal":
+                return self._answer_about_removal(thread, person, request)
             case "leave_co_authorship":
                 refused = thread.archived or len(thread.co_authors) == 1
             case "rename_thread" | "archive_thread":
@@ -118,6 +151,7 @@ class Model:
     def carry_out(self, person: str, request: Request, message_id: str | None = None) -> None:
         """Do what an accepted request does; `message_id` is what the server named a new message."""
         thread = self.threads[request.thread_id]
+        self._see(thread, person, request)
         match request.type:
             case "submit_prompt":
                 assert message_id is not None
@@ -146,15 +180,29 @@ class Model:
             case "revoke_invitation":
                 del thread.invitations[request.target]
                 thread.kinds.append("invitation_revoked")
+            case "propose_removal":
+                electors = [each for each in thread.co_authors if each != request.target]
+                thread.removals[request.target] = Removal(
+                    person, electors, {person}, len(thread.kinds)
+                )
+                thread.kinds.append("removal_proposed")
+            case "vote_on_removal":
+                self._vote_on_removal(thread, person, request)
+            case "withdraw_removal":
+                del thread.removals[request.target]
+                thread.kinds.append("removal_withdrawn")
             case "leave_co_authorship":
-                self._leave(thread, person)
+                self._leave(thread, person, "co_author_left")
             case "rename_thread":
                 thread.name = request.target
                 thread.kinds.append("thread_renamed")
             case "archive_thread":
-                self._expire(thread)
+                for message in thread.pending:
+                    self._expire(thread, message)
                 thread.kinds += ["invitation_expired"] * len(thread.invitations)
                 thread.invitations.clear()
+                thread.kinds += ["removal_expired"] * len(thread.removals)
+                thread.removals.clear()
                 thread.archived = True
                 thread.kinds.append("thread_archived")
 
@@ -165,7 +213,16 @@ class Model:
     def let_deadlines_pass(self) -> None:
         """More than the days of approval went by, and less than those of invitations."""
         for thread in self.threads.values():
-            self._expire(thread)
+            waiting: list[tuple[int, Message | str]] = [
+                *((message.after, message) for message in thread.pending),
+                *((removal.after, named) for named, removal in thread.removals.items()),
+            ]
+            for _, each in sorted(waiting, key=lambda pair: pair[0]):
+                if isinstance(each, Message):
+                    if each.status == "pending":
+                        self._expire(thread, each)
+                elif each in thread.removals:
+                    self._end_removal(thread, each)
 
     def _answer_to_vote(self, thread: Thread, person: str, message_id: str) -> str:
         message = thread.messages.get(message_id)
@@ -178,26 +235,103 @@ class Model:
         )
         return "accepted" if may_vote else "invalid_transition"
 
+    def _answer_about_removal(self, thread: Thread, person: str, request: Request) -> str:
+        removal = thread.removals.get(request.target)
+        if removal is None:
+            return "not_found"
+        if request.type == "withdraw_removal":
+            may = removal.proposed_by == person
+        elif request.target == person:
+            may = removal.is_ones_own and request.decision == "keep"
+        else:
+            may = person in removal.electors and person not in removal.agreed
+        return "accepted" if may else "invalid_transition"
+
+    def _see(self, thread: Thread, person: str, request: Request) -> None:
+        """Who does something in a thread is not removed from it by one other."""
+        removal = thread.removals.get(person)
+        is_about_it = request.type == "vote_on_removal" and request.target == person
+        if (
+            removal is not None
+            and removal.is_ones_own
+            and request.type != "leave_co_authorship"
+            and not is_about_it
+        ):
+            del thread.removals[person]
+            thread.kinds.append("co_author_kept")
+
+    def _vote_on_removal(self, thread: Thread, person: str, request: Request) -> None:
+        removal = thread.removals[request.target]
+        if request.target != person:
+            thread.kinds.append("removal_vote_cast")
+        if request.decision == "keep":
+            del thread.removals[request.target]
+            thread.kinds.append("co_author_kept")
+            return
+        removal.agreed.add(person)
+        if set(removal.electors) <= removal.agreed:
+            del thread.removals[request.target]
+            self._leave(thread, request.target, "co_author_removed")
+
+    def _end_removal(self, thread: Thread, named: str) -> None:
+        """The deadline of a removal passed."""
+        removal = thread.removals.pop(named)
+        if removal.is_ones_own:
+            self._leave(thread, named, "co_author_removed", late=True)
+        else:
+            thread.kinds.append("removal_expired")
+
     def _submit(self, thread: Thread, person: str, message_id: str, content: str) -> None:
         thread.kinds.append("message_submitted")
         insider = person in thread.co_authors
         status = "approved" if insider else "pending"
         electors = [] if insider else list(thread.co_authors)
-        thread.messages[message_id] = Message(message_id, person, content, status, electors)
+        thread.messages[message_id] = Message(
+            message_id, person, content, status, electors, after=len(thread.kinds)
+        )
         thread.runs_begun += insider
 
-    def _leave(self, thread: Thread, person: str) -> None:
+    def _leave(self, thread: Thread, person: str, kind: str, *, late: bool = False) -> None:
+        """A co-author goes; `late` is after the deadlines of all that waits."""
         thread.co_authors.remove(person)
-        thread.kinds.append("co_author_left")
+        thread.kinds.append(kind)
         for message in thread.pending:
             if person in message.electors:
                 message.electors.remove(person)
                 message.approved_by.discard(person)
-                self._look_again(thread, message)
+                if late:
+                    self._expire(thread, message)
+                else:
+                    self._look_again(thread, message)
         for key, inviter in tuple(thread.invitations.items()):
             if inviter == person:
                 del thread.invitations[key]
                 thread.kinds.append("invitation_revoked")
+        for named in tuple(thread.removals):
+            if named in thread.removals:
+                self._look_at_removal_again(thread, named, person, late=late)
+
+    def _look_at_removal_again(self, thread: Thread, named: str, gone: str, *, late: bool) -> None:
+        removal = thread.removals[named]
+        if named == gone:
+            del thread.removals[named]
+            thread.kinds.append("removal_withdrawn")
+            return
+        if gone not in removal.electors:
+            return
+        removal.electors.remove(gone)
+        removal.agreed.discard(gone)
+        if late:
+            del thread.removals[named]
+            thread.kinds.append("removal_expired")
+        elif len(removal.electors) < 2:
+            del thread.removals[named]
+            thread.kinds.append("co_author_kept")
+        else:
+            thread.kinds.append("removal_vote_cast")
+            if set(removal.electors) <= removal.agreed:
+                del thread.removals[named]
+                self._leave(thread, named, "co_author_removed")
 
     def _look_again(self, thread: Thread, message: Message) -> None:
         """Approved when every elector approved; an empty electorate never approves."""
@@ -212,7 +346,6 @@ class Model:
         thread.runs_begun += 1
 
     @staticmethod
-    def _expire(thread: Thread) -> None:
-        for message in thread.pending:
-            message.status = "expired"
-            thread.kinds.append("message_expired")
+    def _expire(thread: Thread, message: Message) -> None:
+        message.status = "expired"
+        thread.kinds.append("message_expired")

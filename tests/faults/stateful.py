@@ -6,7 +6,8 @@ invariants of the protocol are held against what the server shows its people:
 
 - every request got the answer of the model, and the same request sent again the same answer;
 - a thread's entries are numbered 1, 2, 3 ..., and its events are those of the model, in order;
-- its messages, their states, its co-authors and its name are those of the model;
+- its messages, their states, its co-authors, invitations, removals and its name are those of the
+  model;
 - of each run every step follows from the one before, it ends once, and one runs at a time;
 - a follower has every entry once, in order, over drops and restarts of the server;
 - nobody was sent a frame of a thread that they may not know of.
@@ -57,6 +58,11 @@ ANSWERS: Final = (
     "decline_invitation",
     "revoke_invitation",
 )
+REMOVALS: Final = (
+    *["propose_removal"] * 3,
+    *["vote_on_removal"] * 4,
+    "withdraw_removal",
+)
 DISTURBANCES: Final = (*["drop"] * 3, *["lose an answer"] * 3, "restart", "days pass")
 ARCHIVE: Final = "(archive)"
 LONGER_THAN_AN_APPROVAL: Final = timedelta(days=8)
@@ -83,6 +89,8 @@ class Person:
     """How many of the connection's frames were looked at."""
     knew: set[str] = field(default_factory=set)
     """Threads that they may read, or could before the last step."""
+    asked_into: set[str] = field(default_factory=set)
+    """Threads that they are invited into, or were: that it ended is told within a second."""
 
     @property
     def key(self) -> str:
@@ -183,6 +191,26 @@ class ServerAgainstModel(RuleBasedStateMachine):
             person = next(each for each in self.people if each.key == key)
             self._request(person, Request(type_, thread.id))
 
+    @rule(
+        who=ANYBODY,
+        which=ANY_THREAD,
+        type_=st.sampled_from(REMOVALS),
+        decision=st.sampled_from(("remove", "remove", "keep")),
+    )
+    def let_go(self, who: int, which: int, type_: str, decision: str) -> None:
+        """Propose that a co-author be removed, or decide on the one who is named; mostly by one of
+        the others."""
+        thread = self._thread(which)
+        named = list(thread.removals) if type_ != "propose_removal" else thread.co_authors
+        key = (named or [each.key for each in self.people])[which % max(len(named), 1)]
+        person = self._person(who, thread)
+        data = {"public_key": key}
+        if type_ == "vote_on_removal":
+            data["decision"] = decision
+        else:
+            decision = ""
+        self._request(person, Request(type_, thread.id, key, decision), **data)
+
     @rule(who=ANYBODY, which=ANY_THREAD, name=st.sampled_from(("A", "Bee", ARCHIVE)))
     def rename_or_archive(self, who: int, which: int, name: str) -> None:
         """Another name, or the end of the thread."""
@@ -254,6 +282,9 @@ class ServerAgainstModel(RuleBasedStateMachine):
                 each.id
                 for each in self.model.threads.values()
                 if each.may_read(person.key) or person.key in each.invitations
+            }
+            person.asked_into |= {
+                each.id for each in self.model.threads.values() if person.key in each.invitations
             }
             for frame in person.caller.line.frames[person.seen :]:
                 self._check_frame(person, frame, readable | person.knew)
@@ -400,6 +431,9 @@ class ServerAgainstModel(RuleBasedStateMachine):
         thread_id = frame.get("thread_id") or frame["data"].get("thread_id")
         if frame["re"] is not None:
             return
+        if frame["type"] == "notice" and frame["data"]["kind"] == "invitation_ended":
+            assert thread_id in person.asked_into, f"an invitation that was none of theirs: {frame}"
+            return
         assert thread_id in known, f"a frame of a thread that is none of theirs: {frame}"
         if "seq" in frame:
             assert thread_id == person.follows, f"a frame of a thread not followed: {frame}"
@@ -422,6 +456,8 @@ class ServerAgainstModel(RuleBasedStateMachine):
         assert shown["thread"]["co_authors"] == thread.co_authors
         assert shown["thread"]["name"] == thread.name
         assert (shown["thread"]["status"] == "archived") is thread.archived
+        assert {each["public_key"] for each in shown["removals"]} == set(thread.removals)
+        assert {each["public_key"] for each in shown["invitations"]} == set(thread.invitations)
         assert [each["index"] for each in shown["messages"]] == list(range(len(shown["messages"])))
         people = {each["id"]: each["status"] for each in shown["messages"] if each["author"]}
         assert people == {each.id: each.status for each in thread.messages.values()}
@@ -434,14 +470,14 @@ class ServerAgainstModel(RuleBasedStateMachine):
                 next(each.identity for each in self.people if each.key in thread.co_authors)
             )
             await eventually(
-                partial(_nothing_is_pending, caller, thread.id), "every pending message expired"
+                partial(_nothing_is_pending, caller, thread.id), "whatever waited has expired"
             )
             caller.drop()
 
 
 async def _nothing_is_pending(caller: Caller, thread_id: str) -> bool:
     shown = await caller.get("get_thread", thread_id=thread_id, limit=200)
-    return all(each["status"] != "pending" for each in shown["messages"])
+    return not shown["removals"] and all(each["status"] != "pending" for each in shown["messages"])
 
 
 def answer_of(reply: Frame) -> str:

@@ -4,24 +4,30 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import aiohttp
 import pytest
 
-from machines.decisions.connections import hash_token
-from machines.models.ids import PublicKey, ThreadId
+from machines.models.ids import PublicKey
 from server.services import Services
 from tests.support.client import Identity, new_id
 from tests.support.in_process import Caller, open_test_services
+from tests.support.races import (
+    INVITATIONS,
+    QUEUE,
+    READS,
+    SECRET,
+    invitations_at_once,
+    private_thread,
+    prompts_at_once,
+    session_that_ends_while_it_reads,
+    soon,
+)
 from tests.support.served import served
 
 ROUNDS = 150
 SEED = 20
-LONGEST_SECONDS = 0.004
-"""A little longer than a read takes: the other request comes before, within or behind it."""
-
-SECRET = "What only co-authors may read"
 
 
 @pytest.fixture
@@ -31,26 +37,11 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         moody=True,
         pending_per_user=3,
         connections_per_user=2,
-        thread_queue=2,
-        invitations_per_user=3,
-        invitations_per_key=3,
+        thread_queue=QUEUE,
+        invitations_per_user=INVITATIONS,
+        invitations_per_key=INVITATIONS,
     ) as opened:
         yield opened
-
-
-async def soon(dice: random.Random, caller: Caller, type_: str, **data: Any) -> dict[str, Any]:
-    """The reply to a request that is made after a moment."""
-    await asyncio.sleep(dice.uniform(0, LONGEST_SECONDS))
-    return await caller.ask(type_, **data)
-
-
-async def private_thread(host: Caller, guest: Caller) -> str:
-    """A thread of both, in which something was said."""
-    thread_id: str = (await host.get("create_thread", name="Ours"))["thread_id"]
-    await host.get("invite_co_author", thread_id=thread_id, public_key=guest.public_key)
-    await guest.get("accept_invitation", thread_id=thread_id)
-    await host.get("submit_prompt", thread_id=thread_id, prompt=f"HOLD {SECRET}")
-    return thread_id
 
 
 @pytest.mark.parametrize("read", ["get_thread", "get_events", "search"])
@@ -83,22 +74,6 @@ async def test_nothing_of_a_thread_is_sent_once_its_leaving_is_acknowledged(
         )
 
 
-READS: Final = ("get_thread", "get_events", "search", "list_threads")
-ENDS: Final = ("expires", "is replaced", "signs out elsewhere")
-
-
-async def end(services: Services, dice: random.Random, how: str, caller: Caller) -> None:
-    """Let the session of a connection end after a moment, without its own doing."""
-    await asyncio.sleep(dice.uniform(0, LONGEST_SECONDS))
-    if how == "expires":
-        await services.sessions.end(hash_token(caller.token))
-        return
-    elsewhere = await Caller(services).resume(caller.token)
-    if how == "signs out elsewhere":
-        await elsewhere.ask("sign_out")
-    elsewhere.drop()
-
-
 @pytest.mark.parametrize("read", READS)
 async def test_nothing_that_is_read_is_sent_once_the_session_is_over(
     services: Services, read: str
@@ -107,26 +82,11 @@ async def test_nothing_that_is_read_is_sent_once_the_session_is_over(
     host, guest = await Caller(services).sign_in(Identity()), Identity()
     joining = await Caller(services).sign_in(guest)
     thread_id = await private_thread(host, joining)
-    await host.get("rename_thread", thread_id=thread_id, name=SECRET)
-    asks: dict[str, dict[str, Any]] = {
-        "get_thread": {"thread_id": thread_id, "after_seq": 0},
-        "get_events": {"thread_id": thread_id, "after_seq": 0},
-        "search": {"query": SECRET},
-        "list_threads": {"scope": "mine"},
+    joining.drop()
+    answers = {
+        await session_that_ends_while_it_reads(services, dice, guest, thread_id, read)
+        for _ in range(ROUNDS)
     }
-    answers: set[str] = set()
-    for number in range(ROUNDS):
-        joining.drop()
-        reading = await Caller(services).sign_in(guest)
-        asked = asyncio.create_task(soon(dice, reading, read, **asks[read]))
-        await end(services, dice, dice.choice(ENDS), reading)
-        answers.add((await asked)["type"])
-        assert reading.line.closed is not None, f"round {number}: the line is open"
-        late = reading.line.texts[reading.line.sent_before_close :]
-        assert not any(SECRET in text for text in late), f"round {number}: {late}"
-        assert not services.broadcast.follows(ThreadId(thread_id), reading.session)
-        reading.drop()
-        joining = await Caller(services).sign_in(guest)
     assert len(answers) == 2, "these races meet one order only: vary the pauses"
 
 
@@ -135,17 +95,8 @@ async def test_a_thread_has_no_more_runs_in_its_queue_than_it_may_however_they_a
 ) -> None:
     dice = random.Random(SEED)
     people = [await Caller(services).sign_in(Identity()) for _ in range(2)]
-    for number in range(ROUNDS):
-        thread_id = await private_thread(*people)
-        replies = await asyncio.gather(
-            *(
-                soon(dice, people[each % 2], "submit_prompt", thread_id=thread_id, prompt="HOLD")
-                for each in range(5)
-            )
-        )
-        kinds = sorted(reply["data"].get("code", reply["type"]) for reply in replies)
-        assert kinds == ["accepted"] * 2 + ["thread_busy"] * 3, f"round {number}"
-        await people[0].get("archive_thread", thread_id=thread_id)
+    for _ in range(ROUNDS):
+        await prompts_at_once(dice, people)
 
 
 @pytest.mark.parametrize("bound", ["of an inviter", "of a key"])
@@ -154,31 +105,10 @@ async def test_open_invitations_keep_their_bounds_however_they_are_made(
 ) -> None:
     dice = random.Random(SEED)
     hosts = [await Caller(services).sign_in(Identity()) for _ in range(5)]
-    threads: list[str] = []
-    for host in hosts:
-        # One who invites into five threads, or five who invite one key into a thread each.
-        by = hosts[0] if bound == "of an inviter" else host
-        threads.append((await by.get("create_thread", name="Come"))["thread_id"])
-    for number in range(ROUNDS):
-        stranger = Identity().public_key
-        replies = await asyncio.gather(
-            *(
-                soon(
-                    dice,
-                    hosts[0] if bound == "of an inviter" else host,
-                    "invite_co_author",
-                    thread_id=thread_id,
-                    public_key=stranger,
-                )
-                for host, thread_id in zip(hosts, threads, strict=True)
-            )
-        )
-        kinds = [reply["data"].get("code", reply["type"]) for reply in replies]
-        assert sorted(kinds) == ["accepted"] * 3 + ["rate_limited"] * 2, f"round {number}"
-        for host, thread_id, kind in zip(hosts, threads, kinds, strict=True):
-            if kind == "accepted":
-                by = hosts[0] if bound == "of an inviter" else host
-                await by.get("revoke_invitation", thread_id=thread_id, public_key=stranger)
+    inviters = hosts if bound == "of a key" else [hosts[0]] * 5
+    threads = [(await each.get("create_thread", name="Come"))["thread_id"] for each in inviters]
+    for _ in range(ROUNDS):
+        await invitations_at_once(dice, inviters, threads)
 
 
 async def test_an_address_has_no_more_sockets_than_it_may_however_they_arrive(
