@@ -95,9 +95,10 @@ async def echo() -> AsyncIterator[int]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            await PacedSite(runner, listening).start()
-            yield int(listening.getsockname()[1])
+        # The site closes it, while the loop still knows it.
+        listening = socket.create_server(("127.0.0.1", 0))
+        await PacedSite(runner, listening).start()
+        yield int(listening.getsockname()[1])
     finally:
         await runner.cleanup()
 
