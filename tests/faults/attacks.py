@@ -138,7 +138,7 @@ async def unread(campaign: Campaign) -> None:
     """Sockets that ask for pages and read nothing: all outboxes stay within one budget, and who reads
     is served."""
     count = UNREAD_SOCKETS // 4 if campaign.short else UNREAD_SOCKETS
-    settings = {
+    settings: dict[str, Any] = {
         "outbox_mib": OUTBOX_MIB,
         "read_kib_per_second": 0,
         "frames_per_second": 0,
