@@ -211,9 +211,8 @@ def chat(
     thread: Annotated[
         str | None,
         typer.Option(
-            metavar="ID",
-            parser=_canonical_uuid,
-            help="Open this thread at once.",
+            metavar="THREAD",
+            help="Open this thread at once: its number among yours, its name, or its id.",
             show_default=False,
         ),
     ] = None,

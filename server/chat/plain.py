@@ -69,13 +69,13 @@ class PlainChat:
         self._progress = progress
         self._session = ChatSession(client, show=lambda shown: out.print(render.Harmless(shown)))
 
-    async def run(self, lines: AsyncIterator[str], thread_id: str | None) -> int:
-        """Carry out every line; returns 0 if all of it succeeded, else 1.
+    async def run(self, lines: AsyncIterator[str], thread: str | None) -> int:
+        """Carry out every line, with `thread` open; returns 0 if all of it succeeded, else 1.
 
-        Raises what ended the session, and RefusedByServer where `thread_id` cannot be opened.
+        Raises what ended the session, and RefusedByServer or BadInput where `thread` cannot be opened.
         """
         events = asyncio.create_task(self._pump(), name="chat-events")
-        work = asyncio.create_task(self._work(lines, thread_id), name="chat-lines")
+        work = asyncio.create_task(self._work(lines, thread), name="chat-lines")
         try:
             await asyncio.wait({events, work}, return_when=asyncio.FIRST_COMPLETED)
             return work.result() if work.done() else events.result()
@@ -84,10 +84,10 @@ class PlainChat:
             work.cancel()
             await asyncio.gather(events, work, return_exceptions=True)
 
-    async def _work(self, lines: AsyncIterator[str], thread_id: str | None) -> int:
+    async def _work(self, lines: AsyncIterator[str], thread: str | None) -> int:
         failed = False
-        if thread_id is not None:
-            await self._session.open(thread_id)
+        if thread is not None:
+            await self._session.do(Command(Verb.OPEN, thread))
         async for line in lines:
             try:
                 command = parse(line)

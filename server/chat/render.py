@@ -154,7 +154,7 @@ def usage() -> RenderableType:
 
 
 def whoami(state: ChatState) -> RenderableType:
-    thread = "none" if state.thread is None else f"{state.thread.name} ({state.thread.id})"
+    thread = "none" if state.thread is None else state.thread.name
     model = (
         f"{state.model} (no language model is connected)" if state.offline_model else state.model
     )

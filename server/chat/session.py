@@ -5,9 +5,10 @@ refusals are raised, and the user interface says them.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
+from uuid import UUID
 
 from rich.console import RenderableType
 
@@ -19,6 +20,7 @@ from server.chat.frames import (
     ChatInvitation,
     ChatMessage,
     ChatThread,
+    ChatThreadSummary,
     ClientEvent,
     OpenRemoval,
 )
@@ -42,8 +44,9 @@ class ChatSession:
         self.state = ChatState(me=client.public_key)
         self._client = client
         self._show = show
-        self._listed: tuple[str, ...] = ()
-        """Ids of the threads of the last list, or of what the last search or the inbox found."""
+        self._listed: tuple[tuple[str, str], ...] = ()
+        """Id and name of each thread of the last list, or of what the last search or the inbox found,
+        where the name is not told."""
         self._unread: dict[str, int] = {}
         """Of the last inbox, by thread: the entry of the last mention that was not read."""
         self._invited: tuple[ChatInvitation, ...] = ()
@@ -141,7 +144,7 @@ class ChatSession:
                 return await self._edit(argument)
             case Verb.SEARCH:
                 found = await self._client.search(argument)
-                self._listed = tuple(prior.thread_id for prior in found.results)
+                self._listed = tuple((prior.thread_id, "") for prior in found.results)
                 self._show(render.results(found.results, self.state))
             case Verb.NAME:
                 accepted = await self._client.act("set_name", name=argument)
@@ -242,13 +245,13 @@ class ChatSession:
 
     async def _list(self, scope: str) -> None:
         threads = (await self._client.threads(scope)).threads
-        self._listed = tuple(thread.id for thread in threads)
+        self._listed = _named(threads)
         self._show(render.threads(threads, scope))
 
     async def _inbox(self) -> None:
         """Show the inbox. Its mentions are read once their thread is opened."""
         found = await self._client.inbox()
-        self._listed = tuple(item.thread_id for item in found.items)
+        self._listed = tuple((item.thread_id, "") for item in found.items)
         self._unread = {}
         for item in found.items:
             if item.unread:
@@ -256,16 +259,26 @@ class ChatSession:
         self._show(render.inbox(found.items, self.state))
 
     async def _find(self, wanted: str) -> str:
-        """The id of a thread: its number in the last list, or the beginning of its id."""
-        if not self._listed:
-            threads = (await self._client.threads("mine")).threads
-            self._listed = tuple(thread.id for thread in threads)
+        """The id of a thread: its number in the last list, its name or a part of it, or its id."""
+        mine = (await self._client.threads("mine")).threads
+        listed = self._listed or _named(mine)
         if wanted.isascii() and wanted.isdigit() and len(wanted) < 6:
-            if 1 <= int(wanted) <= len(self._listed):
-                return self._listed[int(wanted) - 1]
+            if 1 <= int(wanted) <= len(listed):
+                return listed[int(wanted) - 1][0]
             raise BadInput(f"The last list has no thread {wanted}; /threads shows it.")
-        matching = {thread_id for thread_id in self._listed if thread_id.startswith(wanted)}
-        return matching.pop() if len(matching) == 1 else wanted
+        known, folded = dict((*listed, *_named(mine))), wanted.casefold()
+        for found in (
+            [each for each in known if each.startswith(wanted)],
+            [each for each, name in known.items() if name.casefold() == folded],
+            [each for each, name in known.items() if folded in name.casefold()],
+        ):
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise BadInput(f"Several threads are called {wanted}; /threads numbers them.")
+        if _is_id(wanted):
+            return wanted
+        raise BadInput(f"No thread of yours is called {wanted}; /threads lists them.")
 
     def _removal_of(self, key: str) -> OpenRemoval | None:
         """The open vote on a co-author."""
@@ -329,3 +342,14 @@ class ChatSession:
         self._thread_id()
         if command.argument.lower() != "yes":
             raise BadInput(f"{consequence} If you mean it: /{command.verb} yes")
+
+
+def _named(threads: Sequence[ChatThreadSummary]) -> tuple[tuple[str, str], ...]:
+    return tuple((thread.id, thread.name) for thread in threads)
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

@@ -75,9 +75,9 @@ class Terminal:
             erase_when_done=True,  # what was sent comes back as a message of the thread
         )
 
-    async def run(self, thread_id: str | None) -> None:
-        """Chat until the person quits. Raises what ended the session otherwise."""
-        first = Command(Verb.THREADS) if thread_id is None else Command(Verb.OPEN, thread_id)
+    async def run(self, thread: str | None) -> None:
+        """Chat, with `thread` open, until the person quits. Raises what ended the session otherwise."""
+        first = Command(Verb.THREADS) if thread is None else Command(Verb.OPEN, thread)
         self._commands.put_nowait(first)
         with patch_stdout(raw=True):
             events = asyncio.create_task(self._pump(), name="chat-events")

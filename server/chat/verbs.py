@@ -61,7 +61,9 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.PUBLIC: VerbUsage(Takes.NOTHING, "", "threads that anyone may read"),
     Verb.INBOX: VerbUsage(Takes.NOTHING, "", "what waits for you, and where you are mentioned"),
     Verb.OPEN: VerbUsage(
-        Takes.SOMETHING, "N", "open a thread, or what a search or the inbox found, of the last list"
+        Takes.SOMETHING,
+        "N|NAME",
+        "open a thread, or what a search or the inbox found, of the last list",
     ),
     Verb.CLOSE: VerbUsage(Takes.NOTHING, "", "stop following the thread"),
     Verb.NEW: VerbUsage(Takes.SOMETHING, "NAME [public]", "start a thread and open it"),

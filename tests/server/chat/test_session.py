@@ -210,6 +210,12 @@ async def test_threads_are_made_listed_closed_and_opened(alice: Chat, bob: Chat)
     await alice.type(f"/open {morning[:13]}")
     assert alice.thread_id == morning
     assert await alice.refused(f"/open {uuid4()}")
+    await alice.type("/open NIGHT")
+    assert alice.thread_id == evening
+    await alice.type("/open orni")
+    assert alice.thread_id == morning
+    assert await alice.refused("/open n") == "Several threads are called n; /threads numbers them."
+    assert "No thread of yours is called Dusk;" in await alice.refused("/open Dusk")
     assert alice.thread_id == morning, "what could not be opened leaves the open thread as it was"
     await bob.type("/public")
     public = bob.shown()
