@@ -131,6 +131,12 @@ async def bob(server: ServerProcess, tmp_path: Path) -> AsyncIterator[Chat]:
         yield chat
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def carol(server: ServerProcess, tmp_path: Path) -> AsyncIterator[Chat]:
+    async with chatting(server.url, tmp_path) as chat:
+        yield chat
+
+
 # --- Prompts and runs ----------------------------------------------------------------------------
 
 
@@ -331,21 +337,41 @@ async def test_lists_and_results_are_opened_by_number_and_show_no_ids(alice: Cha
     assert alice.thread_id == herons
 
 
-async def test_a_co_author_is_removed_or_kept_by_key(alice: Chat, bob: Chat) -> None:
+async def test_a_co_author_is_removed_by_key_once_all_the_others_say_so(
+    alice: Chat, bob: Chat, carol: Chat
+) -> None:
     await alice.type("/new Crowded")
+    for guest in (bob, carol):
+        await alice.type(f"/invite {guest.key}")
+        await guest.type("/accept")
+    for each in (alice, carol):
+        await each.until(
+            lambda state: state.thread is not None and len(state.thread.co_authors) == 3,
+            "that three are in the thread",
+        )
+    assert await alice.refused(f"/keep {bob.key}")
+    await alice.type(f"/remove {bob.key}")
+    await carol.type(f"/remove {bob.key}")
+    await bob.until(lambda state: state.thread is None, "that the thread is closed to them")
+    await alice.until(
+        lambda state: state.thread is not None and bob.key not in state.thread.co_authors,
+        "that a co-author was removed",
+    )
+
+
+async def test_of_two_co_authors_the_one_who_says_something_is_kept(alice: Chat, bob: Chat) -> None:
+    await alice.type("/new Of two")
     await alice.type(f"/invite {bob.key}")
     await bob.type("/accept")
     await alice.until(
         lambda state: state.thread is not None and bob.key in state.thread.co_authors,
         "that a co-author joined",
     )
-    assert await alice.refused(f"/keep {bob.key}")
     await alice.type(f"/remove {bob.key}")
-    await bob.until(lambda state: state.thread is None, "that the thread is closed to them")
-    await alice.until(
-        lambda state: state.thread is not None and state.thread.co_authors == (alice.key,),
-        "that a co-author was removed",
-    )
+    await bob.type("/rename Still here")
+    assert await alice.refused(f"/keep {bob.key}"), "the proposal is over"
+    assert alice.state.thread is not None
+    assert bob.key in alice.state.thread.co_authors
 
 
 async def test_the_threads_of_a_user_who_has_listed_none_are_looked_up(
