@@ -24,6 +24,7 @@ from server.chat.frames import (
     Frame,
     Gone,
     Limits,
+    LinkReply,
     Live,
     Notice,
     Offline,
@@ -121,6 +122,11 @@ class ChorusClient:
     def public_key(self) -> str:
         return self._identity.public_key
 
+    @property
+    def page_url(self) -> str:
+        """The address of the server's page, as it was dialled."""
+        return self._endpoint.page_url
+
     async def __aenter__(self) -> Self:
         try:
             line = await self._dial(token=None)
@@ -176,6 +182,11 @@ class ChorusClient:
     async def inbox(self) -> ChatInbox:
         """What awaits the caller's answer, and where they are mentioned; the first page."""
         return read_data(ChatInbox, await self._ask("get_inbox", {}, Purpose.PLAIN))
+
+    async def view_link(self, secret: str) -> LinkReply:
+        """What an invite link leads to. Raises RefusedByServer where it leads nowhere."""
+        frame = await self._ask("view_invite_link", {"secret": secret}, Purpose.PLAIN)
+        return read_data(LinkReply, frame)
 
     async def search(self, query: str) -> SearchResults:
         """What the caller may read and what is near to `query`, best first."""

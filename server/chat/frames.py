@@ -165,6 +165,15 @@ class RunSnapshot(WireValue):
     thinking: str | None = None
 
 
+class OpenLink(WireValue):
+    """An invite link, without its secret."""
+
+    id: str
+    made_by: str
+    status: str
+    expires_at: str
+
+
 class OpenRemoval(WireValue):
     """A vote on whether a co-author stays."""
 
@@ -185,6 +194,7 @@ class ThreadMessages(WireValue):
     head_seq: int
     has_more: bool = False
     runs: tuple[RunSnapshot, ...] = ()
+    links: tuple[OpenLink, ...] = ()
     removals: tuple[OpenRemoval, ...] = ()
 
 
@@ -219,10 +229,26 @@ class SearchResults(WireValue):
     results: tuple[ChatPrior, ...] = ()
 
 
+class MadeLink(WireValue):
+    """An invite link that one has just made."""
+
+    secret: str
+    expires_at: str
+
+
+class LinkReply(WireValue):
+    """What an invite link leads to."""
+
+    thread_name: str
+    invited_by: str
+    invited_by_name: str | None = None
+
+
 class AcceptedReply(WireValue):
     thread_id: str | None = None
     message_id: str | None = None
     run_id: str | None = None
+    link: MadeLink | None = None
 
 
 class ErrorReply(WireValue):
@@ -334,6 +360,7 @@ class ThreadEvent(WireValue):
     run_id: str | None = None
     public_key: str | None = None
     invitation: OpenInvitation | None = None
+    link: OpenLink | None = None
     removal: OpenRemoval | None = None
     message: ChatMessage | None = None
     thread: ChatThread | None = None

@@ -30,11 +30,14 @@ from server.chat.frames import (
     ChatThreadSummary,
     ClientEvent,
     Gone,
+    LinkReply,
     Live,
+    MadeLink,
     Notice,
     Offline,
     Online,
     Opened,
+    OpenLink,
     RunCancelledEvent,
     RunEventUnion,
     RunFailedEvent,
@@ -76,6 +79,9 @@ _EVENT_SENTENCES = {
     "invitation_declined": "{who} declined the invitation.",
     "invitation_revoked": "The invitation of {who} was taken back.",
     "invitation_expired": "The invitation of {who} was not answered in time.",
+    "invite_link_made": "{by} made an invite link.",
+    "invite_link_revoked": "An invite link was taken back.",
+    "invite_link_expired": "An invite link was not used in time.",
     "co_author_joined": "{who} is a co-author now.",
     "co_author_left": "{who} is no co-author any more.",
     "removal_proposed": "{by} proposes to remove {who}: /remove KEY agrees, /keep KEY does not; who "
@@ -260,6 +266,40 @@ def _inbox_words(item: ChatInboxItem, state: ChatState) -> str:
             return f"{who} mentions you"
         case _:
             return one_line(item.kind, 40)
+
+
+def made_link(page_url: str, link: MadeLink) -> RenderableType:
+    """The address of a link that was made, which is shown this once."""
+    until = link.expires_at[:16].replace("T", " ")
+    return Group(
+        Text(f"{page_url}#join={one_line(link.secret, 256)}", style="bold", overflow="fold"),
+        Text(
+            f"It lets one person in, until {one_line(until, 16)} UTC; it is shown this once.",
+            style="dim",
+        ),
+    )
+
+
+def links(listed: Sequence[OpenLink], state: ChatState) -> RenderableType:
+    """Open links into the thread, numbered, each with who made it."""
+    if not listed:
+        return note("No link into this thread is open.")
+    grid = Table.grid(padding=(0, 2))
+    for number, each in enumerate(listed, start=1):
+        until = one_line(each.expires_at[:16].replace("T", " "), 16)
+        grid.add_row(
+            Text(f"{number}", style="cyan"),
+            Text(f"made by {person(each.made_by, state)}"),
+            Text(f"until {until} UTC", style="dim"),
+        )
+    return Group(grid, Text("/revoke N takes one back.", style="dim"))
+
+
+def link_leads_to(link: LinkReply, state: ChatState) -> RenderableType:
+    """Who invites by a link, and into what."""
+    name = one_line(link.invited_by_name, 40) if link.invited_by_name else None
+    who = name or person(link.invited_by, state)
+    return note(f"{who} invites you into {one_line(link.thread_name, 60)}.")
 
 
 def priors(found: Sequence[ChatPrior], state: ChatState) -> RenderableType:

@@ -22,10 +22,11 @@ from server.chat.frames import (
     ChatThread,
     ChatThreadSummary,
     ClientEvent,
+    OpenLink,
     OpenRemoval,
 )
 from server.chat.text import one_line
-from server.chat.verbs import Command, Verb, split_index, split_visibility
+from server.chat.verbs import Command, Verb, secret_of, split_index, split_visibility
 from server.chat.view import ChatRunStatus, ChatState, close, expect, fold
 
 THREAD_NAME_CHARS = 60
@@ -114,10 +115,19 @@ class ChatSession:
             case Verb.INVITE:
                 return await self._act("invite_co_author", public_key=argument)
             case Verb.REVOKE:
+                if _is_number(argument):
+                    return await self._act("revoke_invite_link", link_id=self._link(argument).id)
                 return await self._act("revoke_invitation", public_key=argument)
+            case Verb.LINK:
+                return await self._make_link(argument)
+            case Verb.LINKS:
+                self._thread_id()
+                self._show(render.links(self.state.links, self.state))
             case Verb.INVITATIONS:
                 self._invited = (await self._client.threads("invited")).invitations
                 self._show(render.invitations(self._invited, self.state))
+            case Verb.ACCEPT if (secret := secret_of(argument)) is not None:
+                return await self._join_by_link(secret)
             case Verb.ACCEPT:
                 return await self._accept(await self._invitation(argument))
             case Verb.DECLINE:
@@ -262,7 +272,7 @@ class ChatSession:
         """The id of a thread: its number in the last list, its name or a part of it, or its id."""
         mine = (await self._client.threads("mine")).threads
         listed = self._listed or _named(mine)
-        if wanted.isascii() and wanted.isdigit() and len(wanted) < 6:
+        if _is_number(wanted):
             if 1 <= int(wanted) <= len(listed):
                 return listed[int(wanted) - 1][0]
             raise BadInput(f"The last list has no thread {wanted}; /threads shows it.")
@@ -294,6 +304,29 @@ class ChatSession:
         if wanted not in numbers:
             raise BadInput("Which one? /invitations numbers them.")
         return numbers[wanted].thread_id
+
+    async def _make_link(self, hours: str) -> AcceptedReply:
+        if hours and not _is_number(hours):
+            raise BadInput("Usage: /link [HOURS]")
+        given = {"expires_in_hours": int(hours)} if hours else {}
+        accepted = await self._act("create_invite_link", **given)
+        if accepted.link is not None:
+            self._show(render.made_link(self._client.page_url, accepted.link))
+        return accepted
+
+    def _link(self, number: str) -> OpenLink:
+        """The open link of this number in `/links`."""
+        self._thread_id()
+        if not 1 <= int(number) <= len(self.state.links):
+            raise BadInput(f"There is no link {number}; /links numbers them.")
+        return self.state.links[int(number) - 1]
+
+    async def _join_by_link(self, secret: str) -> AcceptedReply:
+        self._show(render.link_leads_to(await self._client.view_link(secret), self.state))
+        accepted = await self._client.act("accept_invite_link", secret=secret)
+        if accepted.thread_id is not None:
+            await self.open(accepted.thread_id)
+        return accepted
 
     async def _accept(self, thread_id: str) -> AcceptedReply:
         accepted = await self._client.act("accept_invitation", thread_id=thread_id)
@@ -342,6 +375,11 @@ class ChatSession:
         self._thread_id()
         if command.argument.lower() != "yes":
             raise BadInput(f"{consequence} If you mean it: /{command.verb} yes")
+
+
+def _is_number(text: str) -> bool:
+    """Whether it may be a number of a list, or of hours: ids and keys are longer."""
+    return text.isascii() and text.isdigit() and len(text) < 6
 
 
 def _named(threads: Sequence[ChatThreadSummary]) -> tuple[tuple[str, str], ...]:

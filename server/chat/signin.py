@@ -39,6 +39,12 @@ class ServerAddress:
         return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.path}"
 
     @property
+    def page_url(self) -> str:
+        """The address of the server's page."""
+        scheme = "https" if self.secure else "http"
+        return f"{scheme}://{self.authority}{self.path.removesuffix('ws')}"
+
+    @property
     def is_loopback(self) -> bool:
         return self.host in _LOOPBACK_NAMES
 

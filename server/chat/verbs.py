@@ -28,6 +28,8 @@ class Verb(StrEnum):
     MODEL = "model"
     INVITE = "invite"
     REVOKE = "revoke"
+    LINK = "link"
+    LINKS = "links"
     INVITATIONS = "invitations"
     ACCEPT = "accept"
     DECLINE = "decline"
@@ -75,9 +77,13 @@ USAGE: dict[Verb, VerbUsage] = {
         Takes.MAYBE, "[NAME|default]", "the model of the thread; lists them without NAME"
     ),
     Verb.INVITE: VerbUsage(Takes.SOMETHING, "KEY", "ask a person in; they join if they accept"),
-    Verb.REVOKE: VerbUsage(Takes.SOMETHING, "KEY", "take an invitation back"),
+    Verb.LINK: VerbUsage(Takes.MAYBE, "[HOURS]", "make a link that lets one person in"),
+    Verb.LINKS: VerbUsage(Takes.NOTHING, "", "the links into the thread that nobody has used"),
+    Verb.REVOKE: VerbUsage(Takes.SOMETHING, "KEY or N", "take an invitation, or a link, back"),
     Verb.INVITATIONS: VerbUsage(Takes.NOTHING, "", "the threads that you are invited into"),
-    Verb.ACCEPT: VerbUsage(Takes.MAYBE, "[N]", "join one, the only one by default, and open it"),
+    Verb.ACCEPT: VerbUsage(
+        Takes.MAYBE, "[N or URL]", "join one, the only one by default, or by a link"
+    ),
     Verb.DECLINE: VerbUsage(Takes.MAYBE, "[N]", "stay outside of one"),
     Verb.APPROVE: VerbUsage(
         Takes.MAYBE, "[#N]", "approve a waiting message, the oldest by default"
@@ -131,6 +137,12 @@ def parse(line: str) -> Command | None:
     if usage.takes is Takes.SOMETHING and not argument:
         raise BadInput(f"Usage: /{verb} {usage.argument}")
     return Command(verb, argument)
+
+
+def secret_of(argument: str) -> str | None:
+    """The secret of an invite link's address; None where it is no such address."""
+    _, mark, secret = argument.partition("#join=")
+    return secret if mark else None
 
 
 def split_index(argument: str) -> tuple[int | None, str]:

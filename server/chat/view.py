@@ -23,6 +23,7 @@ from server.chat.frames import (
     Offline,
     Online,
     Opened,
+    OpenLink,
     OpenRemoval,
     RunCancelledEvent,
     RunEvent,
@@ -124,6 +125,8 @@ class ChatState:
     names: Mapping[str, str | None] = field(default_factory=dict)
     messages: tuple[ChatMessage, ...] = ()
     """Oldest first."""
+    links: tuple[OpenLink, ...] = ()
+    """Invite links into the thread that nobody has used, oldest first."""
     removals: tuple[OpenRemoval, ...] = ()
     """Open votes on whether a co-author stays."""
     runs: tuple[ChatRun, ...] = ()
@@ -210,7 +213,14 @@ def begins_to_wait(before: ChatState, after: ChatState) -> str | None:
 def close(state: ChatState) -> ChatState:
     """No thread is followed any more."""
     return replace(
-        state, thread=None, names={}, messages=(), removals=(), runs=(), waits_because=None
+        state,
+        thread=None,
+        names={},
+        messages=(),
+        links=(),
+        removals=(),
+        runs=(),
+        waits_because=None,
     )
 
 
@@ -236,6 +246,7 @@ def _open(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         thread=snapshot.thread,
         names=snapshot.names,
         messages=snapshot.messages,
+        links=snapshot.links,
         removals=snapshot.removals,
         waits_because=None,
         runs=_bounded((*earlier, *(_from_snapshot(run) for run in snapshot.runs))),
@@ -277,6 +288,7 @@ def _overlay(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         state,
         thread=snapshot.thread,
         names=snapshot.names,
+        links=snapshot.links,
         removals=snapshot.removals,
         runs=_bounded((*(with_text(run) for run in state.runs), *unknown)),
     )
@@ -293,6 +305,9 @@ def _fold_thread_event(state: ChatState, event: ThreadEvent) -> ChatState:
     ):
         return close(state)
     messages = state.messages if event.message is None else _upsert(state.messages, event.message)
+    if event.link is not None:
+        kept = tuple(each for each in state.links if each.id != event.link.id)
+        state = replace(state, links=(*kept, event.link) if event.link.status == "open" else kept)
     if event.removal is not None:
         others = tuple(each for each in state.removals if each.id != event.removal.id)
         is_open = event.removal.status == "proposed"

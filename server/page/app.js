@@ -84,6 +84,8 @@ export class App {
   onInboxWanted = () => {};
   onSignedIn = () => {};
   onSignedOut = () => {};
+  /** @param {string} _secret of an invite link that the user was given */
+  onInviteLink = (_secret) => {};
 
   /** @type {Set<View>} */
   #views = new Set();
@@ -94,6 +96,8 @@ export class App {
   #typedAt = -TYPING_EACH_MS;
   /** @type {string | null} the thread that was asked for and is not here yet */
   #opening = null;
+  /** @type {string | null} the secret of the link that is being shown */
+  #link = null;
   /** @type {Set<string>} keys that were asked for a name */
   #met = new Set();
   /** @type {Set<string>} threads that were asked for their name and those of their authors */
@@ -388,6 +392,51 @@ export class App {
       const card = document.querySelector(`.invitation[data-thread="${threadId}"] button`);
       if (card instanceof HTMLElement) card.focus();
     });
+  }
+
+  /**
+   * Make a link into the open thread; null where that was refused.
+   *
+   * @param {number} hours until it expires
+   * @param {Tell} tell
+   */
+  async createLink(hours, tell) {
+    const threadId = this.state.thread?.id;
+    if (!threadId) return null;
+    try {
+      const data = { thread_id: threadId, expires_in_hours: hours };
+      return (await this.client.request("create_invite_link", data)).link ?? null;
+    } catch (error) {
+      this.explain(error, say.links.notMade, tell);
+      return null;
+    }
+  }
+
+  /**
+   * Join the thread that a link leads to, and open it; gives whether the user joined.
+   *
+   * @param {string} secret
+   * @param {Tell} tell
+   */
+  async joinByLink(secret, tell) {
+    try {
+      const { thread_id: threadId } = await this.client.request("accept_invite_link", { secret });
+      if (threadId === null) throw new TypeError("a link leads into no thread");
+      this.leaveLink();
+      await this.listThreads("mine");
+      await this.openThread(threadId);
+      return true;
+    } catch (error) {
+      this.explain(error, say.problems.notJoined, tell);
+      return false;
+    }
+  }
+
+  /** The link in the address is done with, joined or not. */
+  leaveLink() {
+    if (this.#link === null) return;
+    this.#link = null;
+    if (location.hash.startsWith("#join=")) history.replaceState(null, "", location.pathname);
   }
 
   /**
@@ -689,6 +738,11 @@ export class App {
   }
 
   #followAddress() {
+    const [, secret] = /^#join=(.+)$/.exec(location.hash) ?? [];
+    if (secret && this.identity && secret !== this.#link) {
+      this.#link = secret;
+      this.onInviteLink(secret);
+    }
     const [, threadId, messageId] = /^#\/t\/([\w-]+)(?:\/m\/([\w-]+))?$/.exec(location.hash) ?? [];
     if (threadId && this.identity) this.openThread(threadId, messageId);
   }

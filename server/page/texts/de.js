@@ -181,6 +181,7 @@ export const de = {
     optional: "(freiwillig)",
     fileWhy:
       "Mit ihr bist du in einem anderen Browser dieselbe Person. Sie lässt sich auch später speichern.",
+    invited: "Du hast einen Link in ein Gespräch bekommen. Beginne, und sieh, wer dich einlädt.",
     noAccount:
       "Kein Konto: Dein Browser macht einen Schlüssel, behält ihn für sich und unterschreibt damit.",
     signIn: "Anmelden",
@@ -433,6 +434,25 @@ export const de = {
     confirmArchive:
       "Dieses Gespräch archivieren? Seine Läufe enden, Wartendes verfällt, und danach wird es nur noch gelesen.",
     notArchived: "Das Gespräch wurde nicht archiviert",
+  },
+
+  links: {
+    title: "Mit einem Link einladen",
+    how: "Wer ihn als Erstes öffnet, schreibt mit und liest alles, was hier gesagt wurde.",
+    validFor: "Gültig für",
+    make: "Link erzeugen",
+    notMade: "Kein Link wurde erzeugt",
+    address: "Der Link, nur jetzt zu sehen",
+    copy: "Link kopieren",
+    copied: "Der Einladungslink ist kopiert.",
+    once: (moment) => `Für eine Person, bis ${moment}.`,
+    madeBy: (name) => `Ein offener Link von ${name} — `,
+    stands: "Der Link bleibt offen",
+    invitation: "Eine Einladung",
+    joining: "Wer dabei ist, liest das ganze Gespräch, und die anderen sehen Namen und Schlüssel.",
+    join: "Mitschreiben",
+    over: "Dieser Link führt nirgendwohin: Er wurde benutzt, zurückgenommen oder ist abgelaufen.",
+    notOpened: "Wohin der Link führt, war nicht zu erfahren",
   },
 
   settings: {

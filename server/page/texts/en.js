@@ -184,6 +184,7 @@ export const en = {
     whatName: "What should others call you? ",
     optional: "(optional)",
     fileWhy: "With it you are the same person in another browser. It can be saved later, too.",
+    invited: "You were given a link into a thread. Begin, and see who invites you.",
     noAccount: "No account: your browser makes a key, keeps it to itself, and signs with it.",
     signIn: "Sign in",
     forget: "Forget this key",
@@ -457,6 +458,27 @@ export const en = {
     confirmArchive:
       "Archive this thread? Its runs stop, what is pending expires, and from then on it is only read.",
     notArchived: "The thread was not archived",
+  },
+
+  links: {
+    title: "Invite by a link",
+    how: "Whoever opens it first becomes a co-author and reads everything said here.",
+    validFor: "Valid for",
+    make: "Make a link",
+    notMade: "No link was made",
+    address: "The link, shown only now",
+    copy: "Copy the link",
+    copied: "The invite link is copied.",
+    /** @param {string} moment */
+    once: (moment) => `For one person, until ${moment}.`,
+    /** @param {string} name */
+    madeBy: (name) => `An open link of ${name} — `,
+    stands: "The link stands",
+    invitation: "An invitation",
+    joining: "Joining, you read all of the thread, and the others see your name and key.",
+    join: "Join",
+    over: "This link leads nowhere: it was used, taken back, or has expired.",
+    notOpened: "What the link leads to did not come",
   },
 
   settings: {

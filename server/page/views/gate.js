@@ -42,7 +42,11 @@ export async function showGate(root, app) {
         "div",
         { class: "gate-card" },
         h("h1", { class: "wordmark" }, "Chorus"),
-        h("p", { class: "lead" }, say.gate.lead),
+        h(
+          "p",
+          { class: "lead" },
+          location.hash.startsWith("#join=") ? say.gate.invited : say.gate.lead,
+        ),
 
         ...body,
       ),

@@ -313,6 +313,31 @@ async def test_the_inbox_is_shown_and_opened_by_number_and_what_it_told_is_read_
     assert bob.thread_id == council, "what was read is opened as well"
 
 
+async def test_a_link_is_made_listed_taken_back_and_joined_by_its_address(
+    alice: Chat, bob: Chat
+) -> None:
+    await alice.type("/name Alice")
+    await alice.type("/new Shared")
+    assert "[HOURS]" in await alice.refused("/link soon")
+    await alice.type("/link 2")
+    (address,) = re.findall(r"http://\S+", alice.shown())
+    await alice.until(lambda state: len(state.links) == 1, "that the link is open")
+    await alice.type("/links")
+    assert "made by you" in alice.shown()
+    assert "/links" in await alice.refused("/revoke 2")
+    await alice.type("/revoke 1")
+    await alice.until(lambda state: not state.links, "that it is open no more")
+    assert "leads nowhere" in await bob.refused(f"/accept {address}")
+    await alice.type("/link")
+    (address,) = re.findall(r"http://\S+", alice.shown())
+    await bob.type(f"/accept {address}")
+    assert "Alice invites you into Shared" in bob.shown()
+    assert bob.thread_id == alice.thread_id
+    await alice.until(lambda state: not state.links, "that it was used")
+    await alice.type("/links")
+    assert "No link" in alice.shown()
+
+
 async def test_lists_and_results_are_opened_by_number_and_show_no_ids(alice: Chat) -> None:
     told = "Herons stand at the weir at dawn."
     await alice.type("/new Herons")
