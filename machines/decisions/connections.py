@@ -81,6 +81,7 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
             | requests.GetEventsRequest()
             | requests.ListThreadsRequest()
             | requests.GetInboxRequest()
+            | requests.ListPeopleRequest()
             | requests.SearchRequest()
             | requests.ViewInviteLinkRequest()
             | requests.TypingRequest()

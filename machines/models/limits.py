@@ -89,6 +89,12 @@ DEFAULT_SEARCH_RESULTS = 10
 MAX_SEARCH_RESULTS = 80
 """Results of one search."""
 
+MAX_PEOPLE = 200
+"""Users whom `list_people` names, of the caller's threads that changed last."""
+
+MAX_SHARED_THREADS_NAMED = 3
+"""Names of shared threads that `list_people` tells of each."""
+
 MAX_SEQ = 2**63 - 1
 """The largest number that a journal can give an entry; also bounds every index."""
 

@@ -346,6 +346,16 @@ export class App {
     }
   }
 
+  /** Those with whom the user shares a thread; nobody where they did not come. */
+  async listPeople() {
+    try {
+      return (await this.client.request("list_people", {})).people;
+    } catch (error) {
+      this.explain(error, say.acquaintances.notListed);
+      return [];
+    }
+  }
+
   /** Read what the user is invited into. */
   async listInvitations() {
     try {

@@ -137,6 +137,7 @@ const READS = {
   get_events: true,
   list_threads: true,
   get_inbox: true,
+  list_people: true,
   search: true,
 };
 const READ_ATTEMPTS = 5; // of one read, before its refusal is told

@@ -545,6 +545,13 @@ export interface LimitsView {
   frames_per_second: number;
 }
 
+/** List the users with whom the caller shares a thread. */
+export interface ListPeopleRequest {
+  id: string;
+  type: "list_people";
+  data: NoData;
+}
+
 export interface ListThreadsData {
   scope: "mine" | "public" | "invited";
   /** The `next` of the page before. */
@@ -717,6 +724,35 @@ export interface ObservationOutput {
   confidence: number;
 }
 
+export interface PeopleData {
+  /** Those of the thread that changed last first. */
+  people: readonly PersonView[];
+}
+
+/** The users with whom one shares a thread. */
+export interface PeopleFrame {
+  type: "people";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  shortened?: boolean;
+  data: PeopleData;
+}
+
+/** A user with whom the reader shares threads. */
+export interface PersonView {
+  public_key: string;
+  /** Not unique: the key says who it is. */
+  name: string | null;
+  /** Names of threads that both co-author, the last changed first; some of them. */
+  threads: readonly string[];
+  /** How many they share, of those that were looked at. */
+  thread_count: number;
+}
+
 /** Ask whether the server is there. */
 export interface PingRequest {
   id: string;
@@ -860,6 +896,7 @@ export interface Replies {
   invite_co_author: AcceptedFrame;
   leave_co_authorship: AcceptedFrame;
   leave_thread: AcceptedFrame;
+  list_people: PeopleFrame;
   list_threads: ThreadsFrame;
   mark_read: AcceptedFrame;
   ping: PongFrame;
@@ -901,6 +938,7 @@ export interface Requests {
   invite_co_author: InviteCoAuthorRequest;
   leave_co_authorship: LeaveCoAuthorshipRequest;
   leave_thread: LeaveThreadRequest;
+  list_people: ListPeopleRequest;
   list_threads: ListThreadsRequest;
   mark_read: MarkReadRequest;
   ping: PingRequest;
@@ -1098,6 +1136,7 @@ export type ServerMessage =
   | EventsFrame
   | ThreadsFrame
   | InboxFrame
+  | PeopleFrame
   | SearchResultsFrame
   | PongFrame
   | ErrorFrame

@@ -1,14 +1,28 @@
-"""What is listed for a user: the threads of `list_threads`, and their inbox."""
+"""What is listed for a user: the threads of `list_threads`, their inbox, and whom they know."""
 
 from typing import assert_never
 
 from machines.models.ids import PublicKey
 from machines.models.invitation import Invitation
+from machines.models.limits import MAX_PAGE, MAX_PEOPLE, MAX_SHARED_THREADS_NAMED
 from machines.models.message import Message
 from machines.models.removal import Removal
-from machines.models.wire.frames import InboxData, InboxFrame, ThreadsData, ThreadsFrame
+from machines.models.wire.frames import (
+    InboxData,
+    InboxFrame,
+    PeopleData,
+    PeopleFrame,
+    ThreadsData,
+    ThreadsFrame,
+)
 from machines.models.wire.requests import GetInboxData, ListThreadsData
-from server.sessions.pages import inbox_that_fits, invitations_that_fit, threads_that_fit
+from machines.models.wire.views import PersonView
+from server.sessions.pages import (
+    first_that_fit,
+    inbox_that_fits,
+    invitations_that_fit,
+    threads_that_fit,
+)
 from storage.journal.port import InboxPage, Journal
 
 
@@ -57,3 +71,27 @@ def _people_of(page: InboxPage) -> frozenset[PublicKey]:
             case _:
                 assert_never(row.about)
     return frozenset(people)
+
+
+async def list_people(journal: Journal, caller: PublicKey) -> PeopleFrame:
+    """Those with whom `caller` co-authors one of the threads that changed last.
+
+    Raises JournalError where the journal cannot be asked.
+    """
+    page = await journal.threads_of(caller, after=None, limit=MAX_PAGE)
+    shared: dict[PublicKey, list[str]] = {}
+    for row in page.rows:
+        for key in row.thread.co_authors:
+            if key != caller and (key in shared or len(shared) < MAX_PEOPLE):
+                shared.setdefault(key, []).append(row.thread.name)
+    names = await journal.names(shared)
+    people = tuple(
+        PersonView(
+            public_key=key,
+            name=names.get(key),
+            threads=tuple(threads[:MAX_SHARED_THREADS_NAMED]),
+            thread_count=len(threads),
+        )
+        for key, threads in shared.items()
+    )
+    return PeopleFrame(data=PeopleData(people=first_that_fit(people)))

@@ -113,6 +113,7 @@ def is_read(message: ClientMessage) -> bool:
         | requests.GetEventsRequest
         | requests.ListThreadsRequest
         | requests.GetInboxRequest
+        | requests.ListPeopleRequest
         | requests.SearchRequest,
     )
 

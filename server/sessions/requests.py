@@ -33,7 +33,7 @@ from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.sessions.accounts import Accounts
 from server.sessions.links import InviteLinks, secret_for
-from server.sessions.lists import inbox, list_threads
+from server.sessions.lists import inbox, list_people, list_threads
 from server.sessions.pages import (
     FRAME_ROOM,
     RunSoFar,
@@ -97,6 +97,8 @@ class Requests:
                 return await self._events(message, caller)
             case requests.ListThreadsRequest():
                 return _encode(await list_threads(self._journal, message.data, caller), message.id)
+            case requests.ListPeopleRequest():
+                return _encode(await list_people(self._journal, caller), message.id)
             case requests.ViewInviteLinkRequest(data=data):
                 return _encode(await self._links.view(data.secret, caller), message.id)
             case requests.GetInboxRequest():

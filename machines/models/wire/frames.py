@@ -36,6 +36,7 @@ from machines.models.wire.views import (
     MessageView,
     ModelInfo,
     NewInviteLink,
+    PersonView,
     RemovalView,
     RenderedText,
     RunView,
@@ -214,6 +215,18 @@ class InboxFrame(ServerFrame):
 
     type: Literal["inbox"] = "inbox"
     data: InboxData
+
+
+class PeopleData(Value):
+    people: tuple[PersonView, ...]
+    """Those of the thread that changed last first."""
+
+
+class PeopleFrame(ServerFrame):
+    """The users with whom one shares a thread."""
+
+    type: Literal["people"] = "people"
+    data: PeopleData
 
 
 class SearchResultsData(Value):
@@ -517,6 +530,7 @@ ServerMessage = (
     | EventsFrame
     | ThreadsFrame
     | InboxFrame
+    | PeopleFrame
     | SearchResultsFrame
     | PongFrame
     | ErrorFrame

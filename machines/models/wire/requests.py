@@ -471,6 +471,14 @@ class MarkReadRequest(MutatingRequest):
     data: MarkReadData
 
 
+class ListPeopleRequest(Request):
+    """List the users with whom the caller shares a thread."""
+
+    reply = "people"
+    type: Literal["list_people"] = "list_people"
+    data: NoData
+
+
 class SearchRequest(Request):
     """Search the approved messages that the caller may read."""
 
@@ -547,6 +555,7 @@ ClientMessage = (
     | ListThreadsRequest
     | GetInboxRequest
     | MarkReadRequest
+    | ListPeopleRequest
     | SearchRequest
     | SetNameRequest
     | SetPresenceRequest

@@ -255,6 +255,18 @@ class InboxItem(Value):
     """With `mention`."""
 
 
+class PersonView(Value):
+    """A user with whom the reader shares threads."""
+
+    public_key: PublicKey
+    name: str | None
+    """Not unique: the key says who it is."""
+    threads: tuple[str, ...]
+    """Names of threads that both co-author, the last changed first; some of them."""
+    thread_count: int
+    """How many they share, of those that were looked at."""
+
+
 class StepView(Value):
     """A completed step of a run that still goes on."""
 

@@ -436,6 +436,18 @@ export const de = {
     notArchived: "Das Gespräch wurde nicht archiviert",
   },
 
+  acquaintances: {
+    title: "Mit Namen einladen",
+    search: "Jemand, mit dem du ein Gespräch teilst",
+    more: (count) => `und ${COUNT.format(count)} weitere: Schreib einen Teil des Namens`,
+    confirm: (name, stub) =>
+      `${name} (${stub}) einladen? Namen sind nicht eindeutig: Der Schlüssel sagt, wer es ist.`,
+    inviteWhom: (name) => `${name} einladen`,
+    shared: (threads, count) =>
+      `in ${threads.join(", ")}${count > threads.length ? ` und ${count - threads.length} weiteren` : ""}`,
+    notListed: "Wen du kennst, war nicht zu erfahren",
+  },
+
   links: {
     title: "Mit einem Link einladen",
     how: "Wer ihn als Erstes öffnet, schreibt mit und liest alles, was hier gesagt wurde.",

@@ -460,6 +460,22 @@ export const en = {
     notArchived: "The thread was not archived",
   },
 
+  acquaintances: {
+    title: "Invite by name",
+    search: "Somebody you share a thread with",
+    /** @param {number} count */
+    more: (count) => `and ${COUNT.format(count)} more: write a part of the name`,
+    /** @param {string} name @param {string} stub of the key */
+    confirm: (name, stub) =>
+      `Invite ${name} (${stub})? Names are not unique: the key says who it is.`,
+    /** @param {string} name */
+    inviteWhom: (name) => `Invite ${name}`,
+    /** @param {readonly string[]} threads @param {number} count of all that are shared */
+    shared: (threads, count) =>
+      `in ${threads.join(", ")}${count > threads.length ? ` and ${count - threads.length} more` : ""}`,
+    notListed: "The people you know did not come",
+  },
+
   links: {
     title: "Invite by a link",
     how: "Whoever opens it first becomes a co-author and reads everything said here.",

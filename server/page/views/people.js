@@ -7,6 +7,7 @@ import { button, h } from "../dom.js";
 import { say } from "../language.js";
 import { isCoAuthor } from "../store.js";
 import { nameOf } from "../words.js";
+import { acquaintances } from "./acquaintances.js";
 import { avatar } from "./avatar.js";
 import { field, form, show } from "./dialogs.js";
 import { linkParts } from "./links.js";
@@ -52,6 +53,7 @@ export function openPeopleDialog(app) {
       spellcheck: "false",
     });
     parts.push(
+      acquaintances(app, close),
       form(key.parts, say.dialogs.invite, async (tell) => {
         const data = { public_key: key.input.value.trim() };
         if (await app.act("invite_co_author", data, say.dialogs.nobodyInvited, undefined, tell))

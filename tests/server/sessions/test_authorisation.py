@@ -117,6 +117,7 @@ TABLE: Final[dict[str, str]] = {
     "mark_read": "not_authenticated not_found accepted accepted accepted not_found accepted",
     "set_presence": "not_authenticated" + " accepted" * 6,
     "typing": "not_authenticated not_found forbidden forbidden accepted not_found forbidden",
+    "list_people": "not_authenticated" + " people" * 6,
     "search": "not_authenticated" + " search_results" * 6,
     "search in the thread": (
         "not_authenticated not_found search_results search_results search_results"
@@ -209,6 +210,7 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "mark_read": thread | {"seq": 1},
         "set_presence": {"shown": False},
         "typing": thread,
+        "list_people": {},
         "search": {"query": "treasure"},
         "search in the thread": thread | {"query": "treasure"},
         "set_name": {"name": "Somebody"},

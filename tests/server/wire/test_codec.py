@@ -167,6 +167,7 @@ DATA: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     "mark_read": {**OF_THREAD, "seq": seqs},
     "set_presence": {"shown": st.booleans()},
     "typing": OF_THREAD,
+    "list_people": {},
     "search": {"query": spoken, "limit": st.integers(1, 80), "thread_id": optional(uuids)},
     "set_name": {"name": names},
     "sign_out": {},
