@@ -70,6 +70,7 @@ class Services:
     requests: Requests
     sessions: Sessions
     metrics: Metrics
+    renderer: Renderer
 
 
 @asynccontextmanager
@@ -202,6 +203,7 @@ async def open_services(
             requests=requests,
             sessions=sessions,
             metrics=metrics,
+            renderer=renderer,
         )
 
 

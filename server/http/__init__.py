@@ -4,4 +4,14 @@ Every handler of HTTP lives here; those of websockets are in `server.sockets`. N
 what a thread or a run does.
 """
 
-__all__ = ["asyncapi", "hosts", "page_routes", "page_types", "routes", "schemas", "site", "static"]
+__all__ = [
+    "asyncapi",
+    "hosts",
+    "page_routes",
+    "page_types",
+    "routes",
+    "schemas",
+    "shared_threads",
+    "site",
+    "static",
+]

@@ -1,8 +1,8 @@
 """The routes beside the websocket: the page, the drawings, the documents, health and metrics.
 
 Everything here is small, read-only and known when the server starts, but for `/readyz` and
-`/metrics`. Nothing needs a sign-in, so nothing of any thread or person is told. The websocket has a
-module of its own.
+`/metrics`. Nothing needs a sign-in, so nothing of any thread or person is told. The websocket and the public
+threads have modules of their own.
 """
 
 import asyncio

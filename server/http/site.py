@@ -22,6 +22,7 @@ from server.addresses import is_loopback
 from server.concurrency.rate_limit import TokenBucket
 from server.http.hosts import HostPolicy, address_of, subscriber_of
 from server.http.routes import SiteInfo, below, guard, http_routes
+from server.http.shared_threads import PATH, SharedThreads
 from server.services import Services
 from server.sessions.ports import ConnectionOrigin
 from server.sockets.budget import OutboxBudget
@@ -72,12 +73,16 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
             on_refusal=metrics.refused,
         )
     )
+    shared = SharedThreads(
+        services.journal, services.renderer, _addresses(services), services.environment.monotonic
+    )
     app = web.Application(middlewares=[guard(hosts, services.environment.monotonic)])
     app[SOCKETS] = sockets
     metrics.watch_connections(lambda: len(sockets))
     metrics.watch_memory_lag(lambda: services.memory_service.waiting)
     routes = [
         web.get("/ws", sockets.handle),
+        web.get(PATH, shared.show),
         *http_routes(_site_info(services, address), metrics),
     ]
     app.add_routes(routes)
@@ -155,6 +160,17 @@ def _json(moment: datetime) -> str:
 def _frame_buckets(services: Services) -> Callable[[], TokenBucket]:
     rate = services.settings.frames_per_second
     return lambda: TokenBucket(rate, max(2 * rate, 1), services.environment.monotonic)
+
+
+def _addresses(services: Services) -> Callable[[web.Request], str]:
+    """Who asks, as limits count them."""
+    proxies = services.settings.trusted_proxies
+
+    def address(request: web.Request) -> str:
+        forwarded_for = tuple(request.headers.getall("X-Forwarded-For", []))
+        return subscriber_of(address_of(request.remote or "", forwarded_for, proxies))
+
+    return address
 
 
 def _origins(

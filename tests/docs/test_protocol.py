@@ -18,6 +18,7 @@ from machines.models.wire.frames import (
 )
 from machines.models.wire.requests import REQUESTS, ClientMessage
 from server.http.routes import SiteInfo, http_routes
+from server.http.shared_threads import PATH
 from server.metrics import Metrics
 from tests.docs.markdown import ROOT, Document, Row, document
 
@@ -121,7 +122,7 @@ def test_every_route_is_listed(protocol: Document) -> None:
         f"/diagrams/{machine}.svg" for machine in drawings
     }
     routes = {route.path for route in http_routes(info, Metrics())}
-    assert listed == {path for path in routes if not path.startswith("/page/")}
+    assert listed == {PATH, *(path for path in routes if not path.startswith("/page/"))}
 
 
 def _close_codes() -> Iterator[int]:

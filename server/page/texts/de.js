@@ -346,6 +346,7 @@ export const de = {
     rename: "Umbenennen",
     archive: "Archivieren",
     copyLink: "Adresse kopieren",
+    copyPublic: "Link zum Lesen kopieren",
     linkCopied: "Die Adresse ist kopiert.",
     exportMarkdown: "Als Markdown ausgeben",
     exportJson: "Als JSON ausgeben",

@@ -361,6 +361,7 @@ export const en = {
     rename: "Rename",
     archive: "Archive",
     copyLink: "Copy the link",
+    copyPublic: "Copy a read-only link",
     linkCopied: "The link is copied.",
     exportMarkdown: "Export as Markdown",
     exportJson: "Export as JSON",

@@ -309,7 +309,10 @@ class ThreadHead {
     );
     this.people.hidden = !view;
     this.menu.element.hidden = !view;
-    this.menu.update(view?.status === "active" && isCoAuthor(this.app.state));
+    this.menu.update(
+      view?.status === "active" && isCoAuthor(this.app.state),
+      view?.visibility === "public",
+    );
   }
 }
 
@@ -339,12 +342,17 @@ function menu(app) {
     item(say.conversation.rename, () => openRenameDialog(app)),
     item(say.conversation.archive, () => archiveThread(app)),
   ];
+  const share = item(say.conversation.copyPublic, () => {
+    const id = app.state.thread?.id;
+    if (id) copyText(new URL(`t/${id}`, document.baseURI).href, say.conversation.linkCopied);
+  });
   const settings = item(say.threadSettings.title, () => openThreadSettings(app));
   const strip = item("", () => app.showStrip(!app.ui.strip));
   list.append(
     ...forCoAuthors,
     settings,
     strip,
+    share,
     item(say.conversation.copyLink, () => copyText(location.href, say.conversation.linkCopied)),
     item(say.conversation.exportMarkdown, () => app.exportThread("md")),
     item(say.conversation.exportJson, () => app.exportThread("json")),
@@ -362,9 +370,10 @@ function menu(app) {
   });
   return {
     element: h("div", { class: "menu-holder" }, opener, list),
-    /** @param {boolean} isCoAuthorOfActive */
-    update: (isCoAuthorOfActive) => {
+    /** @param {boolean} isCoAuthorOfActive @param {boolean} isPublic */
+    update: (isCoAuthorOfActive, isPublic) => {
       for (const each of forCoAuthors) each.hidden = !isCoAuthorOfActive;
+      share.hidden = !isPublic;
     },
     /** @param {boolean} isShown */
     drawStrip: (isShown) =>
