@@ -65,6 +65,9 @@ MAX_PAGE = 200
 MAX_INBOX_COUNT = 100
 """What waits and what is not read is counted up to here; among mentions the newest so many count."""
 
+MAX_HIDDEN_MESSAGES = 1_000
+"""Messages of one thread that a user can hide."""
+
 MAX_EXCERPT_LENGTH = 200
 """Code points of a message that an inbox shows."""
 

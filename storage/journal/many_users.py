@@ -53,7 +53,7 @@ def arrivals(
     invitations_of_all = dict.fromkeys(public_keys, InvitationPage(rows=(), next=None))
     for keys in chunks(public_keys):
         for key in map(PublicKey, connection.scalars(_CO_AUTHORS_AMONG, {"keys": keys}).all()):
-            threads_of_all[key] = threads_of(connection, key, after=None, limit=limit)
+            threads_of_all[key] = threads_of(connection, key, after=None, limit=limit, hidden=False)
         for key in invited_among(connection, keys):
             invitations_of_all[key] = invitations_of(connection, key, after=None, limit=limit)
     return {key: Arrival(threads_of_all[key], invitations_of_all[key]) for key in public_keys}

@@ -217,9 +217,9 @@ class Journal(Protocol):
         """A thread with its pending messages and live runs, at one head."""
 
     async def threads_of(
-        self, public_key: PublicKey, *, after: str | None, limit: int
+        self, public_key: PublicKey, *, after: str | None, limit: int, hidden: bool | None = None
     ) -> ThreadPage:
-        """The threads that this person co-authors.
+        """The threads that this person co-authors: all, or those alone that they hid, or did not hide.
 
         Raises:
             RequestRefused: `after` is no cursor of this store (INVALID_FIELD).
@@ -228,7 +228,8 @@ class Journal(Protocol):
     async def arrivals(
         self, public_keys: Collection[PublicKey], *, limit: int
     ) -> dict[PublicKey, Arrival]:
-        """The first pages of `threads_of` and `invitations_of` for each of them, in one read."""
+        """The first pages of `threads_of`, of what is not hidden, and `invitations_of` for each of them,
+        in one read."""
 
     async def public_threads(self, *, after: str | None, limit: int) -> ThreadPage:
         """The public threads. Raises as `threads_of`."""

@@ -52,6 +52,7 @@ from storage.journal.schema import (
     sessions,
     threads,
     timers,
+    user_threads,
     users,
 )
 
@@ -111,13 +112,30 @@ _THREAD_LIST = (
 _THREADS_OF = _THREAD_LIST.join(co_authors, co_authors.c.thread_id == threads.c.id).where(
     co_authors.c.public_key == bindparam("of_key")
 )
+_IS_HIDDEN = (
+    exists()
+    .where(user_threads.c.public_key == co_authors.c.public_key)
+    .where(user_threads.c.thread_id == co_authors.c.thread_id)
+    .where(user_threads.c.hidden)
+)
+_OWN_THREADS: Final = {
+    None: _THREADS_OF,
+    True: _THREADS_OF.where(_IS_HIDDEN),
+    False: _THREADS_OF.where(~_IS_HIDDEN),
+}
+"""By whether the user hid them; None is all."""
 _PUBLIC_THREADS = _THREAD_LIST.where(threads.c.visibility == Visibility.PUBLIC.value)
 
 
 def threads_of(
-    connection: Connection, public_key: PublicKey, *, after: str | None, limit: int
+    connection: Connection,
+    public_key: PublicKey,
+    *,
+    after: str | None,
+    limit: int,
+    hidden: bool | None = None,
 ) -> ThreadPage:
-    return _thread_page(connection, _THREADS_OF, {"of_key": public_key}, after, limit)
+    return _thread_page(connection, _OWN_THREADS[hidden], {"of_key": public_key}, after, limit)
 
 
 def public_threads(connection: Connection, *, after: str | None, limit: int) -> ThreadPage:

@@ -215,7 +215,8 @@ def _moment(value: object) -> datetime:
 
 
 def _user_thread_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
-    return {name: value[name] for name in ("public_key", "thread_id", "read_seq")}
+    own = {name: value[name] for name in ("public_key", "thread_id", "read_seq")}
+    return {**own, "hidden": value.get("hidden", False)}
 
 
 def _user_columns(value: Mapping[str, Any], _seq: int) -> RowValues:

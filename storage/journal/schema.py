@@ -27,7 +27,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0009"
+REVISION = "0010"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -185,6 +185,7 @@ user_threads = Table(
     Column("public_key", Text, nullable=False),
     Column("thread_id", Text, nullable=False),
     Column("read_seq", BigInteger, nullable=False),
+    Column("hidden", Boolean, nullable=False),
     Column("body", Text, nullable=False),
     Index("user_threads_by_user", "public_key", "thread_id", unique=True),
 )

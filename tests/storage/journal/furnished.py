@@ -53,7 +53,7 @@ async def furnish(journal: Journal) -> None:
             entry(thread_stream(one.id), message(one, 3, **asked, approvals=(vote,), version=2)),
         )
     )
-    read = UserThread.begin(BEN, one.id, at(2)).read_to(3, at(3))
+    read = UserThread.begin(BEN, one.id, at(2)).read_to(3, at(3)).hide(at(3), hidden=True)
     await journal.commit(batch(0, entry(user_stream(BEN), read)))
 
 
@@ -97,6 +97,7 @@ SEEDED = [
     "UPDATE inbox SET seq = 1, waits = 1 WHERE kind = 'mention'",
     "INSERT INTO inbox SELECT 'Ann', kind, subject, thread_id, waits, at, seq FROM inbox",
     "UPDATE user_threads SET read_seq = 99",
+    "UPDATE user_threads SET hidden = false",
     "DELETE FROM sessions",
     "INSERT INTO users VALUES ('ghost', 1, 'Ghost', NULL, '{}')",
     "UPDATE entries SET run_id = NULL, kind = 'x', at = 0",

@@ -36,7 +36,8 @@ from machines.models.journal import (
 )
 from machines.models.message import Message, MessageStatus
 from machines.models.outputs import StepEnum
-from machines.models.thread import Visibility
+from machines.models.thread import Thread, Visibility
+from machines.models.user_thread import UserThread
 from storage.journal.port import InvitationRow, Journal, KnownUser, StoredVector, ThreadPage
 from tests.support.journal_values import (
     ANN,
@@ -319,6 +320,37 @@ class JournalContract:
         rest = await journal.threads_of(ANN, after=page.next, limit=2)
         assert [row.thread for row in rest.rows] == [threads[1], threads[0]]
         assert rest.next is None
+
+    async def test_pages_of_what_a_user_hid_and_did_not_hide_are_full(
+        self, journal: Journal
+    ) -> None:
+        threads = [thread(f"t{n}", ANN, BEN) for n in range(7)]
+        for number, one in enumerate(threads):
+            await journal.commit(opening(one))
+            kept = UserThread.begin(ANN, one.id, at(1)).read_to(1, at(1))
+            if number % 2:
+                kept = kept.hide(at(2), hidden=True)
+            await journal.commit(batch(number, entry(user_stream(ANN), kept)))
+
+        async def pages(key: PublicKey, hidden: bool | None) -> list[list[Thread]]:
+            found = [await journal.threads_of(key, after=None, limit=2, hidden=hidden)]
+            while (after := found[-1].next) is not None:
+                found.append(await journal.threads_of(key, after=after, limit=2, hidden=hidden))
+            return [[row.thread for row in page.rows] for page in found]
+
+        t = threads
+        assert await pages(ANN, False) == [[t[6], t[4]], [t[2], t[0]]]
+        assert await pages(ANN, True) == [[t[5], t[3]], [t[1]]]
+        assert sum(map(len, await pages(ANN, None))) == 7
+        assert await pages(BEN, True) == [[]]
+        assert sum(map(len, await pages(BEN, False))) == 7
+        arrived = (await journal.arrivals([ANN], limit=9))[ANN]
+        assert [row.thread for row in arrived.threads.rows] == [t[6], t[4], t[2], t[0]]
+        shown = UserThread.begin(ANN, t[1].id, at(1)).transition_to(at(2), read_seq=1)
+        shown = shown.hide(at(3), hidden=True).hide(at(4), hidden=False)
+        await journal.commit(batch(7, entry(user_stream(ANN), shown)))
+        assert await pages(ANN, True) == [[t[5], t[3]]]
+        assert await journal.verify() == ()
 
     @pytest.mark.parametrize("cursor", ["", "x", "cA==", "é", "cC0x", "=" * 8, "cCAx"])
     async def test_a_cursor_of_somebody_else_is_refused(

@@ -382,7 +382,8 @@ class TestSchema:
             )
             queries.run_entries(connection, run(message(one, 0)).id)
             queries.public_threads(connection, after=None, limit=5)
-            queries.threads_of(connection, ANN, after=None, limit=5)
+            for hidden in (None, True, False):
+                queries.threads_of(connection, ANN, after=None, limit=5, hidden=hidden)
             queries.private_threads_shared_by(connection, [ANN, BEN])
             queries.user(connection, ANN)
             queries.names(connection, [ANN])
@@ -459,9 +460,6 @@ class TestVerifyAndRepair:
         self, journal: SqliteJournal, file: Path, statement: str
     ) -> None:
         await furnish(journal)
-        await journal.commit(
-            batch(5, entry(thread_stream(thread("one").id), thread("one", version=2)))
-        )
         edit(file, statement)
         problems = await journal.verify()
         assert problems
