@@ -32,6 +32,8 @@ RESENDABLE = frozenset(
         "configure_thread",
         "archive_thread",
         "mark_read",
+        "hide_thread",
+        "hide_message",
         "set_presence",
         "set_name",
     }

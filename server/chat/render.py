@@ -462,6 +462,8 @@ def scrollback(before: ChatState, event: ClientEvent, after: ChatState) -> list[
         case Notice(kind=kind) if kind == STORAGE_UNAVAILABLE:
             why = begins_to_wait(before, after)
             return [] if why is None else [note(waiting(why))]
+        case Notice(kind="read" | "hidden"):
+            return []
         case Notice(kind="invited"):
             return [note("You are invited into a thread; /invitations shows by whom.")]
         case Notice(kind="invitation_ended"):

@@ -336,7 +336,8 @@ export class App {
   async listThreads(scope, after) {
     try {
       const page = await this.client.request("list_threads", {
-        scope,
+        scope: scope === "hidden" ? "mine" : scope,
+        hidden: scope === "hidden",
         limit: 50,
         after: after ?? null,
       });
@@ -344,6 +345,21 @@ export class App {
     } catch (error) {
       this.explain(error, say.problems.listMissing);
     }
+  }
+
+  /** @param {boolean} hidden whether the open thread is left out of the user's own list */
+  async hideThread(hidden) {
+    const isDone = await this.act("hide_thread", { hidden }, say.problems.notHidden);
+    if (isDone) toast(hidden ? say.conversation.threadHidden : say.conversation.threadShown);
+  }
+
+  /**
+   * @param {string} messageId of the open thread
+   * @param {boolean} hidden whether it is folded away for this user
+   */
+  hideMessage(messageId, hidden) {
+    const data = { message_id: messageId, hidden };
+    return this.act("hide_message", data, say.problems.notHidden, messageId);
   }
 
   /** Those with whom the user shares a thread; nobody where they did not come. */
@@ -679,6 +695,11 @@ export class App {
       case "notice":
         if (event.inbox) this.inbox.soon();
         if (event.what === "read") return;
+        if (event.what === "hidden") {
+          this.#fold(event);
+          if (event.messageId === null) this.listThreads(event.hidden ? "hidden" : "mine");
+          return;
+        }
         if (event.what === "invited" || event.what === "invitation_ended") {
           if (event.what === "invited") announce(say.said.invited);
           this.listInvitations();

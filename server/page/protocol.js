@@ -64,6 +64,8 @@ import { whyNotSign } from "./statement.js";
  * @property {NoticeData["kind"]} what
  * @property {boolean} inbox whether the user's inbox may have changed
  * @property {string} message with `storage_unavailable`: why a run waits
+ * @property {boolean} hidden with `hidden`: whether it is hidden now
+ * @property {string | null} messageId with `hidden`: the message; null where it is the thread
  */
 
 /** @typedef {{kind: "sent", type: RequestType, follows: boolean}} Sent */
@@ -127,6 +129,8 @@ const CHANGING = {
   configure_thread: true,
   archive_thread: true,
   mark_read: true,
+  hide_thread: true,
+  hide_message: true,
   set_presence: true,
   set_name: true,
 };
@@ -695,5 +699,7 @@ function noticed({ data }) {
     what: data.kind,
     inbox: data.inbox ?? false,
     message: data.message ?? "",
+    hidden: data.hidden ?? false,
+    messageId: data.message_id ?? null,
   };
 }

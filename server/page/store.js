@@ -24,7 +24,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {string} [supersedes] the message that it is written anew from
  */
 
-/** @typedef {Exclude<ListThreadsData["scope"], "invited">} Scope of a list of threads */
+/** @typedef {Exclude<ListThreadsData["scope"], "invited"> | "hidden"} Scope of a list of threads */
 
 /**
  * @typedef {object} SettingsChange told live: a co-author changed what the thread's runs keep to
@@ -50,6 +50,7 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {readonly InviteLinkView[]} links into it that are open
  * @property {readonly RemovalView[]} removals votes on whether a co-author stays
  * @property {readonly SettingsChange[]} changes of its settings that were seen, oldest first
+ * @property {ReadonlySet<string>} hidden messages that the user hid
  * @property {readonly string[]} present co-authors who look at it now, this user too
  * @property {readonly string[]} typing those of them who type
  * @property {string | null} waitsBecause why a run of it cannot go on now, since its last entry
@@ -66,8 +67,9 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {Connection} connection
  * @property {HelloData | null} hello
  * @property {UserView | null} user
- * @property {ReadonlyMap<string, ThreadSummary>} summaries by thread, for both lists
+ * @property {ReadonlyMap<string, ThreadSummary>} summaries by thread, for all lists
  * @property {Record<Scope, ThreadList>} lists
+ * @property {ReadonlySet<string>} hidden threads that the user hid, as far as they were met
  * @property {readonly InvitationSummary[]} invitations that wait for this user's answer
  * @property {InboxData | null} inbox what waits for this user and mentions them; null before it was read
  * @property {ReadonlyMap<string, number>} seen by thread: the seq up to which the user has seen it
@@ -112,7 +114,12 @@ export function newState() {
     hello: null,
     user: null,
     summaries: new Map(),
-    lists: { mine: { ids: [], next: null }, public: { ids: [], next: null } },
+    lists: {
+      mine: { ids: [], next: null },
+      public: { ids: [], next: null },
+      hidden: { ids: [], next: null },
+    },
+    hidden: new Set(),
     invitations: [],
     inbox: null,
     seen: new Map(),
@@ -375,7 +382,11 @@ function listed(state, { scope, threads, next, fresh }) {
   for (const summary of threads) summaries.set(summary.id, summary);
   const before = fresh ? [] : state.lists[scope].ids;
   const ids = [...new Set([...before, ...threads.map(({ id }) => id)])];
-  return { ...state, summaries, lists: { ...state.lists, [scope]: { ids, next } } };
+  let { hidden } = state;
+  if (scope !== "public") {
+    for (const { id } of threads) hidden = toggled(hidden, id, scope === "hidden");
+  }
+  return { ...state, summaries, hidden, lists: { ...state.lists, [scope]: { ids, next } } };
 }
 
 /**
@@ -442,7 +453,13 @@ function longerInbox(before, page) {
  * @param {Noticed} notice
  * @returns {State}
  */
-function noticed(state, { threadId, headSeq, what, message }) {
+function noticed(state, { threadId, headSeq, what, message, hidden, messageId }) {
+  if (what === "hidden") {
+    if (messageId === null) return hid(state, threadId, hidden);
+    if (state.thread?.id !== threadId) return state;
+    const ids = toggled(state.thread.hidden, messageId, hidden);
+    return { ...state, thread: { ...state.thread, hidden: ids } };
+  }
   if (what === "storage_unavailable") {
     if (state.thread?.id !== threadId) return state;
     return { ...state, thread: { ...state.thread, waitsBecause: message } };
@@ -450,6 +467,68 @@ function noticed(state, { threadId, headSeq, what, message }) {
   const summary = state.summaries.get(threadId);
   if (!summary) return state; // a thread that is new to this page is asked for by the caller
   return withSummary(state, { ...summary, head_seq: Math.max(headSeq, summary.head_seq) });
+}
+
+/**
+ * The thread out of the list that it leaves; that which it enters is read anew.
+ *
+ * @param {State} state
+ * @param {string} id
+ * @param {boolean} isHidden
+ * @returns {State}
+ */
+function hid(state, id, isHidden) {
+  const left = isHidden ? "mine" : "hidden";
+  return withHidden(without(state, id, left), id, isHidden);
+}
+
+/**
+ * @param {State} state
+ * @param {string} id of a thread
+ * @param {Scope} scope
+ * @returns {State}
+ */
+function without(state, id, scope) {
+  const list = state.lists[scope];
+  const ids = list.ids.filter((each) => each !== id);
+  return { ...state, lists: { ...state.lists, [scope]: { ...list, ids } } };
+}
+
+/**
+ * @param {State} state
+ * @param {string} id of a thread
+ * @param {boolean} isHidden
+ * @returns {State}
+ */
+function withHidden(state, id, isHidden) {
+  return { ...state, hidden: toggled(state.hidden, id, isHidden) };
+}
+
+/**
+ * @param {ReadonlySet<string>} ids
+ * @param {string} id
+ * @param {boolean} isIn
+ */
+function toggled(ids, id, isIn) {
+  if (ids.has(id) === isIn) return ids;
+  const changed = new Set(ids);
+  if (isIn) changed.add(id);
+  else changed.delete(id);
+  return changed;
+}
+
+/**
+ * The thread with what its user hid of the messages of a snapshot.
+ *
+ * @param {Thread} thread
+ * @param {ThreadMessagesData} snapshot
+ * @returns {Thread}
+ */
+function withHiddenOf(thread, { messages, hidden_messages: ids }) {
+  const hidden = new Set(thread.hidden);
+  for (const { id } of messages) hidden.delete(id);
+  for (const id of ids ?? []) hidden.add(id);
+  return { ...thread, hidden };
 }
 
 /**
@@ -464,7 +543,7 @@ function withSummary(state, summary) {
   const mine = state.lists.mine;
   const isMine = state.user !== null && summary.co_authors.includes(state.user.public_key);
   const others = mine.ids.filter((id) => id !== summary.id);
-  const ids = isMine ? [summary.id, ...others] : others;
+  const ids = isMine && !state.hidden.has(summary.id) ? [summary.id, ...others] : others;
   return { ...state, summaries, lists: { ...state.lists, mine: { ...mine, ids } } };
 }
 
@@ -510,12 +589,12 @@ function opened(state, { snapshot, epoch }) {
     links: snapshot.links,
     removals: snapshot.removals,
     changes: [],
+    hidden: new Set(),
     present: [],
     typing: [],
     waitsBecause: null,
   };
-  const thread = withRuns(withMessages(base, snapshot.messages), snapshot.runs);
-  return summarised(named({ ...state, thread }, snapshot.names), thread);
+  return withSnapshot(state, base, snapshot);
 }
 
 /**
@@ -535,8 +614,23 @@ function caughtUp(state, { snapshot, epoch }) {
     removals,
     epoch,
   };
-  const thread = withRuns(withMessages(known, snapshot.messages), snapshot.runs);
-  return summarised(named({ ...state, thread }, snapshot.names), thread);
+  return withSnapshot(state, known, snapshot);
+}
+
+/**
+ * The open thread with what a snapshot of it tells.
+ *
+ * @param {State} state
+ * @param {Thread} known
+ * @param {ThreadMessagesData} snapshot
+ */
+function withSnapshot(state, known, snapshot) {
+  const thread = withHiddenOf(
+    withRuns(withMessages(known, snapshot.messages), snapshot.runs),
+    snapshot,
+  );
+  const next = withHidden({ ...state, thread }, thread.id, snapshot.hidden ?? false);
+  return summarised(named(next, snapshot.names), thread);
 }
 
 /**
@@ -546,7 +640,7 @@ function caughtUp(state, { snapshot, epoch }) {
 function older(state, snapshot) {
   if (state.thread?.id !== snapshot.thread.id) return state;
   const thread = {
-    ...withMessages(state.thread, snapshot.messages),
+    ...withHiddenOf(withMessages(state.thread, snapshot.messages), snapshot),
     hasMore: snapshot.has_more,
   };
   return named({ ...state, thread }, snapshot.names);
@@ -558,9 +652,7 @@ function older(state, snapshot) {
  * @returns {State}
  */
 function gone(state, threadId) {
-  const mine = state.lists.mine;
-  const ids = mine.ids.filter((id) => id !== threadId);
-  const lists = { ...state.lists, mine: { ...mine, ids } };
+  const { lists } = without(without(state, threadId, "mine"), threadId, "hidden");
   return { ...state, lists, thread: state.thread?.id === threadId ? null : state.thread };
 }
 

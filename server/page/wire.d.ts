@@ -360,6 +360,33 @@ export interface HelloFrame {
   data: HelloData;
 }
 
+export interface HideMessageData {
+  thread_id: string;
+  message_id: string;
+  /** false shows it again. */
+  hidden: boolean;
+}
+
+/** Fold a message away for oneself, or show it again; nobody else is told. */
+export interface HideMessageRequest {
+  id: string;
+  type: "hide_message";
+  data: HideMessageData;
+}
+
+export interface HideThreadData {
+  thread_id: string;
+  /** false shows it again. */
+  hidden: boolean;
+}
+
+/** Leave a thread out of one's own list, or list it again; nobody else is told. */
+export interface HideThreadRequest {
+  id: string;
+  type: "hide_thread";
+  data: HideThreadData;
+}
+
 export interface InboxData {
   /** What awaits an answer, the newest first; then mentions, the newest first. */
   items: readonly InboxItem[];
@@ -557,6 +584,8 @@ export interface ListThreadsData {
   /** The `next` of the page before. */
   after?: string | null;
   limit?: number;
+  /** With `mine`: those alone that the caller hid, which are left out else. */
+  hidden?: boolean;
 }
 
 /** List one's own or the public threads, the last changed first, or one's open invitations. */
@@ -651,6 +680,8 @@ export type MutatingType =
   | "create_invite_link"
   | "create_thread"
   | "decline_invitation"
+  | "hide_message"
+  | "hide_thread"
   | "invite_co_author"
   | "leave_co_authorship"
   | "mark_read"
@@ -680,12 +711,13 @@ export interface NoData {}
 
 export interface NoticeData {
   thread_id: string;
-  /** 0 for who is invited: nothing of the thread is told. */
+  /** 0 for who is invited, as nothing of the thread is told, and with `hidden`, which is no entry of it. */
   head_seq: number;
   /**
    * `storage_unavailable`: a run of the followed thread waits until the journal takes entries.
    * `invited` and `invitation_ended` are for the invited user alone. `read`: the user has read the
-   * thread up to `head_seq`, on whichever connection.
+   * thread up to `head_seq`, on whichever connection. `hidden`: the user hid the thread, or a message of
+   * it, or shows it again.
    */
   kind:
     | ThreadEventKind
@@ -693,11 +725,16 @@ export interface NoticeData {
     | "storage_unavailable"
     | "invited"
     | "invitation_ended"
-    | "read";
+    | "read"
+    | "hidden";
   /** true where what is told of may have changed the user's inbox. */
   inbox?: boolean;
   /** With `storage_unavailable`: why, in a sentence. */
   message?: string;
+  /** With `hidden`: whether it is hidden now. */
+  hidden?: boolean;
+  /** With `hidden`: the message; left out where it is the thread. */
+  message_id?: string;
 }
 
 /**
@@ -893,6 +930,8 @@ export interface Replies {
   get_events: EventsFrame;
   get_inbox: InboxFrame;
   get_thread: ThreadMessagesFrame;
+  hide_message: AcceptedFrame;
+  hide_thread: AcceptedFrame;
   invite_co_author: AcceptedFrame;
   leave_co_authorship: AcceptedFrame;
   leave_thread: AcceptedFrame;
@@ -935,6 +974,8 @@ export interface Requests {
   get_events: GetEventsRequest;
   get_inbox: GetInboxRequest;
   get_thread: GetThreadRequest;
+  hide_message: HideMessageRequest;
+  hide_thread: HideThreadRequest;
   invite_co_author: InviteCoAuthorRequest;
   leave_co_authorship: LeaveCoAuthorshipRequest;
   leave_thread: LeaveThreadRequest;
@@ -1397,6 +1438,10 @@ export interface ThreadMessagesData {
   links: readonly InviteLinkView[];
   /** Those that are voted on, oldest first. */
   removals: readonly RemovalView[];
+  /** Whether the reader hid the thread. */
+  hidden?: boolean;
+  /** Those of `messages` that the reader hid. */
+  hidden_messages: readonly string[];
 }
 
 /** A snapshot of a thread at `head_seq`. */

@@ -13,7 +13,15 @@ from weakref import WeakValueDictionary
 
 from machines.decisions.connections import hash_token
 from machines.models.domain import Deleted, SessionRecord, StateTransition, User
-from machines.models.ids import PublicKey, RequestId, ThreadId, TimerId, UserId, user_stream
+from machines.models.ids import (
+    MessageId,
+    PublicKey,
+    RequestId,
+    ThreadId,
+    TimerId,
+    UserId,
+    user_stream,
+)
 from machines.models.journal import (
     Batch,
     JournalEntry,
@@ -170,23 +178,55 @@ class Accounts:
 
         Raises JournalError, JournalConflict where `reply` was given.
         """
+        return await self._change_thread(
+            public_key, thread_id, "read", lambda kept, at: kept.read_to(seq, at), reply
+        )
 
-        async def mark() -> bool:
+    async def hide(
+        self,
+        public_key: PublicKey,
+        thread_id: ThreadId,
+        message_id: MessageId | None,
+        *,
+        hidden: bool,
+        reply: RememberedReply,
+    ) -> bool:
+        """Hide a message of a thread, or without one the thread itself, or show it again; False where it
+        was so before. Raises as `mark_read`, and RequestRefused where too much is hidden (TOO_LARGE)."""
+
+        def change(kept: UserThread, at: datetime) -> UserThread:
+            if message_id is None:
+                return kept.hide(at, hidden=hidden)
+            return kept.hide_message(message_id, at, hidden=hidden)
+
+        return await self._change_thread(public_key, thread_id, "hidden", change, reply)
+
+    async def _change_thread(
+        self,
+        public_key: PublicKey,
+        thread_id: ThreadId,
+        kind: str,
+        changed: Callable[[UserThread, datetime], UserThread],
+        reply: RememberedReply,
+    ) -> bool:
+        """Change what a user keeps of a thread; False where it stays as it is."""
+
+        async def write() -> bool:
             kept = await self._journal.user_thread(public_key, thread_id)
             now = self._environment.now()
             before = kept or UserThread.begin(public_key, thread_id, now)
-            after = before.read_to(seq, now)
+            after = changed(before, now)
             if after is before:
                 await self._journal.commit(Batch(entries=(), reply=reply))
                 return False
             make = creation_of if kept is None else update_of
             change = make("user_thread", after)
             await self._append(
-                public_key, "read", (change,), reply=reply, request_id=reply.request_id
+                public_key, kind, (change,), reply=reply, request_id=reply.request_id
             )
             return True
 
-        return await self._write(public_key, mark, reply)
+        return await self._write(public_key, write, reply)
 
     async def end_session(self, token_hash: str) -> SessionRecord | None:
         """Forget a session, if it is still there: its token is worth nothing from now on."""

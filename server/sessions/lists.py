@@ -37,7 +37,9 @@ async def list_threads(
     """
     match wanted.scope:
         case "mine":
-            page = await journal.threads_of(caller, after=wanted.after, limit=wanted.limit)
+            page = await journal.threads_of(
+                caller, after=wanted.after, limit=wanted.limit, hidden=wanted.hidden
+            )
         case "public":
             page = await journal.public_threads(after=wanted.after, limit=wanted.limit)
         case "invited":

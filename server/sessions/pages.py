@@ -25,6 +25,7 @@ from machines.models.journal import DecisionView
 from machines.models.limits import MAX_SERVER_FRAME_BYTES
 from machines.models.message import Message
 from machines.models.thread import Thread
+from machines.models.user_thread import UserThread
 from machines.models.wire import views
 from machines.models.wire.frames import ThreadMessagesData, ThreadMessagesFrame
 from server.wire.bounds import ENVELOPE_BYTES, size_of
@@ -102,8 +103,10 @@ def snapshot_that_fits(
     runs: tuple[RunSoFar, ...],
     names: Mapping[PublicKey, str],
     reader: PublicKey,
+    kept: UserThread | None,
 ) -> ThreadMessagesFrame:
-    """A thread and the newest messages of a page as `reader` may see them. Renders Markdown."""
+    """A thread and the newest messages of a page as `reader` may see them, who `kept` this of the
+    thread. Renders Markdown."""
     thread = thread_view(view.thread)
     live = tuple(starmap(run_view, runs))
     invitations = tuple(map(invitation_view, view.invitations))
@@ -111,6 +114,8 @@ def snapshot_that_fits(
     removals = tuple(map(removal_view, view.removals))
     beside = (*live, *invitations, *links, *removals)
     room = FRAME_ROOM - size_of(thread) - sum(map(size_of, beside))
+    hidden = frozenset(kept.hidden_messages if kept is not None else ())
+    room -= sum(len(each.id) + len('"",') for each in page.messages if each.id in hidden)
     messages = newest_that_fit(page.messages, reader, view.thread, room)
     people = [each.author for each in messages if each.author is not None]
     people += view.thread.co_authors
@@ -125,6 +130,8 @@ def snapshot_that_fits(
             invitations=invitations,
             links=links,
             removals=removals,
+            hidden=kept is not None and kept.hidden,
+            hidden_messages=tuple(each.id for each in messages if each.id in hidden),
         )
     )
 

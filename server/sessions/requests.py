@@ -20,7 +20,7 @@ from machines.models.errors import (
     JournalConflict,
     RequestRefused,
 )
-from machines.models.ids import PublicKey, RequestId, ThreadId, thread_stream
+from machines.models.ids import MessageId, PublicKey, RequestId, ThreadId, thread_stream
 from machines.models.journal import DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_CATCH_UP, MAX_EVENTS_PAGE_BYTES, MAX_RUNS_SHOWN
 from machines.models.message import Decision
@@ -46,7 +46,7 @@ from server.threads.broadcast import Broadcast
 from server.threads.service import Outcome, ThreadService
 from server.wire.bounds import fitting
 from server.wire.codec import encode_events_page, encode_server_frame
-from server.wire.presenter import read_notice
+from server.wire.presenter import hidden_notice, read_notice
 from server.wire.renderer import Renderer
 from storage.journal.port import Journal
 
@@ -182,6 +182,12 @@ class Requests:
             case requests.MarkReadRequest(data=data):
                 await self._mark_read(data, caller, reply)
                 return _accepted(None)
+            case requests.HideThreadRequest(data=data):
+                await self._hide(data.thread_id, None, caller, reply, hidden=data.hidden)
+                return _accepted(None)
+            case requests.HideMessageRequest(data=data):
+                await self._hide(data.thread_id, data.message_id, caller, reply, hidden=data.hidden)
+                return _accepted(None)
             case requests.CreateThreadRequest():
                 return _accepted(await self._create_thread(message, caller, reply))
             case _:
@@ -235,6 +241,25 @@ class Requests:
         await self._require_seq(data.thread_id, "seq", data.seq)
         if await self._accounts.mark_read(caller, data.thread_id, data.seq, reply):
             self._broadcast.tell(caller, read_notice(data.thread_id, data.seq))
+
+    async def _hide(
+        self,
+        thread_id: ThreadId,
+        message_id: MessageId | None,
+        caller: PublicKey,
+        reply: RememberedReply,
+        *,
+        hidden: bool,
+    ) -> None:
+        """Raises RequestRefused: not_found, too_large."""
+        await self._readable(thread_id, caller)
+        if message_id is not None:
+            message = await self._journal.message(message_id)
+            if message is None or message.thread_id != thread_id:
+                raise RequestRefused(ErrorCode.NOT_FOUND, "There is no such message.")
+        if await self._accounts.hide(caller, thread_id, message_id, hidden=hidden, reply=reply):
+            notice = hidden_notice(thread_id, message_id, hidden=hidden)
+            self._broadcast.tell(caller, notice)
 
     async def _command(
         self, message: requests.MutatingRequest, token: str
@@ -347,8 +372,9 @@ class Requests:
         )
         people = {each.author for each in page.messages if each.author is not None}
         names = await self._journal.names(people.union(view.thread.co_authors))
+        kept = await self._journal.user_thread(caller, data.thread_id)
         text = await self._renderer.do(
-            lambda: _encode(snapshot_that_fits(view, page, runs, names, caller), message.id)
+            lambda: _encode(snapshot_that_fits(view, page, runs, names, caller, kept), message.id)
         )
         # Rights are read last as well: who left meanwhile is shown what is theirs to see now.
         now = await self._readable(data.thread_id, caller)

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from machines.decisions.inbox import inboxes_changed
 from machines.decisions.views import message_view, without_content
 from machines.models.domain import Role
-from machines.models.ids import PublicKey, ThreadId
+from machines.models.ids import MessageId, PublicKey, ThreadId
 from machines.models.journal import JournalEntry
 from machines.models.message import Message
 from machines.models.thread import Thread
@@ -236,6 +236,14 @@ def waiting_notice(thread_id: ThreadId, head_seq: int, message: str) -> str:
 def read_notice(thread_id: ThreadId, seq: int) -> str:
     """The frame which says that its reader has read a thread up to an entry."""
     data = frames.NoticeData(thread_id=thread_id, head_seq=seq, kind="read", inbox=True)
+    return encode_server_frame(frames.NoticeFrame(data=data))
+
+
+def hidden_notice(thread_id: ThreadId, message_id: MessageId | None, *, hidden: bool) -> str:
+    """The frame which says that its reader hid a thread, or a message of it, or shows it again."""
+    data = frames.NoticeData(
+        thread_id=thread_id, head_seq=0, kind="hidden", hidden=hidden, message_id=message_id
+    )
     return encode_server_frame(frames.NoticeFrame(data=data))
 
 

@@ -159,6 +159,10 @@ class ThreadMessagesData(Value):
     """Invite links that are open, oldest first."""
     removals: tuple[RemovalView, ...] = ()
     """Those that are voted on, oldest first."""
+    hidden: Flag = False
+    """Whether the reader hid the thread."""
+    hidden_messages: tuple[MessageId, ...] = ()
+    """Those of `messages` that the reader hid."""
 
 
 class ThreadMessagesFrame(ServerFrame):
@@ -484,18 +488,30 @@ class EventsFrame(ServerFrame):
 class NoticeData(Value):
     thread_id: ThreadId
     head_seq: int
-    """0 for who is invited: nothing of the thread is told."""
+    """0 for who is invited, as nothing of the thread is told, and with `hidden`, which is no entry of it."""
     kind: (
         ThreadEventKind
-        | Literal["chorus_response", "storage_unavailable", "invited", "invitation_ended", "read"]
+        | Literal[
+            "chorus_response",
+            "storage_unavailable",
+            "invited",
+            "invitation_ended",
+            "read",
+            "hidden",
+        ]
     )
     """`storage_unavailable`: a run of the followed thread waits until the journal takes entries.
     `invited` and `invitation_ended` are for the invited user alone. `read`: the user has read the
-    thread up to `head_seq`, on whichever connection."""
+    thread up to `head_seq`, on whichever connection. `hidden`: the user hid the thread, or a message of
+    it, or shows it again."""
     inbox: Flag = False
     """True where what is told of may have changed the user's inbox."""
     message: Omittable[str] = None
     """With `storage_unavailable`: why, in a sentence."""
+    hidden: Flag = False
+    """With `hidden`: whether it is hidden now."""
+    message_id: Omittable[MessageId] = None
+    """With `hidden`: the message; left out where it is the thread."""
 
 
 class NoticeFrame(ServerFrame):

@@ -182,6 +182,8 @@ class ListThreadsData(RequestData):
     after: Cursor | None = None
     """The `next` of the page before."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
+    hidden: bool = False
+    """With `mine`: those alone that the caller hid, which are left out else."""
 
 
 class GetInboxData(RequestData):
@@ -193,6 +195,16 @@ class GetInboxData(RequestData):
 class MarkReadData(ThreadRef):
     seq: Seq
     """Number of the last entry that was read."""
+
+
+class HideThreadData(ThreadRef):
+    hidden: bool
+    """False shows it again."""
+
+
+class HideMessageData(MessageRef):
+    hidden: bool
+    """False shows it again."""
 
 
 class SearchData(RequestData):
@@ -471,6 +483,20 @@ class MarkReadRequest(MutatingRequest):
     data: MarkReadData
 
 
+class HideThreadRequest(MutatingRequest):
+    """Leave a thread out of one's own list, or list it again; nobody else is told."""
+
+    type: Literal["hide_thread"] = "hide_thread"
+    data: HideThreadData
+
+
+class HideMessageRequest(MutatingRequest):
+    """Fold a message away for oneself, or show it again; nobody else is told."""
+
+    type: Literal["hide_message"] = "hide_message"
+    data: HideMessageData
+
+
 class ListPeopleRequest(Request):
     """List the users with whom the caller shares a thread."""
 
@@ -555,6 +581,8 @@ ClientMessage = (
     | ListThreadsRequest
     | GetInboxRequest
     | MarkReadRequest
+    | HideThreadRequest
+    | HideMessageRequest
     | ListPeopleRequest
     | SearchRequest
     | SetNameRequest

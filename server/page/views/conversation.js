@@ -281,6 +281,7 @@ class ThreadHead {
   update() {
     const view = this.app.state.thread?.view ?? null;
     this.menu.drawStrip(this.app.ui.strip);
+    this.menu.drawHidden();
     const count = this.app.state.inbox?.count ?? 0;
     const place = view ? `${view.name} · Chorus` : "Chorus";
     const title = count > 0 ? `(${countWords(count)}) ${place}` : place;
@@ -347,11 +348,13 @@ function menu(app) {
     if (id) copyText(new URL(`t/${id}`, document.baseURI).href, say.conversation.linkCopied);
   });
   const settings = item(say.threadSettings.title, () => openThreadSettings(app));
+  const hide = item("", () => app.hideThread(!isHidden(app)));
   const strip = item("", () => app.showStrip(!app.ui.strip));
   list.append(
     ...forCoAuthors,
     settings,
     strip,
+    hide,
     share,
     item(say.conversation.copyLink, () => copyText(location.href, say.conversation.linkCopied)),
     item(say.conversation.exportMarkdown, () => app.exportThread("md")),
@@ -370,6 +373,10 @@ function menu(app) {
   });
   return {
     element: h("div", { class: "menu-holder" }, opener, list),
+    drawHidden: () => {
+      hide.hidden = !isCoAuthor(app.state);
+      setText(hide, isHidden(app) ? say.conversation.showAgain : say.conversation.hide);
+    },
     /** @param {boolean} isCoAuthorOfActive @param {boolean} isPublic */
     update: (isCoAuthorOfActive, isPublic) => {
       for (const each of forCoAuthors) each.hidden = !isCoAuthorOfActive;
@@ -379,6 +386,11 @@ function menu(app) {
     drawStrip: (isShown) =>
       setText(strip, isShown ? say.conversation.hideSteps : say.conversation.showSteps),
   };
+}
+
+/** @param {App} app */
+function isHidden({ state }) {
+  return state.hidden.has(state.thread?.id ?? "");
 }
 
 /**

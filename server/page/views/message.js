@@ -56,23 +56,29 @@ export class MessageView {
       class: "button small quiet",
       hidden: true,
     });
-    this.earlier = h("button", {
+    this.unfold = h("button", {
       type: "button",
-      class: "button small quiet earlier",
+      class: "button small quiet unfold",
       "aria-expanded": "false",
       hidden: true,
       on: { click: () => this.fold(!this.isFolded) },
     });
     this.isFolded = false;
+    this.isHidden = false; // by this user
+    this.wasEdited = false;
     this.beneath = h("div", { class: "beneath" });
     this.pencil = iconButton("pencil", say.message.edit, () => app.setUi({ editing: this.id }), {
       hidden: true,
     });
+    this.hide = iconButton("hide", say.message.hide, () =>
+      app.hideMessage(this.id, !this.isHidden),
+    );
     this.actions = h(
       "div",
       { class: "message-actions" },
       this.pencil,
       iconButton("copy", say.message.copy, () => this.copy()),
+      this.hide,
       iconButton("machine", say.message.showMachines, () => this.select()),
     );
     this.main = h(
@@ -88,7 +94,7 @@ export class MessageView {
         this.actions,
       ),
       this.wayUp,
-      this.earlier,
+      this.unfold,
       this.body,
       this.beneath,
     );
@@ -113,6 +119,7 @@ export class MessageView {
     if (isSelected !== this.isSelected) this.element.classList.toggle("selected", isSelected);
     this.isSelected = isSelected;
     if (message !== this.message || state.names !== this.names) this.draw(message);
+    this.drawHidden(state.thread.hidden.has(this.id));
     if (message.role === "user" && message.run_id) this.drawRun(state.thread, message, answer);
     if (this.approval) this.approval.update(message);
   }
@@ -147,8 +154,9 @@ export class MessageView {
     this.element.setAttribute("aria-label", `${name}, ${clockTime(message.created_at)}`);
     this.element.dataset.status = message.status;
     const wasEdited = message.superseded_by !== undefined;
-    if (wasEdited && this.earlier.hidden) this.fold(true);
-    this.earlier.hidden = !wasEdited;
+    if (wasEdited && !this.wasEdited) this.fold(true);
+    this.wasEdited = wasEdited;
+    this.unfold.hidden = !wasEdited && !this.isHidden;
     const words = wasEdited ? say.message.edited : STATUS_WORDS[message.status];
     this.status.hidden = !words;
     setText(this.status, words ?? "");
@@ -244,16 +252,29 @@ export class MessageView {
     if (run && FINAL.has(run.status)) this.element.dataset.run = run.status;
   }
 
+  /** @param {boolean} isHidden whether the user hid it */
+  drawHidden(isHidden) {
+    if (isHidden === this.isHidden) return;
+    this.isHidden = isHidden;
+    const label = isHidden ? say.message.showAgain : say.message.hide;
+    this.hide.setAttribute("aria-label", label);
+    this.hide.title = label;
+    this.unfold.hidden = !isHidden && !this.wasEdited;
+    this.fold(isHidden || this.wasEdited);
+  }
+
   /**
-   * A message that was written anew is folded, and its answer with it.
+   * A message that was written anew, or that the user hid, is folded, and its answer with it.
    *
    * @param {boolean} isFolded
    */
   fold(isFolded) {
     this.isFolded = isFolded;
     this.element.classList.toggle("folded", isFolded);
-    this.earlier.setAttribute("aria-expanded", String(!isFolded));
-    setText(this.earlier, isFolded ? say.message.showEarlier : say.message.hideEarlier);
+    this.unfold.setAttribute("aria-expanded", String(!isFolded));
+    const { showHidden, foldHidden, showEarlier, hideEarlier } = say.message;
+    const [show, hide] = this.isHidden ? [showHidden, foldHidden] : [showEarlier, hideEarlier];
+    setText(this.unfold, isFolded ? show : hide);
   }
 
   copy() {

@@ -13,20 +13,27 @@ import { InboxButton } from "./inbox.js";
 import { Invitations } from "./invitations.js";
 import { SearchResults } from "./search.js";
 
-/** @type {readonly Scope[]} */
-const SCOPES = ["mine", "public"];
+/** @type {readonly ("mine" | "public")[]} */
+const TABS = ["mine", "public"];
+
+/** @type {Record<Scope, string>} */
+const EMPTY = {
+  mine: say.threads.none,
+  public: say.threads.nonePublic,
+  hidden: say.threads.noneHidden,
+};
 
 export class Threads {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
     /** @type {Scope} */
-    this.scope = "mine";
+    this.scope = "mine"; // or "hidden", which is in the tab of "mine"
     /** @type {Map<string, ThreadRow>} by thread */
     this.rows = new Map();
     /** @type {unknown[] | null} what the list was drawn from */
     this.drawn = null;
-    this.tabs = SCOPES.map((scope) =>
+    this.tabs = TABS.map((scope) =>
       h(
         "button",
         {
@@ -42,12 +49,16 @@ export class Threads {
     this.list = h("ul", { class: "thread-list" });
     this.empty = h("p", { class: "muted empty" });
     this.more = button(say.threads.more, () => this.readMore(), { class: "button quiet wide" });
+    this.toggle = button("", () => this.choose(this.scope === "hidden" ? "mine" : "hidden"), {
+      class: "button quiet wide",
+    });
     this.panel = h(
       "div",
       { id: "thread-list", role: "tabpanel", class: "thread-panel" },
       this.list,
       this.empty,
       this.more,
+      this.toggle,
     );
     this.results = new SearchResults(app);
     this.invitations = new Invitations(app);
@@ -88,8 +99,12 @@ export class Threads {
   /** @param {KeyboardEvent} event */
   arrow(event) {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    this.choose(this.scope === "mine" ? "public" : "mine");
-    this.tabs[SCOPES.indexOf(this.scope)]?.focus();
+    this.choose(this.scope === "public" ? "mine" : "public");
+    this.tabs[TABS.indexOf(this.tab())]?.focus();
+  }
+
+  tab() {
+    return this.scope === "public" ? "public" : "mine";
   }
 
   readMore() {
@@ -114,11 +129,11 @@ export class Threads {
     if (before && drawn.every((part, place) => part === before[place])) return;
     this.drawn = drawn;
     this.tabs.forEach((tab, place) => {
-      const isChosen = SCOPES[place] === this.scope;
+      const isChosen = TABS[place] === this.tab();
       tab.setAttribute("aria-selected", String(isChosen));
       tab.tabIndex = isChosen ? 0 : -1;
     });
-    this.panel.setAttribute("aria-labelledby", `scope-${this.scope}`);
+    this.panel.setAttribute("aria-labelledby", `scope-${this.tab()}`);
     this.panel.hidden = this.results.isOpen;
     const { ids, next } = state.lists[this.scope];
     const rows = keyed(this.rows, ids, (id) => new ThreadRow(this.app, id));
@@ -128,7 +143,9 @@ export class Threads {
       rows.map((row) => row.element),
     );
     this.empty.hidden = ids.length > 0;
-    setText(this.empty, this.scope === "mine" ? say.threads.none : say.threads.nonePublic);
+    setText(this.empty, EMPTY[this.scope]);
+    this.toggle.hidden = this.scope === "public";
+    setText(this.toggle, this.scope === "hidden" ? say.threads.showMine : say.threads.showHidden);
     this.more.hidden = !next;
   }
 }
