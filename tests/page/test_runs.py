@@ -73,7 +73,7 @@ async def test_another_loop_is_counted_on_its_steps_and_on_its_edge(
 async def test_the_line_of_a_run_counts_the_tokens_of_all_its_steps(
     browser: Browser, server: ServerProcess, model: ObedientModel
 ) -> None:
-    prompt = "What does this cost?"
+    prompt, last = "What does this cost?", "What does the strip show?"
     model.plan(prompt, "action", says("A thought.", counted=usage(10, 5)))
     model.plan(prompt, "yield", says("An answer.", counted=usage(30, 10)))
     async with someone(browser, server.url, "Ann") as ann:
@@ -81,7 +81,11 @@ async def test_the_line_of_a_run_counts_the_tokens_of_all_its_steps(
         await ann.answers(1)
         line = ann.message(prompt).locator(".run-summary")
         await expect(line).to_have_text("6 steps \N{MIDDLE DOT} 55 tokens")
+        await ann.ask(last)
+        await ann.answers(2)
         await ann.page.reload()
+        # The strip reads the last run by itself; an earlier one is read once it is opened.
+        await expect(ann.message(last).locator(".run-summary")).to_have_text("6 steps")
         await expect(line).to_have_text("How this was answered")
         await ann.open_run(prompt)
         await expect(line).to_have_text("6 steps \N{MIDDLE DOT} 55 tokens")
