@@ -11,7 +11,7 @@ from playwright.async_api import Browser, WebSocketRoute, expect
 from tests.page.browser import Person, someone
 from tests.support.client import signed_in
 from tests.support.obedient_model import ObedientModel
-from tests.support.scripted_endpoint import says
+from tests.support.scripted_endpoint import says, says_json
 from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -22,6 +22,12 @@ LINK = "[click](javascript:window.hacked=4) [data](data:text/html,x) <a href='ja
 REMOTE = "![seen](https://tracker.invalid/pixel.png)"
 HUGE = "W" * 4_000
 BIDI = "\u202eevil\u202c \u2066x\u2069 \u05d0\u05d1\u05d2"
+SELECTS_THE_FIRST = {
+    "explicit_intent": "To know.",
+    "implicit_intent": "To be sure.",
+    "confidence": 0.5,
+    "selected": [{"label": "P1", "why": "It is about the otter."}],
+}
 HOSTILE = "\n\n".join((SCRIPT, HANDLER, LINK, REMOTE, HUGE, BIDI))
 
 
@@ -65,6 +71,7 @@ async def test_hostile_text_is_text_as_a_prior_and_in_a_citation(
     async with someone(browser, server.url, "Ann") as ann:
         await ann.ask(f"Remember the otter. {SCRIPT}{HANDLER}")
         await ann.answers(1)
+        model.plan("What about the otter?", "intention", says_json(SELECTS_THE_FIRST))
         model.plan("What about the otter?", "yield", says("It is [P1], and not [P99]."))
         await ann.ask("What about the otter?")
         await ann.answers(2)
@@ -72,7 +79,12 @@ async def test_hostile_text_is_text_as_a_prior_and_in_a_citation(
         row = ann.step("What about the otter?", "experience")
         await row.locator(".step-toggle").click()
         await expect(row.locator(".prior").first).to_contain_text("<script>")
-        await expect(ann.answered.last.locator(".said")).to_contain_text("[P99]")
+        said = ann.answered.last.locator(".said")
+        await expect(said).to_have_text("It is P1, and not.")
+        await expect(said.locator(".citation")).to_have_text(["P1"])
+        await said.locator(".citation").click()
+        source = ann.page.get_by_role("dialog", name="Source P1")
+        await expect(source.locator(".citation-text")).to_contain_text(f"{SCRIPT}{HANDLER}")
         assert await ann.page.locator("img, script:not([src])").count() == 0
         assert await ann.run("() => window.hacked") is None
 
