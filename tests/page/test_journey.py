@@ -60,8 +60,10 @@ async def invite(ann: Person, bob: Person, place: str) -> None:
     await shoot(bob, "invited")
     await card.get_by_role("button", name="Accept").click()
     await expect(bob.title).to_have_text(place)
-    for person in (ann, bob):
-        await expect(person.page.locator(".thread-about")).to_have_text("private · 2 co-authors")
+    for person, other in ((ann, bob), (bob, ann)):
+        await expect(person.page.locator(".thread-about")).to_have_text(
+            f"private · 2 co-authors · here: {other.name}"
+        )
 
 
 async def ask_at_once(ann: Person, bob: Person, model: ObedientModel, place: str) -> None:
@@ -144,7 +146,9 @@ async def vote(ann: Person, bob: Person, place: str) -> None:
         await expect(person.message(prompt).locator("[data-role=chorus] .said")).to_have_text(
             answer_to(prompt)
         )
-    await expect(bob.page.locator(".thread-about")).to_have_text("public · 2 co-authors")
+    await expect(bob.page.locator(".thread-about")).to_have_text(
+        "public · 2 co-authors · here: Ann"
+    )
     await shoot(bob, "answered")
 
 
