@@ -13,7 +13,7 @@ from benchmarks.questions import QUESTIONS
 
 ROOT = Path(__file__).parents[2]
 OURS = ("machines", "storage", "server", "diagrams", "benchmarks", "tests")
-HOMES = {"burr": "apache-burr"}
+HOMES = {"burr": "apache-burr", "qdrant_edge": "qdrant-edge-py"}
 """Modules that are named unlike their distributions, and that only the peers' environment has."""
 
 

@@ -6,9 +6,9 @@
 
 A thread of its own posts a mark to the loop and looks when it is taken. What the loop's thread has
 computed in between is how long everybody else has waited, whatever else the machine did: CPU time is
-measured, and no wall clock. The garbage collector's time is taken off: how long it looks depends on
-the heap of all that the process has run, not on the callback that it happens in. While a mark waits, the stack of the loop's thread is looked at now and
-then, so that what held it can be named.
+measured, and no wall clock. The garbage collector's time is taken off: how long it looks depends on the
+heap of all that the process has run, not on the callback that it happens in. While a mark waits, the
+stack of the loop's thread is looked at now and then, so that what held it can be named.
 """
 
 import asyncio

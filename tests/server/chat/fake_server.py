@@ -1,7 +1,8 @@
 """A scripted server that speaks enough of PROTOCOL to try the terminal client against it.
 
-A real websocket, real signatures, one user's view of threads that live in memory. Faults are asked
-for by name and happen once. Run it by hand to look at the client: `python -m tests.server.chat.fake_server 8099`.
+A real websocket, real signatures, one user's view of threads that live in memory. Faults are asked for
+by name and happen once. Run it by hand to look at the client: `python -m tests.server.chat.fake_server
+8099`.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""What a client says of a server that does not let it in, or ends its line: which words, and whether it dials again."""
+"""What a client says of a server that does not let it in, or ends its line: which words, and whether it
+dials again."""
 
 import json
 import socket

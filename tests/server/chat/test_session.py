@@ -376,6 +376,7 @@ async def test_a_co_author_is_removed_by_key_once_all_the_others_say_so(
         )
     assert await alice.refused(f"/keep {bob.key}")
     await alice.type(f"/remove {bob.key}")
+    await carol.until(lambda state: bool(state.removals), "that the others are asked")
     await carol.type(f"/remove {bob.key}")
     await bob.until(lambda state: state.thread is None, "that the thread is closed to them")
     await alice.until(

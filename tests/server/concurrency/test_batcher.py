@@ -1,4 +1,5 @@
-"""What many ask at once is answered at once: `server.concurrency.batcher`, and the sign-ins that stand on it."""
+"""What many ask at once is answered at once: `server.concurrency.batcher`, and the sign-ins that stand
+on it."""
 
 import asyncio
 from collections.abc import Sequence

@@ -59,7 +59,7 @@ async def test_who_comes_in_the_middle_sees_what_was_done_and_hears_the_rest(
     server: ServerProcess, model: ObedientModel
 ) -> None:
     prompt = "joined in the middle"
-    gate = model.hold(prompt, "yield", first="Wait ", rest="for it.")
+    gate = model.hold(prompt, "yield", first="Wait for", rest=" it.")
     async with signed_in(server.url) as alice, signed_in(server.url) as bob:
         thread_id = await alice.new_thread(visibility="public")
         run = await alice.ask("submit_prompt", thread_id=thread_id, prompt=prompt)
@@ -67,12 +67,12 @@ async def test_who_comes_in_the_middle_sees_what_was_done_and_hears_the_rest(
         (live,) = (await bob.follow(thread_id))["runs"]
         assert live["status"] == "running"
         assert [each["step"] for each in live["outputs"]] == list(STEPS[:-1])
-        assert live["text"] == "Wait "
+        assert live["text"] == "Wait for"
         gate.opened.set()
         done = await bob.response(run["run_id"], "completed", step="yield")
         assert done["text"] == "Wait for it."
         heard = [(each["offset"], each["text"]) for each in bob.deltas(run["run_id"])]
-        assert [each for each in heard if each[1]] == [(5, "for it.")]
+        assert [each for each in heard if each[1]] == [(8, " it.")]
 
 
 async def test_catching_up_beyond_the_head_or_with_a_stale_epoch_is_refused(

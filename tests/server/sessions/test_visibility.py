@@ -153,8 +153,7 @@ async def test_a_search_finds_what_its_asker_may_read_and_nothing_else(
         assert "grandmother" in own["results"][0]["content"]
         assert own["results"][0]["thread_id"] == hidden
         assert own["results"][0]["author"] == alice.public_key
-        scores = [each["score"] for each in own["results"]]
-        assert scores == sorted(scores, reverse=True)
+        assert all(0 <= each["score"] <= 1 for each in own["results"])
         everywhere = await bob.ask("search", query="saffron risotto with marrow", limit=80)
         assert hidden not in {each["thread_id"] for each in everywhere["results"]}
         await alice.ask("invite_co_author", thread_id=hidden, public_key=bob.public_key)

@@ -54,7 +54,7 @@ async def test_who_is_invited_sees_the_name_and_who_invites_and_nothing_else_unt
     await alice.get("invite_co_author", public_key=bob.public_key, **thread)
 
     notice = await bob.line.until(lambda each: of_kind("invited", each), "an invitation")
-    assert notice["data"] == {"head_seq": 0, "kind": "invited", **thread}
+    assert notice["data"] == {"head_seq": 0, "kind": "invited", "inbox": True, **thread}
     (asked,) = await invitations_of(bob)
     assert (asked["thread_id"], asked["thread_name"]) == (thread["thread_id"], "Plans")
     assert (asked["invited_by"], asked["invited_by_name"]) == (alice.public_key, "Alice")
