@@ -51,8 +51,9 @@ class Target:
     against: tuple[str, ...] = ()
     """The best of these in each round is the measure; none: the figure itself is."""
     above: str | None = None
-    """A contestant that works on nothing. What it takes is taken from every contestant, and the rest divided
-    by the size of who took it: so what grows with the size is not hidden behind what is fixed."""
+    """A contestant that works on nothing. What it takes is taken from every contestant, and the rest
+    divided by the size of who took it: so what grows with the size is not hidden behind what is
+    fixed."""
     at_most: float | None = None
     at_least: float | None = None
 

@@ -2,10 +2,11 @@
 
     python -m benchmarks.upstream --tokens 400 --rate 50
 
-It runs in a process of its own, on a free port, and prints its address as the first line. Streams that are asked for wait until `POST /begin`; then all of
-them go at once, `rate` tokens a second each, staggered so that in every millisecond it is another
-part of them. Every token says which one it is and when it was sent, by the clock that all processes
-of a machine share, so that who receives it knows how long it took:
+It runs in a process of its own, on a free port, and prints its address as the first line. Streams that
+are asked for wait until `POST /begin`; then all of them go at once, `rate` tokens a second each,
+staggered so that in every millisecond it is another part of them. Every token says which one it is and
+when it was sent, by the clock that all processes of a machine share, so that who receives it knows how
+long it took:
 
     0042.123456789     the 43rd token of its stream, sent at 123.456789 s by `time.monotonic`
                        (modulo 1,000 s), and a blank

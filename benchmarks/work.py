@@ -1,7 +1,7 @@
 """The run that every contestant of the step question carries out: one script, plain values.
 
-The standard library alone beside `measure`, since peers have no more. The model answers at once with what stands
-here; a contestant adds nothing to it and leaves nothing out.
+The standard library alone beside `measure`, since peers have no more. The model answers at once with
+what stands here; a contestant adds nothing to it and leaves nothing out.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
 """Charts and pure functions: (state, event) in, (state, response, effects) out.
 
-Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, `thread`,
-`invitation`, `invite_link`, `removal`, `connection` (whose guards and actions are `connection_rules`) and
-`breaker`; `charts` lists them all, and `deadlines` has the guards that several share. Below them stand the steps of a run (`loop`) and
-what the model is asked (`prompting`); above them the decisions that fire several charts at once
-(`decisions`). All of them share the values of `models`.
+Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, `thread`, `invitation`,
+`invite_link`, `removal`, `connection` (whose guards and actions are `connection_rules`) and `breaker`;
+`charts` lists them all, and `deadlines` has the guards that several share. Below them stand the steps
+of a run (`loop`) and what the model is asked (`prompting`); above them the decisions that fire several
+charts at once (`decisions`). All of them share the values of `models`.
 
 No IO lives here, and no clock, ids or randomness: they come in with the event.
 """

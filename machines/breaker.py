@@ -1,4 +1,5 @@
-"""The breaker chart: attempts are held back from an endpoint that keeps failing. Declared here, nowhere else.
+"""The breaker chart: attempts are held back from an endpoint that keeps failing. Declared here, nowhere
+else.
 
     closed --failures_reach_threshold--> open --probe_is_due--> half_open --> closed | open
 

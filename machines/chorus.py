@@ -132,7 +132,8 @@ def context_may_be_halved(run: ChorusState, event: AIFailed) -> bool:
 
 
 def attempts_left(run: ChorusState, _: object) -> bool:
-    """With this failure, fewer than `max_attempts` (4 by default) attempts of the step and iteration failed."""
+    """With this failure, fewer than `max_attempts` (4 by default) attempts of the step and iteration
+    failed."""
     return run.failures + 1 < run.max_attempts
 
 

@@ -1,8 +1,8 @@
 """Qdrant's engine in this process (`qdrant-edge-py`): what it takes, and how long it holds the interpreter.
 
-A shard of COUNT points of 384 numbers with a text each, on disk as far as it goes, without a graph. It is
-opened and asked twenty times for the scores of all points, which is what our ranking needs of a vector search.
-A thread asks for the interpreter meanwhile, as in `memory_kept`.
+A shard of COUNT points of 384 numbers with a text each, on disk as far as it goes, without a graph. It
+is opened and asked twenty times for the scores of all points, which is what our ranking needs of a
+vector search. A thread asks for the interpreter meanwhile, as in `memory_kept`.
 
     python -m benchmarks.contestants.memory_edge COUNT
     python -m benchmarks.contestants.memory_edge full FOLDER

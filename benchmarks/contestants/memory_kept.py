@@ -1,9 +1,10 @@
 """How much memory the searched memory takes, and how long it takes to open: ours, or the library's.
 
 A memory of COUNT messages is opened and searched twenty times by vector and by words, as in
-`search_ours`; 0 is one that is empty. `chorus` is `DatabaseClient` on a folder of this machine, `library`
-an embedded `QdrantClient` in a worker thread, with the rights as its filter and by vector alone. Beside them a thread
-asks for the interpreter every half millisecond: how long it waits at most is what an event loop would.
+`search_ours`; 0 is one that is empty. `chorus` is `DatabaseClient` on a folder of this machine,
+`library` an embedded `QdrantClient` in a worker thread, with the rights as its filter and by vector
+alone. Beside them a thread asks for the interpreter every half millisecond: how long it waits at most
+is what an event loop would.
 
     python -m benchmarks.contestants.memory_kept COUNT chorus|library
 """

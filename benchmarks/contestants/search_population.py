@@ -4,9 +4,9 @@ Everything follows from a seed: `count` messages of 384 numbers and 52 words, 50
 thread. One thread in four is public, one in twenty is private and the searcher's own, and the rest,
 seven in ten, are private threads of other users.
 
-Filling a folder takes minutes, so it is made once for each shape and kept in `benchmarks/.cache`: one by
-the store of an embedded memory, and one by `qdrant_client` in its embedded mode, in batches, with the same ids
-and payloads.
+Filling a folder takes minutes, so it is made once for each shape and kept in `benchmarks/.cache`: one
+by the store of an embedded memory, and one by `qdrant_client` in its embedded mode, in batches, with
+the same ids and payloads.
 
     python -m benchmarks.contestants.search_population 100000 chorus|library
 """

@@ -1,10 +1,10 @@
 """The transactions of a run alone: its entries, its row and its thread's head, by sqlite3 and nothing else.
 
-A floor of the question: messages, memory tasks and the reply, which few of them hold, are left out. A run of Chorus is taken from a journal: the entries of each of its
-transactions as they stand there, with their digests. They are written again and again under new
-numbers, with the run's row and its thread's head, each group durable before the next, into the same
-tables with the same indices. Nothing is decided, encoded, numbered or asked; there is no event loop
-and no second thread.
+A floor of the question: messages, memory tasks and the reply, which few of them hold, are left out. A
+run of Chorus is taken from a journal: the entries of each of its transactions as they stand there, with
+their digests. They are written again and again under new numbers, with the run's row and its thread's
+head, each group durable before the next, into the same tables with the same indices. Nothing is
+decided, encoded, numbered or asked; there is no event loop and no second thread.
 """
 
 import asyncio

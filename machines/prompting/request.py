@@ -1,11 +1,12 @@
 """Prompts: what the model is asked in each step, as a pure function of the run's state.
 
-A request is two messages, one `system` and one `user`: chat templates of several open models refuse
-two messages of the same role in a row. Within them stands first what stays the same longest, so
-that endpoints can reuse what they have read already (prefix caching): the system text, the same for
-every request; the instructions of the thread's co-authors, in the same message; thread and request, the same for a run; priors, the same for an iteration; records of
-completed steps, one more in each; and the step's own instruction last. Each part keeps its own share of
-the context, so that a part which grows never moves what stands before it.
+A request is two messages, one `system` and one `user`: chat templates of several open models refuse two
+messages of the same role in a row. Within them stands first what stays the same longest, so that
+endpoints can reuse what they have read already (prefix caching): the system text, the same for every
+request; the instructions of the thread's co-authors, in the same message; thread and request, the same
+for a run; priors, the same for an iteration; records of completed steps, one more in each; and the
+step's own instruction last. Each part keeps its own share of the context, so that a part which grows
+never moves what stands before it.
 
 Everything that a person or a model wrote is quoted by `machines.prompting.context`, in sections that carry
 the nonce of the run. It is derived from ids that the server made after those texts were written. What

@@ -19,7 +19,8 @@ async def chat(url: str, thread: str | None, key_file: Path | None) -> int:
     """Chat with the server at `url`; returns the exit code.
 
     On a tty this is the full user interface; without one each line of stdin is a prompt or a slash
-    command. `thread` is a number, a name or an id, as `/open` takes it. `key_file` overrides `CHORUS_KEY_FILE` and the default place.
+    command. `thread` is a number, a name or an id, as `/open` takes it. `key_file` overrides
+    `CHORUS_KEY_FILE` and the default place.
     """
     try:
         return await _chat(url, thread, key_file)

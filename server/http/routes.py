@@ -1,7 +1,7 @@
 """The routes beside the websocket: the page, the drawings, the documents, health and metrics.
 
-Everything here is small, read-only and known when the server starts, but for `/readyz` and
-`/metrics`. Nothing needs a sign-in, so nothing of any thread or person is told. The websocket and the public
+Everything here is small, read-only and known when the server starts, but for `/readyz` and `/metrics`.
+Nothing needs a sign-in, so nothing of any thread or person is told. The websocket and the public
 threads have modules of their own.
 """
 

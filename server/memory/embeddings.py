@@ -1,8 +1,8 @@
 """The embeddings port: what the memory asks of an embedder, and which one this server has.
 
-Texts become vectors of unit length here and nowhere else. The adapters are in `server.memory.embedders.rules`;
-this module chooses one and says why, so that keyword search is not taken for search by meaning.
-Nothing heavy is imported until it is chosen.
+Texts become vectors of unit length here and nowhere else. The adapters are in
+`server.memory.embedders.rules`; this module chooses one and says why, so that keyword search is not
+taken for search by meaning. Nothing heavy is imported until it is chosen.
 """
 
 import asyncio

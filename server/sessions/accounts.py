@@ -1,4 +1,5 @@
-"""Accounts: users and their sessions: user rows begin at the first sign-in, sessions live by a token's hash.
+"""Accounts: users and their sessions: user rows begin at the first sign-in, sessions live by a token's
+hash.
 
 What happens to a person outside any thread is in the journal too, in a stream of their own. When
 many sign in at the same moment, as they do after a restart, one read and one commit serve them all.

@@ -398,7 +398,8 @@ class Requests:
             )
 
     async def _require_seq(self, thread_id: ThreadId, field: str, seq: int) -> int:
-        """The head of a thread, which has an entry of this number. Raises RequestRefused where it is beyond."""
+        """The head of a thread, which has an entry of this number. Raises RequestRefused where it is
+        beyond."""
         view = await self._thread_service.view(thread_id)
         head_seq = view.head_seq if view is not None else 0
         if seq > head_seq:

@@ -1,8 +1,8 @@
 """The bound of server frames: none is larger than `MAX_SERVER_FRAME_BYTES`, whatever is in it.
 
-A page ends where its next item would not fit: `fitting`. A frame that is too large all the same, since one
-answer or the texts of one run are, is cut by `within_bound`, which every encoder ends with: its HTML is left
-out, then its longest texts are cut to one length, and it says `shortened`.
+A page ends where its next item would not fit: `fitting`. A frame that is too large all the same, since
+one answer or the texts of one run are, is cut by `within_bound`, which every encoder ends with: its
+HTML is left out, then its longest texts are cut to one length, and it says `shortened`.
 
 Only sizes are known here. Which items a page is made of is its maker's to say.
 """

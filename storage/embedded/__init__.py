@@ -1,8 +1,8 @@
 """The memory in this process: a store in a folder of this machine, and the index that searches it.
 
 `store` is what the composition root builds; `database` and `vector_file` are its files. The index
-(`rows`, `exact_index`, `hybrid_index`) knows no store: a memory on a server ranks its candidates with it too.
-Nothing here knows Qdrant.
+(`rows`, `exact_index`, `hybrid_index`) knows no store: a memory on a server ranks its candidates with
+it too. Nothing here knows Qdrant.
 """
 
 __all__ = [

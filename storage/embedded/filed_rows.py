@@ -1,4 +1,5 @@
-"""The rows of an index where the files of an embedded memory have them. Importing this module loads numpy."""
+"""The rows of an index where the files of an embedded memory have them. Importing this module loads
+numpy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

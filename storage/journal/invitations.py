@@ -1,7 +1,7 @@
 """What the journal is asked about invitations: those of a thread, of a key, and how many there are.
 
-Reads only, each answered by an index and bounded; `require_bound` reads for the one who writes. Only open invitations are asked for: the others are
-kept for verify alone.
+Reads only, each answered by an index and bounded; `require_bound` reads for the one who writes. Only
+open invitations are asked for: the others are kept for verify alone.
 """
 
 from collections.abc import Collection

@@ -106,9 +106,9 @@ def first_queued(connection: Connection, thread_ids: Collection[ThreadId] | None
 def given_to_memory(connection: Connection, *, fingerprint: str) -> GivenToMemory:
     """How many points each collection was given, at least.
 
-    A message whose task was dropped because it could not be embedded is not counted. What several iterations of a
-    run linked may be the same, so a run counts as one. Once a message was forgotten, links went with it,
-    and of how many runs is not known.
+    A message whose task was dropped because it could not be embedded is not counted. What several
+    iterations of a run linked may be the same, so a run counts as one. Once a message was forgotten,
+    links went with it, and of how many runs is not known.
     """
     messages_given = connection.scalar(_GIVEN_MESSAGES, {"of_embedder": fingerprint}) or 0
     if connection.scalar(_FORGOTTEN) is not None:

@@ -1,7 +1,8 @@
 """The journal's port: what the server asks of the store that is the truth.
 
 A `Journal` has more than one adapter (SQLite in `storage.journal.sqlite`, PostgreSQL in
-`storage.journal.postgres`, behind the same contract tests), so it is a Protocol. Nothing here touches a disk.
+`storage.journal.postgres`, behind the same contract tests), so it is a Protocol. Nothing here touches a
+disk.
 
 Reads see only committed batches. Each read is one consistent snapshot. Every method may raise
 `JournalError`; ids that name nothing give None or leave the item out, never an invented value.

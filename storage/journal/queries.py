@@ -1,7 +1,8 @@
 """What the journal is asked: one function for each question, on a connection that sees one moment.
 
-Reads only. No query's cost grows with the length of a thread: each is answered by an index and ends
-at its limit, or with the entries of the thread's live runs, which are bounded. Statements are built once; SQLAlchemy caches their compiled form.
+Reads only. No query's cost grows with the length of a thread: each is answered by an index and ends at
+its limit, or with the entries of the thread's live runs, which are bounded. Statements are built once;
+SQLAlchemy caches their compiled form.
 """
 
 from collections.abc import Collection, Iterable

@@ -1,8 +1,8 @@
 """How the journal's values become rows and come back: one pure function for each direction.
 
 No statement and no connection. A snapshot's JSON is stored as pydantic writes it, an entry's as
-`storage.journal.bodies` says; the columns beside it are derived from that same value here and nowhere else, so that verify can derive them
-again.
+`storage.journal.bodies` says; the columns beside it are derived from that same value here and nowhere
+else, so that verify can derive them again.
 """
 
 import struct

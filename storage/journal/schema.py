@@ -57,10 +57,10 @@ entries = Table(
     Index("entries_by_stream", "stream", "seq", unique=True),
     Index("entries_by_run", "run_id", "position"),
 )
-"""`position` numbers the entries of all streams as they were written; `(stream, seq)` is the
-optimistic lock; `run_id` is the run that an entry is about, where there is one; `body` is the
-`JournalEntry` as `storage.journal.bodies` writes it; `digest` is `rows.entry_digest` of stream, number and body, by which a
-damaged entry is known that still is good JSON."""
+"""`position` numbers the entries of all streams as they were written; `(stream, seq)` is the optimistic
+lock; `run_id` is the run that an entry is about, where there is one; `body` is the `JournalEntry` as
+`storage.journal.bodies` writes it; `digest` is `rows.entry_digest` of stream, number and body, by which
+a damaged entry is known that still is good JSON."""
 
 threads = Table(
     "threads",

@@ -1,4 +1,5 @@
-"""The months by language, as a text names the one of a day. Data alone, for the languages of `stop_words`."""
+"""The months by language, as a text names the one of a day. Data alone, for the languages of
+`stop_words`."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -65,7 +65,8 @@ class Within(NamedTuple):
 
 
 def identity(content: str) -> int:
-    """A number of 64 bits with a sign: the same for texts of the same words, whatever their case and marks."""
+    """A number of 64 bits with a sign: the same for texts of the same words, whatever their case and
+    marks."""
     words = written(content)
     # No word has a space in it, and a text without words is the same as itself alone.
     said = " ".join(words) if words else f" {content}"

@@ -1,8 +1,8 @@
 """Values of the vector memory: points, operations, effects, results, recoveries, state.
 
 Only values live here, and the derivation of their ids. What makes an operation valid is in
-`storage.memory.operations` and `storage.memory.vectors`; what carries it out is in `storage.memory.memory`; what the
-memory and the journal may disagree on is in `storage.memory.facts`.
+`storage.memory.operations` and `storage.memory.vectors`; what carries it out is in
+`storage.memory.memory`; what the memory and the journal may disagree on is in `storage.memory.facts`.
 
 Two collections: `messages` holds one point for each approved message, with its vector; `links`
 holds the semantic links that Observation recorded, without vectors.

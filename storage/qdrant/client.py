@@ -1,7 +1,7 @@
 """The memory, as the composition root builds it: `DatabaseClient` and where it may be.
 
-The two places are `storage.embedded`, a folder of this machine, and `storage.qdrant.remote`, a Qdrant server
-or cluster.
+The two places are `storage.embedded`, a folder of this machine, and `storage.qdrant.remote`, a Qdrant
+server or cluster.
 """
 
 import asyncio

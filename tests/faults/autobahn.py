@@ -1,9 +1,9 @@
 """The Autobahn suite's fuzzing client against an echo that is made like the server's sockets.
 
-The suite needs Python 2.7 (pyenv has it) and is installed into an environment of its own, once;
-where it cannot be had, the scenario says so and counts nothing. The echo takes its websocket from
-`server.sockets.websocket` and answers through `server.sockets.outbox`, so what is judged is the set-up that clients
-meet: the parser, the bounds, the heartbeat, and the way frames are written.
+The suite needs Python 2.7 (pyenv has it) and is installed into an environment of its own, once; where
+it cannot be had, the scenario says so and counts nothing. The echo takes its websocket from
+`server.sockets.websocket` and answers through `server.sockets.outbox`, so what is judged is the set-up
+that clients meet: the parser, the bounds, the heartbeat, and the way frames are written.
 """
 
 import asyncio

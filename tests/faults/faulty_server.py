@@ -1,9 +1,9 @@
 """`chorus serve` with faults inside: `python -m tests.faults.faulty_server ORDERS --data ...`.
 
 The server is the real one, put together by its own composition root. Faults come from outside it:
-through the events that SQLAlchemy tells of each write of the journal, around the statements that
-are run on the driver's cursor, and through the clock that is passed in. ORDERS is a file that says which faults are wanted now; it may change while the server
-runs, and no file means no fault.
+through the events that SQLAlchemy tells of each write of the journal, around the statements that are
+run on the driver's cursor, and through the clock that is passed in. ORDERS is a file that says which
+faults are wanted now; it may change while the server runs, and no file means no fault.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""A scripted load on a server that may die at any moment: prompts, votes, invites, links, removals, runs, searches.
+"""A scripted load on a server that may die at any moment: prompts, votes, invites, links, removals,
+runs, searches.
 
 Three people work at once: two co-authors of a public thread, and an outsider whose prompts they vote
 on. Each remembers every request with the id that it was sent under, every answer, and every entry

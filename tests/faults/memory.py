@@ -29,7 +29,8 @@ Change = Callable[[], Awaitable[None]]
 
 @scenario("qdrant server", patient=True)
 async def server_fails(campaign: Campaign) -> None:
-    """A Qdrant server that refuses, stalls, drips, answers errors, loses answers or all it has, disappears."""
+    """A Qdrant server that refuses, stalls, drips, answers errors, loses answers or all it has,
+    disappears."""
     outage, gone = (3.0, 5.0) if campaign.short else (8.0, 60.0)
     dice = random.Random(campaign.random.random())
     async with (

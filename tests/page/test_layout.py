@@ -1,4 +1,5 @@
-"""Where things stand: boxes of the main views, at two widths, alike in both themes; no pixel is compared."""
+"""Where things stand: boxes of the main views, at two widths, alike in both themes; no pixel is
+compared."""
 
 from itertools import pairwise
 from typing import Any

@@ -1,4 +1,5 @@
-"""A thread's instructions and model in the page: the dialog, the line that tells of a change, by keyboard."""
+"""A thread's instructions and model in the page: the dialog, the line that tells of a change, by
+keyboard."""
 
 from collections.abc import AsyncIterator
 from typing import Any

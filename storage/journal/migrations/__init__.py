@@ -1,7 +1,8 @@
 """Brings a journal's tables to this version of the program, by numbered Alembic migrations.
 
-`upgrade` changes the tables, then `go_on` rewrites what they hold, until nothing is left. The migrations are the modules of `versions/`; Alembic runs them
-through `env.py`. There is no alembic.ini: what it would say is said here.
+`upgrade` changes the tables, then `go_on` rewrites what they hold, until nothing is left. The
+migrations are the modules of `versions/`; Alembic runs them through `env.py`. There is no alembic.ini:
+what it would say is said here.
 """
 
 import logging

@@ -1,4 +1,5 @@
-"""What Chorus' charts declare. What no chart may declare is refused by the compiler (`tests.statechart`)."""
+"""What Chorus' charts declare. What no chart may declare is refused by the compiler
+(`tests.statechart`)."""
 
 import pytest
 

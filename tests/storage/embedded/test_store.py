@@ -1,4 +1,5 @@
-"""The embedded store: what it finds after any history, and what is left by a kill, damage or a full disk."""
+"""The embedded store: what it finds after any history, and what is left by a kill, damage or a full
+disk."""
 
 import asyncio
 import errno

@@ -1,7 +1,7 @@
 """Journals that earlier versions wrote still open, verify, replay, and go on.
 
-They lie in `tests/data/journals`: what a version wrote, and what it showed of it. Fields may be
-added since; what was shown must be shown still. `python -m tests.storage.journal.keep_journal` keeps that of
+They lie in `tests/data/journals`: what a version wrote, and what it showed of it. Fields may be added
+since; what was shown must be shown still. `python -m tests.storage.journal.keep_journal` keeps that of
 the present version.
 """
 
