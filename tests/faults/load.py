@@ -1,5 +1,5 @@
 """A scripted load on a server that may die at any moment: prompts, votes, invites, links, removals,
-runs, searches.
+runs, searches, and messages that are hidden.
 
 Three people work at once: two co-authors of a public thread, and an outsider whose prompts they vote
 on. Each remembers every request with the id that it was sent under, every answer, and every entry
@@ -236,10 +236,11 @@ class Load:
                 "open",
                 "link",
                 "name",
+                "hide",
                 "cancel",
                 "retry",
             ),
-            (6, 8, 4, 2, 3, 1, 1, 1, 2, 2),
+            (6, 8, 4, 2, 3, 1, 1, 1, 1, 2, 2),
         )[0]:
             case "prompt":
                 await person.ask("submit_prompt", thread_id=thread_id, prompt=self._prompt())
@@ -266,6 +267,13 @@ class Load:
                     )
             case "name":
                 await person.ask("set_name", name=f"Called {new_id()[:8]}")
+            case "hide" if shown := sorted(self.contents.keys() - person.hidden):
+                # Each once: what is hidden already would be accepted without an entry.
+                message_id = self.dice.choice(shown)
+                person.hidden.add(message_id)
+                await person.ask(
+                    "hide_message", thread_id=self.public, message_id=message_id, hidden=True
+                )
             case "cancel" if person is self.alice and self.running:
                 run_id = self.dice.choice(sorted(self.running))
                 await person.ask("cancel_run", thread_id=self.public, run_id=run_id)

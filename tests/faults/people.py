@@ -114,6 +114,8 @@ class Person:
         self.seen: list[Frame] = []
         """Every entry of the followed thread, over all connections."""
         self.thread_id = ""
+        self.hidden: set[str] = set()
+        """Messages that were asked to be hidden, whatever became of that."""
         self._around = around
         self._token = ""
         self._signing_out = False
