@@ -1,6 +1,6 @@
 """Each fault of the catalogue takes its declared edge, and a breaker spares a dead endpoint.
 
-All faults are met at once, in one server, when the first test asks for them.
+All are met when the first test asks for them: those of one policy at once, in one server.
 """
 
 import asyncio

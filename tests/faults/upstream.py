@@ -177,23 +177,25 @@ def _check_nothing_leaks(fault: Fault, texts: Sequence[str]) -> None:
 
 
 async def meet_all(folder: Path, faults: Sequence[Fault] = FAULTS) -> dict[str, str]:
-    """Meet all faults at once; what went wrong, by the name of the fault. Empty is good."""
+    """Meet the faults of each policy at once; what went wrong, by the name of the fault. Empty is good.
+
+    One policy comes after the other: what all the others cost must not use up the little patience that
+    a hasty one has with good answers.
+    """
+    wrong: dict[str, str] = {}
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(obedient_model())
-        all_services: dict[int, Services] = {}
-        for model_policy in {id(each.model_policy): each.model_policy for each in faults}.values():
-            services = services_with_model(
-                model.url, folder / f"services-{len(all_services)}", model_policy
-            )
+        policies = {id(each.model_policy): each.model_policy for each in faults}.values()
+        for number, model_policy in enumerate(policies):
+            services = services_with_model(model.url, folder / f"services-{number}", model_policy)
             opened = await stack.enter_async_context(services)
-            all_services[id(model_policy)] = opened
             # What was served once is not what a refusal without words is about.
             served = await Follower(opened, "What did you serve before?").ask()
             assert (await served.end())["status"] == "finished"
-        outcomes = await asyncio.gather(
-            *(_outcome(fault, all_services[id(fault.model_policy)], model) for fault in faults)
-        )
-    return {fault.name: outcome for fault, outcome in zip(faults, outcomes, strict=True) if outcome}
+            met = [each for each in faults if each.model_policy is model_policy]
+            outcomes = await asyncio.gather(*(_outcome(each, opened, model) for each in met))
+            wrong |= {each.name: said for each, said in zip(met, outcomes, strict=True) if said}
+    return wrong
 
 
 async def _outcome(fault: Fault, services: Services, model: ObedientModel) -> str:

@@ -46,9 +46,10 @@ NEVER_OPENS: Final = BreakerPolicy(threshold=1_000_000)
 
 USUAL: Final = ModelPolicy(backoff_base_ms=20, breaker=NEVER_OPENS)
 HASTY: Final = ModelPolicy(
-    bounds=Bounds(idle_seconds=2.0, total_seconds=4.0), backoff_base_ms=20, breaker=NEVER_OPENS
+    bounds=Bounds(idle_seconds=4.0, total_seconds=6.0), backoff_base_ms=20, breaker=NEVER_OPENS
 )
-"""A minute of ours is a second here: for endpoints that are silent, or do not end."""
+"""For endpoints that are silent, or do not end. Good answers are held to it as well, so it leaves them
+time on a busy machine."""
 
 
 @dataclass(frozen=True)
