@@ -50,7 +50,7 @@ export class Threads {
     this.empty = h("p", { class: "muted empty" });
     this.more = button(say.threads.more, () => this.readMore(), { class: "button quiet wide" });
     this.toggle = button("", () => this.choose(this.scope === "hidden" ? "mine" : "hidden"), {
-      class: "button quiet wide",
+      class: "button quiet wide small",
     });
     this.panel = h(
       "div",
