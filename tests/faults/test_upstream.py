@@ -1,6 +1,6 @@
 """Each fault of the catalogue takes its declared edge, and a breaker spares a dead endpoint.
 
-All are met when the first test asks for them: those of one policy at once, in one server.
+All are met when the first test asks for them: some at once, in one server for each policy.
 """
 
 import asyncio

@@ -34,6 +34,9 @@ from tests.support.follower import MAX_ATTEMPTS, Follower, edges_of, services_wi
 from tests.support.obedient_model import ObedientModel, answer_to, obedient_model
 from tests.support.scripted_endpoint import hangs_up
 
+AT_ONCE: Final = 12
+"""Faults that are met at the same time: a run is waited for while these are at work, not all."""
+
 
 async def meet(fault: Fault, services: Services, model: ObedientModel) -> None:
     """Let runs meet the fault. AssertionError says what the run, its followers or the journal lack."""
@@ -177,12 +180,13 @@ def _check_nothing_leaks(fault: Fault, texts: Sequence[str]) -> None:
 
 
 async def meet_all(folder: Path, faults: Sequence[Fault] = FAULTS) -> dict[str, str]:
-    """Meet the faults of each policy at once; what went wrong, by the name of the fault. Empty is good.
+    """Meet the faults, some at once; what went wrong, by the name of the fault. Empty is good.
 
     One policy comes after the other: what all the others cost must not use up the little patience that
     a hasty one has with good answers.
     """
     wrong: dict[str, str] = {}
+    places = asyncio.Semaphore(AT_ONCE)
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(obedient_model())
         policies = {id(each.model_policy): each.model_policy for each in faults}.values()
@@ -193,14 +197,19 @@ async def meet_all(folder: Path, faults: Sequence[Fault] = FAULTS) -> dict[str, 
             served = await Follower(opened, "What did you serve before?").ask()
             assert (await served.end())["status"] == "finished"
             met = [each for each in faults if each.model_policy is model_policy]
-            outcomes = await asyncio.gather(*(_outcome(each, opened, model) for each in met))
+            outcomes = await asyncio.gather(
+                *(_outcome(each, opened, model, places) for each in met)
+            )
             wrong |= {each.name: said for each, said in zip(met, outcomes, strict=True) if said}
     return wrong
 
 
-async def _outcome(fault: Fault, services: Services, model: ObedientModel) -> str:
+async def _outcome(
+    fault: Fault, services: Services, model: ObedientModel, places: asyncio.Semaphore
+) -> str:
     try:
-        await meet(fault, services, model)
+        async with places:
+            await meet(fault, services, model)
     except AssertionError as wrong:
         return f"{wrong}"
     return ""
