@@ -11,6 +11,8 @@ from storage.journal.failures import journal_failure
 _PASSING: Final = frozenset({"40001", "40P01"})
 """Serialization failure, deadlock: the transaction was taken back, and may be tried again at once."""
 
+_FATAL: Final = frozenset({"FATAL", "PANIC"})
+
 _OF_THE_DATA: Final = (
     psycopg.IntegrityError,
     psycopg.DataError,
@@ -33,6 +35,14 @@ def cause_of(error: BaseException) -> BaseException:
 def passes(error: BaseException) -> bool:
     """Whether the same may be taken at the next try, at once."""
     return getattr(cause_of(error), "sqlstate", None) in _PASSING
+
+
+def ends_connection(error: BaseException) -> bool:
+    """Whether the connection is of no more use: its server ended it, or it is no server's any more."""
+    cause = cause_of(error)
+    return isinstance(cause, psycopg.OperationalError) and (
+        cause.sqlstate is None or cause.diag.severity_nonlocalized in _FATAL
+    )
 
 
 def is_of_the_data(error: BaseException) -> bool:

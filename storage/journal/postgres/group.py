@@ -11,10 +11,12 @@ the batches one by one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from machines.models.errors import JournalConflict
 from machines.models.ids import PublicKey, RequestId, StreamId, thread_stream
@@ -22,7 +24,7 @@ from machines.models.invitation import InvitationStatus
 from machines.models.journal import Committed, IndexMessage, MemoryTask
 from storage.journal.appender import FIRSTS, FIXED, SNAPSHOTS, THREAD_PREFIX
 from storage.journal.inbox_rows import KINDS_OF, rows_of
-from storage.journal.postgres.failures import OutcomeUnknown
+from storage.journal.postgres.failures import OutcomeUnknown, ends_connection
 from storage.journal.postgres.locks import lock_keys
 from storage.journal.postgres.rows_at_once import RowsAtOnce, deleting, inserting, upserting
 from storage.journal.prepared import PreparedBatch, Snapshots
@@ -162,27 +164,37 @@ def write_group(connection: _Connection, group: Sequence[PreparedBatch]) -> list
         OutcomeUnknown: the connection was lost after COMMIT was sent.
         psycopg.Error: nothing was written.
     """
+    is_commit_sent = False
     try:
         with connection.pipeline() as pipeline:
             known = _ask(connection, group)
             accepted = _Accepted(dict(known.heads), set(known.answered), dict(known.open))
             outcomes = [accepted.take(prepared) for prepared in group]
-            if not accepted.batches:
-                connection.execute("ROLLBACK")
-                return outcomes
-            try:
+            if accepted.batches:
                 _write(connection, known, accepted)
+                is_commit_sent = True
                 connection.execute("COMMIT")
                 pipeline.sync()
-            except psycopg.OperationalError as error:
-                if connection.closed:
-                    raise OutcomeUnknown from error
-                raise
-            return outcomes
-    except BaseException:
-        if not connection.closed:
-            connection.rollback()
+            else:
+                connection.execute("ROLLBACK")
+    except BaseException as error:
+        _take_back(connection, error)
+        if is_commit_sent and connection.closed:
+            raise OutcomeUnknown from error
         raise
+    return outcomes
+
+
+def _take_back(connection: _Connection, error: BaseException) -> None:
+    """End the transaction that failed; where that cannot be, end the connection.
+
+    A connection that its server ended may have that still unread, and then never leaves pipeline mode.
+    """
+    if not connection.closed and not ends_connection(error):
+        with suppress(psycopg.Error):
+            connection.rollback()
+    if connection.info.transaction_status is not TransactionStatus.IDLE or ends_connection(error):
+        connection.close()
 
 
 # --- The first round trip ---------------------------------------------------------------------------
