@@ -36,7 +36,7 @@ async def serve(
     Raises:
         OSError: the address cannot be had.
         ChorusError, InvalidSettings, ModelNotChosen: as `open_services`.
-        JournalError: another server has taken the journal over.
+        JournalError: a command has taken the database for itself.
     """
     environment = environment or system_environment()
     with _bind(settings.host, settings.port) as listening:
@@ -57,7 +57,7 @@ async def _until_told_or_taken(told: asyncio.Event, services: Services) -> None:
     """Wait for the signal to end.
 
     Raises:
-        JournalError: another server writes the journal: this one has nothing to serve any more.
+        JournalError: a command holds the database for itself: there is nothing to serve any more.
     """
     waiting = {asyncio.create_task(told.wait()), asyncio.create_task(services.journal.taken())}
     try:
@@ -66,7 +66,9 @@ async def _until_told_or_taken(told: asyncio.Event, services: Services) -> None:
         for each in waiting:
             each.cancel()
     if not told.is_set():
-        raise JournalError("Another server has taken this database over.", retryable=False)
+        raise JournalError(
+            "A command of chorus has taken this database for itself.", retryable=False
+        )
 
 
 def greeting(services: Services, address: str) -> list[str]:

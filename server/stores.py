@@ -52,13 +52,21 @@ class Stores:
 
 @asynccontextmanager
 async def open_stores(
-    settings: Settings, environment: Environment, *, accept_other_fingerprint: bool = False
+    settings: Settings,
+    environment: Environment,
+    *,
+    accept_other_fingerprint: bool = False,
+    alone: bool = False,
 ) -> AsyncIterator[Stores]:
     """The journal, the embedder and the memory.
 
+    Args:
+        accept_other_fingerprint: Whether a memory that another embedder made is opened too.
+        alone: Whether no other process may hold a database meanwhile. A folder is always held alone.
+
     Raises:
         InvalidSettings: the journal is in a database, and no Qdrant server is named.
-        StorageError: a folder is held by another process or damaged, or another embedder made the
+        StorageError: a store is held by another process or damaged, or another embedder made the
             vectors that are stored; the message is one line for an operator.
         AIError, NetworkError: the endpoint that is named for embeddings gives none.
     """
@@ -72,7 +80,7 @@ async def open_stores(
                     "memory is on a Qdrant server",
                 )
             )
-        journal = journal_of(settings)
+        journal = journal_of(settings, alone=alone)
         await journal.open()
         stack.push_async_callback(journal.close)
         embedder = await choose_embedder(
@@ -93,14 +101,14 @@ async def open_stores(
         yield Stores(journal, memory, embedder)
 
 
-def journal_of(settings: Settings) -> Journal:
-    """The journal that the settings name, not opened yet."""
+def journal_of(settings: Settings, *, alone: bool = False) -> Journal:
+    """The journal that the settings name, not opened yet; `alone` as `open_stores` has it."""
     if settings.database_url is None:
         return SqliteJournal(settings.data / JOURNAL_FILE)
     # The driver is loaded where it is needed alone.
     from storage.journal.postgres.journal import PostgresJournal
 
-    return PostgresJournal(address_of(settings.database_url))
+    return PostgresJournal(address_of(settings.database_url), alone=alone)
 
 
 def reading(settings: Settings) -> AbstractAsyncContextManager[SnapshotReader]:

@@ -14,7 +14,7 @@ def run(settings: Settings, environment: Environment, *, say: Callable[[str], No
 
     Raises:
         CommandFailed: no database is named.
-        JournalError: a server runs on it, it is of a newer version, or it cannot be reached.
+        JournalError: servers run on it, it is of a newer version, or it cannot be reached.
     """
     if settings.database_url is None:
         raise CommandFailed(

@@ -1,7 +1,8 @@
 """`chorus verify`: journal, snapshots, timers, runs and memory held against each other.
 
 The journal is the truth. Its snapshots are mended from its entries, the memory from the journal;
-repairing twice changes nothing more. Runs offline: the data folder is held while it works.
+repairing twice changes nothing more. Runs offline: the data folder or the database is held alone
+while it works.
 """
 
 import asyncio
@@ -90,7 +91,9 @@ async def _problems_left(
     left = await _verify_file(settings, environment, repair=repair, say=say)
     if left:
         return left
-    async with open_stores(settings, environment, accept_other_fingerprint=True) as stores:
+    async with open_stores(
+        settings, environment, accept_other_fingerprint=True, alone=True
+    ) as stores:
         if restored:
             await stores.journal.new_epoch(environment.new_id())
             say("The store has a new epoch: clients read anew what they remember of it.")

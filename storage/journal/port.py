@@ -180,8 +180,8 @@ class Journal(Protocol):
         """Let waiting commits finish, then close."""
 
     async def taken(self) -> None:
-        """Wait until another process writes the store in this one's place; then nothing can be
-        committed any more."""
+        """Wait until another process holds the store for itself; then nothing can be committed any
+        more."""
 
     async def epoch(self) -> str:
         """The store's identity; it changes when the store is restored from a backup or rebuilt."""

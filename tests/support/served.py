@@ -89,6 +89,14 @@ class ServerProcess:
         assert self._process is not None
         return await self._process.wait()
 
+    def freeze(self) -> None:
+        """SIGSTOP: it does nothing until `revive`, and keeps all that it has."""
+        self.tell(signal.SIGSTOP)
+
+    def revive(self) -> None:
+        """SIGCONT: it goes on where it was, and knows nothing of the time between."""
+        self.tell(signal.SIGCONT)
+
     def tell(self, what: signal.Signals) -> None:
         """Send a signal, and do not wait."""
         assert self._process is not None
@@ -129,6 +137,7 @@ class ServerProcess:
         assert self._process is not None
         if self._process.returncode is None:
             self._process.send_signal(how)
+            self._process.send_signal(signal.SIGCONT)  # one that is frozen takes no other signal
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 code = await self._process.wait()

@@ -1,8 +1,8 @@
-"""Carries out what waits on the one connection that may write the database.
+"""Carries out what waits on the one connection of this process that writes the database.
 
-The connection holds the lock that says so (`storage.journal.postgres.locks`). Where it is lost, so is
-the lock; a new connection must have it before anything is written. So no process writes beside
-another, whatever becomes of its connection.
+The connection holds the database (`storage.journal.postgres.locks`), shared with other servers or
+alone. Where it is lost, so is the lock; a new connection must have it before anything is written. So
+nothing is written beside what holds the database alone, whatever becomes of a connection.
 
 A failure is *certain* where nothing was written, and *in doubt* where the connection was lost after
 COMMIT was sent. What is certain and may be taken at the next try is tried again at once.
@@ -22,12 +22,13 @@ from storage.journal.failures import first_line
 from storage.journal.postgres.failures import (
     OutcomeUnknown,
     cause_of,
+    ends_connection,
     failure_of,
     is_of_the_data,
     passes,
 )
 from storage.journal.postgres.group import write_group
-from storage.journal.postgres.locks import take_writing
+from storage.journal.postgres.locks import hold_database
 from storage.journal.prepared import PreparedBatch
 from storage.journal.savepoints import attempt_each, refused
 from storage.journal.writer import Failed, Outcome, Piece, Work
@@ -41,21 +42,28 @@ T = TypeVar("T")
 
 
 class StoreTaken(JournalError):
-    """Another process writes the database."""
+    """Another process holds the database, and one of the two would be alone with it."""
 
-    def __init__(self) -> None:
-        super().__init__("Another server or command of chorus holds this database.", certain=True)
+    def __init__(self, *, alone: bool) -> None:
+        super().__init__(
+            "Servers or commands of chorus hold this database: stop them first."
+            if alone
+            else "A command of chorus holds this database for itself: wait until it is done.",
+            certain=True,
+        )
 
 
 class PostgresCommitter:
     """A `Committer`. `hold` first."""
 
-    def __init__(self, engine: Engine, on_taken: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, on_taken: Callable[[], None], *, alone: bool) -> None:
         """
         Args:
-            on_taken: Told, on the writer's thread, that another process writes the database.
+            on_taken: Told, on the writer's thread, that the database cannot be held any more.
+            alone: Whether no other process may hold the database meanwhile.
         """
         self._engine = engine
+        self._alone = alone
         self._on_taken = on_taken
         self._connection: Connection | None = None
         """The one that holds the lock; None where it is to be made."""
@@ -64,20 +72,20 @@ class PostgresCommitter:
         """The connection that may write, made where there is none.
 
         Raises:
-            StoreTaken: another process writes the database.
+            StoreTaken: another process holds the database.
             DBAPIError: the database cannot be reached.
         """
         if self._connection is None:
             connection = self._engine.connect()
             try:
-                held = take_writing(connection)
+                held = hold_database(connection, alone=self._alone)
                 connection.commit()
             except BaseException:
                 connection.close()
                 raise
             if not held:
                 connection.close()
-                raise StoreTaken
+                raise StoreTaken(alone=self._alone)
             self._connection = connection
         return self._connection
 
@@ -147,7 +155,7 @@ class PostgresCommitter:
                 self._on_taken()
                 raise
             except Exception as error:
-                lost = self._connection is not None and _is_lost(self._connection)
+                lost = self._connection is not None and _is_lost(self._connection, error)
                 if lost:
                     self.let_go()
                 certain = not isinstance(error, OutcomeUnknown)
@@ -173,7 +181,7 @@ def _in_transaction(connection: Connection, works: Sequence[Work]) -> list[Outco
         try:
             transaction.commit()
         except Exception as error:
-            if _is_lost(connection):
+            if _is_lost(connection, error):
                 raise OutcomeUnknown from error
             raise
     return outcomes
@@ -190,8 +198,11 @@ def _driver_of(connection: Connection) -> psycopg.Connection[Any]:
     return driver
 
 
-def _is_lost(connection: Connection) -> bool:
-    return connection.invalidated or bool(_driver_of(connection).closed)
+def _is_lost(connection: Connection, error: Exception) -> bool:
+    """Whether the failure leaves no connection."""
+    if connection.invalidated or ends_connection(error):
+        return True
+    return bool(_driver_of(connection).closed)
 
 
 def _all_failed(error: Exception, how_many: int) -> list[Outcome]:

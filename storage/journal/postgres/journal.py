@@ -1,4 +1,4 @@
-"""The journal in a PostgreSQL database, written by one process at a time.
+"""The journal in a PostgreSQL database, written by any number of servers at a time.
 
 await migrate(address, make_epoch=new_id)
 journal = PostgresJournal(address)
@@ -36,11 +36,15 @@ REST_SECONDS: Final = 2.0
 class PostgresJournal(SqlJournal):
     """A `Journal`. Call `open` first and `close` last; both may be called again."""
 
-    def __init__(self, address: PostgresAddress) -> None:
-        """Nothing is connected to yet."""
+    def __init__(self, address: PostgresAddress, *, alone: bool = False) -> None:
+        """Nothing is connected to yet.
+
+        Args:
+            alone: Whether no other process may hold the database meanwhile.
+        """
         self._writing = engines.writing_engine(address)
         self._reading = engines.reading_engine(address)
-        self._committer = PostgresCommitter(self._writing, self._note_taken)
+        self._committer = PostgresCommitter(self._writing, self._note_taken, alone=alone)
         self._taken: asyncio.Future[None] | None = None
         super().__init__(
             GroupCommitWriter(
@@ -54,11 +58,11 @@ class PostgresJournal(SqlJournal):
         return True
 
     async def open(self) -> None:
-        """Connect, and be the one process that writes.
+        """Connect, and hold the database.
 
         Raises:
-            JournalError: another process writes the database, it is not migrated, it cannot hold a
-                journal, or it cannot be reached.
+            JournalError: another process holds the database and one of the two would be alone with
+                it, it is not migrated, it cannot hold a journal, or it cannot be reached.
         """
         self._taken = asyncio.get_running_loop().create_future()
         await asyncio.to_thread(self._open)
@@ -143,7 +147,7 @@ def migrate(address: PostgresAddress, make_epoch: Callable[[], str]) -> bool:
     """Bring the database to this version's tables; gives whether anything was to be done. Blocks.
 
     Raises:
-        JournalError: a server runs on it, it is of a newer version, it cannot hold a journal, or it
+        JournalError: servers run on it, it is of a newer version, it cannot hold a journal, or it
             cannot be reached.
     """
     engine = engines.writing_engine(address)

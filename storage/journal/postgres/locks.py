@@ -1,4 +1,7 @@
-"""Advisory locks: who may write the database, who migrates it, what a commit is about.
+"""Advisory locks: who holds the database, who migrates it, what a commit is about.
+
+Servers share the database; what must be alone with it holds it alone, and neither begins beside the
+other.
 
 They are PostgreSQL's own, kept by its connections and gone with them, so a killed process leaves none
 behind. Locks of a process have two keys of 32 bits, locks of a commit one of 64: the two kinds never
@@ -13,16 +16,19 @@ from sqlalchemy import Connection, text
 
 _CHORUS: Final = 0x43484F52
 """The first key of every lock of a process: `CHOR`."""
-_WRITING: Final = 1
+_HOLDING: Final = 1
 _MIGRATING: Final = 2
 
+_SHARE: Final = text("SELECT pg_try_advisory_lock_shared(:chorus, :what)")
 _TRY: Final = text("SELECT pg_try_advisory_lock(:chorus, :what)")
 _TAKE: Final = text("SELECT pg_advisory_lock(:chorus, :what)")
 
 
-def take_writing(connection: Connection) -> bool:
-    """Let this connection be the only one that writes, until it ends; False where another is."""
-    held: bool = connection.execute(_TRY, {"chorus": _CHORUS, "what": _WRITING}).scalar_one()
+def hold_database(connection: Connection, *, alone: bool) -> bool:
+    """Hold the database until this connection ends, with others who share it or alone; False where
+    one who holds it forbids that."""
+    take = _TRY if alone else _SHARE
+    held: bool = connection.execute(take, {"chorus": _CHORUS, "what": _HOLDING}).scalar_one()
     return held
 
 

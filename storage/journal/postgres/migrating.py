@@ -13,7 +13,7 @@ from storage.journal import migrations, queries, side_tables
 from storage.journal.migrations import Migrated
 from storage.journal.postgres.committer import StoreTaken
 from storage.journal.postgres.engines import unhurried
-from storage.journal.postgres.locks import take_migrating, take_writing
+from storage.journal.postgres.locks import hold_database, take_migrating
 
 _COLLATED: Final = text("""
     SELECT DISTINCT relation.relname, attribute.attname
@@ -36,7 +36,7 @@ def migrate(connection: Connection, make_epoch: Callable[[], str]) -> bool:
     Several processes may call it at once: one migrates, and the others wait for it.
 
     Raises:
-        StoreTaken: a server runs on it.
+        StoreTaken: servers run on it.
         JournalError: it is of a newer version.
         DBAPIError: the database failed.
     """
@@ -46,8 +46,8 @@ def migrate(connection: Connection, make_epoch: Callable[[], str]) -> bool:
     connection.commit()
     if done:
         return False
-    if not take_writing(connection):
-        raise StoreTaken
+    if not hold_database(connection, alone=True):
+        raise StoreTaken(alone=True)
     connection.commit()
     with connection.begin():
         unhurried(connection)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NoReturn
 
 import psycopg
 import pytest
@@ -19,6 +19,7 @@ import pytest
 from machines.models.errors import JournalError
 from machines.models.ids import StreamId, ThreadId, thread_stream
 from machines.models.journal import Committed
+from storage.journal.postgres import group
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal
 from storage.journal.postgres.locks import lock_keys
@@ -27,6 +28,8 @@ from tests.support.journal_values import batch, entry, opening, thread
 from tests.support.postgres import Cluster, cluster
 
 KILLS: Final = 3
+ENDS: Final = 40
+"""Of connections, at moments that differ."""
 ROOT: Final = Path(__file__).parents[4]
 
 
@@ -119,6 +122,24 @@ class TestConnectionLost:
             assert await journal.head(thread_stream(one.id)) == 0
             await journal.commit(opening(one))
             assert await journal.verify() == ()
+
+    async def test_one_that_is_left_within_its_pipeline_is_replaced(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = thread()
+        ask = group._ask
+
+        def leave_unread(connection: psycopg.Connection[Any], batches: Any) -> NoReturn:
+            # As where the server says that it ends, and the end of the line is yet to come.
+            monkeypatch.setattr(group, "_ask", ask)
+            ask(connection, batches)
+            connection.pgconn.send_query_params(b"SELECT 1", None)
+            raise psycopg.OperationalError("the connection is lost")
+
+        async with opened(url) as journal:
+            monkeypatch.setattr(group, "_ask", leave_unread)
+            assert isinstance(await journal.commit(opening(one)), Committed)
+            assert await journal.head(thread_stream(one.id)) == 1
 
     async def test_after_it_was_done_and_before_it_was_told_the_batch_is_in_doubt_and_there(
         self, postgres: Cluster, url: str
@@ -237,6 +258,23 @@ class TestServerGone:
                 assert await journal.head(stream) >= head
             assert await journal.verify() == ()
 
+    async def test_a_connection_that_is_ended_at_any_moment_is_replaced(
+        self, postgres: Cluster, url: str
+    ) -> None:
+        heads: dict[StreamId, int] = {}
+        async with opened(url) as journal:
+            writing = [asyncio.ensure_future(_write_on(journal, f"t{n}", heads)) for n in range(3)]
+            for _ in range(ENDS):
+                postgres.terminate_connections(url)
+                enough = sum(heads.values()) + 5
+                await eventually(partial(_reached, heads, enough), "commits go on")
+            for each in writing:
+                each.cancel()
+            ended = await asyncio.gather(*writing, return_exceptions=True)
+            assert all(isinstance(each, asyncio.CancelledError) for each in ended), ended
+            for stream, head in heads.items():
+                assert await journal.head(stream) >= head
+
 
 def _reached(heads: dict[StreamId, int], enough: int) -> bool:
     return sum(heads.values()) > enough
@@ -261,18 +299,19 @@ async def _write_on(journal: PostgresJournal, name: str, heads: dict[StreamId, i
 
 
 class TestProcesses:
-    """One process writes a database; its end lets the next one in."""
+    """Processes share a database; who would be alone with it waits for the end of all others."""
 
-    async def test_a_database_in_use_is_refused_until_its_process_is_killed(
+    async def test_a_database_in_use_is_held_alone_once_its_process_is_killed(
         self, postgres: Cluster, url: str
     ) -> None:
         holder = _process(url, "hold")
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        journal = PostgresJournal(PostgresAddress.parse(url))
-        with pytest.raises(JournalError) as refused:
+        async with opened(url) as beside:
+            await beside.commit(opening(thread()))
+        journal = PostgresJournal(PostgresAddress.parse(url), alone=True)
+        with pytest.raises(JournalError, match="stop them first"):
             await journal.open()
-        assert refused.value.message == "Another server or command of chorus holds this database."
         holder.kill()
         holder.communicate()
 
@@ -284,6 +323,8 @@ class TestProcesses:
             return True
 
         await eventually(opens, "the lock ends with its process")
+        with pytest.raises(JournalError, match="holds this database for itself"):
+            await PostgresJournal(PostgresAddress.parse(url)).open()
         await journal.close()
 
     async def test_everything_acknowledged_survives_kills(self, url: str) -> None:
@@ -316,7 +357,7 @@ class TestProcesses:
             try:
                 async with asyncio.timeout(20):
                     await first.taken()
-                with pytest.raises(JournalError, match="Another server"):
+                with pytest.raises(JournalError, match="for itself"):
                     await first.commit(opening(thread("two")))
                 assert await second.head(thread_stream(thread("two").id)) == 0
                 await second.commit(opening(thread("two")))
@@ -327,8 +368,8 @@ class TestProcesses:
 async def _opened_in_place_of(
     first: PostgresJournal, postgres: Cluster, url: str
 ) -> PostgresJournal:
-    """Another journal that had the lock before the first could take it again."""
-    second = PostgresJournal(PostgresAddress.parse(url))
+    """Another journal that held the database alone before the first could hold it again."""
+    second = PostgresJournal(PostgresAddress.parse(url), alone=True)
     begun, go_on = threading.Event(), threading.Event()
 
     def hold(_connection: object) -> None:

@@ -108,7 +108,7 @@ async def test_a_database_that_a_server_holds_is_not_migrated(
 ) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
-    with pytest.raises(JournalError, match="holds this database"):
+    with pytest.raises(JournalError, match="hold this database"):
         await asyncio.to_thread(migrate, PostgresAddress.parse(url), new_epoch)
 
 
