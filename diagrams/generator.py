@@ -2,7 +2,8 @@
 
 Beside them stands `README.md`, which shows each and says what its guards mean (`diagrams.reference`).
 
-The `.dot` is a pure function of a chart (`diagrams.dot`). The `.svg` is laid out by whatever `dot`
+The `.json` is the chart's declaration (`machines.declarations`), the `.dot` a pure function of it
+(`diagrams.dot`). The `.svg` is laid out by whatever `dot`
 is installed, so its coordinates differ between versions of Graphviz: it carries the hash of its
 `.dot`, and `check` compares that and the ids and labels, never the layout.
 """
@@ -17,6 +18,7 @@ from diagrams.dot import DrawingFailed, card_id, dot_source, laid_out
 from diagrams.labels import text_of
 from diagrams.reference import reference
 from machines.charts import all_charts
+from machines.declarations import declaration_of
 from machines.statechart import AnyChart, Topology, topology
 
 __all__ = ["DrawingFailed", "check", "draw", "generate"]
@@ -36,7 +38,7 @@ def generate(folder: Path) -> list[Path]:
 
 
 def draw(folder: Path, charts: Iterable[AnyChart]) -> list[Path]:
-    """Write `{machine}.dot` and `{machine}.svg` of each chart; gives the paths written.
+    """Write `{machine}.json`, `.dot` and `.svg` of each chart; gives the paths written.
 
     Raises:
         DrawingFailed: `dot` is missing, fails or writes something strange; nothing was written.
@@ -45,6 +47,7 @@ def draw(folder: Path, charts: Iterable[AnyChart]) -> list[Path]:
     texts: dict[Path, str] = {}
     for chart in map(topology, charts):
         source = dot_source(chart)
+        texts[folder / f"{chart.machine}.json"] = declaration_of(chart).to_json()
         texts[folder / f"{chart.machine}.dot"] = source
         texts[folder / f"{chart.machine}.svg"] = _picture(chart, source)
     for path, text in texts.items():
@@ -68,11 +71,13 @@ def check(folder: Path) -> list[str]:
 
 def _drift(chart: Topology, folder: Path) -> Iterator[str]:
     source = dot_source(chart)
-    dot_file, svg_file = folder / f"{chart.machine}.dot", folder / f"{chart.machine}.svg"
-    if not dot_file.is_file():
-        yield f"{dot_file.name} is missing."
-    elif dot_file.read_bytes() != source.encode():
-        yield f"{dot_file.name} is not what the {chart.machine} chart declares."
+    exact = {"json": declaration_of(chart).to_json(), "dot": source}
+    for file, text in ((folder / f"{chart.machine}.{suffix}", exact[suffix]) for suffix in exact):
+        if not file.is_file():
+            yield f"{file.name} is missing."
+        elif file.read_bytes() != text.encode():
+            yield f"{file.name} is not what the {chart.machine} chart declares."
+    svg_file = folder / f"{chart.machine}.svg"
     if not svg_file.is_file():
         yield f"{svg_file.name} is missing."
         return
@@ -82,7 +87,7 @@ def _drift(chart: Topology, folder: Path) -> Iterator[str]:
         yield f"{svg_file.name} cannot be read: {error}."
         return
     if picture.dot_hash != _hash(source):
-        yield f"{svg_file.name} was not drawn from the {dot_file.name} that the chart gives."
+        yield f"{svg_file.name} was not drawn from the {chart.machine}.dot that the chart gives."
     expected = _texts(chart)
     for id_ in sorted(expected.keys() | picture.texts.keys()):
         found = picture.texts.get(id_, [])

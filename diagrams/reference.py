@@ -8,7 +8,9 @@ _HEAD = """# The machines
 
 Written by `chorus diagrams` from the charts; `chorus diagrams --check` says whether it still holds.
 On an edge stands `event [guards] / actions`. Of several edges for one event the innermost state's come
-first, then the order of declaration decides; the first whose guards hold is taken.
+first, then the order of declaration decides; the first whose guards hold is taken. Beside each drawing
+stands what the chart declares as JSON (`machines/declarations.py` writes and reads it), with what each
+guard and each action is for.
 """
 
 

@@ -2,9 +2,10 @@
 
 Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, `thread`, `invitation`,
 `invite_link`, `removal`, `connection` (whose guards and actions are `connection_rules`) and `breaker`;
-`charts` lists them all, and `deadlines` has the guards that several share. Below them stand the steps
-of a run (`loop`) and what the model is asked (`prompting`); above them the decisions that fire several
-charts at once (`decisions`). All of them share the values of `models`.
+`charts` lists them all, `declarations` writes down what each declares and reads it back, and
+`deadlines` has the guards that several share. Below them stand the steps of a run (`loop`) and what
+the model is asked (`prompting`); above them the decisions that fire several charts at once
+(`decisions`). All of them share the values of `models`.
 
 No IO lives here, and no clock, ids or randomness: they come in with the event.
 """
@@ -17,6 +18,7 @@ __all__ = [
     "connection_rules",
     "deadlines",
     "decisions",
+    "declarations",
     "invitation",
     "invite_link",
     "loop",

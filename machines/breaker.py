@@ -56,6 +56,7 @@ def report_is_of_the_probe(state: BreakerState, event: AttemptFailed | AttemptAb
 
 
 def admit(state: BreakerState, _: object) -> Answered:
+    """The attempt goes to the endpoint at once."""
     return Reaction(state, (Admitted(is_probe=False),))
 
 
@@ -66,6 +67,7 @@ def begin_probe(state: BreakerState, event: AttemptAsked) -> Answered:
 
 
 def delay(state: BreakerState, event: AttemptAsked) -> Answered:
+    """The attempt is told how long to wait before it asks again."""
     return Reaction(state, (Delayed(wait_ms=delay_ms(state, event)),))
 
 
@@ -75,6 +77,7 @@ def forget_failures(state: BreakerState, _: object) -> BreakerState:
 
 
 def count_failure(state: BreakerState, _: object) -> BreakerState:
+    """One failure in a row more."""
     return state.model_copy(update={"failures": state.failures + 1})
 
 

@@ -128,6 +128,7 @@ def thread_is_the_followed_one(
 
 
 def ask_for_challenge(connection: ConnectionState, event: ConnectRequested) -> Reacted:
+    """Note the key that was named, and ask for its challenge."""
     return Reaction(
         connection.changed(claimed_key=event.public_key),
         effects=(effects.IssueChallenge(public_key=event.public_key),),
@@ -135,6 +136,7 @@ def ask_for_challenge(connection: ConnectionState, event: ConnectRequested) -> R
 
 
 def send_challenge(connection: ConnectionState, event: ChallengeIssued) -> Reacted:
+    """Send the statement that is to be signed."""
     assert connection.claimed_key is not None  # noqa: S101 - authenticating begins with a key
     challenge = Challenge(
         public_key=connection.claimed_key,
@@ -152,6 +154,7 @@ def send_challenge(connection: ConnectionState, event: ChallengeIssued) -> React
 
 
 def verify_signature(connection: ConnectionState, event: AuthenticateRequested) -> Reacted:
+    """Ask whether the signature is good; the challenge is used up."""
     challenge = connection.challenge
     assert challenge is not None  # noqa: S101 - guarded by the edge
     check = effects.VerifySignature(
@@ -163,10 +166,12 @@ def verify_signature(connection: ConnectionState, event: AuthenticateRequested) 
 
 
 def count_failure(connection: ConnectionState, _: object) -> ConnectionState:
+    """One failed sign-in more; nothing is asked any more."""
     return connection.changed(failures=connection.failures + 1, **_NOTHING_ASKED)
 
 
 def refuse_sign_in(connection: ConnectionState, _: object) -> Reacted:
+    """Answer that the sign-in was not accepted."""
     return _faulted(
         connection,
         ErrorCode.AUTH_FAILED,
@@ -175,12 +180,14 @@ def refuse_sign_in(connection: ConnectionState, _: object) -> Reacted:
 
 
 def turn_away(connection: ConnectionState, _: object) -> Reacted:
+    """Close the socket, since no key signed in."""
     return Reaction(connection, effects=_closed(CloseCode.NOT_AUTHENTICATED, "not authenticated"))
 
 
 def sign_in(
     connection: ConnectionState, event: SignatureChecked | SessionLookedUp
 ) -> ConnectionState:
+    """The connection knows its user and its session, and follows no thread yet."""
     assert event.session is not None  # noqa: S101 - guarded by the edge
     return connection.changed(
         user=event.user,
@@ -194,14 +201,17 @@ def sign_in(
 
 
 def welcome(connection: ConnectionState, _: object) -> Reacted:
+    """Greet who signed in."""
     return Reaction(connection, effects=(effects.Welcome(resumed=False),))
 
 
 def welcome_back(connection: ConnectionState, _: object) -> Reacted:
+    """Greet who resumed a session."""
     return Reaction(connection, effects=(effects.Welcome(resumed=True),))
 
 
 def look_up_session(connection: ConnectionState, event: ResumeRequested) -> Reacted:
+    """Ask for the session of the token."""
     return Reaction(
         connection.changed(looked_up=event.token_hash),
         effects=(effects.LookUpSession(token_hash=event.token_hash),),
@@ -209,12 +219,14 @@ def look_up_session(connection: ConnectionState, event: ResumeRequested) -> Reac
 
 
 def check_access(connection: ConnectionState, event: ThreadRequested) -> Reacted:
+    """Ask whether the user may read the thread."""
     wanted = event.thread_id
     check = effects.CheckAccess(thread_id=wanted, public_key=_key_of(connection))
     return Reaction(connection.changed(wanted_thread=wanted), effects=(check,))
 
 
 def follow(connection: ConnectionState, event: AccessChecked) -> Reacted:
+    """Follow the thread that was asked for."""
     return Reaction(
         connection.changed(thread_id=event.thread_id, wanted_thread=None),
         effects=(effects.FollowThread(thread_id=event.thread_id),),
@@ -232,17 +244,20 @@ def unfollow(connection: ConnectionState, _: object) -> Reacted:
 
 
 def say_left(connection: ConnectionState, event: LeaveRequested) -> Reacted:
+    """Answer that the thread is followed no more."""
     accepted = frames.AcceptedData(thread_id=event.thread_id)
     return Reaction(connection, effects=_sent(frames.AcceptedFrame(data=accepted)))
 
 
 def refuse_thread(connection: ConnectionState, _: object) -> Reacted:
+    """Answer as if there were no such thread."""
     return _faulted(
         connection.changed(wanted_thread=None), ErrorCode.NOT_FOUND, "There is no such thread."
     )
 
 
 def perform_request(connection: ConnectionState, event: RequestMade) -> Reacted:
+    """Have the request carried out."""
     request = effects.PerformRequest(message=event.message, public_key=_key_of(connection))
     return Reaction(connection, effects=(request,))
 
@@ -253,6 +268,7 @@ def keep_session(connection: ConnectionState, _: object) -> ConnectionState:
 
 
 def end_session(connection: ConnectionState, _: object) -> Reacted:
+    """End the session, answer, and close the socket."""
     assert connection.token_hash is not None  # noqa: S101 - signed in is with a session
     end = effects.EndSession(token_hash=connection.token_hash, public_key=_key_of(connection))
     accepted = frames.AcceptedFrame(data=frames.AcceptedData())
@@ -262,6 +278,7 @@ def end_session(connection: ConnectionState, _: object) -> Reacted:
 
 
 def say_expired(connection: ConnectionState, _: object) -> Reacted:
+    """Answer that the session is over, and close the socket."""
     fault = _faulted(connection, ErrorCode.AUTH_FAILED, "The session is over; sign in again.")
     close = _closed(CloseCode.NOT_AUTHENTICATED, "session over")
     return Reaction(fault.state, effects=(*fault.effects, *close))

@@ -68,6 +68,7 @@ def wait_for_guest(link: InviteLink, _: LinkMade) -> Linked:
 
 
 def name_guest(link: InviteLink, event: LinkUsed) -> InviteLink:
+    """The link says who used it."""
     return link.changed(used_by=event.by)
 
 

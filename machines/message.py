@@ -126,6 +126,7 @@ def open_vote(message: Message, event: MessageSubmitted) -> Voted:
 
 
 def count_vote(message: Message, event: VoteCast) -> Message:
+    """The vote stands beside the ones before it."""
     vote = Approval(
         co_author=event.voter, decision=event.decision, reason=event.reason, at=event.at
     )
@@ -133,6 +134,7 @@ def count_vote(message: Message, event: VoteCast) -> Message:
 
 
 def drop_elector(message: Message, event: ElectorLeft) -> Message:
+    """Who left has no vote on the message any more, cast or not."""
     return message.model_copy(
         update={
             "electors": tuple(key for key in message.electors if key != event.elector),
@@ -149,6 +151,7 @@ def close_vote(message: Message, _: object) -> Voted:
 
 
 def name_successor(message: Message, event: MessageSuperseded) -> Message:
+    """The message says which one takes its place."""
     return message.changed(superseded_by=event.successor)
 
 

@@ -129,11 +129,13 @@ def open_vote(removal: Removal, _: RemovalProposed) -> Voted:
 
 
 def count_vote(removal: Removal, event: RemovalVoteCast) -> Removal:
+    """The vote stands beside the ones before it."""
     vote = RemovalVote(co_author=event.voter, decision=event.decision, at=event.at)
     return removal.changed(votes=(*removal.votes, vote))
 
 
 def drop_elector(removal: Removal, event: RemovalElectorLeft) -> Removal:
+    """Who left has no vote on the removal any more, cast or not."""
     return removal.changed(
         electors=tuple(key for key in removal.electors if key != event.elector),
         votes=tuple(vote for vote in removal.votes if vote.co_author != event.elector),

@@ -80,6 +80,7 @@ def balance_covers_it(thread: Thread, event: DebitTokens) -> bool:
 
 
 def apply(thread: Thread, operation: ThreadOperation) -> Thread:
+    """What the operation itself does to the thread."""
     return operation.apply_to(thread)
 
 

@@ -6,7 +6,6 @@ changed nothing.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,8 +109,7 @@ class Machine(Generic[V, E, R, F]):
     @cached_property
     def fingerprint(self) -> str:
         """Changes whenever the declaration does."""
-        declared = repr((self.topology.nodes, self.topology.edges))
-        return f"{self.name}:{hashlib.sha256(declared.encode()).hexdigest()[:12]}"
+        return self.topology.fingerprint
 
     @cached_property
     def table(self) -> Table:

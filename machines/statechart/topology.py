@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
+from hashlib import sha256
 from inspect import iscoroutinefunction, isfunction, signature
 from itertools import combinations
 from typing import Final, Literal, get_args, get_origin, get_type_hints
@@ -62,8 +63,8 @@ class Guard:
 
     @property
     def sentence(self) -> str:
-        """What it means: the docstring of its function, in one line; empty where it has none."""
-        return " ".join((self.rule.__doc__ or "").split())
+        """What it means, as `sentence_of` gives it."""
+        return sentence_of(self.rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,12 @@ class Topology:
     """Outer states before the states within them, in the order of declaration."""
     edges: tuple[Edge, ...]
     """In the order of declaration, inner states last."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the states, edges, guards or actions do."""
+        declared = repr((self.nodes, self.edges))
+        return f"{self.machine}:{sha256(declared.encode()).hexdigest()[:12]}"
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -193,6 +200,11 @@ def topology(chart: AnyChart) -> Topology:
             )
     title = (chart.__doc__ or chart.machine).strip().splitlines()[0]
     return Topology(chart.machine, title, nodes, tuple(edges))
+
+
+def sentence_of(rule: ActionRule) -> str:
+    """The docstring of a guard or an action, in one line; empty where it has none."""
+    return " ".join((rule.__doc__ or "").split())
 
 
 def transitions_of(chart: AnyChart) -> Iterator[Transition]:

@@ -21,6 +21,7 @@ from machines.message import MessageChart
 from machines.statechart import AnyChart, EdgeKind, NodeKind, topology
 
 COMMITTED = Path(generator.__file__).parent
+SUFFIXES = ("json", "dot", "svg")
 SVG = "{http://www.w3.org/2000/svg}"
 
 every_machine = pytest.mark.parametrize("chart", all_charts(), ids=lambda chart: chart.machine)
@@ -29,8 +30,10 @@ every_machine = pytest.mark.parametrize("chart", all_charts(), ids=lambda chart:
 @pytest.fixture
 def drawings(tmp_path: Path) -> Path:
     """A copy of the committed drawings, to be spoilt."""
-    for path in (*COMMITTED.glob("*.dot"), *COMMITTED.glob("*.svg"), COMMITTED / README):
-        shutil.copy(path, tmp_path)
+    for suffix in SUFFIXES:
+        for path in COMMITTED.glob(f"*.{suffix}"):
+            shutil.copy(path, tmp_path)
+    shutil.copy(COMMITTED / README, tmp_path)
     return tmp_path
 
 
@@ -231,7 +234,7 @@ def test_layouts_are_for_machines_that_exist() -> None:
 
 def test_drawing_twice_gives_the_same_files_and_nothing_drifts(drawn: Path, tmp_path: Path) -> None:
     written = generate(tmp_path)
-    pictures = [f"{chart.machine}.{suffix}" for chart in all_charts() for suffix in ("dot", "svg")]
+    pictures = [f"{chart.machine}.{suffix}" for chart in all_charts() for suffix in SUFFIXES]
     assert [path.name for path in written] == [*pictures, README]
     for path in written:
         assert path.read_bytes() == (drawn / path.name).read_bytes(), path.name
@@ -241,6 +244,15 @@ def test_drawing_twice_gives_the_same_files_and_nothing_drifts(drawn: Path, tmp_
 def test_check_reports_a_changed_edge_in_the_source(drawings: Path) -> None:
     edit(drawings / "thread.dot", "balance_covers_it", "balance_covers_all")
     assert check(drawings) == ["thread.dot is not what the thread chart declares."]
+
+
+def test_check_reports_a_declaration_that_says_something_else(drawings: Path) -> None:
+    edit(drawings / "thread.json", "A co-author asks.", "A user asks.")
+    (drawings / "chorus.json").unlink()
+    assert check(drawings) == [
+        "chorus.json is missing.",
+        "thread.json is not what the thread chart declares.",
+    ]
 
 
 def test_check_reports_a_changed_label_in_the_picture(drawings: Path) -> None:

@@ -52,6 +52,7 @@ def test_a_chart_is_drawn_into_a_folder_that_is_made(project: Path) -> None:
     assert (drawn.returncode, drawn.stderr) == (0, "")
     assert sorted(each.name for each in (project / "new" / "folder").iterdir()) == [
         "lamp.dot",
+        "lamp.json",
         "lamp.svg",
     ]
 
