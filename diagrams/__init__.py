@@ -1,7 +1,19 @@
 """The generator of the committed drawings and declarations, and these themselves.
 
-Everything is drawn from a chart's declaration, sorted, so that the same chart gives the same bytes.
-Nothing here knows what a chart is for.
+Everything is drawn from a chart's declaration, sorted, so that the same chart gives the same bytes;
+`formats` writes the same for other tools. Nothing here knows what a chart is for.
 """
 
-__all__ = ["arrows", "dot", "generator", "labels", "reference", "style", "svg"]
+__all__ = [
+    "arrows",
+    "dot",
+    "formats",
+    "generator",
+    "labels",
+    "mermaid",
+    "reference",
+    "scxml",
+    "style",
+    "svg",
+    "xstate",
+]

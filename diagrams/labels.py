@@ -43,6 +43,13 @@ def text_of(chart: Topology, edge: Edge) -> str:
     return _text(_phrases(chart, alike(chart, edge)))
 
 
+def one_line(edge: Edge) -> str:
+    """`event [guards] / actions` of this edge alone, without a look."""
+    guards = f" [{', '.join(guard.label for guard in edge.guards)}]" if edge.guards else ""
+    actions = f" / {', '.join(edge.actions)}" if edge.actions else ""
+    return f"{edge.event}{guards}{actions}"
+
+
 def explained(chart: Topology, edge: Edge) -> str:
     """The label of this edge alone, and a line for each guard that says what it means."""
     sentences = {guard.label: guard.sentence for guard in edge.guards if guard.sentence}

@@ -11,6 +11,12 @@ On an edge stands `event [guards] / actions`. Of several edges for one event the
 first, then the order of declaration decides; the first whose guards hold is taken. Beside each drawing
 stands what the chart declares as JSON (`machines/declarations.py` writes and reads it), with what each
 guard and each action is for.
+
+`chorus diagrams --format scxml|xstate|mermaid --out DIR` writes them for other tools: SCXML for any
+processor of it, the JSON of an XState 5 machine, a Mermaid state diagram. States, events, edges and their
+order carry over to the first two, which tests hold to the table of each chart in every configuration.
+What a guard computes does not: it is a boolean of the data model in SCXML and a named guard in XState, for
+the host to answer. Nor does what an action does: it is a name that the host performs, or passes over.
 """
 
 

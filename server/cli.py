@@ -13,7 +13,7 @@ import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
 import typer
@@ -301,6 +301,12 @@ def diagrams(
         str | None,
         typer.Option(help="Draw this chart in place of ours: package.module:Class."),
     ] = None,
+    format_: Annotated[
+        Literal["scxml", "xstate", "mermaid"] | None,
+        typer.Option(
+            "--format", help="Write this instead of drawings, into the current folder or --out."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to draw into; made where it is missing.")
     ] = None,
@@ -308,7 +314,7 @@ def diagrams(
     """Draw every state machine into diagrams/, check the drawings there, or draw a chart of yours."""
     from server.commands import diagrams as command
 
-    command.run(check=check, chart=chart, out=out, say=say)
+    command.run(check=check, chart=chart, format_=format_, out=out, say=say)
     return DONE
 
 

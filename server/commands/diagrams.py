@@ -1,4 +1,5 @@
-"""`chorus diagrams`: draw state machines, and with `--check` say which drawings are stale."""
+"""`chorus diagrams`: draw state machines, write them in the formats of other tools, and with `--check`
+say which drawings are stale."""
 
 import importlib
 import sys
@@ -7,33 +8,45 @@ from pathlib import Path
 
 import diagrams
 from diagrams import generator
-from machines.statechart import AnyChart, Chart, UnsupportedDeclaration
+from diagrams.formats import Format, export
+from machines.charts import all_charts
+from machines.declarations import declaration_of
+from machines.statechart import AnyChart, Chart, UnsupportedDeclaration, topology
 from machines.statechart.compiler import compile_table
 from server.commands.errors import WRONG_USE, CommandFailed
 
 
-def run(*, check: bool, chart: str | None, out: Path | None, say: Callable[[str], None]) -> None:
+def run(
+    *,
+    check: bool,
+    chart: str | None,
+    format_: Format | None,
+    out: Path | None,
+    say: Callable[[str], None],
+) -> None:
     """Write drawings, or look at those that are there.
 
     Args:
         check: only say which of Chorus' own drawings are not up to date.
         chart: `package.module:Class`, a chart to draw in place of Chorus' own.
-        out: where to write; by default beside the generator, for `chart` the current folder.
+        format_: write this in place of drawings.
+        out: where to write; by default beside the generator, for `chart` and `format_` the current
+            folder.
 
     Raises:
         CommandFailed: they cannot be drawn here, or are not those of the machines.
     """
     own = Path(diagrams.__file__).parent
     if check:
-        if chart is not None or out is not None:
+        if chart is not None or format_ is not None or out is not None:
             raise CommandFailed("--check looks at Chorus' own drawings alone.", exit_code=WRONG_USE)
         _check(own, say)
         return
     drawn = None if chart is None else _chart_named(chart)
-    folder = out or (Path() if drawn else own)
+    folder = out or (Path() if drawn or format_ else own)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        written = generator.draw(folder, (drawn,)) if drawn else generator.generate(folder)
+        written = _written(folder, drawn, format_)
     except generator.DrawingFailed as error:
         raise CommandFailed(str(error), exit_code=WRONG_USE) from error
     except OSError as error:
@@ -42,6 +55,14 @@ def run(*, check: bool, chart: str | None, out: Path | None, say: Callable[[str]
         ) from error
     for path in written:
         say(str(path))
+
+
+def _written(folder: Path, drawn: AnyChart | None, format_: Format | None) -> list[Path]:
+    """Raises DrawingFailed and OSError."""
+    if format_ is not None:
+        charts = (drawn,) if drawn else all_charts()
+        return export(folder, (declaration_of(topology(each)) for each in charts), format_)
+    return generator.draw(folder, (drawn,)) if drawn else generator.generate(folder)
 
 
 def _chart_named(name: str) -> AnyChart:

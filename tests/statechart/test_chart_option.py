@@ -57,6 +57,22 @@ def test_a_chart_is_drawn_into_a_folder_that_is_made(project: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("format_", "file", "said"),
+    [
+        ("scxml", "lamp.scxml", '<transition event="switch" target="lit"'),
+        ("xstate", "lamp.xstate.json", '"target": "#state_lamp_lit"'),
+        ("mermaid", "lamp.mmd", "state_lamp_dark --> state_lamp_lit: switch"),
+    ],
+)
+def test_a_chart_is_written_for_another_tool_into_the_current_folder(
+    project: Path, format_: str, file: str, said: str
+) -> None:
+    written = draw(project, "--chart", "lamps:Lamp", "--format", format_)
+    assert (written.returncode, written.stdout, written.stderr) == (0, f"{file}\n", "")
+    assert said in (project / file).read_text()
+
+
 REFUSED: Final = {
     "no colon": (("--chart", "lamps"), "'lamps' is not of the form package.module:Class."),
     "no class": (("--chart", "lamps:"), "'lamps:' is not of the form package.module:Class."),
@@ -87,6 +103,14 @@ REFUSED: Final = {
     "a check of another chart": (
         ("--chart", "lamps:Lamp", "--check"),
         "--check looks at Chorus' own drawings alone.",
+    ),
+    "a check of a format": (
+        ("--format", "scxml", "--check"),
+        "--check looks at Chorus' own drawings alone.",
+    ),
+    "a format that is not known": (
+        ("--format", "uml"),
+        "Invalid value for '--format': Value error, 'uml' is not one of 'scxml', 'xstate', 'mermaid'",
     ),
 }
 
