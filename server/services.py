@@ -34,6 +34,7 @@ from server.sessions.accounts import Accounts
 from server.sessions.quotas import Allowances
 from server.sessions.registry import Sessions, SessionServices
 from server.sessions.requests import Requests
+from server.sessions.watch import watch_sessions
 from server.settings import Settings
 from server.stores import open_stores
 from server.threads.broadcast import Broadcast
@@ -173,6 +174,8 @@ async def open_services(
             ),
             asyncio.create_task(_watch_runs(journal, chorus, wakeups), name="watch"),
         ]
+        if journal.shared:
+            background.append(asyncio.create_task(watch_sessions(sessions), name="sessions"))
         if choice.endpoint is not None and settings.context_tokens is None:
             reading = _read_contexts(choice.endpoint, choice.names, thread_service)
             background.append(asyncio.create_task(reading, name="context length"))

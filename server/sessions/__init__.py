@@ -15,4 +15,5 @@ __all__ = [
     "requests",
     "session",
     "signatures",
+    "watch",
 ]

@@ -90,6 +90,7 @@ class Accounts:
         )
         """Never twice the same person in a group: each waits under their lock."""
         self._arrivals: Batcher[PublicKey, Arrival] = Batcher(self._arrivals_of)
+        self._holds: Batcher[tuple[str, str], bool] = Batcher(self._hold_all)
 
     async def sign_in(self, public_key: PublicKey) -> SignedIn:
         """Begin a session for a key whose signature was checked. Raises JournalError."""
@@ -228,6 +229,16 @@ class Accounts:
             return True
 
         return await self._write(public_key, write, reply)
+
+    async def hold_session(self, token_hash: str, holder: str) -> bool:
+        """Let a session be held by this connection alone, whichever server another is to; False where
+        the session is over. Raises JournalError."""
+        return await self._holds.ask((token_hash, holder))
+
+    async def _hold_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[bool]:
+        # Of several connections that take one session at this moment the last one has it.
+        there = await self._journal.hold_sessions(dict(wanted))
+        return [token_hash in there for token_hash, _ in wanted]
 
     async def end_session(self, token_hash: str) -> SessionRecord | None:
         """Forget a session, if it is still there: its token is worth nothing from now on."""

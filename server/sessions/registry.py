@@ -1,14 +1,18 @@
 """The sessions of this process: who holds which token, and what waits for a resume.
 
+A token may be taken up by a connection to another server, or be over there. Where the journal is shared
+its rows say so: `Sessions.look` reads them, and ends what is not this process's any more.
+
 Only the registry lives here; what a session does with frames and effects is `server.sessions.session`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
 from machines.models.connection import ConnectionState
+from server.concurrency.batcher import Batcher
 from server.concurrency.rate_limit import RateLimiter
 from server.environment import Environment
 from server.sessions.accounts import Accounts
@@ -24,6 +28,10 @@ MAX_KEPT = 10_000
 
 class LiveSession(Protocol):
     """A session that holds a token."""
+
+    @property
+    def holder(self) -> str | None:
+        """Names its connection to all servers, once it resumed; None where it signed in."""
 
     def replaced(self) -> None:
         """Another socket resumed it."""
@@ -68,6 +76,7 @@ class Sessions:
         self._kept: dict[str, ConnectionState] = {}
         self._arriving: dict[str, set[LiveSession]] = {}
         """Connections that resume and are not live yet: the session's end reaches them too."""
+        self._looks: Batcher[str, None] = Batcher(self._look)
 
     def arrive(self, token_hash: str, session: LiveSession) -> None:
         """The session begins a resume. Next: `live` or `turn_back`."""
@@ -116,8 +125,44 @@ class Sessions:
         Whoever else holds it, or is about to, holds nothing any more. Raises JournalError.
         """
         await self.services.accounts.end_session(token_hash)
-        # From here on nothing awaits: who resumes has either asked before the end, and is among
-        # those below, or finds no session.
+        self._over(token_hash, by)
+
+    async def confirm(self, token_hash: str, session: LiveSession) -> bool:
+        """Whether a session holds its token still, as it is in the journal where others may change
+        that. Raises JournalError."""
+        if self.services.journal.shared:
+            await self._looks.ask(token_hash)
+        return self._live.get(token_hash) is session
+
+    async def look(self, token_hashes: Collection[str] | None = None) -> None:
+        """End those of these sessions, or of all, that another server took up or ended.
+
+        Raises JournalError.
+        """
+        here = self._live.keys() | self._arriving.keys()
+        if token_hashes is not None:
+            here &= set(token_hashes)
+        if here:
+            await self._look(tuple(here))
+
+    async def _look(self, token_hashes: Sequence[str]) -> Sequence[None]:
+        before = {token_hash: self._live.get(token_hash) for token_hash in token_hashes}
+        holders = await self.services.journal.session_holders(before.keys())
+        for token_hash, session in before.items():
+            if token_hash not in holders:
+                self._over(token_hash)
+            elif (
+                session is not None
+                # One that came since is not what was read about.
+                and session is self._live.get(token_hash)
+                and session.holder != holders[token_hash]
+            ):
+                session.replaced()
+        return [None] * len(token_hashes)
+
+    def _over(self, token_hash: str, by: LiveSession | None = None) -> None:
+        """The session's row is gone: who resumes has either asked before, and is among those here, or
+        finds no session."""
         self._kept.pop(token_hash, None)
         self._arriving.pop(token_hash, None)
         live = self._live.pop(token_hash, None)

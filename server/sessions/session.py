@@ -67,6 +67,7 @@ class Session:
     __slots__ = (
         "_attached",
         "_close",
+        "_holder",
         "_origin",
         "_services",
         "_sessions",
@@ -90,6 +91,7 @@ class Session:
         self._close = close
         self._origin = origin
         self._token = ""
+        self._holder: str | None = None
         self._attached: PublicKey | None = None
         """Whose connection this is to the broadcast; outlives the state's user by a sign-out."""
 
@@ -97,6 +99,11 @@ class Session:
     def signed_in(self) -> bool:
         """Whether `init` was sent."""
         return self.state.user is not None
+
+    @property
+    def holder(self) -> str | None:
+        """Names this connection to all servers, once it resumed its session."""
+        return self._holder
 
     # As a follower
 
@@ -127,6 +134,8 @@ class Session:
         """
         before, holder, is_answered = self.state, self._attached, False
         try:
+            if not is_read(message):
+                await self._require_session()
             async with aclosing(self.handle_effects(self._asked(message), message)) as replies:
                 async for text in replies:
                     if is_read(message) and self._attached != holder:
@@ -141,7 +150,7 @@ class Session:
             self._failed(error, before, message)
         finally:
             if isinstance(message, requests.ResumeRequest):
-                self._sessions.turn_back(hash_token(message.data.token), self)
+                await self._turn_back(hash_token(message.data.token))
         if self.state.status is ConnectionStatus.CLOSED:
             self._close(CloseCode.DONE, "closed")
 
@@ -196,9 +205,12 @@ class Session:
                 case effects.UnfollowThread(thread_id=thread_id):
                     self._services.broadcast.unfollow(thread_id, self)
                 case effects.PerformRequest(message=request, public_key=caller):
-                    yield await self._services.requests.perform(
+                    reply = await self._services.requests.perform(
                         request, caller, self._origin.address, self._token
                     )
+                    if is_read(request):
+                        await self._require_session()
+                    yield reply
                 case effects.EndSession(token_hash=token_hash):
                     await self._sessions.end(token_hash, by=self)
                 case effects.CloseConnection(code=code, reason=reason):
@@ -265,6 +277,26 @@ class Session:
             self._services.broadcast.detach(self)
             self._attached = None
 
+    async def _require_session(self) -> None:
+        """Who is signed in holds their session still. What is changed asks before, what is read behind.
+
+        Raises:
+            AuthError: another connection took it up, or it is over, at this server or another.
+            JournalError: it cannot be known.
+        """
+        token_hash = self.state.token_hash
+        if self._attached is None or token_hash is None:
+            return
+        if not await self._sessions.confirm(token_hash, self):
+            raise _session_over()
+
+    async def _turn_back(self, token_hash: str) -> None:
+        """A resume is over, whatever came of it. Who took the session up meanwhile, at another server,
+        has it."""
+        self._sessions.turn_back(token_hash, self)
+        with suppress(StorageError):
+            await self._sessions.confirm(token_hash, self)
+
     def _admit(self, message: ClientMessage) -> None:
         """Limits by address and by person. How many connections a key has is its owner's to know,
         and so is told only once the key was proved."""
@@ -320,7 +352,7 @@ class Session:
                 self._detach()
                 fresh = new_connection(before.client_id)
                 self.state = fresh.model_copy(update={"failures": before.failures})
-            case requests.SignOutRequest():
+            case requests.SignOutRequest() if self._attached is not None:
                 self.state = before
                 if before.thread_id and not self._services.broadcast.follows(
                     before.thread_id, self
@@ -377,8 +409,8 @@ class Session:
         assert state.session_expires_at is not None  # noqa: S101 - as above
         session = await services.journal.session(state.token_hash) if resumed else None
         arrival = await services.accounts.arrival_of(state.user.public_key)
-        if resumed and not self._sessions.arrives(state.token_hash, self):
-            raise _session_over()
+        if resumed:
+            await self._hold(state.token_hash)
         if not self._sessions.holds(state.token_hash):
             # Again, now that nothing awaits any more: many may have signed in at this moment.
             self._require_place_for(state.user.public_key)
@@ -399,6 +431,16 @@ class Session:
         )
         return encode_server_frame(frames.InitFrame(data=init), re=re)
 
+    async def _hold(self, token_hash: str) -> None:
+        """Take a session away from whoever had it, at this server or another. Raises AuthError where it
+        is over."""
+        services, is_there = self._services, True
+        if services.journal.shared:
+            self._holder = services.environment.new_id()
+            is_there = await services.accounts.hold_session(token_hash, self._holder)
+        if not is_there or not self._sessions.arrives(token_hash, self):
+            raise _session_over()
+
     async def _follow(self, thread_id: ThreadId, message: ClientMessage) -> AsyncIterator[str]:
         """The snapshot, what was missed, and from there on the live frames."""
         assert isinstance(message, requests.GetThreadRequest)  # noqa: S101 - no other frame follows
@@ -407,6 +449,7 @@ class Session:
         is_answered = False
         try:
             view, snapshot = await services.requests.snapshot(message, caller)
+            await self._require_session()
             is_answered = True
             yield snapshot
             if message.data.after_seq is not None:

@@ -13,6 +13,7 @@ __all__ = [
     "dialect",
     "entries",
     "failures",
+    "holders",
     "inbox",
     "inbox_rows",
     "invitations",

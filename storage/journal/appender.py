@@ -66,6 +66,7 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
     "invite_link": frozenset({"thread_id", "secret_hash", "at"}),
     "removal": frozenset({"thread_id", "at"}),
     "user_thread": frozenset({"public_key", "thread_id"}),
+    "session": frozenset({"holder"}),
 }
 """Columns that stay as they are while a value changes, or that have a statement of their own. An
 index is written anew for each of its columns that an update names, whatever its value; that a live run

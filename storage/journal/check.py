@@ -136,7 +136,7 @@ _SNAPSHOTS: Final = (
     _Snapshots("inbox item", inbox),
     _Snapshots("reading of a thread", user_threads, UserThread),
     _Snapshots("user", users, User),
-    _Snapshots("session", sessions, SessionRecord, beside=frozenset({"followed"})),
+    _Snapshots("session", sessions, SessionRecord, beside=frozenset({"followed", "holder"})),
 )
 
 

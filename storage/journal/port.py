@@ -8,7 +8,7 @@ Reads see only committed batches. Each read is one consistent snapshot. Every me
 `JournalError`; ids that name nothing give None or leave the item out, never an invented value.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -320,6 +320,15 @@ class Journal(Protocol):
 
     async def touch_session(self, token_hash: str, thread_id: ThreadId | None) -> None:
         """Remember which thread a session follows; a convenience, lost without harm."""
+
+    async def hold_sessions(self, wanted: Mapping[str, str]) -> frozenset[str]:
+        """Let each session, named by its token's hash, be held by the connection beside it alone.
+
+        Gives those that are there: the others are over.
+        """
+
+    async def session_holders(self, token_hashes: Collection[str]) -> dict[str, str | None]:
+        """Who holds each of these sessions that is there; None is the connection that signed in."""
 
     # the journal itself
 

@@ -224,7 +224,7 @@ def _user_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
 
 
 def _session_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
-    return {"followed": value.get("thread_id")}
+    return {"followed": value.get("thread_id"), "holder": None}
 
 
 class _Derive(Protocol):

@@ -27,7 +27,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0010"
+REVISION = "0011"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -207,10 +207,12 @@ sessions = Table(
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("followed", Text),
+    Column("holder", Text),
     Column("body", Text, nullable=False),
 )
 """`followed` is the session's `thread_id`; it may be newer than the body, since following a thread
-is no journal entry."""
+is no journal entry. `holder` names the connection that resumed the session last, where servers share
+the journal; without one it is the connection that signed in."""
 
 replies = Table(
     "replies",

@@ -29,6 +29,7 @@ from machines.models.message import Message
 from machines.models.thread import Thread
 from storage.journal import (
     check,
+    holders,
     inbox,
     invitations,
     invite_links,
@@ -140,6 +141,8 @@ class SqlJournal:
     session = _reading(queries.session)
     sessions = _reading(queries.all_sessions)
     touch_session = _writing(side_tables.touch_session)
+    hold_sessions = _writing(holders.hold_sessions)
+    session_holders = _reading(holders.session_holders)
 
     # the journal itself
 

@@ -541,6 +541,24 @@ class JournalContract:
         await journal.commit(batch(1, ending))
         assert await journal.session(one.id) is None
 
+    async def test_a_session_is_held_by_the_connection_that_took_it_last(
+        self, journal: Journal
+    ) -> None:
+        stream, one = user_stream(ANN), session()
+        await journal.commit(batch(0, entry(stream, user(ANN, "Ann")), entry(stream, one)))
+        assert await journal.session_holders([one.id, "unknown"]) == {one.id: None}
+        assert await journal.hold_sessions({one.id: "c1", "unknown": "c2"}) == {one.id}
+        assert await journal.hold_sessions({one.id: "c3"}) == {one.id}
+        assert await journal.session_holders([one.id]) == {one.id: "c3"}
+        assert await journal.session(one.id) == one
+        assert await journal.verify() == (), "who holds it is in no entry"
+        ending = entry(stream).model_copy(update={"changes": (deleted(one),)})
+        await journal.commit(batch(2, ending))
+        assert await journal.hold_sessions({one.id: "c4"}) == frozenset()
+        assert await journal.session_holders([one.id]) == {}
+        assert await journal.hold_sessions({}) == frozenset()
+        assert await journal.session_holders([]) == {}
+
     # the journal itself
 
     async def test_entries_are_paged_by_number_and_by_size(self, journal: Journal) -> None:
