@@ -18,6 +18,7 @@ __all__ = [
     "inbox_rows",
     "invitations",
     "invite_links",
+    "many_threads",
     "many_users",
     "memory_tasks",
     "migrations",

@@ -9,6 +9,7 @@ Reads see only committed batches. Each read is one consistent snapshot. Every me
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -149,6 +150,42 @@ class EntryPage:
     entries: tuple[JournalEntry, ...]
     head_seq: int
     has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What a thread has behind one of its entries."""
+
+    thread: Thread
+    """As it is after `head_seq`."""
+    entries: tuple[JournalEntry, ...]
+    """In order; fewer than there are where they are many or large."""
+    head_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Entries `after_seq + 1 .. head_seq` of a stream, which another process committed."""
+
+    stream: StreamId
+    after_seq: int
+    head_seq: int
+
+
+class Changes(Protocol):
+    """What other processes commit, from the moment on in which it was opened."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether anything was heard yet. Behind a pooler of transactions nothing ever is, so that heads
+        must be asked for instead."""
+
+    def __aiter__(self) -> AsyncIterator[Change]:
+        """Changes as they are told; those of one stream may come in any order.
+
+        Raises:
+            JournalError: what is committed may go unheard from here on.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +377,28 @@ class Journal(Protocol):
     ) -> EntryPage:
         """Entries `after_seq + 1 ...`: at most `limit`; a page also ends once its `data`
         has more than `max_bytes` as JSON (at least one entry is always given)."""
+
+    def changes(self) -> AbstractAsyncContextManager[Changes]:
+        """Hear of what other processes commit; what this journal commits itself is not told.
+
+        Raises:
+            JournalError: it cannot be listened to.
+        """
+
+    async def heads(self, thread_ids: Collection[ThreadId]) -> dict[ThreadId, int]:
+        """The number of the last entry of each of these threads."""
+
+    async def entries_of_many(
+        self, after: Mapping[ThreadId, int], *, max_bytes: int
+    ) -> dict[ThreadId, Tail]:
+        """What each of these threads has behind the entry that is named, in one read; of each at most
+        about `max_bytes`, and at least one entry where there is one."""
+
+    async def audiences(
+        self, thread_ids: Collection[ThreadId]
+    ) -> dict[ThreadId, frozenset[PublicKey]]:
+        """Whom an entry of each of these threads may concern: its co-authors, and the keys of all its
+        invitations."""
 
     async def run_entries(self, run_id: RunId) -> tuple[JournalEntry, ...]:
         """The entries in which this run fired or was queued, in order; for `trace`.

@@ -33,6 +33,7 @@ from storage.journal import (
     inbox,
     invitations,
     invite_links,
+    many_threads,
     many_users,
     memory_tasks,
     queries,
@@ -148,6 +149,9 @@ class SqlJournal:
 
     head = _reading(queries.head)
     entries = _reading(queries.entry_page)
+    heads = _reading(many_threads.heads)
+    entries_of_many = _reading(many_threads.entries_of_many)
+    audiences = _reading(many_threads.audiences)
     run_entries = _reading(queries.run_entries)
     reply = _reading(queries.reply)
     forget_replies = _writing(side_tables.forget_replies)

@@ -18,10 +18,12 @@ from uuid import uuid4
 from sqlalchemy.exc import SQLAlchemyError
 
 from machines.models.errors import JournalError
+from machines.models.ids import StreamId
 from storage.folder_lock import FolderLock
 from storage.journal import migrations, queries, side_tables
 from storage.journal.dialect import READERS, journal_url, reading_engine, writing_engine
 from storage.journal.failures import journal_failure
+from storage.journal.port import Change
 from storage.journal.reader import SnapshotReader
 from storage.journal.savepoints import SavepointCommitter
 from storage.journal.sql import SqlJournal
@@ -113,10 +115,24 @@ class SqliteJournal(SqlJournal):
         # The file's lock is this process' until its end.
         await asyncio.get_running_loop().create_future()
 
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator["_NoChanges"]:
+        yield _NoChanges()
+
     def _release(self) -> None:
         self._reading.dispose()
         self._writing.dispose()
         self._lock.release()
+
+
+class _NoChanges:
+    """`Changes` of a file that no other process writes."""
+
+    is_live = True
+
+    async def __aiter__(self) -> AsyncIterator[Change]:
+        await asyncio.get_running_loop().create_future()
+        yield Change(StreamId(""), 0, 0)
 
 
 @asynccontextmanager

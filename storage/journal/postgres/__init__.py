@@ -2,7 +2,8 @@
 
 `journal` is the adapter, put together from the other modules: `address` reads where the database is,
 `engines` connects to it, `locks` says who may write, `committer` carries out what waits, by `group`,
-which writes many batches with a few statements of `rows_at_once`; `schema_state` migrates. Questions
+which writes many batches with a few statements of `rows_at_once`; `announcements` is what a commit tells other
+processes, `listening` hears it; `migrating` migrates. Questions
 are those of `storage.journal.queries` and its neighbours: both databases are asked alike.
 
 psycopg is imported here alone, and no sooner than an address is given.
@@ -10,11 +11,13 @@ psycopg is imported here alone, and no sooner than an address is given.
 
 __all__ = [
     "address",
+    "announcements",
     "committer",
     "engines",
     "failures",
     "group",
     "journal",
+    "listening",
     "locks",
     "migrating",
     "rows_at_once",

@@ -56,13 +56,17 @@ class StoreTaken(JournalError):
 class PostgresCommitter:
     """A `Committer`. `hold` first."""
 
-    def __init__(self, engine: Engine, on_taken: Callable[[], None], *, alone: bool) -> None:
+    def __init__(
+        self, engine: Engine, origin: str, on_taken: Callable[[], None], *, alone: bool
+    ) -> None:
         """
         Args:
+            origin: Of what is announced.
             on_taken: Told, on the writer's thread, that the database cannot be held any more.
             alone: Whether no other process may hold the database meanwhile.
         """
         self._engine = engine
+        self._origin = origin
         self._alone = alone
         self._on_taken = on_taken
         self._connection: Connection | None = None
@@ -125,7 +129,7 @@ class PostgresCommitter:
         if not group:
             return []
         try:
-            return self._trying(lambda connection: _in_pipeline(connection, group))
+            return self._trying(lambda connection: _in_pipeline(connection, group, self._origin))
         except Exception as error:  # noqa: BLE001 - whatever it was, no caller may be told of success
             if not is_of_the_data(error):
                 return _all_failed(error, len(group))
@@ -165,11 +169,13 @@ class PostgresCommitter:
         raise AssertionError("the last try returns or raises")
 
 
-def _in_pipeline(connection: Connection, group: Sequence[PreparedBatch]) -> list[Outcome]:
+def _in_pipeline(
+    connection: Connection, group: Sequence[PreparedBatch], origin: str
+) -> list[Outcome]:
     driver = _driver_of(connection)
     driver.autocommit = True  # of the client alone: BEGIN and COMMIT go with the statements
     try:
-        return write_group(driver, group)
+        return write_group(driver, group, origin)
     finally:
         if not driver.closed:
             driver.autocommit = False

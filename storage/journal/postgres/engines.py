@@ -23,6 +23,17 @@ LOCK_SECONDS: Final = 5
 IDLE_SECONDS: Final = 10
 """Of a transaction that does nothing."""
 
+CONNECTING: Final[dict[str, Any]] = {
+    "prepare_threshold": None,
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "chorus",
+    "client_encoding": "utf8",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+"""What every connection is made with."""
+
 _BOUNDS: Final = (
     "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
     " set_config('idle_in_transaction_session_timeout', %s, false)"
@@ -69,15 +80,7 @@ def _engine(address: PostgresAddress, **options: Any) -> Engine:
     engine = quiet_engine(
         address.url,
         max_overflow=0,
-        connect_args={
-            "prepare_threshold": None,
-            "connect_timeout": CONNECT_SECONDS,
-            "application_name": "chorus",
-            "client_encoding": "utf8",
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-        },
+        connect_args=CONNECTING,
         **options,
     )
 

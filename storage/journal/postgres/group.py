@@ -24,6 +24,8 @@ from machines.models.invitation import InvitationStatus
 from machines.models.journal import Committed, IndexMessage, MemoryTask
 from storage.journal.appender import FIRSTS, FIXED, SNAPSHOTS, THREAD_PREFIX
 from storage.journal.inbox_rows import KINDS_OF, rows_of
+from storage.journal.port import Change
+from storage.journal.postgres.announcements import CHANNEL, payloads_of
 from storage.journal.postgres.failures import OutcomeUnknown, ends_connection
 from storage.journal.postgres.locks import lock_keys
 from storage.journal.postgres.rows_at_once import RowsAtOnce, deleting, inserting, upserting
@@ -31,12 +33,6 @@ from storage.journal.prepared import PreparedBatch, Snapshots
 from storage.journal.rows import RowValues, task_row
 from storage.journal.schema import co_authors, entries, inbox, memory_tasks, replies, timers
 from storage.journal.writer import Done, Failed, Outcome
-
-CHANNEL: Final = "chorus"
-"""Where each commit tells the new heads of its threads: lines of an id, a blank and a number."""
-
-MAX_PAYLOAD: Final = 7_900
-"""Bytes of one notification; PostgreSQL takes fewer than 8,000."""
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(key) FROM unnest(%b::bigint[]) AS keys(key)"
 _HEADS: Final = (
@@ -154,11 +150,14 @@ class _Accepted:
         return after
 
 
-def write_group(connection: _Connection, group: Sequence[PreparedBatch]) -> list[Outcome]:
+def write_group(
+    connection: _Connection, group: Sequence[PreparedBatch], origin: str
+) -> list[Outcome]:
     """Make batches durable in one transaction; gives what became of each.
 
     Args:
         connection: Commits by itself, and is in no transaction.
+        origin: Of what is announced: the process that commits.
 
     Raises:
         OutcomeUnknown: the connection was lost after COMMIT was sent.
@@ -172,6 +171,7 @@ def write_group(connection: _Connection, group: Sequence[PreparedBatch]) -> list
             outcomes = [accepted.take(prepared) for prepared in group]
             if accepted.batches:
                 _write(connection, known, accepted)
+                _announce(connection, known, accepted, origin)
                 is_commit_sent = True
                 connection.execute("COMMIT")
                 pipeline.sync()
@@ -332,33 +332,29 @@ def _seq_of(
 
 
 def _move_heads(connection: _Connection, accepted: _Accepted) -> None:
+    moved = sorted(
+        (stream.removeprefix(THREAD_PREFIX), stream, head)
+        for stream, head in _heads_after(accepted).items()
+        if stream.startswith(THREAD_PREFIX)
+    )
+    if moved:
+        connection.execute(_MOVE_HEADS, [list(column) for column in zip(*moved, strict=True)])
+
+
+def _announce(connection: _Connection, known: _Known, accepted: _Accepted, origin: str) -> None:
+    changes = [
+        Change(stream, known.heads[stream], head) for stream, head in _heads_after(accepted).items()
+    ]
+    if changes:
+        connection.execute(_TELL, [CHANNEL, list(payloads_of(origin, changes))])
+
+
+def _heads_after(accepted: _Accepted) -> dict[StreamId, int]:
+    """Where the batches leave the streams that they append to."""
     heads: dict[StreamId, int] = {}
     for each in accepted.batches:
         heads.update(each.heads)
-    moved = sorted(
-        (stream.removeprefix(THREAD_PREFIX), stream, head)
-        for stream, head in heads.items()
-        if stream.startswith(THREAD_PREFIX)
-    )
-    if not moved:
-        return
-    connection.execute(_MOVE_HEADS, [list(column) for column in zip(*moved, strict=True)])
-    told = [f"{thread_id} {head}" for thread_id, _, head in moved]
-    connection.execute(_TELL, [CHANNEL, list(payloads(told))])
-
-
-def payloads(lines: Iterable[str], most: int = MAX_PAYLOAD) -> Iterable[str]:
-    """`lines` in texts of at most so many bytes; they are ASCII."""
-    gathered: list[str] = []
-    room = most
-    for line in lines:
-        if gathered and len(line) + 1 > room:
-            yield "\n".join(gathered)
-            gathered, room = [], most
-        gathered.append(line)
-        room -= len(line) + 1
-    if gathered:
-        yield "\n".join(gathered)
+    return heads
 
 
 def _run(connection: _Connection, statement: RowsAtOnce, rows: Sequence[RowValues]) -> None:

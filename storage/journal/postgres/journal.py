@@ -11,8 +11,9 @@ finally:
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
+from uuid import uuid4
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +23,7 @@ from storage.journal.failures import journal_failure
 from storage.journal.postgres import engines, migrating
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.committer import PostgresCommitter
+from storage.journal.postgres.listening import Announced, listening
 from storage.journal.reader import SnapshotReader
 from storage.journal.sql import SqlJournal
 from storage.journal.writer import GroupCommitWriter
@@ -36,15 +38,26 @@ REST_SECONDS: Final = 2.0
 class PostgresJournal(SqlJournal):
     """A `Journal`. Call `open` first and `close` last; both may be called again."""
 
-    def __init__(self, address: PostgresAddress, *, alone: bool = False) -> None:
+    def __init__(
+        self,
+        address: PostgresAddress,
+        *,
+        alone: bool = False,
+        make_origin: Callable[[], str] = lambda: uuid4().hex,
+    ) -> None:
         """Nothing is connected to yet.
 
         Args:
             alone: Whether no other process may hold the database meanwhile.
+            make_origin: Names this process in what it announces.
         """
+        self._address = address
+        self._origin = make_origin()
         self._writing = engines.writing_engine(address)
         self._reading = engines.reading_engine(address)
-        self._committer = PostgresCommitter(self._writing, self._note_taken, alone=alone)
+        self._committer = PostgresCommitter(
+            self._writing, self._origin, self._note_taken, alone=alone
+        )
         self._taken: asyncio.Future[None] | None = None
         super().__init__(
             GroupCommitWriter(
@@ -92,6 +105,9 @@ class PostgresJournal(SqlJournal):
         self._committer.let_go()
         self._reading.dispose()
         self._writing.dispose()
+
+    def changes(self) -> AbstractAsyncContextManager[Announced]:
+        return listening(self._address, self._origin)
 
     async def taken(self) -> None:
         assert self._taken is not None  # noqa: S101 - the journal is open

@@ -39,6 +39,7 @@ from machines.models.outputs import StepEnum
 from machines.models.thread import Thread, Visibility
 from machines.models.user_thread import UserThread
 from storage.journal.port import InvitationRow, Journal, KnownUser, StoredVector, ThreadPage
+from tests.support.eventually import eventually
 from tests.support.journal_values import (
     ANN,
     BEN,
@@ -575,6 +576,50 @@ class JournalContract:
             end = await journal.entries(stream, after_seq=after, limit=9)
             assert (end.entries, end.head_seq, end.has_more) == ((), 5, False)
         assert await journal.head(user_stream(ANN)) == 0
+
+    async def test_many_threads_are_asked_for_their_heads_and_for_what_is_behind_an_entry(
+        self, journal: Journal
+    ) -> None:
+        one, other, third = thread("one"), thread("other"), thread("third")
+        await journal.commit(opening(one))
+        await journal.commit(opening(other, message(other, 0), message(other, 1)))
+        await journal.commit(opening(third))
+        asked = [one.id, other.id, NOBODY]
+        assert await journal.heads(asked) == {one.id: 1, other.id: 3}
+        after = {one.id: 1, other.id: 1, NOBODY: 0}
+        tails = await journal.entries_of_many(after, max_bytes=10_000)
+        assert tails.keys() == {one.id, other.id}
+        assert [found.seq for found in tails[one.id].entries] == []
+        assert [found.seq for found in tails[other.id].entries] == [2, 3]
+        assert (tails[one.id].head_seq, tails[other.id].head_seq) == (1, 3)
+        assert tails[other.id].thread == await journal.thread(other.id)
+        small = await journal.entries_of_many({other.id: 0}, max_bytes=1)
+        assert [found.seq for found in small[other.id].entries] == [1]
+
+    async def test_an_entry_concerns_co_authors_and_who_is_or_was_invited(
+        self, journal: Journal
+    ) -> None:
+        one, other = thread("one", ANN, BEN), thread("other")
+        await journal.commit(opening(one))
+        await journal.commit(opening(other))
+        stream = thread_stream(other.id)
+        invited = invitation(other, CAY)
+        ended = invited.model_copy(update={"status": InvitationStatus.DECLINED, "version": 2})
+        await journal.commit(batch(1, entry(stream, invited), entry(stream, ended)))
+        assert await journal.audiences([one.id, other.id, NOBODY]) == {
+            one.id: {ANN, BEN},
+            other.id: {ANN, CAY},
+        }
+
+    async def test_what_a_journal_commits_itself_is_no_change_to_it(self, journal: Journal) -> None:
+        async with journal.changes() as changes:
+            hearing = asyncio.ensure_future(anext(aiter(changes)))
+            await journal.commit(opening(thread()))
+            await eventually(lambda: changes.is_live, "nothing is heard")
+            assert not hearing.done()
+            hearing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await hearing
 
     async def test_run_entries_are_those_that_are_about_the_run(self, journal: Journal) -> None:
         one = thread()

@@ -14,7 +14,7 @@ from machines.models.errors import JournalConflict, JournalError
 from machines.models.ids import MessageId, thread_stream, user_stream
 from machines.models.journal import Batch, Committed, IndexMessage
 from machines.models.message import MessageStatus
-from storage.journal.postgres.group import CHANNEL, payloads, write_group
+from storage.journal.postgres.group import write_group
 from storage.journal.postgres.journal import PostgresJournal
 from storage.journal.prepared import PreparedBatch
 from storage.journal.writer import Done
@@ -33,6 +33,7 @@ from tests.support.journal_values import (
 
 ROUNDS: Final = 30
 STREAMS: Final = 20
+ORIGIN: Final = "a-test"
 
 
 @contextmanager
@@ -152,31 +153,6 @@ async def test_more_than_the_queue_holds_is_refused_and_certain(
     assert written + len(refused) == 5
 
 
-async def test_who_listens_is_told_the_new_head_of_each_thread(
-    journal: PostgresJournal, url: str
-) -> None:
-    one, other = thread("one"), thread("other")
-    with psycopg.connect(url, autocommit=True) as listening:
-        listening.execute(f"LISTEN {CHANNEL}".encode())
-        await together(journal, opening(one), opening(other, message(other, 0)))
-        await journal.commit(batch(0, entry(user_stream(ANN), user(ANN, "Ann"))))
-        told = [
-            line
-            for notice in listening.notifies(timeout=20, stop_after=1)
-            for line in notice.payload.splitlines()
-        ]
-    assert sorted(told) == sorted([f"{one.id} 1", f"{other.id} 2"])
-
-
-def test_what_is_told_is_parted_into_what_postgresql_takes() -> None:
-    lines = [f"{thread(f't{n}').id} {n}" for n in range(500)]
-    parts = list(payloads(lines))
-    assert [line for part in parts for line in part.splitlines()] == lines
-    assert len(parts) > 1
-    assert all(len(part.encode()) <= 7_900 for part in parts)
-    assert list(payloads([])) == []
-
-
 def test_groups_that_take_the_same_streams_in_opposite_orders_never_deadlock(url: str) -> None:
     threads = [thread(f"t{n}") for n in range(STREAMS)]
     heads = dict.fromkeys((one.id for one in threads), 0)
@@ -202,7 +178,7 @@ def test_groups_that_take_the_same_streams_in_opposite_orders_never_deadlock(url
                     for one in order
                 ]
                 try:
-                    outcomes = write_group(connection, group)
+                    outcomes = write_group(connection, group, ORIGIN)
                 except BaseException as error:  # noqa: BLE001 - told to the test's own thread
                     failures.append(error)
                     outcomes = []

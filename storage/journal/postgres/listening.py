@@ -1,0 +1,86 @@
+"""Hears what other processes commit: one connection, which does nothing else.
+
+A pooler of transactions takes LISTEN and forgets it, without a word. So a notification is sent by
+another connection: once it came, others will.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from storage.journal.failures import journal_failure
+from storage.journal.port import Change
+from storage.journal.postgres.address import PostgresAddress
+from storage.journal.postgres.announcements import CHANNEL, changes_in
+from storage.journal.postgres.engines import CONNECTING
+
+_Connection = psycopg.AsyncConnection[Any]
+
+_TELL: Final = "SELECT pg_notify(%s, %s)"
+
+
+class Announced:
+    """`Changes`, from a connection that listens."""
+
+    def __init__(self, connection: _Connection, origin: str) -> None:
+        """
+        Args:
+            origin: Whose commits are not told.
+        """
+        self._connection = connection
+        self._origin = origin
+        self._is_live = False
+
+    @property
+    def is_live(self) -> bool:
+        return self._is_live
+
+    async def __aiter__(self) -> AsyncIterator[Change]:
+        try:
+            async for told in self._connection.notifies():
+                self._is_live = True
+                for change in changes_in(told.payload, without=self._origin):
+                    yield change
+        except psycopg.Error as error:
+            raise journal_failure(error) from error
+
+
+@asynccontextmanager
+async def listening(address: PostgresAddress, origin: str) -> AsyncIterator[Announced]:
+    """What others commit, from the moment on in which this is entered.
+
+    Raises:
+        JournalError: the database cannot be reached.
+    """
+    try:
+        connection = await connected(address)
+    except psycopg.Error as error:
+        raise journal_failure(error) from error
+    try:
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            async with await connected(address) as other:
+                await other.execute(_TELL, [CHANNEL, origin])
+        except psycopg.Error as error:
+            raise journal_failure(error) from error
+        yield Announced(connection, origin)
+    finally:
+        # Not as a context: that commits, and would wait for who still listens.
+        await connection.close()
+
+
+async def connected(address: PostgresAddress) -> _Connection:
+    """A connection outside of any pool, each of whose statements is a transaction.
+
+    Raises:
+        psycopg.Error: the database cannot be reached.
+    """
+    dialect: Any = PGDialect_psycopg
+    _, options = dialect().create_connect_args(address.url)
+    connection: _Connection = await psycopg.AsyncConnection.connect(
+        autocommit=True, **options, **CONNECTING
+    )
+    return connection
