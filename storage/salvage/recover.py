@@ -61,7 +61,7 @@ _MOST_PASSES: Final = 8
 _BUSY_SECONDS: Final = 5.0
 
 _ENTRY_COLUMNS: Final = ("stream", "seq", "body", "digest")
-"""What is checked of an entry; a journal of the first version has no digests."""
+"""What is checked of an entry; a journal of the first version lacks the last."""
 
 _READ: Final = (entries, replies, memory_tasks, vectors, timers)
 """The tables that are read of a damaged journal; all others follow from the entries."""
@@ -97,6 +97,9 @@ def damage(file: Path) -> str | None:
             # A text that is no UTF-8 any more is an entry's damage, and must be named as that.
             connection.text_factory = lambda text: text.decode(errors="surrogateescape")
             problem = next(_problems(connection), None)
+    except UnicodeDecodeError:
+        # SQLite's own error quotes what it could not read.
+        problem = "its schema cannot be read"
     except sqlite3.DatabaseError as error:
         failure = journal_failure(error)
         if failure.retryable and not _is_corrupt(error):
@@ -112,8 +115,9 @@ def _problems(connection: sqlite3.Connection) -> Iterator[str]:
         # An index that is wrong is built again from its table.
         if line != "ok" and "index" not in line:
             yield line.splitlines()[-1]
-    there = {row[1] for row in connection.execute("PRAGMA table_info(entries)")}
-    names = [name for name in _ENTRY_COLUMNS if name == "body" or name in there]
+    columns = connection.execute("PRAGMA table_info(entries)").fetchall()
+    # By their number, so that asking for a column that is gone fails, as damage of the schema must.
+    names = _ENTRY_COLUMNS[: None if len(columns) == len(entries.columns) else -1]
     heads: dict[str, int] = {}
     query = f"SELECT {', '.join(names)} FROM entries ORDER BY position"  # noqa: S608 - our own names
     for values in connection.execute(query):

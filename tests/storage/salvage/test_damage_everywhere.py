@@ -196,11 +196,31 @@ async def test_every_stream_is_saved_up_to_its_first_entry_that_is_not_whole(
     damaged = ruin(whole, file, random.Random(seed))
     assert whole.heads(damaged), "nothing is left to be saved"
     if await asyncio.to_thread(damage, file) is None:
-        assert whole.heads(()) == whole.heads(damaged), "the damage of an entry was not noticed"
+        # What was hit holds nothing of an entry: the rest of its page, or an index.
+        with closing(sqlite3.connect(file)) as database:
+            rows = database.execute("SELECT stream, seq, body FROM entries").fetchall()
+        there = {(stream, seq): body for stream, seq, body in rows}
+        assert there == whole.bodies, "the damage of an entry was not noticed"
         return
     heads = await saved(file, whole)
     for stream, head in whole.heads(damaged).items():
         assert heads.get(stream, 0) >= head, f"{stream} ends too early, pages {damaged}"
+
+
+@pytest.mark.parametrize("column", [b"position", b"stream", b"digest"])
+async def test_a_schema_that_names_a_column_otherwise_is_damage(
+    whole: Whole, file: Path, column: bytes
+) -> None:
+    """Also where the name is no text any more, which SQLite's error quotes."""
+    content = await asyncio.to_thread(file.read_bytes)
+    start = content.index(b"CREATE TABLE entries")
+    at = content.index(column, start) + 2
+    for byte in (b"\xef", b"Q"):
+        overwrite(file, at, byte)
+        said = await asyncio.to_thread(damage, file)
+        assert said is not None
+        assert said.startswith(f"{JOURNAL_FILE} is damaged: ")
+    assert await saved(file, whole) == whole.heads(())
 
 
 def test_of_a_file_that_is_cut_before_its_first_entry_nothing_is_saved_and_a_copy_is_kept(
