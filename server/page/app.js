@@ -262,10 +262,12 @@ export class App {
       this.journal.open(threadId);
       this.refusal = null;
       this.#opening = threadId;
-      this.setUi({ selected: null, replay: null, area: "conversation" });
+      const target = messageId ?? null;
+      this.setUi({ selected: null, replay: null, area: "conversation", target });
       try {
         await this.client.open(threadId, { limit: PAGE_MESSAGES });
       } catch (error) {
+        this.setUi({ target: null });
         this.explain(error, say.problems.notOpened);
         return;
       } finally {
@@ -323,6 +325,7 @@ export class App {
     if (this.state.thread?.messages.has(messageId)) {
       this.setUi({ target: messageId, selected: messageId });
     } else {
+      this.setUi({ target: null });
       toast(say.problems.notInThread);
     }
   }

@@ -113,6 +113,21 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** @param {EventTarget | null} target */
+export function isTyping(target) {
+  return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement;
+}
+
+/**
+ * Move the focus on the page's own account, some time after the user asked for what is focused: a
+ * field in which the user may be writing by now keeps it, or else keys go where they are not meant.
+ *
+ * @param {HTMLElement} element
+ */
+export function offerFocus(element) {
+  if (!isTyping(document.activeElement)) element.focus({ preventScroll: true });
+}
+
 /**
  * Append to a growing text without touching what stands there already.
  *

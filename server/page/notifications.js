@@ -66,6 +66,8 @@ export class Notifications {
     const notification = new Notification(plain(title), { body: plain(body), tag });
     notification.addEventListener("click", () => {
       window.focus();
+      // Who asks for what is told leaves the field that they wrote in, which would keep the focus.
+      if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
       notification.close();
       this.open(item);
     });

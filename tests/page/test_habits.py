@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +11,7 @@ import pytest
 from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
 from tests.page.browser import Person, someone
+from tests.support.eventually import eventually
 from tests.support.obedient_model import ObedientModel, answer_to
 from tests.support.served import ServerProcess
 
@@ -69,6 +72,46 @@ async def test_everything_is_done_by_the_keyboard_alone(
         await expect(ann.page.locator(".replay-words")).to_contain_text("message submitted")
         await keys.press("Escape")
         await expect(ann.page.locator("dialog.machines")).to_be_hidden()
+
+
+async def test_what_is_typed_stays_in_its_field_while_the_thread_of_the_address_opens(
+    browser: Browser, server: ServerProcess
+) -> None:
+    waiting: list[Callable[[], None]] = []
+    holds = True
+
+    def relay(route: WebSocketRoute) -> None:
+        upstream = route.connect_to_server()
+
+        def to_page(payload: str | bytes) -> None:
+            if holds and json.loads(payload)["type"] == "thread_messages":
+                waiting.append(partial(route.send, payload))
+            else:
+                route.send(payload)
+
+        route.on_message(upstream.send)
+        upstream.on_message(to_page)
+
+    prompt = "Which rope holds?"
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.new_thread("Ropes")
+        await ann.ask(prompt)
+        await ann.answers(1)
+        await ann.page.route_web_socket("**/ws", relay)
+        await ann.page.reload()
+        await ann.connected()
+        await ann.page.locator("#search").press_sequentially("rope ")
+        await eventually(lambda: bool(waiting), "the page has asked for the thread")
+        await expect(ann.title).to_have_text("A new conversation")
+        holds = False
+        for send in waiting:
+            send()
+        await expect(ann.title).to_have_text("Ropes")
+        await ann.page.keyboard.type("holds")
+        await ann.page.keyboard.press("Enter")
+        await expect(ann.page.locator("#search")).to_have_value("rope holds")
+        await expect(ann.page.locator(".result").filter(has_text=prompt).first).to_be_visible()
+        await expect(ann.page.locator("#prompt")).to_have_value("")
 
 
 async def test_the_main_views_have_no_serious_finding_of_axe(

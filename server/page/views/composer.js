@@ -3,7 +3,7 @@
 
 /** @import { App } from "../app.js" */
 
-import { button, h, icon, setText } from "../dom.js";
+import { button, h, icon, offerFocus, setText } from "../dom.js";
 import { say } from "../language.js";
 import { codePoints } from "../runs.js";
 import { authorOf, editable, isCoAuthor, isOwn, othersThere, runToStop } from "../store.js";
@@ -102,7 +102,8 @@ export class Composer {
     this.place = place;
     if (this.editing !== null) this.edit(null);
     this.restore();
-    if (matchMedia("(hover: hover)").matches) this.box.focus({ preventScroll: true });
+    // A message that was asked for takes the focus itself.
+    if (matchMedia("(hover: hover)").matches && !this.app.ui.target) offerFocus(this.box);
   }
 
   /** Whose drafts these are; the shell is only there while someone is signed in. */

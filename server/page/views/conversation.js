@@ -4,7 +4,7 @@
 /** @import { ModelInfo, ThreadView } from "../wire.d.ts" */
 /** @import { Exchanges, Prompt, SettingsChange, Thread } from "../store.js" */
 
-import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
+import { arrange, button, h, icon, iconButton, keyed, offerFocus, setText } from "../dom.js";
 import { say } from "../language.js";
 import { copyText } from "../notices.js";
 import { editable, exchangesOf, isCoAuthor, othersThere, unsent } from "../store.js";
@@ -187,7 +187,7 @@ export class Conversation {
     this.follows = false;
     if (view.isFolded) view.fold(false);
     view.element.scrollIntoView({ block: "center" });
-    view.element.focus({ preventScroll: true });
+    offerFocus(view.element);
     view.element.classList.add("reached");
     setTimeout(() => view.element.classList.remove("reached"), 2500);
   }

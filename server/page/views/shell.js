@@ -4,7 +4,7 @@
 /** @import { App, Ui } from "../app.js" */
 /** @import { IconName } from "../dom.js" */
 
-import { h, icon } from "../dom.js";
+import { h, icon, isTyping } from "../dom.js";
 import { say } from "../language.js";
 import { Conversation } from "./conversation.js";
 import { InboxCount, openInbox } from "./inbox.js";
@@ -74,11 +74,6 @@ const SHORTCUTS = {
   i: (app) => openInbox(app),
   m: (app) => app.setUi({ machines: true }),
 };
-
-/** @param {EventTarget | null} target */
-function isTyping(target) {
-  return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement;
-}
 
 /** @param {Event} event */
 function skip(event) {
