@@ -282,14 +282,46 @@ def debit(thread: _Thread, amount: _Tokens, cause: _Cause, data: _Data = None) -
 
 
 @app.command()
-def migrate() -> int:
-    """Bring the database of CHORUS_DATABASE_URL to this version; no server may run on it."""
-    settings = _settings()
+def migrate(data: _Data = None) -> int:
+    """Bring the journal of a folder or database to this version; no server may run on it."""
+    settings = _settings(data=data)
     from server.commands import migrate as command
     from server.environment import system_environment
 
     with _journal_named(settings):
         return command.run(settings, system_environment(), say=say)
+
+
+@app.command()
+def copy(
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="DIR|URL",
+            help="A data folder, or a database as postgresql://user@host/name. The password is "
+            "best in the file that PGPASSFILE names: others can see what is typed.",
+            show_default=False,
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="DIR|URL",
+            help="A folder that is made, or an empty database.",
+            show_default=False,
+        ),
+    ],
+) -> int:
+    """Copy the journal of a folder or database into another; once more goes on where it stopped."""
+    from rich.console import Console
+
+    from server.commands import copy as command
+    from server.environment import system_environment
+
+    progress = Console(stderr=True, highlight=False)
+    return command.run(source, target, system_environment(), say=say, progress=progress)
 
 
 @app.command()

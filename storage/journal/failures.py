@@ -23,6 +23,8 @@ _OF_SQLITE: Final = {
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
 }
+DAMAGED_VALUE: Final = "The journal holds a damaged value: run `chorus verify --repair`."
+
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _OF_POSTGRESQL: Final = {
@@ -41,11 +43,11 @@ _OF_POSTGRESQL: Final = {
 _OF_CONNECTING: Final = (
     (
         ("authentication failed", "no password supplied", "role ", "pg_hba.conf"),
-        "The database refuses this user or password: check CHORUS_DATABASE_URL.",
+        "The database refuses this user or password: check its URL.",
     ),
     (
         ("database ",),
-        "There is no such database on this server: make it, or check CHORUS_DATABASE_URL.",
+        "There is no such database on this server: make it, or check its URL.",
     ),
     (
         ("starting up", "shutting down", "in recovery", "terminating connection"),
@@ -57,7 +59,7 @@ _OF_CONNECTING: Final = (
     ),
     (
         ("invalid connection option", "invalid uri", "invalid integer value", "invalid sslmode"),
-        "CHORUS_DATABASE_URL has an option that PostgreSQL does not know.",
+        "The database's URL has an option that PostgreSQL does not know.",
     ),
     (
         ("closed the connection", "connection is closed", "connection is lost", "consuming input"),
@@ -67,7 +69,7 @@ _OF_CONNECTING: Final = (
 """What an exception without an SQLSTATE is, by words in it. libpq tells why it has no connection in
 the server's words alone; where they are in another language, the general sentence is given."""
 
-_UNREACHABLE: Final = "The database cannot be reached: check that it runs, and CHORUS_DATABASE_URL."
+_UNREACHABLE: Final = "The database cannot be reached: check that it runs, and its URL."
 
 
 def journal_failure(error: BaseException, *, certain: bool = False) -> JournalError:
@@ -90,6 +92,9 @@ def journal_failure(error: BaseException, *, certain: bool = False) -> JournalEr
             )
         if code in _OF_SQLITE:
             return JournalError(_OF_SQLITE[code], detail=detail)
+    if isinstance(cause, sqlite3.OperationalError) and "decode" in str(cause):
+        # The driver's own: a text that is no UTF-8 any more.
+        return JournalError(DAMAGED_VALUE, retryable=False, detail=detail)
     state = getattr(cause, "sqlstate", None)
     message = _OF_POSTGRESQL.get(str(state), "The journal is not available.")
     if state is None and type(cause).__module__.startswith("psycopg"):

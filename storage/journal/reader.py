@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from machines.models.errors import ChorusError, JournalError
-from storage.journal.failures import journal_failure
+from storage.journal.failures import DAMAGED_VALUE, journal_failure
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class SnapshotReader:
         except ValueError as error:
             # Pydantic's ValidationError is one: a stored value does not have its shape.
             raise JournalError(
-                "The journal holds a damaged value: run `chorus verify --repair`.",
+                DAMAGED_VALUE,
                 retryable=False,
                 detail=f"{type(error).__name__}: {error}",
             ) from error

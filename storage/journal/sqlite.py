@@ -22,7 +22,8 @@ from machines.models.ids import StreamId
 from storage.folder_lock import FolderLock
 from storage.journal import migrations, queries, side_tables
 from storage.journal.dialect import READERS, journal_url, reading_engine, writing_engine
-from storage.journal.failures import journal_failure
+from storage.journal.failures import DAMAGED_VALUE, journal_failure
+from storage.journal.migrations import Migrated
 from storage.journal.port import Change
 from storage.journal.reader import SnapshotReader
 from storage.journal.savepoints import SavepointCommitter
@@ -75,12 +76,14 @@ class SqliteJournal(SqlJournal):
         self._writer.start()
         self._reader.start()
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
+        """Gives whether the file was of another version before."""
         self._lock.acquire()
         try:
             close_to_others(self._file)
             with self._writing.connect() as connection:
                 with connection.begin():
+                    before = migrations.state(connection)
                     migrations.upgrade(connection)
                     if queries.epoch(connection) is None:
                         side_tables.set_epoch(connection, self._make_epoch())
@@ -97,13 +100,14 @@ class SqliteJournal(SqlJournal):
         except (ValueError, LookupError, TypeError) as error:
             self._release()
             raise JournalError(
-                "The journal holds a damaged value: run `chorus verify --repair`.",
+                DAMAGED_VALUE,
                 retryable=False,
                 detail=type(error).__name__,
             ) from error
         except BaseException:
             self._release()
             raise
+        return before is not Migrated.CURRENT
 
     async def close(self) -> None:
         """Let waiting commits finish, then close."""
@@ -146,3 +150,15 @@ async def read_file(file: Path, *, busy_timeout: float = 5.0) -> AsyncIterator[S
     finally:
         await reader.close()
         engine.dispose()
+
+
+def migrate(file: Path, make_epoch: Callable[[], str]) -> bool:
+    """Bring the file to this version's tables; gives whether anything was to be done. Blocks.
+
+    Raises:
+        JournalError: its folder is held by another process, or it is damaged, or of a newer version.
+    """
+    journal = SqliteJournal(file, make_epoch=make_epoch)
+    done = journal._open()
+    journal._release()
+    return done

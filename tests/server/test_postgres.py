@@ -199,6 +199,52 @@ async def test_a_server_whose_database_a_command_took_for_itself_ends(
     assert line.endswith("A command of chorus has taken this database for itself.")
 
 
+# --- Copied -----------------------------------------------------------------------------------------
+
+
+async def test_conversations_go_on_in_the_database_that_they_were_copied_into(
+    url: str, tmp_path: Path
+) -> None:
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
+    async with obedient_model() as model, fake_qdrant() as qdrant:
+        alice = Identity()
+        async with (
+            served(tmp_path, model.url) as server,
+            signed_in(server.url, alice) as client,
+        ):
+            thread_id = await client.new_thread()
+            run = await client.ask("submit_prompt", thread_id=thread_id, prompt=LESSON)
+            answer = (await client.end_of(run["run_id"]))["message"]["content"]
+            before = await client.ask("get_events", thread_id=thread_id, after_seq=0, limit=1000)
+            code, _, errors = await server.command("copy", "--from", str(server.data), "--to", url)
+            assert code == 1
+            (line,) = errors.splitlines()
+            assert line.endswith("The data folder is in use by another chorus process.")
+
+        code, said, errors = await server.command("copy", "--from", str(server.data), "--to", url)
+        assert code == 0, errors
+        assert said.startswith("Copied ")
+        assert PASSWORD not in said + errors
+        async with (
+            served(other_folder, model.url, database_url=url, qdrant_url=qdrant.url) as second,
+            signed_in(second.url, alice) as client,
+        ):
+            page = await client.ask("get_events", thread_id=thread_id, after_seq=0, limit=1000)
+            assert page["entries"] == before["entries"]
+            await client.follow(thread_id, after_seq=page["head_seq"])
+            asked = await client.ask("submit_prompt", thread_id=thread_id, prompt="And salt?")
+            await client.end_of(asked["run_id"])
+
+            async def is_found() -> bool:
+                found = await client.ask("search", query=LESSON)
+                return answer in [each["content"] for each in found["results"]]
+
+            await eventually(is_found, "the memory is filled from what was copied")
+        code, said, _ = await second.command("verify")
+        assert code == 0, said
+
+
 # --- Refused before anything is served --------------------------------------------------------------
 
 
@@ -266,12 +312,9 @@ async def test_an_embedded_memory_beside_a_database_is_refused_by_the_settings_n
     assert len(errors.splitlines()) == 1
 
 
-async def test_only_a_database_is_migrated_by_command(
+async def test_a_database_is_migrated_by_command_and_once_more_is_no_fault(
     postgres: Cluster, command: Callable[..., Awaitable[tuple[int, str]]]
 ) -> None:
-    code, errors = await command("", "migrate")
-    assert code == 2
-    assert errors.startswith("chorus: CHORUS_DATABASE_URL is not set")
     url = postgres.database()
     assert await command(url, "migrate") == (0, "")
     assert await command(url, "migrate") == (0, "")

@@ -29,6 +29,7 @@ from machines.models.ids import (
     thread_stream,
 )
 from machines.models.invitation import Invitation, InvitationStatus
+from machines.models.invite_link import InviteLink
 from machines.models.journal import (
     Batch,
     ChorusFired,
@@ -37,6 +38,7 @@ from machines.models.journal import (
     RememberedReply,
 )
 from machines.models.message import Message, MessageStatus
+from machines.models.removal import Removal
 from machines.models.thread import Thread, Visibility
 from machines.models.user_thread import UserThread
 
@@ -151,6 +153,8 @@ _KINDS: Mapping[type[BaseState], str] = {
     User: "user",
     SessionRecord: "session",
     Invitation: "invitation",
+    InviteLink: "invite_link",
+    Removal: "removal",
     UserThread: "user_thread",
 }
 

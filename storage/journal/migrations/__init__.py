@@ -8,6 +8,7 @@ what it would say is said here.
 import logging
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
@@ -15,9 +16,21 @@ from machines.models.errors import JournalError
 from storage.journal.migrations import each_text_once
 from storage.journal.schema import REVISION
 
-__all__ = ["Migrated", "finish", "go_on", "is_done", "rewritten", "state", "upgrade"]
+__all__ = [
+    "UNFINISHED_COPY",
+    "Migrated",
+    "finish",
+    "go_on",
+    "is_done",
+    "rewritten",
+    "state",
+    "upgrade",
+]
 
 log = logging.getLogger(__name__)
+
+UNFINISHED_COPY: Final = "unfinished_copy"
+"""The name in `meta` that is there while another store is copied into this one."""
 
 
 class Migrated(StrEnum):
@@ -28,6 +41,8 @@ class Migrated(StrEnum):
     """Also where the rewriting that `go_on` does is not finished."""
     CURRENT = "current"
     NEWER = "newer"
+    UNFINISHED = "unfinished"
+    """Another store is being copied into it."""
 
 
 def state(connection: Connection) -> Migrated:
@@ -37,6 +52,8 @@ def state(connection: Connection) -> Migrated:
         return Migrated.EMPTY
     if current > REVISION:
         return Migrated.NEWER
+    if _is_unfinished(connection):
+        return Migrated.UNFINISHED
     return Migrated.CURRENT if is_done(connection) else Migrated.OLDER
 
 
@@ -44,9 +61,12 @@ def upgrade(connection: Connection) -> None:
     """Make or migrate the tables, inside the caller's transaction: all of it, or nothing.
 
     Raises:
-        JournalError: the tables were written by a version of the program that this one does not know.
+        JournalError: the tables were written by a version of the program that this one does not know,
+            or another store is being copied into them.
     """
     current = _current(connection)
+    if current is not None and _is_unfinished(connection):
+        raise unfinished()
     # Alembic costs a tenth of a second to import; most starts have nothing for it to do.
     if current == REVISION:
         return
@@ -98,6 +118,22 @@ def is_done(connection: Connection) -> bool:
 def rewritten(body: str) -> str:
     """The body of an entry of any version, as this one writes it. Raises ValueError where it is none."""
     return each_text_once.rewritten(body)
+
+
+def unfinished() -> JournalError:
+    """Why a store is not opened that another one is being copied into."""
+    return JournalError(
+        "It holds an unfinished copy: go on with `chorus copy`, or remove it.",
+        retryable=False,
+        certain=True,
+    )
+
+
+def _is_unfinished(connection: Connection) -> bool:
+    found = connection.scalar(
+        text("SELECT 1 FROM meta WHERE name = :name"), {"name": UNFINISHED_COPY}
+    )
+    return found is not None
 
 
 def _current(connection: Connection) -> str | None:

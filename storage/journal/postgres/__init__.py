@@ -3,7 +3,7 @@
 `journal` is the adapter, put together from the other modules: `address` reads where the database is,
 `engines` connects to it, `locks` says who may write, `committer` carries out what waits, by `group`,
 which writes many batches with a few statements of `rows_at_once`; `announcements` is what a commit tells other
-processes, `listening` hears it; `migrating` migrates. Questions
+processes, `listening` hears it; `migrating` migrates, and `whole_tables` fills them. Questions
 are those of `storage.journal.queries` and its neighbours: both databases are asked alike.
 
 psycopg is imported here alone, and no sooner than an address is given.
@@ -21,4 +21,5 @@ __all__ = [
     "locks",
     "migrating",
     "rows_at_once",
+    "whole_tables",
 ]

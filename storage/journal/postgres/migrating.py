@@ -68,6 +68,8 @@ def check_migrated(connection: Connection) -> None:
             message = "The database holds no journal yet: run `chorus migrate`."
         case Migrated.OLDER:
             message = "The database is of an earlier version: run `chorus migrate`."
+        case Migrated.UNFINISHED:
+            raise migrations.unfinished()
         case Migrated.NEWER:
             message = "The database is of a newer version of chorus: install that version."
     raise JournalError(message, retryable=False, certain=True)

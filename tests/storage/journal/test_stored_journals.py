@@ -5,6 +5,7 @@ since; what was shown must be shown still. `python -m tests.storage.journal.keep
 the present version.
 """
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,21 @@ from typing import Any
 import pytest
 
 from machines.decisions.replay import replay_run, written_by_this_chart
+from machines.models.errors import JournalError
 from machines.models.ids import RunId, ThreadId, thread_stream
 from machines.models.journal import JournalEntry
 from server.wire.presenter import LiveEntry
-from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
+from storage.copying.copier import copy
+from storage.copying.database import DatabasePlace
+from storage.copying.folder import FolderPlace
+from storage.journal.port import Journal
+from storage.journal.postgres.address import PostgresAddress
+from storage.journal.postgres.journal import PostgresJournal
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal, migrate
 from tests.storage.journal.keep_journal import KEPT, restore
 from tests.support.eventually import eventually
 from tests.support.in_process import open_test_services
+from tests.support.postgres import Cluster
 
 VERSIONS = sorted(KEPT.glob("*.sql"))
 
@@ -59,9 +68,21 @@ def lacks(shown: object, expected: object, place: str = "") -> list[str]:
     return [] if shown == expected else [f"{place} is {shown!r}, and was {expected!r}"]
 
 
-async def entries_of(journal: SqliteJournal, thread_id: str) -> tuple[JournalEntry, ...]:
+async def entries_of(journal: Journal, thread_id: str) -> tuple[JournalEntry, ...]:
     page = await journal.entries(thread_stream(ThreadId(thread_id)), after_seq=0, limit=1_000)
     return page.entries
+
+
+async def runs_of(journal: Journal, told: dict[str, Any]) -> set[RunId]:
+    """The runs of every thread."""
+    runs = {
+        RunId(str(entry.data["run_id"]))
+        for thread_id in told["threads"]
+        for entry in await entries_of(journal, thread_id)
+        if entry.data.get("run_id")
+    }
+    assert len(runs) >= 6
+    return runs
 
 
 def test_a_journal_of_at_least_one_version_is_kept() -> None:
@@ -89,15 +110,40 @@ async def test_every_run_is_replayed_to_the_state_that_was_kept(
     journal = SqliteJournal(folder / JOURNAL_FILE)
     await journal.open()
     try:
-        runs: set[RunId] = set()
-        for thread_id in told["threads"]:
-            for entry in await entries_of(journal, thread_id):
-                if run_id := entry.data.get("run_id"):
-                    runs.add(RunId(str(run_id)))
-        assert len(runs) >= 6
-        for run_id in runs:
+        for run_id in await runs_of(journal, told):
             written = await journal.run_entries(run_id)
             assert written_by_this_chart(written), "add the fingerprint of its chart to EQUIVALENT"
+            assert replay_run(run_id, written) == await journal.run(run_id)
+    finally:
+        await journal.close()
+
+
+async def test_it_is_whole_in_a_database_once_it_is_migrated_and_copied(
+    folder: Path, told: dict[str, Any], postgres: Cluster
+) -> None:
+    address = PostgresAddress.parse(postgres.database(migrated=True))
+
+    def copied() -> None:
+        source = FolderPlace(folder)
+        target = DatabasePlace(address, lambda: "made")
+        with pytest.raises(JournalError, match="run `chorus migrate` on it first"):
+            copy(source, target, epoch="copy", notes={}, tell=lambda _: None)
+        assert migrate(folder / JOURNAL_FILE, lambda: "first")
+        assert not migrate(folder / JOURNAL_FILE, lambda: "second")
+        copy(source, target, epoch="copy", notes={}, tell=lambda _: None)
+
+    await asyncio.to_thread(copied)
+    journal = PostgresJournal(address)
+    await journal.open()
+    try:
+        assert await journal.verify() == ()
+        for thread_id, expected in told["threads"].items():
+            shown = [
+                json.loads(LiveEntry(each).full) for each in await entries_of(journal, thread_id)
+            ]
+            assert not lacks(shown, expected["entries"]), thread_id
+        for run_id in await runs_of(journal, told):
+            written = await journal.run_entries(run_id)
             assert replay_run(run_id, written) == await journal.run(run_id)
     finally:
         await journal.close()
