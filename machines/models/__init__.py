@@ -23,6 +23,7 @@ __all__ = [
     "message",
     "outputs",
     "removal",
+    "retry_after",
     "thread",
     "user_thread",
     "wire",

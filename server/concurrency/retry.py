@@ -12,9 +12,12 @@ from tenacity import (
     wait_random,
 )
 
-from machines.models.errors import JournalConflict, JournalError
+from machines.models.errors import ChorusError, JournalConflict, JournalError
 
 LONGEST_WAIT_SECONDS: Final = 5.0
+
+LONGEST_ASKED_SECONDS: Final = 60.0
+"""A longer wait that an error asks for counts as this."""
 
 RACE_SECONDS: Final = 10.0
 """How long a decision is made again because another writer was first."""
@@ -60,6 +63,7 @@ async def until_done(
     Args:
         passing: whether trying again may help; any other exception is raised.
         first_wait: seconds; the wait doubles up to `LONGEST_WAIT_SECONDS`, and some more at random.
+            Where the error asks for a wait (`retry_after_ms`), that comes first.
         on_failure: told each failure that is passing, before its wait.
     """
 
@@ -68,11 +72,12 @@ async def until_done(
         if (error := tried.outcome.exception()) is not None:
             on_failure(error)
 
+    growing = wait_exponential_jitter(
+        multiplier=first_wait, max=LONGEST_WAIT_SECONDS, jitter=first_wait
+    )
     retrying = AsyncRetrying(
         retry=retry_if_exception(passing),
-        wait=wait_exponential_jitter(
-            multiplier=first_wait, max=LONGEST_WAIT_SECONDS, jitter=first_wait
-        ),
+        wait=lambda tried: _asked_seconds(tried) + growing(tried),
         before_sleep=tell,
         reraise=True,
     )
@@ -115,6 +120,13 @@ async def through_races(
         reraise=True,
     )
     return await racing(once)
+
+
+def _asked_seconds(tried: RetryCallState) -> float:
+    """The wait that the last failure asks for."""
+    error = tried.outcome.exception() if tried.outcome is not None else None
+    asked_ms = error.retry_after_ms if isinstance(error, ChorusError) else None
+    return min((asked_ms or 0) / 1000, LONGEST_ASKED_SECONDS)
 
 
 def _is_passing(error: BaseException) -> bool:

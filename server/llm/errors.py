@@ -12,21 +12,18 @@ import re
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import aiohttp
 import openai
 
 from machines.models.errors import AIError, ErrorCode, NetworkError
+from machines.models.retry_after import LONGEST_TOLD_MS, retry_after_ms
 from server.llm.capabilities import Refusal
 
 LONGEST_WAIT_MS: Final = 5 * 60 * 1000
 """A run waits no longer for an endpoint, since its thread waits with it: asked for more, it fails and
 says when to try again."""
-
-_LONGEST_TOLD_MS: Final = 24 * 60 * 60 * 1000
-"""A longer wait that an endpoint asks for counts as this."""
 
 FOREIGN_ERRORS: Final = (
     openai.OpenAIError,
@@ -227,51 +224,12 @@ def _in_words(wait_ms: int) -> str:
     if minutes < 120:
         return f"{minutes} minutes"
     hours = math.ceil(minutes / 60)
-    return f"{hours} hours" if wait_ms < _LONGEST_TOLD_MS else "a day or later"
+    return f"{hours} hours" if wait_ms < LONGEST_TOLD_MS else "a day or later"
 
 
 def _rejected(message: str, detail: str) -> AIError:
     """An operator must act: trying again changes nothing."""
     return AIError(message, code=ErrorCode.AI_REJECTED, retryable=False, detail=detail)
-
-
-def retry_after_ms(headers: Mapping[str, str], now: datetime) -> int | None:
-    """The wait that an endpoint asks for, in ms; None where it asks for none that can be read.
-
-    Understands `retry-after-ms`, and `retry-after` in seconds or as an HTTP date. `headers` has
-    lower-case names or ignores case.
-    """
-    wait = _number(headers.get("retry-after-ms"))
-    if wait is None:
-        asked = headers.get("retry-after")
-        seconds = _number(asked)
-        if seconds is None:
-            # By the endpoint's own clock where it says: ours may be off by an hour.
-            seconds = _between(_moment(headers.get("date")) or now, _moment(asked))
-        wait = None if seconds is None else seconds * 1000
-    return None if wait is None else int(min(max(wait, 0), _LONGEST_TOLD_MS))
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _moment(date: str | None) -> datetime | None:
-    """An HTTP date; None where it is none."""
-    try:
-        moment = parsedate_to_datetime(date or "")
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return moment if moment.tzinfo is not None else None
-
-
-def _between(begin: datetime, end: datetime | None) -> float | None:
-    """Seconds."""
-    return None if end is None else (end - begin).total_seconds()
 
 
 def _codes(error: openai.APIError) -> set[str]:

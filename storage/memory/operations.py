@@ -194,12 +194,12 @@ def _recovery_from(
         case errors.ConnectionError():
             if not error.retryable:
                 return ErrorKind.CONNECTION, None
-            delay_ms = _delay_ms(attempt, policy)
             asked_ms = error.retry_after_ms or 0
             return ErrorKind.CONNECTION, RetryWithBackoff(
                 attempt=attempt,
                 allowed=attempt <= policy.retries and asked_ms <= policy.max_delay_ms,
-                delay_ms=max(delay_ms, asked_ms),
+                delay_ms=_delay_ms(attempt, policy),
+                asked_ms=asked_ms,
             )
         case errors.InconsistencyError():
             return ErrorKind.INCONSISTENCY, ValidateAndRetry(

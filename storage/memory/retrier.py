@@ -78,9 +78,9 @@ class Retrier:
         if recovery is None or not recovery.allowed:
             return None
         match recovery:
-            case RetryWithBackoff(delay_ms=delay_ms):
-                # Half of the wait is fixed, so that no draw of the jitter retries at once.
-                await self.sleep(delay_ms / 1000 * (0.5 + 0.5 * self.jitter()))
+            case RetryWithBackoff(delay_ms=delay_ms, asked_ms=asked_ms):
+                # Half of the delay is fixed, so that no draw of the jitter retries at once.
+                await self.sleep((asked_ms + delay_ms * (0.5 + 0.5 * self.jitter())) / 1000)
                 return operation
             case ValidateAndRetry():
                 return operation

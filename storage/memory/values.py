@@ -326,6 +326,8 @@ class RetryWithBackoff(Frozen):
     """False where the bound is reached: what would help, but is not tried any more."""
     delay_ms: int = Field(ge=0)
     """Before jitter."""
+    asked_ms: int = Field(default=0, ge=0)
+    """What the store asked for; the delay comes on top, so that not all come back at that moment."""
 
 
 class ValidateAndRetry(Frozen):

@@ -302,11 +302,11 @@ def test_recovery_is_bounded_whatever_errors_take_turns(
         (errors.ConnectionError("x"), RetryWithBackoff(attempt=1, allowed=True, delay_ms=100)),
         (
             errors.ConnectionError("x", retry_after_ms=700),
-            RetryWithBackoff(attempt=1, allowed=True, delay_ms=700),
+            RetryWithBackoff(attempt=1, allowed=True, delay_ms=100, asked_ms=700),
         ),
         (
             errors.ConnectionError("x", retry_after_ms=60_000),
-            RetryWithBackoff(attempt=1, allowed=False, delay_ms=60_000),
+            RetryWithBackoff(attempt=1, allowed=False, delay_ms=100, asked_ms=60_000),
         ),
         (errors.ConnectionError("x", retryable=False), None),
         (errors.InconsistencyError("x"), ValidateAndRetry(attempt=1, allowed=True)),
