@@ -104,6 +104,14 @@ def host_of(url: str) -> str:
     return "" if parts is None else parts.hostname or ""
 
 
+def is_private(url: str) -> bool:
+    """Whether what is sent to an http address stays secret: by TLS, or near by.
+
+    Near by are this machine and, as in a composition of containers, names without a dot.
+    """
+    return url.startswith("https:") or is_loopback(url) or not set(host_of(url)) & set(".:")
+
+
 def is_loopback(url: str) -> bool:
     """Whether an http address names this machine."""
     host = host_of(url)

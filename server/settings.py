@@ -41,6 +41,11 @@ MASK: Final = "********"
 _CLIENT_VARIABLES: Final = frozenset({"CHORUS_KEY_FILE"})
 """Read by the terminal client, which knows PROTOCOL and nothing else of the server."""
 
+_OF_A_QDRANT_SERVER: Final = frozenset(
+    {"qdrant_api_key", "qdrant_connections", "qdrant_shards", "qdrant_replicas"}
+)
+"""They mean something beside `qdrant_url` alone."""
+
 _MAX_PROBLEMS: Final = 3
 
 
@@ -106,6 +111,15 @@ def _database(secret: SecretStr) -> SecretStr:
     return SecretStr(parts.geturl())
 
 
+def _qdrant_address(url: str) -> str:
+    parts = parts_of(url)
+    if parts is None or parts.query or parts.fragment:
+        raise ValueError("must be an address such as http://127.0.0.1:6333")
+    if parts.username is not None:
+        raise ValueError(f"must name no user; the key belongs into {variable('qdrant_api_key')}")
+    return url.rstrip("/")
+
+
 def _sendable(secret: SecretStr) -> SecretStr:
     """A secret that fits into a header; files and shells like to leave a line feed at its end."""
     value = secret.get_secret_value().strip()
@@ -132,6 +146,7 @@ _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Name = Annotated[_Text, AfterValidator(_printable)]
 _ModelName = Annotated[_Name, StringConstraints(max_length=MAX_MODEL_NAME_LENGTH)]
 _Address = Annotated[_Text, AfterValidator(_address)]
+_QdrantAddress = Annotated[_Text, AfterValidator(_qdrant_address)]
 _Origin = Annotated[_Text, AfterValidator(_origin)]
 _PublicUrl = Annotated[_Text, AfterValidator(_public_url)]
 _Database = Annotated[SecretStr, AfterValidator(_database)]
@@ -176,9 +191,15 @@ class Settings(BaseSettings):
     openai_api_key: _Secret | None = Field(default=None, validation_alias="openai_api_key")
     openai_base_url: _Address | None = Field(default=None, validation_alias="openai_base_url")
 
-    qdrant_url: _Address | None = None
+    qdrant_url: _QdrantAddress | None = None
     """A Qdrant server or cluster; None keeps the memory embedded, in `data`."""
     qdrant_api_key: _Secret | None = None
+    qdrant_connections: Annotated[int, Field(ge=1, le=100)] = 8
+    """Requests to it that may be under way at once."""
+    qdrant_shards: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """Of a collection that is made; None leaves it to the Qdrant server."""
+    qdrant_replicas: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Of each shard of a collection that is made; None leaves it to the Qdrant server."""
 
     public_url: _PublicUrl | None = None
     """The address that browsers know the server by, with a path where a proxy gives it one; None is
@@ -290,10 +311,19 @@ def load_settings(flags: Mapping[str, str | None]) -> Settings:
     if blank := [flag(name) for name, value in given.items() if not value.strip()]:
         raise InvalidSettings(tuple(f"{each} must not be blank" for each in blank))
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         problems = (_problem(each, given) for each in error.errors(include_url=False))
         raise InvalidSettings(tuple(dict.fromkeys(problems))) from None
+    if settings.qdrant_url is None and (
+        idle := sorted(settings.model_fields_set & _OF_A_QDRANT_SERVER)
+    ):
+        # An address that was forgotten would keep the memory on this machine, and say nothing.
+        address = variable("qdrant_url")
+        raise InvalidSettings(
+            tuple(f"{variable(name)} is set, and {address} is not" for name in idle)
+        )
+    return settings
 
 
 def misspelt_variables(environment: Mapping[str, str] = os.environ) -> Iterator[str]:

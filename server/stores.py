@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from machines.models.errors import JournalError
+from server.addresses import is_private
 from server.environment import Environment
 from server.llm.choice import OPENAI_URL
 from server.llm.embeddings import OpenAIEmbeddings
@@ -167,14 +168,21 @@ def _remove_former_memory(settings: Settings) -> None:
 def _memory(
     settings: Settings, environment: Environment, embedder: EmbedderChoice
 ) -> qdrant.DatabaseClient:
-    key = settings.qdrant_api_key
-    location = (
-        qdrant.MemoryServer(
-            url=settings.qdrant_url, api_key=key.get_secret_value() if key else None
+    location: qdrant.MemoryLocation = qdrant.EmbeddedMemory(settings.data / MEMORY_FOLDER)
+    if settings.qdrant_url is not None:
+        key = settings.qdrant_api_key
+        if key is not None and not is_private(settings.qdrant_url):
+            log.warning(
+                "%s is sent in the clear: let %s begin with https",
+                variable("qdrant_api_key"),
+                variable("qdrant_url"),
+            )
+        location = qdrant.MemoryServer(
+            url=settings.qdrant_url,
+            api_key=key.get_secret_value() if key else None,
+            connections=settings.qdrant_connections,
+            spread=qdrant.Spread(settings.qdrant_shards, settings.qdrant_replicas),
         )
-        if settings.qdrant_url
-        else qdrant.EmbeddedMemory(settings.data / MEMORY_FOLDER)
-    )
 
     async def embed(text: str) -> tuple[float, ...]:
         (vector,) = await embedder.embedder.embed([text])

@@ -32,10 +32,10 @@ settings.load_profile("suite")  # another by `pytest --hypothesis-profile=thorou
 
 _SERVES_NO_CLIENT = re.compile(
     r"/server/(services\.py:open_services|stores\.py:open_stores|http/routes\.py:http_routes):"
-    r"|/storage/qdrant/bounded_http\.py:handle_request:"
+    r"|/storage/qdrant/bounded_http\.py:_serve:"
 )
-"""Frames of a start, which opens the stores and writes the documents, and of a request to a Qdrant
-server: the store's own thread runs a loop for that request alone."""
+"""Frames of a start, which opens the stores and writes the documents, and of requests to a Qdrant
+server, which have a loop of their own, in a thread of its own."""
 
 _COUNTS = pytest.StashKey[list[str]]()
 

@@ -79,6 +79,9 @@ class _Opened:
 class EmbeddedStore:
     """A store in a folder that this process holds alone: a `VectorStore`."""
 
+    calls_at_once: Final = 1
+    """Nothing in it is safe in two threads."""
+
     def __init__(self, folder: Path, dimensions: int, fingerprint: str) -> None:
         """Nothing is opened yet."""
         self._folder = folder

@@ -1,11 +1,11 @@
-"""The shell of the memory: one worker thread in front of a store, and bounded recovery.
+"""The shell of the memory: worker threads in front of a store, and bounded recovery.
 
 Nothing is decided here: `storage.memory.operations` verifies, says which effects carry an operation out,
 and names the recovery from an error; `storage.memory.retrier` recovers. Nothing of a particular store is
 known here either: that is `storage.qdrant.client` and what it builds.
 
-An embedded store is not thread-safe and blocks for the whole of a call. So whatever the store, it
-lives in one worker thread, which makes one call at a time, and the event loop never waits on it.
+A store blocks for the whole of a call. So it is called in worker threads, as many as it says that it
+takes calls at once, and the event loop never waits on it.
 """
 
 import asyncio
@@ -57,7 +57,11 @@ class Prepared:
 
 
 class VectorStore(Protocol):
-    """A store. Every method blocks, is called from one thread, and raises `StorageError` alone."""
+    """A store. Every method blocks, and raises `StorageError` alone."""
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls it takes at once, each in a thread of its own; 1: always the same thread."""
 
     def prepare(self, *, accept_other: bool) -> Prepared:
         """Connect, make what is missing; tell what was made, and what is there now.
@@ -92,7 +96,7 @@ class Memory:
         """Nothing is opened yet."""
         self._store = store
         self._retrier = retrier
-        self._worker: ThreadPoolExecutor | None = None
+        self._workers: ThreadPoolExecutor | None = None
         self._prepared = False
         self._accept_other = False
         self._made_anew: frozenset[Collection] = frozenset()
@@ -139,7 +143,9 @@ class Memory:
             StorageError: the folder is damaged.
         """
         self._accept_other = accept_other_fingerprint
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="chorus-memory")
+        self._workers = ThreadPoolExecutor(
+            self._store.calls_at_once, thread_name_prefix="chorus-memory"
+        )
         try:
             await self._prepare()
         except errors.StorageError as error:
@@ -148,14 +154,18 @@ class Memory:
             raise
 
     async def close(self) -> None:
-        """Close the store once what runs in it is done; closing twice is no error."""
-        worker, self._worker = self._worker, None
-        if worker is None:
+        """Close the store; closing twice is no error.
+
+        A store that takes one call at a time is closed once that is done; another ends those that are
+        under way.
+        """
+        workers, self._workers = self._workers, None
+        if workers is None:
             return
         self._prepared = False
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(worker, self._store.close)
-        worker.shutdown(wait=False)
+        await loop.run_in_executor(workers, self._store.close)
+        workers.shutdown(wait=False)
 
     async def execute(self, operation: Operation) -> Result:
         """Verify an operation and carry it out, with bounded recovery. Never raises.
@@ -255,8 +265,8 @@ class Memory:
         self._made_anew |= made
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a blocking call in the worker thread. Raises `StorageError` and nothing else."""
-        if self._worker is None:
+        """Run a blocking call in a worker thread. Raises `StorageError` and nothing else."""
+        if self._workers is None:
             raise errors.StorageError("The vector store is closed.", retryable=False)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, partial(call, *args, **kwargs))
+        return await loop.run_in_executor(self._workers, partial(call, *args, **kwargs))

@@ -16,8 +16,9 @@ from storage.memory.operations import DEFAULT_POLICY
 from storage.memory.retrier import Retrier
 from storage.memory.values import RecoveryPolicy
 from storage.qdrant.remote import MemoryServer, ServerStore
+from storage.qdrant.store import Spread
 
-__all__ = ["DatabaseClient", "EmbeddedMemory", "MemoryLocation", "MemoryServer"]
+__all__ = ["DatabaseClient", "EmbeddedMemory", "MemoryLocation", "MemoryServer", "Spread"]
 
 
 @dataclass(frozen=True, slots=True)

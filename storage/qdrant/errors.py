@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from machines.models import errors
+from machines.models.retry_after import retry_after_ms
 
 
 def as_storage_error(error: Exception) -> errors.StorageError:
@@ -19,7 +20,11 @@ def as_storage_error(error: Exception) -> errors.StorageError:
                 detail=detail,
             )
         case UnexpectedResponse():
-            return _refused_with(error.status_code or 0, f"{error.status_code}: {detail}")
+            return _refused_with(
+                error.status_code or 0,
+                retry_after_ms(error.headers),
+                f"{error.status_code}: {detail}",
+            )
         case ResponseHandlingException():
             # Refused, timed out, cut, or not Qdrant at all. A write may have been carried out all
             # the same; carrying it out again changes nothing.
@@ -34,14 +39,16 @@ def as_storage_error(error: Exception) -> errors.StorageError:
             return errors.StorageError("The vector store failed.", retryable=False, detail=detail)
 
 
-def _refused_with(status: int, detail: str) -> errors.StorageError:
+def _refused_with(status: int, asked_ms: int | None, detail: str) -> errors.StorageError:
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return errors.ConnectionError(
             "The vector store refused the key: check its API key.", retryable=False, detail=detail
         )
     overloaded = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
     if status in overloaded or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return errors.ConnectionError("The vector store is not available.", detail=detail)
+        return errors.ConnectionError(
+            "The vector store is not available.", retry_after_ms=asked_ms, detail=detail
+        )
     return errors.InconsistencyError(
         "The vector store does not hold what the operation needs.", detail=detail
     )

@@ -1,8 +1,10 @@
 """The memory on a Qdrant server or cluster, over HTTP: the server keeps, filters and searches."""
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from machines.models import errors
 from machines.models.outputs import Prior
@@ -16,7 +18,8 @@ from storage.memory.values import (
     message_point_id,
 )
 from storage.memory.visibility import readable
-from storage.qdrant.store import ENDS_OF_LINKS, QdrantStore, stored_point
+from storage.qdrant.store import ENDS_OF_LINKS, QdrantStore, Spread, stored_point
+from storage.qdrant.versions import not_qdrant, verify_server
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -37,8 +40,11 @@ class MemoryServer:
     """A Qdrant server or cluster."""
 
     url: str
+    """Port 6333 unless it names another, as everywhere with Qdrant."""
     api_key: str | None = None
-    max_connections: int = 8
+    connections: int = 8
+    """As many requests are under way at once."""
+    spread: Spread = field(default_factory=Spread)
     keepalive_seconds: float = 60.0
     request_seconds: float = 30.0
     """The longest that one request may take, however steadily bytes of its answer come. A page of
@@ -48,9 +54,9 @@ class MemoryServer:
 class ServerStore(QdrantStore):
     """A store behind a URL."""
 
-    filtered_by: ClassVar[dict[Collection, frozenset[str]]] = {
-        Collection.MESSAGES: frozenset({"thread_id", "visibility"}),
-        Collection.LINKS: frozenset(ENDS_OF_LINKS),
+    indexed: ClassVar[Mapping[Collection, Mapping[str, Literal["keyword", "integer"]]]] = {
+        Collection.MESSAGES: {"thread_id": "keyword", "visibility": "keyword", "seq": "integer"},
+        Collection.LINKS: {**dict.fromkeys(ENDS_OF_LINKS, "keyword"), "seq": "integer"},
     }
 
     def __init__(
@@ -60,6 +66,19 @@ class ServerStore(QdrantStore):
         super().__init__(dimensions, fingerprint)
         self._server = server
         self._timeout_seconds = timeout_seconds
+        self.calls_at_once = server.connections
+        self.spread = server.spread
+
+    def _verify_server(self) -> None:
+        from qdrant_client.http.exceptions import UnexpectedResponse
+
+        try:
+            told = self._connected.info()
+        except UnexpectedResponse as error:
+            if error.status_code == HTTPStatus.NOT_FOUND:
+                raise not_qdrant(repr(error)) from error
+            raise
+        verify_server(told.title, told.version)
 
     def _sparse_vectors(self) -> "dict[str, models.SparseVectorParams]":
         from qdrant_client import models
@@ -79,23 +98,25 @@ class ServerStore(QdrantStore):
         import httpx
         from qdrant_client import QdrantClient
 
-        from storage.qdrant.bounded_http import BoundedTransport, proxy_for
+        from storage.qdrant.bounded_http import proxy_for
+        from storage.qdrant.transport import Transport
 
         server = self._server
         try:
             url = httpx.URL(server.url)
             return QdrantClient(
                 url=server.url,
-                api_key=server.api_key,
+                # Not as `api_key`, with which the library prints warnings of its own.
+                headers={"api-key": server.api_key} if server.api_key else None,
                 timeout=math.ceil(self._timeout_seconds),
                 check_compatibility=False,
                 # The library's own keeps no connection to localhost alive, and waits for ever for an
                 # answer that never ends.
-                transport=BoundedTransport(
+                transport=Transport(
                     seconds=server.request_seconds,
                     limits=httpx.Limits(
-                        max_connections=server.max_connections,
-                        max_keepalive_connections=server.max_connections,
+                        max_connections=server.connections,
+                        max_keepalive_connections=server.connections,
                         keepalive_expiry=server.keepalive_seconds,
                     ),
                     # A proxy for the outside must not be asked for this machine.

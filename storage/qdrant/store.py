@@ -6,8 +6,10 @@ in `storage.qdrant.remote`.
 """
 
 import logging
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
 from typing import (
@@ -15,6 +17,7 @@ from typing import (
     ClassVar,
     Concatenate,
     Final,
+    Literal,
     ParamSpec,
     TypeVar,
     assert_never,
@@ -78,24 +81,48 @@ def with_our_errors(method: Callable[Concatenate[S, P], T]) -> Callable[Concaten
     return guarded
 
 
-class QdrantStore(ABC):
-    """The library's sync client as a `VectorStore`. Every method is called from one thread."""
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How a collection that is made is spread over a cluster; None leaves it to the server."""
 
-    filtered_by: ClassVar[dict[Collection, frozenset[str]]] = {}
+    shards: int | None = None
+    replicas: int | None = None
+    """Of each shard."""
+
+    @property
+    def replicas_that_must_write(self) -> int | None:
+        """The others of a shard may be gone: of 3 one, of 2 one too."""
+        return None if self.replicas is None else (self.replicas + 1) // 2
+
+
+class QdrantStore(ABC):
+    """The library's sync client as a `VectorStore`.
+
+    A write is told when it can be searched (`wait`), and writes of one point are made in one order by
+    all that write it (`ordering=strong`).
+    """
+
+    calls_at_once: int = 1
+    indexed: ClassVar[Mapping[Collection, Mapping[str, Literal["keyword", "integer"]]]] = {}
     """Payload fields that the store itself filters a collection by, and so must index."""
+    spread: Spread
 
     def __init__(self, dimensions: int, fingerprint: str) -> None:
+        self.spread = Spread()
         self._dimensions = dimensions
         self._fingerprint = fingerprint
         self._client: QdrantClient | None = None
+        self._connecting = threading.Lock()
+        self._preparing = threading.Lock()
         self._made: set[Collection] = set()
         """Collections that are there empty, and were not reported yet."""
 
     @property
     def _connected(self) -> "QdrantClient":
-        if self._client is None:
-            self._client = self._connect()
-        return self._client
+        with self._connecting:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
 
     @abstractmethod
     def _connect(self) -> "QdrantClient":
@@ -104,6 +131,10 @@ class QdrantStore(ABC):
     @abstractmethod
     def _query(self, effect: QueryPoints) -> tuple[Prior, ...]:
         """The best of what the scope allows, best first, then by id."""
+
+    @abstractmethod
+    def _verify_server(self) -> None:
+        """Raises ConnectionError, not retryable, where this is no server that will do."""
 
     def _sparse_vectors(self) -> "dict[str, models.SparseVectorParams] | None":
         """What messages have beside their vector, if anything."""
@@ -116,7 +147,8 @@ class QdrantStore(ABC):
     @with_our_errors
     def close(self) -> None:
         """Let go of it; the next call connects again."""
-        client, self._client = self._client, None
+        with self._connecting:
+            client, self._client = self._client, None
         if client is not None:
             client.close()
 
@@ -125,6 +157,11 @@ class QdrantStore(ABC):
     @with_our_errors
     def prepare(self, *, accept_other: bool) -> Prepared:
         """Make what is missing; tell what was made, and what is there now."""
+        with self._preparing:
+            return self._prepare(accept_other=accept_other)
+
+    def _prepare(self, *, accept_other: bool) -> Prepared:
+        self._verify_server()
         for name in Collection:
             if self._make(name):
                 self._made.add(name)
@@ -168,6 +205,9 @@ class QdrantStore(ABC):
                 ),
                 sparse_vectors_config=self._sparse_vectors() if with_vectors else None,
                 metadata={"fingerprint": self._fingerprint} if with_vectors else {},
+                shard_number=self.spread.shards,
+                replication_factor=self.spread.replicas,
+                write_consistency_factor=self.spread.replicas_that_must_write,
             )
         except UnexpectedResponse as error:
             if error.status_code == HTTPStatus.CONFLICT:
@@ -179,20 +219,25 @@ class QdrantStore(ABC):
         from qdrant_client import models
 
         info = self._connected.get_collection(name)
-        filtered_by = self.filtered_by.get(name, frozenset())
-        for field in sorted(filtered_by - info.payload_schema.keys()):
-            self._connected.create_payload_index(
-                name, field, field_schema=models.PayloadSchemaType.KEYWORD, wait=True
+        wanted = self.indexed.get(name, {})
+        for field in sorted(wanted.keys() - info.payload_schema.keys()):
+            made = self._connected.create_payload_index(
+                name,
+                field,
+                field_schema=models.PayloadSchemaType(wanted[field]),
+                wait=True,
+                ordering=models.WriteOrdering.STRONG,
             )
+            _must_be_done(made)
         vectors = info.config.params.vectors
         fingerprint = (info.config.metadata or {}).get("fingerprint")
         state = CollectionState(
             name=name,
             dimensions=vectors.size if isinstance(vectors, models.VectorParams) else None,
             fingerprint=fingerprint if isinstance(fingerprint, str) else None,
-            filtered_by=filtered_by,
+            filtered_by=frozenset(wanted),
         )
-        indexed = filtered_by | info.payload_schema.keys()
+        indexed = wanted.keys() | info.payload_schema.keys()
         return state, [PayloadIndex(collection=name, field=field) for field in sorted(indexed)]
 
     @with_our_errors
@@ -245,9 +290,13 @@ class QdrantStore(ABC):
             )
             for point in effect.points
         ]
-        self._connected.batch_update_points(
-            effect.collection, [models.UpsertOperation(upsert=upsert) for upsert in upserts]
+        written = self._connected.batch_update_points(
+            effect.collection,
+            [models.UpsertOperation(upsert=upsert) for upsert in upserts],
+            wait=True,
+            ordering=models.WriteOrdering.STRONG,
         )
+        _must_be_done(*written)
 
     def _remove(self, effect: RemovePoints) -> None:
         from qdrant_client import models
@@ -261,10 +310,18 @@ class QdrantStore(ABC):
                     models.FieldCondition(key=field, match=models.MatchAny(any=messages))
                     for field in ENDS_OF_LINKS
                 ]
-                self._connected.delete(
+                self._delete(
                     Collection.LINKS, models.FilterSelector(filter=models.Filter(should=ends))
                 )
-        self._connected.delete(effect.collection, models.PointIdsList(points=ids))
+        self._delete(effect.collection, models.PointIdsList(points=ids))
+
+    def _delete(self, name: Collection, which: "models.PointsSelector") -> None:
+        from qdrant_client import models
+
+        removed = self._connected.delete(
+            name, which, wait=True, ordering=models.WriteOrdering.STRONG
+        )
+        _must_be_done(removed)
 
     def _stored(self, ids: Sequence[PointId]) -> "list[StoredPoint]":
         """What Qdrant holds of messages under these ids."""
@@ -288,6 +345,20 @@ class QdrantStore(ABC):
         else:
             facts = [_link_fact(record) for record in records]
         return facts, None if following is None else PointId(str(following))
+
+
+def _must_be_done(*told: "models.UpdateResult") -> None:
+    """Raises ConnectionError, retryable, where a server does not say that a write can be searched.
+
+    After a wait of its own that was too long it says so with a status and not with an error: then the
+    write is made or will be, and making it again changes nothing.
+    """
+    from qdrant_client import models
+
+    if any(each.status is models.UpdateStatus.WAIT_TIMEOUT for each in told):
+        raise errors.ConnectionError(
+            "The vector store does not say whether it has written.", detail=str(told)
+        )
 
 
 def stored_point(record: "models.Record | models.ScoredPoint") -> "StoredPoint":

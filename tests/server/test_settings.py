@@ -110,6 +110,18 @@ def test_a_key_from_a_file_loses_its_line_feed(monkeypatch: pytest.MonkeyPatch) 
         ("CHORUS_LLM", "http://", "CHORUS_LLM must be auto, offline, or the address"),
         ("CHORUS_MODEL", "m\x1b]0;mine\x07", "CHORUS_MODEL must be printable text"),
         ("CHORUS_QDRANT_URL", "localhost:6333", "CHORUS_QDRANT_URL must be an address"),
+        ("CHORUS_QDRANT_URL", "http://a.example:6333/?x=1", "CHORUS_QDRANT_URL must be an address"),
+        ("CHORUS_QDRANT_URL", "http://key@a.example:6333", "CHORUS_QDRANT_URL must name no user"),
+        ("CHORUS_QDRANT_CONNECTIONS", "0", "CHORUS_QDRANT_CONNECTIONS must be at least 1"),
+        ("CHORUS_QDRANT_CONNECTIONS", "101", "CHORUS_QDRANT_CONNECTIONS must be at most 100"),
+        ("CHORUS_QDRANT_SHARDS", "two", "CHORUS_QDRANT_SHARDS must be a whole number"),
+        ("CHORUS_QDRANT_REPLICAS", "0", "CHORUS_QDRANT_REPLICAS must be at least 1"),
+        ("CHORUS_QDRANT_REPLICAS", "2", "CHORUS_QDRANT_REPLICAS is set, and CHORUS_QDRANT_URL"),
+        (
+            "CHORUS_QDRANT_API_KEY",
+            "k",
+            "CHORUS_QDRANT_API_KEY is set, and CHORUS_QDRANT_URL is not",
+        ),
         ("CHORUS_DATABASE_URL", "mysql://a.example/b", "CHORUS_DATABASE_URL must be an address"),
         ("CHORUS_DATABASE_URL", "postgresql://a.example", "CHORUS_DATABASE_URL must be an addr"),
         ("CHORUS_DATABASE_URL", "postgres://a:b/c", "CHORUS_DATABASE_URL must be an address"),
@@ -159,7 +171,8 @@ def test_many_problems_are_three_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_setting_is_shown_and_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "CHORUS_METRICS_TOKEN", "CHORUS_QDRANT_API_KEY"):
         monkeypatch.setenv(name, SECRET)
-    monkeypatch.setenv("CHORUS_QDRANT_URL", f"http://admin:{SECRET}@qdrant.example:6333")
+    monkeypatch.setenv("CHORUS_QDRANT_URL", "http://qdrant.example:6333")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://admin:{SECRET}@model.example/v1")
     monkeypatch.setenv("CHORUS_DATABASE_URL", f"postgres://ann:{SECRET}@db.example:5433/chorus")
     settings = load_settings({"port": "9001"})
     assert settings.journal_place == "postgresql://db.example:5433/chorus"
@@ -168,7 +181,7 @@ def test_every_setting_is_shown_and_secrets_are_masked(monkeypatch: pytest.Monke
     rows = {line.split()[0]: line.split()[1:] for line in shown}
     assert list(rows) == [variable(name) for name in Settings.model_fields]
     assert rows["OPENAI_API_KEY"] == [MASK]
-    assert rows["CHORUS_QDRANT_URL"] == [f"http://{MASK}@qdrant.example:6333"]
+    assert rows["OPENAI_BASE_URL"] == [f"http://{MASK}@model.example/v1"]
     assert rows["CHORUS_DATABASE_URL"] == [MASK]
     assert rows["CHORUS_PORT"] == ["9001"]
     assert rows["CHORUS_HOST"] == ["127.0.0.1", "#", "default"]

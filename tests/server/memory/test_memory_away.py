@@ -173,6 +173,8 @@ async def test_a_text_that_cannot_be_embedded_does_not_hold_up_the_others(tmp_pa
 class Slow:
     """A store that is empty, and whose collections are made while somebody waits; a `VectorStore`."""
 
+    calls_at_once = 1
+
     def __init__(self) -> None:
         self.begun = threading.Event()
         self.may_end = threading.Event()

@@ -2,9 +2,12 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,8 +16,11 @@ from machines.models import errors
 from storage.memory.values import Failure, RecoveryPolicy, Search, SearchScope, Success
 from storage.qdrant.bounded_http import BoundedTransport, proxy_for
 from storage.qdrant.client import DatabaseClient, MemoryServer
+from storage.qdrant.transport import Transport
 from tests.support.eventually import PATIENCE
 from tests.support.fake_qdrant import Failing, fake_qdrant
+
+ROOT = Path(__file__).parents[3]
 
 SECONDS = 0.5
 """That a request may take."""
@@ -129,6 +135,86 @@ def test_the_environments_proxy_is_asked_unless_it_excepts_the_host(
     assert b"proxy-authorization: basic " in head
     monkeypatch.setenv("NO_PROXY", "qdrant.example")
     assert proxy_for(address) is None
+
+
+def test_a_request_that_is_under_way_ends_with_the_transport() -> None:
+    transport = BoundedTransport(seconds=PATIENCE, limits=httpx.Limits())
+    client = httpx.Client(transport=transport, timeout=PATIENCE)
+    ended: list[httpx.TransportError] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def ask() -> None:
+            try:
+                client.get(f"http://127.0.0.1:{listening.getsockname()[1]}")
+            except httpx.TransportError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.recv(65_536)
+            transport.close()
+            thread.join(PATIENCE)
+    assert [str(each) for each in ended] == ["the transport was closed"]
+
+
+def test_requests_of_several_threads_are_under_way_at_once() -> None:
+    transport = BoundedTransport(seconds=PATIENCE, limits=httpx.Limits(max_connections=3))
+    answers: list[str] = []
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        httpx.Client(transport=transport, timeout=PATIENCE) as client,
+    ):
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        threads = [
+            threading.Thread(target=lambda: answers.append(client.get(url).text)) for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        # None of them is answered before all have come.
+        connections = [listening.accept()[0] for _ in threads]
+        for connection in connections:
+            with connection:
+                connection.sendall(WHOLE)
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert answers == ["ok"] * 3
+
+
+def test_a_client_that_was_never_closed_does_not_hold_its_process() -> None:
+    code = """
+import httpx
+from storage.qdrant.bounded_http import BoundedTransport
+class Kept:
+    transport = BoundedTransport(seconds=5, limits=httpx.Limits())
+    def __del__(self): self.transport.close()
+kept = Kept()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=3 * PATIENCE, check=True)
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        (b"retry-after: 2", "2"),
+        (b"retry-after: 1.5", "2"),
+        (
+            b"date: Mon, 30 Nov 2026 12:00:00 GMT\r\nretry-after: Mon, 30 Nov 2026 12:00:09 GMT",
+            "9",
+        ),
+        (b"retry-after: soon", None),
+        (b"x-nothing: 1", None),
+    ],
+)
+def test_the_wait_that_a_server_asks_for_becomes_whole_seconds(
+    headers: bytes, seconds: str | None
+) -> None:
+    busy = b"HTTP/1.1 429 Busy\r\ncontent-length: 0\r\n" + headers + b"\r\n\r\n"
+    transport = Transport(seconds=PATIENCE, limits=httpx.Limits())
+    with writing([busy]) as (url, _), httpx.Client(transport=transport) as client:
+        assert client.get(url).headers.get("retry-after") == seconds
 
 
 async def test_a_memory_that_drips_is_away_and_is_used_again_when_it_is_well() -> None:

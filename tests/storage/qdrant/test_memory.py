@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -59,7 +58,6 @@ DIMENSIONS = 8
 EMBEDDER = "test-8"
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PUBLIC = SearchScope(include_public=True)
-QDRANT_URL = os.environ.get("CHORUS_TEST_QDRANT_URL", "")
 
 
 def vector(seed: int) -> tuple[float, ...]:
@@ -533,7 +531,8 @@ def remote(url: str, slept: list[float]) -> DatabaseClient:
     ("status", "headers", "waits"),
     [
         (503, {}, [0.1, 0.2, 0.4]),
-        (429, {"retry-after": "1"}, [1.0, 1.0, 1.0]),
+        (429, {"retry-after": "1"}, [1.1, 1.2, 1.4]),
+        (503, {"retry-after": "1"}, [1.1, 1.2, 1.4]),
         (429, {"retry-after": "99"}, []),
         (429, {}, [0.1, 0.2, 0.4]),
         (401, {}, []),
@@ -585,26 +584,3 @@ async def test_writes_that_wait_are_noted_once_while_the_server_is_away() -> Non
 async def test_an_address_that_is_no_url_is_one_clear_error() -> None:
     with pytest.raises(errors.ConnectionError, match="CHORUS_QDRANT_URL"):
         await remote("ftp://example.org", []).open()
-
-
-@pytest.mark.skipif(
-    not QDRANT_URL, reason="set CHORUS_TEST_QDRANT_URL to test against a real Qdrant server"
-)
-async def test_a_real_server_keeps_the_same_contract() -> None:
-    client = remote(QDRANT_URL, [])
-    await client.open(accept_other_fingerprint=True)
-    for name in Collection:
-        await client.reset(name)
-    random = Random(7)
-    points = mixed_messages(100, random)
-    await done(client, Store(points=(*points, link(1, 2))))
-    await done(client, Store(points=(message(1, content="ignored"),)))
-    for seed in range(20):
-        scope = some_scope(random)
-        allowed = {p.payload.message_id for p in points if scope.allows(p.payload)}
-        assert set(await found(client, seed, scope, 80)) <= allowed
-    await done(client, Delete(collection=Collection.MESSAGES, ids=(points[1].id,)))
-    facts = await both(client)
-    assert len(facts.messages.points) == len(points) - 1
-    assert facts.links.points == ()
-    await client.close()
