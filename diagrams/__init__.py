@@ -1,11 +1,15 @@
 """The generator of the committed drawings and declarations, and these themselves.
 
 Everything is drawn from a chart's declaration, sorted, so that the same chart gives the same bytes;
-`formats` writes the same for other tools. Nothing here knows what a chart is for.
+`formats` writes the same for other tools, and `changes` compares two declarations of a machine.
+Nothing here knows what a chart is for.
 """
 
 __all__ = [
     "arrows",
+    "changes",
+    "changes_drawing",
+    "changes_report",
     "dot",
     "formats",
     "generator",
@@ -15,5 +19,6 @@ __all__ = [
     "scxml",
     "style",
     "svg",
+    "usage",
     "xstate",
 ]

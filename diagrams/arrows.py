@@ -4,10 +4,15 @@ An edge from a state to itself is a row within the state. The others are arrows:
 between the same two states share a line, and the box in its middle has a row for each of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
+from diagrams.changes import Change
 from machines.statechart import Edge, EdgeKind, Topology
+
+Kind = EdgeKind | Change
+"""What the edges of an arrow have in common, and its look stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,7 @@ class Arrow:
     machine: str
     source: str
     target: str
-    kind: EdgeKind
+    kind: Kind
     edges: tuple[Edge, ...]
 
     @property
@@ -41,12 +46,14 @@ def stays(edge: Edge) -> bool:
     return edge.source == edge.target
 
 
-def arrows(chart: Topology) -> Iterator[Arrow]:
+def arrows(
+    chart: Topology, kind_of: Callable[[Edge], Kind] = attrgetter("kind")
+) -> Iterator[Arrow]:
     """In the order in which their first edges are declared."""
-    gathered: dict[tuple[str, str, EdgeKind], list[Edge]] = {}
+    gathered: dict[tuple[str, str, Kind], list[Edge]] = {}
     for edge in chart.edges:
         if not stays(edge):
-            gathered.setdefault((edge.source, edge.target, edge.kind), []).append(edge)
+            gathered.setdefault((edge.source, edge.target, kind_of(edge)), []).append(edge)
     for (source, target, kind), edges in gathered.items():
         yield Arrow(chart.machine, source, target, kind, tuple(edges))
 
@@ -62,7 +69,7 @@ def is_main_path(chart: Topology, arrow: Arrow) -> bool:
     source, target = chart.node(arrow.source), chart.node(arrow.target)
     beside = [node for node in chart.nodes if node.parent == source.parent]
     return (
-        arrow.kind is EdgeKind.NORMAL
+        all(edge.kind is EdgeKind.NORMAL for edge in arrow.edges)
         and target in beside
         and beside.index(target) == beside.index(source) + 1
     )

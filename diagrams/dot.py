@@ -7,14 +7,14 @@ whose label is the drawing's title.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import graphviz  # type: ignore[import-untyped]
 
 from diagrams import labels, style
 from diagrams.arrows import Arrow, arrows, is_main_path, leads_back, stays, surrounding
-from machines.statechart import Node, NodeKind, Topology
+from machines.statechart import Edge, Node, NodeKind, Topology
 
 _UNSEEN = {"style": "invis", "weight": "0"}
 """Lines that only say what is drawn above what."""
@@ -26,7 +26,7 @@ class DrawingFailed(Exception):
 
 def dot_source(chart: Topology) -> str:
     """The Graphviz source of one machine."""
-    return _Drawing(chart).source()
+    return Drawing(chart).source()
 
 
 class LaidOut(NamedTuple):
@@ -79,13 +79,19 @@ def card_id(chart: Topology) -> str:
     return f"card_{chart.machine}"
 
 
-class _Drawing:
-    """One machine on its way into Graphviz source."""
+class Drawing:
+    """One machine on its way into Graphviz source. A drawing that shows more than the chart overrides
+    `head`, `rows` and `state_look`.
+    """
 
-    def __init__(self, chart: Topology) -> None:
+    def __init__(self, chart: Topology, arrows_: Iterable[Arrow] | None = None) -> None:
+        """
+        Args:
+            arrows_: those of the chart; by default the edges of one kind share an arrow.
+        """
         self._chart = chart
         self._layout = style.LAYOUTS.get(chart.machine, style.Layout())
-        self._arrows = tuple(arrows(chart))
+        self._arrows = tuple(arrows(chart) if arrows_ is None else arrows_)
 
     def source(self) -> str:
         graph = graphviz.Digraph(
@@ -112,6 +118,23 @@ class _Drawing:
             self._add_level(card, None)
         return str(graph.source)
 
+    def head(self) -> str:
+        """The label of the card."""
+        chart = self._chart
+        return labels.title_and_legend(chart.title, legend_id(chart), chart.edges)
+
+    def rows(self, edges: Iterable[Edge]) -> str:
+        """The rows of a table, which tell edges."""
+        return labels.rows(self._chart, edges, wrap=self._layout.wrap)
+
+    def state_look(self, _: Node) -> dict[str, str]:
+        """What differs from the usual look of a state."""
+        return {}
+
+    def state_name(self, node: Node) -> str:
+        """The text of a state."""
+        return labels.font(node.name, size=style.STATE_SIZE, bold=True)
+
     def _children(self, name: str | None) -> list[Node]:
         return list(self._chart.within(name))
 
@@ -131,10 +154,10 @@ class _Drawing:
                 self._add_arrow(graph, arrow)
 
     def _state(self, node: Node) -> dict[str, str]:
-        rows = f"<TR><TD>{labels.font(node.name, size=style.STATE_SIZE, bold=True)}</TD></TR>"
+        rows = f"<TR><TD>{self.state_name(node)}</TD></TR>"
         inner = [edge for edge in self._chart.edges if stays(edge) and edge.source == node.name]
         if inner:
-            rows += "<HR/>" + labels.rows(self._chart, inner, wrap=self._layout.wrap)
+            rows += "<HR/>" + self.rows(inner)
         return {
             "id": node.id,
             "class": "state atomic final" if node.final else "state atomic",
@@ -146,7 +169,7 @@ class _Drawing:
             "peripheries": "2" if node.final else "1",
             "margin": "0.1,0.04",
             "label": labels.table(rows),
-        }
+        } | self.state_look(node)
 
     def _card(self) -> dict[str, str]:
         """What the whole machine is drawn on, with its title and what the colours mean."""
@@ -158,9 +181,7 @@ class _Drawing:
             "margin": "28" if self._layout.lines == "ortho" else "20",
             "color": style.CARD_BORDER,
             "fillcolor": style.CARD_FILL,
-            "label": labels.title_and_legend(
-                self._chart.title, legend_id(self._chart), self._chart.edges
-            ),
+            "label": self.head(),
         }
 
     def _compound(self, node: Node) -> dict[str, str]:
@@ -172,7 +193,7 @@ class _Drawing:
             "margin": "14",
             "color": style.STATE_BORDER,
             "fillcolor": style.COMPOUND_FILL,
-            "label": f"<{labels.font(node.name, size=style.STATE_SIZE, bold=True)}>",
+            "label": f"<{self.state_name(node)}>",
         }
         if node.parent and self._chart.node(node.parent).kind is NodeKind.PARALLEL:
             look |= {
@@ -181,7 +202,7 @@ class _Drawing:
                 "color": style.REGION_BORDER,
                 "fillcolor": style.REGION_FILL,
             }
-        return look
+        return look | self.state_look(node)
 
     def _add_initial(self, graph: graphviz.Digraph, name: str | None) -> None:
         """The dot with an arrow to where a compound state begins, or the whole machine for None;
@@ -214,8 +235,7 @@ class _Drawing:
             graph.edge(self._last_leaf(region.name), _exit(node.name), **_UNSEEN)
 
     def _add_arrow(self, graph: graphviz.Digraph, arrow: Arrow) -> None:
-        look = style.EDGE_STYLES[arrow.kind]
-        rows = labels.rows(self._chart, arrow.edges, wrap=self._layout.wrap)
+        look = style.LOOKS[arrow.kind]
         graph.node(
             arrow.id,
             id=arrow.id,
@@ -227,7 +247,7 @@ class _Drawing:
             margin="0.06,0.02",
             width="0",
             height="0",
-            label=labels.table(rows),
+            label=labels.table(self.rows(arrow.edges)),
         )
         for above, below in self._order_of(arrow):
             graph.edge(above, below, **_UNSEEN)

@@ -10,7 +10,8 @@ from html import escape
 from typing import NamedTuple
 
 from diagrams import style
-from diagrams.arrows import stays
+from diagrams.arrows import Kind, stays
+from diagrams.changes import parts_text
 from machines.statechart import Edge, EdgeKind, NodeKind, Topology
 
 STAYS = "\N{CLOCKWISE OPEN CIRCLE ARROW}"
@@ -26,6 +27,7 @@ class Word(NamedTuple):
     size: float
     color: str
     bold: bool = False
+    struck: bool = False
 
 
 def alike(chart: Topology, edge: Edge) -> tuple[Edge, ...]:
@@ -45,9 +47,7 @@ def text_of(chart: Topology, edge: Edge) -> str:
 
 def one_line(edge: Edge) -> str:
     """`event [guards] / actions` of this edge alone, without a look."""
-    guards = f" [{', '.join(guard.label for guard in edge.guards)}]" if edge.guards else ""
-    actions = f" / {', '.join(edge.actions)}" if edge.actions else ""
-    return f"{edge.event}{guards}{actions}"
+    return f"{edge.event} {parts_text([each.label for each in edge.guards], edge.actions)}".rstrip()
 
 
 def explained(chart: Topology, edge: Edge) -> str:
@@ -62,11 +62,16 @@ def rows(chart: Topology, edges: Iterable[Edge], *, wrap: int) -> str:
     alike: it has the id of the first.
     """
     return "".join(
-        f'<TR><TD {link(edge.id)} BGCOLOR="transparent" ALIGN="LEFT" BALIGN="LEFT">'
-        f"{_wrapped(_phrases(chart, together), wrap)}</TD></TR>"
+        row(edge.id, [_phrases(chart, together)], wrap=wrap)
         for edge in edges
         if edge is (together := alike(chart, edge))[0]
     )
+
+
+def row(id_: str, lines: Iterable[Iterable[list[Word]]], *, wrap: int) -> str:
+    """A table row with an id. Each of `lines` begins anew, and is wrapped where it is too long."""
+    text = "<BR/>".join(_wrapped(line, wrap) for line in lines)
+    return f'<TR><TD {link(id_)} BGCOLOR="transparent" ALIGN="LEFT" BALIGN="LEFT">{text}</TD></TR>'
 
 
 def link(id_: str) -> str:
@@ -82,9 +87,12 @@ def table(rows_of_table: str) -> str:
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="1">{rows_of_table}</TABLE>>'
 
 
-def font(text: str, *, size: float, color: str = style.INK, bold: bool = False) -> str:
+def font(
+    text: str, *, size: float, color: str = style.INK, bold: bool = False, struck: bool = False
+) -> str:
     """Escaped text in a font."""
     inner = f"<B>{escape(text)}</B>" if bold else escape(text)
+    inner = f"<S>{inner}</S>" if struck else inner
     return f'<FONT POINT-SIZE="{size:g}" COLOR="{color}">{inner}</FONT>'
 
 
@@ -94,18 +102,28 @@ def title_and_legend(title: str, legend_id: str, edges: Iterable[Edge]) -> str:
     """
     drawn = tuple(edges)
     kinds = {edge.kind for edge in drawn}
-    samples = [_sample(kind) for kind in EdgeKind if kind in kinds]
-    if any(stays(edge) for edge in drawn):
+    looks = [kind for kind in EdgeKind if kind in kinds]
+    return head(title, legend_id, legend(looks, drawn), _guards(drawn))
+
+
+def head(title: str, legend_id: str, *parts: str) -> str:
+    """The label of a card: its title, and below it the parts that are not empty."""
+    text = font(title, size=style.TITLE_SIZE, bold=True)
+    return table(
+        f'<TR><TD ALIGN="LEFT">{text}</TD></TR>'
+        f'<TR><TD ALIGN="LEFT" {link(legend_id)}>{_stacked(*parts)}</TD></TR>'
+    )
+
+
+def legend(looks: Iterable[Kind], edges: Iterable[Edge]) -> str:
+    """A sample of each look, and what the signs on the edges say."""
+    samples = [_sample(kind) for kind in looks]
+    if any(stays(edge) for edge in edges):
         samples.append(_note(STAYS) + _note(" ") + _note("stays in its state"))
     samples.append(_note("event [guards] / actions"))
     cells = "".join(f"<TD>{sample}</TD>" for sample in samples)
-    legend = (
+    return (
         f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3" CELLPADDING="1"><TR>{cells}</TR></TABLE>'
-    )
-    head = font(title, size=style.TITLE_SIZE, bold=True)
-    return table(
-        f'<TR><TD ALIGN="LEFT">{head}</TD></TR>'
-        f'<TR><TD ALIGN="LEFT" {link(legend_id)}>{_stacked(legend, _guards(drawn))}</TD></TR>'
     )
 
 
@@ -128,8 +146,8 @@ def _guards(edges: Iterable[Edge]) -> str:
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{lines}</TABLE>'
 
 
-def _sample(kind: EdgeKind) -> str:
-    look = style.EDGE_STYLES[kind]
+def _sample(kind: Kind) -> str:
+    look = style.LOOKS[kind]
     return (
         f'<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2"'
         f' STYLE="rounded,{look.line}" COLOR="{look.color}" BGCOLOR="{style.LABEL_FILL}">'
@@ -197,5 +215,8 @@ def _line(words: list[Word]) -> str:
         else:
             gap = " " if last.text == STAYS else GAP
             runs.extend((last, Word(gap, style.DETAIL_SIZE, last.color), word))
-    shown = "".join(font(run.text, size=run.size, color=run.color, bold=run.bold) for run in runs)
+    shown = "".join(
+        font(run.text, size=run.size, color=run.color, bold=run.bold, struck=run.struck)
+        for run in runs
+    )
     return shown + font(" ", size=style.STRUT_SIZE)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from diagrams.arrows import Kind
+from diagrams.changes import Change
 from machines.statechart import EdgeKind
 
 FONT = "Helvetica,Arial,sans-serif"
@@ -47,12 +49,30 @@ class EdgeStyle:
     """What the legend says."""
 
 
-EDGE_STYLES: Mapping[EdgeKind, EdgeStyle] = {
+EDGE_STYLES: Mapping[Kind, EdgeStyle] = {
     EdgeKind.NORMAL: EdgeStyle("#1f4e8c", "solid", "", "ordinary"),
     EdgeKind.FAILURE: EdgeStyle("#b42318", "dashed", "6,3", "failure"),
     EdgeKind.RETRY: EdgeStyle("#8f5200", "dotted", "2,3", "retry"),
     EdgeKind.CANCEL: EdgeStyle("#6b3fa0", "dashed", "10,3,2,3", "cancel"),
 }
+
+CHANGE_STYLES: Mapping[Kind, EdgeStyle] = {
+    Change.ADDED: EdgeStyle("#14713d", "solid", "", "added"),
+    Change.REMOVED: EdgeStyle("#b42318", "dashed", "6,3", "removed"),
+    Change.CHANGED: EdgeStyle("#8f5200", "dotted", "2,3", "changed"),
+    Change.KEPT: EdgeStyle("#667080", "solid", "", "as it was"),
+}
+"""In a drawing of what changed, in which kinds have no look of their own."""
+
+LOOKS: Mapping[Kind, EdgeStyle] = {**EDGE_STYLES, **CHANGE_STYLES}
+
+CHANGE_FILLS: Mapping[Change, str] = {
+    Change.ADDED: "#e3f5e9",
+    Change.REMOVED: "#fdeae8",
+    Change.CHANGED: "#fff1d2",
+    Change.KEPT: "#f5f6f8",
+}
+"""Of states."""
 
 
 @dataclass(frozen=True, slots=True)

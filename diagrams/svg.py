@@ -23,13 +23,14 @@ from xml.etree.ElementTree import Element
 
 from diagrams import style
 from diagrams.arrows import Arrow
+from diagrams.changes import Change
 from diagrams.dot import LaidOut
 from diagrams.labels import alike, explained
 from machines.statechart import Topology
 
 HASH_ATTRIBUTE = "data-dot-sha256"
 _SVG = "http://www.w3.org/2000/svg"
-_DASHES = {look.color: look.dashes for look in style.EDGE_STYLES.values()}
+_DASHES = {look.color: look.dashes for look in style.LOOKS.values()}
 _CELL = "a_"
 """What Graphviz puts before the ids of cells."""
 
@@ -50,6 +51,42 @@ def finish(drawn: LaidOut, chart: Topology, arrows: Sequence[Arrow], dot_hash: s
     Raises:
         ValueError: it is no SVG, or lacks an element of an edge or the width of a text.
     """
+    root, graph = _graph_of(drawn)
+    content = _elements(graph, chart, arrows)
+    svg = _whole(root, graph, content, chart.title, f"machine {chart.machine}")
+    svg.set(HASH_ATTRIBUTE, dot_hash)
+    return _text_of(svg)
+
+
+def finish_changes(drawn: LaidOut, machine: str, title: str, changes: Mapping[str, Change]) -> str:
+    """The SVG of a drawing of changes, from what `dot` wrote. What changed has a class that says how.
+
+    Args:
+        changes: by the id of a state or an edge.
+
+    Raises:
+        ValueError: it is no SVG, or lacks the width of a text.
+    """
+    root, graph = _graph_of(drawn)
+    content: list[Element] = []
+    for element in graph.findall(_tag("g")):
+        id_ = element.get("id", "")
+        if element.get("class") == "node unseen":
+            continue
+        cells = _take_cells(element)
+        kind = element.get("class", "").partition(" ")[2]
+        element.set("class", f"{kind} {changes[id_].value}" if id_ in changes else kind)
+        content.append(element)
+        for cell_id, shapes in cells.items():
+            is_edge = cell_id in changes
+            content.append(
+                _group(cell_id, f"edge {changes[cell_id].value}" if is_edge else "legend", shapes)
+            )
+    return _text_of(_whole(root, graph, content, title, f"machine changes {machine}"))
+
+
+def _graph_of(drawn: LaidOut) -> tuple[Element, Element]:
+    """The root of an SVG and the graph in it, cleaned and with fixed texts. Raises ValueError."""
     ElementTree.register_namespace("", _SVG)
     root = _parsed(drawn.svg)
     graph = root.find(_tag("g"))
@@ -57,8 +94,15 @@ def finish(drawn: LaidOut, chart: Topology, arrows: Sequence[Arrow], dot_hash: s
         raise ValueError("the SVG has no graph in it")
     _clean(root)
     _fix_extents(root, drawn.widths)
+    return root, graph
+
+
+def _whole(
+    root: Element, graph: Element, content: Iterable[Element], title: str, classes: str
+) -> Element:
+    """A root of our own with the finished elements."""
     finished = Element(_tag("g"), {"class": "graph", "transform": graph.get("transform", "")})
-    finished.extend(_elements(graph, chart, arrows))
+    finished.extend(content)
     width, height = root.get("viewBox", "0 0 0 0").split()[2:]
     svg = Element(
         _tag("svg"),
@@ -67,13 +111,16 @@ def finish(drawn: LaidOut, chart: Topology, arrows: Sequence[Arrow], dot_hash: s
             "width": _pixels(width),
             "height": _pixels(height),
             "role": "img",
-            "aria-label": chart.title,
-            "class": f"machine {chart.machine}",
+            "aria-label": title,
+            "class": classes,
             "font-family": style.FONT,
-            HASH_ATTRIBUTE: dot_hash,
         },
     )
     svg.append(finished)
+    return svg
+
+
+def _text_of(svg: Element) -> str:
     ElementTree.indent(svg, space=" ")
     return ElementTree.tostring(svg, encoding="unicode") + "\n"
 

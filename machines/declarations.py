@@ -197,6 +197,8 @@ def _problems(declared: Declaration) -> Iterator[str]:
         if state.name in states:
             yield f"there are two states {state.name}"
         states.add(state.name)
+    for name in (None, *states):
+        yield from _of_nesting(declared, name)
     yield from _repeated(edge.id for edge in declared.edges)
     for edge in declared.edges:
         for name in (edge.source, edge.target):
@@ -208,6 +210,20 @@ def _problems(declared: Declaration) -> Iterator[str]:
         for name in edge.actions:
             if name not in declared.actions:
                 yield f"{edge.id} has the action {name}, which is not explained"
+
+
+def _of_nesting(declared: Declaration, name: str | None) -> Iterator[str]:
+    """What is wrong with what is within a state, or within the machine for None."""
+    inner = [state for state in declared.states if state.parent == name]
+    kind = next((each.kind for each in declared.states if each.name == name), NodeKind.COMPOUND)
+    where = "the machine" if name is None else f"the state {name}"
+    if kind is NodeKind.ATOMIC:
+        if inner:
+            yield f"{where} is atomic, and has states within it"
+    elif not inner:
+        yield f"{where} has no states within it"
+    elif kind is NodeKind.COMPOUND and sum(state.initial for state in inner) != 1:
+        yield f"{where} has not one initial state directly within it"
 
 
 def _repeated(ids: Iterable[str]) -> Iterator[str]:

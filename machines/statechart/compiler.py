@@ -69,19 +69,19 @@ def configurations(shape: Topology) -> Iterator[frozenset[str]]:
     yield from chain(*(_within(shape, node.name) for node in shape.within(None)))
 
 
-def after(shape: Topology, active: frozenset[str], edge: Edge) -> frozenset[str]:
-    """The states that hold once `edge` was taken where `active` held."""
-    around = shape.ancestors(edge.target)
+def after(shape: Topology, active: frozenset[str], source: str, target: str) -> frozenset[str]:
+    """The states that hold once an edge from `source` to `target` was taken where `active` held."""
+    around = shape.ancestors(target)
     domain = next(
         (
             name
-            for name in shape.ancestors(edge.source)
+            for name in shape.ancestors(source)
             if name in around and shape.node(name).kind is NodeKind.COMPOUND
         ),
         None,
     )
     stays = {name for name in active if domain and domain not in shape.ancestors(name)}
-    holds = stays | {edge.target, *takewhile(lambda name: name != domain, around)}
+    holds = stays | {target, *takewhile(lambda name: name != domain, around)}
     for node in shape.nodes:  # outer states before those within them
         beside = {each.name for each in shape.within(node.parent)}
         if node.parent in holds and (
@@ -111,7 +111,7 @@ def _place(shape: Topology, active: frozenset[str]) -> Place:
     allowed = shape.allowed(active)
     rows = {
         event: tuple(
-            (edge, shape.innermost(after(shape, active, edge)))
+            (edge, shape.innermost(after(shape, active, edge.source, edge.target)))
             for edge in shape.edges_from(active, event)
         )
         for event in allowed

@@ -10,6 +10,7 @@ __all__ = [
     "balance",
     "copy",
     "diagrams",
+    "diagrams_diff",
     "errors",
     "journal_file",
     "logs",

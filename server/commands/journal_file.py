@@ -5,9 +5,9 @@ from server.settings import Settings
 from storage.journal.sqlite import JOURNAL_FILE
 
 
-def require_journal(settings: Settings) -> None:
+def require_journal(settings: Settings, named_by: str = "--data or CHORUS_DATA") -> None:
     """Raises CommandFailed where the journal is a file, and not there. Blocks on the disk."""
     if settings.database_url is None and not (settings.data / JOURNAL_FILE).is_file():
         raise CommandFailed(
-            f"There is no journal in {settings.data}; name the folder with --data or CHORUS_DATA."
+            f"There is no journal in {settings.data}; name the folder with {named_by}."
         )

@@ -13,6 +13,7 @@ __all__ = [
     "dialect",
     "entries",
     "failures",
+    "history",
     "holders",
     "inbox",
     "inbox_rows",

@@ -20,6 +20,7 @@ from diagrams.formats import FORMATS, export
 from diagrams.labels import one_line
 from diagrams.mermaid import mermaid_source
 from diagrams.scxml import scxml_source
+from diagrams.usage import beginning
 from diagrams.xstate import xstate_source
 from machines.charts import all_machines
 from machines.declarations import declaration_of
@@ -65,16 +66,9 @@ def cases(machine: AnyMachine) -> Iterator[Case]:
                 yield Case(configuration, event, holds, taken, reached)
 
 
-def beginning(chart: Topology) -> Configuration:
+def first(chart: Topology) -> Configuration:
     """Where a machine is before the first event."""
-    active: set[str] = set()
-    for node in chart.nodes:  # outer states before those within them
-        around = node.parent
-        if around is None or around in active:
-            is_region = around is not None and chart.node(around).kind is NodeKind.PARALLEL
-            if node.initial or is_region:
-                active.add(node.name)
-    return chart.innermost(frozenset(active))
+    return chart.innermost(beginning(chart))
 
 
 class Host:
@@ -91,7 +85,7 @@ def test_python_statemachine_takes_the_scxml_where_the_table_leads(machine: AnyM
         if machine.table[case.configuration].rows:
             host = Host()
             running = loaded(host, state_field="configuration")
-            assert innermost(machine, running) == beginning(machine.topology)
+            assert innermost(machine, running) == first(machine.topology)
             active = machine.table[case.configuration].active
             host.configuration = OrderedSet(
                 node.name for node in machine.topology.nodes if node.name in active
@@ -131,7 +125,7 @@ def test_xstate_takes_the_json_where_the_table_leads_with_the_same_actions(tmp_p
     assert walk.returncode == 0, walk.stderr
     walked = json.loads(answer.read_text(encoding="utf-8"))
     for (machine, of_machine), done in zip(every.items(), walked, strict=True):
-        assert done["initial"] == state_value(machine.topology, beginning(machine.topology))
+        assert done["initial"] == state_value(machine.topology, first(machine.topology))
         for case, step in zip(of_machine, done["steps"], strict=True):
             assert step["value"] == state_value(machine.topology, case.reached), case
             assert tuple(step["actions"]) == (case.edge.actions if case.edge else ()), case

@@ -85,7 +85,7 @@ def lamp(**changes: Any) -> str:
         "machine": "lamp",
         "fingerprint": "lamp:0",
         "title": "Lamp",
-        "states": [{"name": "dark", **state}, {"name": "lit", **state}],
+        "states": [{"name": "dark", **state, "initial": True}, {"name": "lit", **state}],
         "edges": [edge],
         "guards": {"broken": "It gives no light."},
         "actions": {"glow": "It gives light."},
@@ -109,6 +109,19 @@ UNREADABLE = {
     "a state within none": (
         lamp(states=[LIT]),
         "the state lit is within room, which is not above it",
+    ),
+    "no states": (lamp(states=[], edges=[]), "the machine has no states within it"),
+    "no initial state": (
+        lamp(states=[LIT | {"parent": None, "initial": False}]),
+        "the machine has not one initial state directly within it",
+    ),
+    "a state within an atomic one": (
+        lamp(states=[LIT | {"parent": None, "name": "room"}, LIT]),
+        "the state room is atomic, and has states within it",
+    ),
+    "a compound state without any": (
+        lamp(states=[LIT | {"parent": None, "kind": "compound"}]),
+        "the state lit has no states within it",
     ),
     "a state twice": (lamp(states=[LIT | {"parent": None}] * 2), "there are two states lit"),
     "an edge from nowhere": (

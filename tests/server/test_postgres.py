@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from aiohttp import ClientSession
 
+import diagrams
 from tests.support.client import Client, Identity, Refused, seqs, signed_in
 from tests.support.eventually import eventually
 from tests.support.fake_qdrant import FakeQdrant, fake_qdrant
@@ -86,7 +87,9 @@ async def test_a_run_goes_on_after_a_kill(
         assert await is_gapless(client, thread_id)
 
 
-async def test_commands_work_beside_a_server_and_maintenance_without_one(setup: Setup) -> None:
+async def test_commands_work_beside_a_server_and_maintenance_without_one(
+    setup: Setup, tmp_path: Path
+) -> None:
     server = setup.server
     async with signed_in(server.url) as client:
         thread_id = await client.new_thread()
@@ -95,6 +98,13 @@ async def test_commands_work_beside_a_server_and_maintenance_without_one(setup: 
     code, table, _ = await server.command("trace", run["run_id"])
     assert code == 0
     assert "yielding → finished" in table, "it only reads, beside the server"
+    declared = (Path(diagrams.__file__).parent / "chorus.json").read_text(encoding="utf-8")
+    other = tmp_path / "chorus.json"
+    other.write_text(declared.replace("Chorus: one run", "Chorus: a run"), encoding="utf-8")
+    paths = (str(Path(diagrams.__file__).parent), str(other), "--out", str(tmp_path))
+    code, said, errors = await server.command("diagrams", "diff", *paths, "--journal", setup.url)
+    assert code == 0, errors
+    assert "None is live." in said, "the run in the database is over"
     code, said, _ = await server.command("credit", thread_id, "5", "--cause", "a gift")
     assert (code, said) == (0, "The balance is 5 tokens now.\n")
     code, said, errors = await server.command("ask", "Why?", "--llm", "offline")

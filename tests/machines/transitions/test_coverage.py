@@ -74,7 +74,7 @@ def test_a_scenario_takes_its_edge_to_its_target(catalogue: Catalogue) -> None:
             edge.source,
             edge.target,
         ), f"meant to take {scenario.edge}"
-        expected = after(machine.topology, machine.active(scenario.state), edge)
+        expected = after(machine.topology, machine.active(scenario.state), edge.source, edge.target)
         assert machine.active(outcome.state) == expected, scenario.edge
         assert taken.effects == tuple(type(effect).__name__ for effect in outcome.effects)
 

@@ -1,0 +1,146 @@
+"""What changed in machines, as Markdown for a pull request."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from diagrams.changes import Change, EdgeChange, MachineChanges, parts_text
+from diagrams.usage import EdgeUse, Fate, Usage, fate_of
+
+_WORDS = {Change.ADDED: "added", Change.REMOVED: "removed", Change.CHANGED: "changed"}
+
+
+class Judged(NamedTuple):
+    """One machine of a report."""
+
+    changes: MachineChanges
+    picture: str | None
+    """Where its drawing is, as the Markdown links it."""
+    usage: Usage | None
+    """What its values did; None where no journal was asked, or it has none of them."""
+
+
+def report(judged: Iterable[Judged], old: str, new: str, *, journal: str | None) -> str:
+    """The whole summary.
+
+    Args:
+        old, new: what was compared, in a reader's words.
+        journal: what was asked for the values that live by the machines; None where nothing was.
+    """
+    every = tuple(judged)
+    changed = [each for each in every if each.changes.change is not Change.KEPT]
+    lines = [f"# State machines: {old} → {new}", ""]
+    if not changed:
+        lines += [f"No machine of {len(every)} changed.", ""]
+    else:
+        of = "machine" if len(every) == 1 else "machines"
+        lines += [f"{len(changed)} of {len(every)} {of} changed.", ""]
+    for each in changed:
+        lines += _section(each, journal)
+    return "\n".join(lines)
+
+
+def _section(judged: Judged, journal: str | None) -> Iterator[str]:
+    changes, usage = judged.changes, judged.usage
+    yield f"## {changes.machine}"
+    yield ""
+    yield _sentence(changes)
+    yield ""
+    if judged.picture is not None:
+        yield f"![{changes.declared.title}]({judged.picture})"
+        yield ""
+    # Of a machine that is new or gone the drawing says everything.
+    rows = list(_rows(changes, usage)) if changes.change is Change.CHANGED else []
+    if rows:
+        counts = usage is not None
+        yield f"| | | was | is |{' live took it | finished took it |' if counts else ''}"
+        yield f"|---|---|---|---|{'---|---|' if counts else ''}"
+        yield from rows
+        yield ""
+    if usage is not None:
+        yield from _fates(changes, usage)
+    elif journal is not None:
+        yield f"{journal} keeps no history of this machine."
+        yield ""
+
+
+def _sentence(changes: MachineChanges) -> str:
+    if changes.change is Change.ADDED:
+        return "The machine is new."
+    if changes.change is Change.REMOVED:
+        return "The machine is gone."
+    parts = [
+        *(("state", each.change) for each in changes.states),
+        *(("edge", each.change) for each in changes.edges),
+        *(("description", Change.CHANGED) for _ in changes.reworded),
+        *((("title", Change.CHANGED),) if changes.titles else ()),
+    ]
+    counted = Counter(each for each in parts if each[1] is not Change.KEPT)
+    said = [
+        f"{count} {what}{'' if count == 1 else 's'} {_WORDS[change]}"
+        for (what, change), count in counted.items()
+    ]
+    return f"{', '.join(said)}."
+
+
+def _rows(changes: MachineChanges, usage: Usage | None) -> Iterator[str]:
+    def row(change: Change, what: str, was: str, now: str, use: EdgeUse | None = None) -> str:
+        cells = [_WORDS[change], what, was, now]
+        if usage is not None:
+            cells += [str(use.live), str(use.finished)] if use else ["", ""]
+        return f"| {' | '.join(each.replace('|', chr(92) + '|') for each in cells)} |"
+
+    if changes.titles:
+        yield row(Change.CHANGED, "title", *changes.titles)
+    for state in changes.states:
+        if state.change is not Change.KEPT:
+            yield row(state.change, f"state `{state.name}`", *state.says)
+    for edge in changes.edges:
+        if edge.change is not Change.KEPT:
+            use = usage.edges.get(edge.old.id) if usage and edge.old else None
+            yield row(edge.change, _named(edge), *_both_texts(edge), use)
+    for each in changes.reworded:
+        yield row(Change.CHANGED, f"{each.what} `{each.name}` means", each.old, each.new)
+
+
+def _named(edge: EdgeChange) -> str:
+    return f"`{edge.edge.event}` from `{edge.edge.source}` to `{edge.edge.target}`"
+
+
+def _both_texts(edge: EdgeChange) -> tuple[str, str]:
+    if edge.change is Change.CHANGED:
+        was, now = edge.says
+        return (f"`{was}`", f"`{now}`")
+    text = parts_text(edge.edge.guards, edge.edge.actions)
+    shown = f"`{text}`" if text else ""
+    return ("", shown) if edge.change is Change.ADDED else (shown, "")
+
+
+def _fates(changes: MachineChanges, usage: Usage) -> Iterator[str]:
+    """What becomes of the live values, by where they stand."""
+    total = sum(usage.standing.values())
+    if total:
+        yield "| live | where | what becomes of them |"
+        yield "|---|---|---|"
+        for configuration, count in usage.standing.items():
+            fate, why = fate_of(changes, configuration)
+            said = f"{fate.value}: {why}" if why else fate.value
+            yield f"| {count} | `{' '.join(configuration)}` | {said} |"
+    else:
+        yield "None is live."
+    yield ""
+    if usage.elsewhere:
+        yield (
+            f"{usage.elsewhere} more were written by another declaration, and stand in states that"
+            " this one lacks."
+        )
+        yield ""
+
+
+def touched(changes: MachineChanges, usage: Usage) -> Mapping[Fate, int]:
+    """How many live values meet each fate."""
+    counted: Counter[Fate] = Counter()
+    for configuration, count in usage.standing.items():
+        fate, _ = fate_of(changes, configuration)
+        counted[fate] += count
+    return counted
