@@ -31,6 +31,7 @@ from server.metrics import Metrics
 from server.runs.interpreter import Chorus
 from server.runs.run_metrics import RunMetrics
 from server.sessions.accounts import Accounts
+from server.sessions.elsewhere import UsersElsewhere
 from server.sessions.quotas import Allowances
 from server.sessions.registry import Sessions, SessionServices
 from server.sessions.requests import Requests
@@ -38,6 +39,7 @@ from server.sessions.watch import watch_sessions
 from server.settings import Settings
 from server.stores import open_stores
 from server.threads.broadcast import Broadcast
+from server.threads.relay import Relay
 from server.threads.service import ThreadService
 from server.timers.handlers import Wakeups
 from server.wire.renderer import Renderer
@@ -162,6 +164,9 @@ async def open_services(
         hooks.wakeups = wakeups
         thread_service.subscribe(hooks)
         thread_service.subscribe(RunMetrics(metrics))
+        relay = Relay(
+            journal, thread_service, broadcast, chorus, UsersElsewhere(broadcast, sessions)
+        )
 
         unfinished = await journal.live_runs()
         wakeups.restore(await journal.timers(), unfinished)
@@ -169,6 +174,7 @@ async def open_services(
             asyncio.create_task(wakeups.timers.run(), name="timers"),
             asyncio.create_task(memory_service.run(), name="memory service"),
             asyncio.create_task(thread_service.run(), name="thread service"),
+            asyncio.create_task(relay.run(), name="relay"),
             asyncio.create_task(
                 _purge_expired_replies(journal, environment), name="purge expired replies"
             ),
@@ -184,6 +190,7 @@ async def open_services(
 
         async def stop() -> None:
             await chorus.close()
+            await relay.close()
             await thread_service.drain()
             for task in background:
                 task.cancel()

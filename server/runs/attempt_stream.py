@@ -7,6 +7,7 @@ Who comes in the middle is shown what was sent so far.
 from typing import Final
 
 from machines.models.effects import AICall
+from machines.models.ids import ThreadId
 from machines.models.outputs import StepEnum
 from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
 from machines.models.wire.views import RenderedText
@@ -40,6 +41,11 @@ class AttemptStream:
         """Code points that were sent."""
         self._gathered: list[str] = []
         self._thoughts = ThoughtStream(call, broadcast)
+
+    @property
+    def thread_id(self) -> ThreadId:
+        """Whose followers are sent it."""
+        return self._call.thread_id
 
     @property
     def attempt(self) -> tuple[StepEnum, int, int]:

@@ -7,9 +7,9 @@ means, and refuses it if it comes too late.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import ParamSpec, TypeVar, assert_never
+from typing import Final, ParamSpec, TypeVar, assert_never
 
 from machines.models import chorus
 from machines.models.chorus import (
@@ -47,7 +47,7 @@ from machines.models.errors import (
     StateError,
 )
 from machines.models.ids import PublicKey, RunId, ThreadId
-from machines.models.journal import DecisionView, RetryTimer
+from machines.models.journal import DecisionView, JournalEntry, RetryTimer
 from machines.models.outputs import Prior
 from machines.models.thread import Thread
 from machines.models.wire.views import RenderedText
@@ -77,6 +77,9 @@ RECOVERED = 64
 RECALLED_CHARACTERS = 64_000
 """Code points of all priors of one search; the longest give way. Followers are shown all of them, and
 a prompt quotes less."""
+
+
+_FINAL: Final = frozenset(each.value for each in RunStatus if each.final)
 
 
 class _AudienceGrew(Exception):
@@ -151,6 +154,16 @@ class Chorus:
         """Whether the run waits for an effect that is not performed."""
         stable = run.status is RunStatus.RUNNING and run.health is Health.STABLE
         return stable and run.id not in self._tasks
+
+    def works_on(self, thread_id: ThreadId) -> bool:
+        """Whether a run of this thread asks the model here."""
+        return any(each.thread_id == thread_id for each in self._streams.values())
+
+    def thread_went_on(self, entries: Sequence[JournalEntry]) -> None:
+        """Another server wrote these: stop what is performed for runs that ended by them."""
+        for entry in entries:
+            if entry.type == "chorus_response" and entry.kind in _FINAL:
+                self._stop(RunId(str(entry.data["run_id"])))
 
     async def recover(self, runs: tuple[RunProgress, ...]) -> None:
         """Let unfinished runs go on after a start: what was under way is lost."""

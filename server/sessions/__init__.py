@@ -6,6 +6,7 @@ request does to a thread is carried out in `server.threads`.
 
 __all__ = [
     "accounts",
+    "elsewhere",
     "links",
     "lists",
     "pages",

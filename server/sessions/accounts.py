@@ -17,7 +17,6 @@ from machines.models.domain import Deleted, SessionRecord, StateTransition, User
 from machines.models.ids import (
     MessageId,
     PublicKey,
-    RequestId,
     ThreadId,
     TimerId,
     UserId,
@@ -164,11 +163,7 @@ class Accounts:
             assert user is not None  # noqa: S101 - who is signed in has a row
             changed = user.transition_to(self._environment.now(), **fields)
             await self._append(
-                public_key,
-                kind,
-                (update_of("user", changed),),
-                reply=reply,
-                request_id=reply.request_id,
+                public_key, kind, (update_of("user", changed),), data=dict(fields), reply=reply
             )
 
         await self._write(public_key, change, reply)
@@ -180,8 +175,9 @@ class Accounts:
 
         Raises JournalError, JournalConflict where `reply` was given.
         """
+        data: dict[str, object] = {"thread_id": thread_id, "seq": seq}
         return await self._change_thread(
-            public_key, thread_id, "read", lambda kept, at: kept.read_to(seq, at), reply
+            public_key, thread_id, "read", data, lambda kept, at: kept.read_to(seq, at), reply
         )
 
     async def hide(
@@ -201,17 +197,27 @@ class Accounts:
                 return kept.hide(at, hidden=hidden)
             return kept.hide_message(message_id, at, hidden=hidden)
 
-        return await self._change_thread(public_key, thread_id, "hidden", change, reply)
+        data: dict[str, object] = {
+            "thread_id": thread_id,
+            "message_id": message_id,
+            "hidden": hidden,
+        }
+        return await self._change_thread(public_key, thread_id, "hidden", data, change, reply)
 
     async def _change_thread(
         self,
         public_key: PublicKey,
         thread_id: ThreadId,
         kind: str,
+        data: dict[str, object],
         changed: Callable[[UserThread, datetime], UserThread],
         reply: RememberedReply,
     ) -> bool:
-        """Change what a user keeps of a thread; False where it stays as it is."""
+        """Change what a user keeps of a thread; False where it stays as it is.
+
+        Args:
+            data: of the entry: what the user's connections to other servers are told of.
+        """
 
         async def write() -> bool:
             kept = await self._journal.user_thread(public_key, thread_id)
@@ -223,9 +229,7 @@ class Accounts:
                 return False
             make = creation_of if kept is None else update_of
             change = make("user_thread", after)
-            await self._append(
-                public_key, kind, (change,), reply=reply, request_id=reply.request_id
-            )
+            await self._append(public_key, kind, (change,), data=data, reply=reply)
             return True
 
         return await self._write(public_key, write, reply)
@@ -282,12 +286,14 @@ class Accounts:
         kind: str,
         changes: tuple[StateTransition, ...],
         *,
+        data: dict[str, object] | None = None,
         cancelled: tuple[TimerId, ...] = (),
         reply: RememberedReply | None = None,
-        request_id: RequestId | None = None,
     ) -> None:
         head = await self._journal.head(user_stream(public_key))
-        entry = _entry(public_key, kind, self._environment.now(), changes, head + 1, request_id)
+        entry = _entry(public_key, kind, self._environment.now(), changes, head + 1)
+        request_id = None if reply is None else reply.request_id
+        entry = entry.model_copy(update={"data": data or {}, "request_id": request_id})
         await self._journal.commit(
             Batch(
                 entries=(entry,),
@@ -317,7 +323,6 @@ def _entry(
     at: datetime,
     changes: tuple[StateTransition, ...],
     seq: int,
-    request_id: RequestId | None = None,
 ) -> JournalEntry:
     return JournalEntry(
         stream=user_stream(public_key),
@@ -325,7 +330,6 @@ def _entry(
         kind=kind,
         at=at,
         by=public_key,
-        request_id=request_id,
         data={},
         changes=changes,
         seq=seq,

@@ -240,7 +240,7 @@ class Requests:
         await self._readable(data.thread_id, caller)
         await self._require_seq(data.thread_id, "seq", data.seq)
         if await self._accounts.mark_read(caller, data.thread_id, data.seq, reply):
-            self._broadcast.tell(caller, read_notice(data.thread_id, data.seq))
+            self._broadcast.users.tell(caller, read_notice(data.thread_id, data.seq))
 
     async def _hide(
         self,
@@ -259,7 +259,7 @@ class Requests:
                 raise RequestRefused(ErrorCode.NOT_FOUND, "There is no such message.")
         if await self._accounts.hide(caller, thread_id, message_id, hidden=hidden, reply=reply):
             notice = hidden_notice(thread_id, message_id, hidden=hidden)
-            self._broadcast.tell(caller, notice)
+            self._broadcast.users.tell(caller, notice)
 
     async def _command(
         self, message: requests.MutatingRequest, token: str

@@ -274,7 +274,7 @@ class Session:
         if self.state.thread_id is not None:
             self._services.broadcast.unfollow(self.state.thread_id, self)
         if self._attached is not None:
-            self._services.broadcast.detach(self)
+            self._services.broadcast.users.detach(self)
             self._attached = None
 
     async def _require_session(self) -> None:
@@ -324,7 +324,7 @@ class Session:
 
     def _require_place_for(self, public_key: PublicKey) -> None:
         most = self._services.connections_per_user
-        if most and self._services.broadcast.connections(public_key) >= most:
+        if most and self._services.broadcast.users.count(public_key) >= most:
             raise too_many("Too many connections of this key.", 60_000)
 
     def _adopted(self, message: ClientMessage) -> ConnectionState:
@@ -415,7 +415,7 @@ class Session:
             # Again, now that nothing awaits any more: many may have signed in at this moment.
             self._require_place_for(state.user.public_key)
         self._attached = state.user.public_key
-        services.broadcast.attach(self)
+        services.broadcast.users.attach(self)
         services.broadcast.presence.heed(self._attached, hides=state.user.hides_presence)
         self._sessions.live(state.token_hash, self)
         invitations, _ = invitations_that_fit(arrival.invitations, INVITATIONS_ROOM)

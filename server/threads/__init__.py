@@ -1,7 +1,7 @@
 """Threads under their locks: a command is decided, made durable, and published to the followers.
 
 What a command does is decided in `machines.decisions.threads`. No socket is known here: followers
-are called, and bring their frames out themselves.
+are called, and bring their frames out themselves. What other servers commit is brought to them too.
 """
 
-__all__ = ["broadcast", "presence", "rooms", "service"]
+__all__ = ["broadcast", "connections", "presence", "relay", "rooms", "service"]

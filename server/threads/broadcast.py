@@ -3,11 +3,11 @@
 Publishing never awaits: a frame is a text that is put into each follower's outbox. Within a thread
 entries are published in the order of their numbers, since the room publishes under its lock. A
 follower that is still catching up collects what comes, and drops what it was sent already. One that
-would miss an entry is given nothing more, so that it notices and comes again.
+would miss an entry is not given the next one: it lags, and the relay (`server.threads.relay`) reads
+what it lacks.
 """
 
-import asyncio
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -15,14 +15,12 @@ from machines.decisions.rights import may_read
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.thread import Thread, Visibility
 from machines.models.wire.frames import ThreadEventKind
+from server.threads.connections import Connections
 from server.threads.presence import Presence
 from server.wire.presenter import LiveEntry, waiting_notice
 
 MAX_COLLECTED = 5_000
 """Entries that are collected for a follower that catches up; a thread is not that busy."""
-
-NOTICE_SECONDS = 1.0
-"""At most one notice per connection and thread in so many seconds."""
 
 
 class Delta(NamedTuple):
@@ -79,61 +77,57 @@ class Following:
 
 
 @dataclass(slots=True)
-class _Notices:
-    timer: asyncio.TimerHandle
-    latest: LiveEntry | None = None
-    """The entry to tell of next; its notice is encoded when it is sent."""
-    inbox: bool = False
-    """Whether an entry since the last notice may have changed the reader's inbox."""
+class _Audience:
+    """The followers of one thread."""
+
+    followers: dict[Follower, Following] = field(default_factory=dict)
+    told: int | None = None
+    """Every follower that is live has the entries up to this one; None before the first is live."""
+    head: int = 0
+    """Number of the last entry that is known to be there."""
+
+    lacking: int | None = None
+    """The first entry that a live follower lacks, of those that were just published."""
+
+    def lack(self, seq: int) -> None:
+        """A live follower needs the entry `seq`, and was to be given a later one."""
+        self.lacking = seq if self.lacking is None else min(self.lacking, seq)
+
+    @property
+    def lags(self) -> bool:
+        """Whether a follower that is live lacks an entry."""
+        return self.told is not None and self.told < self.head
 
 
 class Broadcast:
-    """Followers of threads, and the connections of people, in this process."""
+    """Followers of threads, and the connections of users, in this process."""
 
     def __init__(self) -> None:
-        self._threads: dict[ThreadId, dict[Follower, Following]] = {}
-        self._people: dict[PublicKey, dict[Follower, dict[ThreadId, _Notices]]] = {}
+        self._threads: dict[ThreadId, _Audience] = {}
+        self.users: Connections[Follower] = Connections()
         self.presence = Presence(self._live_followers)
         self._doubted: dict[ThreadId, Thread] = {}
         """Threads as a commit that is in doubt may have left them."""
+        self._on_lag: Callable[[ThreadId], None] = lambda _: None
 
-    # Connections
-
-    def attach(self, follower: Follower) -> None:
-        """A person is signed in on this connection: it gets notices."""
-        self._people.setdefault(follower.public_key, {})[follower] = {}
-
-    def detach(self, follower: Follower) -> None:
-        """The connection is gone, or signed out."""
-        others = self._people.get(follower.public_key)
-        if others is not None:
-            for notices in others.pop(follower, {}).values():
-                notices.timer.cancel()
-            if not others:
-                del self._people[follower.public_key]
-
-    def connections(self, public_key: PublicKey) -> int:
-        """How many connections this person has."""
-        return len(self._people.get(public_key, ()))
-
-    def tell(self, public_key: PublicKey, text: str) -> None:
-        """Send an encoded frame to every connection of a user."""
-        for follower in self._people.get(public_key, ()):
-            follower.sink.send(text)
+    def report_lags(self, on_lag: Callable[[ThreadId], None]) -> None:
+        """Tell `on_lag` of each thread in which a follower lacks an entry; it never blocks."""
+        self._on_lag = on_lag
 
     # Following
 
     def follow(self, thread_id: ThreadId, follower: Follower) -> None:
         """Begin to collect what happens in the thread. Next: read the snapshot, then `go_live`."""
-        self._threads.setdefault(thread_id, {})[follower] = Following()
+        self._threads.setdefault(thread_id, _Audience()).followers[follower] = Following()
 
     def go_live(self, thread_id: ThreadId, follower: Follower, thread: Thread, seq: int) -> None:
         """The follower was sent everything up to `seq`: give it the rest, and what comes next.
 
         `thread` is the thread as it is now, which may be later than `seq`.
         """
-        following = self._threads.get(thread_id, {}).get(follower)
-        if following is None:
+        audience = self._threads.get(thread_id)
+        following = audience.followers.get(follower) if audience is not None else None
+        if audience is None or following is None:
             return
         waiting, following.waiting = following.waiting or [], None
         following.next_seq = seq + 1
@@ -145,54 +139,100 @@ class Broadcast:
                     if may_read(thread, follower.public_key):
                         follower.sink.send_delta(item)
                 case LiveEntry():
-                    self._give(follower, following, item, thread)
+                    audience.head = max(audience.head, item.seq)
+                    self._give(audience, follower, following, item, thread)
+        audience.lacking = None
+        has = following.next_seq - 1
+        audience.told = has if audience.told is None else min(audience.told, has)
         self._drop_strangers(thread)
         if self.follows(thread.id, follower):
             self.presence.came(thread, follower.public_key)
+        self._report_lag(thread_id, audience)
 
     def unfollow(self, thread_id: ThreadId, follower: Follower) -> None:
         """Nothing more of this thread."""
-        followers = self._threads.get(thread_id)
-        if followers is None or followers.pop(follower, None) is None:
+        audience = self._threads.get(thread_id)
+        if audience is None or audience.followers.pop(follower, None) is None:
             return
-        if not followers:
+        if not audience.followers:
             del self._threads[thread_id]
         self.presence.went(thread_id, follower.public_key)
 
     def follows(self, thread_id: ThreadId, follower: Follower) -> bool:
         """Whether this one listens."""
-        return follower in self._threads.get(thread_id, {})
+        audience = self._threads.get(thread_id)
+        return audience is not None and follower in audience.followers
 
     def has_followers(self, thread_id: ThreadId) -> bool:
         """Whether anybody listens."""
         return thread_id in self._threads
 
+    # What followers lack
+
+    def told(self, thread_id: ThreadId) -> int | None:
+        """The number up to which all who follow the thread and are live have its entries; None where
+        nobody is."""
+        audience = self._threads.get(thread_id)
+        return audience.told if audience is not None else None
+
+    def all_told(self) -> dict[ThreadId, int]:
+        """The same for all threads that somebody follows."""
+        return {
+            thread_id: audience.told
+            for thread_id, audience in self._threads.items()
+            if audience.told is not None
+        }
+
+    def expect(self, thread_id: ThreadId, head_seq: int) -> bool:
+        """The thread has an entry of this number; whether it is followed."""
+        audience = self._threads.get(thread_id)
+        if audience is None:
+            return False
+        audience.head = max(audience.head, head_seq)
+        self._report_lag(thread_id, audience)
+        return True
+
+    def lags(self, thread_id: ThreadId) -> bool:
+        """Whether a follower lacks an entry that is known to be there."""
+        audience = self._threads.get(thread_id)
+        return audience is not None and audience.lags
+
+    def give_up(self, thread_id: ThreadId) -> None:
+        """What the followers lack cannot be given to them: those who lack it come again."""
+        audience = self._threads.get(thread_id)
+        if audience is None:
+            return
+        for follower, following in tuple(audience.followers.items()):
+            if following.waiting is None and following.next_seq <= audience.head:
+                self._give_up(thread_id, follower)
+        audience.told = audience.head
+
+    def _report_lag(self, thread_id: ThreadId, audience: _Audience) -> None:
+        if audience.lags:
+            self._on_lag(thread_id)
+
     # Publishing
 
     def publish(self, thread: Thread, entries: Iterable[LiveEntry]) -> None:
         """Durable entries, in order; `thread` is the thread as it is after them."""
-        last: LiveEntry | None = None
-        inboxes: set[PublicKey] = set()
-        for entry in entries:
-            last = entry
-            inboxes |= entry.inboxes
-            self._notify_invited(entry)
-            self._forget_notice(entry)
+        published = tuple(entries)
+        if not published:
+            return
+        audience = self._threads.get(thread.id)
+        for entry in published:
             if entry.kind == ThreadEventKind.MESSAGE_SUBMITTED and entry.by is not None:
                 self.presence.said(thread.id, entry.by)
-            followers = self._threads.get(thread.id)
-            if followers and thread.visibility is Visibility.PUBLIC and entry.is_same_for_all:
-                self._give_all(followers, entry)
-                continue
-            for follower, following in tuple((followers or {}).items()):
-                if following.waiting is None:
-                    self._give(follower, following, entry, thread)
-                elif not following.collect(entry):
-                    self._give_up(thread.id, follower)
-        if last is not None:
-            self._drop_strangers(thread)
-            self._notify(thread, last, inboxes)
-            self.presence.changed(thread)
+            if audience is not None:
+                self._give_to_all(audience, entry, thread)
+        if audience is not None:
+            self._move(thread.id, audience, published[-1].seq)
+        self._drop_strangers(thread)
+        self.notify(thread, published)
+        self.presence.changed(thread)
+
+    def notify(self, thread: Thread, entries: Iterable[LiveEntry]) -> None:
+        """Tell of durable entries those alone who do not follow the thread; as `publish`."""
+        self.users.notify(thread, entries, lambda each: self.follows(thread.id, each))
 
     def doubt(self, thread: Thread) -> None:
         """Send passing frames to those alone who may read the thread as it is in `thread`, until
@@ -225,50 +265,77 @@ class Broadcast:
     def _hearing(self, thread_id: ThreadId) -> Iterator[tuple[Follower, Following]]:
         """Those who get passing frames of the thread."""
         doubted = self._doubted.get(thread_id)
-        for follower, following in self._threads.get(thread_id, {}).items():
+        for follower, following in self._followers(thread_id):
             if doubted is None or may_read(doubted, follower.public_key):
                 yield follower, following
 
     def _live_followers(self, thread_id: ThreadId) -> Iterator[Follower]:
         """Those who follow a thread and are caught up."""
-        for follower, following in self._threads.get(thread_id, {}).items():
+        for follower, following in self._followers(thread_id):
             if following.waiting is None:
                 yield follower
 
-    def _give_all(self, followers: dict[Follower, Following], entry: LiveEntry) -> None:
+    def _followers(self, thread_id: ThreadId) -> Iterable[tuple[Follower, Following]]:
+        audience = self._threads.get(thread_id)
+        return audience.followers.items() if audience is not None else ()
+
+    def _move(self, thread_id: ThreadId, audience: _Audience, seq: int) -> None:
+        """The entries up to `seq` were given to all who lack none before them."""
+        lacking, audience.lacking = audience.lacking, None
+        audience.head = max(audience.head, seq)
+        if audience.told is not None:
+            audience.told = max(audience.told, seq) if lacking is None else lacking - 1
+        self._report_lag(thread_id, audience)
+
+    def _give_to_all(self, audience: _Audience, entry: LiveEntry, thread: Thread) -> None:
+        if thread.visibility is Visibility.PUBLIC and entry.is_same_for_all:
+            self._give_all(audience, entry)
+            return
+        for follower, following in tuple(audience.followers.items()):
+            if following.waiting is None:
+                self._give(audience, follower, following, entry, thread)
+            elif not following.collect(entry):
+                self._give_up(thread.id, follower)
+
+    def _give_all(self, audience: _Audience, entry: LiveEntry) -> None:
         """As `_give`, where everybody may read and gets the same: nobody is asked who they are.
 
         A thread may have thousands of followers: this loop is most of what an entry costs. A copy
         of them all, made for each entry, would keep the garbage collector busy.
         """
         seq, text = entry.seq, entry.full
-        lost: list[Follower] = []
-        for follower, following in followers.items():
+        late: list[Follower] = []
+        for follower, following in audience.followers.items():
             if following.waiting is None:
                 if seq == following.next_seq:
                     following.next_seq = seq + 1
                     follower.sink.send(text)
                 elif seq > following.next_seq:
-                    lost.append(follower)
+                    audience.lack(following.next_seq)
             elif not following.collect(entry):
-                lost.append(follower)
-        for follower in lost:
+                late.append(follower)
+        for follower in late:
             self._give_up(entry.thread_id, follower)
 
     def _give_up(self, thread_id: ThreadId, follower: Follower) -> None:
-        """This one lacks entries, or the thread goes on faster than it catches up: it comes again,
-        and reads from where it is."""
+        """This one lacks entries that it cannot be given, or the thread goes on faster than it catches
+        up: it comes again, and reads from where it is."""
         self.unfollow(thread_id, follower)
         follower.too_slow()
 
     def _give(
-        self, follower: Follower, following: Following, entry: LiveEntry, thread: Thread
+        self,
+        audience: _Audience,
+        follower: Follower,
+        following: Following,
+        entry: LiveEntry,
+        thread: Thread,
     ) -> None:
         if entry.seq < following.next_seq:
             return
         if may_read(thread, follower.public_key):
             if entry.seq > following.next_seq:
-                self._give_up(thread.id, follower)
+                audience.lack(following.next_seq)
                 return
         elif entry.left != follower.public_key:
             # The last frame of who goes may stand behind entries of the same commit.
@@ -280,58 +347,7 @@ class Broadcast:
         """Who may not read the thread any more has had its last frame."""
         if thread.visibility is Visibility.PUBLIC:
             return
-        for follower, following in tuple(self._threads.get(thread.id, {}).items()):
+        for follower, following in tuple(self._followers(thread.id)):
             if following.waiting is None and not may_read(thread, follower.public_key):
                 self.unfollow(thread.id, follower)
                 follower.lose_thread(thread.id)
-
-    def _notify(self, thread: Thread, entry: LiveEntry, inboxes: Set[PublicKey]) -> None:
-        following = self._threads.get(thread.id, {})
-        for public_key in thread.co_authors:
-            for follower, notices in self._people.get(public_key, {}).items():
-                if follower not in following:
-                    self._notice(follower, notices, entry, inbox=public_key in inboxes)
-
-    def _notify_invited(self, entry: LiveEntry) -> None:
-        """Tell who is invited, or is no more, on all connections: none of them follows by right."""
-        if entry.invited is not None:
-            for follower, notices in self._people.get(entry.invited, {}).items():
-                self._notice(follower, notices, entry, inbox=True)
-
-    def _forget_notice(self, entry: LiveEntry) -> None:
-        """What was gathered for who leaves is not sent any more: they may not know of the thread."""
-        if entry.left is not None:
-            for notices in self._people.get(entry.left, {}).values():
-                gathered = notices.get(entry.thread_id)
-                if gathered is not None:
-                    gathered.latest = None
-
-    def _notice(
-        self,
-        follower: Follower,
-        notices: dict[ThreadId, _Notices],
-        entry: LiveEntry,
-        *,
-        inbox: bool,
-    ) -> None:
-        """Send now, or with the next one when the last was less than a second ago."""
-        gathered = notices.get(entry.thread_id)
-        if gathered is not None:
-            gathered.latest = entry
-            gathered.inbox |= inbox
-            return
-        follower.sink.send(entry.notice_for(follower.public_key, inbox=inbox))
-        self._rest(follower, notices, entry.thread_id)
-
-    def _rest(
-        self, follower: Follower, notices: dict[ThreadId, _Notices], thread_id: ThreadId
-    ) -> None:
-        def over() -> None:
-            gathered = notices.pop(thread_id)
-            if gathered.latest is not None:
-                latest, inbox = gathered.latest, gathered.inbox
-                follower.sink.send(latest.notice_for(follower.public_key, inbox=inbox))
-                self._rest(follower, notices, thread_id)
-
-        timer = asyncio.get_running_loop().call_later(NOTICE_SECONDS, over)
-        notices[thread_id] = _Notices(timer)

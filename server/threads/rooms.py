@@ -49,6 +49,8 @@ class Room:
     """What is known of the thread; None where the journal must be read first."""
     published: int | None = None
     """Number of the last entry that followers were given; None where nothing was yet."""
+    announced: int = 0
+    """Number of the last entry that another server is known to have written."""
     users: int = 0
     """Who is in it, or waits for its lock: a room in use is not forgotten."""
     weight: int = 0
@@ -56,8 +58,14 @@ class Room:
 
     @property
     def facts(self) -> Facts | None:
-        """What a decision needs, where no read is needed first."""
+        """What is kept of the thread."""
         return self.known if isinstance(self.known, Facts) else None
+
+    @property
+    def newest_facts(self) -> Facts | None:
+        """What a decision needs, where no read is needed first."""
+        facts = self.facts
+        return facts if facts is not None and facts.view.head_seq >= self.announced else None
 
 
 class Rooms:
@@ -71,7 +79,16 @@ class Rooms:
     def facts_of(self, thread_id: ThreadId) -> Facts | None:
         """What is known of a thread without reading; None where nothing is certain."""
         room = self._rooms.get(thread_id)
-        return room.facts if room is not None else None
+        return room.newest_facts if room is not None else None
+
+    def announce(self, thread_id: ThreadId, head_seq: int) -> bool:
+        """Another server wrote entries up to this one: facts from before it are not gone by. Gives
+        whether they were published here already."""
+        room = self._rooms.get(thread_id)
+        if room is None:
+            return False
+        room.announced = max(room.announced, head_seq)
+        return room.published is not None and room.published >= head_seq
 
     @asynccontextmanager
     async def locked(self, thread_id: ThreadId) -> AsyncIterator[Room]:

@@ -5,7 +5,8 @@ commit and no read. Another server may have been first: then the journal says so
 and decides again; it never overwrites. What changes nothing is not checked by a commit: where other
 processes write to the journal too, a refusal stands on facts that were just read, and so does who may
 read a thread. Only once a batch is durable are its frames published and its
-effects performed, in this order, under the room's lock.
+effects performed, in this order, under the room's lock. What another server commits is published here
+by `bring_up`, under the same lock.
 
 A commit that raises may be durable all the same. Then its room is in doubt: it reads again, by itself
 as soon as the journal answers, and what turns out to be durable is published and followed up as if it
@@ -16,11 +17,11 @@ had never been in doubt.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol
 
 from machines.decisions.changes import Decided
 from machines.decisions.rights import may_read, no_such_thread
@@ -42,16 +43,23 @@ from machines.models.commands import (
     Withdraw,
 )
 from machines.models.effects import RunEffect
-from machines.models.errors import ChorusError, JournalConflict, JournalError, RequestRefused
+from machines.models.errors import (
+    ChorusError,
+    JournalConflict,
+    JournalError,
+    RequestRefused,
+    StateError,
+)
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, thread_stream
 from machines.models.journal import Batch, DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from machines.models.thread import Thread
+from server.concurrency.batcher import Batcher
 from server.concurrency.retry import through_races, while_journal_is_away
-from server.threads.broadcast import Broadcast
+from server.threads.broadcast import MAX_COLLECTED, Broadcast
 from server.threads.rooms import Doubt, Room, Rooms, weight_of
 from server.wire.renderer import Renderer
-from storage.journal.port import Journal
+from storage.journal.port import Journal, Tail
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +116,8 @@ class ThreadService:
         self._hooks: list[CommitHooks] = []
         self._partial_of: Callable[[ChorusState], str | None] = lambda _: None
         self._under_way: set[asyncio.Task[Outcome]] = set()
+        self._tails: Batcher[tuple[ThreadId, int], Tail | None] = Batcher(self._tails_of)
+        """Never twice the same thread in a group: each waits under its lock."""
         self._doubted: asyncio.Queue[ThreadId] = asyncio.Queue()
 
     def subscribe(self, hooks: CommitHooks) -> None:
@@ -199,6 +209,35 @@ class ThreadService:
         """What a room keeps, where no other process can have changed it since."""
         return None if self._journal.shared else self.rooms.facts_of(thread_id)
 
+    async def bring_up(self, thread_id: ThreadId) -> None:
+        """Give those who follow the thread what they lack, from the journal: other servers wrote it.
+
+        Raises:
+            JournalError: it cannot be read.
+            StateError: it cannot be given to them.
+        """
+        async with self.rooms.locked(thread_id) as room:
+            told = self._broadcast.told(thread_id)
+            if told is None or not self._broadcast.lags(thread_id):
+                return
+            tail = await self._tails.ask((thread_id, told))
+            if tail is None or tail.head_seq - told > MAX_COLLECTED:
+                raise StateError("There is too much to give, or the thread is gone.")
+            entries = tail.entries
+            if entries and entries[-1].seq < tail.head_seq:
+                rest = await self._entries(thread_id, entries[-1].seq, tail.head_seq)
+                entries = (*entries, *rest)
+            if [each.seq for each in entries] != list(range(told + 1, tail.head_seq + 1)):
+                raise StateError("The journal lacks entries of the thread.")
+            if not isinstance(room.known, Doubt):
+                room.published = tail.head_seq
+                room.announced = max(room.announced, tail.head_seq)
+            self._broadcast.publish(tail.thread, await self._renderer.live(entries))
+
+    async def _tails_of(self, asked: Sequence[tuple[ThreadId, int]]) -> Sequence[Tail | None]:
+        tails = await self._journal.entries_of_many(dict(asked), max_bytes=MAX_EVENTS_PAGE_BYTES)
+        return [tails.get(thread_id) for thread_id, _ in asked]
+
     async def run(self) -> None:
         """Read the rooms that are in doubt again once the journal answers, until cancelled."""
         while True:
@@ -239,18 +278,16 @@ class ThreadService:
                 return await self._decided(named, command)
 
             async def decide_and_commit() -> Outcome:
-                match room.known:
-                    case Facts() as facts:
-                        try:
-                            decision = await decide_on(facts)
-                        except ChorusError:
-                            if not self._journal.shared:
-                                raise
-                            decision = await decide_on(await self._read(room, thread_id))
-                    case Doubt() | None:
+                facts = room.newest_facts
+                if facts is None:
+                    decision = await decide_on(await self._read(room, thread_id))
+                else:
+                    try:
+                        decision = await decide_on(facts)
+                    except ChorusError:
+                        if not self._journal.shared:
+                            raise
                         decision = await decide_on(await self._read(room, thread_id))
-                    case _:
-                        assert_never(room.known)
                 return await self._commit(room, thread_id, decision, reply)
 
             async def is_answered() -> bool:
@@ -349,25 +386,36 @@ class ThreadService:
     async def _publish_missed(self, room: Room, view: DecisionView) -> None:
         """Entries that became durable without this room: another writer's, or those of a commit that
         is in doubt. Followers get them before anything newer, and what is ours is followed up."""
-        missed: list[JournalEntry] = []
         after = room.published
-        while after is not None and after < view.head_seq:
-            page = await self._journal.entries(
-                thread_stream(view.thread.id),
-                after_seq=after,
-                limit=view.head_seq - after,
-                max_bytes=MAX_EVENTS_PAGE_BYTES,
-            )
-            missed.extend(page.entries)
-            after = page.entries[-1].seq
+        if after is None:
+            after = self._broadcast.told(view.thread.id)
+        missed: tuple[JournalEntry, ...] = ()
+        if after is not None:
+            missed = await self._entries(view.thread.id, after, view.head_seq)
         # Nothing fails from here on: what is published is followed up too.
         doubt, room.known = room.known, None
         if missed:
-            await self._publish(room, view, tuple(missed))
+            await self._publish(room, view, missed)
         # Now that who left by them is dropped.
         self._broadcast.settle(view.thread.id)
         if missed and isinstance(doubt, Doubt) and doubt.is_cleared_by(missed[0]):
             self._follow_up(view.thread.id, doubt.batch, doubt.effects)
+
+    async def _entries(
+        self, thread_id: ThreadId, after_seq: int, up_to: int
+    ) -> tuple[JournalEntry, ...]:
+        """The entries `after_seq + 1 .. up_to`, read page by page."""
+        found: list[JournalEntry] = []
+        while after_seq < up_to:
+            page = await self._journal.entries(
+                thread_stream(thread_id),
+                after_seq=after_seq,
+                limit=up_to - after_seq,
+                max_bytes=MAX_EVENTS_PAGE_BYTES,
+            )
+            found.extend(page.entries)
+            after_seq = page.entries[-1].seq
+        return tuple(found)
 
     async def _with_what_it_names(self, facts: Facts, command: ThreadCommand) -> Facts:
         """Add what the command is about, where it is not in the view."""

@@ -146,7 +146,7 @@ async def test_a_key_has_no_more_connections_than_it_may_however_they_arrive(
             *(each.sign_in(me) for each in callers), return_exceptions=True
         )
         assert sum(not isinstance(each, BaseException) for each in outcomes) == 2
-        assert services.broadcast.connections(PublicKey(me.public_key)) == 2
+        assert services.broadcast.users.count(PublicKey(me.public_key)) == 2
         for each in callers:
             each.drop()
 

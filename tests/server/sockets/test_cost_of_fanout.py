@@ -139,7 +139,7 @@ async def test_a_notice_is_encoded_when_it_is_sent_and_once_for_all_who_get_it(
     flusher = Flusher(asyncio.get_running_loop())
     lines = [Follower(author, flusher) for _ in range(3)]
     for each in lines:
-        hall.broadcast.attach(each)
+        hall.broadcast.users.attach(each)
     encoded: list[ServerFrame] = []
 
     def counting(frame: ServerFrame) -> str:
@@ -154,7 +154,7 @@ async def test_a_notice_is_encoded_when_it_is_sent_and_once_for_all_who_get_it(
     assert len(encoded) == 1, "what is gathered into a later notice is not encoded for nothing"
     assert all(len(each.transport.written) == 1 for each in lines)
     for each in lines:
-        hall.broadcast.detach(each)
+        hall.broadcast.users.detach(each)
 
 
 async def test_who_is_given_up_while_catching_up_takes_nobody_along(

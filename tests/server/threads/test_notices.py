@@ -8,7 +8,7 @@ from machines.decisions.views import invitation_view
 from machines.models.ids import PublicKey, ThreadId, thread_stream
 from machines.models.journal import JournalEntry
 from machines.models.thread import Thread
-from server.threads import broadcast
+from server.threads import connections
 from server.threads.broadcast import Broadcast, Delta
 from server.wire.presenter import LiveEntry
 from tests.support.eventually import eventually
@@ -25,7 +25,7 @@ class Line:
         self.public_key = public_key
         self.sink = self
         self.notices: list[tuple[str, int]] = []
-        told_by.attach(self)
+        told_by.users.attach(self)
 
     def send(self, text: str) -> None:
         data = json.loads(text)["data"]
@@ -44,7 +44,7 @@ class Line:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is gathered is sent in the next turn of the loop."""
-    monkeypatch.setattr(broadcast, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(connections, "NOTICE_SECONDS", 0.0)
 
 
 def publish(to: Broadcast, after: Thread, seq: int, kind: str, **data: object) -> None:

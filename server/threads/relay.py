@@ -1,0 +1,220 @@
+"""What other servers commit, brought to those who are connected here.
+
+The journal tells which streams went on. For a thread that is followed here, what its followers lack is
+read and published; for one that is not, its co-authors who are connected get their notices. What is
+told may be lost: so the heads of all followed threads are asked for every second, and more often while
+nothing was heard at all (a pooler of transactions lets nothing through). Each thread is followed by
+the numbers of its own entries, never by their place among all.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final, Protocol, TypeVar
+
+from machines.models.errors import JournalError
+from machines.models.ids import PublicKey, ThreadId, user_stream
+from machines.models.journal import JournalEntry
+from machines.models.limits import MAX_EVENTS_PAGE_BYTES
+from server.threads.broadcast import Broadcast
+from server.threads.service import ThreadService
+from server.wire.presenter import LiveEntry
+from storage.journal.port import Change, Changes, Journal
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 1.0
+"""Between two looks at the heads of all followed threads, where changes are told."""
+
+LOOK_OFTEN_SECONDS: Final = 0.25
+"""The same where nothing is told."""
+
+LISTEN_AGAIN_SECONDS: Final = 0.5
+"""After a connection that listened was lost."""
+
+GATHER_SECONDS: Final = 0.1
+"""Notices of threads that are not followed here are gathered so long: each group costs two reads."""
+
+MAX_GATHERED: Final = 1_000
+"""Threads, and users, whose notices wait; what comes beyond them is not told."""
+
+MAX_OF_USER: Final = 100
+"""Entries of a user's stream that are read for one announcement."""
+
+_THREAD: Final = "thread:"
+_USER: Final = "user:"
+
+
+K = TypeVar("K")
+
+
+class HearsOfThreads(Protocol):
+    """What follows from entries of a thread that another server wrote, whoever follows it."""
+
+    def works_on(self, thread_id: ThreadId) -> bool:
+        """Whether such entries matter here."""
+
+    def thread_went_on(self, entries: Sequence[JournalEntry]) -> None:
+        """Never blocks, never fails."""
+
+
+class HearsOfUsers(Protocol):
+    """What follows from entries of a user's stream that another server wrote."""
+
+    def user_went_on(self, public_key: PublicKey, entries: Sequence[JournalEntry]) -> None:
+        """Never blocks, never fails."""
+
+
+class Relay:
+    """Listens to the journal. `run` it as long as the server serves, then `close` it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        thread_service: ThreadService,
+        broadcast: Broadcast,
+        runs: HearsOfThreads,
+        users: HearsOfUsers,
+    ) -> None:
+        self._journal = journal
+        self._thread_service = thread_service
+        self._broadcast = broadcast
+        self._runs = runs
+        self._users = users
+        self._changes: Changes | None = None
+        """What is listened to now."""
+        self._bringing: dict[ThreadId, asyncio.Task[None]] = {}
+        self._looks_now = asyncio.Event()
+        self._unfollowed: dict[ThreadId, int] = {}
+        """Threads that went on, and are not followed here or worked on, each with the entry before."""
+        self._of_users: dict[PublicKey, int] = {}
+        """The same of the streams of users who are connected here."""
+        self._has_gathered = asyncio.Event()
+        broadcast.report_lags(self._bring)
+
+    async def run(self) -> None:
+        """Listen and look until cancelled; a journal that no other process writes has nothing to tell."""
+        if self._journal.shared:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen())
+                tasks.create_task(self._look())
+                tasks.create_task(self._tell())
+
+    async def close(self) -> None:
+        """Bring nothing more."""
+        self._broadcast.report_lags(lambda _: None)
+        tasks = tuple(self._bringing.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # Hearing
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._journal.changes() as self._changes:
+                    # What was committed before is found by the heads alone.
+                    self._looks_now.set()
+                    async for change in self._changes:
+                        self._take(change)
+            except JournalError as error:
+                log.info("what other servers commit is not heard: %s", error.message)
+            self._changes = None
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+
+    def _take(self, change: Change) -> None:
+        stream, head_seq = change.stream, change.head_seq
+        if stream.startswith(_THREAD):
+            thread_id = ThreadId(stream.removeprefix(_THREAD))
+            is_known = self._thread_service.rooms.announce(thread_id, head_seq)
+            is_followed = self._broadcast.expect(thread_id, head_seq)
+            if self._runs.works_on(thread_id) or not (is_followed or is_known):
+                self._gather(self._unfollowed, thread_id, change.after_seq)
+        elif stream.startswith(_USER):
+            public_key = PublicKey(stream.removeprefix(_USER))
+            if self._broadcast.users.count(public_key):
+                self._gather(self._of_users, public_key, change.after_seq)
+
+    def _gather(self, gathered: dict[K, int], key: K, after_seq: int) -> None:
+        if key in gathered or len(gathered) < MAX_GATHERED:
+            gathered[key] = min(after_seq, gathered.get(key, after_seq))
+            self._has_gathered.set()
+
+    async def _look(self) -> None:
+        while True:
+            is_told = self._changes is not None and self._changes.is_live
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS if is_told else LOOK_OFTEN_SECONDS):
+                    await self._looks_now.wait()
+            self._looks_now.clear()
+            if not (followed := self._broadcast.all_told()):
+                continue
+            try:
+                heads = await self._journal.heads(followed)
+            except JournalError as error:
+                log.info("the heads of threads cannot be read: %s", error.message)
+                continue
+            for thread_id, head_seq in heads.items():
+                self._broadcast.expect(thread_id, head_seq)
+
+    # Bringing
+
+    def _bring(self, thread_id: ThreadId) -> None:
+        """Give those who follow the thread what they lack."""
+        if thread_id not in self._bringing:
+            task = self._bringing[thread_id] = asyncio.create_task(self._bring_up(thread_id))
+            task.add_done_callback(lambda _: self._bringing.pop(thread_id, None))
+
+    async def _bring_up(self, thread_id: ThreadId) -> None:
+        told = None
+        while self._broadcast.lags(thread_id) and self._broadcast.told(thread_id) != told:
+            told = self._broadcast.told(thread_id)
+            try:
+                await self._thread_service.bring_up(thread_id)
+            except JournalError as error:
+                log.info("followers wait for entries: %s", error.message)
+                return
+            except Exception:
+                log.exception("followers cannot be given what they lack, and come again")
+                self._broadcast.give_up(thread_id)
+                return
+
+    async def _tell(self) -> None:
+        while True:
+            await self._has_gathered.wait()
+            self._has_gathered.clear()
+            threads, self._unfollowed = self._unfollowed, {}
+            users, self._of_users = self._of_users, {}
+            try:
+                await self._tell_of_threads(threads)
+                await self._tell_of_users(users)
+            except JournalError as error:
+                log.info("notices of other servers' entries are lost: %s", error.message)
+            except Exception:
+                log.exception("notices of other servers' entries are lost")
+            await asyncio.sleep(GATHER_SECONDS)
+
+    async def _tell_of_threads(self, after: Mapping[ThreadId, int]) -> None:
+        audiences = await self._journal.audiences(after) if after else {}
+        concerned = {
+            thread_id: after_seq
+            for thread_id, after_seq in after.items()
+            if self._runs.works_on(thread_id)
+            or any(map(self._broadcast.users.count, audiences.get(thread_id, ())))
+        }
+        if not concerned:
+            return
+        tails = await self._journal.entries_of_many(concerned, max_bytes=MAX_EVENTS_PAGE_BYTES)
+        for thread_id, tail in tails.items():
+            self._runs.thread_went_on(tail.entries)
+            if not self._broadcast.expect(thread_id, tail.head_seq):
+                self._broadcast.notify(tail.thread, map(LiveEntry, tail.entries))
+
+    async def _tell_of_users(self, after: Mapping[PublicKey, int]) -> None:
+        for public_key, after_seq in after.items():
+            page = await self._journal.entries(
+                user_stream(public_key), after_seq=after_seq, limit=MAX_OF_USER
+            )
+            self._users.user_went_on(public_key, page.entries)
