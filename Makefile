@@ -12,7 +12,7 @@ NODE_TOOLS := node_modules/.installed
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-model check faults bench setup format diagrams types dot sqlite chromium postgresql initdb node again
+.PHONY: help run test test-model check faults bench setup format diagrams types dot sqlite chromium postgresql initdb pgbouncer pooler node again
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ run: setup ## Set up what is missing, and start the server on 127.0.0.1:8080.
 
 setup: $(INSTALLED) ## Install the server into .venv.
 
-test: dot sqlite chromium postgresql check ## Check format, lint, types, imports and drawings, and run all tests.
+test: dot sqlite chromium postgresql pgbouncer check ## Check format, lint, types, imports and drawings, and run all tests.
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
 	@$(BIN)/coverage combine --quiet
@@ -135,6 +135,12 @@ postgresql:
 
 initdb:
 	$(call system_command,initdb,postgresql)
+
+pgbouncer:
+	@[ -x /usr/sbin/pgbouncer ] || $(MAKE) --no-print-directory pooler
+
+pooler:
+	$(call system_command,pgbouncer,pgbouncer)
 
 chromium:
 	$(call system_command,chromium,chromium)

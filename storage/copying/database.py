@@ -11,7 +11,7 @@ from storage.copying.place import Place, named
 from storage.copying.tables import Values
 from storage.journal import migrations
 from storage.journal.migrations import Migrated
-from storage.journal.postgres import engines, migrating, whole_tables
+from storage.journal.postgres import engines, migrating, poolers, whole_tables
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.committer import StoreTaken
 from storage.journal.postgres.locks import hold_database
@@ -45,6 +45,7 @@ class DatabasePlace:
     def hold(self, *, make: bool) -> None:
         del make  # a database is made by its owner
         with named(self):
+            poolers.check_direct(self._address)
             connection = self._held = self._engine.connect()
             engines.check_server(connection)
             connection.commit()

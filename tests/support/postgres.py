@@ -79,7 +79,7 @@ class Cluster:
             + [word for setting in settings for word in ("-c", setting)],
             stdout=subprocess.DEVNULL,
             stderr=(self._folder / "log").open("ab"),
-            **_as_somebody(),
+            **as_somebody(),
         )
         self.wait_until_ready()
 
@@ -154,7 +154,7 @@ def cluster(*, durable: bool = False) -> Iterator[Cluster]:
             user = _somebody()
             os.chown(folder, user.pw_uid, user.pw_gid)
         _init(folder)
-        running = Cluster(folder, _free_port(), durable=durable)
+        running = Cluster(folder, free_port(), durable=durable)
         running.start()
         try:
             yield running
@@ -164,7 +164,7 @@ def cluster(*, durable: bool = False) -> Iterator[Cluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
         return port
@@ -184,7 +184,7 @@ def _init(folder: Path) -> None:
         ],
         check=True,
         stdout=subprocess.DEVNULL,
-        **_as_somebody(),
+        **as_somebody(),
     )
 
 
@@ -198,7 +198,7 @@ def _somebody() -> pwd.struct_passwd:
     pytest.fail("PostgreSQL runs as no root, and this machine has no user for it")
 
 
-def _as_somebody() -> dict[str, Any]:
+def as_somebody() -> dict[str, Any]:
     """For `subprocess`: as a user without rights, where this process is root."""
     if os.geteuid() != 0:
         return {}

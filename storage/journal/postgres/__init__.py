@@ -20,6 +20,7 @@ __all__ = [
     "listening",
     "locks",
     "migrating",
+    "poolers",
     "rows_at_once",
     "whole_tables",
 ]

@@ -54,6 +54,11 @@ def reading_engine(address: PostgresAddress) -> Engine:
     return _engine(address, pool_size=READERS, isolation_level="REPEATABLE READ")
 
 
+def probing_engine(address: PostgresAddress) -> Engine:
+    """An engine of two connections."""
+    return _engine(address, pool_size=2)
+
+
 def unhurried(connection: Connection) -> None:
     """Lift the bounds of the transaction under way: maintenance reads everything."""
     connection.execute(_UNHURRIED)

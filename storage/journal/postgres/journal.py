@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storage.journal import check
 from storage.journal.failures import journal_failure
-from storage.journal.postgres import engines, migrating
+from storage.journal.postgres import engines, migrating, poolers
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.committer import PostgresCommitter
 from storage.journal.postgres.listening import Announced, listening
@@ -84,6 +84,7 @@ class PostgresJournal(SqlJournal):
 
     def _open(self) -> None:
         try:
+            poolers.check_direct(self._address)
             connection = self._committer.hold()
             engines.check_server(connection)
             migrating.check_migrated(connection)
@@ -168,6 +169,7 @@ def migrate(address: PostgresAddress, make_epoch: Callable[[], str]) -> bool:
     """
     engine = engines.writing_engine(address)
     try:
+        poolers.check_direct(address)
         with engine.connect() as connection:
             engines.check_server(connection)
             connection.commit()
