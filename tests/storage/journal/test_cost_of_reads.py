@@ -18,6 +18,7 @@ from machines.models.ids import thread_stream, user_stream
 from machines.models.journal import IndexMessage
 from machines.models.message import MessageStatus
 from machines.models.thread import Thread, Visibility
+from storage.journal.port import Journal
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.support.journal_values import (
     ANN,
@@ -46,7 +47,7 @@ ASKED: Final = thread("asked about", ANN)
 PROMPT: Final = message(ASKED, MESSAGES - 1)
 STREAM: Final = thread_stream(ASKED.id)
 
-Read = Callable[[SqliteJournal], Awaitable[Any]]
+Read = Callable[[Journal], Awaitable[Any]]
 
 OPENING: Final[Mapping[str, Read]] = {
     "the thread as decisions see it": lambda journal: journal.decision_view(ASKED.id),
@@ -66,6 +67,14 @@ STARTING: Final[Mapping[str, Read]] = {
     "what waits for the memory": lambda journal: journal.queued_tasks(limit=32),
 }
 """But for the timers, all of which a start must know."""
+LISTS: Final[Mapping[str, Read]] = {
+    "a user's threads": lambda journal: journal.threads_of(ANN, after=None, limit=50),
+    "a user's inbox": lambda journal: journal.inbox_of(ANN, after=None, limit=50),
+    "a user's invitations": lambda journal: journal.invitations_of(ANN, after=None, limit=50),
+    "what a user finds": lambda journal: journal.arrivals([ANN], limit=50),
+    "a user": lambda journal: journal.known_users([ANN]),
+    "who may read": lambda journal: journal.private_threads_shared_by([ANN]),
+}
 
 
 class Steps:
@@ -96,16 +105,21 @@ async def stored(folder: Path, others: int) -> AsyncIterator[SqliteJournal]:
     journal = SqliteJournal(folder / str(others) / JOURNAL_FILE)
     await journal.open()
     try:
-        await _live(journal, ASKED, ends=False)
-        for number in range(others):
-            await _live(journal, thread(f"other {number}", BEN, CAY), ends=True)
-        await journal.commit(batch(0, entry(user_stream(ANN), user(ANN, "Ann"))))
+        await populate(journal, others)
         yield journal
     finally:
         await journal.close()
 
 
-async def _live(journal: SqliteJournal, of: Thread, *, ends: bool) -> None:
+async def populate(journal: Journal, others: int) -> None:
+    """Write the thread that is asked about, and so many that are not."""
+    await _live(journal, ASKED, ends=False)
+    for number in range(others):
+        await _live(journal, thread(f"other {number}", BEN, CAY), ends=True)
+    await journal.commit(batch(0, entry(user_stream(ANN), user(ANN, "Ann"))))
+
+
+async def _live(journal: Journal, of: Thread, *, ends: bool) -> None:
     """Some messages, and a run of the last."""
     seen = of.model_copy(update={"visibility": Visibility.PUBLIC})
     messages = [message(seen, index) for index in range(MESSAGES)]
@@ -131,7 +145,7 @@ async def cost(journal: SqliteJournal, read: Read, steps: Steps) -> int:
 async def test_what_is_asked_of_the_journal_costs_the_same_among_many_threads(
     tmp_path: Path, steps: Steps
 ) -> None:
-    reads = {**OPENING, **STARTING}
+    reads = {**OPENING, **STARTING, **LISTS}
     async with stored(tmp_path, FEW) as journal:
         among_few = {what: await cost(journal, read, steps) for what, read in reads.items()}
     async with stored(tmp_path, MANY) as journal:

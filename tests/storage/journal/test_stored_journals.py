@@ -45,6 +45,12 @@ def folder(kept: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def address(postgres: Cluster) -> PostgresAddress:
+    """Of an empty database."""
+    return PostgresAddress.parse(postgres.database(migrated=True))
+
+
+@pytest.fixture
 def told(kept: Path) -> dict[str, Any]:
     """What the version showed."""
     expected: dict[str, Any] = json.loads(kept.with_suffix(".json").read_text())
@@ -73,6 +79,12 @@ async def entries_of(journal: Journal, thread_id: str) -> tuple[JournalEntry, ..
     return page.entries
 
 
+async def shown_of(journal: Journal, thread_id: str) -> list[object]:
+    """The frames of a thread's entries, made beside the loop: the first one loads what renders."""
+    entries = await entries_of(journal, thread_id)
+    return await asyncio.to_thread(lambda: [json.loads(LiveEntry(each).full) for each in entries])
+
+
 async def runs_of(journal: Journal, told: dict[str, Any]) -> set[RunId]:
     """The runs of every thread."""
     runs = {
@@ -97,8 +109,7 @@ async def test_it_verifies_and_shows_what_it_showed_then(
     try:
         assert await journal.verify() == ()
         for thread_id, expected in told["threads"].items():
-            entries = await entries_of(journal, thread_id)
-            shown = [json.loads(LiveEntry(entry).full) for entry in entries]
+            shown = await shown_of(journal, thread_id)
             assert not lacks(shown, expected["entries"]), thread_id
     finally:
         await journal.close()
@@ -119,10 +130,8 @@ async def test_every_run_is_replayed_to_the_state_that_was_kept(
 
 
 async def test_it_is_whole_in_a_database_once_it_is_migrated_and_copied(
-    folder: Path, told: dict[str, Any], postgres: Cluster
+    folder: Path, told: dict[str, Any], address: PostgresAddress
 ) -> None:
-    address = PostgresAddress.parse(postgres.database(migrated=True))
-
     def copied() -> None:
         source = FolderPlace(folder)
         target = DatabasePlace(address, lambda: "made")
@@ -138,9 +147,7 @@ async def test_it_is_whole_in_a_database_once_it_is_migrated_and_copied(
     try:
         assert await journal.verify() == ()
         for thread_id, expected in told["threads"].items():
-            shown = [
-                json.loads(LiveEntry(each).full) for each in await entries_of(journal, thread_id)
-            ]
+            shown = await shown_of(journal, thread_id)
             assert not lacks(shown, expected["entries"]), thread_id
         for run_id in await runs_of(journal, told):
             written = await journal.run_entries(run_id)
