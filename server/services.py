@@ -181,7 +181,10 @@ async def open_services(
             asyncio.create_task(_watch_runs(journal, chorus, wakeups), name="watch"),
         ]
         if journal.shared:
-            background.append(asyncio.create_task(watch_sessions(sessions), name="sessions"))
+            background += [
+                asyncio.create_task(watch_sessions(sessions), name="sessions"),
+                asyncio.create_task(wakeups.claim_deadlines(), name="deadlines"),
+            ]
         if choice.endpoint is not None and settings.context_tokens is None:
             reading = _read_contexts(choice.endpoint, choice.names, thread_service)
             background.append(asyncio.create_task(reading, name="context length"))
@@ -228,7 +231,7 @@ class _CommitHooks:
     def set(self, rows: tuple[TimerRow, ...]) -> None:
         """Timers of sessions."""
         assert self.wakeups is not None  # noqa: S101 - set by the composition root
-        self.wakeups.timers.set(rows)
+        self.wakeups.set(rows)
 
     def cancel(self, timer_ids: tuple[TimerId, ...]) -> None:
         """Timers of sessions that are over."""
@@ -241,7 +244,7 @@ class _CommitHooks:
         del thread_id
         assert self.wakeups is not None  # noqa: S101 - as above
         self.wakeups.timers.cancel(batch.cancelled_timers)
-        self.wakeups.timers.set(batch.timers)
+        self.wakeups.set(batch.timers)
         if batch.memory:
             self._memory_service.wake()
         for effect in effects:

@@ -27,7 +27,7 @@ from machines.models.message import Message
 from machines.models.thread import Thread
 from server.commands.journal_file import require_journal
 from server.environment import Environment
-from server.memory.recall import MemoryService
+from server.memory.points import PointMaker
 from server.sessions.accounts import Accounts, session_end
 from server.settings import Settings
 from server.stores import Stores, open_stores
@@ -246,7 +246,7 @@ class _Comparison:
         self._journal = stores.journal
         self._memory = stores.memory
         self._embedder = stores.embedder.embedder
-        self._memory_service = MemoryService(stores.journal, stores.memory, self._embedder)
+        self._points = PointMaker(stores.journal, self._embedder)
         self._messages: dict[PointId, tuple[Message, Thread, int]] = {}
         self._links: dict[PointId, Point] = {}
 
@@ -261,8 +261,7 @@ class _Comparison:
             dimensions=self._embedder.dimensions,
             fingerprint=fingerprint_of(self._embedder.fingerprint),
             messages=tuple(
-                expect(self._memory_service.message_payload(*row))
-                for row in self._messages.values()
+                expect(self._points.message_payload(*row)) for row in self._messages.values()
             ),
             links=tuple(expect(point.payload) for point in self._links.values()),
         )
@@ -282,7 +281,7 @@ class _Comparison:
             point_id: self._links[point_id] for point_id in needed & self._links.keys()
         }
         rows = [self._messages[point_id] for point_id in needed & self._messages.keys()]
-        for point in await self._memory_service.message_points(rows):
+        for point in await self._points.message_points(rows):
             points[point.id] = point
         for operation in repair_consistency(found, points):
             result = await self._memory.execute(operation)
@@ -297,7 +296,7 @@ class _Comparison:
         self._links = {}
         async for queued in self._journal.all_links():
             if isinstance(queued.task, RecordLinks):
-                for point in await self._memory_service.link_points(queued.task, queued.seq):
+                for point in await self._points.link_points(queued.task, queued.seq):
                     self._links[point.payload.point_id] = point
 
     async def _waiting(self) -> frozenset[PointId]:
@@ -310,7 +309,7 @@ class _Comparison:
                     case IndexMessage(message_id=message_id) | ForgetMessage(message_id=message_id):
                         ids.add(message_point_id(message_id))
                     case RecordLinks():
-                        points = await self._memory_service.link_points(queued.task, queued.seq)
+                        points = await self._points.link_points(queued.task, queued.seq)
                         ids.update(point.payload.point_id for point in points)
         return frozenset(ids)
 

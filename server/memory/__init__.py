@@ -4,4 +4,4 @@ Here are also the embeddings port and the memory's health. How points are stored
 know.
 """
 
-__all__ = ["embedders", "embeddings", "health", "opening", "recall"]
+__all__ = ["embedders", "embeddings", "health", "opening", "points", "recall"]

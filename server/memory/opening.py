@@ -2,7 +2,8 @@
 
 `REBUILD` is a note beside the journal: while it is there, the memory must be filled from the
 beginning. It is made before anything is opened, and `server.memory.recall` takes it away once
-everything waits to be stored again.
+everything waits to be stored again. Servers that share a journal share the note: one at a time opens
+the memory, or fills it.
 """
 
 import logging
@@ -28,9 +29,18 @@ async def open_memory(
     Raises:
         StorageError: the journal fails, or the memory does and will not recover by itself.
     """
+    async with journal.alone_with_memory():
+        return await _open(journal, memory, fingerprint, accept_other_fingerprint)
+
+
+async def _open(
+    journal: Journal, memory: Memory, fingerprint: str, accept_other_fingerprint: bool
+) -> bool:
     # Noted beforehand: a crash between making collections and filling them must show.
     rebuild = await journal.noted(REBUILD)
     await journal.note(REBUILD, "due")
+    # Asked before: what is given meanwhile is there in any case.
+    given = await journal.given_to_memory(fingerprint=fingerprint)
     reached = True
     try:
         await memory.open(accept_other_fingerprint=accept_other_fingerprint)
@@ -39,7 +49,6 @@ async def open_memory(
             raise
         log.warning("the memory is away: %s", error.message)
         reached = False
-    given = await journal.given_to_memory(fingerprint=fingerprint)
     lost = memory.made_anew or memory.lacks(messages=given.messages, links=given.links)
     if rebuild is not None or lost:
         return False

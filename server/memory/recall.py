@@ -12,28 +12,28 @@ known there is no delay: searches are refused at once until a probe is answered
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from enum import Enum, auto
-from itertools import groupby
+from typing import assert_never
 
 from machines.models import errors
-from machines.models.errors import ChorusError
+from machines.models.errors import ChorusError, StorageError
 from machines.models.ids import MessageId, PublicKey, ThreadId
 from machines.models.journal import (
     ForgetMessage,
     IndexMessage,
     MemoryTask,
     QueuedTask,
-    RecordLinks,
 )
-from machines.models.message import Message, MessageStatus
 from machines.models.outputs import Prior
 from machines.models.thread import Thread, Visibility
 from server.concurrency.retry import until_done
 from server.memory.embeddings import Embedder
 from server.memory.health import MemoryHealth
 from server.memory.opening import REBUILD
-from storage.journal.port import Journal, StoredVector
+from server.memory.points import PointMaker
+from storage.journal.port import Journal
 from storage.memory.memory import Memory
 from storage.memory.values import (
     Collection as PointCollection,
@@ -42,26 +42,29 @@ from storage.memory.values import (
     Delete,
     Failure,
     LinkPayload,
-    LinkPoint,
     MessagePayload,
-    MessagePoint,
     Point,
     Search,
     SearchScope,
     Store,
     Success,
     Write,
-    fingerprint_of,
     message_point_id,
 )
 
 log = logging.getLogger(__name__)
 
-EMBED_BATCH = 64
-"""Texts embedded at once; their vectors are kept before the next ones are made."""
-
 BATCH = 32
 """Tasks carried out at once: a query waits behind one batch at most."""
+
+CLAIM_SECONDS = 60.0
+"""How long no other server carries out what this one took: a batch of texts, embedded one by one."""
+
+LOOK_SECONDS = 1.0
+"""Where servers share the journal: between two looks for what others left undone."""
+
+PROGRESS_SECONDS = 0.05
+"""There too: between two looks at whether what a search waits for was done elsewhere."""
 
 CATCH_UP_SECONDS = 2.0
 """How long a search waits for the memory to hold what its thread holds."""
@@ -94,6 +97,7 @@ class Filling(Enum):
     UNKNOWN = auto()
     """The journal's note says."""
     DUE = auto()
+    """It must, and the journal has no note of it yet."""
     DONE = auto()
 
 
@@ -104,7 +108,7 @@ class MemoryService:
         self._journal = journal
         self._memory = memory
         self._embedder = embedder
-        self._fingerprint = fingerprint_of(embedder.fingerprint)
+        self._points = PointMaker(journal, embedder)
         self._asked = asyncio.Event()
         self._health = MemoryHealth(on_loss=self._asked.set)
         self._progress = asyncio.Condition()
@@ -137,6 +141,15 @@ class MemoryService:
             async with self._progress:
                 self._progress.notify_all()
             if not worked:
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Return once something may be to be done: others may leave it undone."""
+        if not self._journal.shared:
+            await self._asked.wait()
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
                 await self._asked.wait()
 
     def _fall_behind(self, error: BaseException) -> None:
@@ -152,10 +165,20 @@ class MemoryService:
         if self._feeding is Feeding.LAGGING or self.away:
             await self._probe()
         await self._begin_anew_if_due()
-        tasks = await self._journal.queued_tasks(limit=BATCH)
+        tasks = await self._journal.claim_tasks(limit=BATCH, seconds=CLAIM_SECONDS)
         self.waiting = len(tasks)
         if not tasks:
             return False
+        try:
+            await self._carry_out_all(tasks)
+        except BaseException:
+            # Nobody must wait for the end of a claim; where the journal is away, it ends by itself.
+            with suppress(StorageError):
+                await self._journal.release_tasks([task.position for task in tasks])
+            raise
+        return True
+
+    async def _carry_out_all(self, tasks: Sequence[QueuedTask]) -> None:
         try:
             await self._carry_out(tasks)
         except ChorusError as error:
@@ -163,7 +186,6 @@ class MemoryService:
                 raise
             for task in tasks:
                 await self._carry_out_or_drop(task)
-        return True
 
     async def _probe(self) -> None:
         """Raises ChorusError where the memory does not answer, or the embedder does not embed."""
@@ -190,15 +212,37 @@ class MemoryService:
             await self._journal.finish_tasks((task.position,))
 
     async def _carry_out(self, tasks: Sequence[QueuedTask]) -> None:
-        points = await self._points(tasks)
+        points = await self._points.of_tasks(tasks)
         if points:
             await self._write(Store(points=tuple(points)))
         # After what was to be stored: what counts no more never counts again.
         forgotten = [each.task for each in tasks if isinstance(each.task, ForgetMessage)]
         if forgotten:
-            ids = tuple(message_point_id(each.message_id) for each in forgotten)
-            await self._write(Delete(collection=PointCollection.MESSAGES, ids=ids))
+            await self._forget(each.message_id for each in forgotten)
+        if self._journal.shared:
+            await self._take_back(points)
         await self._journal.finish_tasks([task.position for task in tasks])
+
+    async def _take_back(self, points: Sequence[Point]) -> None:
+        """Forget what is approved no more: another server may have forgotten it before it was stored
+        here."""
+        stored: set[MessageId] = set()
+        for point in points:
+            match point.payload:
+                case MessagePayload(message_id=message_id):
+                    stored.add(message_id)
+                case LinkPayload(prompt_message_id=prompt_id, prior_message_id=prior_id):
+                    stored |= {prompt_id, prior_id}
+                case _:
+                    assert_never(point.payload)
+        if stored:
+            await self._forget(stored - await self._journal.approved_among(stored))
+
+    async def _forget(self, message_ids: Iterable[MessageId]) -> None:
+        """Take messages out of the memory, and the links that end at them. Raises StorageError."""
+        ids = tuple(map(message_point_id, message_ids))
+        if ids:
+            await self._write(Delete(collection=PointCollection.MESSAGES, ids=ids))
 
     async def _write(self, operation: Write) -> None:
         """Raises StorageError."""
@@ -211,17 +255,20 @@ class MemoryService:
     async def _begin_anew_if_due(self) -> None:
         """Where collections were lost and made anew, ask for everything that the journal has.
 
-        The note outlives a crash in the middle; it goes once everything waits again.
+        The note outlives a crash in the middle; it goes once everything waits again. Of servers that
+        share the journal, and so the note, one does it.
         """
         if self._memory.take_made_anew():
             self._filling = Filling.DUE
-        if self._filling is Filling.UNKNOWN:
-            noted = await self._journal.noted(REBUILD) is not None
-            self._filling = Filling.DUE if noted else Filling.DONE
         if self._filling is Filling.DUE:
             await self._journal.note(REBUILD, "due")
-            await self._begin_anew()
-            await self._journal.note(REBUILD, None)
+            self._filling = Filling.UNKNOWN
+        if self._filling is Filling.UNKNOWN:
+            if await self._journal.noted(REBUILD) is not None:
+                async with self._journal.alone_with_memory():
+                    if await self._journal.noted(REBUILD) is not None:
+                        await self._begin_anew()
+                        await self._journal.note(REBUILD, None)
             self._filling = Filling.DONE
 
     async def _begin_anew(self) -> None:
@@ -231,130 +278,6 @@ class MemoryService:
         ]
         tasks.extend([link.task async for link in self._journal.all_links()])
         await self._journal.requeue(tasks)
-
-    async def _points(self, tasks: Sequence[QueuedTask]) -> list[Point]:
-        points: list[Point] = []
-        for kind, group in groupby(tasks, key=lambda task: type(task.task)):
-            batch = tuple(group)
-            if kind is IndexMessage:
-                points.extend(await self._message_points(batch))
-            elif kind is RecordLinks:
-                points.extend(await self._link_points(batch))
-        return points
-
-    async def _message_points(self, tasks: Collection[QueuedTask]) -> list[MessagePoint]:
-        found: list[tuple[Message, Thread, int]] = []
-        for task in tasks:
-            assert isinstance(task.task, IndexMessage)  # noqa: S101 - grouped by kind
-            message = await self._journal.message(task.task.message_id)
-            thread = await self._journal.thread(task.thread_id)
-            if message is None or thread is None:
-                continue
-            # One that was written anew meanwhile is not remembered at all.
-            if message.status is MessageStatus.APPROVED:
-                found.append((message, thread, task.seq))
-        return await self.message_points(found)
-
-    async def _link_points(self, tasks: Collection[QueuedTask]) -> list[Point]:
-        points: list[Point] = []
-        for task in tasks:
-            assert isinstance(task.task, RecordLinks)  # noqa: S101 - grouped by kind
-            prior_ids = [prior_id for prior_id, _ in task.task.priors]
-            approved = await self._journal.approved_among([task.task.prompt_id, *prior_ids])
-            # No link ends at a message that was written anew meanwhile.
-            points.extend(
-                point
-                for point in await self.link_points(task.task, task.seq)
-                if {point.payload.prompt_message_id, point.payload.prior_message_id} <= approved
-            )
-        return points
-
-    async def link_points(self, task: RecordLinks, seq: int) -> list[LinkPoint]:
-        """The links that one observation recorded."""
-        run = await self._journal.run(task.run_id)
-        if run is None:
-            return []
-        return [
-            LinkPoint(
-                payload=LinkPayload(
-                    run_id=task.run_id,
-                    thread_id=task.thread_id,
-                    prompt_message_id=task.prompt_id,
-                    prior_message_id=prior_id,
-                    why=why,
-                    created_at=run.created_at,
-                    seq=seq,
-                )
-            )
-            for prior_id, why in task.priors
-        ]
-
-    def message_payload(
-        self, message: Message, thread: Thread, seq: int, *, speaker: str = ""
-    ) -> MessagePayload:
-        """What the memory says of an approved message.
-
-        Args:
-            seq: Number of the entry that approved it.
-            speaker: Its author's name; what is compared with the journal needs none.
-        """
-        return MessagePayload(
-            thread_id=message.thread_id,
-            message_id=message.id,
-            author=message.author,
-            role=message.role,
-            visibility=thread.visibility,
-            content=message.content,
-            created_at=message.created_at,
-            seq=seq,
-            fingerprint=self._fingerprint,
-            index=message.index,
-            repeats=message.is_extractive,
-            speaker=speaker,
-        )
-
-    async def message_points(
-        self, approved: Sequence[tuple[Message, Thread, int]]
-    ) -> list[MessagePoint]:
-        """Approved messages as the memory holds them, with their authors' names of now."""
-        authors = {message.author for message, _, _ in approved if message.author is not None}
-        names = await self._journal.names(authors)
-        payloads = [
-            self.message_payload(
-                message,
-                thread,
-                seq,
-                speaker=names.get(message.author, "") if message.author else "",
-            )
-            for message, thread, seq in approved
-        ]
-        vectors = await self._vectors_of(payloads)
-        return [
-            MessagePoint(payload=payload, vector=vectors[payload.message_id])
-            for payload in payloads
-        ]
-
-    async def _vectors_of(
-        self, payloads: Collection[MessagePayload]
-    ) -> dict[MessageId, tuple[float, ...]]:
-        """Vectors of messages: the kept ones, and new ones for the rest, which are kept."""
-        fingerprint = self._fingerprint
-        kept = await self._journal.vectors(
-            [payload.message_id for payload in payloads], fingerprint=fingerprint
-        )
-        missing = [payload for payload in payloads if payload.message_id not in kept]
-        for begin in range(0, len(missing), EMBED_BATCH):
-            some = missing[begin : begin + EMBED_BATCH]
-            made = await self._embedder.embed([payload.said for payload in some])
-            fresh = {payload.message_id: vector for payload, vector in zip(some, made, strict=True)}
-            await self._journal.keep_vectors(
-                [
-                    StoredVector(message_id=message_id, fingerprint=fingerprint, vector=vector)
-                    for message_id, vector in fresh.items()
-                ]
-            )
-            kept = kept | fresh
-        return kept
 
     # Searching
 
@@ -431,7 +354,13 @@ class MemoryService:
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS):
                 while await self._journal.first_queued((thread_id,)) is not None:
-                    async with self._progress:
-                        await self._progress.wait()
+                    await self._some_progress()
         except TimeoutError:
             log.info("a search went ahead of the memory")
+
+    async def _some_progress(self) -> None:
+        """Return once something was carried out, or may have been at another server."""
+        seconds = PROGRESS_SECONDS if self._journal.shared else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._progress:
+                await self._progress.wait()

@@ -4,6 +4,7 @@ A timer that finds nothing to change (the run was stopped meanwhile) is dropped;
 could not be made durable, or that met a defect, is tried again.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -19,7 +20,7 @@ from machines.models.commands import (
     ExpireRemoval,
     ThreadCommand,
 )
-from machines.models.errors import InvalidTransition, RequestRefused
+from machines.models.errors import InvalidTransition, RequestRefused, StorageError
 from machines.models.ids import ThreadId
 from machines.models.journal import (
     ApprovalTimer,
@@ -41,6 +42,12 @@ from storage.journal.port import Journal
 log = logging.getLogger(__name__)
 
 AFTER_A_DEFECT = timedelta(minutes=1)
+
+CLAIM_PAUSE_SECONDS = 1.0
+CLAIMS = 100
+"""Deadlines that are fired at once."""
+CLAIM_SECONDS = 60.0
+"""How long no other server fires a deadline that was claimed."""
 
 
 class Wakeups:
@@ -73,11 +80,33 @@ class Wakeups:
             if run.error_state is not None
         }
         now = self._environment.now()
-        for row in rows:
+        for row in filter(self._is_kept, rows):
             at = row.due_at
             if isinstance(row.timer, RetryTimer):
                 at = min(at, now + waits.get(row.timer.run_id, timedelta()))
             self.timers.set_at(row, at)
+
+    def set(self, rows: Iterable[TimerRow]) -> None:
+        """Set or move timers whose rows are durable."""
+        self.timers.set(filter(self._is_kept, rows))
+
+    def _is_kept(self, row: TimerRow) -> bool:
+        """Whether this process waits for a timer. A deadline in a journal that servers share is claimed
+        by one of them when it is due: whoever set it may be gone then."""
+        return not self._journal.shared or isinstance(row.timer, RetryTimer)
+
+    async def claim_deadlines(self) -> None:
+        """Fire what is due of what all servers set, until cancelled."""
+        while True:
+            await asyncio.sleep(CLAIM_PAUSE_SECONDS)
+            try:
+                rows = await self._journal.claim_timers(limit=CLAIMS, seconds=CLAIM_SECONDS)
+            except StorageError as error:
+                log.warning("deadlines are not looked for: %s", error.message)
+                continue
+            now = self._environment.now()
+            for row in rows:
+                self.timers.set_at(row, now)
 
     def take_up(self, runs: Iterable[RunProgress]) -> None:
         """Set the retries that have no timer: of a commit whose success was never reported."""

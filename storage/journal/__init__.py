@@ -10,6 +10,7 @@ __all__ = [
     "appender",
     "bodies",
     "check",
+    "claims",
     "dialect",
     "entries",
     "failures",

@@ -417,14 +417,32 @@ class Journal(Protocol):
     async def timers(self) -> tuple[TimerRow, ...]:
         """Every timer, soonest first."""
 
+    async def claim_timers(self, *, limit: int, seconds: float) -> tuple[TimerRow, ...]:
+        """Deadlines that are due by the store's clock, soonest first: for so many seconds no other
+        server is given them. Retries are of the server that carries the run out, and no part of them."""
+
     async def drop_timer(self, row: TimerRow) -> None:
         """A timer fired and had nothing to change. One that was moved since stays; unknown ids are
         fine."""
 
     # the memory's side
 
+    def alone_with_memory(self) -> AbstractAsyncContextManager[None]:
+        """Be the one process that opens the memory, or fills it from the beginning, until the context
+        ends. The others wait.
+
+        Raises:
+            JournalError: another one goes on for too long.
+        """
+
     async def queued_tasks(self, *, after: int = 0, limit: int = 100) -> tuple[QueuedTask, ...]:
         """Memory tasks that wait, with `position` above `after`, in order."""
+
+    async def claim_tasks(self, *, limit: int, seconds: float) -> tuple[QueuedTask, ...]:
+        """Memory tasks that wait, in order: for so many seconds no other server is given them."""
+
+    async def release_tasks(self, positions: Sequence[int]) -> None:
+        """Give tasks that were claimed to whoever comes."""
 
     async def finish_tasks(self, positions: Sequence[int]) -> None:
         """The memory holds what these asked for."""

@@ -28,6 +28,7 @@ from machines.models.journal import (
     QueuedTask,
     RecordLinks,
     RememberedReply,
+    RetryTimer,
     TimerRow,
 )
 from machines.models.limits import MAX_SEQ
@@ -260,7 +261,13 @@ def session_of_row(body: str, followed: str | None) -> SessionRecord:
 
 def timer_row(timer: TimerRow) -> RowValues:
     """The row of a timer."""
-    return {"id": timer.id, "due_at": micros(timer.due_at), "body": timer.model_dump_json()}
+    return {
+        "id": timer.id,
+        "due_at": micros(timer.due_at),
+        # A retry is of the server that carries the run out.
+        "claimed_until": MAX_SEQ if isinstance(timer.timer, RetryTimer) else None,
+        "body": timer.model_dump_json(),
+    }
 
 
 def reply_row(reply: RememberedReply) -> RowValues:
@@ -289,6 +296,7 @@ def task_row(task: MemoryTask, seq: int) -> RowValues:
         "task": task.task,
         "subject": subject,
         "waiting": True,
+        "claimed_until": None,
         "body": task.model_dump_json(),
     }
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0011"
+REVISION = "0012"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -230,9 +230,12 @@ timers = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     Column("due_at", BigInteger, nullable=False),
+    Column("claimed_until", BigInteger),
     Column("body", Text, nullable=False),
     Index("timers_by_time", "due_at", "id"),
 )
+"""Until `claimed_until`, by the database's clock, a timer is one server's to fire
+(`storage.journal.claims`)."""
 
 memory_tasks = Table(
     "memory_tasks",
@@ -243,6 +246,7 @@ memory_tasks = Table(
     Column("task", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("waiting", Boolean, nullable=False),
+    Column("claimed_until", BigInteger),
     Column("body", Text, nullable=False),
     Index("memory_tasks_in_order", "waiting", "position"),
     Index("memory_tasks_by_thread", "waiting", "thread_id", "position"),
@@ -250,7 +254,8 @@ memory_tasks = Table(
     sqlite_autoincrement=True,
 )
 """Tasks stay when they are done (`waiting` is false): what the memory must hold can be verified, and
-asked for again. `subject` is the id of the message or run. A position is never used twice."""
+asked for again. `subject` is the id of the message or run. A position is never used twice.
+`claimed_until` is as in `timers`."""
 
 vectors = Table(
     "vectors",

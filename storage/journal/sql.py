@@ -29,6 +29,7 @@ from machines.models.message import Message
 from machines.models.thread import Thread
 from storage.journal import (
     check,
+    claims,
     holders,
     inbox,
     invitations,
@@ -159,6 +160,7 @@ class SqlJournal:
     # timers
 
     timers = _reading(queries.timer_rows)
+    claim_timers = _writing(claims.claim_timers)
     drop_timer = _writing(side_tables.drop_timer)
 
     # the memory's side
@@ -172,6 +174,8 @@ class SqlJournal:
             await self._keep_vectors(vectors)
 
     queued_tasks = _reading(memory_tasks.queued_tasks)
+    claim_tasks = _writing(claims.claim_tasks)
+    release_tasks = _writing(claims.release_tasks)
     first_queued = _reading(memory_tasks.first_queued)
     given_to_memory = _reading(memory_tasks.given_to_memory)
     vectors = _reading(memory_tasks.kept_vectors)

@@ -9,7 +9,7 @@ finally:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from machines.models.errors import JournalError
 from machines.models.ids import StreamId
+from machines.models.journal import QueuedTask
 from storage.folder_lock import FolderLock
 from storage.journal import migrations, queries, side_tables
 from storage.journal.dialect import READERS, journal_url, reading_engine, writing_engine
@@ -122,6 +123,19 @@ class SqliteJournal(SqlJournal):
     @asynccontextmanager
     async def changes(self) -> AsyncIterator["_NoChanges"]:
         yield _NoChanges()
+
+    # No other process is there that could take what waits.
+
+    async def claim_tasks(self, *, limit: int, seconds: float) -> tuple[QueuedTask, ...]:
+        del seconds
+        return await self.queued_tasks(limit=limit)
+
+    async def release_tasks(self, positions: Sequence[int]) -> None:
+        pass
+
+    @asynccontextmanager
+    async def alone_with_memory(self) -> AsyncIterator[None]:
+        yield
 
     def _release(self) -> None:
         self._reading.dispose()

@@ -1,10 +1,10 @@
 """The journal on PostgreSQL.
 
 `journal` is the adapter, put together from the other modules: `address` reads where the database is,
-`engines` connects to it, `locks` says who may write, `committer` carries out what waits, by `group`,
-which writes many batches with a few statements of `rows_at_once`; `announcements` is what a commit tells other
-processes, `listening` hears it; `migrating` migrates, and `whole_tables` fills them. Questions
-are those of `storage.journal.queries` and its neighbours: both databases are asked alike.
+`engines` connects to it, `locks` says who may write, `memory_lock` who fills the memory, `committer`
+carries out what waits, by `group`, which writes many batches with a few statements of `rows_at_once`;
+`announcements` is what a commit tells other processes, `listening` hears it; `migrating` migrates, and
+`whole_tables` fills them. Questions are those of `storage.journal.queries` and its neighbours: both databases are asked alike.
 
 psycopg is imported here alone, and no sooner than an address is given.
 """
@@ -19,6 +19,7 @@ __all__ = [
     "journal",
     "listening",
     "locks",
+    "memory_lock",
     "migrating",
     "poolers",
     "rows_at_once",

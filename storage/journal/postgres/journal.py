@@ -24,6 +24,7 @@ from storage.journal.postgres import engines, migrating, poolers
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.committer import PostgresCommitter
 from storage.journal.postgres.listening import Announced, listening
+from storage.journal.postgres.memory_lock import alone_with_memory
 from storage.journal.reader import SnapshotReader
 from storage.journal.sql import SqlJournal
 from storage.journal.writer import GroupCommitWriter
@@ -118,6 +119,11 @@ class PostgresJournal(SqlJournal):
         taken = self._taken
         if taken is not None:
             taken.get_loop().call_soon_threadsafe(_settle, taken)
+
+    # the memory's side
+
+    def alone_with_memory(self) -> AbstractAsyncContextManager[None]:
+        return alone_with_memory(self._address)
 
     # verify: the whole journal is read, in one transaction
 

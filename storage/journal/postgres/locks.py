@@ -1,4 +1,4 @@
-"""Advisory locks: who holds the database, who migrates it, what a commit is about.
+"""Advisory locks: who holds the database, who migrates it or fills the memory, what a commit is about.
 
 Servers share the database; what must be alone with it holds it alone, and neither begins beside the
 other.
@@ -18,6 +18,9 @@ _CHORUS: Final = 0x43484F52
 """The first key of every lock of a process: `CHOR`."""
 _HOLDING: Final = 1
 _MIGRATING: Final = 2
+
+MEMORY_LOCK: Final = (_CHORUS, 3)
+"""Of the process that opens the memory, or fills it."""
 
 _SHARE: Final = text("SELECT pg_try_advisory_lock_shared(:chorus, :what)")
 _TRY: Final = text("SELECT pg_try_advisory_lock(:chorus, :what)")

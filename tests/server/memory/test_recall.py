@@ -149,7 +149,7 @@ async def test_a_memory_of_other_texts_is_embedded_again_while_the_server_runs(
 ) -> None:
     identity = Identity()
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("server.stores", "server.memory.recall"):
+        for module in ("server.stores", "server.memory.points"):
             patch.setattr(f"{module}.fingerprint_of", lambda embedder: embedder)
         async with open_test_services(tmp_path) as services:
             caller = await Caller(services).sign_in(identity)

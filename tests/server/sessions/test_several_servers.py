@@ -28,11 +28,14 @@ class Servers(NamedTuple):
     b: Services
 
 
+@pytest.fixture(scope="module")
+def url(postgres: Cluster) -> str:
+    """Of a migrated, empty database."""
+    return postgres.database(migrated=True)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def servers(
-    postgres: Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Servers]:
-    url = postgres.database(migrated=True)
+async def servers(url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
     async with AsyncExitStack() as stack:
         opened = [
             await stack.enter_async_context(

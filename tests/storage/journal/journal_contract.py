@@ -64,6 +64,9 @@ from tests.support.journal_values import (
 
 T = TypeVar("T")
 
+CENTURY = 3_155_760_000.0
+"""In seconds."""
+
 NOBODY = ThreadId("00000000-0000-4000-8000-000000000000")
 
 
@@ -681,6 +684,32 @@ class JournalContract:
         await journal.drop_timer(moved)
         assert await journal.timers() == (retry,)
 
+    async def test_deadlines_that_are_due_are_claimed_for_a_time(self, journal: Journal) -> None:
+        one = thread()
+        messages = [message(one, n) for n in range(3)]
+        second, first = deadline(messages[0], 2), deadline(messages[1], 1)
+        later = deadline(messages[2], CENTURY)
+        retry = TimerRow(
+            id=TimerId("retry"),
+            due_at=at(0),
+            timer=RetryTimer(
+                thread_id=one.id,
+                run_id=run(messages[0]).id,
+                step=StepEnum.ACTION,
+                iteration=1,
+                attempt=1,
+            ),
+        )
+        rows = (second, first, later, retry)
+        await journal.commit(opening(one).model_copy(update={"timers": rows}))
+        assert await journal.claim_timers(limit=1, seconds=0) == (first,)
+        assert await journal.claim_timers(limit=9, seconds=CENTURY) == (first, second)
+        assert await journal.claim_timers(limit=9, seconds=CENTURY) == ()
+        await journal.commit(batch(0).model_copy(update={"timers": (first,)}))
+        assert await journal.claim_timers(limit=9, seconds=CENTURY) == (first,), "it was set anew"
+        await journal.drop_timer(second)
+        assert len(await journal.timers()) == 3
+
     async def test_a_note_is_kept_replaced_and_forgotten(self, journal: Journal) -> None:
         assert await journal.noted("rebuild") is None
         await journal.note("rebuild", "due")
@@ -720,6 +749,21 @@ class JournalContract:
         assert await journal.queued_tasks() == (queued[1],)
         assert await journal.first_queued(None) == positions[1]
         await journal.finish_tasks([])
+
+    async def test_memory_tasks_are_claimed_in_order_and_given_back(self, journal: Journal) -> None:
+        one = thread()
+        messages = [message(one, n) for n in range(3)]
+        tasks = tuple(index_of(each) for each in messages)
+        await journal.commit(opening(one, *messages).model_copy(update={"memory": tasks}))
+        claimed = await journal.claim_tasks(limit=2, seconds=CENTURY)
+        assert [found.task for found in claimed] == list(tasks[:2])
+        await journal.finish_tasks([claimed[0].position])
+        await journal.release_tasks([claimed[1].position])
+        await journal.release_tasks([])
+        left = await journal.claim_tasks(limit=9, seconds=CENTURY)
+        assert [found.task for found in left] == list(tasks[1:])
+        async with journal.alone_with_memory():
+            assert await journal.queued_tasks() == left, "who only reads is told of all that wait"
 
     async def test_finished_tasks_wait_again_behind_the_others_when_asked_for(
         self, journal: Journal
