@@ -3,7 +3,7 @@
 Only names live here. Ids are made at the boundary and passed in; nothing below it invents one.
 """
 
-from typing import NewType
+from typing import Final, NewType
 
 ThreadId = NewType("ThreadId", str)
 """UUID string of a thread."""
@@ -55,3 +55,11 @@ def thread_stream(thread_id: ThreadId) -> StreamId:
 def user_stream(public_key: PublicKey) -> StreamId:
     """The stream that holds what a user did outside any thread."""
     return StreamId(f"user:{public_key}")
+
+
+SESSION_PREFIX: Final = "session:"
+
+
+def session_stream(token_hash: str) -> StreamId:
+    """Names a session to other processes; no entry is in it."""
+    return StreamId(f"{SESSION_PREFIX}{token_hash}")

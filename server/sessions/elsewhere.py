@@ -6,7 +6,7 @@ when it was written.
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from machines.models.domain import Deleted
 from machines.models.errors import StorageError
@@ -44,15 +44,23 @@ class UsersElsewhere:
                 case "presence_set", {"hides_presence": bool(hides)}:
                     self._broadcast.presence.heed(public_key, hides=hides)
                 case "session_ended", _:
-                    ended = [each.id for each in entry.changes if isinstance(each, Deleted)]
-                    task = asyncio.create_task(self._end(ended))
-                    self._looking.add(task)
-                    task.add_done_callback(self._looking.discard)
+                    self._look(each.id for each in entry.changes if isinstance(each, Deleted))
                 case _:
                     pass
 
-    async def _end(self, token_hashes: Collection[str]) -> None:
+    def session_taken_up(self, token_hash: str) -> None:
+        """Let go of a session that a connection to another server holds."""
+        self._look((token_hash,))
+
+    def _look(self, token_hashes: Iterable[str]) -> None:
+        here = [each for each in token_hashes if self._sessions.knows(each)]
+        if here:
+            task = asyncio.create_task(self._look_at(here))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
+
+    async def _look_at(self, token_hashes: Collection[str]) -> None:
         try:
             await self._sessions.look(token_hashes)
         except StorageError as error:
-            log.info("a session that ended elsewhere is found later: %s", error.message)
+            log.info("a session that is over here is found later: %s", error.message)

@@ -115,6 +115,10 @@ class Sessions:
         """Whether a live connection of this process holds the token."""
         return token_hash in self._live
 
+    def knows(self, token_hash: str) -> bool:
+        """Whether a connection of this process holds the token, or is about to."""
+        return token_hash in self._live or token_hash in self._arriving
+
     def take(self, token_hash: str) -> ConnectionState | None:
         """The interrupted connection of this token, if it is still here."""
         return self._kept.pop(token_hash, None)

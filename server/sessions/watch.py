@@ -1,7 +1,8 @@
 """Looks after the sessions of this process where other servers share the journal.
 
-What another server takes up or ends is found by each request of the session itself; here it is found
-for those who ask for nothing.
+What another server takes up or ends is announced (`server.sessions.elsewhere`), and found by each
+request of the session itself; here it is found for those who ask for nothing, where no announcement
+came.
 """
 
 import asyncio

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
 from machines.models.errors import JournalError
-from machines.models.ids import PublicKey, ThreadId, user_stream
+from machines.models.ids import SESSION_PREFIX, PublicKey, ThreadId, user_stream
 from machines.models.journal import JournalEntry
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from server.threads.broadcast import Broadcast
@@ -64,6 +64,9 @@ class HearsOfUsers(Protocol):
 
     def user_went_on(self, public_key: PublicKey, entries: Sequence[JournalEntry]) -> None:
         """Never blocks, never fails."""
+
+    def session_taken_up(self, token_hash: str) -> None:
+        """A connection to another server holds a session. Never blocks, never fails."""
 
 
 class Relay:
@@ -136,6 +139,8 @@ class Relay:
             public_key = PublicKey(stream.removeprefix(_USER))
             if self._broadcast.users.count(public_key):
                 self._gather(self._of_users, public_key, change.after_seq)
+        elif stream.startswith(SESSION_PREFIX):
+            self._users.session_taken_up(stream.removeprefix(SESSION_PREFIX))
 
     def _gather(self, gathered: dict[K, int], key: K, after_seq: int) -> None:
         if key in gathered or len(gathered) < MAX_GATHERED:

@@ -165,7 +165,8 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Entries `after_seq + 1 .. head_seq` of a stream, which another process committed."""
+    """Entries `after_seq + 1 .. head_seq` of a stream, which another process committed; or a session
+    (`session_stream`) that another process took up, of which there are none."""
 
     stream: StreamId
     after_seq: int

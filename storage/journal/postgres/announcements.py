@@ -1,4 +1,5 @@
-"""What each commit tells other processes: which streams it appended to. Text to values and back.
+"""What each commit tells other processes: which streams it appended to, which sessions it took up.
+Text to values and back.
 
 A payload is of lines. The first one names the process that committed, each other one a stream and the
 numbers of its head before and after. A line of another shape is of another version, and is left out.
@@ -7,7 +8,7 @@ numbers of its head before and after. A line of another shape is of another vers
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from machines.models.ids import StreamId
+from machines.models.ids import StreamId, session_stream
 from storage.journal.port import Change
 
 CHANNEL: Final = "chorus"
@@ -33,6 +34,11 @@ def payloads_of(origin: str, changes: Iterable[Change], most: int = MAX_PAYLOAD)
         room -= len(line) + 1
     if gathered:
         yield "\n".join(gathered)
+
+
+def taken_up(token_hashes: Iterable[str]) -> Iterator[Change]:
+    """Sessions that a connection to this process holds from now on."""
+    return (Change(session_stream(token_hash), 0, 0) for token_hash in token_hashes)
 
 
 def changes_in(payload: str, *, without: str) -> Iterator[Change]:

@@ -10,18 +10,19 @@ finally:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.journal import check
+from storage.journal import check, holders
 from storage.journal.failures import journal_failure
 from storage.journal.postgres import engines, migrating, poolers
 from storage.journal.postgres.address import PostgresAddress
+from storage.journal.postgres.announcements import CHANNEL, payloads_of, taken_up
 from storage.journal.postgres.committer import PostgresCommitter
 from storage.journal.postgres.listening import Announced, listening
 from storage.journal.postgres.memory_lock import alone_with_memory
@@ -34,6 +35,9 @@ MOST_WAITING: Final = 2_000
 
 REST_SECONDS: Final = 2.0
 """How long nothing is written before the connection is looked after."""
+
+
+_TELL: Final = text("SELECT pg_notify(:channel, :payload)")
 
 
 class PostgresJournal(SqlJournal):
@@ -119,6 +123,18 @@ class PostgresJournal(SqlJournal):
         taken = self._taken
         if taken is not None:
             taken.get_loop().call_soon_threadsafe(_settle, taken)
+
+    # sessions
+
+    async def hold_sessions(self, wanted: Mapping[str, str]) -> frozenset[str]:
+        def hold(connection: Connection) -> frozenset[str]:
+            there = holders.hold_sessions(connection, wanted)
+            for payload in payloads_of(self._origin, taken_up(sorted(there))):
+                connection.execute(_TELL, {"channel": CHANNEL, "payload": payload})
+            return there
+
+        held: frozenset[str] = await self._writer.submit(hold)
+        return held
 
     # the memory's side
 
