@@ -1,8 +1,8 @@
 """The generator of the committed drawings and declarations, and these themselves.
 
 Everything is drawn from a chart's declaration, sorted, so that the same chart gives the same bytes;
-`formats` writes the same for other tools, and `changes` compares two declarations of a machine.
-Nothing here knows what a chart is for.
+`formats` writes the same for other tools, `changes` compares two declarations of a machine, and `paths`
+draws a way through one. Nothing here knows what a chart is for.
 """
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "generator",
     "labels",
     "mermaid",
+    "paths",
     "reference",
     "scxml",
     "style",

@@ -5,7 +5,7 @@ Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, 
 `charts` lists them all, `declarations` writes down what each declares and reads it back, and
 `deadlines` has the guards that several share. Below them stand the steps of a run (`loop`) and what
 the model is asked (`prompting`); above them the decisions that fire several charts at once
-(`decisions`). All of them share the values of `models`.
+(`decisions`), and the rules that all of them keep (`properties`). All share the values of `models`.
 
 No IO lives here, and no clock, ids or randomness: they come in with the event.
 """
@@ -26,6 +26,7 @@ __all__ = [
     "models",
     "outcomes",
     "prompting",
+    "properties",
     "removal",
     "statechart",
     "thread",

@@ -1,0 +1,23 @@
+"""The rules that hold of Chorus, by theme: messages, runs, threads, who comes into them and goes, and
+connections. `all_rules` has them all.
+
+A rule says what is promised, in the words of the promise; it does not repeat an edge or a guard. Of a
+value it reads only what tells two values of a space apart (`key_of` of `tests.machines.transitions.spaces`),
+or the event: a search keeps one value for each key.
+"""
+
+from machines.properties.form import Rule
+from machines.properties.rules import connections, membership, messages, runs, threads
+
+__all__ = ["all_rules", "connections", "membership", "messages", "runs", "threads"]
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule, by theme."""
+    return (
+        *messages.RULES,
+        *runs.RULES,
+        *threads.RULES,
+        *membership.RULES,
+        *connections.RULES,
+    )
