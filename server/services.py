@@ -17,7 +17,6 @@ from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError
 from machines.models.ids import RunId, ThreadId, TimerId
 from machines.models.journal import Batch, TimerRow
-from server.concurrency.rate_limit import RateLimiter
 from server.environment import Environment
 from server.llm.breaker import CircuitBreakerModel
 from server.llm.choice import Endpoint, ModelChoice, Wanted, choose_model
@@ -35,6 +34,7 @@ from server.sessions.elsewhere import UsersElsewhere
 from server.sessions.quotas import Allowances
 from server.sessions.registry import Sessions, SessionServices
 from server.sessions.requests import Requests
+from server.sessions.shared_rate import SharedRate
 from server.sessions.watch import watch_sessions
 from server.settings import Settings
 from server.stores import open_stores
@@ -127,7 +127,10 @@ async def open_services(
         hooks = _CommitHooks(memory_service, chorus)
         accounts = Accounts(journal, environment, hooks, session_hours=settings.session_hours)
         allowances = Allowances(
-            settings.prompts_per_minute, settings.read_kib_per_second, environment.monotonic
+            settings.prompts_per_minute,
+            settings.read_kib_per_second,
+            journal,
+            environment.monotonic,
         )
         requests = Requests(
             environment=environment,
@@ -148,7 +151,9 @@ async def open_services(
                 broadcast=broadcast,
                 accounts=accounts,
                 requests=requests,
-                sign_ins=_per_minute(settings.sign_ins_per_minute, environment),
+                sign_ins=SharedRate(
+                    "sign-ins", settings.sign_ins_per_minute, journal, environment.monotonic
+                ),
                 allowances=allowances,
                 connections_per_user=settings.connections_per_user,
                 on_refusal=metrics.refused,
@@ -259,10 +264,11 @@ async def _compile_charts() -> None:
 
 
 async def _purge_expired_replies(journal: Journal, environment: Environment) -> None:
-    """Forget replies that no request may ask for any more."""
+    """Forget replies that no request may ask for any more, and counts that count no more."""
     while True:
         try:
             await journal.forget_replies(environment.now() - REMEMBER_REPLIES)
+            await journal.forget_full_buckets()
         except ChorusError as error:
             log.warning("old replies stay: %s", error.message)
         await asyncio.sleep(PURGE_SECONDS)
@@ -339,8 +345,3 @@ def _policy(settings: Settings, model_policy: ModelPolicy, models: tuple[str, ..
         invitations_per_key=settings.invitations_per_key,
         invitation_days=settings.invitation_days,
     )
-
-
-def _per_minute(count: int, environment: Environment) -> RateLimiter[str]:
-    """So many a minute, and at most a minute's worth at once."""
-    return RateLimiter(count / 60, max(count, 1), environment.monotonic)

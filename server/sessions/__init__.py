@@ -15,6 +15,7 @@ __all__ = [
     "registry",
     "requests",
     "session",
+    "shared_rate",
     "signatures",
     "watch",
 ]

@@ -5,7 +5,8 @@ many people may share one. What changes something, and searches, follow from one
 `CHORUS_PROMPTS_PER_MINUTE`, which says how much a person is expected to do; reads from
 `CHORUS_READ_KIB_PER_SECOND`: what they send, and what each costs before it sends any. What a read
 sends is known when it was sent, so that who reads too much may be in debt. Prompts are counted where
-they are carried out, since one that is sent again costs nothing.
+they are carried out, since one that is sent again costs nothing. Servers that share a journal count
+prompts together, and all else each for itself.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from machines.models.ids import PublicKey
 from machines.models.wire import requests
 from machines.models.wire.requests import ClientMessage
 from server.concurrency.rate_limit import RateLimiter
+from server.sessions.shared_rate import SharedRate
+from storage.journal.port import Journal
 
 PROMPTS_OF_AN_ADDRESS: Final = 10
 CHANGES: Final = 30
@@ -45,18 +48,25 @@ class Allowances:
     Args:
         prompts_per_minute: of one person; 0 is no limit on what is not a read.
         read_kib_per_second: of one person; 0 is no limit on reads.
+        journal: where servers share it, prompts are counted there.
         clock: seconds that never step back.
     """
 
     def __init__(
-        self, prompts_per_minute: int, read_kib_per_second: int, clock: Callable[[], float]
+        self,
+        prompts_per_minute: int,
+        read_kib_per_second: int,
+        journal: Journal,
+        clock: Callable[[], float],
     ) -> None:
         def limiter(times: int) -> RateLimiter[str]:
             count = prompts_per_minute * times
             return RateLimiter(count / 60, max(count, 1), clock)
 
-        self._prompts = limiter(1)
-        self._prompts_of_an_address = limiter(PROMPTS_OF_AN_ADDRESS)
+        self._prompts = SharedRate("prompts of a key", prompts_per_minute, journal, clock)
+        self._prompts_of_an_address = SharedRate(
+            "prompts of an address", prompts_per_minute * PROMPTS_OF_AN_ADDRESS, journal, clock
+        )
         self._changes = limiter(CHANGES)
         self._changes_of_an_address = limiter(CHANGES_OF_AN_ADDRESS)
         self._searches = limiter(SEARCHES)
@@ -89,10 +99,13 @@ class Allowances:
             waits.append(self._changes_of_an_address.try_take(address))
         return _longest(waits)
 
-    def try_take_prompt(self, caller: PublicKey, address: str) -> int | None:
-        """None where a new run is allowed, or the milliseconds after which it will be."""
+    async def try_take_prompt(self, caller: PublicKey, address: str) -> int | None:
+        """None where a new run is allowed, or the milliseconds after which it will be.
+
+        Raises JournalError.
+        """
         return _longest(
-            [self._prompts.try_take(caller), self._prompts_of_an_address.try_take(address)]
+            [await self._prompts.take(caller), await self._prompts_of_an_address.take(address)]
         )
 
     def charge_read(self, size: int, caller: PublicKey, address: str) -> None:

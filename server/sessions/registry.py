@@ -13,11 +13,11 @@ from typing import Protocol
 
 from machines.models.connection import ConnectionState
 from server.concurrency.batcher import Batcher
-from server.concurrency.rate_limit import RateLimiter
 from server.environment import Environment
 from server.sessions.accounts import Accounts
 from server.sessions.quotas import Allowances
 from server.sessions.requests import Requests
+from server.sessions.shared_rate import SharedRate
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from storage.journal.port import Journal
@@ -50,7 +50,7 @@ class SessionServices:
     broadcast: Broadcast
     accounts: Accounts
     requests: Requests
-    sign_ins: RateLimiter[str]
+    sign_ins: SharedRate
     allowances: Allowances
     connections_per_user: int
     """0 is no limit."""

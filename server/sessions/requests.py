@@ -340,7 +340,7 @@ class Requests:
         charges nothing, where the request was carried out before."""
         if await self._journal.reply(caller, message.id) is not None:
             raise JournalConflict("The request was carried out before.")
-        wait = self._allowances.try_take_prompt(caller, address)
+        wait = await self._allowances.try_take_prompt(caller, address)
         if wait is not None:
             raise too_many("Too many prompts; wait a moment.", wait)
 

@@ -134,6 +134,7 @@ class Session:
         """
         before, holder, is_answered = self.state, self._attached, False
         try:
+            await self._take_sign_in(message)
             if not is_read(message):
                 await self._require_session()
             async with aclosing(self.handle_effects(self._asked(message), message)) as replies:
@@ -155,12 +156,14 @@ class Session:
             self._close(CloseCode.DONE, "closed")
 
     def handle_at_once(self, message: ClientMessage) -> bool:
-        """As `handle`, for the one frame whose effects wait for nothing: a `connect`. False where
-        it is another one, and nothing was done."""
-        if not isinstance(message, requests.ConnectRequest):
+        """As `handle`, for the one frame whose effects wait for nothing: a `connect`, where sign-ins are
+        counted here. False where it is another one, and nothing was done."""
+        sign_ins = self._services.sign_ins
+        if not isinstance(message, requests.ConnectRequest) or not sign_ins.is_counted_here:
             return False
         before = self.state
         try:
+            _admit_sign_in(sign_ins.take_here(self._origin.address))
             self._perform_at_once(self._asked(message), message.id)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed(error, before, message)
@@ -297,20 +300,21 @@ class Session:
         with suppress(StorageError):
             await self._sessions.confirm(token_hash, self)
 
+    async def _take_sign_in(self, message: ClientMessage) -> None:
+        """Raises RequestRefused where one more sign-in is too many, JournalError where it cannot be
+        known."""
+        if isinstance(message, requests.ConnectRequest | requests.ResumeRequest):
+            _admit_sign_in(await self._services.sign_ins.take(self._origin.address))
+
     def _admit(self, message: ClientMessage) -> None:
-        """Limits by address and by person. How many connections a key has is its owner's to know,
-        and so is told only once the key was proved."""
+        """Limits of who is signed in, and of a server that goes away. Raises RequestRefused."""
         if self._sessions.phase is Phase.GOING_AWAY and not isinstance(
             message, requests.PingRequest
         ):
             raise RequestRefused(
                 ErrorCode.SHUTTING_DOWN, "The server is going away; come again.", retryable=True
             )
-        if isinstance(message, requests.ConnectRequest | requests.ResumeRequest):
-            wait = self._services.sign_ins.try_take(self._origin.address)
-            if wait is not None:
-                raise too_many("Too many sign-ins from your address.", wait)
-        elif self._attached is not None:
+        if self._attached is not None:
             address = self._origin.address
             wait = self._services.allowances.try_take(message, self._attached, address)
             if wait is not None:
@@ -323,6 +327,8 @@ class Session:
             allowances.charge_read(len(text), self._attached, address)
 
     def _require_place_for(self, public_key: PublicKey) -> None:
+        """How many connections a key has is its owner's to know, and so is told only once the key was
+        proved. Raises RequestRefused."""
         most = self._services.connections_per_user
         if most and self._services.broadcast.users.count(public_key) >= most:
             raise too_many("Too many connections of this key.", 60_000)
@@ -472,6 +478,11 @@ class Session:
         if self.state.token_hash is not None:
             with suppress(StorageError):
                 await services.journal.touch_session(self.state.token_hash, thread_id)
+
+
+def _admit_sign_in(wait: int | None) -> None:
+    if wait is not None:
+        raise too_many("Too many sign-ins from your address.", wait)
 
 
 def _session_over() -> AuthError:

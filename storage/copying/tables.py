@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, func, select, tuple_
 
-from storage.journal.schema import METADATA, meta
+from storage.journal.schema import METADATA, meta, rate_buckets
 
 COPIED: Final[tuple[Table, ...]] = tuple(
-    table for table in METADATA.sorted_tables if table is not meta
+    table for table in METADATA.sorted_tables if table is not meta and table is not rate_buckets
 )
-"""`meta` names the store, so a copy has its own."""
+"""`meta` names the store, so a copy has its own; what was counted counts for that store alone."""
 
 FETCHED: Final = 200
 """Rows that the driver holds at a time."""

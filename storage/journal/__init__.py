@@ -28,6 +28,7 @@ __all__ = [
     "postgres",
     "prepared",
     "queries",
+    "rates",
     "reader",
     "removals",
     "rows",

@@ -365,6 +365,19 @@ class Journal(Protocol):
         Gives those that are there: the others are over.
         """
 
+    async def take_token(self, name: str, *, rate: float, burst: float) -> int | None:
+        """Take a token from the bucket of this name, of which there is one for all processes.
+
+        Gives None, or the milliseconds after which there is a token again.
+
+        Args:
+            rate: Tokens that come back per second, more than 0.
+            burst: Tokens in a full bucket, at least one.
+        """
+
+    async def forget_full_buckets(self) -> int:
+        """Drop buckets that are full, as a new one is; returns how many."""
+
     async def session_holders(self, token_hashes: Collection[str]) -> dict[str, str | None]:
         """Who holds each of these sessions that is there; None is the connection that signed in."""
 

@@ -6,8 +6,8 @@ on disk (a test holds the two against each other), and every statement is writte
 `entries` is the truth. `threads`, `co_authors`, `messages`, `runs`, `invitations`,
 `invite_links`, `removals`, `user_threads`, `users` and `sessions` are its snapshots: the JSON of the
 resulting value in `body`, and beside it only the columns that a query looks things up by; `inbox`
-follows from them. `replies`, `timers`, `memory_tasks`, `vectors` and `meta` stand beside the
-journal. There are no foreign keys: rows of one transaction may name each other in any order, and
+follows from them. `replies`, `timers`, `memory_tasks`, `rate_buckets`, `vectors` and `meta` stand
+beside the journal. There are no foreign keys: rows of one transaction may name each other in any order, and
 `storage.journal.check` finds references that lead nowhere in every table at once.
 
 Times are integers, microseconds since 1970 in UTC, so that they sort alike everywhere. Text holds no
@@ -27,7 +27,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0012"
+REVISION = "0013"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -256,6 +256,15 @@ memory_tasks = Table(
 """Tasks stay when they are done (`waiting` is false): what the memory must hold can be verified, and
 asked for again. `subject` is the id of the message or run. A position is never used twice.
 `claimed_until` is as in `timers`."""
+
+rate_buckets = Table(
+    "rate_buckets",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("full_at", BigInteger, nullable=False),
+    Index("rate_buckets_by_time", "full_at"),
+)
+"""What may be asked for so often, counted by servers together (`storage.journal.rates`)."""
 
 vectors = Table(
     "vectors",

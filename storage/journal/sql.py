@@ -38,6 +38,7 @@ from storage.journal import (
     many_users,
     memory_tasks,
     queries,
+    rates,
     removals,
     runs,
     side_tables,
@@ -145,6 +146,8 @@ class SqlJournal:
     touch_session = _writing(side_tables.touch_session)
     hold_sessions = _writing(holders.hold_sessions)
     session_holders = _reading(holders.session_holders)
+    take_token = _writing(rates.take_token)
+    forget_full_buckets = _writing(rates.forget_full_buckets)
 
     # the journal itself
 

@@ -59,6 +59,11 @@ def probing_engine(address: PostgresAddress) -> Engine:
     return _engine(address, pool_size=2)
 
 
+def rating_engine(address: PostgresAddress) -> Engine:
+    """An engine of one connection, each of whose statements is a transaction."""
+    return _engine(address, pool_size=1, isolation_level="AUTOCOMMIT")
+
+
 def unhurried(connection: Connection) -> None:
     """Lift the bounds of the transaction under way: maintenance reads everything."""
     connection.execute(_UNHURRIED)

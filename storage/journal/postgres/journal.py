@@ -18,7 +18,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.journal import check, holders
+from storage.journal import check, holders, rates
 from storage.journal.failures import journal_failure
 from storage.journal.postgres import engines, migrating, poolers
 from storage.journal.postgres.address import PostgresAddress
@@ -60,6 +60,9 @@ class PostgresJournal(SqlJournal):
         self._origin = make_origin()
         self._writing = engines.writing_engine(address)
         self._reading = engines.reading_engine(address)
+        self._rating = engines.rating_engine(address)
+        self._rates = SnapshotReader(self._rating, threads=1)
+        """Takes tokens apart from commits: nobody waits there for a bucket that another holds."""
         self._committer = PostgresCommitter(
             self._writing, self._origin, self._note_taken, alone=alone
         )
@@ -86,6 +89,7 @@ class PostgresJournal(SqlJournal):
         await asyncio.to_thread(self._open)
         self._writer.start()
         self._reader.start()
+        self._rates.start()
 
     def _open(self) -> None:
         try:
@@ -105,11 +109,13 @@ class PostgresJournal(SqlJournal):
         """Let waiting commits finish, then close."""
         await self._writer.close()
         await self._reader.close()
+        await self._rates.close()
         await asyncio.to_thread(self._release)
 
     def _release(self) -> None:
         self._committer.let_go()
         self._reading.dispose()
+        self._rating.dispose()
         self._writing.dispose()
 
     def changes(self) -> AbstractAsyncContextManager[Announced]:
@@ -135,6 +141,11 @@ class PostgresJournal(SqlJournal):
 
         held: frozenset[str] = await self._writer.submit(hold)
         return held
+
+    async def take_token(self, name: str, *, rate: float, burst: float) -> int | None:
+        return await self._rates.read(
+            lambda connection: rates.take_token(connection, name, rate=rate, burst=burst)
+        )
 
     # the memory's side
 

@@ -3,6 +3,7 @@ to, and what is over is over at all of them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,3 +156,30 @@ async def test_of_two_resumes_at_the_same_moment_one_has_the_session(
         await kept[0].get("set_name", request_id=new_id(), name="Ann")
         for each in callers:
             each.drop()
+
+
+async def test_prompts_and_sign_ins_are_counted_by_all_servers_together(
+    url: str, tmp_path: Path
+) -> None:
+    limits = {"prompts_per_minute": 1, "sign_ins_per_minute": 1}
+    async with several_servers(2, tmp_path, url, **limits) as (here, there):
+        alice, address = Identity(), "192.0.2.7"
+        first = await Caller(here, address=address).sign_in(alice)
+        second = await Caller(there, address="192.0.2.8").sign_in(alice)
+        for server in (here, there):
+            refused = await Caller(server, address=address).ask(
+                "connect", public_key=alice.public_key
+            )
+            assert refused["data"]["code"] == "rate_limited"
+            resumed = await Caller(server, address=address).ask("resume", token=first.token)
+            assert resumed["data"]["code"] == "rate_limited"
+            assert resumed["data"]["retry_after_ms"] > 0
+
+        thread_id = (await first.get("create_thread", name="Busy"))["thread_id"]
+        prompt = {"thread_id": thread_id, "prompt": "Once a minute"}
+        request_id = new_id()
+        accepted = await first.get("submit_prompt", request_id=request_id, **prompt)
+        refused = await second.ask("submit_prompt", **prompt)
+        assert refused["data"]["code"] == "rate_limited"
+        again = await second.get("submit_prompt", request_id=request_id, **prompt)
+        assert again == accepted, "one that is sent again costs nothing"

@@ -563,6 +563,22 @@ class JournalContract:
         assert await journal.hold_sessions({}) == frozenset()
         assert await journal.session_holders([]) == {}
 
+    # rates
+
+    async def test_a_bucket_gives_its_tokens_and_says_when_there_is_one_again(
+        self, journal: Journal
+    ) -> None:
+        an_hour = 3_600
+        for _ in range(2):
+            assert await journal.take_token("a", rate=1 / an_hour, burst=2) is None
+        wait = await journal.take_token("a", rate=1 / an_hour, burst=2)
+        assert wait is not None
+        assert 0 < wait <= an_hour * 1_000
+        assert await journal.take_token("b", rate=1 / an_hour, burst=1) is None
+        assert await journal.take_token("quick", rate=1_000_000, burst=1) is None
+        assert await journal.forget_full_buckets() == 1
+        assert await journal.take_token("a", rate=1 / an_hour, burst=2) is not None
+
     # the journal itself
 
     async def test_entries_are_paged_by_number_and_by_size(self, journal: Journal) -> None:

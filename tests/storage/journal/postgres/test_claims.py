@@ -19,6 +19,8 @@ from tests.support.journal_values import at, batch, message, opening, thread
 SERVERS: Final = 3
 ROWS: Final = 120
 LONG: Final = 3_600.0
+"""Seconds; no test takes as long."""
+TOKENS: Final = 20
 
 T = TypeVar("T")
 
@@ -73,6 +75,19 @@ async def test_no_memory_task_is_given_to_two_servers(journals: Sequence[Postgre
     await journals[0].commit(opening(one, *messages).model_copy(update={"memory": tasks}))
     taken = await taken_by_all(journals, lambda journal: journal.claim_tasks(limit=7, seconds=LONG))
     assert Counter(found.task for found in taken) == Counter(tasks)
+
+
+async def test_servers_never_take_the_same_token(journals: Sequence[PostgresJournal]) -> None:
+    buckets = ("one", "another")
+
+    async def take(journal: PostgresJournal, nth: int) -> str | None:
+        name = buckets[nth % 2]
+        wait = await journal.take_token(name, rate=1 / LONG, burst=TOKENS)
+        return name if wait is None else None
+
+    asked = [take(journal, nth) for nth in range(2 * TOKENS) for journal in journals]
+    taken = Counter(await asyncio.gather(*asked))
+    assert [taken[name] for name in buckets] == [TOKENS, TOKENS]
 
 
 async def test_what_a_server_that_died_had_claimed_is_claimed_again(
