@@ -85,11 +85,6 @@ class HostPolicy:
         """Whether a request with these headers is this server's."""
         return self.refusal(host_header, origin_header) is None
 
-    def is_local(self, host_header: str | None) -> bool:
-        """Whether the header is a loopback name with the port that the server listens on."""
-        name = (host_header or "").lower()
-        return any(name in origin.names for origin in self._loopback)
-
     def host_for_statement(self, host_header: str | None) -> str:
         """`host[:port]` for a sign-in: the configured one, else the loopback name that was dialled.
 

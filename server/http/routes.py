@@ -135,7 +135,9 @@ def guard(hosts: HostPolicy, clock: Callable[[], float]) -> Middleware:
             # A proxy may have judged the one, and we would judge the other.
             return _with_headers(_text("A request has one Host, and one Origin.", status=400))
         host, origin = request.headers.get(hdrs.HOST), request.headers.get(hdrs.ORIGIN)
-        is_probe = request.path in OPERATORS_ROUTES and origin is None and hosts.is_local(host)
+        # Probes and Prometheus know one server of several by its own address; what these routes tell
+        # to whom is theirs to say.
+        is_probe = request.path in OPERATORS_ROUTES and origin is None
         if not is_probe and (refusal := hosts.refusal(host, origin)) is not None:
             if refusal is Refusal.HOST and mentions.try_take() is None:
                 log.warning(

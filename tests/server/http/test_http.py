@@ -16,7 +16,7 @@ from aiohttp import ClientResponse, ClientSession, WSMsgType, web
 from machines.models.breaker import BreakerStatus
 from machines.models.errors import JournalError
 from server.http.hosts import HostPolicy
-from server.http.routes import MACHINE_NAMES, SiteInfo, below, guard, http_routes
+from server.http.routes import MACHINE_NAMES, OPERATORS_ROUTES, SiteInfo, below, guard, http_routes
 from server.metrics import Metrics
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import Outbox
@@ -190,7 +190,8 @@ async def test_another_host_or_origin_is_refused_everywhere(path: str) -> None:
             {"Host": f"evil.example:{site.port}"},
             {"Host": "127.0.0.1"},
         ):
-            assert (await site.get(path, **headers)).status == 403
+            if path not in OPERATORS_ROUTES:
+                assert (await site.get(path, **headers)).status == 403
         response = await site.get(path, Origin="http://evil.example")
         assert response.status == 403
         assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -250,6 +251,19 @@ async def test_with_a_public_address_only_probes_may_use_a_loopback_name() -> No
             assert (await site.get(path)).status == (200 if beside_us else 403), path
             outside = await site.get(path, Host="chorus.example.org")
             assert outside.status == (403 if path == "/metrics" else 200), path
+
+
+async def test_probes_and_prometheus_may_name_a_server_by_its_own_address() -> None:
+    info = replace(INFO, metrics_token="secret-1")
+    async with serving(info, public_url=PUBLIC) as site:
+        own = "10.0.0.7:8080"
+        for path in ("/healthz", "/readyz"):
+            assert (await site.get(path, Host=own)).status == 200
+            assert (await site.get(path, Host=own, Origin="http://evil.example")).status == 403
+        assert (await site.get("/metrics", Host=own)).status == 403
+        token = {"Authorization": "Bearer secret-1"}
+        assert (await site.get("/metrics", Host=own, **token)).status == 200
+        assert (await site.get("/", Host=own, **token)).status == 403
 
 
 async def test_the_guard_lets_a_websocket_through() -> None:
