@@ -11,7 +11,7 @@ import pytest
 from tests.docs.markdown import ROOT, Document, document, documents
 
 _FOLDERS: Final = frozenset(
-    {"machines", "storage", "diagrams", "server", "tests", "benchmarks", "docs"}
+    {"machines", "storage", "diagrams", "server", "tests", "benchmarks", "docs", "deploy"}
 )
 _PATH: Final = re.compile(r"^[\w.-]+(?:/[\w.-]+)+/?$")
 _FILE: Final = re.compile(r"^[\w-]+\.(?:py|js|css|md|toml|svg)$")

@@ -1,0 +1,1 @@
+"""What `deploy/` holds fits the server that it deploys, and its own parts each other."""
