@@ -66,7 +66,10 @@ WRITE_POINTS: Final = (
 """Where the journal writes: a statement's point is right behind it, inside its transaction."""
 
 AT_THE_EDGE: Final = frozenset(
-    {"insert meta", "delete meta", "delete replies", "delete memory_tasks"}
+    {
+        *("insert meta", "delete meta"),
+        *("delete replies", "delete rate_buckets", "delete memory_tasks"),
+    }
 )
 """Points that are passed while a server starts, looks after its stores, or fills a lost memory again:
 nobody waits for them."""

@@ -1,7 +1,6 @@
 """Sessions where several servers share the journal: each serves one connection, whichever server it is
 to, and what is over is over at all of them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,6 @@ from tests.support.eventually import eventually
 from tests.support.in_process import Caller
 from tests.support.postgres import Cluster
 from tests.support.several_servers import several_servers
-
-ONE_OF_THREE = ["4009", "4009", "None"]
-"""Codes with which their lines are closed."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -138,24 +134,6 @@ async def test_a_session_that_ended_at_another_server_is_found_by_a_look(
     assert first.line.closing_code == 4001
     assert first.line.frames[-1]["data"]["code"] == "auth_failed"
     assert other.line.closing_code is None
-
-
-async def test_of_two_resumes_at_the_same_moment_one_has_the_session(
-    servers: Sequence[Services],
-) -> None:
-    person = await Caller(servers[0]).sign_in(Identity())
-    for _ in range(20):
-        callers = [Caller(servers[0]), Caller(servers[1]), Caller(servers[1])]
-        await asyncio.gather(*(each.resume(person.token) for each in callers))
-
-        def one_is_left(callers: Sequence[Caller] = callers) -> bool:
-            return sorted(str(each.line.closing_code) for each in callers) == ONE_OF_THREE
-
-        await eventually(one_is_left, "one connection is left, and two are closed")
-        kept = [each for each in callers if each.line.closing_code is None]
-        await kept[0].get("set_name", request_id=new_id(), name="Ann")
-        for each in callers:
-            each.drop()
 
 
 async def test_prompts_and_sign_ins_are_counted_by_all_servers_together(
