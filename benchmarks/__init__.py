@@ -5,6 +5,8 @@
     questions   the questions, their contestants and what is to be reached: declared, not run
     rounds      runs contestants in turn, each in a process of its own
     report      RESULTS.md from the rounds
+    scale       what so many users need, by arithmetic over what was measured
+    queueing    a simulation of servers on one database
     plots       a picture of each question (runs where matplotlib is)
     contestants/  one module for each way of doing the same work
 

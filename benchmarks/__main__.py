@@ -1,4 +1,7 @@
-"""`python -m benchmarks`: ask the questions, and write down what came of it."""
+"""`python -m benchmarks`: ask the questions, and write down what came of it.
+
+`python -m benchmarks scale` asks none: it calculates what so many users need (`benchmarks.scale`).
+"""
 
 import argparse
 import json
@@ -6,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+from benchmarks import scale
 from benchmarks.figures import Question, Round
 from benchmarks.questions import QUESTIONS
 from benchmarks.report import RESULTS, keep, outcomes, write_page
@@ -24,6 +28,8 @@ _NAMED = (
 
 def main() -> int:
     """Ask; 0 where every question could be asked, whatever the answers are."""
+    if sys.argv[1:2] == ["scale"]:
+        return scale.main(sys.argv[2:])
     names = [each.name for each in QUESTIONS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("only", nargs="*", metavar="question", help=", ".join(names))

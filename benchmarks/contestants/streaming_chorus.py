@@ -29,7 +29,7 @@ _AT_ONCE: Final = 20
 _NOTHING_DUE: Final = "chorus_memory_lag_tasks 0.0"
 """In the metrics, once everything is indexed."""
 
-_UNLIMITED: Final = (
+UNLIMITED: Final = (
     "CHORUS_PROMPTS_PER_MINUTE",
     "CHORUS_FRAMES_PER_SECOND",
     "CHORUS_READ_KIB_PER_SECOND",
@@ -43,7 +43,7 @@ async def chorus(source: Process) -> AsyncIterator[Process]:
     """The server, on a fresh folder."""
     with tempfile.TemporaryDirectory(prefix="chorus-streaming-") as folder:
         command = [str(Path(sys.executable).with_name("chorus")), "serve"]
-        environment = dict(os.environ) | dict.fromkeys(_UNLIMITED, "0")
+        environment = dict(os.environ) | dict.fromkeys(UNLIMITED, "0")
         environment |= {
             "OPENAI_BASE_URL": f"{source.url}/v1",
             "CHORUS_MODEL": "steady",

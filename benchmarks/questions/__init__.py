@@ -10,6 +10,7 @@ from benchmarks.questions import (
     load,
     memory,
     recall,
+    scale,
     search,
     start,
     steps,
@@ -28,5 +29,6 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     *recall.QUESTIONS,
     *growth.QUESTIONS,
     *load.QUESTIONS,
+    *scale.QUESTIONS,
     *start.QUESTIONS,
 )
