@@ -21,6 +21,7 @@ from tests.support.races import (
     INVITATIONS,
     QUEUE,
     READS,
+    Pauses,
     invitations_at_once,
     private_thread,
     prompts_at_once,
@@ -52,6 +53,7 @@ MARK: Final = b"\x1b[31mWHAT-THE-SENDER-WROTE"
 async def races(campaign: Campaign) -> None:
     """Requests that arrive at the same moment, and sessions that end while they read."""
     rounds = ROUNDS_IN_SHORT if campaign.short else ROUNDS
+    pauses = Pauses(campaign.random)
     async with open_test_services(
         campaign.folder,
         moody=True,
@@ -67,11 +69,9 @@ async def races(campaign: Campaign) -> None:
         for _ in range(rounds):
             for read in READS:
                 with campaign.fault(f"a session ends during {read}"):
-                    await session_that_ends_while_it_reads(
-                        services, campaign.random, guest, thread_id, read
-                    )
+                    await session_that_ends_while_it_reads(services, pauses, guest, thread_id, read)
             with campaign.fault("prompts at once into a thread's queue"):
-                await prompts_at_once(campaign.random, people[:2])
+                await prompts_at_once(pauses, people[:2])
         for fault, inviters in (
             ("invitations of one key at once", people),
             ("invitations by one user at once", [people[0]] * 5),
@@ -79,7 +79,7 @@ async def races(campaign: Campaign) -> None:
             threads = await _threads_of(inviters)
             for _ in range(rounds):
                 with campaign.fault(fault):
-                    await invitations_at_once(campaign.random, inviters, threads)
+                    await invitations_at_once(pauses, inviters, threads)
 
 
 async def _threads_of(people: Iterable[Caller]) -> list[str]:

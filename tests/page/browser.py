@@ -48,6 +48,16 @@ def chromium_path() -> str:
     return found
 
 
+_WIDE: Final = {"width": 1280, "height": 800}
+_NARROW: Final = {"width": 360, "height": 740}
+
+SIZES: Final = pytest.mark.parametrize("viewport", [_WIDE, _NARROW], ids=["1280", "360"])
+LOOKS: Final = pytest.mark.parametrize(
+    ("viewport", "scheme"), [(_WIDE, "light"), (_NARROW, "dark")], ids=["1280-light", "360-dark"]
+)
+"""Both sizes and both themes: no rule of the style sheets is for one pair of them alone."""
+
+
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """A headless Chromium."""

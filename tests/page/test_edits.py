@@ -5,16 +5,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.page.browser import Person, someone
+from tests.page.browser import LOOKS, Person, someone
 from tests.page.test_habits import assert_accessible
 from tests.support.obedient_model import ObedientModel, answer_to
 from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-SIZES = pytest.mark.parametrize(
-    "viewport", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}], ids=["1280", "360"]
-)
 
 
 async def assert_folded(person: Person, old: str) -> None:
@@ -25,8 +21,7 @@ async def assert_folded(person: Person, old: str) -> None:
     await expect(person.page.get_by_text(answer_to(old))).to_be_hidden()
 
 
-@SIZES
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@LOOKS
 async def test_the_last_prompt_is_edited_by_keyboard_and_the_old_one_is_folded(
     browser: Browser, server: ServerProcess, viewport: dict[str, int], scheme: str
 ) -> None:

@@ -144,8 +144,7 @@ async def test_the_main_views_have_no_serious_finding_of_axe(
             await assert_accessible(ann.page, f"a dialog, {scheme}")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 async def test_views_of_what_people_do_together_have_no_serious_finding_and_need_no_mouse(
     browser: Browser, server: ServerProcess, scheme: str, width: int
 ) -> None:

@@ -5,16 +5,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.page.browser import Person, someone
+from tests.page.browser import LOOKS, SIZES, Person, someone
 from tests.page.test_habits import assert_accessible
 from tests.support.obedient_model import answer_to
 from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-SIZES = pytest.mark.parametrize(
-    "viewport", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}], ids=["1280", "360"]
-)
 
 
 async def press(person: Person, name: str) -> None:
@@ -35,8 +31,7 @@ async def another_window(person: Person, address: str) -> Page:
     return page
 
 
-@SIZES
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@LOOKS
 async def test_a_hidden_message_is_folded_with_its_answer_for_its_user_alone(
     browser: Browser, server: ServerProcess, viewport: dict[str, int], scheme: str
 ) -> None:

@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.page.browser import Person, someone
+from tests.page.browser import SIZES, Person, someone
 from tests.support.obedient_model import ObedientModel
 from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SIZES = pytest.mark.parametrize(
-    "viewport", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}], ids=["1280", "360"]
-)
 Box = dict[str, float]
 
 STACKED = (".thread-head", ".strip", ".stream", ".composer-top", ".composer-box")

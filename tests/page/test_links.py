@@ -5,16 +5,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.page.browser import Person, someone
+from tests.page.browser import LOOKS, Person, someone
 from tests.page.test_habits import assert_accessible
 from tests.support.obedient_model import answer_to
 from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-SIZES = pytest.mark.parametrize(
-    "viewport", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}], ids=["1280", "360"]
-)
 
 
 async def make_link(host: Person) -> str:
@@ -28,8 +24,7 @@ async def make_link(host: Person) -> str:
     return address
 
 
-@SIZES
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@LOOKS
 async def test_who_knows_only_the_address_of_a_link_joins_and_both_read_each_other(
     browser: Browser, server: ServerProcess, viewport: dict[str, int], scheme: str
 ) -> None:

@@ -3,16 +3,13 @@
 import pytest
 from playwright.async_api import Browser, Locator, expect
 
-from tests.page.browser import Person, someone
+from tests.page.browser import SIZES, Person, someone
 from tests.support.obedient_model import STEPS, ObedientModel, update
 from tests.support.scripted_endpoint import refuses
 from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SIZES = pytest.mark.parametrize(
-    "viewport", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}], ids=["1280", "360"]
-)
 
 CUT = """() => [...document.querySelectorAll(".strip :is(.strip-name, .strip-letter, .strip-facts)")]
   .filter((each) => each.checkVisibility() && each.textContent !== "")

@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, WebSocketRoute, expect
 
-from tests.page.browser import someone
+from tests.page.browser import SIZES, someone
 from tests.page.test_habits import assert_accessible
 from tests.support.served import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SIZES = pytest.mark.parametrize(
-    "viewport", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}], ids=["1280", "360"]
-)
 
 CONTRASTS = """() => {
   const channel = (value) => value <= 10.31 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4;

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.page.browser import someone
+from tests.page.browser import LOOKS, someone
 from tests.page.test_habits import assert_accessible
 from tests.support.obedient_model import answer_to
 from tests.support.served import ServerProcess
@@ -13,10 +13,7 @@ from tests.support.served import ServerProcess
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(
-    "viewport", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}], ids=["1280", "360"]
-)
+@LOOKS
 async def test_a_public_thread_is_read_without_signing_in_and_leads_to_the_gate(
     browser: Browser, server: ServerProcess, viewport: dict[str, int], scheme: str
 ) -> None:

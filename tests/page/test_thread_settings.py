@@ -8,16 +8,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.page.browser import Person, someone
+from tests.page.browser import LOOKS, Person, someone
 from tests.page.test_habits import assert_accessible
 from tests.support.obedient_model import ObedientModel
 from tests.support.served import ServerProcess, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-SIZES = pytest.mark.parametrize(
-    "viewport", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}], ids=["1280", "360"]
-)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -38,8 +34,7 @@ async def open_settings(person: Person) -> None:
     await expect(person.page.get_by_role("dialog")).to_contain_text("Thread settings")
 
 
-@SIZES
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@LOOKS
 async def test_instructions_and_model_are_set_by_keyboard_and_every_co_author_sees_the_change(
     browser: Browser,
     server: ServerProcess,
