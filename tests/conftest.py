@@ -6,6 +6,7 @@ or beside the tests that use them.
 """
 
 import re
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from tests.support.loop_watch import watched_loops
+from tests.support.memory_folder import move_files_into_memory
 from tests.support.obedient_model import ObedientModel, obedient_model
 from tests.support.postgres import Cluster, cluster
 from tests.support.served import ServerProcess, served
@@ -90,6 +92,19 @@ def held_loops() -> Iterator[None]:
     assert not found, "the event loop was held:\n" + "\n".join(found)
 
 
+@pytest.fixture(autouse=True)
+def coverage_paused(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where a test is marked `unmeasured`: measuring makes it take twice as long."""
+    coverage = sys.modules.get("coverage")  # there only where it measures
+    running = None if coverage is None else coverage.Coverage.current()
+    if running is None or request.node.get_closest_marker("unmeasured") is None:
+        yield
+        return
+    running.stop()
+    yield
+    running.start()
+
+
 class _Gathering:
     """Where tests run in several processes: takes over what each of them counted."""
 
@@ -102,7 +117,9 @@ class _Gathering:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin with no counts."""
+    """Begin with no counts, and with a place for files."""
+    if not hasattr(config, "workerinput"):  # a worker has it from the process that starts it
+        config.add_cleanup(move_files_into_memory())
     config.stash[_COUNTS] = []
     config.pluginmanager.register(_Gathering(config.stash[_COUNTS]), "gathering")
 

@@ -113,6 +113,10 @@ class Cluster:
         self.run(f"CREATE DATABASE {name} {chosen}")
         return self.url(name)
 
+    def drop(self, url: str) -> None:
+        """Remove a database that was given: each takes a dozen megabytes."""
+        self.run(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
     def url(self, database: str, *, user: str = "tests", password: str = PASSWORD) -> str:
         """The URL of a database, whether it is there or not."""
         return (

@@ -18,6 +18,8 @@ from machines.statechart.engine import EngineMachine, compare
 from tests.machines.transitions.spaces import SPACES
 from tests.support.strategies import values_of
 
+pytestmark = pytest.mark.unmeasured
+
 VALUES: Final[dict[str, tuple[Any, Any]]] = {
     "chorus": (ChorusState, ChorusEvent),
     "message": (Message, MessageEvent),

@@ -31,6 +31,8 @@ from tests.machines.transitions.answers import ANSWERS
 from tests.machines.transitions.spaces import SPACES, RunKey, searched
 from tests.machines.transitions.values import CAROL
 
+pytestmark = pytest.mark.unmeasured
+
 every_space = pytest.mark.parametrize("name", SPACES)
 
 # --- What holds of all of them -------------------------------------------------------------------

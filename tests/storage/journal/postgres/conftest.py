@@ -1,6 +1,6 @@
 """A database, and the journal in it, for each test that asks."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -10,9 +10,11 @@ from tests.support.postgres import Cluster
 
 
 @pytest.fixture
-def url(postgres: Cluster) -> str:
+def url(postgres: Cluster) -> Iterator[str]:
     """Of a migrated, empty database."""
-    return postgres.database(migrated=True)
+    made = postgres.database(migrated=True)
+    yield made
+    postgres.drop(made)
 
 
 @pytest.fixture
