@@ -24,7 +24,7 @@ setup: $(INSTALLED) ## Install the server into .venv.
 
 test: dot sqlite chromium postgresql pgbouncer check ## Check format, lint, types, imports and drawings, and run all tests.
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@echo "Branch coverage, the ten files that have least of it:"
 	@$(BIN)/coverage report --fail-under=0 | sed -n '1,12p; $$p'

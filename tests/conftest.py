@@ -5,6 +5,7 @@ Only pieces that tests of several folders need live here; fakes and builders are
 or beside the tests that use them.
 """
 
+import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from tests.support.empty_journal import put_empty_journal
 from tests.support.loop_watch import watched_loops
 from tests.support.memory_folder import move_files_into_memory
 from tests.support.obedient_model import ObedientModel, obedient_model
@@ -68,7 +70,9 @@ async def server(
     """
     mark = request.node.get_closest_marker("settings")
     chosen: dict[str, Any] = {"llm": model.url, **(mark.kwargs if mark else {})}
-    async with served(tmp_path_factory.mktemp("server"), **chosen) as running:
+    folder = tmp_path_factory.mktemp("server")
+    await asyncio.to_thread(put_empty_journal, folder / "data")
+    async with served(folder, **chosen) as running:
         yield running
 
 

@@ -33,6 +33,7 @@ from server.settings import Settings
 from server.threads.broadcast import Delta
 from server.wire.codec import FrameError, decode_client_frame, encode_server_frame, error_frame
 from tests.support.client import MAX_SERVER_FRAME_BYTES, Data, Frame, Identity, new_id
+from tests.support.empty_journal import put_empty_journal
 from tests.support.eventually import PATIENCE
 
 HOST = "chorus.test:8080"
@@ -246,6 +247,7 @@ async def open_test_services(
     folder: Path, *, environment: Environment | None = None, moody: bool = False, **settings: Any
 ) -> AsyncIterator[Services]:
     """The services on `folder`; nothing is limited unless `settings` say so."""
+    await asyncio.to_thread(put_empty_journal, folder)
     chosen = Settings(data=folder, llm="offline", **{**UNLIMITED, **settings})
     with pytest.MonkeyPatch.context() as patch:
         if moody:

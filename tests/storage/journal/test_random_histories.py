@@ -21,6 +21,7 @@ from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
 from storage.journal.port import Journal
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
+from tests.support.empty_journal import put_empty_journal
 from tests.support.journal_values import (
     ANN,
     BEN,
@@ -214,4 +215,5 @@ async def live_through(history: list[list[Plan]], file: Path) -> None:
 @given(HISTORIES)
 def test_any_history_reads_as_its_model_and_verifies(history: list[list[Plan]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
+        put_empty_journal(Path(folder))
         asyncio.run(live_through(history, Path(folder) / JOURNAL_FILE))

@@ -26,6 +26,7 @@ from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.storage.journal.furnished import SEEDED, contents, furnish
 from tests.storage.journal.journal_contract import JournalContract
 from tests.storage.journal.keep_journal import KEPT, restore
+from tests.support.empty_journal import put_empty_journal
 from tests.support.journal_values import (
     ANN,
     BEN,
@@ -45,6 +46,7 @@ PAGE_BYTES = 4096
 
 @pytest.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+    await asyncio.to_thread(put_empty_journal, tmp_path)
     opened = SqliteJournal(tmp_path / JOURNAL_FILE)
     await opened.open()
     yield opened
