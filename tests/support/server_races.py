@@ -16,7 +16,7 @@ from server.services import Services
 from tests.support.client import Data, Identity, new_id
 from tests.support.eventually import eventually
 from tests.support.in_process import Caller
-from tests.support.races import soon
+from tests.support.races import Pauses
 
 VOTES: Final = ("approve_message", "reject_message")
 
@@ -88,9 +88,10 @@ async def votes_at_once(dice: random.Random, company: Company) -> tuple[str, ...
     votes = tuple(dice.choice(VOTES) for _ in range(2))
     places = dice.sample(range(len(company.servers)), 2)
     voters = [company.authors[nth][place] for nth, place in enumerate(places, 1)]
+    pauses = Pauses(dice)
     replies = await asyncio.gather(
         *(
-            soon(dice, voter, vote, thread_id=thread_id, message_id=message_id)
+            pauses.soon(voter, vote, thread_id=thread_id, message_id=message_id)
             for voter, vote in zip(voters, votes, strict=True)
         )
     )
@@ -139,9 +140,9 @@ async def same_request_at_once(dice: random.Random, company: Company, type_: str
         both = dice.sample(company.stranger, 2)
     streams = (of_thread, user_stream(PublicKey(both[0].public_key)))
     before = {stream: await company.head(stream) for stream in streams}
-    request_id = new_id()
+    request_id, pauses = new_id(), Pauses(dice)
     replies = await asyncio.gather(
-        *(soon(dice, caller, type_, request_id=request_id, **data) for caller in both)
+        *(pauses.soon(caller, type_, request_id=request_id, **data) for caller in both)
     )
     one, other = (reply["data"] for reply in replies)
     assert [reply["type"] for reply in replies] == ["accepted"] * 2, replies
