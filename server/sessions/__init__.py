@@ -6,6 +6,7 @@ request does to a thread is carried out in `server.threads`.
 
 __all__ = [
     "accounts",
+    "admission",
     "elsewhere",
     "links",
     "lists",

@@ -36,9 +36,7 @@ from machines.models.effects import ConnectionEffect
 from machines.models.errors import (
     AuthError,
     ChorusError,
-    ErrorCode,
     InvalidTransition,
-    RequestRefused,
     StorageError,
     ThreadError,
 )
@@ -47,6 +45,7 @@ from machines.models.wire import frames, requests, views
 from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.requests import ClientMessage
 from server.sessions import signatures
+from server.sessions.admission import Admission
 from server.sessions.pages import (
     FRAME_ROOM,
     INVITATIONS_ROOM,
@@ -54,8 +53,8 @@ from server.sessions.pages import (
     threads_that_fit,
 )
 from server.sessions.ports import CloseSocket, ConnectionOrigin, FrameSink
-from server.sessions.quotas import is_read, too_many
-from server.sessions.registry import Phase, Sessions
+from server.sessions.quotas import is_read
+from server.sessions.registry import Sessions
 from server.wire.codec import encode_server_frame, error_frame
 
 log = logging.getLogger(__name__)
@@ -65,6 +64,7 @@ class Session:
     """One connection; also a follower of threads."""
 
     __slots__ = (
+        "_admission",
         "_attached",
         "_close",
         "_holder",
@@ -90,6 +90,7 @@ class Session:
         self.sink = sink
         self._close = close
         self._origin = origin
+        self._admission = Admission(sessions, origin.address)
         self._token = ""
         self._holder: str | None = None
         self._attached: PublicKey | None = None
@@ -134,7 +135,7 @@ class Session:
         """
         before, holder, is_answered = self.state, self._attached, False
         try:
-            await self._take_sign_in(message)
+            await self._admission.sign_in(message)
             if not is_read(message):
                 await self._require_session()
             async with aclosing(self.handle_effects(self._asked(message), message)) as replies:
@@ -145,7 +146,7 @@ class Session:
                         return
                     is_answered = True
                     self.sink.reply(text)
-                    self._charge(message, text)
+                    self._admission.charge(message, text, self._attached)
                     await self.sink.room()
         except Exception as error:  # noqa: BLE001 - it is told to the client, and logged
             self._failed(error, before, message)
@@ -158,12 +159,11 @@ class Session:
     def handle_at_once(self, message: ClientMessage) -> bool:
         """As `handle`, for the one frame whose effects wait for nothing: a `connect`, where sign-ins are
         counted here. False where it is another one, and nothing was done."""
-        sign_ins = self._services.sign_ins
-        if not isinstance(message, requests.ConnectRequest) or not sign_ins.is_counted_here:
+        if not isinstance(message, requests.ConnectRequest) or not self._admission.is_at_once:
             return False
         before = self.state
         try:
-            _admit_sign_in(sign_ins.take_here(self._origin.address))
+            self._admission.sign_in_at_once()
             self._perform_at_once(self._asked(message), message.id)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed(error, before, message)
@@ -248,7 +248,7 @@ class Session:
 
     def _asked(self, message: ClientMessage) -> tuple[ConnectionEffect, ...]:
         """The effects that a frame asks for, once the chart has taken it."""
-        self._admit(message)
+        self._admission.request(message, self._attached)
         self.state, asked = handle_client_message(
             self._adopted(message), message, self._services.environment.now()
         )
@@ -300,39 +300,6 @@ class Session:
         with suppress(StorageError):
             await self._sessions.confirm(token_hash, self)
 
-    async def _take_sign_in(self, message: ClientMessage) -> None:
-        """Raises RequestRefused where one more sign-in is too many, JournalError where it cannot be
-        known."""
-        if isinstance(message, requests.ConnectRequest | requests.ResumeRequest):
-            _admit_sign_in(await self._services.sign_ins.take(self._origin.address))
-
-    def _admit(self, message: ClientMessage) -> None:
-        """Limits of who is signed in, and of a server that goes away. Raises RequestRefused."""
-        if self._sessions.phase is Phase.GOING_AWAY and not isinstance(
-            message, requests.PingRequest
-        ):
-            raise RequestRefused(
-                ErrorCode.SHUTTING_DOWN, "The server is going away; come again.", retryable=True
-            )
-        if self._attached is not None:
-            address = self._origin.address
-            wait = self._services.allowances.try_take(message, self._attached, address)
-            if wait is not None:
-                raise too_many("Too many requests; wait a moment.", wait)
-
-    def _charge(self, message: ClientMessage, text: str) -> None:
-        """A read is charged for what it sends, in code points: no script is dearer than another."""
-        if is_read(message) and self._attached is not None:
-            allowances, address = self._services.allowances, self._origin.address
-            allowances.charge_read(len(text), self._attached, address)
-
-    def _require_place_for(self, public_key: PublicKey) -> None:
-        """How many connections a key has is its owner's to know, and so is told only once the key was
-        proved. Raises RequestRefused."""
-        most = self._services.connections_per_user
-        if most and self._services.broadcast.users.count(public_key) >= most:
-            raise too_many("Too many connections of this key.", 60_000)
-
     def _adopted(self, message: ClientMessage) -> ConnectionState:
         """For a resume: the interrupted connection itself, where this process still has it."""
         if (
@@ -382,7 +349,7 @@ class Session:
     async def _verify(self, effect: effects.VerifySignature) -> SignatureChecked:
         if not signatures.verify(effect.public_key, effect.statement, effect.signature):
             return SignatureChecked(valid=False)
-        self._require_place_for(effect.public_key)
+        self._admission.connection_of(effect.public_key)
         signed_in = await self._services.accounts.sign_in(effect.public_key)
         self._token = signed_in.token
         return SignatureChecked(valid=True, user=signed_in.user, session=signed_in.session)
@@ -395,7 +362,7 @@ class Session:
         if isinstance(message, requests.ResumeRequest):
             self._token = message.data.token
         if session is not None and not self._sessions.holds(token_hash):
-            self._require_place_for(session.public_key)
+            self._admission.connection_of(session.public_key)
         return SessionLookedUp(
             token_hash=token_hash, at=self._services.environment.now(), session=session, user=user
         )
@@ -419,7 +386,7 @@ class Session:
             await self._hold(state.token_hash)
         if not self._sessions.holds(state.token_hash):
             # Again, now that nothing awaits any more: many may have signed in at this moment.
-            self._require_place_for(state.user.public_key)
+            self._admission.connection_of(state.user.public_key)
         self._attached = state.user.public_key
         services.broadcast.users.attach(self)
         services.broadcast.presence.heed(self._attached, hides=state.user.hides_presence)
@@ -478,11 +445,6 @@ class Session:
         if self.state.token_hash is not None:
             with suppress(StorageError):
                 await services.journal.touch_session(self.state.token_hash, thread_id)
-
-
-def _admit_sign_in(wait: int | None) -> None:
-    if wait is not None:
-        raise too_many("Too many sign-ins from your address.", wait)
 
 
 def _session_over() -> AuthError:

@@ -1,7 +1,9 @@
 """Sessions where several servers share the journal: each serves one connection, whichever server it is
 to, and what is over is over at all of them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,10 @@ async def look(*servers: Services) -> None:
         await each.sessions.look()
 
 
+def is_closed(caller: Caller, code: int) -> bool:
+    return caller.line.closing_code == code
+
+
 def asked(request: str, thread_id: str) -> dict[str, Any]:
     """What a request is made with."""
     of: dict[str, dict[str, Any]] = {
@@ -64,11 +70,11 @@ async def test_a_session_resumed_at_another_server_closes_its_former_connection_
 ) -> None:
     first = await Caller(servers[0]).sign_in(Identity())
     second = await Caller(servers[1]).resume(first.token)
-    await eventually(lambda: first.line.closing_code == 4009, "the former connection is closed")
+    await eventually(partial(is_closed, first, 4009), "the former connection is closed")
     third = await Caller(servers[0]).resume(first.token)
-    await eventually(lambda: second.line.closing_code == 4009, "the former connection is closed")
+    await eventually(partial(is_closed, second, 4009), "the former connection is closed")
     await servers[1].sessions.end(hash_token(first.token))
-    await eventually(lambda: third.line.closing_code == 4001, "the session is over everywhere")
+    await eventually(partial(is_closed, third, 4001), "the session is over everywhere")
     assert third.line.frames[-1]["data"]["code"] == "auth_failed"
 
 
@@ -134,6 +140,17 @@ async def test_a_session_that_ended_at_another_server_is_found_by_a_look(
     assert first.line.closing_code == 4001
     assert first.line.frames[-1]["data"]["code"] == "auth_failed"
     assert other.line.closing_code is None
+
+
+async def test_a_session_whose_time_is_over_is_closed_at_whichever_server_it_is(
+    servers: Sequence[Services], postgres: Cluster, url: str
+) -> None:
+    callers = [await Caller(server).sign_in(Identity()) for server in servers]
+    sooner = "UPDATE timers SET due_at = 0 WHERE id LIKE 'session:%'"
+    await asyncio.to_thread(postgres.run, sooner, database=url.rpartition("/")[2])
+    for each in callers:
+        await eventually(partial(is_closed, each, 4001), "the session is over")
+        assert each.line.frames[-1]["data"]["code"] == "auth_failed"
 
 
 async def test_prompts_and_sign_ins_are_counted_by_all_servers_together(
