@@ -21,6 +21,7 @@ __all__ = [
     "declarations",
     "invitation",
     "invite_link",
+    "lease",
     "loop",
     "message",
     "models",

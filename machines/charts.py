@@ -10,6 +10,7 @@ from machines.chorus import chorus_machine
 from machines.connection import connection_machine
 from machines.invitation import invitation_machine
 from machines.invite_link import invite_link_machine
+from machines.lease import lease_machine
 from machines.message import message_machine
 from machines.removal import removal_machine
 from machines.statechart import AnyChart
@@ -28,6 +29,7 @@ def all_machines() -> tuple[Machine[Any, Any, Any, Any], ...]:
         invite_link_machine(),
         removal_machine(),
         breaker_machine(),
+        lease_machine(),
     )
 
 

@@ -47,6 +47,7 @@ from machines.models.chorus import (
     AttemptDelayed,
     AttemptEvent,
     Awaited,
+    CarrierLost,
     ChorusEvent,
     ChorusResponse,
     ChorusState,
@@ -143,7 +144,7 @@ def attempt_has_waited(run: ChorusState, _: object) -> bool:
 
 
 def rebuilds_left(run: ChorusState, _: object) -> bool:
-    """The run survived fewer than `MAX_REBUILDS` restarts of its server."""
+    """The run survived fewer than `MAX_REBUILDS` restarts and losses of its server."""
     return run.rebuilds < MAX_REBUILDS
 
 
@@ -167,6 +168,7 @@ class ChorusChart(Chart[ChorusState]):
         "ai_failed": EdgeKind.FAILURE,
         "network_failed": EdgeKind.FAILURE,
         "state_lost": EdgeKind.FAILURE,
+        "carrier_lost": EdgeKind.FAILURE,
         "attempt_delayed": EdgeKind.RETRY,
         "retry_due": EdgeKind.RETRY,
         "cancel": EdgeKind.CANCEL,
@@ -271,6 +273,12 @@ class ChorusChart(Chart[ChorusState]):
                 when=[result_is_current, rebuilds_left],
                 do=[handle_error],
             )
+            carrier_lost = on(
+                CarrierLost,
+                stable.to(recovering),
+                when=[result_is_current, rebuilds_left],
+                do=[handle_error],
+            )
             attempt_delayed = on(
                 AttemptDelayed,
                 stable.to(recovering),
@@ -331,6 +339,13 @@ class ChorusChart(Chart[ChorusState]):
         unless=[rebuilds_left],
         do=[fail],
     )
+    carrier_lost = on(
+        CarrierLost,
+        failed.from_(running),
+        when=[result_is_current],
+        unless=[rebuilds_left],
+        do=[fail],
+    )
     cancel = on(RunCancelled, queued.to(cancelled), do=[stop]) | on(
         RunCancelled, cancelled.from_(running), do=[stop]
     )
@@ -345,7 +360,14 @@ def chorus_machine() -> ChorusMachine:
     return Machine(ChorusChart, states_of=states_of, place=place)
 
 
-EQUIVALENT: Final = frozenset({"chorus:c8ecd28eb995", "chorus:37ddf1f5a20d", "chorus:3f71717782a1"})
+EQUIVALENT: Final = frozenset(
+    {
+        "chorus:c8ecd28eb995",
+        "chorus:37ddf1f5a20d",
+        "chorus:3f71717782a1",
+        "chorus:4524cdac7791",
+    }
+)
 """Fingerprints of earlier declarations that lead a run through the same states by the same events."""
 
 _STATE_OF_STEP: Final = {step: step.value for step in StepEnum} | {StepEnum.YIELD: "yielding"}

@@ -4,8 +4,8 @@
   in the journal, marked incomplete. Where the request was too long, it is rebuilt once for half of
   the run's context.
 - NetworkError: the effect is kept, and performed again after a wait.
-- StateError: the state was rebuilt from the journal; the effect that was lost is
-  performed again at once.
+- StateError: the state was rebuilt from the journal, by the server that restarted or by another; the
+  effect that was lost is performed again at once.
 
 AIError and NetworkError count against the attempts of the step and iteration; StateError counts
 against a bound of its own, so that restarts of the server cost no run its attempts. An attempt that
@@ -21,6 +21,7 @@ from machines.models.chorus import (
     AIFailed,
     AttemptDelayed,
     Awaited,
+    CarrierLost,
     ChorusState,
     ErrorState,
     FailureKind,
@@ -34,13 +35,14 @@ from machines.models.ids import RunId, TimerId
 from machines.models.journal import RetryTimer
 from machines.models.wire import frames
 
-ErrorEvent = AIFailed | NetworkFailed | StateLost
+ErrorEvent = AIFailed | NetworkFailed | StateLost | CarrierLost
 
 BACKOFF_CAP_MS = 30_000
 """The longest wait of our own. An endpoint that asks for a longer one is given it; one that asks for
 more than a thread can wait for is no retryable failure (see the error's `retryable`)."""
 MAX_REBUILDS = 50
-"""Restarts that one run survives: a run that kills its server must end at last."""
+"""Restarts and losses of its server that one run survives: a run that kills its server must end at
+last."""
 
 
 def handle_error(state: ChorusState, event: ErrorEvent) -> StepResult:
@@ -81,7 +83,7 @@ def apply_error_correction(state: ChorusState, event: ErrorEvent) -> ChorusState
             return rollback_to_last_stable(state, event)
         case NetworkFailed():
             return cache_and_retry(state, event)
-        case StateLost():
+        case StateLost() | CarrierLost():
             return _rebuilt(state, event)
         case _:
             assert_never(event)
@@ -126,7 +128,7 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
         case AIFailed() | NetworkFailed():
             failure = FailureKind.AI if isinstance(event, AIFailed) else FailureKind.NETWORK
             error = _failure(state, event, failure)
-        case StateLost():
+        case StateLost() | CarrierLost():
             error = _state_failure(state, event)
         case _:
             assert_never(event)
@@ -176,7 +178,7 @@ def _told(recovering: ChorusState, partial: str | None) -> StepResult:
 
 def _partial(event: ErrorEvent) -> str | None:
     """Text of the failed attempt."""
-    return None if isinstance(event, StateLost) else event.partial
+    return None if isinstance(event, StateLost | CarrierLost) else event.partial
 
 
 def _failure(
@@ -195,11 +197,15 @@ def _failure(
     )
 
 
-def _state_failure(state: ChorusState, event: StateLost) -> ErrorState:
+def _state_failure(state: ChorusState, event: StateLost | CarrierLost) -> ErrorState:
     return ErrorState(
         failure=FailureKind.STATE,
         code=ErrorCode.INTERNAL,
-        message="The server restarted while it worked on this step.",
+        message=(
+            "The server restarted while it worked on this step."
+            if isinstance(event, StateLost)
+            else "The server that worked on this step is gone, and another goes on."
+        ),
         at=event.at,
         retry_at=event.at,
         retry_in_ms=0,
@@ -207,7 +213,7 @@ def _state_failure(state: ChorusState, event: StateLost) -> ErrorState:
     )
 
 
-def _rebuilt(state: ChorusState, event: StateLost) -> ChorusState:
+def _rebuilt(state: ChorusState, event: StateLost | CarrierLost) -> ChorusState:
     rebuilt = state.changed(rebuilds=state.rebuilds + 1)
     return _recovering(rebuilt, _state_failure(state, event), counts=False)
 

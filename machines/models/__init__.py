@@ -18,6 +18,7 @@ __all__ = [
     "invite_link",
     "journal",
     "keys",
+    "lease",
     "limits",
     "mention",
     "message",

@@ -209,6 +209,12 @@ class StateLost(AttemptEvent):
     event: Literal["state_lost"] = "state_lost"
 
 
+class CarrierLost(AttemptEvent):
+    """The server that carried the run is gone, or gave it back: another goes on with it."""
+
+    event: Literal["carrier_lost"] = "carrier_lost"
+
+
 class RetryDue(AttemptEvent):
     """The wait is over. `attempt` is the attempt that failed, or was delayed."""
 
@@ -232,6 +238,7 @@ EffectResult = Annotated[
     | NetworkFailed
     | AttemptDelayed
     | StateLost
+    | CarrierLost
     | RetryDue,
     Field(discriminator="event"),
 ]
@@ -245,6 +252,7 @@ ChorusEvent = Annotated[
     | NetworkFailed
     | AttemptDelayed
     | StateLost
+    | CarrierLost
     | RetryDue
     | RunCancelled,
     Field(discriminator="event"),

@@ -193,6 +193,20 @@ class CloseConnection(Frozen):
     reason: str
 
 
+# --- Of leases -----------------------------------------------------------------------------------
+
+
+class StopCarrying(Frozen):
+    """Break off whatever the server does for runs: they are others' now."""
+
+
+class JoinAgain(Frozen):
+    """Ask for another lease, by another name."""
+
+
+LeaseEffect = StopCarrying | JoinAgain
+"""What the end of a lease asks of its server."""
+
 RunEffect = AICall | RecallPriors | StopAttempt | DBOperation | ScheduleTimer | CancelTimer
 """What runs, messages and threads emit."""
 
@@ -211,5 +225,5 @@ ConnectionEffect = (
 )
 """What connections emit."""
 
-Effect = RunEffect | ConnectionEffect
+Effect = RunEffect | ConnectionEffect | LeaseEffect
 """Every effect of the system."""

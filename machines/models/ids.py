@@ -41,6 +41,9 @@ TimerId = NewType("TimerId", str)
 StreamId = NewType("StreamId", str)
 """A journal stream: `thread:<ThreadId>` or `user:<PublicKey>`."""
 
+ServerId = NewType("ServerId", str)
+"""UUID string of one server among those that share a store; new at each start."""
+
 PointId = NewType("PointId", str)
 """UUID string of a point in the vector store, derived by uuid5 from what it stands for."""
 

@@ -38,6 +38,7 @@ MACHINE_NAMES: Final = (
     "invite_link",
     "removal",
     "breaker",
+    "lease",
 )
 """Those that are drawn, in the order of the page."""
 

@@ -15,12 +15,23 @@ from machines.models.journal import (
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 _FROM_THE_MODEL: Final = frozenset(
-    {"step_completed", "ai_failed", "network_failed", "attempt_delayed", "state_lost"}
+    {
+        "step_completed",
+        "ai_failed",
+        "network_failed",
+        "attempt_delayed",
+        "state_lost",
+        "carrier_lost",
+    }
 )
 ANSWERS: Final[Mapping[type, frozenset[str]]] = {
     effects.AICall: _FROM_THE_MODEL,
-    effects.RecallPriors: frozenset({"priors_retrieved", "network_failed", "state_lost"}),
+    effects.RecallPriors: frozenset(
+        {"priors_retrieved", "network_failed", "state_lost", "carrier_lost"}
+    ),
     effects.StopAttempt: _NOTHING,
+    effects.StopCarrying: _NOTHING,
+    effects.JoinAgain: _NOTHING,
     effects.DBOperation: _NOTHING,
     effects.CancelTimer: _NOTHING,
     effects.WebSocketEvent: _NOTHING,

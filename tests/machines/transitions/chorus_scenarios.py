@@ -14,6 +14,7 @@ from machines.models.chorus import (
     AIFailed,
     AttemptDelayed,
     Awaited,
+    CarrierLost,
     ChorusEvent,
     ChorusState,
     ContextMessage,
@@ -138,6 +139,11 @@ def state_lost(run: ChorusState, **changes: Any) -> StateLost:
     return StateLost(**{**_attempt(run), **changes})
 
 
+def carrier_lost(run: ChorusState, **changes: Any) -> CarrierLost:
+    """The server that performed the current attempt is gone, and another goes on."""
+    return CarrierLost(**{**_attempt(run), **changes})
+
+
 def retry_due(run: ChorusState, **changes: Any) -> RetryDue:
     """The wait after the current attempt is over."""
     return RetryDue(**{**_attempt(run), **changes})
@@ -157,6 +163,7 @@ def events_at(run: ChorusState) -> Iterator[ChorusEvent]:
     yield network_failed(run)
     yield delayed(run)
     yield state_lost(run)
+    yield carrier_lost(run)
     yield retry_due(run)
     yield cancelled()
 
@@ -341,6 +348,8 @@ def _taken() -> Iterator[Taken]:
     yield Taken("edge_chorus_state_lost_stable_recovering", run, state_lost(run))
     rebuilt = running(StepEnum.ACTION, rebuilds=MAX_REBUILDS)
     yield Taken("edge_chorus_state_lost_running_failed", rebuilt, state_lost(rebuilt))
+    yield Taken("edge_chorus_carrier_lost_stable_recovering", run, carrier_lost(run))
+    yield Taken("edge_chorus_carrier_lost_running_failed", rebuilt, carrier_lost(rebuilt))
 
     waiting = recovering(StepEnum.INTENTION)
     yield Taken("edge_chorus_retry_due_recovering_stable", waiting, retry_due(waiting))
@@ -373,6 +382,7 @@ def _refused() -> Iterator[Refused]:
                 yield Refused((current,), run, failure(run, **wrong))
             yield Refused((current,), run, delayed(run, **wrong))
             yield Refused((current,), run, state_lost(run, **wrong))
+            yield Refused((current,), run, carrier_lost(run, **wrong))
             yield Refused(("retry_is_current",), waiting, retry_due(waiting, **wrong))
 
     # An attempt that has waited is made, whatever the endpoint's breaker says.
@@ -385,3 +395,4 @@ def _refused() -> Iterator[Refused]:
     yield Refused((current,), waiting, ai_failed(waiting))
     yield Refused((current,), waiting, network_failed(waiting, retryable=False))
     yield Refused((current, "not rebuilds_left"), waiting, state_lost(waiting))
+    yield Refused((current, "not rebuilds_left"), waiting, carrier_lost(waiting))

@@ -14,6 +14,7 @@ from machines.chorus import chorus_machine
 from machines.connection import connection_machine
 from machines.invitation import invitation_machine
 from machines.invite_link import invite_link_machine
+from machines.lease import lease_machine
 from machines.loop.recovery import MAX_REBUILDS
 from machines.message import message_machine
 from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
@@ -37,6 +38,7 @@ from machines.models.connection import (
 from machines.models.domain import Role, Valid
 from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.invite_link import InviteLink, InviteLinkEvent
+from machines.models.lease import Lease
 from machines.models.message import AnswerGiven, Message, MessageEvent, PromptSuperseded
 from machines.models.outputs import StepEnum, StepOutput
 from machines.models.removal import Removal, RemovalEvent
@@ -49,6 +51,7 @@ from tests.machines.transitions import breaker_scenarios as breaker
 from tests.machines.transitions import chorus_scenarios as run
 from tests.machines.transitions import connection_scenarios as link
 from tests.machines.transitions import invitation_scenarios as ask
+from tests.machines.transitions import lease_scenarios as tenure
 from tests.machines.transitions import link_scenarios as address
 from tests.machines.transitions import message_scenarios as message
 from tests.machines.transitions import removal_scenarios as expel
@@ -115,6 +118,7 @@ def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
     yield run.ai_failed(state, retryable=False, context_exceeded=True)
     yield run.delayed(state)
     yield run.state_lost(state)
+    yield run.carrier_lost(state)
     yield run.retry_due(state)
     yield run.cancelled()
     for wrong in run.stale(state):
@@ -126,6 +130,7 @@ def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
     yield run.network_failed(state, **late)
     yield run.delayed(state, **late)
     yield run.state_lost(state, **late)
+    yield run.carrier_lost(state, **late)
 
 
 def likely_run_events(state: ChorusState) -> Iterator[ChorusEvent]:
@@ -146,6 +151,7 @@ def likely_run_events(state: ChorusState) -> Iterator[ChorusEvent]:
         yield run.network_failed(state)
         yield run.delayed(state)
     yield run.state_lost(state)
+    yield run.carrier_lost(state)
 
 
 @cache
@@ -331,6 +337,10 @@ def breaker_events(state: BreakerState) -> Iterator[BreakerEvent]:
     yield EndpointDropped()
 
 
+def lease_key(lease: Lease) -> Key:
+    return (lease.status, lease.renewed_at)
+
+
 def likely_link_events(state: ConnectionState) -> Iterator[ConnectionEvent]:
     """What signs a person in and leads them through threads: a random choice of all rarely does."""
     match state.status:
@@ -402,6 +412,11 @@ def breakers() -> Space:
     return _space(breaker_machine(), (breaker.closed(),), breaker_key, breaker_events)
 
 
+def leases() -> Space:
+    """A lease of one server, until its end."""
+    return _space(lease_machine(), (tenure.joining(),), lease_key, tenure.events_at)
+
+
 def _space(
     machine: AnyMachine,
     initial: tuple[Any, ...],
@@ -424,6 +439,7 @@ SPACES: Final[Mapping[str, Callable[[], Space]]] = {
     "invite_link": invite_links,
     "removal": removals,
     "breaker": breakers,
+    "lease": leases,
 }
 
 

@@ -11,6 +11,7 @@ from machines.models.chorus import ChorusEvent, ChorusState
 from machines.models.connection import ConnectionEvent, ConnectionState
 from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.invite_link import InviteLink, InviteLinkEvent
+from machines.models.lease import Lease, LeaseEvent
 from machines.models.message import Message, MessageEvent
 from machines.models.removal import Removal, RemovalEvent
 from machines.models.thread import Thread, ThreadOperation
@@ -29,6 +30,7 @@ VALUES: Final[dict[str, tuple[Any, Any]]] = {
     "invite_link": (InviteLink, InviteLinkEvent),
     "removal": (Removal, RemovalEvent),
     "breaker": (BreakerState, BreakerEvent),
+    "lease": (Lease, LeaseEvent),
 }
 """The states and the events of each chart."""
 

@@ -22,6 +22,7 @@ from tests.machines.transitions import (
     chorus_scenarios,
     connection_scenarios,
     invitation_scenarios,
+    lease_scenarios,
     link_scenarios,
     message_scenarios,
     removal_scenarios,
@@ -38,6 +39,7 @@ CATALOGUES = {
     "invite_link": link_scenarios.catalogue,
     "removal": removal_scenarios.catalogue,
     "breaker": breaker_scenarios.catalogue,
+    "lease": lease_scenarios.catalogue,
 }
 
 

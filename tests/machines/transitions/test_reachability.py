@@ -56,7 +56,7 @@ def test_effects_and_their_answers_alone_never_go_round_in_a_circle(name: str) -
 
 
 @pytest.mark.parametrize("name", ["chorus", "message", "invitation", "invite_link", "removal"])
-def test_all_but_connections_threads_and_breakers_never_come_back_to_where_they_were(
+def test_all_but_connections_threads_breakers_and_leases_never_come_back_to_where_they_were(
     name: str,
 ) -> None:
     cycle_free(searched(name).steps)
