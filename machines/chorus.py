@@ -370,6 +370,11 @@ EQUIVALENT: Final = frozenset(
 )
 """Fingerprints of earlier declarations that lead a run through the same states by the same events."""
 
+def known_fingerprints() -> frozenset[str]:
+    """Of the declarations whose runs this one may lead on."""
+    return EQUIVALENT | {chorus_machine().fingerprint}
+
+
 _STATE_OF_STEP: Final = {step: step.value for step in StepEnum} | {StepEnum.YIELD: "yielding"}
 """Names of the chart's states; `yield` is a word of Python, so the chart says `yielding`."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from machines.chorus import EQUIVALENT, chorus_machine, reconstruct_state
+from machines.chorus import known_fingerprints, reconstruct_state
 from machines.models.chorus import ChorusEvent, ChorusState
 from machines.models.domain import Created
 from machines.models.errors import StateError
@@ -35,7 +35,7 @@ def replay_run(run_id: RunId, entries: Iterable[JournalEntry]) -> ChorusState:
 
 def written_by_this_chart(entries: Iterable[JournalEntry]) -> bool:
     """Whether every entry was accepted by the Chorus chart as it is declared now, or by its equal."""
-    known = {chorus_machine().fingerprint, *EQUIVALENT}
+    known = known_fingerprints()
     return all(
         known & set(entry.fingerprint.split())
         for entry in entries

@@ -49,6 +49,7 @@ def advance_run(draft: Draft, command: AdvanceRun) -> Decided:
     if run is None:
         raise RequestRefused(ErrorCode.NOT_FOUND, "There is no such run.")
     draft.fire_run(run, command.event)
+    draft.advances.append(run.id)
     draft.start_next()
     return draft.decision(message_id=run.message_id, run_id=run.id)
 

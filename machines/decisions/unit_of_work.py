@@ -93,6 +93,8 @@ class Draft:
         self._effects: list[RunEffect] = []
         self.bounds: list[InvitationBound] = []
         """What the journal holds the batch to."""
+        self.advances: list[RunId] = []
+        """Runs that are brought what their carrier did for them."""
 
     # Machines
 
@@ -291,6 +293,7 @@ class Draft:
             cancelled_timers=tuple(cancelled),
             memory=tuple(memory),
             bounds=tuple(self.bounds),
+            advances=tuple(self.advances),
         )
         live = tuple(run for run in self.runs.values() if not run.status.final)
         view = DecisionView(

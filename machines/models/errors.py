@@ -210,5 +210,11 @@ class JournalError(StorageError):
         """Whether nothing of the batch is durable; where it is false, all of it may be."""
 
 
+class NotCarried(StorageError):
+    """The run is another server's to advance; nothing of the batch is durable."""
+
+    retryable = False
+
+
 class JournalConflict(StorageError):
     """Another writer appended first: read again, decide again, commit again."""

@@ -6,7 +6,7 @@ become durable in one transaction, or none of them does.
 
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -20,6 +20,7 @@ from machines.models.ids import (
     RemovalId,
     RequestId,
     RunId,
+    ServerId,
     StreamId,
     ThreadId,
     TimerId,
@@ -302,6 +303,10 @@ class InvitationBound(Frozen):
     most: int = Field(ge=1)
 
 
+NOBODY: Final = ServerId("")
+"""Carries a run that needs a server and has none."""
+
+
 class Batch(Frozen):
     """What one decision makes durable."""
 
@@ -315,6 +320,10 @@ class Batch(Frozen):
     reply: RememberedReply | None = None
     bounds: tuple[InvitationBound, ...] = ()
     """What must hold once it is written; else nothing of it is."""
+    carrier: ServerId = NOBODY
+    """The server that performs what the batch's runs ask for: it carries each that it leaves running."""
+    advances: tuple[RunId, ...] = ()
+    """Runs that it brings results to: `carrier` must carry them already; else nothing is written."""
 
     @property
     def expected(self) -> dict[StreamId, int]:

@@ -10,8 +10,8 @@ from typing import Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
-from machines.models.errors import JournalConflict
-from machines.models.ids import PublicKey, StreamId, thread_stream
+from machines.models.errors import JournalConflict, NotCarried
+from machines.models.ids import PublicKey, RunId, StreamId, thread_stream
 from machines.models.journal import (
     Batch,
     Committed,
@@ -81,6 +81,7 @@ _APPROVED_AT = Statement(
     select(messages.c.approved_seq).where(messages.c.id == bindparam("of_message"))
 )
 _HEAD = Statement(select(func.max(entries.c.seq)).where(entries.c.stream == bindparam("of_stream")))
+_CARRIER = Statement(select(runs.c.carrier).where(runs.c.id == bindparam("of_run")))
 _POSITION = select(entries.c.position).where(
     entries.c.stream == bindparam("of_stream"), entries.c.seq == bindparam("new_head")
 )
@@ -133,6 +134,7 @@ class BatchAppender:
 
         Raises:
             JournalConflict: the head of a stream is not the expected one, or a bound is passed.
+            NotCarried: another server carries a run that the batch advances.
             JournalError: the batch contradicts itself, or holds what cannot be stored.
             IntegrityError: an entry's number, or the reply's request, is taken.
         """
@@ -145,6 +147,9 @@ class BatchAppender:
                     "Another change came first: try again.",
                     detail=f"{stream} is at {actual or 0}, not at {head}",
                 )
+        for run_id in batch.advances:
+            if _CARRIER.value(connection, {"of_run": run_id}) != batch.carrier:
+                raise not_carried(run_id)
         heads = prepared.heads
         _ADD_ENTRY.run(connection, *prepared.entries)
         self._write(connection, prepared.snapshots, heads)
@@ -190,6 +195,11 @@ class BatchAppender:
             if stream.startswith(THREAD_PREFIX)
         ]
         _MOVE_HEAD.run(connection, *moved)
+
+
+def not_carried(run_id: RunId) -> NotCarried:
+    """Why a batch that would advance a run is not written."""
+    return NotCarried("Another server carries this run.", detail=f"run {run_id}")
 
 
 def _write_members(connection: Connection, thread_id: str, members: tuple[PublicKey, ...]) -> None:

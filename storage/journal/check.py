@@ -118,7 +118,7 @@ class _Snapshots:
     table: Table
     model: type[BaseModel] | None = None
     beside: frozenset[str] = frozenset()
-    """Columns that may be newer than the entries."""
+    """Columns that may be newer than the entries, or do not follow from them."""
 
 
 _WAY_OUT: Final = (
@@ -129,7 +129,7 @@ _SNAPSHOTS: Final = (
     _Snapshots("thread", threads, Thread),
     _Snapshots("co-authorship", co_authors),
     _Snapshots("message", messages, Message),
-    _Snapshots("run", runs, RunProgress),
+    _Snapshots("run", runs, RunProgress, beside=frozenset({"carrier"})),
     _Snapshots("invitation", invitations, Invitation),
     _Snapshots("invite_link", invite_links, InviteLink),
     _Snapshots("removal", removals, Removal),

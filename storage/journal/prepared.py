@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from machines.models.domain import Deleted
 from machines.models.errors import JournalError
-from machines.models.ids import PublicKey, StreamId, ThreadId, thread_stream
-from machines.models.journal import Batch, JournalEntry, RememberedReply
+from machines.models.ids import PublicKey, ServerId, StreamId, ThreadId, thread_stream
+from machines.models.journal import NOBODY, Batch, JournalEntry, RememberedReply
 from storage.journal.inbox_rows import may_note
 from storage.journal.rows import (
     SNAPSHOT_KINDS,
@@ -48,7 +48,7 @@ class PreparedBatch:
                 heads=heads,
                 reply=reply,
                 entries=tuple(map(entry_row, batch.entries)),
-                snapshots=Snapshots.of(batch.entries),
+                snapshots=Snapshots.of(batch.entries, batch.carrier),
                 timers=tuple(map(timer_row, batch.timers)),
                 replies=() if reply is None else (reply_row(reply),),
             )
@@ -70,8 +70,12 @@ class Snapshots:
     """The kind, by id, of what may stand in a user's inbox, or stood there."""
 
     @classmethod
-    def of(cls, entries: Iterable[JournalEntry]) -> "Snapshots":
-        """Raises JournalError where a change cannot be stored."""
+    def of(cls, entries: Iterable[JournalEntry], carrier: ServerId = NOBODY) -> "Snapshots":
+        """Raises JournalError where a change cannot be stored.
+
+        Args:
+            carrier: The server that carries each run which is left running.
+        """
         snapshots = cls()
         for entry in entries:
             for change in entry.changes:
@@ -87,6 +91,8 @@ class Snapshots:
                         snapshots.members.pop(change.id, None)
                     continue
                 row = snapshot_row(change, entry.seq)
+                if row.get("carrier") is not None:
+                    row["carrier"] = carrier
                 rows[change.id] = _with_firsts(row, rows.get(change.id))
                 deleted.discard(change.id)
                 if change.kind == "thread":

@@ -20,6 +20,7 @@ from machines.models.domain import Created, SessionRecord, Updated
 from machines.models.errors import ErrorCode, JournalError, RequestRefused, VectorError
 from machines.models.ids import ThreadId
 from machines.models.journal import (
+    NOBODY,
     ChorusFired,
     ForgetMessage,
     IndexMessage,
@@ -176,10 +177,12 @@ def _message_columns(value: Mapping[str, Any], seq: int) -> RowValues:
 
 
 def _run_columns(value: Mapping[str, Any], seq: int) -> RowValues:
+    status = RunStatus(value["status"])
     return {
         "thread_id": value["thread_id"],
-        "live": not RunStatus(value["status"]).final,
+        "live": not status.final,
         "created_seq": seq,
+        "carrier": NOBODY if status is RunStatus.RUNNING else None,
     }
 
 

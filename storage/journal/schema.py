@@ -6,8 +6,8 @@ on disk (a test holds the two against each other), and every statement is writte
 `entries` is the truth. `threads`, `co_authors`, `messages`, `runs`, `invitations`,
 `invite_links`, `removals`, `user_threads`, `users` and `sessions` are its snapshots: the JSON of the
 resulting value in `body`, and beside it only the columns that a query looks things up by; `inbox`
-follows from them. `replies`, `timers`, `memory_tasks`, `rate_buckets`, `vectors` and `meta` stand
-beside the journal. There are no foreign keys: rows of one transaction may name each other in any order, and
+follows from them. `replies`, `servers`, `timers`, `memory_tasks`, `rate_buckets`, `vectors` and `meta`
+stand beside the journal. There are no foreign keys: rows of one transaction may name each other in any order, and
 `storage.journal.check` finds references that lead nowhere in every table at once.
 
 Times are integers, microseconds since 1970 in UTC, so that they sort alike everywhere. Text holds no
@@ -108,10 +108,12 @@ runs = Table(
     Column("thread_id", Text, nullable=False),
     Column("live", Boolean, nullable=False),
     Column("created_seq", BigInteger, nullable=False),
+    Column("carrier", Text),
     Column("body", Text, nullable=False),
     Index("runs_by_life", "live", "thread_id", "created_seq", "id"),
 )
-"""`created_seq` is the number of the entry that requested it; `body` says how far the run
+"""`created_seq` is the number of the entry that requested it; `carrier` is the server that carries it,
+empty where it needs one and has none, NULL where it needs none: it waits, or is final; `body` says how far the run
 is; its texts stand in its entries (`storage.journal.runs`)."""
 
 invitations = Table(
@@ -224,6 +226,17 @@ replies = Table(
     PrimaryKeyConstraint("public_key", "request_id"),
     Index("replies_by_time", "at"),
 )
+
+servers = Table(
+    "servers",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+"""Servers that share the store; in a folder there is one at a time, and no row. `until` is when its
+lease runs out, on the database's clock; `version` is for operators. Whoever finds a row that has run out
+removes it, and its server is dead."""
 
 timers = Table(
     "timers",

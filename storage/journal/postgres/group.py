@@ -22,7 +22,7 @@ from machines.models.errors import JournalConflict
 from machines.models.ids import PublicKey, RequestId, StreamId, thread_stream
 from machines.models.invitation import InvitationStatus
 from machines.models.journal import Committed, IndexMessage, MemoryTask
-from storage.journal.appender import FIRSTS, FIXED, SNAPSHOTS, THREAD_PREFIX
+from storage.journal.appender import FIRSTS, FIXED, SNAPSHOTS, THREAD_PREFIX, not_carried
 from storage.journal.inbox_rows import KINDS_OF, rows_of
 from storage.journal.port import Change
 from storage.journal.postgres.announcements import CHANNEL, payloads_of
@@ -45,6 +45,7 @@ _REPLIES: Final = (
 )
 _MEMBERS: Final = "SELECT thread_id, public_key FROM co_authors WHERE thread_id = ANY(%b::text[])"
 _NOTED: Final = "SELECT public_key, kind, subject FROM inbox WHERE subject = ANY(%b::text[])"
+_CARRIERS: Final = "SELECT id, carrier FROM runs WHERE id = ANY(%b::text[])"
 _APPROVED: Final = (
     "SELECT id, approved_seq FROM messages WHERE id = ANY(%b::text[]) AND approved_seq IS NOT NULL"
 )
@@ -102,6 +103,8 @@ class _Known:
     """The number of the entry that approved each message that is to be indexed."""
     open: Mapping[_BoundKey, frozenset[str]]
     """The open invitations of each key, and by each inviter, that a bound is about."""
+    carriers: Mapping[str, str | None]
+    """Who carries each run that is advanced."""
 
 
 @dataclass(slots=True)
@@ -113,6 +116,8 @@ class _Accepted:
     answered: set[_ReplyKey]
     open: dict[_BoundKey, frozenset[str]]
     """As `_Known` has it, moved by each batch."""
+    carriers: dict[str, str | None]
+    """As `_Known` has it, moved by each batch."""
     batches: list[PreparedBatch] = field(default_factory=list)
 
     def take(self, prepared: PreparedBatch) -> Outcome:
@@ -121,6 +126,9 @@ class _Accepted:
             actual = self.heads[stream]
             if actual != head:
                 return _conflict(f"{stream} is at {actual}, not at {head}")
+        for run_id in prepared.batch.advances:
+            if self.carriers.get(run_id) != prepared.batch.carrier:
+                return Failed(not_carried(run_id))
         open_then = self._open_after(prepared)
         if any(
             len(open_then[bound.of, bound.public_key]) > bound.most
@@ -134,6 +142,8 @@ class _Accepted:
                 return _conflict("the request is answered")
             self.answered.add(key)
         self.open = open_then
+        for run_id, row in prepared.snapshots.rows.get("run", {}).items():
+            self.carriers[run_id] = row["carrier"]
         self.heads.update(prepared.heads)
         self.batches.append(prepared)
         return Done(Committed(entries=prepared.batch.entries, reply=reply))
@@ -167,7 +177,9 @@ def write_group(
     try:
         with connection.pipeline() as pipeline:
             known = _ask(connection, group)
-            accepted = _Accepted(dict(known.heads), set(known.answered), dict(known.open))
+            accepted = _Accepted(
+                dict(known.heads), set(known.answered), dict(known.open), dict(known.carriers)
+            )
             outcomes = [accepted.take(prepared) for prepared in group]
             if accepted.batches:
                 _write(connection, known, accepted)
@@ -222,6 +234,7 @@ def _ask(connection: _Connection, group: Sequence[PreparedBatch]) -> _Known:
             for id_ in prepared.snapshots.deleted.get(kind, ())
         }
     )
+    advanced = sorted({run_id for prepared in group for run_id in prepared.batch.advances})
     indexed = sorted({task.message_id for task in tasks if isinstance(task, IndexMessage)})
 
     connection.execute("BEGIN")
@@ -232,6 +245,7 @@ def _ask(connection: _Connection, group: Sequence[PreparedBatch]) -> _Known:
     members = connection.execute(_MEMBERS, [changed]) if changed else ()
     items = connection.execute(_NOTED, [noted]) if noted else ()
     approved = connection.execute(_APPROVED, [indexed]) if indexed else ()
+    carriers = connection.execute(_CARRIERS, [advanced]) if advanced else ()
     whose = {of: [key for each, key in bounds if each == of] for of in _OPEN}
     found = {
         of: connection.execute(_OPEN[of], [keys_, _IS_OPEN]) for of, keys_ in whose.items() if keys_
@@ -247,6 +261,7 @@ def _ask(connection: _Connection, group: Sequence[PreparedBatch]) -> _Known:
         members=frozenset((thread_id, key) for thread_id, key in members),
         noted=frozenset((key, kind, subject) for key, kind, subject in items),
         approved=dict(approved),
+        carriers=dict(carriers),
     )
 
 
