@@ -370,6 +370,7 @@ EQUIVALENT: Final = frozenset(
 )
 """Fingerprints of earlier declarations that lead a run through the same states by the same events."""
 
+
 def known_fingerprints() -> frozenset[str]:
     """Of the declarations whose runs this one may lead on."""
     return EQUIVALENT | {chorus_machine().fingerprint}

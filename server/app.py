@@ -50,7 +50,12 @@ async def serve(
                 for line in greeting(services, address):
                     announce(line)
                 await _until_told_or_taken(told, services)
-                announce("Going away: connections are told, and runs go on at the next start.")
+                shared = services.journal.shared
+                where = "at another server, or the next start" if shared else "at the next start"
+                announce(f"Going away: connections are told, and runs go on {where}.")
+                if shared:
+                    # Before the sockets are closed: others go on with the runs meanwhile.
+                    await services.takeover.hand_over()
 
 
 async def _until_told_or_taken(told: asyncio.Event, services: Services) -> None:

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from machines.charts import all_machines
+from machines.chorus import chorus_machine
 from machines.models.chorus import CONTEXT_TOKENS
 from machines.models.commands import Policy
 from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError
-from machines.models.ids import RunId, ThreadId, TimerId
+from machines.models.ids import ThreadId, TimerId
 from machines.models.journal import Batch, TimerRow
+from machines.models.lease import LeasePolicy
+from server import __version__
 from server.environment import Environment
 from server.llm.breaker import CircuitBreakerModel
 from server.llm.choice import Endpoint, ModelChoice, Wanted, choose_model
@@ -28,7 +31,9 @@ from server.memory.embeddings import EmbedderChoice
 from server.memory.recall import MemoryService
 from server.metrics import Metrics
 from server.runs.interpreter import Chorus
+from server.runs.lease import ServerLease
 from server.runs.run_metrics import RunMetrics
+from server.runs.takeover import Takeover
 from server.sessions.accounts import Accounts
 from server.sessions.elsewhere import UsersElsewhere
 from server.sessions.quotas import Allowances
@@ -52,7 +57,6 @@ REMEMBER_REPLIES = timedelta(days=8)
 """PROTOCOL promises 7 days."""
 
 PURGE_SECONDS = 3_600.0
-WATCH_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Services:
     sessions: Sessions
     metrics: Metrics
     renderer: Renderer
+    takeover: Takeover
 
 
 @asynccontextmanager
@@ -103,6 +108,9 @@ async def open_services(
         stack.push_async_callback(model.close)
         await _compile_charts()
         journal = stores.journal
+        lease_policy = LeasePolicy(seconds=settings.lease_seconds)
+        version = f"{__version__} {chorus_machine().fingerprint}"
+        lease = ServerLease(journal, environment, lease_policy, version)
         broadcast = Broadcast()
         renderer = Renderer()
         stack.callback(renderer.close)
@@ -112,6 +120,7 @@ async def open_services(
             _policy(settings, model_policy, choice.names),
             environment.new_id,
             renderer,
+            lease.require,
         )
         memory_service = MemoryService(journal, stores.memory, stores.embedder.embedder)
         metrics.watch_memory_away(lambda: memory_service.away)
@@ -173,8 +182,17 @@ async def open_services(
             journal, thread_service, broadcast, chorus, UsersElsewhere(broadcast, sessions)
         )
 
-        unfinished = await journal.live_runs()
-        wakeups.restore(await journal.timers(), unfinished)
+        wakeups.restore(await journal.timers())
+        takeover = Takeover(
+            journal=journal,
+            environment=environment,
+            lease=lease,
+            policy=lease_policy,
+            chorus=chorus,
+            set_retries=wakeups.take_up,
+            settle=thread_service.settle,
+        )
+        await lease.join()
         background = [
             asyncio.create_task(wakeups.timers.run(), name="timers"),
             asyncio.create_task(memory_service.run(), name="memory service"),
@@ -183,7 +201,6 @@ async def open_services(
             asyncio.create_task(
                 _purge_expired_replies(journal, environment), name="purge expired replies"
             ),
-            asyncio.create_task(_watch_runs(journal, chorus, wakeups), name="watch"),
         ]
         if journal.shared:
             background += [
@@ -200,12 +217,16 @@ async def open_services(
             await chorus.close()
             await relay.close()
             await thread_service.drain()
+            await takeover.hand_over()
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
 
         stack.push_async_callback(stop)
-        await chorus.recover(unfinished)
+        await takeover.begin()
+        keeping = asyncio.create_task(takeover.run(), name="lease")
+        keeping.add_done_callback(_report)
+        background.append(keeping)
         yield Services(
             settings=settings,
             environment=environment,
@@ -222,6 +243,7 @@ async def open_services(
             sessions=sessions,
             metrics=metrics,
             renderer=renderer,
+            takeover=takeover,
         )
 
 
@@ -272,23 +294,6 @@ async def _purge_expired_replies(journal: Journal, environment: Environment) -> 
         except ChorusError as error:
             log.warning("old replies stay: %s", error.message)
         await asyncio.sleep(PURGE_SECONDS)
-
-
-async def _watch_runs(journal: Journal, chorus: Chorus, wakeups: Wakeups) -> None:
-    """Take up runs that no server works on."""
-    suspects: frozenset[RunId] = frozenset()
-    while True:
-        await asyncio.sleep(WATCH_SECONDS)
-        try:
-            runs = await journal.live_runs()
-        except ChorusError as error:
-            log.warning("runs are not watched: %s", error.message)
-            continue
-        wakeups.take_up(runs)
-        # Seen idle twice: a run between two of its effects is idle for a moment.
-        idle = tuple(run for run in runs if chorus.is_idle(run))
-        await chorus.recover(tuple(run for run in idle if run.id in suspects))
-        suspects = frozenset(run.id for run in idle)
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from machines.models.chorus import LoopMode
+from machines.models.lease import LEASE_SECONDS
 from machines.models.limits import MAX_MODEL_NAME_LENGTH, MAX_MODELS
 from server.addresses import Origin, PublicAddress, parts_of
 
@@ -177,6 +178,8 @@ class Settings(BaseSettings):
     """The folder of the journal and the embedded memory; made where it is missing."""
     database_url: _Database | None = None
     """A PostgreSQL database that holds the journal; None keeps it in `data`."""
+    lease_seconds: Annotated[float, Field(ge=0.5, le=3_600)] = LEASE_SECONDS
+    """Without a sign of life, after which other servers on the database take up a server's runs."""
 
     llm: Annotated[_Text, AfterValidator(_llm)] = "auto"
     """`auto`, `offline`, or the base URL of an endpoint."""

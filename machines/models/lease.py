@@ -38,7 +38,7 @@ class LeasePolicy(Frozen):
 
     @property
     def renew_seconds(self) -> float:
-        """How often it is renewed."""
+        """How long after a renewal the next one is asked for."""
         return self.seconds / 5
 
     @property

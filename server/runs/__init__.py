@@ -1,6 +1,15 @@
 """The runs: their effects are performed, and the results come back to them as events.
 
-What follows a result is the chart's to say. No socket and no session is known here.
+What follows a result is the chart's to say. `lease` and `takeover` say which runs are this server's to
+work on, where several share a database. No socket and no session is known here.
 """
 
-__all__ = ["attempt_stream", "interpreter", "live_answer", "run_metrics", "thought_stream"]
+__all__ = [
+    "attempt_stream",
+    "interpreter",
+    "lease",
+    "live_answer",
+    "run_metrics",
+    "takeover",
+    "thought_stream",
+]

@@ -7,7 +7,7 @@ means, and refuses it if it comes too late.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Final, ParamSpec, TypeVar, assert_never
 
@@ -15,6 +15,7 @@ from machines.models import chorus
 from machines.models.chorus import (
     AIFailed,
     AttemptFields,
+    CarrierLost,
     ChorusState,
     EffectResult,
     Health,
@@ -43,6 +44,7 @@ from machines.models.errors import (
     InvalidTransition,
     JournalError,
     NetworkError,
+    NotCarried,
     RequestRefused,
     StateError,
 )
@@ -165,15 +167,34 @@ class Chorus:
             if entry.type == "chorus_response" and entry.kind in _FINAL:
                 self._stop(RunId(str(entry.data["run_id"])))
 
-    async def recover(self, runs: tuple[RunProgress, ...]) -> None:
-        """Let unfinished runs go on after a start: what was under way is lost."""
-        for some in (runs[begin : begin + RECOVERED] for begin in range(0, len(runs), RECOVERED)):
-            await asyncio.gather(*map(self._take_up, some))
+    def under_way(self) -> dict[RunId, asyncio.Task[None]]:
+        """What is performed for each run at this moment."""
+        return dict(self._tasks)
 
-    async def _take_up(self, run: RunProgress) -> None:
+    def keep_only(
+        self, under_way: Mapping[RunId, asyncio.Task[None]], carried: Collection[RunId]
+    ) -> None:
+        """Stop what was `under_way`, and is still, for runs that are not `carried` any more."""
+        for run_id, task in under_way.items():
+            if run_id not in carried and self._tasks.get(run_id) is task:
+                self._stop(run_id)
+
+    def stop_all(self) -> None:
+        """Stop what is under way: others perform it now."""
+        for run_id in tuple(self._tasks):
+            self._stop(run_id)
+
+    async def recover(
+        self, runs: tuple[RunProgress, ...], lost: type[StateLost] | type[CarrierLost]
+    ) -> None:
+        """Let runs go on whose effects are lost, and say why they are."""
+        for some in (runs[begin : begin + RECOVERED] for begin in range(0, len(runs), RECOVERED)):
+            await asyncio.gather(*(self._take_up(run, lost) for run in some))
+
+    async def _take_up(self, run: RunProgress, lost: type[StateLost] | type[CarrierLost]) -> None:
         if not self.is_idle(run):
             return
-        event = StateLost(
+        event = lost(
             run_id=run.id,
             step=run.current_step,
             iteration=run.iteration,
@@ -359,7 +380,7 @@ class Chorus:
     ) -> bool:
         """Bring an event to its run; a journal that is away is tried again until it is back.
 
-        Gives whether the run took it. Raises _AudienceGrew where the thread has a co-author who is
+        Gives whether the run took it, or is another server's. Raises _AudienceGrew where the thread has a co-author who is
         not of `only_for`; the room's lock makes that certain.
         """
 
@@ -377,6 +398,9 @@ class Chorus:
             # Late or repeated: the run has moved on without it, and nothing changed.
             log.debug("%s of a run came too late: %s", event.event, refusal.code)
             return False
+        except NotCarried:
+            # Another server goes on with the run, and brings it what it needs.
+            log.info("%s of a run is another server's to bring", event.event)
         return True
 
     def _wait(self, thread_id: ThreadId, error: JournalError) -> None:

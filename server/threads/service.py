@@ -47,11 +47,12 @@ from machines.models.errors import (
     ChorusError,
     JournalConflict,
     JournalError,
+    NotCarried,
     RequestRefused,
     StateError,
 )
-from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, thread_stream
-from machines.models.journal import Batch, DecisionView, JournalEntry, RememberedReply
+from machines.models.ids import MessageId, PublicKey, RunId, ServerId, ThreadId, thread_stream
+from machines.models.journal import NOBODY, Batch, DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from machines.models.thread import Thread
 from server.concurrency.batcher import Batcher
@@ -106,7 +107,14 @@ class ThreadService:
         policy: Policy,
         new_id: Callable[[], str],
         renderer: Renderer,
+        carrier: Callable[[], ServerId] = lambda: NOBODY,
     ) -> None:
+        """
+        Args:
+            carrier: Names this server as the one that performs what a batch asks for; raises
+                JournalError where it may commit nothing.
+        """
+        self._carrier = carrier
         self._journal = journal
         self._broadcast = broadcast
         self._renderer = renderer
@@ -170,6 +178,7 @@ class ThreadService:
             RequestRefused, InvalidTransition: nothing changed.
             JournalConflict: nothing changed; `reply` was given meanwhile.
             JournalError: it may be durable or not; what is, is followed up.
+            NotCarried: the command advances a run of another server; nothing changed.
         """
 
         def with_ids(view: DecisionView) -> ThreadCommand:
@@ -246,6 +255,11 @@ class ThreadService:
                 await while_journal_is_away(partial(self._clear_up, thread_id))
             except Exception:
                 log.exception("what became of a commit will show at the next request")
+
+    async def settle(self, within: float) -> None:
+        """Wait for what is under way at this moment, at most so many seconds."""
+        if self._under_way:
+            await asyncio.wait(tuple(self._under_way), timeout=within)
 
     async def drain(self) -> None:
         """Wait for what is under way; for an orderly end."""
@@ -324,9 +338,10 @@ class ThreadService:
             batch = decision.batch.model_copy(update={"reply": reply})
         else:
             batch = decision.batch
+        batch = batch.changed(carrier=self._carrier())
         try:
             committed = await self._journal.commit(batch)
-        except JournalConflict:
+        except (JournalConflict, NotCarried):
             room.known = None
             raise
         except ChorusError as error:

@@ -69,22 +69,9 @@ class Wakeups:
         self._sessions = sessions
         self.timers = Timers(environment.now, self.fire, environment.monotonic)
 
-    def restore(self, rows: Iterable[TimerRow], runs: Iterable[RunProgress]) -> None:
-        """Set the timers of a start.
-
-        A retry waits no longer than it had to, whatever the clock did while the server was down.
-        """
-        waits = {
-            run.id: timedelta(milliseconds=run.error_state.retry_in_ms or 0)
-            for run in runs
-            if run.error_state is not None
-        }
-        now = self._environment.now()
-        for row in filter(self._is_kept, rows):
-            at = row.due_at
-            if isinstance(row.timer, RetryTimer):
-                at = min(at, now + waits.get(row.timer.run_id, timedelta()))
-            self.timers.set_at(row, at)
+    def restore(self, rows: Iterable[TimerRow]) -> None:
+        """Set the timers of a start. Retries are set with their runs, by the server that carries them."""
+        self.set(row for row in rows if not isinstance(row.timer, RetryTimer))
 
     def set(self, rows: Iterable[TimerRow]) -> None:
         """Set or move timers whose rows are durable."""
@@ -109,10 +96,19 @@ class Wakeups:
                 self.timers.set_at(row, now)
 
     def take_up(self, runs: Iterable[RunProgress]) -> None:
-        """Set the retries that have no timer: of a commit whose success was never reported."""
+        """Set the retries that have no timer: of runs that another server carried, or this one before
+        its start, and of a commit whose success was never reported.
+
+        A retry waits no longer than it had to, whatever the clock says and did meanwhile.
+        """
+        now = self._environment.now()
         for run in runs:
             if run.health is Health.RECOVERING and not self.timers.knows(retry_timer(run.id)):
-                self.timers.set((retry_row(run),))
+                row = retry_row(run)
+                wait = timedelta(
+                    milliseconds=(run.error_state and run.error_state.retry_in_ms) or 0
+                )
+                self.timers.set_at(row, min(row.due_at, now + wait))
 
     async def fire(self, row: TimerRow) -> None:
         """Perform a timer that is due."""

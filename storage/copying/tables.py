@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, func, select, tuple_
 
-from storage.journal.schema import METADATA, meta, rate_buckets
+from storage.journal.schema import METADATA, meta, rate_buckets, servers
+
+_OWN: Final = frozenset({meta.name, rate_buckets.name, servers.name})
+"""`meta` names the store, so a copy has its own; what was counted, and who lives, is of that store alone."""
 
 COPIED: Final[tuple[Table, ...]] = tuple(
-    table for table in METADATA.sorted_tables if table is not meta and table is not rate_buckets
+    table for table in METADATA.sorted_tables if table.name not in _OWN
 )
-"""`meta` names the store, so a copy has its own; what was counted counts for that store alone."""
 
 FETCHED: Final = 200
 """Rows that the driver holds at a time."""

@@ -22,6 +22,7 @@ from machines.models.ids import (
     PublicKey,
     RequestId,
     RunId,
+    ServerId,
     StreamId,
     ThreadId,
 )
@@ -243,6 +244,7 @@ class Journal(Protocol):
         Raises:
             JournalConflict: a stream's head is not what `batch.expected` says, one of its bounds is
                 passed, or its request was answered meanwhile: read again and decide again.
+            NotCarried: another server carries a run that it advances; nothing of it is durable.
             JournalError: the batch is not known to be durable; where the commit itself failed, it may
                 be so all the same.
         """
@@ -342,6 +344,41 @@ class Journal(Protocol):
     async def live_runs(self) -> tuple[RunProgress, ...]:
         """Every run of every thread that is not final, without its texts: those are of `run` and
         `thread_view`. One damaged run does not hide the others."""
+
+    # servers that share the store, and the runs that each carries
+
+    async def join(self, server_id: ServerId, *, version: str, seconds: float) -> None:
+        """Give a server a lease of so many seconds, on the database's clock. It is asked again where it is
+        not known what became of it.
+
+        Args:
+            version: Of the server, for operators.
+        """
+
+    async def heartbeat(self, server_id: ServerId, *, seconds: float) -> bool:
+        """Let the lease run for so many seconds from now; False where it has run out: the server is dead
+        to all others, and no renewal brings it back."""
+
+    async def leave(self, server_id: ServerId) -> None:
+        """End the lease, give back the runs that the server carries, and tell the others."""
+
+    async def run_released(self, within: float) -> None:
+        """Wait until a server gives its runs back, and at most so many seconds."""
+
+    async def claim_runs(
+        self, server_id: ServerId, *, fingerprints: Collection[str]
+    ) -> tuple[RunProgress, ...]:
+        """Let the server carry runs that no living server carries, some at a time; of several that
+        claim a run one has it. Gives those that it has now and had not before.
+
+        A server that is dead itself claims nothing.
+
+        Args:
+            fingerprints: Of the charts whose runs it may lead on.
+        """
+
+    async def carried_runs(self, server_id: ServerId) -> tuple[RunProgress, ...]:
+        """The running runs that the server carries."""
 
     async def user(self, public_key: PublicKey) -> User | None: ...
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0013"
+REVISION = "0014"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()

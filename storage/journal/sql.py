@@ -28,6 +28,7 @@ from machines.models.journal import (
 from machines.models.message import Message
 from machines.models.thread import Thread
 from storage.journal import (
+    carriers,
     check,
     claims,
     holders,
@@ -138,6 +139,7 @@ class SqlJournal:
     pending_messages = _reading(queries.pending_messages)
     run = _reading(runs.run)
     live_runs = _reading(runs.live_runs)
+    carried_runs = _reading(carriers.carried_runs)
     user = _reading(queries.user)
     known_users = _reading(many_users.known_users)
     names = _reading(queries.names)

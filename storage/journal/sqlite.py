@@ -9,7 +9,7 @@ finally:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -17,11 +17,12 @@ from uuid import uuid4
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from machines.models.chorus import RunProgress
 from machines.models.errors import JournalError
-from machines.models.ids import StreamId
+from machines.models.ids import ServerId, StreamId
 from machines.models.journal import QueuedTask
 from storage.folder_lock import FolderLock
-from storage.journal import migrations, queries, side_tables
+from storage.journal import carriers, migrations, queries, side_tables
 from storage.journal.dialect import READERS, journal_url, reading_engine, writing_engine
 from storage.journal.failures import DAMAGED_VALUE, journal_failure
 from storage.journal.migrations import Migrated
@@ -136,6 +137,31 @@ class SqliteJournal(SqlJournal):
     @asynccontextmanager
     async def alone_with_memory(self) -> AsyncIterator[None]:
         yield
+
+    # one server at a time: its lease is the folder's lock
+
+    async def join(self, server_id: ServerId, *, version: str, seconds: float) -> None:
+        """Nothing to do."""
+
+    async def heartbeat(self, server_id: ServerId, *, seconds: float) -> bool:
+        del server_id, seconds
+        return True
+
+    async def leave(self, server_id: ServerId) -> None:
+        """Nothing to do: the next server takes up what this one carried."""
+
+    async def run_released(self, within: float) -> None:
+        await asyncio.sleep(within)
+
+    async def claim_runs(
+        self, server_id: ServerId, *, fingerprints: Collection[str]
+    ) -> tuple[RunProgress, ...]:
+        # No other version will come, so a run of another chart is not left to wait for it.
+        del fingerprints
+        claimed: tuple[RunProgress, ...] = await self._writer.submit(
+            lambda connection: carriers.claim_all(connection, server_id)
+        )
+        return claimed
 
     def _release(self) -> None:
         self._reading.dispose()

@@ -19,6 +19,9 @@ from tests.support.obedient_model import STEPS, ObedientModel, answer_to, obedie
 from tests.support.postgres import PASSWORD, Cluster
 from tests.support.served import ServerProcess, served
 
+LEASE_SECONDS = 5.0
+"""A server that was killed is dead to the next one so much later."""
+
 LESSON = "Bread rises because yeast makes carbon dioxide from sugar in the dough."
 
 
@@ -46,7 +49,13 @@ async def setup(url: str, tmp_path: Path) -> AsyncIterator[Setup]:
     async with (
         obedient_model() as model,
         fake_qdrant() as qdrant,
-        served(tmp_path, model.url, database_url=url, qdrant_url=qdrant.url) as server,
+        served(
+            tmp_path,
+            model.url,
+            database_url=url,
+            qdrant_url=qdrant.url,
+            lease_seconds=LEASE_SECONDS,
+        ) as server,
     ):
         yield Setup(server, model, url, qdrant)
         assert PASSWORD not in server.log()

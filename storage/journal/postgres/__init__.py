@@ -3,8 +3,9 @@
 `journal` is the adapter, put together from the other modules: `address` reads where the database is,
 `engines` connects to it, `locks` says who may write, `memory_lock` who fills the memory, `committer`
 carries out what waits, by `group`, which writes many batches with a few statements of `rows_at_once`;
-`announcements` is what a commit tells other processes, `listening` hears it; `migrating` migrates, and
-`whole_tables` fills them. Questions are those of `storage.journal.queries` and its neighbours: both databases are asked alike.
+`announcements` is what a commit tells other processes, `listening` hears it; `leases` keeps servers
+apart; `migrating` migrates, and `whole_tables` fills them. Questions are those of
+`storage.journal.queries` and its neighbours: both databases are asked alike.
 
 psycopg is imported here alone, and no sooner than an address is given.
 """
@@ -17,6 +18,7 @@ __all__ = [
     "failures",
     "group",
     "journal",
+    "leases",
     "listening",
     "locks",
     "memory_lock",

@@ -142,8 +142,8 @@ class _Accepted:
                 return _conflict("the request is answered")
             self.answered.add(key)
         self.open = open_then
-        for run_id, row in prepared.snapshots.rows.get("run", {}).items():
-            self.carriers[run_id] = row["carrier"]
+        runs = prepared.snapshots.rows.get("run", {})
+        self.carriers.update((id_, row["carrier"]) for id_, row in runs.items())
         self.heads.update(prepared.heads)
         self.batches.append(prepared)
         return Done(Committed(entries=prepared.batch.entries, reply=reply))

@@ -10,7 +10,7 @@ finally:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from uuid import uuid4
@@ -18,12 +18,15 @@ from uuid import uuid4
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from machines.models.chorus import RunProgress
+from machines.models.ids import ServerId
 from storage.journal import check, holders, rates
 from storage.journal.failures import journal_failure
 from storage.journal.postgres import engines, migrating, poolers
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.announcements import CHANNEL, payloads_of, taken_up
 from storage.journal.postgres.committer import PostgresCommitter
+from storage.journal.postgres.leases import Leases
 from storage.journal.postgres.listening import Announced, listening
 from storage.journal.postgres.memory_lock import alone_with_memory
 from storage.journal.reader import SnapshotReader
@@ -66,6 +69,7 @@ class PostgresJournal(SqlJournal):
         self._committer = PostgresCommitter(
             self._writing, self._origin, self._note_taken, alone=alone
         )
+        self._leases = Leases(address)
         self._taken: asyncio.Future[None] | None = None
         super().__init__(
             GroupCommitWriter(
@@ -107,6 +111,7 @@ class PostgresJournal(SqlJournal):
 
     async def close(self) -> None:
         """Let waiting commits finish, then close."""
+        await self._leases.close()
         await self._writer.close()
         await self._reader.close()
         await self._rates.close()
@@ -120,6 +125,25 @@ class PostgresJournal(SqlJournal):
 
     def changes(self) -> AbstractAsyncContextManager[Announced]:
         return listening(self._address, self._origin)
+
+    # servers as equals
+
+    async def join(self, server_id: ServerId, *, version: str, seconds: float) -> None:
+        await self._leases.join(server_id, version=version, seconds=seconds)
+
+    async def heartbeat(self, server_id: ServerId, *, seconds: float) -> bool:
+        return await self._leases.renew(server_id, seconds=seconds)
+
+    async def leave(self, server_id: ServerId) -> None:
+        await self._leases.leave(server_id)
+
+    async def run_released(self, within: float) -> None:
+        await self._leases.hear_of_release(within)
+
+    async def claim_runs(
+        self, server_id: ServerId, *, fingerprints: Collection[str]
+    ) -> tuple[RunProgress, ...]:
+        return await self._leases.claim(server_id, fingerprints)
 
     async def taken(self) -> None:
         assert self._taken is not None  # noqa: S101 - the journal is open

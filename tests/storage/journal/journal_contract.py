@@ -12,12 +12,19 @@ import pytest
 
 from machines.models.chorus import ChorusState, RunProgress, RunStatus
 from machines.models.commands import InvitationCounts
-from machines.models.errors import ErrorCode, JournalConflict, JournalError, RequestRefused
+from machines.models.errors import (
+    ErrorCode,
+    JournalConflict,
+    JournalError,
+    NotCarried,
+    RequestRefused,
+)
 from machines.models.ids import (
     MessageId,
     PublicKey,
     RequestId,
     RunId,
+    ServerId,
     ThreadId,
     TimerId,
     thread_stream,
@@ -271,6 +278,52 @@ class JournalContract:
         (live,) = await journal.live_runs()
         assert live.model_dump() == later.model_dump(include=set(RunProgress.model_fields))
         assert await journal.run(RunId(NOBODY)) is None
+
+    async def test_a_run_is_advanced_by_its_carrier_alone(self, journal: Journal) -> None:
+        mine, others = ServerId("mine"), ServerId("another's")
+        one = thread()
+        prompt = message(one, 0)
+        queued = run(prompt)
+        running = started(queued)
+        after = running.model_copy(update={"version": 3, "attempt": 2})
+        await journal.commit(opening(one, prompt))
+        starting = (
+            run_entry(queued, "queued", queued),
+            run_entry(running, "started", running),
+        )
+        await journal.commit(batch(2, *starting, carrier=mine))
+        bringing = batch(4, run_entry(after, "recovering", after), advances=(queued.id,))
+        with pytest.raises(NotCarried):
+            await journal.commit(bringing.changed(carrier=others))
+        assert await journal.head(thread_stream(one.id)) == 4
+        assert await journal.carried_runs(others) == ()
+        await journal.commit(bringing.changed(carrier=mine))
+        assert [each.id for each in await journal.carried_runs(mine)] == [queued.id]
+        over = finished(after)
+        # Anybody may end it; its carrier finds it ended.
+        await journal.commit(batch(5, run_entry(over, "cancelled", over), carrier=others))
+        assert await journal.carried_runs(mine) == ()
+        assert await journal.verify() == ()
+
+    async def test_what_no_server_carries_is_taken_up_by_one_that_joins(
+        self, journal: Journal
+    ) -> None:
+        one = thread()
+        prompt = message(one, 0)
+        queued = run(prompt)
+        running = started(queued)
+        entries = (run_entry(queued, "queued", queued), run_entry(running, "started", running))
+        await journal.commit(opening(one, prompt))
+        await journal.commit(batch(2, *entries, carrier=ServerId("gone")))
+        here = ServerId("here")
+        await journal.join(here, version="test", seconds=600)
+        assert await journal.heartbeat(here, seconds=600)
+        claimed = await journal.claim_runs(here, fingerprints=("f00d",))
+        assert [each.id for each in claimed] == [queued.id]
+        assert await journal.claim_runs(here, fingerprints=("f00d",)) == ()
+        assert await journal.carried_runs(here) == claimed
+        await journal.run_released(0.01)
+        await journal.leave(here)
 
     async def test_live_runs_are_those_of_all_threads(self, journal: Journal) -> None:
         threads = [thread("a"), thread("b")]

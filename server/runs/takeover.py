@@ -1,0 +1,134 @@
+"""Which runs this server works on: what it carries, and what it takes over from servers that are gone.
+
+Servers are equals: each renews its lease, and looks for runs that no living server carries. Nothing is
+taken from a server that lives, however long it needs. One that ends in order gives its runs back, and
+the others hear of it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Final
+
+from machines.chorus import known_fingerprints
+from machines.models.chorus import CarrierLost, RunProgress, StateLost
+from machines.models.errors import ChorusError
+from machines.models.ids import RunId
+from machines.models.lease import LeasePolicy, LeaseStatus
+from server.environment import Environment
+from server.runs.interpreter import Chorus
+from server.runs.lease import ServerLease
+from storage.journal.port import Journal
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS: Final = 15.0
+"""How long one of this server's own runs is idle before its effect counts as lost."""
+
+SETTLE_SECONDS: Final = 0.5
+"""How long an end waits for commits that are under way before the runs are given back."""
+
+SetRetries = Callable[[Iterable[RunProgress]], None]
+"""Sets the timers of runs that wait for their next attempt, where they have none."""
+
+
+class Takeover:
+    """Keeps the lease, and the runs of this server: `begin`, then `run`, and `hand_over` at the end."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        environment: Environment,
+        lease: ServerLease,
+        policy: LeasePolicy,
+        chorus: Chorus,
+        set_retries: SetRetries,
+        settle: Callable[[float], Awaitable[None]],
+    ) -> None:
+        """
+        Args:
+            settle: Waits for the commits that are under way, at most so many seconds.
+        """
+        self._journal = journal
+        self._environment = environment
+        self._lease = lease
+        self._policy = policy
+        self._chorus = chorus
+        self._set_retries = set_retries
+        self._settle = settle
+        self._keeping: asyncio.Task[None] | None = None
+        self._recovering: set[asyncio.Task[None]] = set()
+        self._idle: frozenset[RunId] = frozenset()
+        self._watched_at = environment.monotonic()
+        lease.when_it_ends(self._stop)
+
+    async def begin(self) -> None:
+        """Take up what no living server carries; the lease is had. Raises JournalError."""
+        await self._claim()
+        await asyncio.gather(*self._recovering)
+
+    async def run(self) -> None:
+        """Renew the lease, and take over what becomes free, until cancelled."""
+        self._keeping = asyncio.current_task()
+        pause = self._policy.renew_seconds if self._journal.shared else WATCH_SECONDS
+        while True:
+            try:
+                await self._lease.renew()
+                if self._lease.status is LeaseStatus.LIVE:
+                    if self._journal.shared:
+                        await self._claim()
+                    await self._watch()
+                await self._journal.run_released(pause)
+            except ChorusError as error:
+                log.warning("this server's lease is not renewed: %s", error.message)
+                await asyncio.sleep(pause)
+
+    async def hand_over(self) -> None:
+        """Break off what is under way, and give it to the others. What is being committed is committed
+        first."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+        await self._chorus.close()
+        await self._settle(SETTLE_SECONDS)
+        try:
+            await self._lease.release()
+        except ChorusError as error:
+            log.warning("runs go on once the lease of this server runs out: %s", error.message)
+
+    async def _claim(self) -> None:
+        if claimed := await self._journal.claim_runs(
+            self._lease.id, fingerprints=known_fingerprints()
+        ):
+            log.info("%d runs are taken over", len(claimed))
+            self._set_retries(claimed)
+            lost = CarrierLost if self._journal.shared else StateLost
+            self._begin(self._chorus.recover(claimed, lost))
+
+    async def _watch(self) -> None:
+        """Break off what others took, and take up again what was lost on the way."""
+        under_way = self._chorus.under_way()
+        carried = await self._journal.carried_runs(self._lease.id)
+        self._chorus.keep_only(under_way, {run.id for run in carried})
+        now = self._environment.monotonic()
+        if now - self._watched_at < WATCH_SECONDS:
+            return
+        self._watched_at = now
+        self._set_retries(carried)
+        # Seen idle twice: a run between two of its effects is idle for a moment.
+        idle = tuple(run for run in carried if self._chorus.is_idle(run))
+        lost = tuple(run for run in idle if run.id in self._idle)
+        self._idle = frozenset(run.id for run in idle)
+        if lost:
+            self._begin(self._chorus.recover(lost, StateLost))
+
+    def _begin(self, recovery: Coroutine[object, object, None]) -> None:
+        """Recover beside the lease: a thread that is busy must not cost it."""
+        task = asyncio.create_task(recovery)
+        self._recovering.add(task)
+        task.add_done_callback(self._recovering.discard)
+
+    def _stop(self) -> None:
+        for task in self._recovering:
+            task.cancel()
+        self._chorus.stop_all()

@@ -1,0 +1,193 @@
+"""The leases of servers, and who carries which run: by a connection of their own.
+
+A commit that waits for a lock must not cost its server the lease, so nothing else uses this connection.
+Every time is the database's: servers' clocks may differ by any amount.
+
+A server is dead once its row is gone. Whoever finds one that ran out removes it, which no renewal can
+undo; then whoever comes first takes each of its runs, by comparing and setting the run's own column. To
+choose runs by "no live server has it" and lock their rows is not enough: two choose the same.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, TypeVar
+
+import psycopg
+from pydantic_core import from_json
+
+from machines.models.chorus import RunProgress
+from machines.models.errors import JournalError
+from machines.models.ids import RunId, ServerId, ThreadId, thread_stream
+from machines.models.journal import NOBODY
+from storage.journal.failures import journal_failure
+from storage.journal.postgres.address import PostgresAddress
+from storage.journal.postgres.listening import connected
+from storage.journal.postgres.locks import lock_keys
+
+CLAIMED_AT_ONCE: Final = 64
+"""Runs that a server takes in one transaction, so that several share the rest."""
+
+RELEASED: Final = "chorus_released"
+"""The channel on which a server that ends tells the others that its runs are free."""
+
+ANSWER_SECONDS: Final = 5.0
+"""How long the database may take; then the connection is given up."""
+
+_CONFIGURE: Final = (
+    "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
+    " set_config('idle_in_transaction_session_timeout', %s, false)"
+)
+_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_JOIN: Final = (
+    f"INSERT INTO servers (id, version, until) VALUES (%s, %s, {_NOW} + %s)"  # noqa: S608 - our own words
+    " ON CONFLICT (id) DO UPDATE SET until = excluded.until"
+)
+_RENEW: Final = f"UPDATE servers SET until = {_NOW} + %s WHERE id = %s AND until > {_NOW}"  # noqa: S608 - as above
+_BURY: Final = (
+    "DELETE FROM servers WHERE id IN"  # noqa: S608 - as above
+    f" (SELECT id FROM servers WHERE until <= {_NOW} ORDER BY id FOR UPDATE SKIP LOCKED)"
+)
+_IS_KNOWN: Final = "SELECT 1 FROM servers WHERE id = %s"
+_ORPHANS: Final = (
+    "SELECT id, thread_id, carrier FROM runs WHERE live AND carrier IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM servers WHERE servers.id = runs.carrier)"
+    " ORDER BY random() LIMIT %s"
+)
+_TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s)"
+_NEWEST: Final = "SELECT body FROM entries WHERE run_id = %s ORDER BY position DESC LIMIT 8"
+_TAKE: Final = "UPDATE runs SET carrier = %s WHERE id = %s AND carrier = %s AND live RETURNING body"
+_RELEASE: Final = "UPDATE runs SET carrier = %s WHERE carrier = %s AND live"
+_LEAVE: Final = "DELETE FROM servers WHERE id = %s"
+_TELL: Final = "SELECT pg_notify(%s, %s)"
+
+_Connection = psycopg.AsyncConnection[Any]
+T = TypeVar("T")
+
+
+class Leases:
+    """Asks and answers for one server, one thing after the other. `close` last."""
+
+    def __init__(self, address: PostgresAddress) -> None:
+        """Nothing is connected to yet."""
+        self._address = address
+        self._connection: _Connection | None = None
+        self._turn = asyncio.Lock()
+
+    async def join(self, server_id: ServerId, *, version: str, seconds: float) -> None:
+        async def insert(connection: _Connection) -> None:
+            await connection.execute(_JOIN, [server_id, version, _micros(seconds)])
+
+        await self._ask(insert)
+
+    async def renew(self, server_id: ServerId, *, seconds: float) -> bool:
+        async def update(connection: _Connection) -> bool:
+            renewed = await connection.execute(_RENEW, [_micros(seconds), server_id])
+            return renewed.rowcount == 1
+
+        return await self._ask(update)
+
+    async def claim(
+        self, server_id: ServerId, fingerprints: Collection[str]
+    ) -> tuple[RunProgress, ...]:
+        async def take(connection: _Connection) -> tuple[RunProgress, ...]:
+            await connection.execute(_BURY)
+            async with connection.transaction():
+                known = await connection.execute(_IS_KNOWN, [server_id])
+                if await known.fetchone() is None:
+                    return ()
+                orphans = await connection.execute(_ORPHANS, [CLAIMED_AT_ONCE])
+                found = await orphans.fetchall()
+                taken = [await _take(connection, server_id, fingerprints, *row) for row in found]
+                return tuple(run for run in taken if run is not None)
+
+        return await self._ask(take)
+
+    async def leave(self, server_id: ServerId) -> None:
+        async def release(connection: _Connection) -> None:
+            async with connection.transaction():
+                await connection.execute(_RELEASE, [NOBODY, server_id])
+                await connection.execute(_LEAVE, [server_id])
+                await connection.execute(_TELL, [RELEASED, server_id])
+
+        await self._ask(release)
+
+    async def hear_of_release(self, within: float) -> None:
+        async def listen(connection: _Connection) -> None:
+            async for _ in connection.notifies(timeout=within, stop_after=1):
+                return
+
+        await self._ask(listen, within=within + ANSWER_SECONDS)
+
+    async def close(self) -> None:
+        """End the connection; the lease runs on until it runs out."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _ask(
+        self, what: Callable[[_Connection], Awaitable[T]], within: float = ANSWER_SECONDS
+    ) -> T:
+        """What `what` gives. After a failure the next to ask has another connection.
+
+        Raises JournalError.
+        """
+        try:
+            async with self._turn, asyncio.timeout(within), self._connected() as connection:
+                return await what(connection)
+        except TimeoutError as error:
+            raise JournalError("The database took too long.") from error
+        except psycopg.Error as error:
+            raise journal_failure(error) from error
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[_Connection]:
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = await connected(self._address)
+                seconds = f"{ANSWER_SECONDS:g}s"
+                await self._connection.execute(_CONFIGURE, [seconds] * 3)
+                await self._connection.execute(f"LISTEN {RELEASED}")
+            yield self._connection
+        except BaseException:
+            # Of one that was left in the middle of something nothing more can be known.
+            with suppress(psycopg.Error):
+                await self.close()
+            raise
+
+
+async def _take(
+    connection: _Connection,
+    server_id: ServerId,
+    fingerprints: Collection[str],
+    run_id: RunId,
+    thread_id: ThreadId,
+    carrier: ServerId,
+) -> RunProgress | None:
+    """Carry a run on, unless another was first, or its chart is of another version.
+
+    Under the lock of the thread's stream: a commit of its carrier that is under way is awaited by the
+    next try.
+    """
+    (key,) = lock_keys([thread_stream(thread_id)])
+    locked = await (await connection.execute(_TRY_LOCK, [key])).fetchone()
+    if locked != (True,) or not await _is_of(connection, run_id, fingerprints):
+        return None
+    taken = await (await connection.execute(_TAKE, [server_id, run_id, carrier])).fetchone()
+    return None if taken is None else RunProgress.model_validate_json(taken[0])
+
+
+async def _is_of(connection: _Connection, run_id: RunId, fingerprints: Collection[str]) -> bool:
+    """Whether the newest event of a run was accepted by one of these charts."""
+    machines = {each.partition(":")[0] for each in fingerprints}
+    bodies = await (await connection.execute(_NEWEST, [run_id])).fetchall()
+    for (body,) in bodies:
+        accepted = str(from_json(body).get("fingerprint", "")).split()
+        of_runs = [each for each in accepted if each.partition(":")[0] in machines]
+        if of_runs:
+            return any(each in fingerprints for each in of_runs)
+    return True
+
+
+def _micros(seconds: float) -> int:
+    return int(seconds * 1_000_000)
