@@ -3,16 +3,16 @@
 Snowball stems (M. F. Porter, "Snowball: a language for stemming algorithms", 2001) by the language
 that a text's function words tell. A text of a language that is not known here keeps its words as
 they are; a script without spaces gives each pair of neighbouring characters, as the hashed embedder
-does. A message is found by the words of its day too. The same text always gives the same words. For
-one thread at a time: a stemmer keeps state.
+does. A message is found by the words of its day too. The same text always gives the same words, in any
+thread: a stemmer keeps state, so each has its own.
 """
 
 import re
+import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 from storage.memory.months import MONTHS
@@ -111,8 +111,20 @@ def stemmed(words: list[str], language: str) -> list[str]:
     return found
 
 
-@cache
+class _Stemmers(threading.local):
+    """Of the thread that asks."""
+
+    def __init__(self) -> None:
+        self.by_language: dict[str, Any] = {}
+
+
+_STEMMERS: Final = _Stemmers()
+
+
 def _stemmer(language: str) -> Any:
     import Stemmer  # type: ignore[import-not-found]  # an extension, without stubs
 
-    return Stemmer.Stemmer(language)
+    known = _STEMMERS.by_language
+    if language not in known:
+        known[language] = Stemmer.Stemmer(language)
+    return known[language]

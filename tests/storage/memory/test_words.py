@@ -1,12 +1,16 @@
 """Texts as words, in the languages that are known and in those that are not."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
+import Stemmer  # type: ignore[import-not-found]  # an extension, without stubs
 
 from storage.memory.months import MONTHS
 from storage.memory.stop_words import STOP_WORDS
 from storage.memory.words import PLAIN, language_of, stemmed, terms_of, written
+from tests.support.eventually import PATIENCE
 
 
 def found_by(text: str) -> list[str]:
@@ -70,3 +74,29 @@ def test_a_language_without_stemmer_keeps_its_words() -> None:
 
 def test_a_text_without_letters_has_no_words() -> None:
     assert found_by("?! ... --") == []
+
+
+class OfOneThread:
+    """A stemmer that may be used by the thread alone that made it."""
+
+    def __init__(self, language: str) -> None:
+        self._thread = threading.get_ident()
+
+    def stemWords(self, words: list[str]) -> list[str]:  # noqa: N802 - the library's name
+        assert threading.get_ident() == self._thread, "a stemmer keeps state: one for each thread"
+        return words
+
+
+def test_threads_that_look_for_words_at_once_share_no_stemmer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Stemmer, "Stemmer", OfOneThread)
+    both_are_here = threading.Barrier(2)
+
+    def find(text: str) -> list[str]:
+        both_are_here.wait(PATIENCE)
+        return found_by(text)
+
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(find, ["Where are the keys?", "Where are the bolts?"]))
+    assert [words[-1] for words in found] == ["keys", "bolts"]
