@@ -12,7 +12,7 @@ NODE_TOOLS := node_modules/.installed
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-model check faults bench setup format diagrams types dot sqlite chromium postgresql initdb pgbouncer pooler node again
+.PHONY: help run test test-model check faults bench setup format diagrams types dot sqlite chromium postgresql initdb pgbouncer redis pooler node again
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ run: setup ## Set up what is missing, and start the server on 127.0.0.1:8080.
 
 setup: $(INSTALLED) ## Install the server into .venv.
 
-test: dot sqlite chromium postgresql pgbouncer check ## Check format, lint, types, imports and drawings, and run all tests.
+test: dot sqlite chromium postgresql pgbouncer redis check ## Check format, lint, types, imports and drawings, and run all tests.
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
@@ -141,6 +141,9 @@ pgbouncer:
 
 pooler:
 	$(call system_command,pgbouncer,pgbouncer)
+
+redis:
+	$(call system_command,redis-server,redis-server)
 
 chromium:
 	$(call system_command,chromium,chromium)

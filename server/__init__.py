@@ -20,6 +20,7 @@ __all__ = [
     "llm",
     "memory",
     "metrics",
+    "passing",
     "runs",
     "services",
     "sessions",

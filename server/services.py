@@ -30,6 +30,7 @@ from server.llm.selection import ModelSelection
 from server.memory.embeddings import EmbedderChoice
 from server.memory.recall import MemoryService
 from server.metrics import Metrics
+from server.passing.interests import Interests
 from server.runs.interpreter import Chorus
 from server.runs.lease import ServerLease
 from server.runs.run_metrics import RunMetrics
@@ -42,7 +43,8 @@ from server.sessions.requests import Requests
 from server.sessions.shared_rate import SharedRate
 from server.sessions.watch import watch_sessions
 from server.settings import Settings
-from server.stores import open_stores
+from server.stores import open_stores, passing_of
+from server.threads.attendance import AttendanceTeller
 from server.threads.broadcast import Broadcast
 from server.threads.relay import Relay
 from server.threads.service import ThreadService
@@ -124,6 +126,13 @@ async def open_services(
         )
         memory_service = MemoryService(journal, stores.memory, stores.embedder.embedder)
         metrics.watch_memory_away(lambda: memory_service.away)
+        interests = Interests(
+            await passing_of(settings, journal, environment.new_id()),
+            broadcast.followed,
+            environment.monotonic,
+        )
+        broadcast.report_follows(interests.want)
+        interests.subscribe(AttendanceTeller(interests, broadcast))
         chorus = Chorus(
             environment=environment,
             thread_service=thread_service,
@@ -131,6 +140,7 @@ async def open_services(
             model=model,
             memory_service=memory_service,
             renderer=renderer,
+            interests=interests,
         )
         thread_service.read_partials(chorus.partial_of)
         hooks = _CommitHooks(memory_service, chorus)
@@ -198,6 +208,7 @@ async def open_services(
             asyncio.create_task(memory_service.run(), name="memory service"),
             asyncio.create_task(thread_service.run(), name="thread service"),
             asyncio.create_task(relay.run(), name="relay"),
+            asyncio.create_task(interests.run(), name="interests"),
             asyncio.create_task(
                 _purge_expired_replies(journal, environment), name="purge expired replies"
             ),

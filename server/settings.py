@@ -112,6 +112,18 @@ def _database(secret: SecretStr) -> SecretStr:
     return SecretStr(parts.geturl())
 
 
+def _redis(secret: SecretStr) -> SecretStr:
+    """The address of a Redis server; it may hold a password."""
+    try:
+        parts = urlsplit(secret.get_secret_value().strip())
+        known = parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or not (parts.path.strip("/") or "0").isdecimal():
+        raise ValueError("must be an address such as redis://user:password@host:6379/0")
+    return SecretStr(parts.geturl())
+
+
 def _qdrant_address(url: str) -> str:
     parts = parts_of(url)
     if parts is None or parts.query or parts.fragment:
@@ -151,6 +163,7 @@ _QdrantAddress = Annotated[_Text, AfterValidator(_qdrant_address)]
 _Origin = Annotated[_Text, AfterValidator(_origin)]
 _PublicUrl = Annotated[_Text, AfterValidator(_public_url)]
 _Database = Annotated[SecretStr, AfterValidator(_database)]
+_Redis = Annotated[SecretStr, AfterValidator(_redis)]
 _Secret = Annotated[SecretStr, AfterValidator(_sendable)]
 _Count = Annotated[int, Field(ge=0, le=1_000_000)]
 """0 is no limit."""
@@ -180,6 +193,9 @@ class Settings(BaseSettings):
     """A PostgreSQL database that holds the journal; None keeps it in `data`."""
     lease_seconds: Annotated[float, Field(ge=0.5, le=3_600)] = LEASE_SECONDS
     """Without a sign of life, after which other servers on the database take up a server's runs."""
+    redis_url: _Redis | None = None
+    """A Redis by which servers of one database tell each other what may be lost; None uses the
+    database."""
 
     llm: Annotated[_Text, AfterValidator(_llm)] = "auto"
     """`auto`, `offline`, or the base URL of an endpoint."""
@@ -325,6 +341,13 @@ def load_settings(flags: Mapping[str, str | None]) -> Settings:
         address = variable("qdrant_url")
         raise InvalidSettings(
             tuple(f"{variable(name)} is set, and {address} is not" for name in idle)
+        )
+    if settings.redis_url is not None and settings.database_url is None:
+        raise InvalidSettings(
+            (
+                f"{variable('redis_url')} is set, and {variable('database_url')} is not: a server "
+                "that is alone has nobody to tell",
+            )
         )
     return settings
 

@@ -20,6 +20,7 @@ from server.llm.choice import OPENAI_URL
 from server.llm.embeddings import OpenAIEmbeddings
 from server.memory.embeddings import EmbedderChoice, choose_embedder
 from server.memory.opening import open_memory
+from server.passing.port import NoPassing, Passing
 from server.settings import InvalidSettings, Settings, variable
 from storage.folder_lock import LOCK_FILE
 from storage.journal.port import Journal
@@ -110,6 +111,33 @@ def journal_of(settings: Settings, *, alone: bool = False) -> Journal:
     from storage.journal.postgres.journal import PostgresJournal
 
     return PostgresJournal(address_of(settings.database_url), alone=alone)
+
+
+async def passing_of(settings: Settings, journal: Journal, name: str) -> Passing:
+    """What carries texts to the other servers of the same database, not running yet.
+
+    Args:
+        name: Of this server.
+
+    Raises:
+        InvalidSettings: Redis does not let this server in.
+    """
+    if settings.database_url is None:
+        return NoPassing()
+    if settings.redis_url is None:
+        from storage.journal.postgres.passing import PostgresPassing
+
+        return PostgresPassing(address_of(settings.database_url), name=name)
+    from server.passing.redis import RedisPassing, RedisRefused
+
+    try:
+        passing = RedisPassing(
+            settings.redis_url.get_secret_value(), space=await journal.epoch(), name=name
+        )
+        await passing.check()
+    except (ValueError, RedisRefused) as error:
+        raise InvalidSettings((f"{variable('redis_url')}: {error}",)) from None
+    return passing
 
 
 def reading(settings: Settings) -> AbstractAsyncContextManager[SnapshotReader]:

@@ -30,6 +30,8 @@ from server.environment import system_environment
 from server.gc_tuning import freeze_gc
 from server.llm.port import OnText, unheard
 from server.memory.recall import MemoryService
+from server.passing.interests import Interests
+from server.passing.port import NoPassing
 from server.runs.interpreter import Chorus
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
@@ -128,6 +130,7 @@ async def go(
         model=Model(iterations),
         memory_service=cast("MemoryService", Memory()),
         renderer=renderer,
+        interests=Interests(NoPassing(), broadcast.followed, environment.monotonic),
     )
     thread_id = ThreadId(environment.new_id())
     await thread_service.open_thread(

@@ -5,10 +5,12 @@ work on, where several share a database. No socket and no session is known here.
 """
 
 __all__ = [
+    "attempt",
     "attempt_stream",
     "interpreter",
     "lease",
     "live_answer",
+    "passing_text",
     "run_metrics",
     "takeover",
     "thought_stream",

@@ -4,13 +4,14 @@ Pieces are gathered and sent as deltas; an answer (the text of yield) is rendere
 Who comes in the middle is shown what was sent so far.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
-from machines.models.effects import AICall
 from machines.models.ids import ThreadId
 from machines.models.outputs import StepEnum
 from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
 from machines.models.wire.views import RenderedText
+from server.passing.messages import Piece
+from server.runs.attempt import Attempt
 from server.runs.live_answer import LiveAnswer
 from server.runs.thought_stream import ThoughtStream
 from server.threads.broadcast import Broadcast, Delta
@@ -21,15 +22,31 @@ DELTA_CHARACTERS: Final = 32_000
 """Code points of one delta: whatever they are, a frame holds them."""
 
 
+class OnSent(Protocol):
+    """Told each piece that followers were sent."""
+
+    def __call__(
+        self, stream: "AttemptStream", offset: int, text: str, *, thought: bool
+    ) -> None: ...
+
+
 class AttemptStream:
     """What an attempt has written.
 
     Args:
         renderer: renders the answer as it grows.
+        on_sent: never blocks.
     """
 
-    def __init__(self, call: AICall, broadcast: Broadcast, renderer: Renderer) -> None:
+    def __init__(
+        self,
+        call: Attempt,
+        broadcast: Broadcast,
+        renderer: Renderer,
+        on_sent: OnSent | None = None,
+    ) -> None:
         self._call = call
+        self._on_sent = on_sent
         self._broadcast = broadcast
         self._renderer = renderer
         self._encoder: DeltaEncoder | None = None
@@ -40,7 +57,7 @@ class AttemptStream:
         self._length = 0
         """Code points that were sent."""
         self._gathered: list[str] = []
-        self._thoughts = ThoughtStream(call, broadcast)
+        self._thoughts = ThoughtStream(call, broadcast, self._thought_sent)
 
     @property
     def thread_id(self) -> ThreadId:
@@ -58,6 +75,11 @@ class AttemptStream:
         return "".join(self._sent)
 
     @property
+    def length(self) -> int:
+        """Code points of it."""
+        return self._length
+
+    @property
     def rendered(self) -> tuple[RenderedText, ...]:
         """The same as HTML, as far as it is rendered; nothing but for yield."""
         return () if self._answer is None else self._answer.rendered
@@ -66,6 +88,26 @@ class AttemptStream:
     def thoughts(self) -> str:
         """What was sent of the thoughts."""
         return self._thoughts.text
+
+    @property
+    def thoughts_length(self) -> int:
+        """Code points of them."""
+        return self._thoughts.length
+
+    def piece(self, offset: int, text: str, *, thought: bool) -> Piece:
+        """A part of it, for another server."""
+        call = self._call
+        return Piece(
+            thread_id=call.thread_id,
+            run_id=call.run_id,
+            message_id=call.message_id,
+            step=call.step,
+            iteration=call.iteration,
+            attempt=call.attempt,
+            thought=thought,
+            offset=offset,
+            text=text,
+        )
 
     def gather(self, text: str) -> bool:
         """Keep a piece until `flush`; whether it is the first one that waits."""
@@ -98,6 +140,8 @@ class AttemptStream:
         call, offset = self._call, self._length
         self._sent.append(text)
         self._length += len(text)
+        if self._on_sent is not None:
+            self._on_sent(self, offset, text, thought=False)
         if not self._broadcast.has_followers(call.thread_id):
             return
         self._encoder = self._encoder or DeltaEncoder(call.thread_id, self._delta())
@@ -106,6 +150,10 @@ class AttemptStream:
         self._broadcast.publish_delta(call.thread_id, delta)
         if call.step is StepEnum.YIELD:
             self._render(text)
+
+    def _thought_sent(self, offset: int, text: str) -> None:
+        if self._on_sent is not None:
+            self._on_sent(self, offset, text, thought=True)
 
     def _render(self, text: str) -> None:
         if self._answer is None:

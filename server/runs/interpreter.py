@@ -60,7 +60,9 @@ from server.concurrency.retry import while_journal_is_away
 from server.environment import Environment
 from server.llm.port import AnswerDelayed, AnswerFailed, LanguageModel
 from server.memory.recall import MemoryService
+from server.passing.interests import Interests
 from server.runs.attempt_stream import AttemptStream
+from server.runs.passing_text import PassingText
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.wire.renderer import Renderer
@@ -100,6 +102,7 @@ class Chorus:
         model: LanguageModel,
         memory_service: MemoryService,
         renderer: Renderer,
+        interests: Interests,
     ) -> None:
         self._environment = environment
         self._thread_service = thread_service
@@ -109,6 +112,9 @@ class Chorus:
         self._renderer = renderer
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
         self._streams: dict[RunId, AttemptStream] = {}
+        self._passing_text = PassingText(
+            interests, broadcast, renderer, self._streams, environment.monotonic
+        )
         self._due = DelayQueue(GATHER_SECONDS, AttemptStream.flush)
         self._closing = asyncio.Event()
 
@@ -148,7 +154,7 @@ class Chorus:
         return self.text_so_far(run) or None
 
     def _stream_of(self, run: ChorusState) -> AttemptStream | None:
-        stream = self._streams.get(run.id)
+        stream = self._streams.get(run.id) or self._passing_text.stream_of(run.id)
         attempt = (run.current_step, run.iteration, run.attempt)
         return stream if stream is not None and stream.attempt == attempt else None
 
@@ -265,7 +271,7 @@ class Chorus:
     # Effects
 
     async def _ask(self, call: AICall) -> None:
-        stream = AttemptStream(call, self._broadcast, self._renderer)
+        stream = AttemptStream(call, self._broadcast, self._renderer, self._passing_text.sent)
         self._streams[call.run_id] = stream
         event: EffectResult
         try:

@@ -4,8 +4,10 @@ Its frames have a status and offsets of their own, so that those of the answer s
 entry holds thoughts: they are gone when their attempt is over.
 """
 
-from machines.models.effects import AICall
+from collections.abc import Callable
+
 from machines.models.wire.frames import StepThinkingData
+from server.runs.attempt import Attempt
 from server.threads.broadcast import Broadcast, Delta
 from server.wire.codec import DeltaEncoder
 
@@ -13,8 +15,16 @@ from server.wire.codec import DeltaEncoder
 class ThoughtStream:
     """What an attempt has thought; how much that may be is known to the adapter of the model."""
 
-    def __init__(self, call: AICall, broadcast: Broadcast) -> None:
+    def __init__(
+        self, call: Attempt, broadcast: Broadcast, on_sent: Callable[[int, str], None]
+    ) -> None:
+        """
+        Args:
+            on_sent: told each piece that is sent, and its offset.
+        """
         self._call = call
+        self._on_sent = on_sent
+        self._length = 0
         self._broadcast = broadcast
         self._encoder: DeltaEncoder | None = None
         """Made for the first piece that has a follower."""
@@ -25,6 +35,11 @@ class ThoughtStream:
     def text(self) -> str:
         """What was sent."""
         return "".join(self._sent)
+
+    @property
+    def length(self) -> int:
+        """Code points of it."""
+        return self._length
 
     @property
     def waits(self) -> bool:
@@ -41,8 +56,10 @@ class ThoughtStream:
         self._gathered.clear()
         if not text:
             return
-        call, offset = self._call, len(self.text)
+        call, offset = self._call, self._length
         self._sent.append(text)
+        self._length += len(text)
+        self._on_sent(offset, text)
         if self._broadcast.has_followers(call.thread_id):
             self._encoder = self._encoder or _encoder(call)
             key = (call.run_id, "thinking", call.step.value, call.iteration, call.attempt)
@@ -54,7 +71,7 @@ class ThoughtStream:
         self._gathered.clear()
 
 
-def _encoder(call: AICall) -> DeltaEncoder:
+def _encoder(call: Attempt) -> DeltaEncoder:
     piece = StepThinkingData(
         run_id=call.run_id,
         message_id=call.message_id,

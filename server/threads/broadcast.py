@@ -7,7 +7,7 @@ would miss an entry is not given the next one: it lags, and the relay (`server.t
 what it lacks.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -109,16 +109,25 @@ class Broadcast:
         self._doubted: dict[ThreadId, Thread] = {}
         """Threads as a commit that is in doubt may have left them."""
         self._on_lag: Callable[[ThreadId], None] = lambda _: None
+        self._on_follow: Callable[[ThreadId], None] = lambda _: None
 
     def report_lags(self, on_lag: Callable[[ThreadId], None]) -> None:
         """Tell `on_lag` of each thread in which a follower lacks an entry; it never blocks."""
         self._on_lag = on_lag
 
+    def report_follows(self, on_follow: Callable[[ThreadId], None]) -> None:
+        """Tell `on_follow` of each thread that begins to be followed; it never blocks."""
+        self._on_follow = on_follow
+
     # Following
 
     def follow(self, thread_id: ThreadId, follower: Follower) -> None:
         """Begin to collect what happens in the thread. Next: read the snapshot, then `go_live`."""
-        self._threads.setdefault(thread_id, _Audience()).followers[follower] = Following()
+        if thread_id not in self._threads:
+            self._threads[thread_id] = _Audience()
+            self.presence.begins(thread_id)
+            self._on_follow(thread_id)
+        self._threads[thread_id].followers[follower] = Following()
 
     def go_live(self, thread_id: ThreadId, follower: Follower, thread: Thread, seq: int) -> None:
         """The follower was sent everything up to `seq`: give it the rest, and what comes next.
@@ -166,6 +175,10 @@ class Broadcast:
     def has_followers(self, thread_id: ThreadId) -> bool:
         """Whether anybody listens."""
         return thread_id in self._threads
+
+    def followed(self) -> Collection[ThreadId]:
+        """The threads that somebody listens to."""
+        return self._threads.keys()
 
     # What followers lack
 

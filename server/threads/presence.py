@@ -3,13 +3,14 @@
 Passing frames, of which no journal knows. They go to the thread's co-authors who follow it, and tell of
 them alone: who only reads a public thread is not shown, and sees nothing of it. A user who hides their
 presence is not told of, and is told nothing. Frames of a thread are gathered: at most one a second,
-however many come, go or type; it names a user once, however many connections they have.
+however many come, go or type; it names a user once, however many connections they have. Who is at
+other servers is told by them, and shown as if they were here.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.thread import Thread
@@ -24,6 +25,13 @@ TYPING_EACH_SECONDS: Final = 3.0
 
 TYPING_SECONDS: Final = 6.0
 """A user types until so many seconds after they last said so."""
+
+
+class Company(NamedTuple):
+    """Who is in a thread at one server."""
+
+    present: tuple[PublicKey, ...] = ()
+    typing: tuple[PublicKey, ...] = ()
 
 
 class TakesFrames(Protocol):
@@ -56,6 +64,8 @@ class _Scene:
     """Who types, each with what ends it."""
     typed_at: dict[PublicKey, float] = field(default_factory=dict)
     """When each was last taken to type, by the loop's clock; only of those who type."""
+    here: Company = field(default_factory=Company)
+    """Who was here when it was told last."""
 
 
 class Presence:
@@ -69,6 +79,34 @@ class Presence:
         self._followers_of = followers_of
         self._scenes: dict[ThreadId, _Scene] = {}
         self._hiding: set[PublicKey] = set()
+        self._elsewhere: dict[ThreadId, dict[str, Company]] = {}
+        """Who is at other servers, by their names."""
+        self._on_company: Callable[[ThreadId, Company], None] = lambda *_: None
+
+    def report(self, on_company: Callable[[ThreadId, Company], None]) -> None:
+        """Tell `on_company` who is here, whenever that changes; it never blocks."""
+        self._on_company = on_company
+
+    def here(self, thread_id: ThreadId) -> Company:
+        """Who is in the thread here."""
+        scene = self._scenes.get(thread_id)
+        return Company() if scene is None else scene.here
+
+    def elsewhere(self, thread_id: ThreadId, server: str, company: Company) -> None:
+        """Another server tells who is in the thread there; it does so again when that changes."""
+        servers = self._elsewhere.setdefault(thread_id, {})
+        before = servers.pop(server, Company())
+        if any(company):
+            servers[server] = company
+        if not servers:
+            del self._elsewhere[thread_id]
+        scene = self._scenes.get(thread_id)
+        if scene is not None and company != before:
+            self._news(thread_id, scene)
+
+    def begins(self, thread_id: ThreadId) -> None:
+        """The thread is followed here from now on: what was told of it before is not certain."""
+        self._elsewhere.pop(thread_id, None)
 
     def heed(self, public_key: PublicKey, *, hides: bool) -> None:
         """Tell of a user from now on, and them of others; or neither."""
@@ -170,17 +208,27 @@ class Presence:
             for each in self._followers_of(thread_id)
             if self._is_shown(each.public_key, scene.thread)
         ]
+        keys = {each.public_key for each in audience}
+        here = Company(
+            tuple(key for key in scene.thread.co_authors if key in keys),
+            tuple(key for key in scene.thread.co_authors if key in scene.typing),
+        )
+        if here != scene.here:
+            scene.here = here
+            self._on_company(thread_id, here)
         if not audience:
             for timer in scene.typing.values():
                 timer.cancel()
             del self._scenes[thread_id]
             return
-        present = {each.public_key for each in audience}
+        all_here = [here, *self._elsewhere.get(thread_id, {}).values()]
+        present = {key for each in all_here for key in each.present}
+        typing = {key for each in all_here for key in each.typing}
         frame = PresenceFrame(
             thread_id=thread_id,
             data=PresenceData(
                 present=tuple(key for key in scene.thread.co_authors if key in present),
-                typing=tuple(key for key in scene.thread.co_authors if key in scene.typing),
+                typing=tuple(key for key in scene.thread.co_authors if key in typing),
             ),
         )
         text = encode_server_frame(frame)

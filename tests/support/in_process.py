@@ -248,7 +248,7 @@ async def open_test_services(
 ) -> AsyncIterator[Services]:
     """The services on `folder`; nothing is limited unless `settings` say so."""
     await asyncio.to_thread(put_empty_journal, folder)
-    chosen = Settings(data=folder, llm="offline", **{**UNLIMITED, **settings})
+    chosen = Settings(data=folder, **{"llm": "offline", **UNLIMITED, **settings})
     with pytest.MonkeyPatch.context() as patch:
         if moody:
             patch.setattr("server.services.choose_model", _moody)

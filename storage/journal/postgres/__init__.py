@@ -23,6 +23,7 @@ __all__ = [
     "locks",
     "memory_lock",
     "migrating",
+    "passing",
     "poolers",
     "rows_at_once",
     "whole_tables",

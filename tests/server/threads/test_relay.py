@@ -128,7 +128,7 @@ async def test_what_was_written_while_nothing_was_heard_is_found_by_the_heads(
 def listeners(postgres: Cluster, url: str) -> list[int]:
     """The connections that listen."""
     found = postgres.run(
-        "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%%' AND datname = %s",
+        "SELECT pid FROM pg_stat_activity WHERE query = 'LISTEN chorus' AND datname = %s",
         url.rpartition("/")[2],
     )
     return [pid for (pid,) in found]

@@ -13,6 +13,7 @@ from storage.journal.postgres.announcements import changes_in, payloads_of
 from storage.journal.postgres.journal import PostgresJournal
 from tests.support.eventually import eventually
 from tests.support.journal_values import ANN, batch, entry, message, opening, thread, user
+from tests.support.pgbouncer import pooled
 from tests.support.postgres import Cluster
 
 
@@ -45,7 +46,7 @@ async def test_a_connection_that_is_cut_is_an_error_and_a_new_one_hears(
         await eventually(lambda: journal_is_heard(journal, heard), "it listens")
         ended = postgres.run(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE query LIKE 'LISTEN%%' AND datname = %s",
+            " WHERE query = 'LISTEN chorus' AND datname = %s",
             database_of(elsewhere),
         )
         assert len(ended) == 1
@@ -96,3 +97,19 @@ def test_what_is_told_is_parted_into_what_postgresql_takes_and_read_again() -> N
 def test_what_another_version_tells_is_left_out() -> None:
     payload = "there\nsession abc\nthread:t 1 2\nthread:t one two\n"
     assert list(changes_in(payload, without="here")) == [Change(StreamId("thread:t"), 1, 2)]
+
+
+async def test_behind_a_pooler_of_transactions_nothing_is_ever_heard(
+    journal: PostgresJournal, url: str
+) -> None:
+    with pooled(url, pool_mode="transaction") as pooled_url:
+        elsewhere = PostgresJournal(PostgresAddress.parse(pooled_url))
+        async with elsewhere.changes() as changes:
+            hearing = asyncio.ensure_future(anext(aiter(changes)))
+            await journal.commit(opening(thread()))
+            done, _ = await asyncio.wait([hearing], timeout=0.5)
+            assert not done
+            assert not changes.is_live
+            hearing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await hearing
