@@ -67,7 +67,7 @@ WRITE_POINTS: Final = (
 
 AT_THE_EDGE: Final = frozenset(
     {
-        *("insert meta", "delete meta"),
+        *("insert meta", "delete meta", "update runs"),
         *("delete replies", "delete rate_buckets", "delete memory_tasks"),
     }
 )
