@@ -48,6 +48,8 @@ class Life:
     dice: random.Random
     autopsy: Autopsy = field(default_factory=Autopsy)
     deaths: int = 0
+    database_url: str | None = None
+    """Of the journal; None where it is in the server's folder."""
 
     @classmethod
     @asynccontextmanager
@@ -86,7 +88,10 @@ class Life:
             try:
                 async with Load.on(server, model, dice) as load:
                     await load.begin()
-                    yield cls(server, orders, model, load, dice)
+                    url = (settings or {}).get("database_url")
+                    yield cls(
+                        server, orders, model, load, dice, database_url=str(url) if url else None
+                    )
             finally:
                 await server.kill()
 
@@ -114,9 +119,20 @@ class Life:
     async def examine(self) -> None:
         """Hold what the dead server left against what it had promised."""
         self.deaths += 1
-        await asyncio.to_thread(self.autopsy.read, self.server.data)
+        await asyncio.to_thread(self.autopsy.read, await self._journal_folder())
         self.autopsy.check(self.load.acknowledged)
         self.model.new_life(self.autopsy.completed_steps())
+
+    async def _journal_folder(self) -> Path:
+        """Where the journal is read; that of a database is copied into a folder."""
+        if self.database_url is None:
+            return self.server.data
+        folder = self.orders.with_name(f"copy-{self.deaths}")
+        code, _, errors = await self.server.command(
+            "copy", "--from", self.database_url, "--to", str(folder)
+        )
+        assert code == 0, errors
+        return folder
 
     async def rise(self) -> None:
         """Start the next server, and let everybody come back."""
