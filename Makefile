@@ -11,6 +11,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 NODE_TOOLS := node_modules/.installed
 MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 
+# Without kept bytecode each process would compile every module anew, which takes most of its start.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-model check faults bench setup format diagrams types dot sqlite chromium postgresql initdb pgbouncer redis pooler node again
 
