@@ -256,10 +256,23 @@ def verify(
             " anew what they remember.",
         ),
     ] = False,
+    properties: Annotated[
+        bool,
+        typer.Option(
+            "--properties",
+            help="Only judge what is recorded by the temporal rules; a server may be running.",
+        ),
+    ] = False,
     data: _Data = None,
 ) -> int:
     """Check that journal, memory and runs agree; exit code 1 where they do not."""
     settings = _settings(data=data)
+    if properties:
+        if repair or restored:
+            return refuse("--properties only reads: leave out --repair and --restored", WRONG_USE)
+        from server.commands import properties as judging
+
+        return _perform(settings, judging.run(settings, say=say))
     from server.commands import verify as command
     from server.environment import system_environment
 

@@ -21,7 +21,7 @@ from typing import Any
 from machines.properties.assured import is_assured
 from machines.properties.form import Rule
 from machines.properties.steps import Fields, Step
-from machines.statechart.coverage import Space, explore
+from machines.statechart.coverage import Reached, Space, explore
 from machines.statechart.machine import Accepted
 
 Node = Hashable
@@ -81,6 +81,14 @@ def check(rule: Rule, graph: Graph) -> Counterexample | None:
 def graph_of(space: Space) -> Graph:
     """The reachable space of one machine, with one value in it.
 
+    Raises: as `searched`.
+    """
+    return searched(space)[0]
+
+
+def searched(space: Space) -> tuple[Graph, Reached]:
+    """As `graph_of`, with what tells how much of the chart was covered.
+
     Raises: as `explore`, but that it does not hold the table against the engine.
     """
     machine, graph = space.machine.name, Graph(present=frozenset({_IT}))
@@ -113,7 +121,7 @@ def graph_of(space: Space) -> Graph:
     graph.initial = list(dict.fromkeys(map(space.key_of, space.initial)))
     for key in reached.values:
         graph.moves.setdefault(key, [])
-    return graph
+    return graph, reached
 
 
 _IT = "it"

@@ -174,8 +174,8 @@ class Rule:
     reason: str
     source: str = ""
     """The document of a promise that it is part of."""
-    reads_before: bool = False
-    """Whether it reads the value before a step."""
+    searched_only: str = ""
+    """Why no journal is judged by it; empty where one is."""
 
     def follow(self, armed: bool, step: Step) -> tuple[bool, bool]:
         """What one step of a slice does to the rule.
@@ -215,15 +215,16 @@ def _text(text: str, after: Test | None) -> str:
     return text if after is None else f"{text}, after {_name(after)}"
 
 
-NOT_RECORDED: Final = frozenset({"connection", "breaker"})
-"""Machines of which the journal records nothing: they live in one process."""
+READS_BEFORE: Final = "it reads the value before a step, which is not recorded with the step"
+"""Why a rule is `searched_only`."""
+
+_NOT_RECORDED: Final = frozenset({"connection", "breaker"})
+"""Machines that live in one process."""
 
 
 def unrecorded(rule: Rule) -> str:
     """Why a journal cannot be judged by the rule; empty where it can."""
-    missing = sorted(NOT_RECORDED & rule.about.keys.keys())
-    if missing and len(missing) == len(rule.about.keys):
+    missing = sorted(_NOT_RECORDED & rule.about.keys.keys())
+    if missing and not (rule.about.is_one_value and len(rule.about.keys) > 1):
         return f"it is about a {' and a '.join(missing)}, of which nothing is recorded"
-    if rule.reads_before:
-        return "it reads the value before a step, which is not recorded with it"
-    return ""
+    return rule.searched_only

@@ -34,6 +34,7 @@ class Monitor:
             for machine in rule.about.keys:
                 self._by_machine[machine].append(rule)
         self._armed: dict[str, set[str]] = defaultdict(set)
+        self._stream = ""
         self.judged: Counter[str] = Counter()
         """How many steps each rule judged."""
         self.blind: Counter[str] = Counter()
@@ -46,8 +47,11 @@ class Monitor:
         """How many slices are kept."""
         return sum(map(len, self._armed.values()))
 
-    def see(self, step: Step) -> Iterator[Broken]:
-        """The rules that a step of the current stream breaks."""
+    def see(self, step: Step, stream: str = "") -> Iterator[Broken]:
+        """The rules that a step breaks. The steps of one stream come together, in their order."""
+        if stream != self._stream:
+            self.end_stream()
+            self._stream = stream
         for rule in self._by_machine.get(step.machine, ()):
             name = rule.name
             try:
@@ -69,7 +73,7 @@ class Monitor:
                 yield Broken(rule, step)
 
     def end_stream(self) -> None:
-        """The stream is over: the next step is of another."""
+        """The stream is over: no step of it follows. Call it behind the last one."""
         live = {
             rule.name
             for rules in self._by_machine.values()

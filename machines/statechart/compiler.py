@@ -60,7 +60,11 @@ def compile_table(chart: AnyChart) -> Table:
     problems = list(problems_of(chart))
     if problems:
         raise UnsupportedDeclaration(f"{chart.__name__} is not compiled: {'; '.join(problems)}.")
-    shape = topology(chart)
+    return table_of(topology(chart))
+
+
+def table_of(shape: Topology) -> Table:
+    """The table of a chart's plain values, whatever class they came from."""
     return {shape.innermost(active): _place(shape, active) for active in configurations(shape)}
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "logs",
     "migrate",
     "printing",
+    "properties",
     "serve",
     "standard_streams",
     "trace",

@@ -388,8 +388,8 @@ def run_entries(connection: Connection, run_id: RunId) -> tuple[JournalEntry, ..
     return tuple(entries_of(connection, rows.all()))
 
 
-def unopened_run_entries(connection: Connection, run_id: RunId) -> tuple[JournalEntry, ...]:
-    """As `run_entries`, of a journal that is only read: nothing has migrated it.
+def require_migrated(connection: Connection) -> None:
+    """Of a journal that is only read: nothing has migrated it.
 
     Raises:
         JournalError: it was written by another version.
@@ -399,6 +399,15 @@ def unopened_run_entries(connection: Connection, run_id: RunId) -> tuple[Journal
             "The journal was written by an earlier version: start the server once.",
             retryable=False,
         )
+
+
+def unopened_run_entries(connection: Connection, run_id: RunId) -> tuple[JournalEntry, ...]:
+    """As `run_entries`, of a journal that is only read.
+
+    Raises:
+        JournalError: it was written by another version.
+    """
+    require_migrated(connection)
     return run_entries(connection, run_id)
 
 

@@ -1,6 +1,6 @@
 """The table of `docs/properties.md`. `python -m tests.docs.rules_table` writes it anew."""
 
-from machines.properties import Rule, all_rules
+from machines.properties import Rule, all_rules, unrecorded
 from tests.docs.markdown import ROOT
 
 PAGE = ROOT / "docs" / "properties.md"
@@ -13,7 +13,7 @@ def table() -> str:
 
 
 def _row(rule: Rule) -> str:
-    about = f"{rule.about.name}{', before' if rule.reads_before else ''}"
+    about = f"{rule.about.name}{'' if unrecorded(rule) else ', journal'}"
     name = rule.source.removeprefix("docs/")
     source = (
         f"[{name}]({name if rule.source.startswith('docs/') else f'../{name}'})" if name else ""

@@ -6,6 +6,7 @@ from typing import Final
 
 from machines.connection_rules import MAX_SIGN_IN_FAILURES
 from machines.properties.form import (
+    READS_BEFORE,
     Rule,
     always,
     each,
@@ -207,7 +208,7 @@ def answer_closes_it(step: Step) -> bool:
 
 
 _STILL_THERE = enters("connection", "ready", "connecting", "closed")
-_searched = partial(Rule, reads_before=True)
+_searched = partial(Rule, searched_only=READS_BEFORE)
 
 RULES: Final = (
     Rule(

@@ -13,6 +13,12 @@ def _counts(step: Step) -> bool:
     return step.event in _VOTES and step.target != "expired"
 
 
+def _deadline_is_ahead(step: Step) -> bool:
+    """Of a message without a deadline, always."""
+    expires_at = step.value["expires_at"]
+    return expires_at is None or moment(step.said["at"]) < moment(expires_at)
+
+
 def outsiders_message_is_approved_by_no_or_not_every_elector(step: Step) -> bool:
     if step.source != "pending" or step.target != "approved":
         return False
@@ -51,14 +57,14 @@ def elector_votes_twice(step: Step) -> bool:
 def vote_is_in_time(step: Step) -> bool:
     if not _counts(step):
         return True
-    return moment(step.said["at"]) < moment(step.value["expires_at"])
+    return _deadline_is_ahead(step)
 
 
 def vote_is_refused_by_time_too_early(step: Step) -> bool:
     """It expires although the deadline is ahead and the thread was not archived."""
     if step.target != "expired" or step.said.get("thread_archived"):
         return False
-    return moment(step.said["at"]) < moment(step.value["expires_at"])
+    return _deadline_is_ahead(step)
 
 
 def waits_with_every_approval(step: Step) -> bool:

@@ -108,6 +108,7 @@ RULES: Final = (
         each("thread"),
         "Joining takes an approval or an acceptance, removing a vote of all the others.",
         "SECURITY.md",
+        "until 0.3.0 a co-author added another without asking them",
     ),
     Rule(
         "a_change_of_co_authors_takes_place",
