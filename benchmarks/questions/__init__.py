@@ -5,6 +5,7 @@ from typing import Final
 from benchmarks.figures import Question
 from benchmarks.questions import (
     connections,
+    elsewhere,
     fanout,
     growth,
     load,
@@ -24,6 +25,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     *streaming.QUESTIONS,
     *connections.QUESTIONS,
     *fanout.QUESTIONS,
+    *elsewhere.QUESTIONS,
     *search.QUESTIONS,
     *memory.QUESTIONS,
     *recall.QUESTIONS,
