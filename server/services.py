@@ -192,7 +192,8 @@ async def open_services(
             journal, thread_service, broadcast, chorus, UsersElsewhere(broadcast, sessions)
         )
 
-        wakeups.restore(await journal.timers())
+        if not journal.shared:
+            wakeups.restore(await journal.timers())
         takeover = Takeover(
             journal=journal,
             environment=environment,

@@ -52,3 +52,5 @@ def set_up() -> None:
     handler.setFormatter(CleanFormatter(LOG_FORMAT))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("aiohttp.server").addFilter(RefusedRequests())
+    # It names the database's user where a commit failed, which the journal logs in words of our own.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)

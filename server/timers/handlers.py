@@ -70,7 +70,7 @@ class Wakeups:
         self.timers = Timers(environment.now, self.fire, environment.monotonic)
 
     def restore(self, rows: Iterable[TimerRow]) -> None:
-        """Set the timers of a start. Retries are set with their runs, by the server that carries them."""
+        """Set the timers of a start, where no other server fires them. Retries are set with their runs, by the server that carries them."""
         self.set(row for row in rows if not isinstance(row.timer, RetryTimer))
 
     def set(self, rows: Iterable[TimerRow]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from pathlib import Path
 
 from aiohttp.http_exceptions import BadHttpMessage
@@ -72,3 +73,16 @@ def test_refused_requests_are_counted_and_told_once_a_minute() -> None:
         "60 requests that are no HTTP were refused",
     ]
     assert refused.filter(record("something else", ValueError("kept")))
+
+
+async def test_a_commit_that_failed_is_logged_without_the_databases_user() -> None:
+    program = (
+        "import logging; from server.commands import logs; logs.set_up();"
+        "logging.getLogger('psycopg').warning('user=ann'); logging.warning('said')"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+    assert errors.endswith(b" WARNING root: said\n")
+    assert b"ann" not in errors

@@ -159,6 +159,8 @@ async def same_request_at_once(dice: random.Random, company: Company, type_: str
     if message_id := one.get("message_id"):
         waits = {"thread_id": thread_id, "message_id": message_id}
         await both[0].get("withdraw_message", **waits)
+    if type_ == "invite_co_author":
+        await both[1].get("revoke_invitation", **data)
     return dict(one)
 
 
