@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Final
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
 
 log = logging.getLogger(__name__)
@@ -119,4 +121,8 @@ class RedisPassing:
 
 
 def _client(url: str) -> Redis:
-    return Redis.from_url(url, decode_responses=True, health_check_interval=15)
+    """A client that reports each failure: one that connects again by itself, and says nothing, would
+    hide that texts were lost."""
+    return Redis.from_url(
+        url, decode_responses=True, health_check_interval=15, retry=Retry(NoBackoff(), 0)
+    )
