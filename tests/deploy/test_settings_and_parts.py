@@ -220,7 +220,7 @@ def test_every_manifest_is_applied_or_an_example() -> None:
 
 
 def test_servers_are_ended_in_order_one_at_a_time_and_not_as_root() -> None:
-    (deployment,) = of_kind("Deployment")
+    (deployment,) = [each for each in of_kind("Deployment") if each["metadata"]["name"] == "chorus"]
     spec = deployment["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
