@@ -4,8 +4,10 @@ The chart (`machines.lease`) says what follows from an answer, from silence and 
 journal is asked and time is measured. What this server carries is broken off where the lease ends.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import assert_never
 
 from machines.lease import lease_machine
@@ -45,6 +47,8 @@ class ServerLease:
         self._policy = policy
         self._version = version
         self._lease = self._fresh()
+        self._live = asyncio.Event()
+        """Set while the lease is live."""
         self._stop_carrying: Callable[[], None] = lambda: None
 
     def when_it_ends(self, stop_carrying: Callable[[], None]) -> None:
@@ -61,14 +65,18 @@ class ServerLease:
         """Where the lease stands."""
         return self._lease.status
 
-    def require(self) -> ServerId:
-        """The name by which this server may commit.
+    async def require(self) -> ServerId:
+        """The name by which this server may commit; a lease that is overdue is waited for.
 
         Raises:
-            JournalError: the lease was not renewed for long, or is over; nothing was written.
+            JournalError: the lease is not renewed in its time, or is given back; nothing was written.
         """
         if self._journal.shared:
             self._fire(LeaseChecked(at=self._environment.monotonic()))
+        if self._lease.status in {LeaseStatus.JOINING, LeaseStatus.SUSPECT}:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._policy.seconds):
+                    await self._live.wait()
         if self._lease.status is not LeaseStatus.LIVE:
             raise JournalError(
                 "This server is cut off from the database, or going away: try again later.",
@@ -130,6 +138,10 @@ class ServerLease:
         if outcome.state.status is not self._lease.status:
             log.info("the lease of this server is %s", outcome.state.status.value)
         self._lease = outcome.state
+        if self._lease.status is LeaseStatus.LIVE:
+            self._live.set()
+        else:
+            self._live.clear()
         for effect in outcome.effects:
             self._perform(effect)
 

@@ -17,7 +17,7 @@ had never been in doubt.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -52,7 +52,7 @@ from machines.models.errors import (
     StateError,
 )
 from machines.models.ids import MessageId, PublicKey, RunId, ServerId, ThreadId, thread_stream
-from machines.models.journal import NOBODY, Batch, DecisionView, JournalEntry, RememberedReply
+from machines.models.journal import Batch, DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from machines.models.thread import Thread
 from server.concurrency.batcher import Batcher
@@ -107,12 +107,12 @@ class ThreadService:
         policy: Policy,
         new_id: Callable[[], str],
         renderer: Renderer,
-        carrier: Callable[[], ServerId] = lambda: NOBODY,
+        carrier: Callable[[], Awaitable[ServerId]] | None = None,
     ) -> None:
         """
         Args:
             carrier: Names this server as the one that performs what a batch asks for; raises
-                JournalError where it may commit nothing.
+                JournalError where it may commit nothing. None performs nothing: nobody does.
         """
         self._carrier = carrier
         self._journal = journal
@@ -338,7 +338,8 @@ class ThreadService:
             batch = decision.batch.model_copy(update={"reply": reply})
         else:
             batch = decision.batch
-        batch = batch.changed(carrier=self._carrier())
+        if self._carrier is not None:
+            batch = batch.changed(carrier=await self._carrier())
         try:
             committed = await self._journal.commit(batch)
         except (JournalConflict, NotCarried):
