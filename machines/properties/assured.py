@@ -38,6 +38,7 @@ _ASSURED: Final[Mapping[str, Callable[[Step], bool]]] = {
         "thread_lost",
     ),
     "breaker": _of_a_breaker,
+    "lease": _is("granted", "renewed", "lost"),
 }
 
 

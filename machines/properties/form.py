@@ -218,7 +218,7 @@ def _text(text: str, after: Test | None) -> str:
 READS_BEFORE: Final = "it reads the value before a step, which is not recorded with the step"
 """Why a rule is `searched_only`."""
 
-_NOT_RECORDED: Final = frozenset({"connection", "breaker"})
+_NOT_RECORDED: Final = frozenset({"connection", "breaker", "lease"})
 """Machines that live in one process."""
 
 

@@ -1,5 +1,5 @@
 """The rules that hold of Chorus, by theme: messages, runs, threads, who comes into them and goes,
-connections, and what several machines do together. `all_rules` has them all.
+connections, leases, and what several machines do together. `all_rules` has them all.
 
 A rule says what is promised, in the words of the promise; it does not repeat an edge or a guard. Of a
 value it reads only what tells two values of a space apart (`key_of` of `tests.machines.transitions.spaces`),
@@ -7,9 +7,26 @@ or the event: a search keeps one value for each key.
 """
 
 from machines.properties.form import Rule
-from machines.properties.rules import connections, membership, messages, runs, threads, together
+from machines.properties.rules import (
+    connections,
+    leases,
+    membership,
+    messages,
+    runs,
+    threads,
+    together,
+)
 
-__all__ = ["all_rules", "connections", "membership", "messages", "runs", "threads", "together"]
+__all__ = [
+    "all_rules",
+    "connections",
+    "leases",
+    "membership",
+    "messages",
+    "runs",
+    "threads",
+    "together",
+]
 
 
 def all_rules() -> tuple[Rule, ...]:
@@ -20,5 +37,6 @@ def all_rules() -> tuple[Rule, ...]:
         *threads.RULES,
         *membership.RULES,
         *connections.RULES,
+        *leases.RULES,
         *together.RULES,
     )

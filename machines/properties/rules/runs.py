@@ -21,7 +21,14 @@ _ASKING: Final = frozenset({"AICall", "RecallPriors"})
 """Effects that bring a run its next event."""
 _FAILURES: Final = frozenset({"ai_failed", "network_failed"})
 _ANSWERS: Final = frozenset(
-    {"step_completed", "ai_failed", "network_failed", "attempt_delayed", "state_lost"}
+    {
+        "step_completed",
+        "ai_failed",
+        "network_failed",
+        "attempt_delayed",
+        "state_lost",
+        "carrier_lost",
+    }
 )
 
 

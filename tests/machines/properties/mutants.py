@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
-from types import MappingProxyType
 from typing import Any, Final
 
 from machines.properties import Rule, all_rules
@@ -25,30 +24,9 @@ from machines.statechart.compiler import table_of
 from machines.statechart.coverage import uncovered
 from machines.statechart.engine import AnyMachine
 from machines.statechart.scenarios import Catalogue, Taken
-from tests.machines.transitions import (
-    breaker_scenarios,
-    chorus_scenarios,
-    connection_scenarios,
-    invitation_scenarios,
-    link_scenarios,
-    message_scenarios,
-    removal_scenarios,
-    thread_scenarios,
-)
+from tests.machines.transitions.catalogues import CATALOGUES
 from tests.machines.transitions.spaces import SPACES
 
-CATALOGUES: Final = MappingProxyType(
-    {
-        "chorus": chorus_scenarios.catalogue,
-        "message": message_scenarios.catalogue,
-        "connection": connection_scenarios.catalogue,
-        "thread": thread_scenarios.catalogue,
-        "invitation": invitation_scenarios.catalogue,
-        "invite_link": link_scenarios.catalogue,
-        "removal": removal_scenarios.catalogue,
-        "breaker": breaker_scenarios.catalogue,
-    }
-)
 SEED: Final = 2026
 HOW_MANY: Final = 100
 

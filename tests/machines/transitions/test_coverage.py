@@ -17,30 +17,9 @@ from machines.statechart import Accepted, Chart, Refusal
 from machines.statechart.compiler import after
 from machines.statechart.scenarios import Catalogue, Taken, atoms, complaints
 from tests.conftest import Tally
-from tests.machines.transitions import (
-    breaker_scenarios,
-    chorus_scenarios,
-    connection_scenarios,
-    invitation_scenarios,
-    lease_scenarios,
-    link_scenarios,
-    message_scenarios,
-    removal_scenarios,
-    thread_scenarios,
-)
+from tests.machines.transitions import thread_scenarios
+from tests.machines.transitions.catalogues import CATALOGUES
 from tests.machines.transitions.spaces import SPACES
-
-CATALOGUES = {
-    "chorus": chorus_scenarios.catalogue,
-    "message": message_scenarios.catalogue,
-    "connection": connection_scenarios.catalogue,
-    "thread": thread_scenarios.catalogue,
-    "invitation": invitation_scenarios.catalogue,
-    "invite_link": link_scenarios.catalogue,
-    "removal": removal_scenarios.catalogue,
-    "breaker": breaker_scenarios.catalogue,
-    "lease": lease_scenarios.catalogue,
-}
 
 
 @pytest.fixture(scope="module", params=CATALOGUES)
@@ -145,7 +124,7 @@ def test_every_chart_of_the_house_has_a_catalogue_and_a_space() -> None:
         for chart in Chart.__subclasses__()
         if chart.__module__.startswith("machines.")
     }
-    assert set(CATALOGUES) == declared, "add tests/machines/transitions/{machine}_scenarios.py"
+    assert set(CATALOGUES) == declared, "add it to tests/machines/transitions/catalogues.py"
     assert set(SPACES) == declared, "add a space to tests/machines/transitions/spaces.py"
 
 
