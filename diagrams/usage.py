@@ -10,8 +10,8 @@ from functools import cache
 
 from diagrams.changes import Change, MachineChanges
 from machines.declarations import Declaration
-from machines.statechart import Configuration, NodeKind, Topology
-from machines.statechart.compiler import after, configurations
+from machines.statechart import Configuration, Topology
+from machines.statechart.compiler import after, beginning, configurations
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +105,6 @@ class UsageCounter:
         if source not in active or target not in self._names:
             return None
         return after(self._chart, active, source, target)
-
-
-def beginning(chart: Topology) -> frozenset[str]:
-    """The states that hold before the first event."""
-    active: set[str] = set()
-    for node in chart.nodes:  # outer states before those within them
-        around = node.parent
-        if around is None or around in active:
-            is_region = around is not None and chart.node(around).kind is NodeKind.PARALLEL
-            if node.initial or is_region:
-                active.add(node.name)
-    return frozenset(active)
 
 
 def fate_of(changes: MachineChanges, configuration: Configuration) -> tuple[Fate, str]:

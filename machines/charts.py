@@ -33,6 +33,18 @@ def all_machines() -> tuple[Machine[Any, Any, Any, Any], ...]:
     )
 
 
+def journaled_machines() -> tuple[Machine[Any, Any, Any, Any], ...]:
+    """Those whose transitions are in the journal: the machines of `machines.models.journal.Fired`."""
+    return (
+        chorus_machine(),
+        message_machine(),
+        thread_machine(),
+        invitation_machine(),
+        invite_link_machine(),
+        removal_machine(),
+    )
+
+
 def all_charts() -> tuple[AnyChart, ...]:
     """Their declarations."""
     return tuple(each.chart for each in all_machines())

@@ -11,7 +11,8 @@ was declared in has changed; what its guards and actions compute is not kept.
 and not with a docstring.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
 from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -186,6 +187,15 @@ def read_declaration(text: str | bytes) -> Declaration:
         place = ".".join(map(str, first["loc"]))
         said = first["msg"].removeprefix("Value error, ")
         raise UnreadableDeclaration(f"{place}: {said}" if place else said) from error
+
+
+def earlier_declarations() -> Mapping[str, Declaration]:
+    """By fingerprint: what the charts of 0.1.0 to 0.3.0 declared, whose journals do not keep it."""
+    files = sorted(
+        resources.files("machines").joinpath("earlier").iterdir(), key=lambda each: each.name
+    )
+    read = (read_declaration(file.read_bytes()) for file in files)
+    return {each.fingerprint: each for each in read}
 
 
 def _problems(declared: Declaration) -> Iterator[str]:

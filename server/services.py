@@ -43,7 +43,7 @@ from server.sessions.requests import Requests
 from server.sessions.shared_rate import SharedRate
 from server.sessions.watch import watch_sessions
 from server.settings import Settings
-from server.stores import open_stores, passing_of
+from server.stores import keep_declarations, open_stores, passing_of
 from server.threads.attendance import AttendanceTeller
 from server.threads.broadcast import Broadcast
 from server.threads.relay import Relay
@@ -93,6 +93,7 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, environment))
+        await keep_declarations(stores.journal)
         model_policy = model_policy or ModelPolicy(bounds=_bounds(settings))
         choice = await choose_model(
             _wanted(settings), clock=environment.now, bounds=model_policy.bounds

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from machines.charts import journaled_machines
+from machines.declarations import declaration_of
 from machines.models.errors import JournalError
+from machines.statechart.engine import AnyMachine
 from server.addresses import is_private
 from server.environment import Environment
 from server.llm.choice import OPENAI_URL
@@ -23,6 +26,7 @@ from server.memory.opening import open_memory
 from server.passing.port import NoPassing, Passing
 from server.settings import InvalidSettings, Settings, variable
 from storage.folder_lock import LOCK_FILE
+from storage.journal.history import DECLARATION
 from storage.journal.port import Journal
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.reader import SnapshotReader
@@ -138,6 +142,19 @@ async def passing_of(settings: Settings, journal: Journal, name: str) -> Passing
     except (ValueError, RedisRefused) as error:
         raise InvalidSettings((f"{variable('redis_url')}: {error}",)) from None
     return passing
+
+
+async def keep_declarations(journal: Journal) -> None:
+    """Let the journal hold what each chart declares, under its fingerprint, before any entry is made with
+    it: so what an entry says can be checked when the chart is another one.
+    """
+    await asyncio.gather(*(_keep(journal, machine) for machine in journaled_machines()))
+
+
+async def _keep(journal: Journal, machine: AnyMachine) -> None:
+    name = f"{DECLARATION}{machine.fingerprint}"
+    if await journal.noted(name) is None:
+        await journal.note(name, declaration_of(machine.topology).to_json())
 
 
 def reading(settings: Settings) -> AbstractAsyncContextManager[SnapshotReader]:

@@ -73,6 +73,18 @@ def configurations(shape: Topology) -> Iterator[frozenset[str]]:
     yield from chain(*(_within(shape, node.name) for node in shape.within(None)))
 
 
+def beginning(shape: Topology) -> frozenset[str]:
+    """The states that hold before the first event."""
+    active: set[str] = set()
+    for node in shape.nodes:  # outer states before those within them
+        around = node.parent
+        if around is None or around in active:
+            is_region = around is not None and shape.node(around).kind is NodeKind.PARALLEL
+            if node.initial or is_region:
+                active.add(node.name)
+    return frozenset(active)
+
+
 def after(shape: Topology, active: frozenset[str], source: str, target: str) -> frozenset[str]:
     """The states that hold once an edge from `source` to `target` was taken where `active` held."""
     around = shape.ancestors(target)

@@ -21,4 +21,5 @@ __all__ = [
     "standard_streams",
     "trace",
     "verify",
+    "verify_history",
 ]

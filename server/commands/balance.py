@@ -5,7 +5,7 @@ from machines.models.ids import ThreadId
 from server.commands.journal_file import require_journal
 from server.environment import Environment
 from server.settings import Settings
-from server.stores import journal_of
+from server.stores import journal_of, keep_declarations
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.wire.renderer import Renderer
@@ -27,6 +27,7 @@ async def change_balance(
     journal = journal_of(settings)
     await journal.open()
     try:
+        await keep_declarations(journal)
         thread_service = ThreadService(
             journal, Broadcast(), Policy(), environment.new_id, Renderer()
         )

@@ -245,10 +245,10 @@ async def _usage(settings: Settings, every: Sequence[MachineChanges]) -> dict[st
         if counter is None:
             return
         found.add(step.machine)
-        if step.edge is None:
+        if step.taken is None:
             counter.born(step.instance)
         else:
-            counter.moved(step.instance, step.edge, step.source, step.target)
+            counter.moved(step.instance, step.taken.edge, step.taken.source, step.taken.target)
 
     async with reading(settings) as reader:
         await reader.read(lambda connection: tell_steps(connection, tell))

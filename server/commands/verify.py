@@ -10,12 +10,10 @@ from collections.abc import Callable
 from typing import Final
 
 from machines import invitation, invite_link, removal
-from machines.decisions.replay import replay_run, written_by_this_chart
 from machines.message import approval_deadline
 from machines.models.chorus import Health
 from machines.models.effects import ScheduleTimer
-from machines.models.errors import ChorusError
-from machines.models.ids import PointId, RunId, TimerId
+from machines.models.ids import PointId, TimerId
 from machines.models.journal import (
     Batch,
     ForgetMessage,
@@ -26,6 +24,7 @@ from machines.models.journal import (
 from machines.models.message import Message
 from machines.models.thread import Thread
 from server.commands.journal_file import require_journal
+from server.commands.verify_history import verify_history
 from server.environment import Environment
 from server.memory.points import PointMaker
 from server.sessions.accounts import Accounts, session_end
@@ -106,7 +105,7 @@ async def _problems_left(
                 await _end_sessions(stores.journal, environment)
                 say("Its sessions are ended: users sign in again with their keys.")
             left = await _verify_timers(stores.journal, repair=repair, say=say)
-        left += await _verify_runs(stores.journal, say)
+            left += await verify_history(settings, stores.journal, say)
         left += await _verify_memory(stores, repair=repair, say=say)
         return left
 
@@ -197,31 +196,6 @@ async def _verify_journal(journal: Journal, *, repair: bool, say: Say) -> int:
     for mended in await journal.repair():
         say(f"mended: {mended}")
     return len(await journal.verify())
-
-
-async def _verify_runs(journal: Journal, say: Say) -> int:
-    """Each run's snapshot against the replay of its entries."""
-    run_ids: dict[RunId, None] = {run.id: None for run in await journal.live_runs()}
-    async for message, _, _ in journal.approved_messages():
-        if message.run_id is not None:
-            run_ids[message.run_id] = None
-    problems = 0
-    for run_id in run_ids:
-        entries = await journal.run_entries(run_id)
-        if not written_by_this_chart(entries):
-            # An older chart may have led elsewhere; its snapshot stands.
-            continue
-        try:
-            replayed = replay_run(run_id, entries)
-            kept = await journal.run(run_id)
-        except ChorusError as error:
-            problems += 1
-            say(f"run {run_id}: {error.message}")
-            continue
-        if replayed != kept:
-            problems += 1
-            say(f"run {run_id}: its snapshot is not what its entries give")
-    return problems
 
 
 async def _verify_memory(stores: Stores, *, repair: bool, say: Say) -> int:

@@ -1,6 +1,6 @@
-"""What machines did, in the order in which it was written: one pass over all entries.
+"""What machines did, in the order in which it was written, and the declarations that the journal keeps.
 
-Reads only, and holds no more than a page of entries at a time.
+Reads only, one pass over all entries, and holds no more than a page of them at a time.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -8,8 +8,12 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
+from machines.models.journal import MachineTransition
 from storage.journal.rows import stored_of_row
-from storage.journal.schema import entries
+from storage.journal.schema import entries, meta
+
+DECLARATION: Final = "declaration:"
+"""Before a chart's fingerprint: the name under which the journal keeps what the chart declared."""
 
 _AT_ONCE: Final = 500
 """Entries that are read together."""
@@ -20,6 +24,9 @@ _PAGE = (
     .order_by(entries.c.position)
     .limit(_AT_ONCE)
 )
+_DECLARATIONS = select(meta.c.name, meta.c.value).where(
+    meta.c.name.startswith(DECLARATION, autoescape=True)
+)
 
 
 class Step(NamedTuple):
@@ -27,10 +34,10 @@ class Step(NamedTuple):
 
     machine: str
     instance: str
-    edge: str | None
+    taken: MachineTransition | None
     """None where it came to be."""
-    source: str
-    target: str
+    fingerprints: str
+    """Of the charts that accepted the entry, with a blank between them."""
 
 
 def tell_steps(connection: Connection, tell: Callable[[Step], None]) -> None:
@@ -47,11 +54,19 @@ def tell_steps(connection: Connection, tell: Callable[[Step], None]) -> None:
                 tell(step)
 
 
+def kept_declarations(connection: Connection) -> Mapping[str, str]:
+    """By fingerprint, as they were written."""
+    rows = connection.execute(_DECLARATIONS)
+    return {row.name.removeprefix(DECLARATION): row.value for row in rows}
+
+
 def _steps(stored: Mapping[str, Any]) -> Iterator[Step]:
+    fingerprints = stored.get("fingerprint", "")
     for change in stored.get("changes", ()):
         if change["change"] == "created":
             # A run's machine is called after what it performs.
             machine = "chorus" if change["kind"] == "run" else change["kind"]
-            yield Step(machine, change["id"], None, "", "")
+            yield Step(machine, change["id"], None, fingerprints)
     for each in stored.get("transitions", ()):
-        yield Step(each["machine"], each["instance"], each["edge"], each["source"], each["target"])
+        taken = MachineTransition.model_validate(each)
+        yield Step(taken.machine, taken.instance, taken, fingerprints)

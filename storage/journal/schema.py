@@ -41,6 +41,8 @@ meta = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+"""The store's epoch, and what `Journal.note` keeps under a name: what a chart declared, under its
+fingerprint (`storage.journal.history`), and whether the memory must be filled anew."""
 
 entries = Table(
     "entries",

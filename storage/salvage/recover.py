@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic_core import from_json
 from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -29,6 +30,7 @@ from storage.journal.bodies import Sources, entry_of
 from storage.journal.dialect import journal_url, writing_engine
 from storage.journal.entries import entries_of
 from storage.journal.failures import journal_failure
+from storage.journal.history import DECLARATION
 from storage.journal.rows import (
     RowValues,
     entry_columns,
@@ -45,6 +47,7 @@ from storage.journal.schema import (
     invite_links,
     memory_tasks,
     messages,
+    meta,
     removals,
     replies,
     runs,
@@ -63,8 +66,9 @@ _BUSY_SECONDS: Final = 5.0
 _ENTRY_COLUMNS: Final = ("stream", "seq", "body", "digest")
 """What is checked of an entry; a journal of the first version lacks the last."""
 
-_READ: Final = (entries, replies, memory_tasks, vectors, timers)
-"""The tables that are read of a damaged journal; all others follow from the entries."""
+_READ: Final = (entries, replies, memory_tasks, vectors, timers, meta)
+"""The tables that are read of a damaged journal; all others follow from the entries. Of `meta` what charts
+declared is saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +336,7 @@ def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[s
         memory_tasks: lambda row: about_known(_task_subject(row), row),
         vectors: lambda row: about_known(_vector_subject(row), row),
         timers: lambda row: about_known(_timer_subject(row), row),
+        meta: _declaration,
     }
     for table, whole in kept.items():
         for row in damaged.rows(table, whole):
@@ -393,6 +398,16 @@ def _timer_subject(row: RowValues) -> str | None:
         return None
     # Its id names what it is for: `kind:id`.
     return timer.id.partition(":")[2] if timer.id == row["id"] else None
+
+
+def _declaration(row: RowValues) -> RowValues | None:
+    """What a chart declared, by which its entries are checked."""
+    try:
+        declared = from_json(row["value"])
+    except ValueError:
+        return None
+    said = declared.get("fingerprint") if isinstance(declared, dict) else None
+    return row if row["name"] == f"{DECLARATION}{said}" else None
 
 
 def _typed(table: Table, row: RowValues) -> RowValues:

@@ -20,11 +20,11 @@ from diagrams.formats import FORMATS, export
 from diagrams.labels import one_line
 from diagrams.mermaid import mermaid_source
 from diagrams.scxml import scxml_source
-from diagrams.usage import beginning
 from diagrams.xstate import xstate_source
 from machines.charts import all_machines
 from machines.declarations import declaration_of
 from machines.statechart import Configuration, Edge, NodeKind, Topology
+from machines.statechart.compiler import beginning
 from machines.statechart.engine import AnyMachine
 
 ROOT: Final = Path(__file__).parents[2]

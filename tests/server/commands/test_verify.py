@@ -31,6 +31,7 @@ async def verified(
         say=said.append,
     )
     verdict = said.pop()
+    said = [line for line in said if not line.startswith("checked: ")]
     left = 0 if verdict == "Everything agrees." else int(verdict.split()[0])
     assert code == (1 if left else 0), verdict
     return left, said

@@ -41,7 +41,9 @@ async def test_every_transition_is_told_once_stream_by_stream_however_many_are_r
     steps: list[Step] = []
     async with read_file(folder / JOURNAL_FILE) as reader:
         await reader.read(lambda connection: tell_steps(connection, steps.append))
-    taken = sorted((each.machine, each.instance, each.edge) for each in steps if each.edge)
+    taken = sorted(
+        (each.machine, each.instance, each.taken.edge) for each in steps if each.taken is not None
+    )
     assert sorted((each.machine, each.instance, each.edge) for each in whole) == taken
 
     few = transitions._PAGE.limit(3)

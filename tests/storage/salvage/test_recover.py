@@ -11,7 +11,8 @@ import pytest
 from machines.models.errors import JournalError
 from machines.models.ids import thread_stream
 from machines.models.message import MessageStatus
-from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
+from storage.journal.history import DECLARATION, kept_declarations
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal, read_file
 from storage.salvage.recover import damage, salvage
 from tests.support.journal_values import (
     ANN,
@@ -124,6 +125,20 @@ async def test_a_message_that_waits_is_saved_and_a_session_behind_the_gap_is_not
         assert await journal.sessions() == ()
     finally:
         await journal.close()
+
+
+async def test_what_charts_declared_is_saved_where_it_can_be_read(file: Path) -> None:
+    journal = SqliteJournal(file)
+    await journal.open()
+    await journal.note(f"{DECLARATION}chorus:1", '{"fingerprint":"chorus:1"}')
+    await journal.note(f"{DECLARATION}chorus:2", '{"fingerprint":"chorus:1"}')
+    await journal.note(f"{DECLARATION}chorus:3", "{")
+    await journal.close()
+    spoil(file, 39)
+    await saved_from(file)
+    async with read_file(file) as reader:
+        kept = await reader.read(kept_declarations)
+    assert kept == {"chorus:1": '{"fingerprint":"chorus:1"}'}
 
 
 async def test_a_reply_is_kept_only_where_its_entry_was_saved(file: Path) -> None:

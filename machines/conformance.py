@@ -1,0 +1,159 @@
+"""Whether what a journal says of a value follows from the declarations that wrote it.
+
+Each transition is held against the declaration whose fingerprint its entry has: the edge is declared
+and is that of the event, it leaves a state in which the value stands, and a value that is over stays
+so. No code of a chart is run, so a value of any age is checked; what its guards and actions computed
+is not. Pure: the history is told, one transition after the other, a value's own in their order.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from machines.declarations import Declaration
+from machines.models.journal import MachineTransition
+from machines.statechart import Configuration, Edge, Topology
+from machines.statechart.compiler import after, beginning, configurations
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A transition that does not follow from its declaration; the first of its value."""
+
+    machine: str
+    instance: str
+    sentence: str
+
+
+class _Kept:
+    """A declaration, and what is asked of it again and again."""
+
+    def __init__(self, declared: Declaration) -> None:
+        self.shape: Topology = declared.topology()
+        self.edges: Mapping[str, Edge] = {edge.id: edge for edge in self.shape.edges}
+        self.finals = frozenset(node.name for node in self.shape.nodes if node.final)
+        self.begin = beginning(self.shape)
+        self._reached: dict[tuple[frozenset[str], str, str], frozenset[str]] = {}
+
+    @cached_property
+    def places(self) -> Mapping[Configuration, frozenset[str]]:
+        """All states that hold in each configuration."""
+        return {self.shape.innermost(active): active for active in configurations(self.shape)}
+
+    def after(self, active: frozenset[str], edge: Edge) -> frozenset[str]:
+        """The states that hold once the edge was taken."""
+        taken = (active, edge.source, edge.target)
+        if taken not in self._reached:
+            self._reached[taken] = after(self.shape, *taken)
+        return self._reached[taken]
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Where a value is, by the declaration that wrote its last transition."""
+
+    fingerprint: str
+    active: frozenset[str]
+
+
+class Conformance:
+    """The check of a journal's history: tell it with `born` and `moved`, then read the rest."""
+
+    def __init__(self, declared: Mapping[str, Declaration]) -> None:
+        """
+        Args:
+            declared: by fingerprint.
+        """
+        self._declared = declared
+        self._kept: dict[str, _Kept] = {}
+        self._standing: dict[tuple[str, str], _Standing | None] = {}
+        """By machine and value; None before its first transition."""
+        self._unknown: dict[tuple[str, str], str] = {}
+        """Values of which a transition has a fingerprint that is not known."""
+        self._violations: dict[tuple[str, str], Violation] = {}
+
+    def born(self, machine: str, instance: str) -> None:
+        """A value came to be."""
+        self._standing.setdefault((machine, instance), None)
+
+    def moved(self, taken: MachineTransition, fingerprints: str) -> None:
+        """A value took an edge.
+
+        Args:
+            fingerprints: of the charts that accepted its entry, as the entry has them.
+        """
+        key = (taken.machine, taken.instance)
+        if key in self._unknown or key in self._violations:
+            return
+        begins = f"{taken.machine}:"
+        found = next((each for each in fingerprints.split() if each.startswith(begins)), "")
+        if found not in self._declared:
+            self._unknown[key] = found
+            return
+        standing = self._standing.get(key)
+        try:
+            self._standing[key] = _Standing(found, self._moved(taken, found, standing))
+        except _NotDeclared as violation:
+            self._violations[key] = Violation(*key, str(violation))
+
+    def _moved(
+        self, taken: MachineTransition, fingerprint: str, standing: _Standing | None
+    ) -> frozenset[str]:
+        """The states that hold afterwards. Raises _NotDeclared."""
+        kept = self._by(fingerprint)
+        edge = kept.edges.get(taken.edge)
+        if edge is None:
+            raise _NotDeclared(f"took {taken.edge}, which {fingerprint} does not declare")
+        said = (taken.event, taken.source, taken.target)
+        if said != (edge.event, edge.source, edge.target):
+            raise _NotDeclared(f"took {taken.edge} by {said[0]} from {said[1]} to {said[2]}")
+        active = kept.begin if standing is None else standing.active
+        if standing is not None and standing.fingerprint != fingerprint:
+            active = self._carried(standing, kept, fingerprint)
+        stood = " ".join(kept.shape.innermost(active))
+        if active & kept.finals:
+            raise _NotDeclared(f"took {taken.edge} after it ended in {stood}")
+        if edge.source not in active:
+            raise _NotDeclared(f"took {taken.edge} while it stood in {stood}")
+        return kept.after(active, edge)
+
+    def _carried(self, standing: _Standing, kept: _Kept, fingerprint: str) -> frozenset[str]:
+        """The states that hold by a later declaration. Raises _NotDeclared where it has none such."""
+        place = self._by(standing.fingerprint).shape.innermost(standing.active)
+        if place not in kept.places:
+            raise _NotDeclared(f"stood in {' '.join(place)}, which {fingerprint} does not declare")
+        return kept.places[place]
+
+    def _by(self, fingerprint: str) -> _Kept:
+        if fingerprint not in self._kept:
+            self._kept[fingerprint] = _Kept(self._declared[fingerprint])
+        return self._kept[fingerprint]
+
+    # --- What was found ---
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        return tuple(self._violations.values())
+
+    @property
+    def unknown(self) -> Mapping[str, int]:
+        """How many values each fingerprint wrote of which no declaration is known."""
+        return Counter(self._unknown.values())
+
+    def checked(self, machine: str) -> int:
+        """How many values of a machine follow from their declarations."""
+        others = self._unknown.keys() | self._violations.keys()
+        return sum(key[0] == machine and key not in others for key in self._standing)
+
+    def standing(self, machine: str) -> Iterator[tuple[str, Configuration]]:
+        """Where each value of a machine that follows from its declarations is, once it has moved."""
+        others = self._unknown.keys() | self._violations.keys()
+        for key, standing in self._standing.items():
+            if key[0] == machine and key not in others and standing is not None:
+                shape = self._by(standing.fingerprint).shape
+                yield key[1], shape.innermost(standing.active)
+
+
+class _NotDeclared(Exception):
+    """A transition that does not follow; the text goes on after the value's name."""
