@@ -1,9 +1,7 @@
 """A PostgreSQL database as a place of a copy."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final
 
 from sqlalchemy import Connection, Table
 
@@ -15,10 +13,6 @@ from storage.journal.postgres import engines, migrating, poolers, whole_tables
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.committer import StoreTaken
 from storage.journal.postgres.locks import hold_database
-
-_TRIES: Final = 10
-_PAUSE_SECONDS: Final = 0.1
-"""Of holding the database: PostgreSQL may know a moment later than others that a process has ended."""
 
 
 class DatabasePlace:
@@ -49,13 +43,10 @@ class DatabasePlace:
             connection = self._held = self._engine.connect()
             engines.check_server(connection)
             connection.commit()
-            for _ in range(_TRIES):
-                taken = hold_database(connection, alone=True)
-                connection.commit()
-                if taken:
-                    return
-                time.sleep(_PAUSE_SECONDS)
-            raise StoreTaken(alone=True)
+            held = hold_database(connection, alone=True)
+            connection.commit()
+            if not held:
+                raise StoreTaken(alone=True)
 
     def release(self) -> None:
         connection, self._held = self._held, None

@@ -171,7 +171,7 @@ async def database_fails(campaign: Campaign) -> None:
                     lambda: cable.cuts > before, f"a connection was lost {where}", within=PATIENCE
                 )
 
-            for _ in range(1 if campaign.short else 20):
+            for _ in range(1 if campaign.short else 4):
                 await meanwhile(
                     campaign, life, "PostgreSQL: restarted", lambda: restart(signal.SIGINT)
                 )

@@ -10,6 +10,7 @@ meet.
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from time import sleep
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -22,6 +23,9 @@ _MIGRATING: Final = 2
 MEMORY_LOCK: Final = (_CHORUS, 3)
 """Of the process that opens the memory, or fills it."""
 
+_PAUSES: Final = (0.05, 0.1, 0.2, 0.3, 0.35)
+"""Seconds: PostgreSQL may know a little later than others that a process has ended which held it."""
+
 _SHARE: Final = text("SELECT pg_try_advisory_lock_shared(:chorus, :what)")
 _TRY: Final = text("SELECT pg_try_advisory_lock(:chorus, :what)")
 _TAKE: Final = text("SELECT pg_advisory_lock(:chorus, :what)")
@@ -29,10 +33,17 @@ _TAKE: Final = text("SELECT pg_advisory_lock(:chorus, :what)")
 
 def hold_database(connection: Connection, *, alone: bool) -> bool:
     """Hold the database until this connection ends, with others who share it or alone; False where
-    one who holds it forbids that."""
+    one who holds it forbids that. Blocks for a second at most.
+
+    It is asked again and again rather than waited for: who waits for a lock that others share keeps
+    further ones from sharing it.
+    """
     take = _TRY if alone else _SHARE
-    held: bool = connection.execute(take, {"chorus": _CHORUS, "what": _HOLDING}).scalar_one()
-    return held
+    for pause in _PAUSES:
+        if connection.execute(take, {"chorus": _CHORUS, "what": _HOLDING}).scalar_one():
+            return True
+        sleep(pause)
+    return bool(connection.execute(take, {"chorus": _CHORUS, "what": _HOLDING}).scalar_one())
 
 
 def take_migrating(connection: Connection) -> None:

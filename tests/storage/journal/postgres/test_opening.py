@@ -141,3 +141,18 @@ async def test_a_journal_is_closed_and_opened_again(journal: PostgresJournal) ->
         await journal.epoch()
     await journal.open()
     assert await journal.thread(thread().id) == thread()
+
+
+async def test_a_database_that_is_given_back_a_moment_later_is_held(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(1128812370, 1)")
+        # Its end is seen by PostgreSQL while it is asked for.
+        monkeypatch.setattr(
+            "storage.journal.postgres.locks.sleep",
+            lambda _: other.execute("SELECT pg_advisory_unlock_all()"),
+        )
+        journal = PostgresJournal(PostgresAddress.parse(url), alone=True)
+        await journal.open()
+        await journal.close()
