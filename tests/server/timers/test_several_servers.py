@@ -1,5 +1,6 @@
 """Deadlines where several servers share the journal: any of them fires what another one set."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.support.client import Identity
 from tests.support.eventually import eventually
-from tests.support.in_process import Caller, open_test_services
+from tests.support.in_process import Caller, Clock, open_test_services
 from tests.support.postgres import Cluster
 
 NO_MEMORY = "http://127.0.0.1:9"
@@ -22,7 +23,7 @@ def url(postgres: Cluster) -> str:
     return postgres.database(migrated=True)
 
 
-async def test_deadlines_of_a_server_that_is_gone_come_at_another(
+async def test_deadlines_of_a_server_that_is_gone_come_at_one_whose_clock_is_an_hour_behind(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared: dict[str, Any] = {"database_url": url, "qdrant_url": NO_MEMORY}
@@ -43,7 +44,10 @@ async def test_deadlines_of_a_server_that_is_gone_come_at_another(
             await host.get("invite_co_author", thread_id=thread_id, public_key=key.public_key)
             kinds = {each.timer.timer for each in await gone.journal.timers()}
             assert kinds == {"approval", "invitation", "session"}
-    async with open_test_services(tmp_path / "here", **shared) as here:
+    clock = Clock()
+    clock.ahead = timedelta(hours=-1)
+    environment = clock.environment()
+    async with open_test_services(tmp_path / "here", environment=environment, **shared) as here:
 
         async def all_came() -> bool:
             return await here.journal.timers() == ()
