@@ -245,8 +245,8 @@ timers = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     Column("due_at", BigInteger, nullable=False),
-    Column("claimed_until", BigInteger),
     Column("body", Text, nullable=False),
+    Column("claimed_until", BigInteger),
     Index("timers_by_time", "due_at", "id"),
 )
 """Until `claimed_until`, by the database's clock, a timer is one server's to fire
@@ -261,8 +261,8 @@ memory_tasks = Table(
     Column("task", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("waiting", Boolean, nullable=False),
-    Column("claimed_until", BigInteger),
     Column("body", Text, nullable=False),
+    Column("claimed_until", BigInteger),
     Index("memory_tasks_in_order", "waiting", "position"),
     Index("memory_tasks_by_thread", "waiting", "thread_id", "position"),
     Index("memory_tasks_by_subject", "subject"),

@@ -21,12 +21,12 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Column, Table
 
 from storage.journal.rows import RowValues
-from storage.journal.schema import entries
+from storage.journal.schema import entries, memory_tasks, timers
 from storage.salvage.sqlite_pages import Buffer, CellPlace, Pages, SqlValue, open_pages
 
 T = TypeVar("T")
 
-_LATER: Final = frozenset({entries.c.digest})
+_LATER: Final = frozenset({entries.c.digest, memory_tasks.c.claimed_until, timers.c.claimed_until})
 """Columns that journals of earlier versions lack; always the last ones of their table."""
 
 

@@ -418,5 +418,6 @@ def _typed(table: Table, row: RowValues) -> RowValues:
     return {
         column.name: bool(row[column.name]) if column.type.python_type is bool else row[column.name]
         for column in table.columns
-        if column is not table.autoincrement_column
+        # A row of an earlier version lacks the last columns.
+        if column is not table.autoincrement_column and column.name in row
     }
