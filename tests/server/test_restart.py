@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import Client, Identity, seqs, signed_in
+from tests.support.eventually import PATIENCE
 from tests.support.obedient_model import STEPS, ObedientModel, answer_to
 from tests.support.scripted_endpoint import refuses
 from tests.support.served import ServerProcess, served
@@ -92,7 +93,7 @@ async def test_an_orderly_end_tells_everybody_and_its_runs_go_on(
         server.tell(signal.SIGTERM)
         assert await client.close_code() == 1001
         assert await other.close_code() == 1001
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await gate.hung_up.wait()
         assert await server.stop() == 0
     await server.start()

@@ -8,6 +8,7 @@ import pytest
 from machines.models.outputs import StepEnum
 from machines.prompting.lengths import STEP_TOKENS
 from tests.support.client import Data, Identity, Refused, base58, connected, new_id, signed_in
+from tests.support.eventually import PATIENCE
 from tests.support.obedient_model import (
     STEPS,
     ObedientModel,
@@ -334,7 +335,7 @@ async def test_a_running_run_is_stopped_upstream_too_and_the_next_one_starts(
         second = await alice.ask("submit_prompt", thread_id=thread_id, prompt="go after it")
         accepted = await alice.ask("cancel_run", thread_id=thread_id, run_id=first["run_id"])
         assert accepted["run_id"] == first["run_id"]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await gate.hung_up.wait()
         cancelled = await alice.end_of(first["run_id"])
         assert (cancelled["status"], cancelled["by"]) == ("cancelled", alice.public_key)
@@ -396,7 +397,7 @@ async def test_archiving_stops_the_runs(server: ServerProcess, model: ObedientMo
         await alice.ask("archive_thread", thread_id=thread_id)
         cancelled = await alice.end_of(run["run_id"])
         assert (cancelled["status"], cancelled["by"]) == ("cancelled", None)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await gate.hung_up.wait()
 
 

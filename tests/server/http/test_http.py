@@ -271,8 +271,8 @@ async def test_the_guard_lets_a_websocket_through() -> None:
         serving() as site,
         site.session.ws_connect(f"http://127.0.0.1:{site.port}/ws") as client,
     ):
-        assert await client.receive_str(timeout=5) == "through"
-        assert (await client.receive(timeout=5)).type is WSMsgType.CLOSE
+        assert await client.receive_str(timeout=PATIENCE) == "through"
+        assert (await client.receive(timeout=PATIENCE)).type is WSMsgType.CLOSE
 
 
 async def test_ready_is_what_the_journal_says() -> None:

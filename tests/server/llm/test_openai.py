@@ -20,6 +20,7 @@ from server.addresses import is_loopback
 from server.llm.embeddings import OpenAIEmbeddings
 from server.llm.openai import OpenAIModel, open_client
 from server.llm.port import AnswerFailed, Bounds, LanguageModel
+from tests.support.eventually import PATIENCE
 from tests.support.scripted_endpoint import (
     DONE,
     Script,
@@ -489,7 +490,7 @@ async def test_silence_is_a_network_error_and_ends_upstream(pieces: list[str]) -
     ):
         with pytest.raises(AnswerFailed) as caught:
             await model.answer(call(StepEnum.ACTION), lambda _: None)
-        await asyncio.wait_for(endpoint.hung_up.wait(), 5)
+        await asyncio.wait_for(endpoint.hung_up.wait(), PATIENCE)
     assert isinstance(caught.value.error, NetworkError)
     assert caught.value.partial == "".join(pieces)
 
@@ -499,7 +500,7 @@ async def test_an_endless_answer_ends_at_the_bound_of_its_length_and_upstream_to
     async with model_at(counts_for_ever(), bounds=bounds) as (model, endpoint):
         with pytest.raises(AnswerFailed) as caught:
             await model.answer(call(StepEnum.ACTION), lambda _: None)
-        await asyncio.wait_for(endpoint.hung_up.wait(), 5)
+        await asyncio.wait_for(endpoint.hung_up.wait(), PATIENCE)
     assert isinstance(caught.value.error, AIError)
     assert 990 < len(caught.value.partial) <= 1_000
 
@@ -510,7 +511,7 @@ async def test_an_answer_that_repeats_itself_is_broken_off(piece: str, step: Ste
     async with model_at(never_ends(piece)) as (model, endpoint):
         with pytest.raises(AnswerFailed) as caught:
             await model.answer(call(step), lambda _: None)
-        await asyncio.wait_for(endpoint.hung_up.wait(), 5)
+        await asyncio.wait_for(endpoint.hung_up.wait(), PATIENCE)
     assert caught.value.error.message == "The model's answer repeats itself."
     assert caught.value.error.retryable
 
@@ -533,7 +534,7 @@ async def test_an_endless_stream_of_nothing_ends_at_the_bound_of_its_time() -> N
     async with model_at(never_ends(""), bounds=bounds) as (model, endpoint):
         with pytest.raises(AnswerFailed) as caught:
             await model.answer(call(StepEnum.ACTION), lambda _: None)
-        await asyncio.wait_for(endpoint.hung_up.wait(), 5)
+        await asyncio.wait_for(endpoint.hung_up.wait(), PATIENCE)
     assert isinstance(caught.value.error, NetworkError)
 
 
@@ -544,7 +545,7 @@ async def test_a_complete_answer_counts_though_the_line_breaks_behind_it() -> No
     assert (answer.text, answer.usage) == ("done", None)
 
 
-async def test_cancelling_reaches_the_endpoint_within_moments() -> None:
+async def test_cancelling_reaches_the_endpoint() -> None:
     began = asyncio.Event()
     async with model_at(never_ends("on ")) as (model, endpoint):
         task = asyncio.create_task(model.answer(call(StepEnum.ACTION), lambda _: began.set()))
@@ -552,7 +553,7 @@ async def test_cancelling_reaches_the_endpoint_within_moments() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(endpoint.hung_up.wait(), 1)
+        await asyncio.wait_for(endpoint.hung_up.wait(), PATIENCE)
         sent = endpoint.sent
         await asyncio.sleep(0)
         assert endpoint.sent == sent
@@ -561,11 +562,11 @@ async def test_cancelling_reaches_the_endpoint_within_moments() -> None:
 async def test_cancelling_before_the_first_word_reaches_the_endpoint() -> None:
     async with model_at(stalls_after()) as (model, endpoint):
         task = asyncio.create_task(model.answer(call(StepEnum.ACTION), lambda _: None))
-        await asyncio.wait_for(endpoint.reached.wait(), 5)
+        await asyncio.wait_for(endpoint.reached.wait(), PATIENCE)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(endpoint.hung_up.wait(), 1)
+        await asyncio.wait_for(endpoint.hung_up.wait(), PATIENCE)
 
 
 async def test_many_answers_at_once_do_not_mix() -> None:
