@@ -84,7 +84,10 @@ LINK: Final = LinkPoint(
 
 
 def memory(
-    server: MemoryServer, slept: list[float] | None = None, policy: RecoveryPolicy | None = None
+    server: MemoryServer,
+    slept: list[float] | None = None,
+    policy: RecoveryPolicy | None = None,
+    timeout_seconds: float = 5.0,
 ) -> DatabaseClient:
     """Not opened yet; waits between tries are noted, and over at once."""
 
@@ -99,6 +102,7 @@ def memory(
         jitter=lambda: 0.0,
         sleep=sleep,
         policy=policy or RecoveryPolicy(),
+        timeout_seconds=timeout_seconds,
     )
 
 
@@ -237,9 +241,10 @@ async def test_a_server_that_asks_for_a_wait_is_not_asked_before_it_is_over() ->
 
 async def test_as_many_requests_are_under_way_as_there_may_be_connections() -> None:
     async with fake_qdrant() as qdrant:
-        server = MemoryServer(qdrant.url, connections=3)
+        # None of them ends by itself before the server does.
+        server = MemoryServer(qdrant.url, connections=3, request_seconds=10 * PATIENCE)
         policy = RecoveryPolicy(retries=0, validations=0, updates=0)
-        client = memory(server, policy=policy)
+        client = memory(server, policy=policy, timeout_seconds=10 * PATIENCE)
         await client.open()
         await done(client, Store(points=(message(1),)))
         qdrant.most_at_once = 0
