@@ -41,10 +41,12 @@ def note_renewal(lease: Lease, event: LeaseGranted | LeaseRenewed) -> Lease:
 
 
 def stop_carrying(lease: Lease, _: object) -> Ended:
+    """The server breaks off what it does for runs."""
     return Reaction(lease, (), (StopCarrying(),))
 
 
 def join_again(lease: Lease, _: object) -> Ended:
+    """The server asks for another lease."""
     return Reaction(lease, (), (JoinAgain(),))
 
 
