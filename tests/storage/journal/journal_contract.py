@@ -629,7 +629,12 @@ class JournalContract:
         assert 0 < wait <= an_hour * 1_000
         assert await journal.take_token("b", rate=1 / an_hour, burst=1) is None
         assert await journal.take_token("quick", rate=1_000_000, burst=1) is None
-        assert await journal.forget_full_buckets() == 1
+
+        async def one_is_forgotten() -> bool:
+            return await journal.forget_full_buckets() == 1
+
+        # A database's clock may tick in milliseconds.
+        await eventually(one_is_forgotten, "the bucket that was full at once is forgotten")
         assert await journal.take_token("a", rate=1 / an_hour, burst=2) is not None
 
     # the journal itself
