@@ -32,9 +32,11 @@ def url(postgres: Cluster) -> str:
 async def servers(
     url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Sequence[Services]]:
-    """Two of them."""
-    async with several_servers(2, tmp_path_factory.mktemp("servers"), url) as opened:
-        yield opened
+    """Two of them, which look at their sessions when a test says so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("server.sessions.watch.SWEEP_SECONDS", 3_600.0)
+        async with several_servers(2, tmp_path_factory.mktemp("servers"), url) as opened:
+            yield opened
 
 
 @pytest.fixture
