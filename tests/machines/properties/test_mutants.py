@@ -8,6 +8,8 @@ import pytest
 from tests.machines.properties.mutants import Mutant, judged, mutants_of, sampled
 from tests.machines.transitions.spaces import SPACES
 
+pytestmark = pytest.mark.unmeasured
+
 FEW = [mutant for mutant in sampled(seed=7, how_many=24) if mutant.machine != "chorus"][:12]
 """A run's space takes seconds for each, the others' together one."""
 

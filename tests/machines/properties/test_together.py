@@ -20,6 +20,8 @@ from tests.machines.properties.product import (
     with_connection,
 )
 
+pytestmark = pytest.mark.unmeasured
+
 PRODUCTS: Final = {
     "voting": VOTING,
     "leaving": LEAVING,
