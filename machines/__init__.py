@@ -1,12 +1,12 @@
 """Charts and pure functions: (state, event) in, (state, response, effects) out.
 
 Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, `thread`, `invitation`,
-`invite_link`, `removal`, `connection` (whose guards and actions are `connection_rules`) and `breaker`;
-`charts` lists them all, `declarations` writes down what each declares and reads it back (`earlier` has
-those of released versions), `conformance` holds a journal's history against it, and `deadlines` has the
-guards that several share. Below them stand the steps of a run (`loop`) and what the model is asked
-(`prompting`); above them the decisions that fire several charts at once (`decisions`), and the rules
-that all of them keep (`properties`). All share the values of `models`.
+`invite_link`, `removal`, `connection` (whose guards and actions are `connection_rules`), `breaker` and
+`lease` (of a server). `charts` lists them all, `declarations` writes down what each declares and reads
+it back (`earlier` has those of released versions), `conformance` holds a journal's history against it,
+and `deadlines` has the guards that several share. Below them stand the steps of a run (`loop`) and what
+the model is asked (`prompting`); above them the decisions that fire several charts at once
+(`decisions`), and the rules that all of them keep (`properties`). All share the values of `models`.
 
 No IO lives here, and no clock, ids or randomness: they come in with the event.
 """
