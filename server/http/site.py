@@ -198,11 +198,14 @@ def _origins(
 
 
 def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:
-    """Whether the journal can be written, tried at most once in `WRITE_CHECK_SECONDS`."""
+    """Whether this server's lease is live, and the journal can be written, which is tried at most once in
+    `WRITE_CHECK_SECONDS`."""
     known: tuple[float, bool] | None = None
 
     async def ready() -> bool:
         nonlocal known
+        if not services.takeover.is_live:
+            return False
         now = services.environment.monotonic()
         if known is None or now - known[0] > WRITE_CHECK_SECONDS:
             try:

@@ -71,8 +71,7 @@ class ServerLease:
         Raises:
             JournalError: the lease is not renewed in its time, or is given back; nothing was written.
         """
-        if self._journal.shared:
-            self._fire(LeaseChecked(at=self._environment.monotonic()))
+        self._check(self._environment.monotonic())
         if self._lease.status in {LeaseStatus.JOINING, LeaseStatus.SUSPECT}:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._policy.seconds):
@@ -111,7 +110,7 @@ class ServerLease:
 
     async def _renew(self) -> None:
         at = self._environment.monotonic()
-        self._fire(LeaseChecked(at=at))
+        self._check(at)
         if await self._journal.heartbeat(self._lease.id, seconds=self._policy.seconds):
             self._fire(LeaseRenewed(at=at))
             return
@@ -126,6 +125,11 @@ class ServerLease:
         server_id = self._lease.id
         self._fire(LeaseReleased())
         await self._journal.leave(server_id)
+
+    def _check(self, at: float) -> None:
+        """Of a store that is not shared nothing can be taken over, so that no renewal is overdue."""
+        if self._journal.shared:
+            self._fire(LeaseChecked(at=at))
 
     def _fresh(self) -> Lease:
         return Lease(id=ServerId(self._environment.new_id()), policy=self._policy)

@@ -63,6 +63,11 @@ class Takeover:
         self._watched_at = environment.monotonic()
         lease.when_it_ends(self._stop)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the lease lets this server commit now."""
+        return self._lease.status is LeaseStatus.LIVE
+
     async def begin(self) -> None:
         """Take up what no living server carries; the lease is had. Raises JournalError."""
         await self._claim()
