@@ -1,4 +1,4 @@
-"""The real server in a process of its own: `python -m server.cli serve`, as an operator runs it.
+"""The real server in a process of its own, as an operator runs it, but forked (`tests.support.forked`).
 
     async with served(folder, llm=model.url, thread_queue=1) as server:
         async with signed_in(server.url) as alice: ...
@@ -12,14 +12,14 @@ import asyncio
 import os
 import re
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
+from tests.support.forked import ForkedProcess, forked
 from tests.support.watched_server import HELD
 
 START_SECONDS = 60.0
@@ -46,29 +46,25 @@ class ServerProcess:
         self._llm = llm
         self._settings = settings
         self._program = program
-        self._process: Process | None = None
+        self._process: ForkedProcess | None = None
         self._draining: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start, and wait until it says where it is."""
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, *self._program),
-                *("--data", str(self.data), "--llm", self._llm),
-                env=self.environment(),
-                stdout=PIPE,
-                stderr=log,
-            )
-        assert self._process.stdout is not None
+        program = [*self._program, "--data", str(self.data), "--llm", self._llm]
+        output, told = os.pipe()
+        with self._log.open("ab") as log, os.fdopen(told, "wb"):
+            self._process = await forked(program, self.environment(), told, log.fileno())
+        printed = await _reader(output)
         try:
             async with asyncio.timeout(START_SECONDS):
-                self.url = await _address(self._process.stdout)
+                self.url = await _address(printed)
         except TimeoutError:
             pytest.fail(f"the server did not start in time: {self.log()}")
         if not self.url:
             code = await self._process.wait()
             pytest.fail(f"the server ended with {code} instead of starting: {self.log()}")
-        self._draining = asyncio.create_task(_drain(self._process.stdout))
+        self._draining = asyncio.create_task(_drain(printed))
 
     async def stop(self) -> int:
         """SIGTERM; gives the exit code."""
@@ -104,20 +100,22 @@ class ServerProcess:
 
     async def command(self, *arguments: str) -> tuple[int, str, str]:
         """Run another `chorus` command on the same folder: (exit code, output, errors)."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "server.cli", *arguments),
-            env=self.environment() | {"CHORUS_DATA": str(self.data)},
-            stdout=PIPE,
-            stderr=PIPE,
-        )
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                out, errors = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            pytest.fail(f"chorus {' '.join(arguments)} did not end in time")
-        assert process.returncode is not None
-        return process.returncode, out.decode(), errors.decode()
+        with TemporaryFile() as output, TemporaryFile() as errors:
+            process = await forked(
+                ["-m", "server.cli", *arguments],
+                self.environment() | {"CHORUS_DATA": str(self.data)},
+                output.fileno(),
+                errors.fileno(),
+            )
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    code = await process.wait()
+            except TimeoutError:
+                process.kill()
+                pytest.fail(f"chorus {' '.join(arguments)} did not end in time")
+            for each in (output, errors):
+                each.seek(0)
+            return code, output.read().decode(), errors.read().decode()
 
     def environment(self) -> dict[str, str]:
         """This process' variables without any that configure Chorus, and the settings."""
@@ -147,6 +145,14 @@ class ServerProcess:
         if self._draining is not None:
             await self._draining
         return code
+
+
+async def _reader(descriptor: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
+    )
+    return reader
 
 
 async def _address(output: asyncio.StreamReader) -> str:
