@@ -92,6 +92,11 @@ class RateLimiter(Generic[K]):
             self._full_at[key] = max(self._full_at.pop(key, -math.inf), now) + tokens / self._rate
             self._forget(now)
 
+    def give_back(self, key: K) -> None:
+        """Return a token that was taken for nothing."""
+        if self._rate and key in self._full_at:
+            self._full_at[key] -= 1 / self._rate
+
     def _forget(self, now: float) -> None:
         # At most one key comes in for each call, so two that go keep the idle ones away.
         for _ in range(2):

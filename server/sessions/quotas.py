@@ -100,13 +100,22 @@ class Allowances:
         return _longest(waits)
 
     async def try_take_prompt(self, caller: PublicKey, address: str) -> int | None:
-        """None where a new run is allowed, or the milliseconds after which it will be.
+        """None where a new run is allowed, or the milliseconds after which it will be; what is not
+        allowed costs nothing.
 
         Raises JournalError.
         """
-        return _longest(
-            [await self._prompts.take(caller), await self._prompts_of_an_address.take(address)]
-        )
+        wait = await self._prompts.take(caller)
+        if wait is None:
+            wait = await self._prompts_of_an_address.take(address)
+            if wait is not None:
+                await self._prompts.give_back(caller)
+        return wait
+
+    async def give_prompt_back(self, caller: PublicKey, address: str) -> None:
+        """What `try_take_prompt` allowed began no run: it costs nothing. Raises JournalError."""
+        await self._prompts.give_back(caller)
+        await self._prompts_of_an_address.give_back(address)
 
     def charge_read(self, size: int, caller: PublicKey, address: str) -> None:
         """A read has sent so many characters."""

@@ -122,10 +122,12 @@ class Requests:
         while (first := self._under_way.get(key)) is not None:
             await asyncio.shield(first)
         done = self._under_way[key] = asyncio.get_running_loop().create_future()
+        is_charged = False
         try:
             try:
                 if isinstance(message, requests.SubmitPromptRequest | requests.RetryRunRequest):
                     await self._take_prompt(message, caller, address)
+                    is_charged = True
                 return await self._mutate(message, caller, token)
             except (JournalConflict, InvalidTransition, RequestRefused):
                 # A request that was carried out once is refused, at the latest by the key of its
@@ -134,6 +136,9 @@ class Requests:
                 known = await self._journal.reply(caller, message.id)
                 if known is None:
                     raise
+                if is_charged:
+                    # It reached another server at the same moment, and was charged there.
+                    await self._allowances.give_prompt_back(caller, address)
                 return await self._again(message, caller, token, known)
         finally:
             del self._under_way[key]

@@ -2,7 +2,7 @@
 
 Where a journal is one process' alone, so is the count, and nothing is asked. Where servers share it, each
 token is taken in the database. A refusal is remembered: before its time no server has a token to give,
-so that who goes on asking costs the database nothing.
+but one that is returned, so that who goes on asking costs the database nothing.
 """
 
 import math
@@ -23,6 +23,8 @@ class GivesTokens(Protocol):
     def shared(self) -> bool: ...
 
     async def take_token(self, name: str, *, rate: float, burst: float) -> int | None: ...
+
+    async def return_token(self, name: str, *, rate: float) -> None: ...
 
 
 class SharedRate:
@@ -70,6 +72,14 @@ class SharedRate:
             if len(self._refused_until) > MAX_KEYS:
                 self._refused_until.popitem(last=False)
         return wait
+
+    async def give_back(self, key: str) -> None:
+        """Return a token that was taken for nothing. Raises JournalError."""
+        if self.is_counted_here:
+            self._here.give_back(key)
+            return
+        self._refused_until.pop(key, None)
+        await self._journal.return_token(self._row_of(key), rate=self._per_second)
 
     def _row_of(self, key: str) -> str:
         """A name of one length, in which no address and no key stands."""

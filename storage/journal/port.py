@@ -412,6 +412,9 @@ class Journal(Protocol):
             burst: Tokens in a full bucket, at least one.
         """
 
+    async def return_token(self, name: str, *, rate: float) -> None:
+        """Put a token back that was taken for nothing, of a bucket with this rate."""
+
     async def forget_full_buckets(self) -> int:
         """Drop buckets that are full, as a new one is; returns how many."""
 

@@ -38,6 +38,7 @@ _LACKS: Final = {
     dialect: text(f"SELECT full_at - {now} FROM rate_buckets WHERE name = :name")  # noqa: S608
     for dialect, now in _NOW.items()
 }
+_RETURN: Final = text("UPDATE rate_buckets SET full_at = full_at - :cost WHERE name = :name")
 _CLOCK: Final = {dialect: text(f"SELECT {now}") for dialect, now in _NOW.items()}
 
 
@@ -50,6 +51,11 @@ def take_token(connection: Connection, name: str, *, rate: float, burst: float) 
         return None
     lacks = connection.scalar(_LACKS[dialect], {"name": name}) or 0
     return max(1, math.ceil((lacks + cost - room) / 1_000))
+
+
+def return_token(connection: Connection, name: str, *, rate: float) -> None:
+    """Put a token back that was taken for nothing; a bucket that is full stays so."""
+    connection.execute(_RETURN, {"name": name, "cost": round(_MICROSECONDS / rate)})
 
 
 def forget_full_buckets(connection: Connection) -> int:

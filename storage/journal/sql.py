@@ -149,6 +149,7 @@ class SqlJournal:
     hold_sessions = _writing(holders.hold_sessions)
     session_holders = _reading(holders.session_holders)
     take_token = _writing(rates.take_token)
+    return_token = _writing(rates.return_token)
     forget_full_buckets = _writing(rates.forget_full_buckets)
 
     # the journal itself

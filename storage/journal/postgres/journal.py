@@ -171,6 +171,9 @@ class PostgresJournal(SqlJournal):
             lambda connection: rates.take_token(connection, name, rate=rate, burst=burst)
         )
 
+    async def return_token(self, name: str, *, rate: float) -> None:
+        await self._rates.read(lambda connection: rates.return_token(connection, name, rate=rate))
+
     # the memory's side
 
     def alone_with_memory(self) -> AbstractAsyncContextManager[None]:

@@ -113,3 +113,15 @@ def test_a_limiter_under_a_flood_of_keys_keeps_its_bound() -> None:
         assert limiter.try_take(key) is None
         assert len(limiter) <= 50
     assert limiter.try_take(999) == 1_000_000, "the key that was used last is remembered"
+
+
+def test_a_token_that_is_given_back_is_there_again_and_no_bucket_overflows() -> None:
+    clock = Clock()
+    limiter: RateLimiter[str] = RateLimiter(1, 2, clock)
+    limiter.give_back("ann")
+    assert [limiter.try_take("ann") for _ in range(3)] == [None, None, 1_000]
+    limiter.give_back("ann")
+    assert [limiter.try_take("ann") for _ in range(2)] == [None, 1_000]
+    for _ in range(5):
+        limiter.give_back("ann")
+    assert [limiter.try_take("ann") for _ in range(3)] == [None, None, 1_000]

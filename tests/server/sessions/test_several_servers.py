@@ -11,8 +11,10 @@ import pytest
 import pytest_asyncio
 
 from machines.decisions.connections import hash_token
+from machines.models.journal import Batch, Committed
 from server.services import Services
 from server.sessions.elsewhere import UsersElsewhere
+from storage.journal.port import Journal
 from tests.support.client import Identity, new_id
 from tests.support.eventually import eventually
 from tests.support.in_process import Caller
@@ -180,3 +182,35 @@ async def test_prompts_and_sign_ins_are_counted_by_all_servers_together(
         assert refused["data"]["code"] == "rate_limited"
         again = await second.get("submit_prompt", request_id=request_id, **prompt)
         assert again == accepted, "one that is sent again costs nothing"
+
+
+async def test_a_prompt_that_reaches_two_servers_at_the_same_instant_costs_one_token(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with several_servers(2, tmp_path, url, prompts_per_minute=3) as servers:
+        alice = Identity()
+        callers = [await Caller(server).sign_in(alice) for server in servers]
+        made = await callers[0].get("create_thread", name="Twice")
+        request_id = new_id()
+        both_are_charged = asyncio.Barrier(2)
+
+        def hold_back(journal: Journal) -> None:
+            """Let neither commit before both have taken a token."""
+            commit = journal.commit
+
+            async def later(batch: Batch) -> Committed:
+                if batch.reply is not None and batch.reply.request_id == request_id:
+                    await both_are_charged.wait()
+                return await commit(batch)
+
+            monkeypatch.setattr(journal, "commit", later)
+
+        for server in servers:
+            hold_back(server.journal)
+        prompt = {"thread_id": made["thread_id"], "prompt": "At the same instant"}
+        one, other = await asyncio.gather(
+            *(each.get("submit_prompt", request_id=request_id, **prompt) for each in callers)
+        )
+        assert one == other
+        told = [(await callers[n % 2].ask("submit_prompt", **prompt))["type"] for n in range(3)]
+        assert told == ["accepted", "accepted", "error"], "the echo cost nothing"

@@ -18,6 +18,11 @@ class Tokens:
         self.left -= 1
         return None if self.left >= 0 else self.wait
 
+    async def return_token(self, name: str, *, rate: float) -> None:
+        assert rate == 2.0
+        assert name in self.asked
+        self.left += 1
+
 
 async def test_tokens_are_the_journals_where_servers_share_it() -> None:
     journal = Tokens(2)
@@ -45,12 +50,25 @@ async def test_a_refusal_holds_until_its_time_without_asking_again() -> None:
     assert len(journal.asked) == 3
 
 
+async def test_a_token_that_is_returned_ends_a_refusal() -> None:
+    journal = Tokens(1)
+    journal.wait = 500
+    rate = SharedRate("prompts", 120, journal, lambda: 0.0)
+    assert await rate.take("ann") is None
+    assert await rate.take("ann") == 500
+    journal.left = 0
+    await rate.give_back("ann")
+    assert await rate.take("ann") is None
+
+
 async def test_a_journal_of_one_process_and_no_limit_are_never_asked() -> None:
     journal = Tokens(0, shared=False)
     own = SharedRate("prompts", 1, journal, lambda: 0.0)
     assert own.is_counted_here
     assert await own.take("ann") is None
     assert await own.take("ann") == 60_000
+    await own.give_back("ann")
+    assert await own.take("ann") is None
     unlimited = SharedRate("prompts", 0, Tokens(0), lambda: 0.0)
     assert unlimited.is_counted_here
     assert [await unlimited.take("ann") for _ in range(3)] == [None] * 3

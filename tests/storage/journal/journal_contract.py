@@ -637,6 +637,19 @@ class JournalContract:
         await eventually(one_is_forgotten, "the bucket that was full at once is forgotten")
         assert await journal.take_token("a", rate=1 / an_hour, burst=2) is not None
 
+    async def test_a_token_that_is_returned_is_there_again_and_no_bucket_overflows(
+        self, journal: Journal
+    ) -> None:
+        rate = 1 / 3_600
+        for _ in range(3):
+            await journal.return_token("a", rate=rate)
+        assert await journal.take_token("a", rate=rate, burst=1) is None
+        assert await journal.take_token("a", rate=rate, burst=1) is not None
+        for _ in range(3):
+            await journal.return_token("a", rate=rate)
+        assert await journal.take_token("a", rate=rate, burst=1) is None
+        assert await journal.take_token("a", rate=rate, burst=1) is not None
+
     # the journal itself
 
     async def test_entries_are_paged_by_number_and_by_size(self, journal: Journal) -> None:
