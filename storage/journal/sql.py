@@ -65,6 +65,18 @@ def _reading(
     return method
 
 
+def _looking_up(
+    query: Callable[Concatenate[Connection, P], T],
+) -> Callable[Concatenate["SqlJournal", P], Coroutine[Any, Any, T]]:
+    """As `_reading`, of a `query` that is one statement, or one for so many keys as fit into one."""
+
+    @wraps(query)
+    async def method(self: "SqlJournal", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._reader.read_single(lambda connection: query(connection, *args, **kwargs))
+
+    return method
+
+
 def _writing(
     work: Callable[Concatenate[Connection, P], T],
 ) -> Callable[Concatenate["SqlJournal", P], Coroutine[Any, Any, T]]:
@@ -99,10 +111,10 @@ class SqlJournal:
         committed: Committed = await self._writer.submit(batch)
         return committed
 
-    _epoch = _reading(queries.epoch)
+    _epoch = _looking_up(queries.epoch)
     new_epoch = _writing(side_tables.set_epoch)
     note = _writing(side_tables.note)
-    noted = _reading(queries.noted)
+    noted = _looking_up(queries.noted)
 
     # threads
 
@@ -113,59 +125,59 @@ class SqlJournal:
             raise ValueError("public_keys is empty: name at least one")
         return await self._private_threads_shared_by(public_keys)
 
-    thread = _reading(queries.thread)
+    thread = _looking_up(queries.thread)
     decision_view = _reading(queries.decision_view)
-    threads_of = _reading(queries.threads_of)
+    threads_of = _looking_up(queries.threads_of)
     arrivals = _reading(many_users.arrivals)
-    invitations_of = _reading(invitations.invitations_of)
+    invitations_of = _looking_up(invitations.invitations_of)
     inbox_of = _reading(inbox.inbox_of)
-    user_thread = _reading(inbox.user_thread)
-    open_invitations = _reading(invitations.all_open_invitations)
-    open_links = _reading(invite_links.open_links)
-    link_of_secret = _reading(invite_links.link_of_secret)
-    open_removals = _reading(removals.open_removals)
-    is_invited = _reading(invitations.is_invited)
+    user_thread = _looking_up(inbox.user_thread)
+    open_invitations = _looking_up(invitations.all_open_invitations)
+    open_links = _looking_up(invite_links.open_links)
+    link_of_secret = _looking_up(invite_links.link_of_secret)
+    open_removals = _looking_up(removals.open_removals)
+    is_invited = _looking_up(invitations.is_invited)
     invitation_counts = _reading(invitations.invitation_counts)
-    public_threads = _reading(queries.public_threads)
+    public_threads = _looking_up(queries.public_threads)
     _private_threads_shared_by = _reading(queries.private_threads_shared_by)
     snapshot = _reading(queries.snapshot)
 
     # messages, runs, users
 
-    message = _reading(queries.message)
-    newest_message_of = _reading(queries.newest_message_of)
-    recent_messages = _reading(queries.recent_messages)
-    approved_among = _reading(queries.approved_among)
-    pending_messages = _reading(queries.pending_messages)
+    message = _looking_up(queries.message)
+    newest_message_of = _looking_up(queries.newest_message_of)
+    recent_messages = _looking_up(queries.recent_messages)
+    approved_among = _looking_up(queries.approved_among)
+    pending_messages = _looking_up(queries.pending_messages)
     run = _reading(runs.run)
-    live_runs = _reading(runs.live_runs)
-    carried_runs = _reading(carriers.carried_runs)
-    user = _reading(queries.user)
+    live_runs = _looking_up(runs.live_runs)
+    carried_runs = _looking_up(carriers.carried_runs)
+    user = _looking_up(queries.user)
     known_users = _reading(many_users.known_users)
-    names = _reading(queries.names)
-    session = _reading(queries.session)
-    sessions = _reading(queries.all_sessions)
+    names = _looking_up(queries.names)
+    session = _looking_up(queries.session)
+    sessions = _looking_up(queries.all_sessions)
     touch_session = _writing(side_tables.touch_session)
     hold_sessions = _writing(holders.hold_sessions)
-    session_holders = _reading(holders.session_holders)
+    session_holders = _looking_up(holders.session_holders)
     take_token = _writing(rates.take_token)
     return_token = _writing(rates.return_token)
     forget_full_buckets = _writing(rates.forget_full_buckets)
 
     # the journal itself
 
-    head = _reading(queries.head)
+    head = _looking_up(queries.head)
     entries = _reading(queries.entry_page)
-    heads = _reading(many_threads.heads)
+    heads = _looking_up(many_threads.heads)
     entries_of_many = _reading(many_threads.entries_of_many)
     audiences = _reading(many_threads.audiences)
     run_entries = _reading(queries.run_entries)
-    reply = _reading(queries.reply)
+    reply = _looking_up(queries.reply)
     forget_replies = _writing(side_tables.forget_replies)
 
     # timers
 
-    timers = _reading(queries.timer_rows)
+    timers = _looking_up(queries.timer_rows)
     claim_timers = _writing(claims.claim_timers)
     drop_timer = _writing(side_tables.drop_timer)
 
@@ -179,16 +191,16 @@ class SqlJournal:
         if vectors:
             await self._keep_vectors(vectors)
 
-    queued_tasks = _reading(memory_tasks.queued_tasks)
+    queued_tasks = _looking_up(memory_tasks.queued_tasks)
     claim_tasks = _writing(claims.claim_tasks)
     release_tasks = _writing(claims.release_tasks)
-    first_queued = _reading(memory_tasks.first_queued)
+    first_queued = _looking_up(memory_tasks.first_queued)
     given_to_memory = _reading(memory_tasks.given_to_memory)
-    vectors = _reading(memory_tasks.kept_vectors)
+    vectors = _looking_up(memory_tasks.kept_vectors)
     _finish_tasks = _writing(memory_tasks.finish_tasks)
     _keep_vectors = _writing(memory_tasks.keep_vectors)
-    _approved_page = _reading(memory_tasks.approved_page)
-    _links_page = _reading(memory_tasks.links_page)
+    _approved_page = _looking_up(memory_tasks.approved_page)
+    _links_page = _looking_up(memory_tasks.links_page)
     _requeue = _writing(memory_tasks.requeue)
 
     async def approved_messages(self) -> AsyncIterator[tuple[Message, Thread, int]]:

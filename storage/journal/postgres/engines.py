@@ -54,6 +54,11 @@ def reading_engine(address: PostgresAddress) -> Engine:
     return _engine(address, pool_size=READERS, isolation_level="REPEATABLE READ")
 
 
+def of_single_statements(engine: Engine) -> Engine:
+    """An engine on the same connections, each of whose statements is a transaction."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def probing_engine(address: PostgresAddress) -> Engine:
     """An engine of two connections."""
     return _engine(address, pool_size=2)

@@ -75,7 +75,11 @@ class PostgresJournal(SqlJournal):
             GroupCommitWriter(
                 self._committer, rest_seconds=REST_SECONDS, most_waiting=MOST_WAITING
             ),
-            SnapshotReader(self._reading, threads=engines.READERS),
+            SnapshotReader(
+                self._reading,
+                threads=engines.READERS,
+                single=engines.of_single_statements(self._reading),
+            ),
         )
 
     @property
