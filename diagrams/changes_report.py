@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from diagrams.changes import Change, EdgeChange, MachineChanges, parts_text
-from diagrams.usage import EdgeUse, Fate, Usage, fate_of
+from diagrams.usage import EdgeUse, Usage
+from machines.migrations import Continue, End, Migrate, Outcome, Succession
+from machines.statechart import Configuration
 
 _WORDS = {Change.ADDED: "added", Change.REMOVED: "removed", Change.CHANGED: "changed"}
 
@@ -58,7 +60,7 @@ def _section(judged: Judged, journal: str | None) -> Iterator[str]:
         yield from rows
         yield ""
     if usage is not None:
-        yield from _fates(changes, usage)
+        yield from _futures(changes, usage)
     elif journal is not None:
         yield f"{journal} keeps no history of this machine."
         yield ""
@@ -116,15 +118,14 @@ def _both_texts(edge: EdgeChange) -> tuple[str, str]:
     return ("", shown) if edge.change is Change.ADDED else (shown, "")
 
 
-def _fates(changes: MachineChanges, usage: Usage) -> Iterator[str]:
+def _futures(changes: MachineChanges, usage: Usage) -> Iterator[str]:
     """What becomes of the live values, by where they stand."""
-    total = sum(usage.standing.values())
-    if total:
+    outcomes = _outcomes(changes, usage)
+    if outcomes:
         yield "| live | where | what becomes of them |"
         yield "|---|---|---|"
         for configuration, count in usage.standing.items():
-            fate, why = fate_of(changes, configuration)
-            said = f"{fate.value}: {why}" if why else fate.value
+            said = _said(outcomes[configuration])
             yield f"| {count} | `{' '.join(configuration)}` | {said} |"
     else:
         yield "None is live."
@@ -137,10 +138,28 @@ def _fates(changes: MachineChanges, usage: Usage) -> Iterator[str]:
         yield ""
 
 
-def touched(changes: MachineChanges, usage: Usage) -> Mapping[Fate, int]:
-    """How many live values meet each fate."""
-    counted: Counter[Fate] = Counter()
-    for configuration, count in usage.standing.items():
-        fate, _ = fate_of(changes, configuration)
-        counted[fate] += count
-    return counted
+def interferes(changes: MachineChanges, usage: Usage) -> bool:
+    """Whether some live value does not go on as before."""
+    return any(each != Continue() for each in _outcomes(changes, usage).values())
+
+
+def _outcomes(changes: MachineChanges, usage: Usage) -> Mapping[Configuration, Outcome]:
+    """What becomes of the live values, by where they stand."""
+    if changes.old is None:
+        return {}
+    succession = Succession(changes.old, changes.new)
+    return {each: succession.outcome(each) for each in usage.standing}
+
+
+def _said(outcome: Outcome) -> str:
+    match outcome:
+        case Continue(met=()):
+            return "continues"
+        case Continue(met=met):
+            return f"continues, and meets changes: {', '.join(met)}"
+        case Migrate(configuration=configuration):
+            return f"is migrated to `{' '.join(configuration)}`"
+        case End(reason=reason):
+            return f"is ended: {reason}"
+        case _:
+            assert_never(outcome)

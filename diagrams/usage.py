@@ -1,17 +1,15 @@
-"""What a changed machine means to the values that live by it: which edges they took, where they stand,
-and what becomes of those that are not over. Pure: what happened is told, and comes from a journal.
+"""Which edges the values of a machine took, and where those stand that are not over. Pure: what happened
+is told, and comes from a journal. What becomes of them decides `machines.migrations`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 
-from diagrams.changes import Change, MachineChanges
 from machines.declarations import Declaration
-from machines.statechart import Configuration, Topology
-from machines.statechart.compiler import after, beginning, configurations
+from machines.statechart import Configuration
+from machines.statechart.compiler import after, beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +30,6 @@ class Usage:
     """How many live values stand in each configuration of the older declaration."""
     elsewhere: int
     """Values whose journal names a state that the older declaration lacks."""
-
-
-class Fate(StrEnum):
-    """What becomes of a live value."""
-
-    CONTINUES = "continues"
-    """Everything that led out of where it stands still does."""
-    CHANGED = "meets changes"
-    """It goes on, and an edge that led out of where it stands is gone or another one."""
-    STRANDED = "is stranded"
-    """It cannot stand there, or has no way to an end any more."""
 
 
 class UsageCounter:
@@ -105,68 +92,3 @@ class UsageCounter:
         if source not in active or target not in self._names:
             return None
         return after(self._chart, active, source, target)
-
-
-def fate_of(changes: MachineChanges, configuration: Configuration) -> tuple[Fate, str]:
-    """What becomes of a live value that stands in a configuration of the older declaration, and why."""
-    if changes.old is None or changes.new is None:
-        return Fate.STRANDED, "the machine is gone"
-    old, new = changes.old.topology(), changes.new.topology()
-    if reason := _why_stranded(old, new, configuration):
-        return Fate.STRANDED, reason
-    active = _around(old, configuration)
-    met = [
-        f"`{each.old.event}` {'is gone' if each.change is Change.REMOVED else 'is another'}"
-        for each in changes.edges
-        if each.old is not None
-        and each.old.source in active
-        and each.change in {Change.REMOVED, Change.CHANGED}
-    ]
-    return (Fate.CHANGED, ", ".join(dict.fromkeys(met))) if met else (Fate.CONTINUES, "")
-
-
-def _why_stranded(old: Topology, new: Topology, configuration: Configuration) -> str | None:
-    names = {node.name for node in new.nodes}
-    if gone := [name for name in configuration if name not in names]:
-        return f"{_listed(gone)} {'is' if len(gone) == 1 else 'are'} gone"
-    places = {new.innermost(active): active for active in configurations(new)}
-    if configuration not in places:
-        return f"{_listed(configuration)} is no place of its own any more"
-    active = places[configuration]
-    if ended := [node.name for node in new.nodes if node.final and node.name in active]:
-        return f"{_listed(ended)} is final now"
-    if _may_end(old, _around(old, configuration)) and not _may_end(new, active):
-        return "no way leads to a final state any more"
-    return None
-
-
-def _may_end(chart: Topology, active: frozenset[str]) -> bool:
-    """Whether some path leads to a final state, were every guard to hold."""
-    finals = {node.name for node in chart.nodes if node.final}
-    seen, waiting = {active}, [active]
-    while waiting:
-        here = waiting.pop()
-        if here & finals:
-            return True
-        for there in _next(chart, here):
-            if there not in seen:
-                seen.add(there)
-                waiting.append(there)
-    return False
-
-
-def _next(chart: Topology, active: frozenset[str]) -> Iterator[frozenset[str]]:
-    return (
-        after(chart, active, edge.source, edge.target)
-        for edge in chart.edges
-        if edge.source in active
-    )
-
-
-def _around(chart: Topology, configuration: Configuration) -> frozenset[str]:
-    """The states of a configuration with those around them."""
-    return frozenset(configuration).union(*map(chart.ancestors, configuration))
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

@@ -4,7 +4,7 @@ Each behaviour is a chart, declared in one module: `chorus` (a run), `message`, 
 `invite_link`, `removal`, `connection` (whose guards and actions are `connection_rules`), `breaker` and
 `lease` (of a server). `charts` lists them all, `declarations` writes down what each declares and reads
 it back (`earlier` has those of released versions), `conformance` holds a journal's history against it,
-and `deadlines` has the guards that several share. Below them stand the steps of a run (`loop`) and what
+`migrations` says what becomes of values whose chart changed, and `deadlines` has the guards that several share. Below them stand the steps of a run (`loop`) and what
 the model is asked (`prompting`); above them the decisions that fire several charts at once
 (`decisions`), and the rules that all of them keep (`properties`). All share the values of `models`.
 
@@ -26,6 +26,7 @@ __all__ = [
     "lease",
     "loop",
     "message",
+    "migrations",
     "models",
     "outcomes",
     "prompting",

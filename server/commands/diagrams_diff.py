@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 
 from diagrams.changes import Change, MachineChanges, compare
 from diagrams.changes_drawing import changes_picture
-from diagrams.changes_report import Judged, report, touched
+from diagrams.changes_report import Judged, interferes, report
 from diagrams.dot import DrawingFailed
-from diagrams.usage import Fate, Usage, UsageCounter
+from diagrams.usage import Usage, UsageCounter
 from machines.declarations import Declaration, UnreadableDeclaration, read_declaration
 from machines.models.errors import JournalError
 from server.commands.errors import NOT_DONE, WRONG_USE, CommandFailed
@@ -94,8 +94,7 @@ def _fails(judged: Judged, fail_on: Collection[str]) -> bool:
         return True
     if "live" not in fail_on or judged.usage is None:
         return False
-    fates = touched(judged.changes, judged.usage)
-    return any(count for fate, count in fates.items() if fate is not Fate.CONTINUES)
+    return interferes(judged.changes, judged.usage)
 
 
 # --- What is compared ----------------------------------------------------------------------------

@@ -182,7 +182,7 @@ async def test_a_journal_that_a_server_holds_tells_who_took_an_edge_and_who_live
     said = capsys.readouterr().out
     assert code == 1, "a message stands where the way back was"
     assert "| `[author_asks] / close_vote` |  | 0 | 1 |" in said
-    assert "| 1 | `pending` | meets changes: `withdraw` is gone |" in said
+    assert "| 1 | `pending` | continues, and meets changes: `withdraw` is gone |" in said
 
 
 async def test_what_lives_elsewhere_fails_nothing(project: Path, data: Path) -> None:
