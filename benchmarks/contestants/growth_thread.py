@@ -36,7 +36,10 @@ from machines.models.ids import MessageId, PublicKey, ThreadId, thread_stream
 from machines.models.journal import Batch, JournalEntry, creation_of, fields_of, update_of
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread, Visibility
-from machines.models.wire.frames import ThreadEventData, ThreadEventKind
+from machines.models.wire.frames import (
+    ThreadEventData,
+    ThreadEventKind,
+)
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.machines.transitions.values import NOW
 

@@ -65,7 +65,10 @@ from machines.models.thread import (
     Thread,
     ThreadStatus,
 )
-from machines.models.wire.frames import ThreadEventData, ThreadEventKind
+from machines.models.wire.frames import (
+    ThreadEventData,
+    ThreadEventKind,
+)
 
 
 def open_thread(command: OpenThread) -> Decided:

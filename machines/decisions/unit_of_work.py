@@ -57,7 +57,7 @@ from machines.models.message import AnswerGiven, Message, MessageEvent, MessageS
 from machines.models.outputs import YieldOutput
 from machines.models.removal import Removal, RemovalEvent, RemovalStatus
 from machines.models.thread import AddMessage, Thread, ThreadOperation
-from machines.models.wire import frames
+from machines.models.wire import frames, run_frames
 from machines.models.wire.frames import ThreadEventKind
 from machines.models.wire.views import ThreadSettingsView
 from machines.outcomes import recorded, refused
@@ -195,7 +195,7 @@ class Draft:
         self.place(message)
         self.runs[run.id] = run
         made = (run_change(None, run), update_of("message", message))
-        self.tell_run(frames.RunQueuedData(**about(run)), Change(changes=made))
+        self.tell_run(run_frames.RunQueuedData(**about(run)), Change(changes=made))
         self.start_next()
 
     def start_next(self) -> None:
@@ -257,10 +257,10 @@ class Draft:
         self._append("thread_event", kind.value, by, data, change, restricted_to)
 
     def tell_run(
-        self, response: ChorusResponse | frames.RunFinishedData, change: Change | None = None
+        self, response: ChorusResponse | run_frames.RunFinishedData, change: Change | None = None
     ) -> None:
         """One `chorus_response` entry."""
-        by = response.by if isinstance(response, frames.RunCancelledData) else None
+        by = response.by if isinstance(response, run_frames.RunCancelledData) else None
         self._append("chorus_response", response.status, by, response, change or Change())
 
     def decision(
@@ -376,7 +376,7 @@ class Draft:
             updated_at=self.at,
         )
         message, given = self.change_message(answer, AnswerGiven(at=self.at), created=True)
-        finished = frames.RunFinishedData(
+        finished = run_frames.RunFinishedData(
             **about(run), message_id_of_answer=message.id, message=message_view(message)
         )
         self.tell_run(finished, grown + given)
@@ -407,7 +407,7 @@ class Draft:
         type_: Literal["chorus_response", "thread_event"],
         kind: str,
         by: PublicKey | None,
-        data: frames.ThreadEventData | ChorusResponse | frames.RunFinishedData,
+        data: frames.ThreadEventData | ChorusResponse | run_frames.RunFinishedData,
         change: Change,
         restricted_to: PublicKey | None = None,
     ) -> None:

@@ -33,7 +33,7 @@ from machines.models.effects import CancelTimer, RunEffect, ScheduleTimer, StopA
 from machines.models.errors import ErrorCode
 from machines.models.ids import RunId, TimerId
 from machines.models.journal import RetryTimer
-from machines.models.wire import frames
+from machines.models.wire import run_frames
 
 ErrorEvent = AIFailed | NetworkFailed | StateLost | CarrierLost
 
@@ -119,7 +119,7 @@ def repeat_effect(state: ChorusState, _: object = None) -> StepResult:
     awaiting = state.error_state.kept if state.error_state else state.awaiting
     again = state.changed(attempt=state.attempt + 1, awaiting=awaiting)
     effects = (CancelTimer(timer_id=retry_timer(state.id)), effect_under_way(again))
-    return StepResult(again, (frames.StepStartedData(**about(again)),), effects)
+    return StepResult(again, (run_frames.StepStartedData(**about(again)),), effects)
 
 
 def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
@@ -133,7 +133,7 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
         case _:
             assert_never(event)
     error = error.changed(retry_at=None, retry_in_ms=None)
-    response = frames.RunFailedData(
+    response = run_frames.RunFailedData(
         **about(state), code=error.code, message=error.message, partial=_partial(event)
     )
     effects = (CancelTimer(timer_id=retry_timer(state.id)),)
@@ -142,7 +142,7 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
 
 def stop(state: ChorusState, event: RunCancelled) -> StepResult:
     """End the run, and whatever it waits for."""
-    response = frames.RunCancelledData(**about(state), by=event.by, partial=event.partial)
+    response = run_frames.RunCancelledData(**about(state), by=event.by, partial=event.partial)
     effects = (StopAttempt(run_id=state.id), CancelTimer(timer_id=retry_timer(state.id)))
     return StepResult(state, (response,), effects)
 
@@ -166,7 +166,7 @@ def _told(recovering: ChorusState, partial: str | None) -> StepResult:
     """What the thread hears of a run that recovers, and the timer that ends the wait."""
     error = recovering.error_state
     assert error is not None  # noqa: S101 - every correction notes what it corrects
-    response = frames.StepRecoveringData(
+    response = run_frames.StepRecoveringData(
         **about(recovering),
         code=error.code,
         message=error.message,

@@ -20,7 +20,7 @@ from machines.models.effects import AICall, DBOperation, RecallPriors, RunEffect
 from machines.models.ids import MessageId, RunId
 from machines.models.journal import RecordLinks
 from machines.models.outputs import IntentionOutput, Prior, StepEnum, UpdateOutput
-from machines.models.wire import frames
+from machines.models.wire import run_frames
 from machines.prompting.context import quoted_whole
 from machines.prompting.request import build_ai_call
 from machines.prompting.shares import FRESH_PRIORS, PRIORS_SENT
@@ -110,7 +110,7 @@ def selected_so_far(state: ChorusState) -> int:
 
 def ask_model(state: ChorusState, _: object = None) -> StepResult:
     """The priors are in: followers see them, and the model is asked."""
-    response = frames.StepStartedData(
+    response = run_frames.StepStartedData(
         **about(state), priors=state.priors, memory_available=state.memory_available
     )
     return StepResult(state, (response,), (build_ai_call(state),))
@@ -120,7 +120,7 @@ def advance_step(state: ChorusState, event: StepCompleted) -> StepResult:
     """Keep the step that ended; later steps read what is kept and nothing else of it."""
     searched = event.step is state.searches_in
     # The state stands in the next step already; what ended is named by the event.
-    response = frames.StepCompletedData(
+    response = run_frames.StepCompletedData(
         **vars(event),
         message_id=state.message_id,
         priors=state.priors if searched else None,
@@ -194,7 +194,9 @@ def _begin(state: ChorusState, *, awaiting: Awaited = Awaited.MODEL) -> StepResu
         awaiting=awaiting,
         error_state=None,
     )
-    return StepResult(begun, (frames.StepStartedData(**about(begun)),), (effect_under_way(begun),))
+    return StepResult(
+        begun, (run_frames.StepStartedData(**about(begun)),), (effect_under_way(begun),)
+    )
 
 
 def _links(state: ChorusState) -> tuple[DBOperation, ...]:

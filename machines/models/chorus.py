@@ -23,7 +23,7 @@ from machines.models.outputs import (
     Timestamp,
     Usage,
 )
-from machines.models.wire import frames
+from machines.models.wire import run_frames
 
 BACKOFF_BASE_MS = 500
 """Of a run that was given no other: how long the first wait after a failed attempt is at most."""
@@ -362,7 +362,7 @@ class ChorusState(RunProgress):
 # --- Responses -----------------------------------------------------------------------------------
 
 
-class AnswerReady(frames.RunFrameData):
+class AnswerReady(run_frames.RunFrameData):
     """The run has its answer. The transaction that holds this numbers the message in its thread
     and makes PROTOCOL's `finished` of it."""
 
@@ -371,12 +371,12 @@ class AnswerReady(frames.RunFrameData):
 
 
 ChorusResponse = (
-    frames.RunQueuedData
-    | frames.StepStartedData
-    | frames.StepCompletedData
-    | frames.StepRecoveringData
+    run_frames.RunQueuedData
+    | run_frames.StepStartedData
+    | run_frames.StepCompletedData
+    | run_frames.StepRecoveringData
     | AnswerReady
-    | frames.RunFailedData
-    | frames.RunCancelledData
+    | run_frames.RunFailedData
+    | run_frames.RunCancelledData
 )
 """What a transition tells the thread, one journal entry each: PROTOCOL's `chorus_response`."""

@@ -15,23 +15,16 @@ from typing import Self, TypeVar, assert_never
 from pydantic import ValidationError
 
 from server.chat.errors import ChatError, LineLost, RefusedByServer, SessionEnded, Unreachable
+from server.chat.events import CaughtUp, ClientEvent, Gone, Live, Offline, Online, Opened, Skipped
 from server.chat.frames import (
     AcceptedReply,
-    CaughtUp,
     ChatInbox,
-    ClientEvent,
     ErrorReply,
     Frame,
-    Gone,
     Limits,
     LinkReply,
-    Live,
     Notice,
-    Offline,
-    Online,
-    Opened,
     SearchResults,
-    Skipped,
     StepDeltaEvent,
     StepThinkingEvent,
     ThreadMessages,

@@ -1,11 +1,10 @@
-"""What comes over the wire as frozen values, and what the client tells its user interface.
+"""What comes over the wire, as frozen values.
 
 Values and their parsing only. Fields that this client does not know are ignored, since PROTOCOL may
 add some; names of steps, kinds, codes and statuses of things are plain strings for the same reason.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -394,73 +393,6 @@ class Notice(WireValue):
     message: str = ""
     """Why a run waits, in a sentence."""
 
-
-@dataclass(frozen=True)
-class Online:
-    """Signed in; `resumed` after a dropped socket."""
-
-    user: ChatUser
-    threads: tuple[ChatThreadSummary, ...]
-    invitations: tuple[ChatInvitation, ...]
-    model: Model
-    models: tuple[str, ...]
-    resumed: bool
-
-
-@dataclass(frozen=True)
-class Offline:
-    """The socket is gone; the next dial is in `retry_in` seconds."""
-
-    failures: int
-    """Dials in a row that came to nothing, this loss included."""
-    retry_in: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A thread is followed from this snapshot on; what was seen of it before is void."""
-
-    snapshot: ThreadMessages
-
-
-@dataclass(frozen=True)
-class CaughtUp:
-    """After a resume: every entry up to the snapshot's `head_seq` has been told.
-
-    What only the snapshot knows (the partial text of a running step) may be taken from it.
-    """
-
-    snapshot: ThreadMessages
-
-
-@dataclass(frozen=True)
-class Live:
-    """One frame of the followed thread, in order, without gap or repeat."""
-
-    thread_id: str
-    seq: int | None
-    """None for passing frames."""
-    body: RunEventUnion | ThreadEvent
-
-
-@dataclass(frozen=True)
-class Gone:
-    """The followed thread is not to be had any more."""
-
-    thread_id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """Something came that this client cannot read; a later version may."""
-
-    what: str
-
-
-ClientEvent = Online | Offline | Opened | CaughtUp | Live | Notice | Gone | Skipped
-"""What the client tells its user interface, in this order of happening."""
 
 _RUN_EVENT: TypeAdapter[RunEventUnion] = TypeAdapter(
     Annotated[RunEventUnion, Field(discriminator="status")]

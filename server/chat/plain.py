@@ -11,21 +11,11 @@ from typing import BinaryIO
 
 from rich.console import Console
 
-from server.chat import render
+from server.chat import pieces, render
 from server.chat.client import ChorusClient
 from server.chat.errors import BadInput, RefusedByServer
-from server.chat.frames import (
-    AcceptedReply,
-    ClientEvent,
-    Gone,
-    Live,
-    Notice,
-    Offline,
-    Online,
-    Opened,
-    StepCompletedEvent,
-    StepRecoveringEvent,
-)
+from server.chat.events import ClientEvent, Gone, Live, Offline, Online, Opened
+from server.chat.frames import AcceptedReply, Notice, StepCompletedEvent, StepRecoveringEvent
 from server.chat.session import ChatSession
 from server.chat.text import clean, one_line
 from server.chat.verbs import Command, Verb, parse
@@ -67,7 +57,7 @@ class PlainChat:
         self._client = client
         self._out = out
         self._progress = progress
-        self._session = ChatSession(client, show=lambda shown: out.print(render.Harmless(shown)))
+        self._session = ChatSession(client, show=lambda shown: out.print(pieces.Harmless(shown)))
 
     async def run(self, lines: AsyncIterator[str], thread: str | None) -> int:
         """Carry out every line, with `thread` open; returns 0 if all of it succeeded, else 1.
@@ -159,7 +149,7 @@ class PlainChat:
             case Opened(snapshot) if before.thread is None:
                 self._tell(f"thread {snapshot.thread.id}")
             case Notice() if why := begins_to_wait(before, after):
-                self._tell(render.waiting(why))
+                self._tell(pieces.waiting(why))
             case Offline(failures=1, reason=reason):
                 self._tell(f"connection lost ({reason}), dialling again")
             case Online(resumed=True):

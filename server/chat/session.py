@@ -12,16 +12,16 @@ from uuid import UUID
 
 from rich.console import RenderableType
 
-from server.chat import render
+from server.chat import listings, pieces
 from server.chat.client import ChorusClient
 from server.chat.errors import BadInput
+from server.chat.events import ClientEvent
 from server.chat.frames import (
     AcceptedReply,
     ChatInvitation,
     ChatMessage,
     ChatThread,
     ChatThreadSummary,
-    ClientEvent,
     OpenLink,
     OpenRemoval,
 )
@@ -93,7 +93,7 @@ class ChatSession:
             case Verb.SAY:
                 return await self._say(argument)
             case Verb.HELP:
-                self._show(render.usage())
+                self._show(listings.usage())
             case Verb.THREADS:
                 await self._list("mine")
             case Verb.PUBLIC:
@@ -122,10 +122,10 @@ class ChatSession:
                 return await self._make_link(argument)
             case Verb.LINKS:
                 self._thread_id()
-                self._show(render.links(self.state.links, self.state))
+                self._show(listings.links(self.state.links, self.state))
             case Verb.INVITATIONS:
                 self._invited = (await self._client.threads("invited")).invitations
-                self._show(render.invitations(self._invited, self.state))
+                self._show(listings.invitations(self._invited, self.state))
             case Verb.ACCEPT if (secret := secret_of(argument)) is not None:
                 return await self._join_by_link(secret)
             case Verb.ACCEPT:
@@ -155,14 +155,14 @@ class ChatSession:
             case Verb.SEARCH:
                 found = await self._client.search(argument)
                 self._listed = tuple((prior.thread_id, "") for prior in found.results)
-                self._show(render.results(found.results, self.state))
+                self._show(listings.results(found.results, self.state))
             case Verb.NAME:
                 accepted = await self._client.act("set_name", name=argument)
                 self.state = replace(self.state, my_name=argument)
-                self._show(render.note(f"You are called {argument} now."))
+                self._show(pieces.note(f"You are called {argument} now."))
                 return accepted
             case Verb.WHOAMI:
-                self._show(render.whoami(self.state))
+                self._show(listings.whoami(self.state))
             case Verb.REMOVE:
                 if self._removal_of(argument) is None:
                     return await self._act("propose_removal", public_key=argument)
@@ -204,7 +204,7 @@ class ChatSession:
     async def _submit(self, prompt: str, **more: str) -> AcceptedReply:
         accepted = await self._act("submit_prompt", prompt=prompt, **more)
         if accepted.run_id is None:
-            self._show(render.note("Your message waits for the approval of the co-authors."))
+            self._show(pieces.note("Your message waits for the approval of the co-authors."))
         return accepted
 
     def _thread(self) -> ChatThread:
@@ -216,7 +216,7 @@ class ChatSession:
         """Give the thread other instructions, or show those that it has."""
         thread = self._thread()
         if not argument:
-            self._show(render.instructions(thread))
+            self._show(listings.instructions(thread))
             return None
         text = "" if argument.lower() == "none" else argument
         return await self._act("configure_thread", instructions=text, model=thread.model)
@@ -225,7 +225,7 @@ class ChatSession:
         """Give the thread another model, or show which there are."""
         thread = self._thread()
         if not argument:
-            self._show(render.models(self.state))
+            self._show(listings.models(self.state))
             return None
         model = None if argument.lower() == "default" else argument
         return await self._act("configure_thread", instructions=thread.instructions, model=model)
@@ -256,7 +256,7 @@ class ChatSession:
     async def _list(self, scope: str) -> None:
         threads = (await self._client.threads(scope)).threads
         self._listed = _named(threads)
-        self._show(render.threads(threads, scope))
+        self._show(listings.threads(threads, scope))
 
     async def _inbox(self) -> None:
         """Show the inbox. Its mentions are read once their thread is opened."""
@@ -266,7 +266,7 @@ class ChatSession:
         for item in found.items:
             if item.unread:
                 self._unread[item.thread_id] = max(item.seq, self._unread.get(item.thread_id, 0))
-        self._show(render.inbox(found.items, self.state))
+        self._show(listings.inbox(found.items, self.state))
 
     async def _find(self, wanted: str) -> str:
         """The id of a thread: its number in the last list, its name or a part of it, or its id."""
@@ -311,7 +311,7 @@ class ChatSession:
         given = {"expires_in_hours": int(hours)} if hours else {}
         accepted = await self._act("create_invite_link", **given)
         if accepted.link is not None:
-            self._show(render.made_link(self._client.page_url, accepted.link))
+            self._show(listings.made_link(self._client.page_url, accepted.link))
         return accepted
 
     def _link(self, number: str) -> OpenLink:
@@ -322,7 +322,7 @@ class ChatSession:
         return self.state.links[int(number) - 1]
 
     async def _join_by_link(self, secret: str) -> AcceptedReply:
-        self._show(render.link_leads_to(await self._client.view_link(secret), self.state))
+        self._show(listings.link_leads_to(await self._client.view_link(secret), self.state))
         accepted = await self._client.act("accept_invite_link", secret=secret)
         if accepted.thread_id is not None:
             await self.open(accepted.thread_id)

@@ -21,10 +21,11 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 from rich.console import Console, RenderableType
 
-from server.chat import render
+from server.chat import pieces, render
 from server.chat.client import ChorusClient
 from server.chat.errors import BadInput, ChatError, RefusedByServer
-from server.chat.frames import ClientEvent, Live, Offline, StepRecoveringEvent
+from server.chat.events import ClientEvent, Live, Offline
+from server.chat.frames import StepRecoveringEvent
 from server.chat.session import ChatSession
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE, Command, Verb, parse
@@ -114,10 +115,10 @@ class Terminal:
             except EOFError:
                 return
             except KeyboardInterrupt:
-                self._print(render.note("/stop stops the run; /quit or Ctrl-D leaves."))
+                self._print(pieces.note("/stop stops the run; /quit or Ctrl-D leaves."))
                 continue
             except BadInput as error:
-                self._print(render.problem(str(error)))
+                self._print(pieces.problem(str(error)))
                 continue
             if command is None:
                 continue
@@ -132,7 +133,7 @@ class Terminal:
             try:
                 await self._session.do(command)
             except (RefusedByServer, BadInput) as error:
-                self._print(render.problem(str(error)))
+                self._print(pieces.problem(str(error)))
             except ChatError:
                 return  # the session ended; `_pump` raises it
 
@@ -147,7 +148,7 @@ class Terminal:
     # -- drawing ---------------------------------------------------------------------------------
 
     def _print(self, renderable: RenderableType) -> None:
-        self._console.print(render.Harmless(renderable))
+        self._console.print(pieces.Harmless(renderable))
 
     def _note_due_time(self, event: ClientEvent) -> None:
         if isinstance(event, Offline):

@@ -9,20 +9,14 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 
+from server.chat.events import CaughtUp, ClientEvent, Gone, Live, Offline, Online, Opened, Skipped
 from server.chat.frames import (
     STORAGE_UNAVAILABLE,
-    CaughtUp,
     ChatMessage,
     ChatPrior,
     ChatStepOutput,
     ChatThread,
-    ClientEvent,
-    Gone,
-    Live,
     Notice,
-    Offline,
-    Online,
-    Opened,
     OpenLink,
     OpenRemoval,
     RunCancelledEvent,
@@ -32,7 +26,6 @@ from server.chat.frames import (
     RunFinishedEvent,
     RunQueuedEvent,
     RunSnapshot,
-    Skipped,
     StepCompletedEvent,
     StepDeltaEvent,
     StepRecoveringEvent,

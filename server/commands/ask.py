@@ -20,15 +20,14 @@ from rich.text import Text
 from machines.models.commands import OpenThread, StopRun, SubmitMessage
 from machines.models.ids import PublicKey, RunId, ThreadId
 from machines.models.thread import ThreadStatus, Visibility
-from server.chat import render
+from server.chat import pieces, render
+from server.chat.events import Live, Opened
 from server.chat.frames import (
     ChatMessage,
     ChatPrior,
     ChatThread,
     Frame,
-    Live,
     Notice,
-    Opened,
     RunCancelledEvent,
     RunFailedEvent,
     RunFinishedEvent,
@@ -124,7 +123,7 @@ async def ask(
         asker = Asker(me)
         start = await _follow(services, thread_id, asker)
         model, embedder = services.model.model.name, services.embedder.embedder.name
-        _tell(progress, render.note(f"model {model} · memory {embedder} · thread {thread_id}"))
+        _tell(progress, pieces.note(f"model {model} · memory {embedder} · thread {thread_id}"))
         submitted = await services.thread_service.perform(
             thread_id,
             lambda ids: SubmitMessage(
@@ -216,7 +215,7 @@ async def _watch(
     with region if progress.is_terminal else nullcontext():
         async for before, heard, state in _folded(asker, start, patience):
             if why := begins_to_wait(before, state):
-                _tell(progress, render.note(render.waiting(why)))
+                _tell(progress, pieces.note(pieces.waiting(why)))
             if isinstance(heard, Notice):
                 continue
             body = heard.body
@@ -291,7 +290,7 @@ async def _stop(
 
 def _tell(console: Console, shown: RenderableType) -> None:
     """Print; elsewhere than on a terminal without the spaces that fill its lines."""
-    harmless = render.Harmless(shown)
+    harmless = pieces.Harmless(shown)
     if console.is_terminal:
         console.print(harmless)
         return
@@ -322,7 +321,7 @@ def _print_answer(answered: tuple[ChatMessage, ChatRun], me: PublicKey, out: Con
     message, run = answered
     content = clean(message.content or "")
     # Hyperlinks off: a link then shows where it leads, instead of hiding it behind its words.
-    body = render.AnswerMarkdown(content) if out.is_terminal else Text(content)
+    body = pieces.AnswerMarkdown(content) if out.is_terminal else Text(content)
     _tell(out, body)
     supplied = {prior.message_id: prior for step in run.steps for prior in step.priors}
     if message.citations:
@@ -336,5 +335,5 @@ def _print_answer(answered: tuple[ChatMessage, ChatRun], me: PublicKey, out: Con
 def _source(prior: ChatPrior | None, message_id: str, me: PublicKey) -> Text:
     if prior is None:
         return Text(f"message {one_line(message_id, 40)}", style="dim")
-    author = render.person(prior.author, ChatState(me=me))
+    author = pieces.person(prior.author, ChatState(me=me))
     return Text.assemble((f"{author}: ", "dim"), one_line(prior.content, EXCERPT_CHARS))

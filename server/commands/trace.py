@@ -14,7 +14,7 @@ from rich.table import Table
 from machines.models.domain import Created
 from machines.models.ids import RunId
 from machines.models.journal import JournalEntry
-from server.chat.render import Harmless
+from server.chat.pieces import Harmless
 from server.commands.errors import CommandFailed
 from server.commands.journal_file import require_journal
 from server.settings import Settings

@@ -17,8 +17,15 @@ from typing import Any, Final, get_args
 import server
 from machines.models.limits import PROTOCOL_VERSION, SUBPROTOCOL
 from machines.models.outputs import StepOutput
-from machines.models.wire.frames import SERVER_FRAMES, ChorusResponseData, LiveFrame
-from machines.models.wire.requests import MUTATING, REQUESTS
+from machines.models.wire.frames import (
+    SERVER_FRAMES,
+    LiveFrame,
+)
+from machines.models.wire.requests import (
+    MUTATING,
+    REQUESTS,
+)
+from machines.models.wire.run_frames import ChorusResponseData
 from server.http.schemas import WireSchemas, wire_schemas
 
 __all__ = ["TYPES_FILE", "drift", "page_types"]

@@ -8,7 +8,10 @@ from typing import Final, Protocol
 
 from machines.models.ids import ThreadId
 from machines.models.outputs import StepEnum
-from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData
+from machines.models.wire.run_frames import (
+    ChorusResponseFrame,
+    StepDeltaData,
+)
 from machines.models.wire.views import RenderedText
 from server.passing.messages import Piece
 from server.runs.attempt import Attempt

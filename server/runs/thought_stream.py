@@ -6,7 +6,7 @@ entry holds thoughts: they are gone when their attempt is over.
 
 from collections.abc import Callable
 
-from machines.models.wire.frames import StepThinkingData
+from machines.models.wire.run_frames import StepThinkingData
 from server.runs.attempt import Attempt
 from server.threads.broadcast import Broadcast, Delta
 from server.wire.codec import DeltaEncoder

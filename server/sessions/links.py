@@ -15,7 +15,10 @@ from machines.decisions.links import no_such_link
 from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.ids import PublicKey, RequestId, ThreadId
 from machines.models.invite_link import InviteLink, InviteLinkStatus
-from machines.models.wire.frames import InviteLinkData, InviteLinkFrame
+from machines.models.wire.frames import (
+    InviteLinkData,
+    InviteLinkFrame,
+)
 from machines.models.wire.views import NewInviteLink
 from server.environment import Environment
 from storage.journal.port import Journal

@@ -15,7 +15,10 @@ from machines.models.wire.frames import (
     ThreadsData,
     ThreadsFrame,
 )
-from machines.models.wire.requests import GetInboxData, ListThreadsData
+from machines.models.wire.request_data import (
+    GetInboxData,
+    ListThreadsData,
+)
 from machines.models.wire.views import PersonView
 from server.sessions.pages import (
     first_that_fit,

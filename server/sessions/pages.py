@@ -27,7 +27,10 @@ from machines.models.message import Message
 from machines.models.thread import Thread
 from machines.models.user_thread import UserThread
 from machines.models.wire import views
-from machines.models.wire.frames import ThreadMessagesData, ThreadMessagesFrame
+from machines.models.wire.frames import (
+    ThreadMessagesData,
+    ThreadMessagesFrame,
+)
 from server.wire.bounds import ENVELOPE_BYTES, size_of
 from server.wire.presenter import present_message
 from storage.journal.port import InboxPage, InvitationPage, MessagePage, ThreadPage

@@ -26,7 +26,7 @@ from machines.models.limits import MAX_CATCH_UP, MAX_EVENTS_PAGE_BYTES, MAX_RUNS
 from machines.models.message import Decision
 from machines.models.removal import RemovalDecision
 from machines.models.thread import Thread
-from machines.models.wire import frames, requests
+from machines.models.wire import envelope, frames, request_data, requests
 from machines.models.wire.requests import ClientMessage
 from server.environment import Environment
 from server.memory.recall import MemoryService
@@ -240,7 +240,7 @@ class Requests:
         return await self._thread_service.open_thread(command, reply)
 
     async def _mark_read(
-        self, data: requests.MarkReadData, caller: PublicKey, reply: RememberedReply
+        self, data: request_data.MarkReadData, caller: PublicKey, reply: RememberedReply
     ) -> None:
         await self._readable(data.thread_id, caller)
         await self._require_seq(data.thread_id, "seq", data.seq)
@@ -387,7 +387,7 @@ class Requests:
             return await self.snapshot(message, caller)
         return view, text
 
-    async def check_catch_up(self, data: requests.GetThreadData) -> None:
+    async def check_catch_up(self, data: request_data.GetThreadData) -> None:
         """Raises RequestRefused where a reader cannot go on from what it remembers."""
         if data.epoch is not None and data.epoch != await self._journal.epoch():
             raise RequestRefused(
@@ -520,5 +520,5 @@ def _accepted(outcome: Outcome | None) -> frames.AcceptedFrame:
     )
 
 
-def _encode(frame: frames.ServerFrame, re: RequestId) -> str:
+def _encode(frame: envelope.ServerFrame, re: RequestId) -> str:
     return encode_server_frame(frame, re=re)

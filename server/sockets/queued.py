@@ -7,7 +7,11 @@ may wait, is known to `server.sockets.outbox`.
 from typing import Final
 
 from machines.models.limits import MAX_SERVER_FRAME_BYTES
-from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData, StepThinkingData
+from machines.models.wire.run_frames import (
+    ChorusResponseFrame,
+    StepDeltaData,
+    StepThinkingData,
+)
 from server.threads.broadcast import Delta
 from server.wire.codec import decode_server_frame, encode_server_frame
 

@@ -14,7 +14,10 @@ from typing import Final, NamedTuple, Protocol
 
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.thread import Thread
-from machines.models.wire.frames import PresenceData, PresenceFrame
+from machines.models.wire.frames import (
+    PresenceData,
+    PresenceFrame,
+)
 from server.wire.codec import encode_server_frame
 
 PRESENCE_SECONDS: Final = 1.0

@@ -24,17 +24,22 @@ from pydantic_core import ErrorDetails, from_json, to_json
 
 from machines.models.errors import ChorusError, ErrorCode, InvalidTransition, RequestRefused
 from machines.models.ids import RequestId, ThreadId
+from machines.models.wire.envelope import ServerFrame
 from machines.models.wire.fields import REQUEST_ID_PATTERN, TOO_LARGE
 from machines.models.wire.frames import (
-    ChorusResponseFrame,
     ErrorData,
     ErrorFrame,
-    ServerFrame,
     ServerMessage,
+)
+from machines.models.wire.requests import (
+    REQUESTS,
+    ClientMessage,
+)
+from machines.models.wire.run_frames import (
+    ChorusResponseFrame,
     StepDeltaData,
     StepThinkingData,
 )
-from machines.models.wire.requests import REQUESTS, ClientMessage
 from server.wire.bounds import within_bound
 
 

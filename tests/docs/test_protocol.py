@@ -12,11 +12,14 @@ from machines.models import limits
 from machines.models.errors import ErrorCode
 from machines.models.wire.frames import (
     SERVER_FRAMES,
-    ChorusResponseData,
     ServerMessage,
     ThreadEventKind,
 )
-from machines.models.wire.requests import REQUESTS, ClientMessage
+from machines.models.wire.requests import (
+    REQUESTS,
+    ClientMessage,
+)
+from machines.models.wire.run_frames import ChorusResponseData
 from server.http.routes import SiteInfo, http_routes
 from server.http.shared_threads import PATH
 from server.metrics import Metrics

@@ -9,4 +9,13 @@ Shapes and bounds only. How bytes become these values is in `server.wire.codec`;
 become views is in `machines.decisions.views`.
 """
 
-__all__ = ["close_codes", "fields", "frames", "requests", "views"]
+__all__ = [
+    "close_codes",
+    "envelope",
+    "fields",
+    "frames",
+    "request_data",
+    "requests",
+    "run_frames",
+    "views",
+]

@@ -1,6 +1,6 @@
 """The fields of client frames: what each may hold, on its own.
 
-Which request has which fields is in `machines.models.wire.requests`. A text is kept as it was typed, but
+Which request has which fields is in `machines.models.wire.request_data`. A text is kept as it was typed, but
 for the white space around a name.
 """
 

@@ -32,7 +32,8 @@ from machines.models.connection import (
 )
 from machines.models.domain import SessionRecord, User
 from machines.models.ids import RequestId, ThreadId
-from machines.models.wire.requests import NoData, PingRequest
+from machines.models.wire.request_data import NoData
+from machines.models.wire.requests import PingRequest
 from machines.statechart import Accepted
 from machines.statechart.scenarios import Catalogue, Refused, Taken
 from tests.machines.transitions.values import (

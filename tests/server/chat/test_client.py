@@ -22,7 +22,8 @@ from server.chat.errors import (
     SignInRefused,
     Unreachable,
 )
-from server.chat.frames import CaughtUp, ClientEvent, Live, Opened, RunFinishedEvent, Skipped
+from server.chat.events import CaughtUp, ClientEvent, Live, Opened, Skipped
+from server.chat.frames import RunFinishedEvent
 from server.chat.keyfile import Identity, default_key_file, load_or_create
 from server.chat.signin import check_statement, parse_url
 from server.chat.view import ChatRunStatus, ChatState, fold

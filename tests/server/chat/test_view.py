@@ -13,22 +13,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from server.chat import render
+from server.chat import listings, pieces, render
 from server.chat.errors import BadInput
+from server.chat.events import CaughtUp, ClientEvent, Gone, Live, Offline, Opened, Skipped
 from server.chat.frames import (
-    CaughtUp,
     ChatInboxItem,
     ChatMessage,
     ChatPrior,
     ChatThread,
-    ClientEvent,
     Frame,
-    Gone,
-    Live,
     Notice,
-    Offline,
-    Opened,
-    Skipped,
     ThreadMessages,
     parse_live,
 )
@@ -226,7 +220,7 @@ def test_fields_and_steps_that_a_later_server_adds_are_borne() -> None:
 def printed(*renderables: Any) -> str:
     console = Console(file=io.StringIO(), color_system=None, force_terminal=False, width=100)
     for renderable in renderables:
-        console.print(render.Harmless(renderable))
+        console.print(pieces.Harmless(renderable))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -313,12 +307,12 @@ def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
         thread_event("message_submitted", by=BOB, message=message(2, content=text)),
     ]
     output = printed(
-        render.note(text),
-        render.problem(text),
+        pieces.note(text),
+        pieces.problem(text),
         render.message(answer, state),
         render.message(state.messages[0], state),
         render.message(mentioning, state),
-        render.inbox([item], state),
+        listings.inbox([item], state),
         render.priors([prior], state),
         render.thread_header(thread, state),
         *(part for event in events for part in render.scrollback(state, event, fold(state, event))),
@@ -330,7 +324,7 @@ def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
 
 def test_markdown_cannot_bring_back_what_was_cleaned() -> None:
     output = printed(
-        render.AnswerMarkdown("&#x1b;[31m &#x202e;abc [words](https://evil.example/x)")
+        pieces.AnswerMarkdown("&#x1b;[31m &#x202e;abc [words](https://evil.example/x)")
     )
     assert harmless(output)
     assert "https://evil.example/x" in output
@@ -341,12 +335,12 @@ def test_markdown_cannot_bring_back_what_was_cleaned() -> None:
 )
 def test_a_formula_is_printed_as_it_is_written(formula: str) -> None:
     assert f"The sum {formula} is small." in printed(
-        render.AnswerMarkdown(f"The *sum* {formula} is **small**.")
+        pieces.AnswerMarkdown(f"The *sum* {formula} is **small**.")
     )
 
 
 def test_words_that_look_like_markup_stay_words() -> None:
-    assert "[bold]not bold[/bold]" in printed(render.note("[bold]not bold[/bold]"))
+    assert "[bold]not bold[/bold]" in printed(pieces.note("[bold]not bold[/bold]"))
     assert "[red]x" in printed(Text(clean("[red]x")))
 
 

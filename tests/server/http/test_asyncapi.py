@@ -10,6 +10,7 @@ import pytest
 from machines.models.errors import ErrorCode
 from machines.models.ids import RequestId
 from machines.models.limits import MAX_CONTENT_LENGTH
+from machines.models.wire.envelope import ServerFrame
 from machines.models.wire.frames import (
     SERVER_FRAMES,
     AcceptedData,
@@ -17,9 +18,12 @@ from machines.models.wire.frames import (
     ErrorData,
     ErrorFrame,
     PongFrame,
-    ServerFrame,
 )
-from machines.models.wire.requests import REQUESTS, NoData, PingRequest
+from machines.models.wire.request_data import NoData
+from machines.models.wire.requests import (
+    REQUESTS,
+    PingRequest,
+)
 from server.http.asyncapi import UNASKED, asyncapi_document
 from server.wire.codec import encode_server_frame
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from machines.models.ids import PublicKey, ThreadId, thread_stream
 from machines.models.thread import Thread, Visibility
-from machines.models.wire.frames import ServerFrame
+from machines.models.wire.envelope import ServerFrame
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import HIGH_WATER, Outbox
 from server.sockets.queued import text_frame

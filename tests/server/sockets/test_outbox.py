@@ -16,7 +16,11 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.outputs import StepEnum
-from machines.models.wire.frames import ChorusResponseFrame, StepDeltaData, StepThinkingData
+from machines.models.wire.run_frames import (
+    ChorusResponseFrame,
+    StepDeltaData,
+    StepThinkingData,
+)
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import HIGH_WATER, OUTBOX_CAP, Outbox
 from server.sockets.queued import text_frame

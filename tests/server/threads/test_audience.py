@@ -15,7 +15,8 @@ import pytest_asyncio
 
 from machines.models.commands import ChangeBalance
 from machines.models.ids import ThreadId
-from machines.models.wire.frames import ChorusResponseData, ThreadEventKind
+from machines.models.wire.frames import ThreadEventKind
+from machines.models.wire.run_frames import ChorusResponseData
 from server.services import Services
 from tests.support.client import Data, Frame, Identity
 from tests.support.in_process import Caller, open_test_services

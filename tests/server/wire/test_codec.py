@@ -41,11 +41,28 @@ from machines.models.thread import ThreadStatus, Visibility
 from machines.models.wire.frames import (
     AcceptedData,
     AcceptedFrame,
-    ChorusResponseFrame,
     ErrorData,
     ErrorFrame,
     EventsFrame,
     PongFrame,
+    ThreadEventData,
+    ThreadEventFrame,
+    ThreadEventKind,
+)
+from machines.models.wire.request_data import (
+    NoData,
+    SubmitPromptData,
+)
+from machines.models.wire.requests import (
+    MUTATING,
+    REQUESTS,
+    ClientMessage,
+    MutatingRequest,
+    PingRequest,
+    SubmitPromptRequest,
+)
+from machines.models.wire.run_frames import (
+    ChorusResponseFrame,
     RunCancelledData,
     RunFailedData,
     RunFinishedData,
@@ -54,19 +71,6 @@ from machines.models.wire.frames import (
     StepDeltaData,
     StepRecoveringData,
     StepStartedData,
-    ThreadEventData,
-    ThreadEventFrame,
-    ThreadEventKind,
-)
-from machines.models.wire.requests import (
-    MUTATING,
-    REQUESTS,
-    ClientMessage,
-    MutatingRequest,
-    NoData,
-    PingRequest,
-    SubmitPromptData,
-    SubmitPromptRequest,
 )
 from machines.models.wire.views import ApprovalView, MessageView, ThreadView, TransitionView
 from server.wire.codec import (
