@@ -225,8 +225,12 @@ def scrollback(before: ChatState, event: ClientEvent, after: ChatState) -> list[
             return [note("You are invited into a thread; /invitations shows by whom.")]
         case Notice(kind="invitation_ended"):
             return [note("An invitation of yours has ended.")]
+        case Notice(kind="thread_created"):
+            return []  # one's own doing, here or at another connection
         case Notice(thread_id=thread_id):
-            return [note(f"Something new in thread {thread_id}.")]
+            name = after.thread_names.get(thread_id)
+            where = f"“{one_line(name, 60)}”" if name else "another thread of yours"
+            return [note(f"Something new in {where}; /threads lists them.")]
         case Skipped(what):
             return [note(f"Not understood: {what}")]
         case CaughtUp():

@@ -115,6 +115,8 @@ class ChatState:
     link: Online | Offline | None = None
     """None before the first sign-in was told."""
     thread: ChatThread | None = None
+    thread_names: Mapping[str, str] = field(default_factory=dict)
+    """Of the person's threads, as they were called when the client signed in."""
     names: Mapping[str, str | None] = field(default_factory=dict)
     messages: tuple[ChatMessage, ...] = ()
     """Oldest first."""
@@ -169,6 +171,7 @@ def fold(state: ChatState, event: ClientEvent) -> ChatState:
                 model=event.model.name,
                 offline_model=event.model.offline,
                 models=event.models,
+                thread_names={each.id: each.name for each in event.threads},
             )
         case Offline():
             return replace(state, link=event)

@@ -15,13 +15,16 @@ from rich.text import Text
 
 from server.chat import listings, pieces, render
 from server.chat.errors import BadInput
-from server.chat.events import CaughtUp, ClientEvent, Gone, Live, Offline, Opened, Skipped
+from server.chat.events import CaughtUp, ClientEvent, Gone, Live, Offline, Online, Opened, Skipped
 from server.chat.frames import (
     ChatInboxItem,
     ChatMessage,
     ChatPrior,
     ChatThread,
+    ChatThreadSummary,
+    ChatUser,
     Frame,
+    Model,
     Notice,
     ThreadMessages,
     parse_live,
@@ -267,6 +270,20 @@ def test_a_run_that_waits_is_told_once_until_the_next_entry() -> None:
     elsewhere = waits.model_copy(update={"thread_id": "thread-2"})
     assert fold(state, elsewhere) == state
     assert close(fold(state, waits)).waits_because is None
+
+
+def test_a_notice_names_the_thread_that_it_is_about() -> None:
+    listed = ChatThreadSummary(id="thread-2", name="Watering rota", visibility="private")
+    user = ChatUser(id="u1", public_key=ME)
+    state = fold(opened(), Online(user, (listed,), (), Model(), (), resumed=False))
+
+    def told(thread_id: str, kind: str) -> str:
+        event = Notice(thread_id=thread_id, kind=kind)
+        return printed(*render.scrollback(state, event, fold(state, event))).strip()
+
+    assert told("thread-2", "chorus_response").startswith("· Something new in “Watering rota”")
+    assert told("thread-3", "chorus_response").startswith("· Something new in another thread")
+    assert told("thread-3", "thread_created") == "", "it is one's own doing"
 
 
 hostile = st.text(
