@@ -51,7 +51,7 @@ from server.memory.recall import MemoryService
 from server.settings import Settings, load_settings
 from server.stores import Stores, open_stores
 from storage.journal.port import StoredVector
-from storage.memory.values import fingerprint_of
+from storage.memory.points import fingerprint_of
 from tests.machines.transitions import chorus_scenarios as steps
 from tests.machines.transitions.values import NOW
 

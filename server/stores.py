@@ -31,7 +31,7 @@ from storage.journal.port import Journal
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.reader import SnapshotReader
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal, read_file
-from storage.memory.values import fingerprint_of
+from storage.memory.points import fingerprint_of
 from storage.private_files import make_private_folder
 from storage.qdrant import client as qdrant
 

@@ -24,16 +24,8 @@ from server.memory.embedders.minilm import MiniLmEmbedder, installed_folder, ver
 from server.memory.embeddings import Embedder
 from server.memory.recall import FLOOR
 from storage.memory.memory import Memory
-from storage.memory.values import (
-    MAX_BATCH,
-    MessagePayload,
-    MessagePoint,
-    Search,
-    SearchScope,
-    Store,
-    Success,
-    fingerprint_of,
-)
+from storage.memory.points import MessagePayload, MessagePoint, fingerprint_of
+from storage.memory.values import MAX_BATCH, Search, SearchScope, Store, Success
 from storage.qdrant.client import DatabaseClient, EmbeddedMemory
 
 _SCOPE: Final = SearchScope(include_public=True)

@@ -24,7 +24,8 @@ from benchmarks.contestants.search_arena import Answer, Vector, compete
 from benchmarks.contestants.search_population import LIMIT, Population, message_id
 from machines.models.outputs import Prior
 from machines.models.thread import Visibility
-from storage.memory.values import MessagePayload, SearchScope
+from storage.memory.points import MessagePayload
+from storage.memory.values import SearchScope
 
 Rows = list[tuple[int, float]]
 

@@ -31,13 +31,8 @@ from machines.models.ids import MessageId, PublicKey, ThreadId
 from machines.models.thread import Visibility
 from storage.embedded.database import FORMAT
 from storage.embedded.store import EmbeddedStore
-from storage.memory.values import (
-    Collection,
-    MessagePayload,
-    MessagePoint,
-    SearchScope,
-    WritePoints,
-)
+from storage.memory.points import Collection, MessagePayload, MessagePoint
+from storage.memory.values import SearchScope, WritePoints
 
 if TYPE_CHECKING:
     from storage.qdrant.client import DatabaseClient

@@ -19,7 +19,8 @@ from qdrant_client import QdrantClient, models
 from benchmarks.contestants.search_arena import Answer, Vector, compete
 from benchmarks.contestants.search_population import LIMIT, Population
 from machines.models.ids import MessageId
-from storage.memory.values import Collection, SearchScope
+from storage.memory.points import Collection
+from storage.memory.values import SearchScope
 
 
 async def main(count: int, searches: int, *, filtered: bool) -> None:

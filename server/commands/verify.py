@@ -48,13 +48,8 @@ from storage.memory.facts import (
     MissingPoint,
     OrphanPoint,
 )
-from storage.memory.values import (
-    Collection,
-    Failure,
-    Point,
-    fingerprint_of,
-    message_point_id,
-)
+from storage.memory.points import Collection, Point, fingerprint_of, message_point_id
+from storage.memory.values import Failure
 from storage.salvage import recover
 
 Say = Callable[[str], None]

@@ -13,7 +13,7 @@ from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
 from server.memory.embeddings import Embedder
 from storage.journal.port import Journal, StoredVector
-from storage.memory.values import (
+from storage.memory.points import (
     LinkPayload,
     LinkPoint,
     MessagePayload,

@@ -35,22 +35,9 @@ from server.memory.opening import REBUILD
 from server.memory.points import PointMaker
 from storage.journal.port import Journal
 from storage.memory.memory import Memory
-from storage.memory.values import (
-    Collection as PointCollection,
-)
-from storage.memory.values import (
-    Delete,
-    Failure,
-    LinkPayload,
-    MessagePayload,
-    Point,
-    Search,
-    SearchScope,
-    Store,
-    Success,
-    Write,
-    message_point_id,
-)
+from storage.memory.points import Collection as PointCollection
+from storage.memory.points import LinkPayload, MessagePayload, Point, message_point_id
+from storage.memory.values import Delete, Failure, Search, SearchScope, Store, Success, Write
 
 log = logging.getLogger(__name__)
 

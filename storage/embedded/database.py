@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from machines.models.ids import PointId
-from storage.memory.values import Collection, CollectionState, LinkPayload
+from storage.memory.points import Collection, LinkPayload
+from storage.memory.values import CollectionState
 from storage.private_files import close_to_others
 
 _NO_DAMAGE: Final = frozenset(

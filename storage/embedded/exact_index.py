@@ -22,8 +22,9 @@ from machines.models.ids import PointId, ThreadId
 from machines.models.outputs import Prior
 from machines.models.thread import Visibility
 from storage.embedded.rows import BLOCK, Float32s, Float64s, KeptRows, Rows
+from storage.memory.points import MessagePayload, message_point_id
 from storage.memory.surroundings import Stand, identity
-from storage.memory.values import MessagePayload, SearchScope, message_point_id
+from storage.memory.values import SearchScope
 from storage.memory.visibility import sound_and_readable
 from storage.memory.word_index import CountedWords, counted
 

@@ -16,7 +16,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, assert_never
@@ -26,16 +25,12 @@ from pydantic import ValidationError
 from machines.models import errors
 from machines.models.ids import PointId
 from machines.models.outputs import Prior
-from machines.models.thread import Visibility
-from storage.embedded.database import EntryRow, MemoryDatabase, is_damage
+from storage.embedded.database import MemoryDatabase, is_damage
 from storage.memory.facts import PointFacts, VectorHealth
 from storage.memory.memory import Prepared
+from storage.memory.points import Collection, LinkPayload, LinkPoint, MessagePoint
 from storage.memory.values import (
-    Collection,
     CollectionState,
-    LinkPayload,
-    LinkPoint,
-    MessagePoint,
     QueryPoints,
     RemovePoints,
     StorageEffect,
@@ -46,7 +41,6 @@ from storage.memory.visibility import payload_of
 from storage.private_files import make_private_folder
 
 if TYPE_CHECKING:
-    from storage.embedded.exact_index import Entry, Shelf
     from storage.embedded.hybrid_index import HybridIndex
     from storage.embedded.vector_file import VectorFile
 
@@ -298,6 +292,7 @@ class EmbeddedStore:
 
     def _read_index(self) -> "HybridIndex":
         """The index of what is there; messages that are damaged are removed."""
+        from storage.embedded.entry_rows import sound_pages
         from storage.embedded.filed_rows import FiledRows
         from storage.embedded.hybrid_index import HybridIndex
 
@@ -310,7 +305,7 @@ class EmbeddedStore:
         dimensions = files.database.describe(Collection.MESSAGES).dimensions or 0
         index = HybridIndex(FiledRows(files.database, files.vectors), dimensions)
         damaged: list[int] = []
-        index.put_pages(_sound_pages(files, damaged))
+        index.put_pages(sound_pages(files.database, files.vectors, damaged))
         if damaged:
             log.warning(
                 "%d messages of the memory are damaged: the journal gives them again", len(damaged)
@@ -332,6 +327,7 @@ class EmbeddedStore:
     def _write_messages(self, points: Sequence[MessagePoint], effect: WritePoints) -> None:
         from zlib import crc32
 
+        from storage.embedded.entry_rows import row_of
         from storage.embedded.exact_index import entry_of
         from storage.embedded.rows import unit_vectors
 
@@ -351,7 +347,7 @@ class EmbeddedStore:
             files.database.remove(replaced)
             files.database.put(
                 [
-                    _row_of(row, point, entry, crc32(unit))
+                    row_of(row, point, entry, crc32(unit))
                     for row, point, entry, unit in zip(rows, taken, entries, units, strict=True)
                 ],
                 [point.payload.model_dump_json().encode() for point in taken],
@@ -417,33 +413,6 @@ def _inodes_in(folder: Path) -> tuple[int, ...]:
     return tuple((folder / name).stat().st_ino for name in (DATABASE_FILE, VECTORS_FILE))
 
 
-def _sound_pages(files: _Opened, damaged: list[int]) -> Iterator[tuple[list[int], "list[Entry]"]]:
-    """Rows and entries of all messages, some at a time; the rows of those that are damaged are noted."""
-    from storage.embedded.exact_index import Shelf
-    from storage.memory.word_index import SEGMENT
-
-    # One for many messages, as one for each would take as much time as all the rest of an entry.
-    shelf_of = cache(
-        lambda thread, visibility, repeats: Shelf(thread, Visibility(visibility), bool(repeats))
-    )
-    for page in files.database.entries(SEGMENT):
-        sums = files.vectors.sums([entry.row for entry, _ in page])
-        sound = [
-            entry
-            for (entry, is_whole), vector_sum in zip(page, sums, strict=True)
-            if is_whole and entry.vector_sum == vector_sum
-        ]
-        kept = {entry.row for entry in sound}
-        damaged += [entry.row for entry, _ in page if entry.row not in kept]
-        yield (
-            [entry.row for entry in sound],
-            [
-                _entry_of(entry, shelf_of(entry.thread, entry.visibility, entry.repeats))
-                for entry in sound
-            ],
-        )
-
-
 def _is_taken(seq: int, known: int | None, effect: WritePoints) -> bool:
     """Whether a point is written, given the `seq` of the one that is there, if any."""
     match effect.when:
@@ -453,37 +422,6 @@ def _is_taken(seq: int, known: int | None, effect: WritePoints) -> bool:
             return known is not None
         case _:
             assert_never(effect.when)
-
-
-def _row_of(row: int, point: MessagePoint, entry: "Entry", vector_sum: int) -> EntryRow:
-    return EntryRow(
-        row=row,
-        id=point.id,
-        seq=point.payload.seq,
-        thread=entry.shelf.thread_id,
-        visibility=entry.shelf.visibility.value,
-        repeats=int(entry.shelf.repeats),
-        place=entry.stand.place,
-        speaker=entry.stand.author,
-        identity=entry.stand.identity,
-        words=entry.words.keys,
-        counts=entry.words.counts,
-        total=entry.words.total,
-        language=entry.words.language,
-        vector_sum=vector_sum,
-    )
-
-
-def _entry_of(row: EntryRow, shelf: "Shelf") -> "Entry":
-    from storage.embedded.exact_index import Entry
-    from storage.memory.surroundings import Stand
-    from storage.memory.word_index import CountedWords
-
-    return Entry(
-        shelf,
-        Stand(shelf.thread_id, row.place, row.speaker, row.identity),
-        CountedWords(row.words, row.counts, row.total, row.language),
-    )
 
 
 def _link_fact(id_: PointId, payload: bytes) -> PointFacts:

@@ -12,6 +12,7 @@ __all__ = [
     "memory",
     "months",
     "operations",
+    "points",
     "ranking",
     "retrier",
     "sparse_words",

@@ -33,16 +33,8 @@ from storage.memory.facts import (
     OrphanPoint,
     UnsoundVector,
 )
-from storage.memory.values import (
-    Collection,
-    Delete,
-    LinkPayload,
-    MessagePayload,
-    Operation,
-    Point,
-    Store,
-    Update,
-)
+from storage.memory.points import Collection, LinkPayload, MessagePayload, Point
+from storage.memory.values import Delete, Operation, Store, Update
 from storage.memory.vectors import verify_embedder, verify_relationships, verify_vector_space
 
 REPAIR_BATCH: Final = 32

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from machines.models.domain import Frozen
 from machines.models.ids import PointId
-from storage.memory.values import Collection, CollectionState
+from storage.memory.points import Collection
+from storage.memory.values import CollectionState
 
 
 class VectorHealth(StrEnum):

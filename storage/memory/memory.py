@@ -25,9 +25,9 @@ from storage.memory.operations import (
     handle_storage_error,
     operation_performed,
 )
+from storage.memory.points import Collection
 from storage.memory.retrier import Retrier
 from storage.memory.values import (
-    Collection,
     CollectionState,
     Failure,
     Operation,

@@ -11,17 +11,14 @@ from typing import Final, assert_never
 
 from machines.models import errors
 from machines.models.ids import PointId
+from storage.memory.points import Collection, LinkPoint, MessagePoint, Point
 from storage.memory.values import (
     MAX_WAITING,
-    Collection,
     Delete,
     ErrorKind,
     Failure,
     FingerprintMismatch,
-    LinkPoint,
-    MessagePoint,
     Operation,
-    Point,
     QueryPoints,
     Recovery,
     RecoveryPolicy,

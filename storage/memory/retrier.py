@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from machines.models.errors import ChorusError
+from storage.memory.points import LinkPoint, MessagePoint, Point
 from storage.memory.values import (
     Failure,
-    LinkPoint,
-    MessagePoint,
     Operation,
-    Point,
     Recovery,
     RecoveryPolicy,
     Result,

@@ -21,13 +21,8 @@ from storage.memory.facts import (
     UnsoundVector,
     VectorHealth,
 )
-from storage.memory.values import (
-    Collection,
-    CollectionState,
-    FingerprintMismatch,
-    StorageState,
-    is_same_embedder,
-)
+from storage.memory.points import Collection, is_same_embedder
+from storage.memory.values import CollectionState, FingerprintMismatch, StorageState
 
 _LARGEST_NORM: Final = 1e19
 """The store squares in float32, which ends at 3.4e38: a longer vector becomes infinite there."""

@@ -13,7 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from machines.models.ids import MessageId, ThreadId
 from machines.models.outputs import Prior
 from machines.models.thread import Visibility
-from storage.memory.values import MessagePayload, SearchScope
+from storage.memory.points import MessagePayload
+from storage.memory.values import SearchScope
 
 
 def payload_of(stored: Mapping[str, Any] | None) -> MessagePayload | None:

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 from machines.models import errors
 from machines.models.outputs import Prior
 from machines.models.thread import Visibility
+from storage.memory.points import Collection, MessagePoint, message_point_id
 from storage.memory.sparse_words import of_message, of_question
-from storage.memory.values import (
-    Collection,
-    MessagePoint,
-    QueryPoints,
-    SearchScope,
-    message_point_id,
-)
+from storage.memory.values import QueryPoints, SearchScope
 from storage.memory.visibility import readable
 from storage.qdrant.store import ENDS_OF_LINKS, QdrantStore, Spread, stored_point
 from storage.qdrant.versions import not_qdrant, verify_server

@@ -31,11 +31,9 @@ from machines.models.ids import PointId
 from machines.models.outputs import Prior
 from storage.memory.facts import PointFacts
 from storage.memory.memory import Prepared
+from storage.memory.points import Collection, LinkPayload, MessagePoint
 from storage.memory.values import (
-    Collection,
     CollectionState,
-    LinkPayload,
-    MessagePoint,
     PayloadIndex,
     QueryPoints,
     RemovePoints,

@@ -17,8 +17,9 @@ from server.memory.embeddings import EmbedderChoice
 from server.services import Services
 from storage.memory.facts import PointFacts
 from storage.memory.memory import Memory, Prepared
+from storage.memory.points import Collection
 from storage.memory.retrier import Retrier
-from storage.memory.values import Collection, RecoveryPolicy, StorageEffect
+from storage.memory.values import RecoveryPolicy, StorageEffect
 from tests.support.client import Data, Identity
 from tests.support.eventually import PATIENCE, eventually
 from tests.support.fake_qdrant import Failing, FakeQdrant, fake_qdrant

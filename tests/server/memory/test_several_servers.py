@@ -23,7 +23,8 @@ from server.settings import Settings
 from server.stores import Stores, open_stores
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal
-from storage.memory.values import Delete, MessagePoint, Operation, Result, Store, message_point_id
+from storage.memory.points import MessagePoint, message_point_id
+from storage.memory.values import Delete, Operation, Result, Store
 from tests.support.eventually import eventually
 from tests.support.fake_qdrant import fake_qdrant
 from tests.support.journal_values import at, batch, entry, message, opening, thread

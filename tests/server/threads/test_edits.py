@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from machines.models.ids import MessageId
 from server.services import Services
-from storage.memory.values import Collection, message_point_id
+from storage.memory.points import Collection, message_point_id
 from tests.support.client import Data, Identity
 from tests.support.eventually import eventually
 from tests.support.in_process import Caller, Moody, open_test_services

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from storage.embedded.store import EmbeddedStore
-from storage.memory.values import Collection, WritePoints
+from storage.memory.points import Collection
+from storage.memory.values import WritePoints
 from tests.storage.embedded.stored_messages import DIMENSIONS, EMBEDDER, message
 
 BATCH = 4

@@ -6,7 +6,7 @@ from random import Random
 from machines.models.domain import Role
 from machines.models.ids import MessageId, ThreadId
 from machines.models.thread import Visibility
-from storage.memory.values import MessagePayload, MessagePoint
+from storage.memory.points import MessagePayload, MessagePoint
 
 DIMENSIONS = 8
 EMBEDDER = "test-8"

@@ -21,14 +21,8 @@ from machines.models.ids import MessageId, ThreadId
 from machines.models.thread import Visibility
 from storage.embedded.rows import StoredPoint
 from storage.embedded.store import EmbeddedStore
-from storage.memory.values import (
-    Collection,
-    MessagePayload,
-    MessagePoint,
-    QueryPoints,
-    SearchScope,
-    WritePoints,
-)
+from storage.memory.points import Collection, MessagePayload, MessagePoint
+from storage.memory.values import QueryPoints, SearchScope, WritePoints
 from tests.support.point_index import PointIndex
 
 DIMENSIONS = 16

@@ -12,7 +12,8 @@ from machines.models.ids import MessageId, PointId, ThreadId
 from machines.models.outputs import Prior
 from machines.models.thread import Visibility
 from storage.embedded.rows import StoredPoint
-from storage.memory.values import SearchScope, message_point_id
+from storage.memory.points import message_point_id
+from storage.memory.values import SearchScope
 from tests.support.point_index import PointIndex
 
 DIMENSIONS = 5

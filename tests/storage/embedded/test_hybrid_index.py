@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from machines.models.ids import MessageId, PointId, ThreadId
 from machines.models.thread import Visibility
 from storage.embedded.rows import StoredPoint
-from storage.memory.values import QueryPoints, SearchScope, message_point_id
+from storage.memory.points import message_point_id
+from storage.memory.values import QueryPoints, SearchScope
 from tests.support.point_index import PointIndex
 
 DIMENSIONS = 16

@@ -22,14 +22,8 @@ from storage.embedded.hybrid_index import index_of
 from storage.embedded.rows import StoredPoint
 from storage.embedded.store import DATABASE_FILE, VECTORS_FILE, EmbeddedStore
 from storage.memory import word_index
-from storage.memory.values import (
-    Collection,
-    MessagePoint,
-    QueryPoints,
-    RemovePoints,
-    SearchScope,
-    WritePoints,
-)
+from storage.memory.points import Collection, MessagePoint
+from storage.memory.values import QueryPoints, RemovePoints, SearchScope, WritePoints
 from tests.storage.embedded.memory_process import BATCH
 from tests.storage.embedded.stored_messages import DIMENSIONS, EMBEDDER, message, vector
 

@@ -34,20 +34,22 @@ from storage.memory.operations import (
     handle_storage_error,
     operation_performed,
 )
-from storage.memory.values import (
-    MAX_WAITING,
+from storage.memory.points import (
     Collection,
-    CollectionState,
-    Delete,
-    Failure,
-    FingerprintMismatch,
     LinkPayload,
     LinkPoint,
     MessagePayload,
     MessagePoint,
+    Point,
+)
+from storage.memory.values import (
+    MAX_WAITING,
+    CollectionState,
+    Delete,
+    Failure,
+    FingerprintMismatch,
     Operation,
     PayloadIndex,
-    Point,
     Recovery,
     RecoveryPolicy,
     RemovePoints,

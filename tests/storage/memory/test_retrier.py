@@ -9,13 +9,10 @@ from machines.models import errors
 from machines.models.domain import Role
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.thread import Visibility
+from storage.memory.points import LinkPayload, LinkPoint, MessagePayload, MessagePoint
 from storage.memory.retrier import Retrier
 from storage.memory.values import (
     Failure,
-    LinkPayload,
-    LinkPoint,
-    MessagePayload,
-    MessagePoint,
     Operation,
     Recovery,
     RecoveryPolicy,

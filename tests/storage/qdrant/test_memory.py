@@ -28,18 +28,20 @@ from storage.memory.consistency import (
 )
 from storage.memory.facts import JournalFacts, MemoryFacts, VectorHealth
 from storage.memory.memory import Memory, VectorStore
-from storage.memory.retrier import Retrier
-from storage.memory.values import (
+from storage.memory.points import (
     Collection,
-    Delete,
-    Failure,
-    FingerprintMismatch,
     LinkPayload,
     LinkPoint,
     MessagePayload,
     MessagePoint,
-    Operation,
     Point,
+)
+from storage.memory.retrier import Retrier
+from storage.memory.values import (
+    Delete,
+    Failure,
+    FingerprintMismatch,
+    Operation,
     RecoveryPolicy,
     RetryWithBackoff,
     Search,

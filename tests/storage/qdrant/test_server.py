@@ -19,14 +19,10 @@ from machines.models.domain import Role
 from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.thread import Visibility
 from storage.memory.facts import VectorHealth
+from storage.memory.points import Collection, LinkPayload, LinkPoint, MessagePayload, MessagePoint
 from storage.memory.values import (
-    Collection,
     Delete,
     Failure,
-    LinkPayload,
-    LinkPoint,
-    MessagePayload,
-    MessagePoint,
     Operation,
     RecoveryPolicy,
     Search,

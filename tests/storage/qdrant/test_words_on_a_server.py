@@ -10,16 +10,9 @@ from machines.models.domain import Role
 from machines.models.ids import MessageId, ThreadId
 from machines.models.thread import Visibility
 from storage.memory.facts import VectorHealth
+from storage.memory.points import Collection, MessagePayload, MessagePoint
 from storage.memory.sparse_words import of_message, of_question
-from storage.memory.values import (
-    Collection,
-    MessagePayload,
-    MessagePoint,
-    Search,
-    SearchScope,
-    Store,
-    Success,
-)
+from storage.memory.values import Search, SearchScope, Store, Success
 from storage.qdrant.client import DatabaseClient, MemoryServer
 from tests.support.fake_qdrant import fake_qdrant
 
