@@ -1,20 +1,40 @@
 """Whether what a journal says of a value follows from the declarations that wrote it.
 
 Each transition is held against the declaration whose fingerprint its entry has: the edge is declared
-and is that of the event, it leaves a state in which the value stands, and a value that is over stays
-so. No code of a chart is run, so a value of any age is checked; what its guards and actions computed
-is not. Pure: the history is told, one transition after the other, a value's own in their order.
+and is that of the event, it leaves a state in which the value stands, the guards that are recorded as
+false belong to the edges before it, and a value that is over stays so. No code of a chart is run, so a
+value of any age is checked; what its guards and actions computed is not. Pure: the history is told, one
+transition after the other, a value's own in their order.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from machines.declarations import Declaration
-from machines.models.journal import MachineTransition
-from machines.statechart import Configuration, Edge, Topology
+from machines.statechart import Configuration, Edge, ImpossibleOutcome, Topology, asked
 from machines.statechart.compiler import after, beginning, configurations
+
+
+class Taken(Protocol):
+    """A transition as a journal records it: `MachineTransition`, or what is read of one."""
+
+    @property
+    def machine(self) -> str: ...
+    @property
+    def instance(self) -> str: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def edge(self) -> str: ...
+    @property
+    def passed_over(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,7 @@ class _Kept:
         self.finals = frozenset(node.name for node in self.shape.nodes if node.final)
         self.begin = beginning(self.shape)
         self._reached: dict[tuple[frozenset[str], str, str], frozenset[str]] = {}
+        self._asked: dict[tuple[frozenset[str], str, tuple[str, ...]], str] = {}
 
     @cached_property
     def places(self) -> Mapping[Configuration, frozenset[str]]:
@@ -47,6 +68,20 @@ class _Kept:
         if taken not in self._reached:
             self._reached[taken] = after(self.shape, *taken)
         return self._reached[taken]
+
+    def wrongly_asked(
+        self, active: frozenset[str], edge: Edge, passed_over: tuple[str, ...]
+    ) -> str:
+        """Why no values of the guards lead to the edge past those before it; empty where some do."""
+        said = (active, edge.id, passed_over)
+        if said not in self._asked:
+            try:
+                asked(self.shape.edges_from(active, edge.event), edge, passed_over)
+            except ImpossibleOutcome as problem:
+                self._asked[said] = str(problem)
+            else:
+                self._asked[said] = ""
+        return self._asked[said]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +112,7 @@ class Conformance:
         """A value came to be."""
         self._standing.setdefault((machine, instance), None)
 
-    def moved(self, taken: MachineTransition, fingerprints: str) -> None:
+    def moved(self, taken: Taken, fingerprints: str) -> None:
         """A value took an edge.
 
         Args:
@@ -97,9 +132,7 @@ class Conformance:
         except _NotDeclared as violation:
             self._violations[key] = Violation(*key, str(violation))
 
-    def _moved(
-        self, taken: MachineTransition, fingerprint: str, standing: _Standing | None
-    ) -> frozenset[str]:
+    def _moved(self, taken: Taken, fingerprint: str, standing: _Standing | None) -> frozenset[str]:
         """The states that hold afterwards. Raises _NotDeclared."""
         kept = self._by(fingerprint)
         edge = kept.edges.get(taken.edge)
@@ -116,6 +149,8 @@ class Conformance:
             raise _NotDeclared(f"took {taken.edge} after it ended in {stood}")
         if edge.source not in active:
             raise _NotDeclared(f"took {taken.edge} while it stood in {stood}")
+        if wrong := kept.wrongly_asked(active, edge, taken.passed_over):
+            raise _NotDeclared(f"took {taken.edge}, and on its way {wrong}")
         return kept.after(active, edge)
 
     def _carried(self, standing: _Standing, kept: _Kept, fingerprint: str) -> frozenset[str]:

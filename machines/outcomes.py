@@ -28,4 +28,5 @@ def recorded(accepted: Accepted[object, object, object], instance: str) -> Machi
         target=edge.target,
         edge=edge.id,
         effects=tuple([type(effect).__name__ for effect in accepted.effects]),
+        passed_over=tuple([guard.label for guard in accepted.passed_over]),
     )

@@ -28,7 +28,7 @@ from machines.models.ids import (
 from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.invite_link import InviteLink, InviteLinkEvent
 from machines.models.message import Message, MessageEvent
-from machines.models.outputs import StepEnum
+from machines.models.outputs import OmittableNames, StepEnum
 from machines.models.removal import Removal, RemovalEvent
 from machines.models.thread import Thread, ThreadOperation
 
@@ -46,6 +46,9 @@ class MachineTransition(Frozen):
     edge: str
     effects: tuple[str, ...] = ()
     """Names of the effects that it emitted."""
+    passed_over: OmittableNames = ()
+    """Of each edge of this event that was tried before it: the first guard that did not hold, as the
+    drawing spells it. Earlier versions do not record it."""
 
 
 class ChorusFired(Frozen):

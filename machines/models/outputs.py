@@ -44,11 +44,14 @@ Omittable = Annotated[T | None, Field(exclude_if=_is_none)]
 
 
 def _is_empty(value: object) -> bool:
-    return value == ""
+    return value in ("", ())
 
 
 OmittableText = Annotated[str, Field(exclude_if=_is_empty)]
 """A key that is left out of JSON where its text is empty; its default is empty."""
+
+OmittableNames = Annotated[tuple[str, ...], Field(exclude_if=_is_empty)]
+"""A key that is left out of JSON where there are none; its default is empty."""
 
 
 class Value(BaseModel):

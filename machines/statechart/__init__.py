@@ -7,6 +7,7 @@ README.md beside this file shows a whole one. Business rules, IO and drawings li
 
 from machines.statechart.chart import AnyChart, Chart, EdgeKind, Edges, Reaction
 from machines.statechart.compiler import UnsupportedDeclaration
+from machines.statechart.evaluation import Asked, ImpossibleOutcome, Verdict, asked
 from machines.statechart.machine import Accepted, Machine, Refusal
 from machines.statechart.topology import (
     Configuration,
@@ -21,12 +22,14 @@ from machines.statechart.topology import (
 __all__ = [
     "Accepted",
     "AnyChart",
+    "Asked",
     "Chart",
     "Configuration",
     "Edge",
     "EdgeKind",
     "Edges",
     "Guard",
+    "ImpossibleOutcome",
     "Machine",
     "Node",
     "NodeKind",
@@ -34,10 +37,13 @@ __all__ = [
     "Refusal",
     "Topology",
     "UnsupportedDeclaration",
+    "Verdict",
+    "asked",
     "chart",
     "compiler",
     "coverage",
     "engine",
+    "evaluation",
     "machine",
     "scenarios",
     "topology",

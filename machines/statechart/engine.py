@@ -5,6 +5,7 @@ edge, the actions in their order, the states that are reached, and the guards th
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from statemachine.exceptions import TransitionNotAllowed
@@ -13,7 +14,7 @@ from statemachine.transition import Transition
 
 from machines.statechart.chart import ActionRule, AnyChart, Slot
 from machines.statechart.machine import Accepted, Machine, Refusal
-from machines.statechart.topology import Edge, topology, transitions_of
+from machines.statechart.topology import Edge, Guard, topology, transitions_of
 
 AnyMachine = Machine[Any, Any, Any, Any]
 """A machine whose values and events are handled without looking inside."""
@@ -77,11 +78,22 @@ class EngineMachine:
     def fire(self, value: Any, event: Any) -> Accepted[Any, Any, Any] | Refusal:
         """As `Machine.fire`."""
         machine = self._machine
-        moved = self._engine.take(machine.active(value), value, event)
+        active = machine.active(value)
+        moved = self._engine.take(active, value, event)
         if moved is None:
             return machine.refusal(value, event)
         reached = machine.topology.innermost(moved.reached)
-        return Accepted(*machine.react(value, event, reached, moved.actions), moved.edge)
+        row = machine.topology.edges_from(active, event.event)
+        before = takewhile(lambda edge: edge is not moved.edge, row)
+        passed_over = tuple(_first_false(edge, value, event) for edge in before)
+        return Accepted(
+            *machine.react(value, event, reached, moved.actions), moved.edge, passed_over
+        )
+
+
+def _first_false(edge: Edge, value: object, event: object) -> Guard:
+    """The guard that kept the engine from an edge."""
+    return next(each for each in edge.guards if each.rule(value, event) is not each.expected)
 
 
 def compare(machine: AnyMachine, engine: EngineMachine, value: Any, event: Any) -> Any:

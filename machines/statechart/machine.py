@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from machines.statechart.chart import ActionRule, Chart, Reaction
 from machines.statechart.compiler import Place, Table, compile_table
-from machines.statechart.topology import NOT, Configuration, Edge, Topology, topology
+from machines.statechart.topology import NOT, Configuration, Edge, Guard, Topology, topology
 
 
 class Event(Protocol):
@@ -42,6 +42,8 @@ class Accepted(Generic[V_co, R_co, F_co]):
     effects: tuple[F_co, ...]
     edge: Edge
     """The edge that was taken."""
+    passed_over: tuple[Guard, ...] = ()
+    """Of each edge that was tried before it: the first guard that did not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,14 @@ class Machine(Generic[V, E, R, F]):
 
         Raises whatever a guard or an action raises: that is a defect, and nothing has changed.
         """
+        passed_over: tuple[Guard, ...] = ()
         for edge, reached in self._standing(value).rows.get(event.event, ()):
             for guard in edge.guards:
                 if guard.rule(value, event) is not guard.expected:
+                    passed_over += (guard,)
                     break
             else:
-                return Accepted(*self.react(value, event, reached, edge.rules), edge)
+                return Accepted(*self.react(value, event, reached, edge.rules), edge, passed_over)
         return self.refusal(value, event)
 
     def refusal(self, value: V, event: E) -> Refusal:

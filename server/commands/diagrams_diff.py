@@ -23,7 +23,7 @@ from server.commands.errors import NOT_DONE, WRONG_USE, CommandFailed
 from server.commands.journal_file import require_journal
 from server.settings import InvalidSettings, Settings, flag, load_settings
 from server.stores import reading
-from storage.journal.history import Step, tell_steps
+from storage.journal.history import Transition, tell_history
 
 SUMMARY: Final = "summary.md"
 _ENDING: Final = ".diff.svg"
@@ -239,18 +239,18 @@ async def _usage(settings: Settings, every: Sequence[MachineChanges]) -> dict[st
     }
     found: set[str] = set()
 
-    def tell(step: Step) -> None:
-        counter = counters.get(step.machine)
-        if counter is None:
-            return
-        found.add(step.machine)
-        if step.taken is None:
-            counter.born(step.instance)
-        else:
-            counter.moved(step.instance, step.taken.edge, step.taken.source, step.taken.target)
+    def born(machine: str, instance: str) -> None:
+        if machine in counters:
+            found.add(machine)
+            counters[machine].born(instance)
+
+    def moved(taken: Transition) -> None:
+        if taken.machine in counters:
+            found.add(taken.machine)
+            counters[taken.machine].moved(taken.instance, taken.edge, taken.source, taken.target)
 
     async with reading(settings) as reader:
-        await reader.read(lambda connection: tell_steps(connection, tell))
+        await reader.read(lambda connection: tell_history(connection, moved, born))
     return {machine: counters[machine].usage() for machine in sorted(found)}
 
 

@@ -13,7 +13,8 @@ from server.commands.errors import DONE, NOT_DONE
 from server.commands.journal_file import require_journal
 from server.settings import Settings
 from server.stores import reading
-from storage.journal.transitions import Transition, tell_transitions
+from storage.journal.history import Transition, tell_history
+from storage.journal.queries import require_migrated
 
 _SHOWN: Final = 20
 """Violations that are told one by one; of the others their number is."""
@@ -31,7 +32,8 @@ async def run(settings: Settings, *, say: Say) -> int:
     require_journal(settings)
     judge = _Judge(say)
     async with reading(settings) as reader:
-        entries = await reader.read(lambda connection: tell_transitions(connection, judge.see))
+        await reader.read(require_migrated)
+        entries = await reader.read(lambda connection: tell_history(connection, judge.see))
     return judge.sum_up(entries)
 
 
@@ -47,7 +49,7 @@ class _Judge:
 
     def see(self, each: Transition) -> None:
         self._steps += 1
-        step = Step(*each[2:])
+        step = Step(*each[2:11])
         for broken in self._monitor.see(step, each.stream):
             if self._broken.total() < _SHOWN:
                 self._say(_sentence(broken, each))

@@ -24,7 +24,7 @@ from machines.models.ids import RunId
 from machines.statechart import Configuration
 from server.settings import Settings
 from server.stores import reading
-from storage.journal.history import Step, kept_declarations, tell_steps
+from storage.journal.history import Transition, kept_declarations, tell_history
 from storage.journal.port import Journal
 
 Say = Callable[[str], None]
@@ -41,15 +41,15 @@ async def verify_history(settings: Settings, journal: Journal, say: Say) -> int:
         check = Conformance(declared)
         runs: list[RunId] = []
 
-        def tell(step: Step) -> None:
-            if step.taken is not None:
-                check.moved(step.taken, step.fingerprints)
-                return
-            check.born(step.machine, step.instance)
-            if step.machine == chorus_machine().name:
-                runs.append(RunId(step.instance))
+        def born(machine: str, instance: str) -> None:
+            check.born(machine, instance)
+            if machine == chorus_machine().name:
+                runs.append(RunId(instance))
 
-        await reader.read(lambda connection: tell_steps(connection, tell))
+        def moved(taken: Transition) -> None:
+            check.moved(taken, taken.fingerprints)
+
+        await reader.read(lambda connection: tell_history(connection, moved, born))
     problems = [*unreadable, *(_sentence(each) for each in check.violations)]
     executed = 0
     standing = dict(check.standing(chorus_machine().name))

@@ -1535,6 +1535,8 @@ export interface TransitionView {
   edge: string;
   /** Names of the effects that it emitted. */
   effects: readonly string[];
+  /** Of each edge of the event that was tried before it: the first guard that did not hold. */
+  passed_over?: readonly string[];
 }
 
 /** Say that one types in a thread; passing. */

@@ -40,6 +40,5 @@ __all__ = [
     "sql",
     "sqlite",
     "statements",
-    "transitions",
     "writer",
 ]

@@ -133,6 +133,34 @@ def test_an_edge_with_another_event_or_other_ends(changes: dict[str, str], expec
     assert said(check) == f"took {SUBMIT.id} {expected}"
 
 
+def guarded(passed_over: tuple[str, ...]) -> Conformance:
+    """A run that took the edge of a step of its short loop, which stands behind another one."""
+    edges = ["edge_chorus_start_queued_running", "edge_chorus_step_completed_action_yielding"]
+    start, short = (taken(edge_of(CHORUS, each)) for each in edges)
+    short = short.model_copy(update={"passed_over": passed_over})
+    return checked((start, CHORUS.fingerprint), (short, CHORUS.fingerprint))
+
+
+def test_guards_that_are_recorded_lead_to_the_edge_that_was_taken() -> None:
+    assert guarded(("not loop_is_short",)).violations == ()
+    assert guarded(()).violations == (), "earlier versions recorded none"
+
+
+@pytest.mark.parametrize(
+    ("passed_over", "expected"),
+    [
+        (("iterations_left",), "passed over {} for iterations_left, which it does not ask"),
+        (("not answer_is_enough",), "found answer_is_enough both true and false"),
+        (("not loop_is_short", "result_is_current"), "passed over 2 edges, not 1"),
+    ],
+)
+def test_guards_that_are_recorded_and_do_not_lead_there(
+    passed_over: tuple[str, ...], expected: str
+) -> None:
+    before, by = (f"edge_chorus_step_completed_action_{to}" for to in ("experience", "yielding"))
+    assert said(guarded(passed_over)) == f"took {by}, and on its way {expected.format(before)}"
+
+
 def test_an_edge_out_of_a_state_in_which_the_value_did_not_stand() -> None:
     check = checked((taken(WITHDRAW), MESSAGE.fingerprint))
     assert said(check) == f"took {WITHDRAW.id} while it stood in submitted"

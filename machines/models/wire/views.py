@@ -25,6 +25,7 @@ from machines.models.outputs import (
     Citation,
     Flag,
     Omittable,
+    OmittableNames,
     OmittableText,
     Prior,
     StepEnum,
@@ -324,3 +325,5 @@ class TransitionView(Value):
     """The `id` of the edge's element in `/diagrams/{machine}.svg`."""
     effects: tuple[str, ...] = ()
     """Names of the effects that it emitted."""
+    passed_over: OmittableNames = ()
+    """Of each edge of the event that was tried before it: the first guard that did not hold."""
