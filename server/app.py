@@ -36,7 +36,7 @@ async def serve(
     Raises:
         OSError: the address cannot be had.
         ChorusError, InvalidSettings, ModelNotChosen: as `open_services`.
-        JournalError: a command has taken the database for itself.
+        JournalError: a command has taken the database for itself, or changed its tables.
     """
     environment = environment or system_environment()
     with _bind(settings.host, settings.port) as listening:
@@ -62,18 +62,17 @@ async def _until_told_or_taken(told: asyncio.Event, services: Services) -> None:
     """Wait for the signal to end.
 
     Raises:
-        JournalError: a command holds the database for itself: there is nothing to serve any more.
+        JournalError: the database is not this server's to write any more: there is nothing to serve.
     """
-    waiting = {asyncio.create_task(told.wait()), asyncio.create_task(services.journal.taken())}
+    taken = asyncio.create_task(services.journal.taken())
+    waiting = {asyncio.create_task(told.wait()), taken}
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for each in waiting:
             each.cancel()
     if not told.is_set():
-        raise JournalError(
-            "A command of chorus has taken this database for itself.", retryable=False
-        )
+        raise JournalError(taken.result(), retryable=False)
 
 
 def greeting(services: Services, address: str) -> list[str]:

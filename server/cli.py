@@ -296,7 +296,7 @@ def debit(thread: _Thread, amount: _Tokens, cause: _Cause, data: _Data = None) -
 
 @app.command()
 def migrate(data: _Data = None) -> int:
-    """Bring the journal of a folder or database to this version; no server may run on it."""
+    """Bring the journal of a folder or database to this version; see Upgrade in the operations page."""
     settings = _settings(data=data)
     from server.commands import migrate as command
     from server.environment import system_environment

@@ -107,7 +107,7 @@ def _check_source(source: Place) -> None:
             problem = "It holds no journal."
         case Migrated.OLDER:
             problem = "Its journal is of an earlier version: run `chorus migrate` on it first."
-        case Migrated.NEWER:
+        case Migrated.NEWER | Migrated.AHEAD:
             problem = "Its journal is of a newer version of chorus: install that version."
         case Migrated.UNFINISHED:
             problem = "It is an unfinished copy itself."
@@ -142,7 +142,7 @@ class _Copying:
                 self._go_on()
             case Migrated.OLDER:
                 raise PlaceFailed(self._target, "It holds a journal of an earlier version.")
-            case Migrated.NEWER:
+            case Migrated.NEWER | Migrated.AHEAD:
                 raise PlaceFailed(self._target, "It holds a journal of a newer version of chorus.")
             case never:
                 assert_never(never)

@@ -11,8 +11,7 @@ from storage.journal import migrations
 from storage.journal.migrations import Migrated
 from storage.journal.postgres import engines, migrating, poolers, whole_tables
 from storage.journal.postgres.address import PostgresAddress
-from storage.journal.postgres.committer import StoreTaken
-from storage.journal.postgres.locks import hold_database
+from storage.journal.postgres.committer import take_database
 
 
 class DatabasePlace:
@@ -43,10 +42,8 @@ class DatabasePlace:
             connection = self._held = self._engine.connect()
             engines.check_server(connection)
             connection.commit()
-            held = hold_database(connection, alone=True)
+            take_database(connection, alone=True)
             connection.commit()
-            if not held:
-                raise StoreTaken(alone=True)
 
     def release(self) -> None:
         connection, self._held = self._held, None

@@ -218,9 +218,9 @@ class Journal(Protocol):
     async def close(self) -> None:
         """Let waiting commits finish, then close."""
 
-    async def taken(self) -> None:
-        """Wait until another process holds the store for itself; then nothing can be committed any
-        more."""
+    async def taken(self) -> str:
+        """Wait until another process holds the store for itself, or has changed its tables so that this one
+        must not write them; then nothing can be committed any more. Gives why, in one sentence."""
 
     async def epoch(self) -> str:
         """The store's identity; it changes when the store is restored from a backup or rebuilt."""

@@ -35,6 +35,7 @@ from storage.journal.dialect import CHUNK, chunks
 from storage.journal.entries import entries_of
 from storage.journal.invitations import open_invitations
 from storage.journal.invite_links import links_in
+from storage.journal.migrations import Migrated
 from storage.journal.port import (
     EntryPage,
     MessagePage,
@@ -394,11 +395,15 @@ def require_migrated(connection: Connection) -> None:
     Raises:
         JournalError: it was written by another version.
     """
-    if not migrations.is_done(connection):
-        raise JournalError(
-            "The journal was written by an earlier version: start the server once.",
-            retryable=False,
-        )
+    found = migrations.state(connection)
+    if found in migrations.SERVABLE:
+        return
+    raise JournalError(
+        "The journal was written by a newer version of chorus: install that version."
+        if found is Migrated.NEWER
+        else "The journal was written by an earlier version: start the server once.",
+        retryable=False,
+    )
 
 
 def unopened_run_entries(connection: Connection, run_id: RunId) -> tuple[JournalEntry, ...]:

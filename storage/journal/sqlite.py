@@ -78,8 +78,8 @@ class SqliteJournal(SqlJournal):
         self._writer.start()
         self._reader.start()
 
-    def _open(self) -> bool:
-        """Gives whether the file was of another version before."""
+    def _open(self) -> Migrated:
+        """Gives what the file was before."""
         self._lock.acquire()
         try:
             close_to_others(self._file)
@@ -109,7 +109,7 @@ class SqliteJournal(SqlJournal):
         except BaseException:
             self._release()
             raise
-        return before is not Migrated.CURRENT
+        return before
 
     async def close(self) -> None:
         """Let waiting commits finish, then close."""
@@ -117,9 +117,10 @@ class SqliteJournal(SqlJournal):
         await self._reader.close()
         await asyncio.to_thread(self._release)
 
-    async def taken(self) -> None:
+    async def taken(self) -> str:
         # The file's lock is this process' until its end.
-        await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return await never
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator["_NoChanges"]:
@@ -192,13 +193,13 @@ async def read_file(file: Path, *, busy_timeout: float = 5.0) -> AsyncIterator[S
         engine.dispose()
 
 
-def migrate(file: Path, make_epoch: Callable[[], str]) -> bool:
-    """Bring the file to this version's tables; gives whether anything was to be done. Blocks.
+def migrate(file: Path, make_epoch: Callable[[], str]) -> Migrated:
+    """Bring the file to this version's tables; gives what it was before. Blocks.
 
     Raises:
         JournalError: its folder is held by another process, or it is damaged, or of a newer version.
     """
     journal = SqliteJournal(file, make_epoch=make_epoch)
-    done = journal._open()
+    before = journal._open()
     journal._release()
-    return done
+    return before

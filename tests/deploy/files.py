@@ -37,13 +37,14 @@ def manifests() -> list[Yaml]:
 def pods() -> Iterator[tuple[str, Yaml]]:
     """The name of each workload, and the template of its pods."""
     for each in manifests():
-        if each["kind"] in {"Deployment", "StatefulSet", "Job"}:
+        if each["kind"] in {"Deployment", "StatefulSet"}:
             yield each["metadata"]["name"], each["spec"]["template"]
 
 
 def containers() -> Iterator[Yaml]:
-    """Of all pods."""
+    """Of all pods, those that run before the others too."""
     for _, template in pods():
+        yield from template["spec"].get("initContainers", ())
         yield from template["spec"]["containers"]
 
 

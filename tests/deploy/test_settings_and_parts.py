@@ -235,8 +235,8 @@ def test_servers_are_ended_in_order_one_at_a_time_and_not_as_root() -> None:
         assert template["spec"]["enableServiceLinks"] is False, "it would set CHORUS_PORT"
         if name.startswith("chorus"):
             assert template["spec"]["securityContext"]["runAsNonRoot"] is True
-            (ours,) = template["spec"]["containers"]
-            assert ours["securityContext"]["readOnlyRootFilesystem"] is True
+            for ours in (*template["spec"]["initContainers"], *template["spec"]["containers"]):
+                assert ours["securityContext"]["readOnlyRootFilesystem"] is True
             user = template["spec"]["securityContext"]["runAsUser"]
             assert ("USER", f"{user}:{user}") in dockerfile()
 
@@ -253,6 +253,14 @@ def test_what_containers_run_is_a_command_of_chorus() -> None:
     ran += [each["args"] for each in containers() if each["image"] == "chorus:local"]
     assert {command for command, *_ in ran} == {"serve", "migrate"}
     assert {"serve", "migrate"} <= set(commands)
+
+
+def test_each_pod_migrates_before_its_server_starts() -> None:
+    (spec,) = [template["spec"] for name, template in pods() if name == "chorus"]
+    (migrating,) = spec["initContainers"]
+    (serving,) = spec["containers"]
+    assert (migrating["args"], serving["args"]) == (["migrate"], ["serve"])
+    assert migrating["image"] == serving["image"]
 
 
 def test_images_have_a_version_are_of_no_one_registry_and_agree() -> None:

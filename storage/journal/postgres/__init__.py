@@ -4,7 +4,8 @@
 `engines` connects to it, `locks` says who may write, `memory_lock` who fills the memory, `committer`
 carries out what waits, by `group`, which writes many batches with a few statements of `rows_at_once`;
 `announcements` is what a commit tells other processes, `listening` hears it; `leases` keeps servers
-apart; `migrating` migrates, and `whole_tables` fills them. Questions are those of
+apart; `migrating` migrates, with `beside_servers` while servers commit and `order_of_bytes`, and
+`whole_tables` fills them. Questions are those of
 `storage.journal.queries` and its neighbours: both databases are asked alike.
 
 psycopg is imported here alone, and no sooner than an address is given.
@@ -13,6 +14,7 @@ psycopg is imported here alone, and no sooner than an address is given.
 __all__ = [
     "address",
     "announcements",
+    "beside_servers",
     "committer",
     "engines",
     "failures",
@@ -23,6 +25,7 @@ __all__ = [
     "locks",
     "memory_lock",
     "migrating",
+    "order_of_bytes",
     "passing",
     "poolers",
     "rows_at_once",

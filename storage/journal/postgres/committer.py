@@ -2,7 +2,8 @@
 
 The connection holds the database (`storage.journal.postgres.locks`), shared with other servers or
 alone. Where it is lost, so is the lock; a new connection must have it before anything is written. So
-nothing is written beside what holds the database alone, whatever becomes of a connection.
+nothing is written beside what holds the database alone, whatever becomes of a connection. Nor into
+tables that this version must not write: a new connection looks at them once it has the lock.
 
 A failure is *certain* where nothing was written, and *in doubt* where the connection was lost after
 COMMIT was sent. What is certain and may be taken at the next try is tried again at once.
@@ -28,7 +29,7 @@ from storage.journal.postgres.failures import (
     passes,
 )
 from storage.journal.postgres.group import write_group
-from storage.journal.postgres.locks import hold_database
+from storage.journal.postgres.locks import hold_database, holders
 from storage.journal.prepared import PreparedBatch
 from storage.journal.savepoints import attempt_each, refused
 from storage.journal.writer import Failed, Outcome, Piece, Work
@@ -38,35 +39,57 @@ log = logging.getLogger(__name__)
 MAX_TRIES: Final = 5
 """Of a group whose failures are certain and pass."""
 
+MOST_NAMED: Final = 20
+"""Processes that one line names."""
+
 T = TypeVar("T")
 
 
 class StoreTaken(JournalError):
     """Another process holds the database, and one of the two would be alone with it."""
 
-    def __init__(self, *, alone: bool) -> None:
+    def __init__(self, *, alone: bool, holders: Sequence[str] = ()) -> None:
+        """
+        Args:
+            holders: Who holds it, as the database shows them.
+        """
+        whose = f" ({', '.join(holders[:MOST_NAMED])})" if holders else ""
         super().__init__(
-            "Servers or commands of chorus hold this database: stop them first."
+            f"Servers or commands of chorus hold this database: stop them first{whose}."
             if alone
-            else "A command of chorus holds this database for itself: wait until it is done.",
+            else f"A command of chorus holds this database for itself: wait until it is done{whose}.",
             certain=True,
         )
+
+
+def take_database(connection: Connection, *, alone: bool) -> None:
+    """Hold the database until this connection ends. Raises StoreTaken where others forbid that."""
+    if not hold_database(connection, alone=alone):
+        raise StoreTaken(alone=alone, holders=holders(connection))
 
 
 class PostgresCommitter:
     """A `Committer`. `hold` first."""
 
     def __init__(
-        self, engine: Engine, origin: str, on_taken: Callable[[], None], *, alone: bool
+        self,
+        engine: Engine,
+        origin: str,
+        check: Callable[[Connection], None],
+        on_taken: Callable[[JournalError], None],
+        *,
+        alone: bool,
     ) -> None:
         """
         Args:
             origin: Of what is announced.
-            on_taken: Told, on the writer's thread, that the database cannot be held any more.
+            check: Looks at what was just held; raises JournalError where it must not be written.
+            on_taken: Told, on the writer's thread, why the database cannot be held any more.
             alone: Whether no other process may hold the database meanwhile.
         """
         self._engine = engine
         self._origin = origin
+        self._check = check
         self._alone = alone
         self._on_taken = on_taken
         self._connection: Connection | None = None
@@ -77,19 +100,20 @@ class PostgresCommitter:
 
         Raises:
             StoreTaken: another process holds the database.
+            JournalError: its tables are none that this process may write.
             DBAPIError: the database cannot be reached.
         """
         if self._connection is None:
             connection = self._engine.connect()
             try:
-                held = hold_database(connection, alone=self._alone)
+                take_database(connection, alone=self._alone)
+                self._check(connection)
                 connection.commit()
             except BaseException:
+                # In the pool the connection would keep its lock.
+                connection.invalidate()
                 connection.close()
                 raise
-            if not held:
-                connection.close()
-                raise StoreTaken(alone=self._alone)
             self._connection = connection
         return self._connection
 
@@ -150,14 +174,19 @@ class PostgresCommitter:
         except Exception as error:  # noqa: BLE001 - as above
             return _all_failed(error, len(works))
 
+    def _held(self) -> Connection:
+        """As `hold`; what must not be written any more is told."""
+        try:
+            return self.hold()
+        except JournalError as error:
+            self._on_taken(error)
+            raise
+
     def _trying(self, write: Callable[[Connection], T]) -> T:
         """What `write` gives; it is called again where its failure is certain and passes."""
         for tried in range(1, MAX_TRIES + 1):
             try:
-                return write(self.hold())
-            except StoreTaken:
-                self._on_taken()
-                raise
+                return write(self._held())
             except Exception as error:
                 lost = self._connection is not None and _is_lost(self._connection, error)
                 if lost:

@@ -3,6 +3,9 @@
 A transaction pooler may stand between, so nothing is prepared under a name.
 """
 
+import os
+import socket
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, event, text
@@ -34,6 +37,10 @@ CONNECTING: Final[dict[str, Any]] = {
 }
 """What every connection is made with."""
 
+_LONGEST_NAME: Final = 63
+"""Bytes of a name in PostgreSQL."""
+
+_BRIEFLY: Final = text("SELECT set_config('lock_timeout', :wait, true)")
 _BOUNDS: Final = (
     "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
     " set_config('idle_in_transaction_session_timeout', %s, false)"
@@ -45,8 +52,14 @@ _UNHURRIED: Final = text(
 
 
 def writing_engine(address: PostgresAddress) -> Engine:
-    """An engine of one connection."""
-    return _engine(address, pool_size=1)
+    """An engine of one connection, which the database shows by `process_name`."""
+    connecting = CONNECTING | {"application_name": process_name()}
+    return _engine(address, connecting=connecting, pool_size=1)
+
+
+def process_name() -> str:
+    """Names this process to operators: by its number and its machine."""
+    return f"chorus {os.getpid()} on {socket.gethostname()}"[:_LONGEST_NAME]
 
 
 def reading_engine(address: PostgresAddress) -> Engine:
@@ -74,6 +87,13 @@ def unhurried(connection: Connection) -> None:
     connection.execute(_UNHURRIED)
 
 
+def unhurried_but_brief(connection: Connection, milliseconds: int) -> None:
+    """As `unhurried`, and wait so long for each lock: who waits to change a table keeps all others
+    waiting behind it."""
+    unhurried(connection)
+    connection.execute(_BRIEFLY, {"wait": f"{milliseconds}ms"})
+
+
 def check_server(connection: Connection) -> None:
     """Raises JournalError where the server, or the database, cannot hold a journal."""
     number = int(connection.scalar(text("SHOW server_version_num")))
@@ -91,11 +111,13 @@ def check_server(connection: Connection) -> None:
         )
 
 
-def _engine(address: PostgresAddress, **options: Any) -> Engine:
+def _engine(
+    address: PostgresAddress, connecting: Mapping[str, Any] = CONNECTING, **options: Any
+) -> Engine:
     engine = quiet_engine(
         address.url,
         max_overflow=0,
-        connect_args=CONNECTING,
+        connect_args=dict(connecting),
         **options,
     )
 

@@ -19,9 +19,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from machines.models.chorus import RunProgress
+from machines.models.errors import JournalError
 from machines.models.ids import ServerId
 from storage.journal import check, holders, rates
 from storage.journal.failures import journal_failure
+from storage.journal.migrations import Migrated
 from storage.journal.postgres import engines, migrating, poolers
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.announcements import CHANNEL, payloads_of, taken_up
@@ -60,6 +62,7 @@ class PostgresJournal(SqlJournal):
             make_origin: Names this process in what it announces.
         """
         self._address = address
+        self._alone = alone
         self._origin = make_origin()
         self._writing = engines.writing_engine(address)
         self._reading = engines.reading_engine(address)
@@ -67,10 +70,10 @@ class PostgresJournal(SqlJournal):
         self._rates = SnapshotReader(self._rating, threads=1)
         """Takes tokens apart from commits: nobody waits there for a bucket that another holds."""
         self._committer = PostgresCommitter(
-            self._writing, self._origin, self._note_taken, alone=alone
+            self._writing, self._origin, self._check, self._note_taken, alone=alone
         )
         self._leases = Leases(address)
-        self._taken: asyncio.Future[None] | None = None
+        self._taken: asyncio.Future[str] | None = None
         super().__init__(
             GroupCommitWriter(
                 self._committer, rest_seconds=REST_SECONDS, most_waiting=MOST_WAITING
@@ -102,16 +105,19 @@ class PostgresJournal(SqlJournal):
     def _open(self) -> None:
         try:
             poolers.check_direct(self._address)
-            connection = self._committer.hold()
-            engines.check_server(connection)
-            migrating.check_migrated(connection)
-            connection.commit()
+            self._committer.hold()
         except SQLAlchemyError as error:
             self._release()
             raise journal_failure(error, certain=True) from error
         except BaseException:
             self._release()
             raise
+
+    def _check(self, connection: Connection) -> None:
+        """Raises JournalError where the database is none that this process may write."""
+        engines.check_server(connection)
+        check = migrating.check_migrated if self._alone else migrating.check_servable
+        check(connection)
 
     async def close(self) -> None:
         """Let waiting commits finish, then close."""
@@ -149,14 +155,14 @@ class PostgresJournal(SqlJournal):
     ) -> tuple[RunProgress, ...]:
         return await self._leases.claim(server_id, fingerprints)
 
-    async def taken(self) -> None:
+    async def taken(self) -> str:
         assert self._taken is not None  # noqa: S101 - the journal is open
-        await asyncio.shield(self._taken)
+        return await asyncio.shield(self._taken)
 
-    def _note_taken(self) -> None:
+    def _note_taken(self, why: JournalError) -> None:
         taken = self._taken
         if taken is not None:
-            taken.get_loop().call_soon_threadsafe(_settle, taken)
+            taken.get_loop().call_soon_threadsafe(_settle, taken, why.message)
 
     # sessions
 
@@ -201,9 +207,9 @@ class PostgresJournal(SqlJournal):
         return done
 
 
-def _settle(future: asyncio.Future[None]) -> None:
+def _settle(future: asyncio.Future[str], result: str) -> None:
     if not future.done():
-        future.set_result(None)
+        future.set_result(result)
 
 
 @asynccontextmanager
@@ -217,19 +223,19 @@ async def read_database(address: PostgresAddress) -> AsyncIterator[SnapshotReade
     reader = SnapshotReader(engine, threads=1)
     reader.start()
     try:
-        await reader.read(migrating.check_migrated)
+        await reader.read(migrating.check_servable)
         yield reader
     finally:
         await reader.close()
         engine.dispose()
 
 
-def migrate(address: PostgresAddress, make_epoch: Callable[[], str]) -> bool:
-    """Bring the database to this version's tables; gives whether anything was to be done. Blocks.
+def migrate(address: PostgresAddress, make_epoch: Callable[[], str]) -> Migrated:
+    """Bring the database to this version's tables; gives what it was before. Blocks.
 
     Raises:
-        JournalError: servers run on it, it is of a newer version, it cannot hold a journal, or it
-            cannot be reached.
+        JournalError: servers run on it that must stop, it is of a newer version, a table of it is in use
+            for too long, it cannot hold a journal, or it cannot be reached.
     """
     engine = engines.writing_engine(address)
     try:

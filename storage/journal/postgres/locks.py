@@ -25,10 +25,19 @@ MEMORY_LOCK: Final = (_CHORUS, 3)
 
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.3, 0.35)
 """Seconds: PostgreSQL may know a little later than others that a process has ended which held it."""
+_MIGRATING_PAUSE: Final = 0.1
 
 _SHARE: Final = text("SELECT pg_try_advisory_lock_shared(:chorus, :what)")
 _TRY: Final = text("SELECT pg_try_advisory_lock(:chorus, :what)")
-_TAKE: Final = text("SELECT pg_advisory_lock(:chorus, :what)")
+_HOLDERS: Final = text("""
+    SELECT DISTINCT activity.application_name
+    FROM pg_locks AS lock
+    JOIN pg_stat_activity AS activity USING (pid)
+    WHERE lock.locktype = 'advisory' AND lock.granted AND lock.pid <> pg_backend_pid()
+      AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND lock.classid = :chorus AND lock.objid = :what AND activity.application_name <> ''
+    ORDER BY 1
+""")
 
 
 def hold_database(connection: Connection, *, alone: bool) -> bool:
@@ -46,9 +55,23 @@ def hold_database(connection: Connection, *, alone: bool) -> bool:
     return bool(connection.execute(take, {"chorus": _CHORUS, "what": _HOLDING}).scalar_one())
 
 
+def holders(connection: Connection) -> tuple[str, ...]:
+    """The processes that hold the database, as `engines.writing_engine` names them."""
+    return tuple(connection.scalars(_HOLDERS, {"chorus": _CHORUS, "what": _HOLDING}))
+
+
 def take_migrating(connection: Connection) -> None:
-    """Wait until no other connection migrates, and be the one, until it ends."""
-    connection.execute(_TAKE, {"chorus": _CHORUS, "what": _MIGRATING})
+    """Wait until no other connection migrates, and be the one, until it ends.
+
+    Each try is a transaction of its own: a statement that waited would be waited for in turn by whoever
+    builds an index.
+    """
+    while True:
+        with connection.begin():
+            taken = connection.scalar(_TRY, {"chorus": _CHORUS, "what": _MIGRATING})
+        if taken:
+            return
+        sleep(_MIGRATING_PAUSE)
 
 
 def lock_keys(names: Iterable[str]) -> list[int]:

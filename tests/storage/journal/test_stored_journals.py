@@ -20,6 +20,7 @@ from server.wire.presenter import LiveEntry
 from storage.copying.copier import copy
 from storage.copying.database import DatabasePlace
 from storage.copying.folder import FolderPlace
+from storage.journal.migrations import Migrated
 from storage.journal.port import Journal
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal
@@ -137,8 +138,8 @@ async def test_it_is_whole_in_a_database_once_it_is_migrated_and_copied(
         target = DatabasePlace(address, lambda: "made")
         with pytest.raises(JournalError, match="run `chorus migrate` on it first"):
             copy(source, target, epoch="copy", notes={}, tell=lambda _: None)
-        assert migrate(folder / JOURNAL_FILE, lambda: "first")
-        assert not migrate(folder / JOURNAL_FILE, lambda: "second")
+        assert migrate(folder / JOURNAL_FILE, lambda: "first") is Migrated.OLDER
+        assert migrate(folder / JOURNAL_FILE, lambda: "second") is Migrated.CURRENT
         copy(source, target, epoch="copy", notes={}, tell=lambda _: None)
 
     await asyncio.to_thread(copied)

@@ -14,6 +14,7 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+servers = "stop"
 
 _CHUNK: Final = 100
 """Entries that are in memory at the same time."""

@@ -13,6 +13,7 @@ revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
+servers = "stop"
 
 
 def upgrade() -> None:

@@ -11,6 +11,7 @@ revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
+servers = "stop"
 
 _OPEN: Final = {
     "message": sa.text("SELECT id, approved_seq, body FROM messages WHERE status = 'pending'"),

@@ -67,7 +67,7 @@ async def waits(postgres: Cluster, url: str, event: str) -> None:
         return bool(
             postgres.run(
                 "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND wait_event = %s"
-                " AND application_name = 'chorus'",
+                " AND starts_with(application_name, 'chorus')",
                 name,
                 event,
             )
@@ -81,7 +81,7 @@ def end_writer(postgres: Cluster, url: str, event: str) -> None:
     name = url.rpartition("/")[2]
     (ended,) = postgres.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-        " AND wait_event = %s AND application_name = 'chorus'",
+        " AND wait_event = %s AND starts_with(application_name, 'chorus')",
         name,
         event,
     )

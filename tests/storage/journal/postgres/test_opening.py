@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from machines.models.errors import JournalError
+from storage.journal.migrations import Migrated
 from storage.journal.postgres import engines
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal, migrate
@@ -83,13 +84,14 @@ async def test_an_empty_database_is_to_be_migrated_first(postgres: Cluster) -> N
 async def test_a_database_of_another_version_is_told(url: str, revision: str, words: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+        connection.execute("DELETE FROM meta WHERE name = 'oldest_revision'")
     assert words in (await refusal(url)).message
 
 
 async def test_a_database_that_is_migrated_is_opened_with_its_epoch(postgres: Cluster) -> None:
     address = PostgresAddress.parse(postgres.database())
-    assert await asyncio.to_thread(migrate, address, new_epoch)
-    assert not await asyncio.to_thread(migrate, address, lambda: "second")
+    assert await asyncio.to_thread(migrate, address, new_epoch) is Migrated.EMPTY
+    assert await asyncio.to_thread(migrate, address, lambda: "second") is Migrated.CURRENT
     journal = PostgresJournal(address)
     await journal.open()
     assert await journal.epoch() == "first"
@@ -100,7 +102,7 @@ def test_of_several_that_migrate_at_once_one_does(postgres: Cluster) -> None:
     address = PostgresAddress.parse(postgres.database())
     with ThreadPoolExecutor(3) as threads:
         done = list(threads.map(lambda _: migrate(address, new_epoch), range(3)))
-    assert sorted(done) == [False, False, True]
+    assert sorted(done) == [Migrated.CURRENT, Migrated.CURRENT, Migrated.EMPTY]
 
 
 async def test_a_database_that_a_server_holds_is_not_migrated(
@@ -115,6 +117,7 @@ async def test_a_database_that_a_server_holds_is_not_migrated(
 def test_a_newer_database_is_not_migrated(url: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("DELETE FROM meta WHERE name = 'oldest_revision'")
     with pytest.raises(JournalError, match="newer version"):
         migrate(PostgresAddress.parse(url), new_epoch)
 
