@@ -46,6 +46,7 @@ from server.settings import Settings
 from server.stores import keep_declarations, open_stores, passing_of
 from server.threads.attendance import AttendanceTeller
 from server.threads.broadcast import Broadcast
+from server.threads.passing_rights import PassingRights
 from server.threads.relay import Relay
 from server.threads.service import ThreadService
 from server.timers.handlers import Wakeups
@@ -216,7 +217,10 @@ async def open_services(
             ),
         ]
         if journal.shared:
+            passing_rights = PassingRights(journal, broadcast)
+            broadcast.hold_passing(passing_rights)
             background += [
+                asyncio.create_task(passing_rights.run(), name="passing rights"),
                 asyncio.create_task(watch_sessions(sessions), name="sessions"),
                 asyncio.create_task(wakeups.claim_deadlines(), name="deadlines"),
             ]

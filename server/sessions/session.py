@@ -431,8 +431,8 @@ class Session:
                 ):
                     yield text
             now = await services.thread_service.view(thread_id)
-            thread = now.thread if now is not None else view.thread
-            services.broadcast.go_live(thread_id, self, thread, view.head_seq)
+            now = now or view
+            services.broadcast.go_live(thread_id, self, now.thread, view.head_seq, now.head_seq)
         except Exception as error:
             services.broadcast.unfollow(thread_id, self)
             with suppress(InvalidTransition):

@@ -4,4 +4,13 @@ What a command does is decided in `machines.decisions.threads`. No socket is kno
 are called, and bring their frames out themselves. What other servers commit is brought to them too.
 """
 
-__all__ = ["attendance", "broadcast", "connections", "presence", "relay", "rooms", "service"]
+__all__ = [
+    "attendance",
+    "broadcast",
+    "connections",
+    "passing_rights",
+    "presence",
+    "relay",
+    "rooms",
+    "service",
+]

@@ -16,6 +16,7 @@ from machines.models.ids import PublicKey, ThreadId
 from machines.models.thread import Thread, Visibility
 from machines.models.wire.frames import ThreadEventKind
 from server.threads.connections import Connections
+from server.threads.passing_rights import HoldsPassing, NothingHeld
 from server.threads.presence import Presence
 from server.wire.presenter import LiveEntry, waiting_notice
 
@@ -60,13 +61,21 @@ class Follower(Protocol):
         """It lacks entries that it cannot be given: nothing more follows, and it must come again."""
 
 
+class _PassingDelta(NamedTuple):
+    """A delta for a follower that catches up."""
+
+    delta: Delta
+    head_seq: int
+    """Of the thread, after the delta was written."""
+
+
 @dataclass(slots=True)
 class Following:
     """One follower's place in a thread."""
 
     next_seq: int = 0
     """Number of the next entry that it needs."""
-    waiting: list[LiveEntry | Delta] | None = field(default_factory=list)
+    waiting: list[LiveEntry | _PassingDelta] | None = field(default_factory=list)
     """What came while it was catching up; None once it is live."""
 
     def collect(self, entry: LiveEntry) -> bool:
@@ -105,7 +114,11 @@ class Broadcast:
     def __init__(self) -> None:
         self._threads: dict[ThreadId, _Audience] = {}
         self.users: Connections[Follower] = Connections()
-        self.presence = Presence(self._live_followers)
+        self._passing: HoldsPassing = NothingHeld()
+        self.presence = Presence(
+            self._live_followers,
+            lambda thread_id, send: self._passing.hold(thread_id, lambda _: send()),
+        )
         self._doubted: dict[ThreadId, Thread] = {}
         """Threads as a commit that is in doubt may have left them."""
         self._on_lag: Callable[[ThreadId], None] = lambda _: None
@@ -119,6 +132,28 @@ class Broadcast:
         """Tell `on_follow` of each thread that begins to be followed; it never blocks."""
         self._on_follow = on_follow
 
+    def hold_passing(self, passing: HoldsPassing) -> None:
+        """Send passing frames when it says."""
+        self._passing = passing
+
+    @property
+    def made(self) -> int:
+        """Number of the passing frame that was made last; for `pass_on`."""
+        return self._passing.made
+
+    def pass_on(self, thread: Thread, head_seq: int, up_to: int) -> None:
+        """Send the passing frames of the numbers up to `up_to` that wait, before the entries that end what
+        they are of: to those who may read `thread`, which was read or written after they were made, and
+        had the entry `head_seq` then."""
+        self.presence.changed(thread)
+        doubted = self._doubted.get(thread.id)
+        self._doubted[thread.id] = thread
+        self._passing.release(thread.id, up_to, head_seq)
+        if doubted is None:
+            del self._doubted[thread.id]
+        else:
+            self._doubted[thread.id] = doubted
+
     # Following
 
     def follow(self, thread_id: ThreadId, follower: Follower) -> None:
@@ -129,10 +164,19 @@ class Broadcast:
             self._on_follow(thread_id)
         self._threads[thread_id].followers[follower] = Following()
 
-    def go_live(self, thread_id: ThreadId, follower: Follower, thread: Thread, seq: int) -> None:
+    def go_live(
+        self,
+        thread_id: ThreadId,
+        follower: Follower,
+        thread: Thread,
+        seq: int,
+        now_seq: int | None = None,
+    ) -> None:
         """The follower was sent everything up to `seq`: give it the rest, and what comes next.
 
-        `thread` is the thread as it is now, which may be later than `seq`.
+        Args:
+            thread: as it is now.
+            now_seq: the number of its last entry, where that is later than `seq`.
         """
         audience = self._threads.get(thread_id)
         following = audience.followers.get(follower) if audience is not None else None
@@ -140,14 +184,18 @@ class Broadcast:
             return
         waiting, following.waiting = following.waiting or [], None
         following.next_seq = seq + 1
+        reads, now_seq = may_read(thread, follower.public_key), now_seq or seq
         for item in waiting:
             if not self.follows(thread_id, follower):
                 return
             match item:
-                case Delta():
-                    if may_read(thread, follower.public_key):
-                        follower.sink.send_delta(item)
+                case _PassingDelta(delta, head_seq):
+                    # Who left by an entry that is later than `thread` is sent none that is later still.
+                    if reads and head_seq <= now_seq:
+                        follower.sink.send_delta(delta)
                 case LiveEntry():
+                    reads = reads and item.left != follower.public_key
+                    now_seq = max(now_seq, item.seq)
                     audience.head = max(audience.head, item.seq)
                     self._give(audience, follower, following, item, thread)
         audience.lacking = None
@@ -157,6 +205,7 @@ class Broadcast:
         if self.follows(thread.id, follower):
             self.presence.came(thread, follower.public_key)
         self._report_lag(thread_id, audience)
+        self._passing.went_on(thread_id)
 
     def unfollow(self, thread_id: ThreadId, follower: Follower) -> None:
         """Nothing more of this thread."""
@@ -165,6 +214,7 @@ class Broadcast:
             return
         if not audience.followers:
             del self._threads[thread_id]
+            self._passing.went_on(thread_id)
         self.presence.went(thread_id, follower.public_key)
 
     def follows(self, thread_id: ThreadId, follower: Follower) -> bool:
@@ -219,6 +269,7 @@ class Broadcast:
             if following.waiting is None and following.next_seq <= audience.head:
                 self._give_up(thread_id, follower)
         audience.told = audience.head
+        self._passing.went_on(thread_id)
 
     def _report_lag(self, thread_id: ThreadId, audience: _Audience) -> None:
         if audience.lags:
@@ -242,6 +293,7 @@ class Broadcast:
         self._drop_strangers(thread)
         self.notify(thread, published)
         self.presence.changed(thread)
+        self._passing.went_on(thread.id)
 
     def notify(self, thread: Thread, entries: Iterable[LiveEntry]) -> None:
         """Tell of durable entries those alone who do not follow the thread; as `publish`."""
@@ -258,12 +310,15 @@ class Broadcast:
         self._doubted.pop(thread_id, None)
 
     def publish_delta(self, thread_id: ThreadId, delta: Delta) -> None:
-        """A passing frame."""
+        """A passing frame, sent once it is certain to whom it may be."""
+        self._passing.hold(thread_id, lambda head_seq: self._give_delta(thread_id, delta, head_seq))
+
+    def _give_delta(self, thread_id: ThreadId, delta: Delta, head_seq: int) -> None:
         for follower, following in self._hearing(thread_id):
             if following.waiting is None:
                 follower.sink.send_delta(delta)
             elif len(following.waiting) < MAX_COLLECTED:
-                following.waiting.append(delta)
+                following.waiting.append(_PassingDelta(delta, head_seq))
 
     def publish_waiting(self, thread_id: ThreadId, message: str) -> None:
         """A run of the thread waits for the journal, and `message` says why.

@@ -8,7 +8,7 @@ other servers is told by them, and shown as if they were here.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -76,10 +76,16 @@ class Presence:
 
     Args:
         followers_of: the connections that follow a thread and are caught up.
+        hold: calls what sends a frame of a thread once it is certain to whom it may be sent.
     """
 
-    def __init__(self, followers_of: Callable[[ThreadId], Iterable[Present]]) -> None:
+    def __init__(
+        self,
+        followers_of: Callable[[ThreadId], Iterable[Present]],
+        hold: Callable[[ThreadId, Callable[[], None]], None],
+    ) -> None:
         self._followers_of = followers_of
+        self._hold = hold
         self._scenes: dict[ThreadId, _Scene] = {}
         self._hiding: set[PublicKey] = set()
         self._elsewhere: dict[ThreadId, dict[str, Company]] = {}
@@ -235,5 +241,12 @@ class Presence:
             ),
         )
         text = encode_server_frame(frame)
-        for each in audience:
-            each.sink.send(text)
+        self._hold(thread_id, lambda: self._send(thread_id, frozenset(audience), text))
+
+    def _send(self, thread_id: ThreadId, audience: Set[Present], text: str) -> None:
+        """Send a frame to those of its audience who may be shown it still."""
+        if (scene := self._scenes.get(thread_id)) is None:
+            return
+        for each in self._followers_of(thread_id):
+            if each in audience and self._is_shown(each.public_key, scene.thread):
+                each.sink.send(text)

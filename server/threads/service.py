@@ -226,7 +226,7 @@ class ThreadService:
             StateError: it cannot be given to them.
         """
         async with self.rooms.locked(thread_id) as room:
-            told = self._broadcast.told(thread_id)
+            told, made = self._broadcast.told(thread_id), self._broadcast.made
             if told is None or not self._broadcast.lags(thread_id):
                 return
             tail = await self._tails.ask((thread_id, told))
@@ -241,7 +241,9 @@ class ThreadService:
             if not isinstance(room.known, Doubt):
                 room.published = tail.head_seq
                 room.announced = max(room.announced, tail.head_seq)
-            self._broadcast.publish(tail.thread, await self._renderer.live(entries))
+            live = await self._renderer.live(entries)
+            self._broadcast.pass_on(tail.thread, tail.head_seq, made)
+            self._broadcast.publish(tail.thread, live)
 
     async def _tails_of(self, asked: Sequence[tuple[ThreadId, int]]) -> Sequence[Tail | None]:
         tails = await self._journal.entries_of_many(dict(asked), max_bytes=MAX_EVENTS_PAGE_BYTES)
@@ -340,6 +342,7 @@ class ThreadService:
             batch = decision.batch
         if self._carrier is not None:
             batch = batch.changed(carrier=await self._carrier())
+        made = self._broadcast.made
         try:
             committed = await self._journal.commit(batch)
         except (JournalConflict, NotCarried):
@@ -355,7 +358,7 @@ class ThreadService:
             self._doubted.put_nowait(thread_id)
             raise
         room.known = decision.facts
-        await self._publish(room, decision.facts.view, committed.entries)
+        await self._publish(room, decision.facts.view, committed.entries, made)
         self._follow_up(thread_id, batch, decision.effects)
         return Outcome(
             thread_id=thread_id,
@@ -377,29 +380,33 @@ class ThreadService:
                     await self._read(room, thread_id)
 
     async def _publish(
-        self, room: Room, view: DecisionView, entries: tuple[JournalEntry, ...]
+        self, room: Room, view: DecisionView, entries: tuple[JournalEntry, ...], made: int
     ) -> None:
+        """Publish entries, behind the passing frames that were made before they were read or written."""
         room.published = entries[-1].seq
         try:
-            self._broadcast.publish(view.thread, await self._renderer.live(entries))
+            live = await self._renderer.live(entries)
+            self._broadcast.pass_on(view.thread, view.head_seq, made)
+            self._broadcast.publish(view.thread, live)
         except Exception:
             # They are durable: what follows must follow, and followers notice a gap and come again.
             log.exception("entries could not be published")
 
     async def _read(self, room: Room, thread_id: ThreadId) -> Facts:
+        made = self._broadcast.made
         view = await self._journal.decision_view(thread_id)
         if view is None:
             room.known = room.published = None
             self._broadcast.settle(thread_id)
             raise no_such_thread()
-        await self._publish_missed(room, view)
+        await self._publish_missed(room, view, made)
         recent = await self._journal.recent_messages(
             thread_id, before_index=view.thread.message_count, limit=CONTEXT_MESSAGES
         )
         room.known = facts = Facts(view=view, recent=recent)
         return facts
 
-    async def _publish_missed(self, room: Room, view: DecisionView) -> None:
+    async def _publish_missed(self, room: Room, view: DecisionView, made: int) -> None:
         """Entries that became durable without this room: another writer's, or those of a commit that
         is in doubt. Followers get them before anything newer, and what is ours is followed up."""
         after = room.published
@@ -411,7 +418,7 @@ class ThreadService:
         # Nothing fails from here on: what is published is followed up too.
         doubt, room.known = room.known, None
         if missed:
-            await self._publish(room, view, missed)
+            await self._publish(room, view, missed, made)
         # Now that who left by them is dropped.
         self._broadcast.settle(view.thread.id)
         if missed and isinstance(doubt, Doubt) and doubt.is_cleared_by(missed[0]):
