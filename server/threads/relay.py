@@ -3,8 +3,9 @@
 The journal tells which streams went on. For a thread that is followed here, what its followers lack is
 read and published; for one that is not, its co-authors who are connected get their notices. What is
 told may be lost: so the heads of all followed threads are asked for every second, and more often while
-nothing was heard at all (a pooler of transactions lets nothing through). Each thread is followed by
-the numbers of its own entries, never by their place among all.
+nothing was heard at all (a pooler of transactions lets nothing through), and what else was committed and
+not told every five, so that a notice may come late. Each thread is followed by the numbers of its own
+entries, never by their place among all.
 """
 
 import asyncio
@@ -30,17 +31,20 @@ LOOK_SECONDS: Final = 1.0
 LOOK_OFTEN_SECONDS: Final = 0.25
 """The same where nothing is told."""
 
+UNHEARD_SECONDS: Final = 5.0
+"""Between two questions for what was committed and not told."""
+
 LISTEN_AGAIN_SECONDS: Final = 0.5
 """After a connection that listened was lost."""
 
 GATHER_SECONDS: Final = 0.1
 """Notices of threads that are not followed here are gathered so long: each group costs two reads."""
 
-MAX_GATHERED: Final = 1_000
-"""Threads, and users, whose notices wait; what comes beyond them is not told."""
+MAX_GATHERED: Final = 100_000
+"""Threads, and users, whose notices wait, 20 MB; what comes beyond them is not told."""
 
 MAX_OF_USER: Final = 100
-"""Entries of a user's stream that are read for one announcement."""
+"""Entries of a user's stream that are read at a time."""
 
 _THREAD: Final = "thread:"
 _USER: Final = "user:"
@@ -102,6 +106,7 @@ class Relay:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen())
                 tasks.create_task(self._look())
+                tasks.create_task(self._find_unheard())
                 tasks.create_task(self._tell())
 
     async def close(self) -> None:
@@ -164,6 +169,16 @@ class Relay:
             for thread_id, head_seq in heads.items():
                 self._broadcast.expect(thread_id, head_seq)
 
+    async def _find_unheard(self) -> None:
+        """Take what was not announced: who follows has it by the heads already, who does not by this."""
+        while True:
+            try:
+                for change in await self._journal.unheard():
+                    self._take(change)
+            except JournalError as error:
+                log.info("what was not announced cannot be read: %s", error.message)
+            await asyncio.sleep(UNHEARD_SECONDS)
+
     # Bringing
 
     def _bring(self, thread_id: ThreadId) -> None:
@@ -194,9 +209,15 @@ class Relay:
             users, self._of_users = self._of_users, {}
             try:
                 await self._tell_of_threads(threads)
+                threads = {}
                 await self._tell_of_users(users)
             except JournalError as error:
-                log.info("notices of other servers' entries are lost: %s", error.message)
+                log.info("notices of other servers' entries wait: %s", error.message)
+                for thread_id, after_seq in threads.items():
+                    self._gather(self._unfollowed, thread_id, after_seq)
+                for public_key, after_seq in users.items():
+                    self._gather(self._of_users, public_key, after_seq)
+                await asyncio.sleep(LOOK_SECONDS)
             except Exception:
                 log.exception("notices of other servers' entries are lost")
             await asyncio.sleep(GATHER_SECONDS)
@@ -219,7 +240,11 @@ class Relay:
 
     async def _tell_of_users(self, after: Mapping[PublicKey, int]) -> None:
         for public_key, after_seq in after.items():
-            page = await self._journal.entries(
-                user_stream(public_key), after_seq=after_seq, limit=MAX_OF_USER
-            )
-            self._users.user_went_on(public_key, page.entries)
+            has_more = True
+            while has_more:
+                page = await self._journal.entries(
+                    user_stream(public_key), after_seq=after_seq, limit=MAX_OF_USER
+                )
+                self._users.user_went_on(public_key, page.entries)
+                after_seq += len(page.entries)
+                has_more = page.has_more

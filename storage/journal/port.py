@@ -439,6 +439,10 @@ class Journal(Protocol):
             JournalError: it cannot be listened to.
         """
 
+    async def unheard(self) -> tuple[Change, ...]:
+        """What other processes committed lately and `changes` did not tell. Asked every few seconds, it tells
+        of each such entry at the latest by the second time after it was committed."""
+
     async def heads(self, thread_ids: Collection[ThreadId]) -> dict[ThreadId, int]:
         """The number of the last entry of each of these threads."""
 

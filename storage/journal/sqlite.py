@@ -126,6 +126,9 @@ class SqliteJournal(SqlJournal):
     async def changes(self) -> AsyncIterator["_NoChanges"]:
         yield _NoChanges()
 
+    async def unheard(self) -> tuple[Change, ...]:
+        return ()
+
     # No other process is there that could take what waits.
 
     async def claim_tasks(self, *, limit: int, seconds: float) -> tuple[QueuedTask, ...]:

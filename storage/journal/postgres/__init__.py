@@ -3,7 +3,7 @@
 `journal` is the adapter, put together from the other modules: `address` reads where the database is,
 `engines` connects to it, `locks` says who may write, `memory_lock` who fills the memory, `committer`
 carries out what waits, by `group`, which writes many batches with a few statements of `rows_at_once`;
-`announcements` is what a commit tells other processes, `listening` hears it; `leases` keeps servers
+`announcements` is what a commit tells other processes, `listening` hears it, `unheard` finds what was not told; `leases` keeps servers
 apart; `migrating` migrates, with `beside_servers` while servers commit and `order_of_bytes`, and
 `whole_tables` fills them. Questions are those of
 `storage.journal.queries` and its neighbours: both databases are asked alike.
@@ -29,5 +29,6 @@ __all__ = [
     "passing",
     "poolers",
     "rows_at_once",
+    "unheard",
     "whole_tables",
 ]

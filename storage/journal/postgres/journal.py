@@ -10,6 +10,7 @@ finally:
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
@@ -21,9 +22,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from machines.models.chorus import RunProgress
 from machines.models.errors import JournalError
 from machines.models.ids import ServerId
+from machines.models.journal import Batch, Committed
 from storage.journal import check, holders, rates
 from storage.journal.failures import journal_failure
 from storage.journal.migrations import Migrated
+from storage.journal.port import Change
 from storage.journal.postgres import engines, migrating, poolers
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.announcements import CHANNEL, payloads_of, taken_up
@@ -31,6 +34,7 @@ from storage.journal.postgres.committer import PostgresCommitter
 from storage.journal.postgres.leases import Leases
 from storage.journal.postgres.listening import Announced, listening
 from storage.journal.postgres.memory_lock import alone_with_memory
+from storage.journal.postgres.unheard import FIRST_BACK, Unheard, last_position, written_after
 from storage.journal.reader import SnapshotReader
 from storage.journal.sql import SqlJournal
 from storage.journal.writer import GroupCommitWriter
@@ -73,6 +77,7 @@ class PostgresJournal(SqlJournal):
             self._writing, self._origin, self._check, self._note_taken, alone=alone
         )
         self._leases = Leases(address)
+        self._unheard = Unheard(time.monotonic)
         self._taken: asyncio.Future[str] | None = None
         super().__init__(
             GroupCommitWriter(
@@ -134,7 +139,23 @@ class PostgresJournal(SqlJournal):
         self._writing.dispose()
 
     def changes(self) -> AbstractAsyncContextManager[Announced]:
-        return listening(self._address, self._origin)
+        return listening(self._address, self._origin, self._unheard.note)
+
+    async def unheard(self) -> tuple[Change, ...]:
+        since = self._unheard.since
+        if since is None:
+            last = await self._reader.read_single(last_position)
+            since = max(last - FIRST_BACK, 0)
+        behind = since
+        found = await self._reader.read_single(lambda connection: written_after(connection, behind))
+        return self._unheard.take(found, since)
+
+    async def commit(self, batch: Batch) -> Committed:
+        committed = await super().commit(batch)
+        for stream, head_seq in batch.expected.items():
+            appended = sum(each.stream == stream for each in committed.entries)
+            self._unheard.note(Change(stream, head_seq, head_seq + appended))
+        return committed
 
     # servers as equals
 

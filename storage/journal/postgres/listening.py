@@ -4,7 +4,7 @@ A pooler of transactions takes LISTEN and forgets it, without a word. So a notif
 another connection: once it came, others will.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -25,13 +25,17 @@ _TELL: Final = "SELECT pg_notify(%s, %s)"
 class Announced:
     """`Changes`, from a connection that listens."""
 
-    def __init__(self, connection: _Connection, origin: str) -> None:
+    def __init__(
+        self, connection: _Connection, origin: str, is_news: Callable[[Change], bool]
+    ) -> None:
         """
         Args:
             origin: Whose commits are not told.
+            is_news: Asked of each change: what it denies is not told.
         """
         self._connection = connection
         self._origin = origin
+        self._is_news = is_news
         self._is_live = False
 
     @property
@@ -43,14 +47,17 @@ class Announced:
             async for told in self._connection.notifies():
                 self._is_live = True
                 for change in changes_in(told.payload, without=self._origin):
-                    yield change
+                    if self._is_news(change):
+                        yield change
         except psycopg.Error as error:
             raise journal_failure(error) from error
 
 
 @asynccontextmanager
-async def listening(address: PostgresAddress, origin: str) -> AsyncIterator[Announced]:
-    """What others commit, from the moment on in which this is entered.
+async def listening(
+    address: PostgresAddress, origin: str, is_news: Callable[[Change], bool]
+) -> AsyncIterator[Announced]:
+    """What others commit, from the moment on in which this is entered; arguments are those of `Announced`.
 
     Raises:
         JournalError: the database cannot be reached.
@@ -66,7 +73,7 @@ async def listening(address: PostgresAddress, origin: str) -> AsyncIterator[Anno
                 await other.execute(_TELL, [CHANNEL, origin])
         except psycopg.Error as error:
             raise journal_failure(error) from error
-        yield Announced(connection, origin)
+        yield Announced(connection, origin, is_news)
     finally:
         # Not as a context: that commits, and would wait for who still listens.
         await connection.close()

@@ -3,25 +3,23 @@ somebody leaves through, and whatever becomes of the announcement."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from machines.models.errors import JournalError
-from machines.models.ids import StreamId, ThreadId
+from machines.models.ids import ThreadId
 from machines.models.thread import Visibility
 from server.commands.ask import Asker
 from server.threads import passing_rights, presence, relay
 from server.threads.broadcast import Broadcast
 from server.threads.passing_rights import PassingRights
-from storage.journal.port import Change
-from storage.journal.postgres.journal import PostgresJournal
 from tests.server.runs.test_passing_text import Pair, a_pair, responses, text_of
 from tests.support.client import Identity
 from tests.support.eventually import eventually
 from tests.support.in_process import Caller
 from tests.support.journal_values import ANN, BEN, thread
+from tests.support.lost_announcements import lose_announcements
 from tests.support.postgres import Cluster
 
 ONE = thread("one", ANN, visibility=Visibility.PUBLIC)
@@ -35,25 +33,10 @@ def url(postgres: Cluster) -> str:
     return postgres.database(migrated=True)
 
 
-class Silence:
-    """Changes of which none is ever told, as where every announcement is lost."""
-
-    is_live = True
-
-    async def __aiter__(self) -> AsyncIterator[Change]:
-        await asyncio.Event().wait()
-        yield Change(StreamId("thread:none"), 0, 1)
-
-
 @pytest.fixture
 def unannounced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers that never hear what others commit, and do not look for it by themselves."""
-
-    @asynccontextmanager
-    async def silent(_: PostgresJournal) -> AsyncIterator[Silence]:
-        yield Silence()
-
-    monkeypatch.setattr(PostgresJournal, "changes", silent)
+    lose_announcements(monkeypatch)
     monkeypatch.setattr(relay, "LOOK_SECONDS", 3_600.0)
     monkeypatch.setattr(presence, "PRESENCE_SECONDS", 0.01)
 

@@ -616,6 +616,15 @@ class JournalContract:
         assert await journal.hold_sessions({}) == frozenset()
         assert await journal.session_holders([]) == {}
 
+    # what others commit
+
+    async def test_what_was_committed_here_is_never_told_as_unheard(self, journal: Journal) -> None:
+        assert await journal.unheard() == ()
+        one = thread()
+        await journal.commit(opening(one, message(one, 0)))
+        await journal.commit(batch(2, entry(thread_stream(one.id))))
+        assert [await journal.unheard() for _ in range(3)] == [(), (), ()]
+
     # rates
 
     async def test_a_bucket_gives_its_tokens_and_says_when_there_is_one_again(
