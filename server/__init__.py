@@ -27,6 +27,7 @@ __all__ = [
     "settings",
     "sockets",
     "stores",
+    "telemetry",
     "threads",
     "timers",
     "wire",

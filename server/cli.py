@@ -244,6 +244,78 @@ def trace(
 
 
 @app.command()
+def export(
+    run_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", parser=_canonical_uuid, help="Id of a run.", show_default=False
+        ),
+    ] = None,
+    otel: Annotated[
+        bool, typer.Option("--otel", help="As traces of OpenTelemetry; it must be given.")
+    ] = False,
+    thread: Annotated[
+        str | None,
+        typer.Option(
+            metavar="THREAD",
+            parser=_canonical_uuid,
+            help="All runs and approvals of this thread.",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Those that anything became of since then, such as 2026-11-30T08:00:00Z.",
+            show_default=False,
+        ),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Of the collector. Or OTEL_EXPORTER_OTLP_ENDPOINT.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write lines of OTLP's JSON in place of sending them; - is standard output.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|URL",
+            help="A data folder, or a database as postgresql://user@host/name. Or CHORUS_DATA and"
+            " CHORUS_DATABASE_URL.",
+            show_default=False,
+        ),
+    ] = None,
+) -> int:
+    """Send the traces of past runs to a collector, or write them to a file; a server may be running."""
+    if not otel:
+        return refuse("name the format: --otel", WRONG_USE)
+    if endpoint is not None and out is not None:
+        return refuse("--endpoint and --out are two places: name one", WRONG_USE)
+    from server.commands import export as command
+    from server.commands.journal_file import settings_of
+
+    asked = command.wanted(run_id, thread, since)
+    settings = settings_of(data, "--data")
+    from rich.console import Console
+
+    told = complain if out == command.STANDARD_OUTPUT else say
+    progress = Console(stderr=True, highlight=False)
+    exported = command.run(settings, asked, endpoint=endpoint, out=out, say=told, progress=progress)
+    return _perform(settings, exported)
+
+
+@app.command()
 def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what is found; embed again where needed.")
@@ -435,8 +507,10 @@ def _settings(**flags: str | None) -> "Settings":
 
 def _show_settings(settings: "Settings") -> None:
     from server.settings import misspelt_variables
+    from server.telemetry.variables import export_settings, shown_variables
 
-    for line in settings.show():
+    export_settings(os.environ)
+    for line in (*settings.show(), *shown_variables(os.environ)):
         say(line)
     for sentence in misspelt_variables(os.environ):
         complain(sentence)

@@ -6,6 +6,7 @@ labels of series stand here alone. No label ever holds what a user chose: a labe
 """
 
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from typing import Final
 
@@ -20,6 +21,14 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 _STEP_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _BATCH_ENTRIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _BREAKER_STATES: Final = (BreakerStatus.CLOSED, BreakerStatus.OPEN, BreakerStatus.HALF_OPEN)
+
+
+class SpanOutcome(Enum):
+    """What becomes of a span that is to be exported."""
+
+    EXPORTED = "exported"
+    FAILED = "failed"
+    DROPPED = "dropped"
 
 
 class Metrics:
@@ -84,6 +93,15 @@ class Metrics:
             ["state"],
             registry=self._registry,
         )
+        self._spans = Counter(
+            "chorus_spans",
+            "Spans of traces: exported, failed (the collector did not take them), "
+            "dropped (too many waited).",
+            ["outcome"],
+            registry=self._registry,
+        )
+        for outcome in SpanOutcome:
+            self._spans.labels(outcome.value)
         self._recoveries = Counter(
             "chorus_run_recoveries",
             "Waits of runs before their next attempt, by the event that caused them; "
@@ -156,6 +174,10 @@ class Metrics:
         """What one call to the model cost; call it only where the endpoint said so."""
         self._tokens.labels("prompt").inc(prompt)
         self._tokens.labels("completion").inc(completion)
+
+    def spans(self, outcome: SpanOutcome, count: int) -> None:
+        """What became of so many spans; from any thread."""
+        self._spans.labels(outcome.value).inc(count)
 
     def text(self) -> bytes:
         """All series in Prometheus' text format, as `CONTENT_TYPE` names it."""

@@ -5,6 +5,7 @@ Every concrete object is built here and in `server.stores`; `server.app` puts th
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ from server.sessions.shared_rate import SharedRate
 from server.sessions.watch import watch_sessions
 from server.settings import Settings
 from server.stores import keep_declarations, open_stores, passing_of
+from server.telemetry.live import exporting
+from server.telemetry.variables import export_settings
 from server.threads.attendance import AttendanceTeller
 from server.threads.broadcast import Broadcast
 from server.threads.passing_rights import PassingRights
@@ -90,9 +93,10 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Open the stores, choose the model, and let unfinished runs go on.
 
-    Raises as `open_stores`, and ModelNotChosen.
+    Raises as `open_stores`, ModelNotChosen, and InvalidSettings where a variable of OpenTelemetry is wrong.
     """
     async with AsyncExitStack() as stack:
+        export = export_settings(os.environ)
         stores = await stack.enter_async_context(open_stores(settings, environment))
         await keep_declarations(stores.journal)
         model_policy = model_policy or ModelPolicy(bounds=_bounds(settings))
@@ -190,6 +194,9 @@ async def open_services(
         hooks.wakeups = wakeups
         thread_service.subscribe(hooks)
         thread_service.subscribe(RunMetrics(metrics))
+        if export is not None:
+            traces = await stack.enter_async_context(exporting(export, journal, metrics))
+            thread_service.subscribe(traces)
         relay = Relay(
             journal, thread_service, broadcast, chorus, UsersElsewhere(broadcast, sessions)
         )

@@ -4,8 +4,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from collections.abc import Iterator, Sequence
+from importlib.metadata import files, packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -13,14 +13,30 @@ PACKAGES = ("machines", "storage", "server", "diagrams")
 
 
 def imported() -> Iterator[str]:
-    """The first names of all absolute imports of the product."""
+    """The modules of all absolute imports of the product."""
     for package in PACKAGES:
         for file in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.Import):
-                    yield from (alias.name.partition(".")[0] for alias in node.names)
+                    yield from (alias.name for alias in node.names)
                 elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-                    yield node.module.partition(".")[0]
+                    yield node.module
+
+
+def first(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def home(module: str, homes: Sequence[str]) -> str:
+    """The distribution that has a module, of those that share its first name."""
+    if len(set(homes)) == 1:
+        return homes[0]
+    path = module.replace(".", "/")
+    return next(
+        each
+        for each in homes
+        if any(str(file).startswith((f"{path}.py", f"{path}/")) for file in files(each) or ())
+    )
 
 
 def normal(name: str) -> str:
@@ -32,8 +48,9 @@ def test_the_libraries_that_are_imported_are_those_that_are_declared() -> None:
     declared = {
         normal(re.split(r"[^\w.-]", requirement)[0]) for requirement in project["dependencies"]
     }
-    foreign = set(imported()) - sys.stdlib_module_names - set(PACKAGES)
+    ours = sys.stdlib_module_names | set(PACKAGES)
+    foreign = {module for module in imported() if first(module) not in ours}
     homes = packages_distributions()
-    needed = {normal(home) for module in foreign for home in homes.get(module, [module])[:1]}
+    needed = {normal(home(each, homes.get(first(each), [each]))) for each in foreign}
     assert needed - declared == set(), "imported, and not among the dependencies of pyproject.toml"
     assert declared - needed == set(), "a dependency of pyproject.toml, and nowhere imported"

@@ -12,6 +12,7 @@ __all__ = [
     "diagrams",
     "diagrams_diff",
     "errors",
+    "export",
     "journal_file",
     "logs",
     "migrate",

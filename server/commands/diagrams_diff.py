@@ -20,8 +20,8 @@ from diagrams.usage import Usage, UsageCounter
 from machines.declarations import Declaration, UnreadableDeclaration, read_declaration
 from machines.models.errors import JournalError
 from server.commands.errors import NOT_DONE, WRONG_USE, CommandFailed
-from server.commands.journal_file import require_journal
-from server.settings import InvalidSettings, Settings, flag, load_settings
+from server.commands.journal_file import require_journal, settings_of
+from server.settings import Settings
 from server.stores import reading
 from storage.journal.history import Transition, tell_history
 
@@ -78,7 +78,7 @@ def run(
         for each in compare(before.declared, after.declared)
         if before.asks_for(each.machine) and after.asks_for(each.machine)
     ]
-    settings = None if journal is None else _settings_of(journal)
+    settings = None if journal is None else settings_of(journal, "--journal")
     usage = {} if settings is None else _counted(settings, every)
     judged = _written(out, every, usage, f"{before.name} → {after.name}")
     place = None if settings is None else settings.journal_place
@@ -205,17 +205,6 @@ def _git(*arguments: str) -> bytes:
 
 
 # --- Who lives by it -----------------------------------------------------------------------------
-
-
-def _settings_of(journal: str) -> Settings:
-    """Raises InvalidSettings where it is no URL of a database."""
-    if "://" not in journal:
-        return load_settings({"data": journal}).model_copy(update={"database_url": None})
-    try:
-        return load_settings({"database_url": journal})
-    except InvalidSettings as error:
-        problems = (each.replace(flag("database_url"), "--journal") for each in error.problems)
-        raise InvalidSettings(tuple(problems)) from None
 
 
 def _counted(settings: Settings, every: Sequence[MachineChanges]) -> dict[str, Usage]:

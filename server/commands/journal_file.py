@@ -1,7 +1,7 @@
-"""The journal's file, for commands that have nothing to do where there is none."""
+"""The journal that a command reads, and what it says where there is none."""
 
 from server.commands.errors import CommandFailed
-from server.settings import Settings
+from server.settings import InvalidSettings, Settings, flag, load_settings
 from storage.journal.sqlite import JOURNAL_FILE
 
 
@@ -11,3 +11,23 @@ def require_journal(settings: Settings, named_by: str = "--data or CHORUS_DATA")
         raise CommandFailed(
             f"There is no journal in {settings.data}; name the folder with {named_by}."
         )
+
+
+def settings_of(place: str | None, option: str) -> Settings:
+    """The settings, with the journal of a data folder or of the URL of a database where one is named.
+
+    Args:
+        option: What named it.
+
+    Raises:
+        InvalidSettings: it can be neither.
+    """
+    if place is None:
+        return load_settings({})
+    if "://" not in place:
+        return load_settings({"data": place}).model_copy(update={"database_url": None})
+    try:
+        return load_settings({"database_url": place})
+    except InvalidSettings as error:
+        problems = (each.replace(flag("database_url"), option) for each in error.problems)
+        raise InvalidSettings(tuple(problems)) from None

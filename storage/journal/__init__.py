@@ -40,5 +40,6 @@ __all__ = [
     "sql",
     "sqlite",
     "statements",
+    "traced",
     "writer",
 ]

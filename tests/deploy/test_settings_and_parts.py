@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from server.cli import app
 from server.settings import Settings, variable
+from server.telemetry.variables import export_settings
 from storage.qdrant.versions import OLDEST
 from tests.deploy.files import (
     DEPLOY,
@@ -80,6 +81,18 @@ def filled(value: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------ settings
+
+
+@pytest.mark.parametrize("part", environments())
+def test_every_variable_of_opentelemetry_is_one_that_is_read(part: str) -> None:
+    named = {
+        name: value for name, value in environments()[part].items() if name.startswith("OTEL_")
+    }
+    for name, value in named.items():
+        assert export_settings({name: filled(str(value))}) is None, (
+            "it is off until it is asked for"
+        )
+        assert export_settings({name: "http://jaeger:4318"}) is not None
 
 
 @pytest.mark.parametrize("part", environments())

@@ -1,0 +1,139 @@
+"""Traces of runs and approvals as they happen, for the server that commits their end.
+
+A run's trace is handed over whole when the run ends, by whichever server made that durable, so that no
+span is sent twice and none lacks its parent. What was told of the run before is only a shortcut: where it
+is not all there (the run was another server's, or this process began after it), the journal is read.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from machines.models.effects import RunEffect
+from machines.models.ids import RunId, ThreadId
+from machines.models.journal import Batch, JournalEntry
+from server.concurrency.retry import while_journal_is_away
+from server.metrics import Metrics
+from server.telemetry.approval_spans import approval_spans
+from server.telemetry.run_spans import ENDS, RunTrace, run_spans
+from server.telemetry.sender import SpanSender
+from server.telemetry.span import Span, trace_id_of
+from server.telemetry.variables import ExportSettings
+from storage.journal.port import Journal
+
+if TYPE_CHECKING:
+    from server.telemetry.otlp import OtlpSender
+
+log = logging.getLogger(__name__)
+
+KEPT_RUNS: Final = 1_000
+"""Runs whose entries are remembered until they end; those of others are read again."""
+
+WAITING_RUNS: Final = 10_000
+"""Runs that ended and whose entries are yet to be read, at most."""
+
+FLUSH_SECONDS: Final = 3.0
+"""How long the end of a server waits for its last spans to be sent."""
+
+
+class LiveTraces:
+    """Is told of every durable batch by the thread service."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        offer: Callable[[Sequence[Span]], None],
+        samples: Callable[[int], bool],
+        *,
+        content: bool,
+        kept: int = KEPT_RUNS,
+    ) -> None:
+        """
+        Args:
+            samples: Whether the trace of this id is wanted.
+            content: As `run_spans` has it.
+        """
+        self._journal = journal
+        self._offer = offer
+        self._samples = samples
+        self._content = content
+        self._kept = kept
+        self._traces: OrderedDict[str, RunTrace] = OrderedDict()
+        self._to_read: asyncio.Queue[RunId] = asyncio.Queue(WAITING_RUNS)
+
+    def after_commit(
+        self, batch: Batch, effects: tuple[RunEffect, ...], thread_id: ThreadId
+    ) -> None:
+        """Take what the batch's entries say; a defect here is no run's."""
+        del effects, thread_id
+        try:
+            for entry in batch.entries:
+                if entry.type == "chorus_response":
+                    self._take(str(entry.data["run_id"]), entry)
+                self._offer_all(tuple(approval_spans(entry)))
+        except Exception:
+            log.exception("spans could not be made")
+
+    async def run(self) -> None:
+        """Read the runs that were not followed from their beginning, until cancelled."""
+        while True:
+            run_id = await self._to_read.get()
+            try:
+                entries = await while_journal_is_away(partial(self._journal.run_entries, run_id))
+                spans = await asyncio.to_thread(run_spans, run_id, entries, content=self._content)
+            except Exception:
+                log.exception("a run's spans could not be made of the journal")
+            else:
+                self._offer(spans)
+
+    def _take(self, run_id: str, entry: JournalEntry) -> None:
+        trace = self._traces.get(run_id)
+        if trace is None and entry.kind == "queued" and self._samples(trace_id_of(run_id)):
+            trace = self._traces[run_id] = RunTrace(run_id, content=self._content)
+            if len(self._traces) > self._kept:
+                self._traces.popitem(last=False)
+        elif trace is not None and not trace.follows(entry):
+            # Another server carried it for a while.
+            del self._traces[run_id]
+            trace = None
+        if trace is not None:
+            trace.take(entry)
+        if entry.kind not in ENDS:
+            return
+        if trace is not None:
+            self._traces.pop(run_id, None)
+            self._offer(trace.spans())
+        elif self._samples(trace_id_of(run_id)):
+            self._to_read.put_nowait(RunId(run_id))
+
+    def _offer_all(self, spans: Sequence[Span]) -> None:
+        if wanted := [each for each in spans if self._samples(each.trace_id)]:
+            self._offer(wanted)
+
+
+def _sender_of(settings: ExportSettings) -> "OtlpSender":
+    from server.telemetry.otlp import OtlpSender
+
+    return OtlpSender(settings.endpoint)
+
+
+@asynccontextmanager
+async def exporting(
+    settings: ExportSettings, journal: Journal, metrics: Metrics
+) -> AsyncIterator[LiveTraces]:
+    """Export what the traces are told of, until the context ends; then send the last ones."""
+    sending = await asyncio.to_thread(_sender_of, settings)
+    sender = SpanSender(sending, settings, metrics)
+    live = LiveTraces(journal, sender.offer, sending.otlp.samples, content=settings.content)
+    sender.start()
+    reading = asyncio.create_task(live.run(), name="spans")
+    try:
+        yield live
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await asyncio.to_thread(sender.close, FLUSH_SECONDS)
