@@ -43,6 +43,7 @@ from machines.loop.steps import (
 from machines.models.chorus import (
     BACKOFF_BASE_MS,
     CONTEXT_TOKENS,
+    STATE_OF_STEP,
     AIFailed,
     AttemptDelayed,
     AttemptEvent,
@@ -376,13 +377,10 @@ def known_fingerprints() -> frozenset[str]:
     return EQUIVALENT | {chorus_machine().fingerprint}
 
 
-_STATE_OF_STEP: Final = {step: step.value for step in StepEnum} | {StepEnum.YIELD: "yielding"}
-"""Names of the chart's states; `yield` is a word of Python, so the chart says `yielding`."""
-
 _FIELDS: Final[Mapping[Configuration, Mapping[str, object]]] = MappingProxyType(
     {(status.value,): {"status": status} for status in RunStatus if status != RunStatus.RUNNING}
     | {
-        (_STATE_OF_STEP[step], health.value): {
+        (STATE_OF_STEP[step], health.value): {
             "status": RunStatus.RUNNING,
             "current_step": step,
             "health": health,

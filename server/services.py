@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -49,6 +49,7 @@ from server.telemetry.live import exporting
 from server.telemetry.variables import export_settings
 from server.threads.attendance import AttendanceTeller
 from server.threads.broadcast import Broadcast
+from server.threads.counting import HeatCounter
 from server.threads.passing_rights import PassingRights
 from server.threads.relay import Relay
 from server.threads.service import ThreadService
@@ -197,6 +198,9 @@ async def open_services(
         if export is not None:
             traces = await stack.enter_async_context(exporting(export, journal, metrics))
             thread_service.subscribe(traces)
+        counter = HeatCounter(journal, environment.now)
+        thread_service.subscribe(counter)
+        thread_service.report_refusals(counter.refused)
         relay = Relay(
             journal, thread_service, broadcast, chorus, UsersElsewhere(broadcast, sessions)
         )
@@ -219,6 +223,7 @@ async def open_services(
             asyncio.create_task(thread_service.run(), name="thread service"),
             asyncio.create_task(relay.run(), name="relay"),
             asyncio.create_task(interests.run(), name="interests"),
+            asyncio.create_task(counter.run(), name="heat counter"),
             asyncio.create_task(
                 _purge_expired_replies(journal, environment), name="purge expired replies"
             ),
@@ -241,6 +246,8 @@ async def open_services(
             await chorus.close()
             await relay.close()
             await thread_service.drain()
+            with suppress(ChorusError):
+                await counter.write_refusals()
             await takeover.hand_over()
             for task in background:
                 task.cancel()

@@ -8,6 +8,7 @@ __all__ = [
     "attendance",
     "broadcast",
     "connections",
+    "counting",
     "passing_rights",
     "presence",
     "relay",

@@ -45,6 +45,7 @@ from machines.models.commands import (
 from machines.models.effects import RunEffect
 from machines.models.errors import (
     ChorusError,
+    InvalidTransition,
     JournalConflict,
     JournalError,
     NotCarried,
@@ -123,6 +124,7 @@ class ThreadService:
         self.rooms = Rooms()
         self._hooks: list[CommitHooks] = []
         self._partial_of: Callable[[ChorusState], str | None] = lambda _: None
+        self._on_refusal: Callable[[ThreadId, InvalidTransition], None] = lambda *_: None
         self._under_way: set[asyncio.Task[Outcome]] = set()
         self._tails: Batcher[tuple[ThreadId, int], Tail | None] = Batcher(self._tails_of)
         """Never twice the same thread in a group: each waits under its lock."""
@@ -131,6 +133,10 @@ class ThreadService:
     def subscribe(self, hooks: CommitHooks) -> None:
         """Be told of every durable batch, in order."""
         self._hooks.append(hooks)
+
+    def report_refusals(self, on_refusal: Callable[[ThreadId, InvalidTransition], None]) -> None:
+        """Tell `on_refusal` of each event that a machine of a thread refuses; it never blocks."""
+        self._on_refusal = on_refusal
 
     @property
     def context_tokens(self) -> int:
@@ -309,7 +315,14 @@ class ThreadService:
             async def is_answered() -> bool:
                 return reply is not None and await self._answered(reply)
 
-            return await through_races(decide_and_commit, until=is_answered)
+            try:
+                outcome = await through_races(decide_and_commit, until=is_answered)
+            except InvalidTransition as refusal:
+                self._on_refusal(thread_id, refusal)
+                raise
+            if isinstance(outcome.refused, InvalidTransition):
+                self._on_refusal(thread_id, outcome.refused)
+            return outcome
 
     async def _decided(self, facts: Facts, command: ThreadCommand) -> Decided:
         """What a command comes to. A decision is pure, so it may be made in another thread: building a

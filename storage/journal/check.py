@@ -55,11 +55,13 @@ from machines.models.user_thread import UserThread
 from storage.journal.appender import BatchAppender
 from storage.journal.dialect import CHUNK, damaged_pages, scratch_engine
 from storage.journal.entries import read
+from storage.journal.heat_counting import recount
 from storage.journal.rows import RowValues, entry_columns, task_of_row
 from storage.journal.schema import (
     METADATA,
     co_authors,
     entries,
+    heat,
     inbox,
     invitations,
     invite_links,
@@ -68,6 +70,7 @@ from storage.journal.schema import (
     removals,
     runs,
     sessions,
+    standing,
     threads,
     timers,
     user_threads,
@@ -137,6 +140,8 @@ _SNAPSHOTS: Final = (
     _Snapshots("reading of a thread", user_threads, UserThread),
     _Snapshots("user", users, User),
     _Snapshots("session", sessions, SessionRecord, beside=frozenset({"followed", "holder"})),
+    _Snapshots("count of what machines did", heat),
+    _Snapshots("count of the states of", standing),
 )
 
 
@@ -153,6 +158,7 @@ def find(connection: Connection) -> tuple[Finding, ...]:
             damage, stale = _replay(connection, scratch)
             if damage:
                 return (*damage, *stale)
+            recount(connection, scratch)
             return (
                 *stale,
                 *_differences(connection, scratch),

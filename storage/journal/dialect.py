@@ -100,7 +100,12 @@ def _begin_ourselves(engine: Engine, begin: str, *, pragmas: Collection[str]) ->
 
 
 def upsert(
-    table: Table, dialect: str, *, keep: Collection[str] = (), first: Collection[str] = ()
+    table: Table,
+    dialect: str,
+    *,
+    keep: Collection[str] = (),
+    first: Collection[str] = (),
+    sums: Collection[str] = (),
 ) -> Insert:
     """Insert a row, or overwrite the one with the same primary key.
 
@@ -108,6 +113,7 @@ def upsert(
         dialect: Name of the connection's dialect.
         keep: Columns that an existing row keeps.
         first: Columns that an existing row keeps unless it has none (NULL).
+        sums: Columns to whose number in an existing row that of the new one is added.
     """
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert(table)
@@ -119,6 +125,8 @@ def upsert(
         changed[column.name] = (
             text(f"coalesce({table.name}.{column.name}, excluded.{column.name})")
             if column.name in first
+            else text(f"{table.name}.{column.name} + excluded.{column.name}")
+            if column.name in sums
             else offered
         )
     result: Insert = statement.on_conflict_do_update(

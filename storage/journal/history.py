@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, tuple_
 
+from machines.models.heat import machine_of
 from storage.journal.rows import stored_of_row
 from storage.journal.schema import entries, meta
 
@@ -92,8 +93,7 @@ def kept_declarations(connection: Connection) -> Mapping[str, str]:
 def _born(stored: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for change in stored.get("changes", ()):
         if change["change"] == "created":
-            # A run's machine is called after what it performs.
-            yield "chorus" if change["kind"] == "run" else change["kind"], change["id"]
+            yield machine_of(change["kind"]), change["id"]
 
 
 def _transitions(stream: str, seq: int, stored: Mapping[str, Any]) -> Iterator[Transition]:

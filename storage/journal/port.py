@@ -17,6 +17,7 @@ from typing import Protocol
 from machines.models.chorus import ChorusState, RunProgress
 from machines.models.commands import InvitationCounts
 from machines.models.domain import SessionRecord, User
+from machines.models.heat import Heat, Refusals
 from machines.models.ids import (
     MessageId,
     PublicKey,
@@ -469,6 +470,33 @@ class Journal(Protocol):
 
     async def forget_replies(self, before: datetime) -> int:
         """Drop replies older than `before`; returns how many."""
+
+    # what the machines did
+
+    async def heat(
+        self,
+        thread_id: ThreadId | None,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        machine: str | None = None,
+        most: int | None = None,
+    ) -> Heat:
+        """What the machines did from `since` to `until`, both widened to whole hours: in a thread, or in
+        all (None).
+
+        Args:
+            machine: Of this one alone; None is every one.
+            most: Entries that are counted for the answer where `count_entries` did not count them yet;
+                None counts all of them.
+        """
+
+    async def count_entries(self, now: datetime) -> bool:
+        """Count some of the entries that are not counted yet; gives whether more may be left. Of servers
+        that share the store one counts at a time."""
+
+    async def count_refusals(self, refusals: Sequence[Refusals]) -> None:
+        """Add refusals, of which no entry tells, to what is counted."""
 
     # timers
 

@@ -6,7 +6,8 @@ on disk (a test holds the two against each other), and every statement is writte
 `entries` is the truth. `threads`, `co_authors`, `messages`, `runs`, `invitations`,
 `invite_links`, `removals`, `user_threads`, `users` and `sessions` are its snapshots: the JSON of the
 resulting value in `body`, and beside it only the columns that a query looks things up by; `inbox`
-follows from them. `replies`, `servers`, `timers`, `memory_tasks`, `rate_buckets`, `vectors` and `meta`
+follows from them, and so do the counts of the machines in `heat`, `standing` and `heat_mark`, which
+lag behind. `heat_refusals`, `replies`, `servers`, `timers`, `memory_tasks`, `rate_buckets`, `vectors` and `meta`
 stand beside the journal. There are no foreign keys: rows of one transaction may name each other in any order, and
 `storage.journal.check` finds references that lead nowhere in every table at once.
 
@@ -27,7 +28,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0014"
+REVISION = "0015"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -280,6 +281,51 @@ rate_buckets = Table(
     Index("rate_buckets_by_time", "full_at"),
 )
 """What may be asked for so often, counted by servers together (`storage.journal.rates`)."""
+
+heat = Table(
+    "heat",
+    METADATA,
+    Column("thread_id", Text, nullable=False),
+    Column("seconds", BigInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("tally", Text, nullable=False),
+    PrimaryKeyConstraint("thread_id", "seconds", "start"),
+)
+"""What the machines did in each hour and each day (`seconds` long, from `start`), in each thread, and in
+all threads together where `thread_id` is empty; `tally` is JSON (`storage.journal.heat_tally`)."""
+
+standing = Table(
+    "standing",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("states", Text, nullable=False),
+)
+"""The states in which a value waits for something, each with the moment at which it was entered, as the
+entries up to the mark left them: a JSON object. A value that is over has no row."""
+
+heat_mark = Table(
+    "heat_mark",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("missing", Text, nullable=False),
+)
+"""One row: entries up to `position` are counted, but for those in `missing`, a list in JSON of first
+position, last position, and when they were missed: their commits may be under way."""
+
+heat_refusals = Table(
+    "heat_refusals",
+    METADATA,
+    Column("thread_id", Text, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("machine", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("guard", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("thread_id", "start", "machine", "event", "guard"),
+)
+"""How often a guard refused an event in the hour from `start`; threads as in `heat`. Refusals are in no
+entry: what a server had not written when it was killed is not counted."""
 
 vectors = Table(
     "vectors",

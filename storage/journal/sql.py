@@ -31,6 +31,8 @@ from storage.journal import (
     carriers,
     check,
     claims,
+    heat_counting,
+    heat_questions,
     holders,
     inbox,
     invitations,
@@ -174,6 +176,12 @@ class SqlJournal:
     run_entries = _reading(queries.run_entries)
     reply = _looking_up(queries.reply)
     forget_replies = _writing(side_tables.forget_replies)
+
+    # what the machines did
+
+    heat = _reading(heat_questions.heat)
+    count_entries = _writing(heat_counting.count_entries)
+    count_refusals = _writing(heat_counting.count_refusals)
 
     # timers
 

@@ -439,5 +439,5 @@ def test_every_table_is_copied_but_the_one_that_names_the_store() -> None:
     assert {table.name for table in COPIED} == {
         *("co_authors", "entries", "inbox", "invitations", "invite_links", "memory_tasks"),
         *("messages", "removals", "replies", "runs", "sessions", "threads", "timers"),
-        *("user_threads", "users", "vectors"),
+        *("user_threads", "users", "vectors", "heat", "heat_mark", "heat_refusals", "standing"),
     }, "say in storage.copying.tables whether a new table is copied"

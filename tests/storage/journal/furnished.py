@@ -1,5 +1,6 @@
 """A store with something in every table, all that may be asked of it, and ways to spoil it."""
 
+from machines.models.heat import Refusals
 from machines.models.ids import thread_stream, user_stream
 from machines.models.mention import Mention
 from machines.models.message import Approval, Decision, MessageStatus
@@ -10,6 +11,7 @@ from tests.support.journal_values import (
     ANN,
     BEN,
     CAY,
+    NOW,
     at,
     batch,
     entry,
@@ -55,6 +57,11 @@ async def furnish(journal: Journal) -> None:
     )
     read = UserThread.begin(BEN, one.id, at(2)).read_to(3, at(3)).hide(at(3), hidden=True)
     await journal.commit(batch(0, entry(user_stream(BEN), read)))
+    await journal.count_entries(NOW)
+    refused = Refusals(
+        thread_id=one.id, hour=NOW, machine="message", event="vote", guard="late", count=1
+    )
+    await journal.count_refusals([refused])
 
 
 async def contents(journal: Journal) -> list[object]:
@@ -72,6 +79,7 @@ async def contents(journal: Journal) -> list[object]:
         await journal.run_entries(run(message(one, 0)).id),
         await journal.inbox_of(BEN, after=None, limit=9),
         await journal.inbox_of(ANN, after=None, limit=9),
+        await journal.heat(one.id, since=None, until=None),
     ]
 
 
@@ -100,6 +108,11 @@ SEEDED = [
     "UPDATE user_threads SET hidden = false",
     "DELETE FROM sessions",
     "INSERT INTO users VALUES ('ghost', 1, 'Ghost', NULL, '{}')",
+    "UPDATE heat SET tally = replace(tally, ':1', ':2')",
+    "DELETE FROM heat WHERE seconds = 86400",
+    "INSERT INTO heat VALUES ('t', 3600, 0, '{}')",
+    "UPDATE standing SET states = '{}'",
+    "DELETE FROM standing",
     "UPDATE entries SET run_id = NULL, kind = 'x', at = 0",
 ]
 """Each changes rows behind the journal's back, in words of both databases."""

@@ -19,6 +19,7 @@ from machines.models.errors import (
     NotCarried,
     RequestRefused,
 )
+from machines.models.heat import QUANTILE_ERROR, Heat, Refusals
 from machines.models.ids import (
     MessageId,
     PublicKey,
@@ -36,6 +37,7 @@ from machines.models.journal import (
     Batch,
     IndexMessage,
     InvitationBound,
+    MachineTransition,
     MemoryTask,
     RecordLinks,
     RetryTimer,
@@ -51,6 +53,7 @@ from tests.support.journal_values import (
     ANN,
     BEN,
     CAY,
+    NOW,
     at,
     batch,
     change,
@@ -747,6 +750,41 @@ class JournalContract:
         assert await journal.epoch() == "restored"
 
     # timers
+
+    async def test_what_machines_did_is_told_before_and_after_it_is_counted(
+        self, journal: Journal
+    ) -> None:
+        waiting = message(thread(), 0, status=MessageStatus.PENDING)
+        await journal.commit(opening(thread(), waiting))
+        taken = MachineTransition(
+            machine="message", instance=waiting.id, event="e", source="s", target="t", edge="edge"
+        )
+
+        async def told() -> Heat:
+            return await journal.heat(thread().id, since=None, until=None)
+
+        for seq, moment in ((3, 60), (4, 61)):
+            now = at(moment)
+            status = MessageStatus.PENDING if seq == 3 else MessageStatus.APPROVED
+            waiting = waiting.transition_to(now, status=status)
+            stream = thread_stream(thread().id)
+            noted = entry(stream, waiting, at=now, transitions=(taken,))
+            await journal.commit(batch(seq - 1, noted))
+            before = await told()
+            assert await journal.count_entries(now) is False
+            assert await told() == before == await journal.heat(None, since=None, until=None)
+        (found,) = before.machines
+        assert found.edges == {"edge": 2}
+        assert found.states["pending"].p95_ms == pytest.approx(61_000, rel=QUANTILE_ERROR)
+        refused = Refusals(
+            thread_id=thread().id, hour=NOW, machine="message", event="e", guard="g", count=2
+        )
+        await journal.count_refusals([refused])
+        await journal.count_refusals([refused])
+        (found,) = (await told()).machines
+        assert [each.count for each in found.refused] == [4]
+        assert (await journal.heat(None, since=at(7_200), until=None)).machines == ()
+        assert await journal.verify() == ()
 
     async def test_timers_are_set_moved_cancelled_and_dropped(self, journal: Journal) -> None:
         one = thread()

@@ -1,0 +1,156 @@
+"""How often the machines took their edges, how long values stood in their states, and what was refused.
+
+Holding times are kept as a histogram of fixed buckets, sixteen to each power of two microseconds, so
+that histograms of any periods add up. A quantile that is read from one is that of the nearest rank,
+within `QUANTILE_ERROR` of what was measured.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import AwareDatetime, Field
+
+from machines.models.chorus import STATE_OF_STEP, RunStatus
+from machines.models.domain import Frozen
+from machines.models.outputs import StepEnum
+
+Histogram = Mapping[int, int]
+"""How many times fell into each bucket."""
+
+_BITS: Final = 4
+"""Of a bucket's place within its power of two."""
+_PLACES: Final = 1 << _BITS
+
+QUANTILE_ERROR: Final = 1 / (2 * _PLACES)
+"""Of a quantile, relative to the true one: half the width of a bucket."""
+
+
+def bucket_of(micros: int) -> int:
+    """The bucket that a time falls into; a time below zero, from clocks that disagree, counts as none."""
+    if micros < _PLACES:
+        return max(micros, 0)
+    shift = micros.bit_length() - _BITS - 1
+    return (shift + 1) * _PLACES + (micros >> shift) - _PLACES
+
+
+def middle_of(bucket: int) -> float:
+    """The middle of a bucket, in microseconds."""
+    if bucket < _PLACES:
+        return bucket
+    shift, place = divmod(bucket, _PLACES)
+    width = 1 << (shift - 1)
+    return (_PLACES + place) * width + (width - 1) / 2
+
+
+def quantile(times: Histogram, share: float) -> float:
+    """The time, in microseconds, that this share of the times does not pass.
+
+    Raises:
+        ValueError: there are no times.
+    """
+    rank = max(1, -int(-share * sum(times.values()) // 1))
+    for bucket in sorted(times):
+        rank -= times[bucket]
+        if rank <= 0:
+            return middle_of(bucket)
+    raise ValueError("no times were counted")
+
+
+class HeldTimes(Frozen):
+    """How long values stood in a state, from entering it to leaving it."""
+
+    count: int = Field(ge=1)
+    """How many left it."""
+    p50_ms: float = Field(ge=0)
+    p95_ms: float = Field(ge=0)
+
+
+class StepTokens(Frozen):
+    """Tokens of the completed calls of a step, as the endpoint counted them."""
+
+    answers: int = Field(ge=1)
+    """Calls that completed the step."""
+    counted: int = Field(ge=0)
+    """Those of them whose tokens the endpoint told; the sums are of these alone."""
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+
+
+class GuardCount(Frozen):
+    """How often a guard was false for an event."""
+
+    event: str
+    guard: str
+    """With `not ` before it where it had to be false; empty where the state has no edge for the event."""
+    count: int = Field(ge=1)
+
+
+class MachineHeat(Frozen):
+    """What one machine did in a period."""
+
+    machine: str
+    edges: dict[str, int] = {}
+    """By the id of an edge, as the drawing names it: how often it was taken."""
+    states: dict[str, HeldTimes] = {}
+    """By the name of a state: of those in which a value waits for something."""
+    steps: dict[str, StepTokens] = {}
+    """By the name of the state of a step; of runs alone."""
+    refused: tuple[GuardCount, ...] = ()
+    """Guards that refused an event, the most frequent first."""
+    passed_over: tuple[GuardCount, ...] = ()
+    """Guards that closed an edge before the one that an event took; likewise."""
+
+
+class Heat(Frozen):
+    """What the machines did in a period, in one thread or in all."""
+
+    since: AwareDatetime | None
+    """A whole hour, included; None is the beginning."""
+    until: AwareDatetime | None
+    """A whole hour, not included; None is now."""
+    machines: tuple[MachineHeat, ...]
+    """Sorted by name; those that did nothing are left out."""
+    uncounted: int = Field(default=0, ge=0)
+    """Entries of the journal that are not counted yet, where they are too many to be counted at once."""
+
+
+class Refusals(Frozen):
+    """Refusals of one guard that were seen in one hour, in one thread."""
+
+    thread_id: str
+    hour: AwareDatetime
+    machine: str
+    event: str
+    guard: str
+    count: int = Field(ge=1)
+
+
+_AWAITED: Final[Mapping[str, str]] = {
+    "message": "pending",
+    "thread": "active",
+    "invitation": "invited",
+    "invite_link": "open",
+    "removal": "proposed",
+}
+"""By the kind of a value: the state in which something is awaited. Of its other states most last no time
+or have no end, and a message stays approved for ever, unless it is written anew."""
+
+
+def machine_of(kind: str) -> str:
+    """The machine of a kind of stored value; a run's is called after what it performs."""
+    return "chorus" if kind == "run" else kind
+
+
+def timed_states(kind: str, value: Mapping[str, object]) -> frozenset[str]:
+    """The states of a stored value whose holding times are told; none where it is over.
+
+    Args:
+        value: Its fields, or what JSON has of them.
+    """
+    status = value.get("status")
+    if kind != "run":
+        return frozenset({str(status)} if status == _AWAITED.get(kind, "") else ())
+    if status == RunStatus.RUNNING:
+        step = STATE_OF_STEP[StepEnum(str(value["current_step"]))]
+        return frozenset({"running", step, str(value["health"])})
+    return frozenset({"queued"} if status == RunStatus.QUEUED else ())
