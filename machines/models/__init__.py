@@ -13,6 +13,7 @@ __all__ = [
     "domain",
     "effects",
     "errors",
+    "heat",
     "ids",
     "invitation",
     "invite_link",
