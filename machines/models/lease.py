@@ -88,7 +88,8 @@ class LeaseChecked(Frozen):
 
 
 class LeaseLost(Frozen):
-    """The database knows no such lease: it ran out, and the server was declared dead."""
+    """The lease ran out, and the server was declared dead; or the database lost commits, and what the server
+    carries is not what it says."""
 
     event: Literal["lost"] = "lost"
 

@@ -25,14 +25,14 @@ from storage.copying.tables import (
     key_of,
     rows_after,
 )
-from storage.journal import check, queries, side_tables
+from storage.journal import check, epochs, side_tables
 from storage.journal.migrations import UNFINISHED_COPY, Migrated
 from storage.journal.schema import REVISION, meta
 
 _TRIES: Final = 2
 """Of tables that differ: once where a copy lay unfinished, and once more."""
 
-_OF_THE_STORE: Final = ("epoch", UNFINISHED_COPY)
+_OF_THE_STORE: Final = (*epochs.OF_THE_STORE, UNFINISHED_COPY)
 """Names in `meta` that are not copied."""
 
 
@@ -125,7 +125,7 @@ class _Copying:
         self._reading = reading
         """Of the source, in one transaction."""
         self._tell = tell
-        self._cursor = Cursor(source=queries.epoch(reading) or "", revision=REVISION)
+        self._cursor = Cursor(source=epochs.epoch(reading) or "", revision=REVISION)
         self.total = sum(count(reading, table) for table in COPIED)
         """Rows of the source."""
 
@@ -251,5 +251,5 @@ class _Copying:
                 connection.execute(insert(meta), [dict(row._mapping) for row in kept])
             for name, value in notes.items():
                 side_tables.note(connection, name, value)
-            side_tables.set_epoch(connection, epoch)
+            epochs.set_epoch(connection, epoch)
             cursors.drop(connection)

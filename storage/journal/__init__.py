@@ -14,6 +14,7 @@ __all__ = [
     "claims",
     "dialect",
     "entries",
+    "epochs",
     "failures",
     "heat_counting",
     "heat_questions",

@@ -226,6 +226,20 @@ class Journal(Protocol):
     async def epoch(self) -> str:
         """The store's identity; it changes when the store is restored from a backup or rebuilt."""
 
+    async def origin(self) -> str:
+        """The epoch that the store had first: it stays the same while servers run on it."""
+
+    async def commits_lost(self) -> str:
+        """Wait until it is known that the store lost commits, and gives the epoch that it has since; one
+        caller at a time.
+
+        This process or another found out: a database took the place of another one, and lacks what was
+        committed there. Connections are made anew, and nothing is appended any more until `accept_epoch`.
+        """
+
+    async def accept_epoch(self, epoch: str) -> None:
+        """What was known of the store before this epoch is forgotten: append again. Raises JournalError."""
+
     async def new_epoch(self, epoch: str) -> None:
         """Declare that what clients remember of `seq` is void."""
 

@@ -58,13 +58,6 @@ from storage.journal.schema import (
     users,
 )
 
-_EPOCH = select(meta.c.value).where(meta.c.name == "epoch")
-
-
-def epoch(connection: Connection) -> str | None:
-    return connection.scalar(_EPOCH)
-
-
 _NOTED = select(meta.c.value).where(meta.c.name == bindparam("of_name"))
 
 

@@ -20,11 +20,6 @@ _TOUCH = Statement(
 )
 
 
-def set_epoch(connection: Connection, epoch: str) -> None:
-    """Name the store, in place of the name that it had."""
-    connection.execute(upsert(meta, connection.dialect.name), {"name": "epoch", "value": epoch})
-
-
 def note(connection: Connection, name: str, value: str | None) -> None:
     """Keep a text under a name; None forgets it."""
     if value is None:

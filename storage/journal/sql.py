@@ -9,6 +9,7 @@ that function's parameters.
 `storage.journal.sqlite` and `storage.journal.postgres.journal` have the adapters.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -31,6 +32,7 @@ from storage.journal import (
     carriers,
     check,
     claims,
+    epochs,
     heat_counting,
     heat_questions,
     holders,
@@ -109,12 +111,24 @@ class SqlJournal:
     async def epoch(self) -> str:
         return await self._epoch() or ""
 
+    async def origin(self) -> str:
+        return await self._origin_epoch() or ""
+
+    async def commits_lost(self) -> str:
+        # No other program can take the place of a file that is held.
+        epoch: str = await asyncio.get_running_loop().create_future()
+        return epoch
+
+    async def accept_epoch(self, epoch: str) -> None:
+        pass
+
     async def commit(self, batch: Batch) -> Committed:
         committed: Committed = await self._writer.submit(batch)
         return committed
 
-    _epoch = _looking_up(queries.epoch)
-    new_epoch = _writing(side_tables.set_epoch)
+    _epoch = _looking_up(epochs.epoch)
+    _origin_epoch = _reading(epochs.origin)
+    new_epoch = _writing(epochs.set_epoch)
     note = _writing(side_tables.note)
     noted = _looking_up(queries.noted)
 

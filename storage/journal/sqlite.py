@@ -22,7 +22,7 @@ from machines.models.errors import JournalError
 from machines.models.ids import ServerId, StreamId
 from machines.models.journal import QueuedTask
 from storage.folder_lock import FolderLock
-from storage.journal import carriers, migrations, queries, side_tables
+from storage.journal import carriers, epochs, migrations
 from storage.journal.dialect import READERS, journal_url, reading_engine, writing_engine
 from storage.journal.failures import DAMAGED_VALUE, journal_failure
 from storage.journal.migrations import Migrated
@@ -87,8 +87,8 @@ class SqliteJournal(SqlJournal):
                 with connection.begin():
                     before = migrations.state(connection)
                     migrations.upgrade(connection)
-                    if queries.epoch(connection) is None:
-                        side_tables.set_epoch(connection, self._make_epoch())
+                    if epochs.epoch(connection) is None:
+                        epochs.set_epoch(connection, self._make_epoch())
                 migrations.finish(connection)
         except SQLAlchemyError as error:
             self._release()

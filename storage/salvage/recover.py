@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from machines.models.errors import ChorusError, JournalError
 from machines.models.journal import RememberedReply, TimerRow
 from storage.folder_lock import FolderLock
-from storage.journal import migrations, side_tables
+from storage.journal import epochs, migrations
 from storage.journal.appender import BatchAppender
 from storage.journal.bodies import Sources, entry_of
 from storage.journal.dialect import journal_url, writing_engine
@@ -264,7 +264,7 @@ def _write(fresh: Path, aside: Path, epoch: str) -> Salvaged:
             connection.begin(),
         ):
             migrations.upgrade(connection)
-            side_tables.set_epoch(connection, epoch)
+            epochs.set_epoch(connection, epoch)
             heads, left_out = _write_entries(damaged, connection)
             if not heads:
                 raise JournalError(

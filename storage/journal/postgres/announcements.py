@@ -1,5 +1,5 @@
-"""What each commit tells other processes: which streams it appended to, which sessions it took up.
-Text to values and back.
+"""What each commit tells other processes: which streams it appended to, which sessions it took up; and
+that the store has a new epoch. Text to values and back.
 
 A payload is of lines. The first one names the process that committed, each other one a stream and the
 numbers of its head before and after. A line of another shape is of another version, and is left out.
@@ -17,6 +17,7 @@ MAX_PAYLOAD: Final = 7_900
 """Bytes of one notification; PostgreSQL takes fewer than 8,000."""
 
 _FIELDS: Final = 3
+_EPOCH: Final = "epoch"
 
 
 def payloads_of(origin: str, changes: Iterable[Change], most: int = MAX_PAYLOAD) -> Iterator[str]:
@@ -39,6 +40,20 @@ def payloads_of(origin: str, changes: Iterable[Change], most: int = MAX_PAYLOAD)
 def taken_up(token_hashes: Iterable[str]) -> Iterator[Change]:
     """Sessions that a connection to this process holds from now on."""
     return (Change(session_stream(token_hash), 0, 0) for token_hash in token_hashes)
+
+
+def epoch_payload(origin: str, epoch: str) -> str:
+    """The store has this epoch from now on, since it lost commits."""
+    return f"{origin}\n{_EPOCH} {epoch}"
+
+
+def epoch_in(payload: str) -> str | None:
+    """The epoch that a payload tells of."""
+    for line in payload.split("\n")[1:]:
+        name, _, epoch = line.partition(" ")
+        if name == _EPOCH:
+            return epoch
+    return None
 
 
 def changes_in(payload: str, *, without: str) -> Iterator[Change]:

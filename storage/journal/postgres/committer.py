@@ -12,6 +12,7 @@ COMMIT was sent. What is certain and may be taken at the next try is tried again
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -30,9 +31,10 @@ from storage.journal.postgres.failures import (
 )
 from storage.journal.postgres.group import write_group
 from storage.journal.postgres.locks import hold_database, holders
+from storage.journal.postgres.lost_commits import EpochKeeper, NewestEntries
 from storage.journal.prepared import PreparedBatch
 from storage.journal.savepoints import attempt_each, refused
-from storage.journal.writer import Failed, Outcome, Piece, Work
+from storage.journal.writer import Done, Failed, Outcome, Piece, Work
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +80,8 @@ class PostgresCommitter:
         check: Callable[[Connection], None],
         on_taken: Callable[[JournalError], None],
         *,
+        newest: NewestEntries,
+        epochs: EpochKeeper,
         alone: bool,
     ) -> None:
         """
@@ -85,6 +89,8 @@ class PostgresCommitter:
             origin: Of what is announced.
             check: Looks at what was just held; raises JournalError where it must not be written.
             on_taken: Told, on the writer's thread, why the database cannot be held any more.
+            newest: Takes note of what became durable.
+            epochs: Sees whether a database that is connected to anew lost commits.
             alone: Whether no other process may hold the database meanwhile.
         """
         self._engine = engine
@@ -92,6 +98,8 @@ class PostgresCommitter:
         self._check = check
         self._alone = alone
         self._on_taken = on_taken
+        self._newest = newest
+        self._epochs = epochs
         self._connection: Connection | None = None
         """The one that holds the lock; None where it is to be made."""
 
@@ -109,6 +117,7 @@ class PostgresCommitter:
                 take_database(connection, alone=self._alone)
                 self._check(connection)
                 connection.commit()
+                self._epochs.compare(connection)
             except BaseException:
                 # In the pool the connection would keep its lock.
                 connection.invalidate()
@@ -153,7 +162,7 @@ class PostgresCommitter:
         if not group:
             return []
         try:
-            return self._trying(lambda connection: _in_pipeline(connection, group, self._origin))
+            return self._trying(partial(self._append, group))
         except Exception as error:  # noqa: BLE001 - whatever it was, no caller may be told of success
             if not is_of_the_data(error):
                 return _all_failed(error, len(group))
@@ -165,6 +174,15 @@ class PostgresCommitter:
                     Failed(JournalConflict("Another change came first: try again.", detail=detail))
                 ]
             return [refused(cause_of(error))]
+
+    def _append(self, group: Sequence[PreparedBatch], connection: Connection) -> list[Outcome]:
+        self._epochs.require()
+        outcomes = _in_pipeline(connection, group, self._origin)
+        done = zip(group, outcomes, strict=True)
+        self._newest.committed(
+            [row for each, outcome in done if isinstance(outcome, Done) for row in each.entries]
+        )
+        return outcomes
 
     def _carry_out(self, works: Sequence[Work]) -> list[Outcome]:
         if not works:

@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -21,18 +22,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from machines.models.chorus import RunProgress
 from machines.models.errors import JournalError
-from machines.models.ids import ServerId
+from machines.models.ids import ServerId, ThreadId
 from machines.models.journal import Batch, Committed
 from storage.journal import check, holders, rates
 from storage.journal.failures import journal_failure
 from storage.journal.migrations import Migrated
-from storage.journal.port import Change
+from storage.journal.port import Change, Tail
 from storage.journal.postgres import engines, migrating, poolers
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.announcements import CHANNEL, payloads_of, taken_up
 from storage.journal.postgres.committer import PostgresCommitter
 from storage.journal.postgres.leases import Leases
 from storage.journal.postgres.listening import Announced, listening
+from storage.journal.postgres.lost_commits import EpochKeeper, NewestEntries
 from storage.journal.postgres.memory_lock import alone_with_memory
 from storage.journal.postgres.unheard import FIRST_BACK, Unheard, last_position, written_after
 from storage.journal.reader import SnapshotReader
@@ -58,12 +60,14 @@ class PostgresJournal(SqlJournal):
         *,
         alone: bool = False,
         make_origin: Callable[[], str] = lambda: uuid4().hex,
+        make_epoch: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         """Nothing is connected to yet.
 
         Args:
             alone: Whether no other process may hold the database meanwhile.
             make_origin: Names this process in what it announces.
+            make_epoch: Names a database that lost commits.
         """
         self._address = address
         self._alone = alone
@@ -73,12 +77,21 @@ class PostgresJournal(SqlJournal):
         self._rating = engines.rating_engine(address)
         self._rates = SnapshotReader(self._rating, threads=1)
         """Takes tokens apart from commits: nobody waits there for a bucket that another holds."""
+        self._newest = NewestEntries()
+        self._epochs = EpochKeeper(self._newest, make_epoch, self._origin)
         self._committer = PostgresCommitter(
-            self._writing, self._origin, self._check, self._note_taken, alone=alone
+            self._writing,
+            self._origin,
+            self._check,
+            self._note_taken,
+            newest=self._newest,
+            epochs=self._epochs,
+            alone=alone,
         )
         self._leases = Leases(address)
         self._unheard = Unheard(time.monotonic)
         self._taken: asyncio.Future[str] | None = None
+        self._has_lost = asyncio.Event()
         super().__init__(
             GroupCommitWriter(
                 self._committer, rest_seconds=REST_SECONDS, most_waiting=MOST_WAITING
@@ -101,7 +114,9 @@ class PostgresJournal(SqlJournal):
             JournalError: another process holds the database and one of the two would be alone with
                 it, it is not migrated, it cannot hold a journal, or it cannot be reached.
         """
-        self._taken = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._taken = loop.create_future()
+        self._epochs.report(partial(loop.call_soon_threadsafe, self._has_lost.set))
         await asyncio.to_thread(self._open)
         self._writer.start()
         self._reader.start()
@@ -110,7 +125,9 @@ class PostgresJournal(SqlJournal):
     def _open(self) -> None:
         try:
             poolers.check_direct(self._address)
-            self._committer.hold()
+            connection = self._committer.hold()
+            self._epochs.begin(connection)
+            connection.commit()
         except SQLAlchemyError as error:
             self._release()
             raise journal_failure(error, certain=True) from error
@@ -139,7 +156,12 @@ class PostgresJournal(SqlJournal):
         self._writing.dispose()
 
     def changes(self) -> AbstractAsyncContextManager[Announced]:
-        return listening(self._address, self._origin, self._unheard.note)
+        return listening(self._address, self._origin, self._take_note, self._epochs.heard)
+
+    def _take_note(self, change: Change) -> bool:
+        """Another process tells of a change; whether it was not known before."""
+        self._newest.heard(change.stream, change.head_seq)
+        return self._unheard.note(change)
 
     async def unheard(self) -> tuple[Change, ...]:
         since = self._unheard.since
@@ -157,13 +179,42 @@ class PostgresJournal(SqlJournal):
             self._unheard.note(Change(stream, head_seq, head_seq + appended))
         return committed
 
+    async def entries_of_many(
+        self, after: Mapping[ThreadId, int], *, max_bytes: int
+    ) -> dict[ThreadId, Tail]:
+        tails = await super().entries_of_many(after, max_bytes=max_bytes)
+        self._newest.read(tails)
+        return tails
+
+    # a database that lost commits
+
+    async def commits_lost(self) -> str:
+        while self._epochs.is_accepted:
+            await self._has_lost.wait()
+            self._has_lost.clear()
+        epoch = self._epochs.known
+        # Of these connections, some may lead to a server that others do not write to any more.
+        await asyncio.to_thread(self._reading.dispose)
+        await asyncio.to_thread(self._rating.dispose)
+        self._leases.connect_anew()
+        self._unheard = Unheard(time.monotonic)
+        return epoch
+
+    async def accept_epoch(self, epoch: str) -> None:
+        # On the writer's thread: what waits there before it was decided on what is no more.
+        await self._writer.submit(lambda _: self._epochs.accept(epoch))
+
     # servers as equals
 
     async def join(self, server_id: ServerId, *, version: str, seconds: float) -> None:
         await self._leases.join(server_id, version=version, seconds=seconds)
 
     async def heartbeat(self, server_id: ServerId, *, seconds: float) -> bool:
-        return await self._leases.renew(server_id, seconds=seconds)
+        epoch = await self._leases.renew(server_id, seconds=seconds)
+        if epoch is not None and not self._epochs.heard(epoch):
+            self._leases.connect_anew()
+            raise JournalError("The lease is renewed at a database that is behind.", certain=True)
+        return epoch is not None
 
     async def leave(self, server_id: ServerId) -> None:
         await self._leases.leave(server_id)

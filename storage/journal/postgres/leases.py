@@ -43,7 +43,10 @@ _JOIN: Final = (
     f"INSERT INTO servers (id, version, until) VALUES (%s, %s, {_NOW} + %s)"  # noqa: S608 - our own words
     " ON CONFLICT (id) DO UPDATE SET until = excluded.until"
 )
-_RENEW: Final = f"UPDATE servers SET until = {_NOW} + %s WHERE id = %s AND until > {_NOW}"  # noqa: S608 - as above
+_RENEW: Final = (
+    f"UPDATE servers SET until = {_NOW} + %s WHERE id = %s AND until > {_NOW}"  # noqa: S608 - as above
+    " RETURNING (SELECT value FROM meta WHERE name = 'epoch')"
+)
 _BURY: Final = (
     "DELETE FROM servers WHERE id IN"  # noqa: S608 - as above
     f" (SELECT id FROM servers WHERE until <= {_NOW} ORDER BY id FOR UPDATE SKIP LOCKED)"
@@ -73,6 +76,8 @@ class Leases:
         self._address = address
         self._connection: _Connection | None = None
         self._turn = asyncio.Lock()
+        self._is_stale = False
+        """Whether the connection may lead to a server that is none any more."""
 
     async def join(self, server_id: ServerId, *, version: str, seconds: float) -> None:
         async def insert(connection: _Connection) -> None:
@@ -80,10 +85,13 @@ class Leases:
 
         await self._ask(insert)
 
-    async def renew(self, server_id: ServerId, *, seconds: float) -> bool:
-        async def update(connection: _Connection) -> bool:
+    async def renew(self, server_id: ServerId, *, seconds: float) -> str | None:
+        """The store's epoch; None where the lease has run out."""
+
+        async def update(connection: _Connection) -> str | None:
             renewed = await connection.execute(_RENEW, [_micros(seconds), server_id])
-            return renewed.rowcount == 1
+            row = await renewed.fetchone()
+            return None if row is None else str(row[0])
 
         return await self._ask(update)
 
@@ -119,6 +127,10 @@ class Leases:
 
         await self._ask(listen, within=within + ANSWER_SECONDS)
 
+    def connect_anew(self) -> None:
+        """Let the next to ask have another connection."""
+        self._is_stale = True
+
     async def close(self) -> None:
         """End the connection; the lease runs on until it runs out."""
         connection, self._connection = self._connection, None
@@ -143,7 +155,10 @@ class Leases:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[_Connection]:
         try:
+            if self._is_stale:
+                await self.close()
             if self._connection is None or self._connection.closed:
+                self._is_stale = False
                 self._connection = await connected(self._address)
                 seconds = f"{ANSWER_SECONDS:g}s"
                 await self._connection.execute(_CONFIGURE, [seconds] * 3)

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from storage.journal.failures import journal_failure
 from storage.journal.port import Change
 from storage.journal.postgres.address import PostgresAddress
-from storage.journal.postgres.announcements import CHANNEL, changes_in
+from storage.journal.postgres.announcements import CHANNEL, changes_in, epoch_in
 from storage.journal.postgres.engines import CONNECTING
 
 _Connection = psycopg.AsyncConnection[Any]
@@ -26,14 +26,20 @@ class Announced:
     """`Changes`, from a connection that listens."""
 
     def __init__(
-        self, connection: _Connection, origin: str, is_news: Callable[[Change], bool]
+        self,
+        connection: _Connection,
+        origin: str,
+        is_news: Callable[[Change], bool],
+        on_epoch: Callable[[str], object],
     ) -> None:
         """
         Args:
             origin: Whose commits are not told.
             is_news: Asked of each change: what it denies is not told.
+            on_epoch: Told each epoch that another process gave the store.
         """
         self._connection = connection
+        self._on_epoch = on_epoch
         self._origin = origin
         self._is_news = is_news
         self._is_live = False
@@ -46,6 +52,8 @@ class Announced:
         try:
             async for told in self._connection.notifies():
                 self._is_live = True
+                if (epoch := epoch_in(told.payload)) is not None:
+                    self._on_epoch(epoch)
                 for change in changes_in(told.payload, without=self._origin):
                     if self._is_news(change):
                         yield change
@@ -55,7 +63,10 @@ class Announced:
 
 @asynccontextmanager
 async def listening(
-    address: PostgresAddress, origin: str, is_news: Callable[[Change], bool]
+    address: PostgresAddress,
+    origin: str,
+    is_news: Callable[[Change], bool],
+    on_epoch: Callable[[str], object],
 ) -> AsyncIterator[Announced]:
     """What others commit, from the moment on in which this is entered; arguments are those of `Announced`.
 
@@ -73,7 +84,7 @@ async def listening(
                 await other.execute(_TELL, [CHANNEL, origin])
         except psycopg.Error as error:
             raise journal_failure(error) from error
-        yield Announced(connection, origin, is_news)
+        yield Announced(connection, origin, is_news, on_epoch)
     finally:
         # Not as a context: that commits, and would wait for who still listens.
         await connection.close()

@@ -19,6 +19,7 @@ _CHORUS: Final = 0x43484F52
 """The first key of every lock of a process: `CHOR`."""
 _HOLDING: Final = 1
 _MIGRATING: Final = 2
+_NAMING: Final = 4
 
 MEMORY_LOCK: Final = (_CHORUS, 3)
 """Of the process that opens the memory, or fills it."""
@@ -38,6 +39,7 @@ _HOLDERS: Final = text("""
       AND lock.classid = :chorus AND lock.objid = :what AND activity.application_name <> ''
     ORDER BY 1
 """)
+_TAKE_FOR_NOW: Final = text("SELECT pg_advisory_xact_lock(:chorus, :what)")
 
 
 def hold_database(connection: Connection, *, alone: bool) -> bool:
@@ -72,6 +74,11 @@ def take_migrating(connection: Connection) -> None:
         if taken:
             return
         sleep(_MIGRATING_PAUSE)
+
+
+def take_naming(connection: Connection) -> None:
+    """Wait until no other transaction names the store, and be the one, until it ends."""
+    connection.execute(_TAKE_FOR_NOW, {"chorus": _CHORUS, "what": _NAMING})
 
 
 def lock_keys(names: Iterable[str]) -> list[int]:

@@ -13,7 +13,7 @@ from typing import assert_never
 from sqlalchemy import Connection
 
 from machines.models.errors import JournalError
-from storage.journal import migrations, queries, side_tables
+from storage.journal import epochs, migrations
 from storage.journal.migrations import SERVABLE, Migrated
 from storage.journal.migrations.steps import Servers, Step
 from storage.journal.postgres.beside_servers import make_beside_servers
@@ -40,7 +40,7 @@ def migrate(connection: Connection, make_epoch: Callable[[], str]) -> Migrated:
         before = migrations.state(connection)
         if before in {Migrated.NEWER, Migrated.UNFINISHED}:
             check_migrated(connection)
-        named = before is not Migrated.EMPTY and queries.epoch(connection) is not None
+        named = before is not Migrated.EMPTY and epochs.epoch(connection) is not None
         plan = () if before in SERVABLE else migrations.pending(connection)
         beside = named and _go_on_beside(connection, plan)
     if named and before in SERVABLE:
@@ -55,8 +55,8 @@ def migrate(connection: Connection, make_epoch: Callable[[], str]) -> Migrated:
         unhurried(connection)
         migrations.upgrade(connection)
         order_by_bytes(connection)
-        if queries.epoch(connection) is None:
-            side_tables.set_epoch(connection, make_epoch())
+        if epochs.epoch(connection) is None:
+            epochs.set_epoch(connection, make_epoch())
     migrations.finish(connection)
     return before
 
