@@ -14,6 +14,7 @@ __all__ = [
     "commands",
     "concurrency",
     "environment",
+    "epochs",
     "formulas",
     "gc_tuning",
     "http",

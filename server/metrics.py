@@ -77,6 +77,11 @@ class Metrics:
             buckets=_BATCH_ENTRIES,
             registry=self._registry,
         )
+        self._commits_lost = Counter(
+            "chorus_commits_lost",
+            "Times that the database was found to have lost commits, by this server or another.",
+            registry=self._registry,
+        )
         self._memory_lag = Gauge(
             "chorus_memory_lag_tasks",
             "Tasks that the searched memory is behind the journal.",
@@ -169,6 +174,10 @@ class Metrics:
     def committed(self, entries: int) -> None:
         """One durable commit held so many entries."""
         self._batch_entries.observe(entries)
+
+    def commits_lost(self) -> None:
+        """The database lost commits, and what was known of it is void."""
+        self._commits_lost.inc()
 
     def tokens_used(self, prompt: int, completion: int) -> None:
         """What one call to the model cost; call it only where the endpoint said so."""

@@ -22,6 +22,7 @@ from machines.models.journal import Batch, TimerRow
 from machines.models.lease import LeasePolicy
 from server import __version__
 from server.environment import Environment
+from server.epochs import EpochWatch
 from server.llm.breaker import CircuitBreakerModel
 from server.llm.choice import Endpoint, ModelChoice, Wanted, choose_model
 from server.llm.context_length import context_tokens_of
@@ -86,6 +87,7 @@ class Services:
     metrics: Metrics
     renderer: Renderer
     takeover: Takeover
+    epochs: EpochWatch
 
 
 @asynccontextmanager
@@ -216,6 +218,17 @@ async def open_services(
             set_retries=wakeups.take_up,
             settle=thread_service.settle,
         )
+        epochs = EpochWatch(
+            journal=journal,
+            thread_service=thread_service,
+            broadcast=broadcast,
+            sessions=sessions,
+            takeover=takeover,
+            wakeups=wakeups,
+            memory_service=memory_service,
+            relay=relay,
+            on_loss=metrics.commits_lost,
+        )
         await lease.join()
         background = [
             asyncio.create_task(wakeups.timers.run(), name="timers"),
@@ -233,6 +246,7 @@ async def open_services(
             broadcast.hold_passing(passing_rights)
             background += [
                 asyncio.create_task(passing_rights.run(), name="passing rights"),
+                asyncio.create_task(epochs.run(), name="epochs"),
                 asyncio.create_task(watch_sessions(sessions), name="sessions"),
                 asyncio.create_task(wakeups.claim_deadlines(), name="deadlines"),
             ]
@@ -275,6 +289,7 @@ async def open_services(
             metrics=metrics,
             renderer=renderer,
             takeover=takeover,
+            epochs=epochs,
         )
 
 

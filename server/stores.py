@@ -136,7 +136,7 @@ async def passing_of(settings: Settings, journal: Journal, name: str) -> Passing
 
     try:
         passing = RedisPassing(
-            settings.redis_url.get_secret_value(), space=await journal.epoch(), name=name
+            settings.redis_url.get_secret_value(), space=await journal.origin(), name=name
         )
         await passing.check()
     except (ValueError, RedisRefused) as error:

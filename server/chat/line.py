@@ -197,7 +197,7 @@ async def receive(socket: aiohttp.ClientWebSocketResponse) -> Frame:
         case 1001:
             raise LineLost("the server is going away")
         case 4008:
-            raise LineLost("this side was too slow")
+            raise LineLost("this side was too slow, or must read anew")
         case _:
             raise LineLost("the connection broke")
 

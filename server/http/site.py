@@ -135,18 +135,19 @@ def _hello(services: Services) -> Callable[[], Awaitable[str]]:
             )
         )
 
-    known: tuple[float, str, str] | None = None
-    """When the epoch was asked for, and the frame before and behind its time."""
+    known: tuple[float, int, str, str] | None = None
+    """When the epoch was asked for, after which loss of commits, and the frame before and behind its time."""
 
     async def hello() -> str:
         nonlocal known
         monotonic = services.environment.monotonic()
-        if known is None or monotonic - known[0] > EPOCH_SECONDS:
+        losses = services.epochs.losses
+        if known is None or monotonic - known[0] > EPOCH_SECONDS or known[1] != losses:
             now = services.environment.now()
             frame = encoded(await services.journal.epoch(), now)
             before, behind = frame.split(_json(now), 1)
-            known = (monotonic, before, behind)
-        _, before, behind = known
+            known = (monotonic, losses, before, behind)
+        _, _, before, behind = known
         return f"{before}{_json(services.environment.now())}{behind}"
 
     return hello

@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 REBUILD: Final = "memory_rebuild"
 """Name of the journal's note that the memory must be filled from the beginning."""
 
+COMPARED: Final = "memory_compared"
+"""Name of the journal's note that says for which loss of commits the memory was held against it last: the
+epoch that began then."""
+
 
 async def open_memory(
     journal: Journal, memory: Memory, *, fingerprint: str, accept_other_fingerprint: bool

@@ -5,10 +5,16 @@ Each text is embedded once: its vector is kept beside the journal.
 
 from collections.abc import Collection, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Final, assert_never
 
-from machines.models.ids import MessageId
-from machines.models.journal import IndexMessage, QueuedTask, RecordLinks
+from machines.models.ids import MessageId, PointId
+from machines.models.journal import (
+    ForgetMessage,
+    IndexMessage,
+    MemoryTask,
+    QueuedTask,
+    RecordLinks,
+)
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
 from server.memory.embeddings import Embedder
@@ -20,10 +26,23 @@ from storage.memory.points import (
     MessagePoint,
     Point,
     fingerprint_of,
+    link_point_id,
+    message_point_id,
 )
 
 EMBED_BATCH: Final = 64
 """Texts embedded at once; their vectors are kept before the next ones are made."""
+
+
+def points_of(task: MemoryTask) -> tuple[PointId, ...]:
+    """The points that a task is about."""
+    match task:
+        case IndexMessage(message_id=message_id) | ForgetMessage(message_id=message_id):
+            return (message_point_id(message_id),)
+        case RecordLinks(run_id=run_id, prompt_id=prompt_id, priors=priors):
+            return tuple(link_point_id(run_id, prompt_id, prior_id) for prior_id, _ in priors)
+        case _:
+            assert_never(task)
 
 
 class PointMaker:

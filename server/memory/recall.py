@@ -12,14 +12,14 @@ known there is no delay: searches are refused at once until a probe is answered
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from typing import assert_never
 
 from machines.models import errors
 from machines.models.errors import ChorusError, StorageError
-from machines.models.ids import MessageId, PublicKey, ThreadId
+from machines.models.ids import MessageId, PointId, PublicKey, ThreadId
 from machines.models.journal import (
     ForgetMessage,
     IndexMessage,
@@ -31,8 +31,9 @@ from machines.models.thread import Thread, Visibility
 from server.concurrency.retry import until_done
 from server.memory.embeddings import Embedder
 from server.memory.health import MemoryHealth
-from server.memory.opening import REBUILD
-from server.memory.points import PointMaker
+from server.memory.opening import COMPARED, REBUILD
+from server.memory.points import PointMaker, points_of
+from storage.journal.epochs import COMMITS_LOST
 from storage.journal.port import Journal
 from storage.memory.memory import Memory
 from storage.memory.points import Collection as PointCollection
@@ -65,6 +66,9 @@ FLOOR = 0.15
 
 PROBE = "Is anybody there?"
 """What is searched for, to see whether the memory and the embedder answer."""
+
+DROPPED = 500
+"""Points that are taken out at once."""
 
 RETRY_SECONDS = 0.5
 """The first wait while the memory or the embedder is away."""
@@ -114,6 +118,11 @@ class MemoryService:
     def wake(self) -> None:
         """Tasks were made durable."""
         self._asked.set()
+
+    def look_again(self) -> None:
+        """The journal lost commits: the memory may hold points of what is no more."""
+        self._filling = Filling.UNKNOWN
+        self.wake()
 
     async def run(self) -> None:
         """Carry out what waits, until cancelled."""
@@ -251,20 +260,41 @@ class MemoryService:
             await self._journal.note(REBUILD, "due")
             self._filling = Filling.UNKNOWN
         if self._filling is Filling.UNKNOWN:
-            if await self._journal.noted(REBUILD) is not None:
+            if await self._is_due():
                 async with self._journal.alone_with_memory():
-                    if await self._journal.noted(REBUILD) is not None:
+                    if await self._is_due():
                         await self._begin_anew()
-                        await self._journal.note(REBUILD, None)
             self._filling = Filling.DONE
 
+    async def _is_due(self) -> bool:
+        """Whether the memory must be filled from the beginning, or may hold what the journal lost."""
+        return await self._journal.noted(REBUILD) is not None or (
+            await self._journal.noted(COMMITS_LOST) != await self._journal.noted(COMPARED)
+        )
+
     async def _begin_anew(self) -> None:
+        lost = await self._journal.noted(COMMITS_LOST)
+        # The memory is read first: what comes into it meanwhile is in the journal.
+        held = await self._held() if lost != await self._journal.noted(COMPARED) else {}
         tasks: list[MemoryTask] = [
             IndexMessage(thread_id=thread.id, message_id=message.id)
             async for message, thread, _ in self._journal.approved_messages()
         ]
         tasks.extend([link.task async for link in self._journal.all_links()])
+        strange = await asyncio.to_thread(_strange, held, tasks)
+        for collection, ids in strange.items():
+            for some in (ids[n : n + DROPPED] for n in range(0, len(ids), DROPPED)):
+                await self._write(Delete(collection=collection, ids=some))
         await self._journal.requeue(tasks)
+        await self._journal.note(COMPARED, lost)
+        await self._journal.note(REBUILD, None)
+
+    async def _held(self) -> dict[PointCollection, frozenset[PointId]]:
+        """The points that the memory holds. Raises StorageError."""
+        return {
+            collection: frozenset(each.id for each in (await self._memory.facts(collection)).points)
+            for collection in PointCollection
+        }
 
     # Searching
 
@@ -351,3 +381,11 @@ class MemoryService:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds), self._progress:
                 await self._progress.wait()
+
+
+def _strange(
+    held: Mapping[PointCollection, frozenset[PointId]], tasks: Iterable[MemoryTask]
+) -> dict[PointCollection, tuple[PointId, ...]]:
+    """The points of each collection that no task asked for."""
+    known = frozenset(point_id for task in tasks for point_id in points_of(task))
+    return {collection: tuple(sorted(ids - known)) for collection, ids in held.items()}

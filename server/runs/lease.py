@@ -50,6 +50,8 @@ class ServerLease:
         self._live = asyncio.Event()
         """Set while the lease is live."""
         self._stop_carrying: Callable[[], None] = lambda: None
+        self._given_up: ServerId | None = None
+        """The lease that was given up, and is not ended in the database yet."""
 
     def when_it_ends(self, stop_carrying: Callable[[], None]) -> None:
         """Call `stop_carrying` at the end of each lease; it never blocks."""
@@ -86,6 +88,9 @@ class ServerLease:
 
     async def join(self) -> None:
         """Ask for a lease. Raises JournalError."""
+        if self._given_up is not None:
+            await self._journal.leave(self._given_up)
+            self._given_up = None
         at = self._environment.monotonic()
         await self._journal.join(
             self._lease.id, version=self._version, seconds=self._policy.seconds
@@ -117,6 +122,12 @@ class ServerLease:
         log.warning("this server was declared dead by the others, and joins again")
         self._fire(LeaseLost())
         await self.join()
+
+    def give_up(self) -> None:
+        """The database lost commits: what is carried is not what it says. The next `renew` joins again."""
+        if self._lease.status in {LeaseStatus.LIVE, LeaseStatus.SUSPECT}:
+            self._given_up = self._lease.id
+            self._fire(LeaseLost())
 
     async def release(self) -> None:
         """End the lease, and give back what this server carries. Raises JournalError."""

@@ -15,6 +15,7 @@ from machines.models.chorus import CarrierLost, RunProgress, StateLost
 from machines.models.errors import ChorusError
 from machines.models.ids import RunId
 from machines.models.lease import LeasePolicy, LeaseStatus
+from server.concurrency.interruption import Interruption
 from server.environment import Environment
 from server.runs.interpreter import Chorus
 from server.runs.lease import ServerLease
@@ -58,6 +59,7 @@ class Takeover:
         self._set_retries = set_retries
         self._settle = settle
         self._keeping: asyncio.Task[None] | None = None
+        self._rest = Interruption()
         self._recovering: set[asyncio.Task[None]] = set()
         self._idle: frozenset[RunId] = frozenset()
         self._watched_at = environment.monotonic()
@@ -84,10 +86,16 @@ class Takeover:
                     if self._journal.shared:
                         await self._claim()
                     await self._watch()
-                await self._journal.run_released(pause)
+                async with self._rest.allowed():
+                    await self._journal.run_released(pause)
             except ChorusError as error:
                 log.warning("this server's lease is not renewed: %s", error.message)
                 await asyncio.sleep(pause)
+
+    def give_up(self) -> None:
+        """Break off what is under way, and join again at once: the database lost commits."""
+        self._lease.give_up()
+        self._rest.interrupt()
 
     async def hand_over(self) -> None:
         """Break off what is under way, and give it to the others. What is being committed is committed

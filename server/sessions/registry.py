@@ -39,6 +39,9 @@ class LiveSession(Protocol):
     def expired(self) -> None:
         """Its time is over."""
 
+    def read_anew(self) -> None:
+        """What its client was shown is void."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionServices:
@@ -122,6 +125,12 @@ class Sessions:
     def take(self, token_hash: str) -> ConnectionState | None:
         """The interrupted connection of this token, if it is still here."""
         return self._kept.pop(token_hash, None)
+
+    def read_anew(self) -> None:
+        """What every client was shown is void: each resumes, and reads anew."""
+        self._kept.clear()
+        for session in tuple(self._live.values()):
+            session.read_anew()
 
     async def end(self, token_hash: str, by: LiveSession | None = None) -> None:
         """End a session: its time is over, or the connection `by` signs out.

@@ -244,6 +244,10 @@ class Session:
             self.sink.reply(encode_server_frame(error_frame(_session_over())))
         self._end(CloseCode.NOT_AUTHENTICATED, "session over")
 
+    def read_anew(self) -> None:
+        """What the client was shown is void: it resumes, and reads anew."""
+        self._close(CloseCode.TOO_SLOW, "what was shown is void: read it anew")
+
     # Inside
 
     def _asked(self, message: ClientMessage) -> tuple[ConnectionEffect, ...]:

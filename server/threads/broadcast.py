@@ -271,6 +271,16 @@ class Broadcast:
         audience.told = audience.head
         self._passing.went_on(thread_id)
 
+    def give_up_all(self) -> None:
+        """What was shown of all threads is void: whoever follows one comes again."""
+        threads, self._threads = self._threads, {}
+        self._doubted.clear()
+        for thread_id, audience in threads.items():
+            self._passing.went_on(thread_id)
+            for follower in audience.followers:
+                self.presence.went(thread_id, follower.public_key)
+                follower.too_slow()
+
     def _report_lag(self, thread_id: ThreadId, audience: _Audience) -> None:
         if audience.lags:
             self._on_lag(thread_id)

@@ -18,6 +18,7 @@ from machines.models.errors import JournalError
 from machines.models.ids import SESSION_PREFIX, PublicKey, ThreadId, user_stream
 from machines.models.journal import JournalEntry
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
+from server.concurrency.interruption import Interruption
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.wire.presenter import LiveEntry
@@ -91,6 +92,7 @@ class Relay:
         self._users = users
         self._changes: Changes | None = None
         """What is listened to now."""
+        self._hearing = Interruption()
         self._bringing: dict[ThreadId, asyncio.Task[None]] = {}
         self._looks_now = asyncio.Event()
         self._unfollowed: dict[ThreadId, int] = {}
@@ -122,7 +124,10 @@ class Relay:
     async def _listen(self) -> None:
         while True:
             try:
-                async with self._journal.changes() as self._changes:
+                async with (
+                    self._hearing.allowed(),
+                    self._journal.changes() as self._changes,
+                ):
                     # What was committed before is found by the heads alone.
                     self._looks_now.set()
                     async for change in self._changes:
@@ -131,6 +136,10 @@ class Relay:
                 log.info("what other servers commit is not heard: %s", error.message)
             self._changes = None
             await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+
+    def listen_anew(self) -> None:
+        """What is listened to may be a database that is not written any more."""
+        self._hearing.interrupt()
 
     def _take(self, change: Change) -> None:
         stream, head_seq = change.stream, change.head_seq

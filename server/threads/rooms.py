@@ -55,6 +55,8 @@ class Room:
     """Who is in it, or waits for its lock: a room in use is not forgotten."""
     weight: int = 0
     """Code points of text in its facts."""
+    is_over: bool = False
+    """Whether the journal lost what this room knows: nothing is committed or published on it."""
 
     @property
     def facts(self) -> Facts | None:
@@ -101,13 +103,25 @@ class Rooms:
                 yield room
         finally:
             room.users -= 1
-            self.weight -= room.weight
-            room.weight = weight_of(room.facts) if room.facts is not None else 0
-            self.weight += room.weight
-            if room.users == 0 and room.known is None and room.published is None:
-                # Nothing is known of such a thread; it must not push out one that is in use.
-                self._rooms.pop(thread_id, None)
-            self._forget_some()
+            if not room.is_over:
+                self._weigh(thread_id, room)
+
+    def forget_all(self) -> None:
+        """Forget every room; who is in one finds it over."""
+        for room in self._rooms.values():
+            room.is_over = True
+        self._rooms.clear()
+        self.weight = 0
+
+    def _weigh(self, thread_id: ThreadId, room: Room) -> None:
+        """Count what a room keeps, and make room for it."""
+        self.weight -= room.weight
+        room.weight = weight_of(room.facts) if room.facts is not None else 0
+        self.weight += room.weight
+        if room.users == 0 and room.known is None and room.published is None:
+            # Nothing is known of such a thread; it must not push out one that is in use.
+            self._rooms.pop(thread_id, None)
+        self._forget_some()
 
     def _forget_some(self) -> None:
         """Forget the rooms used longest ago that are not in use."""

@@ -244,10 +244,12 @@ class ThreadService:
                 entries = (*entries, *rest)
             if [each.seq for each in entries] != list(range(told + 1, tail.head_seq + 1)):
                 raise StateError("The journal lacks entries of the thread.")
+            live = await self._renderer.live(entries)
+            if room.is_over:
+                return
             if not isinstance(room.known, Doubt):
                 room.published = tail.head_seq
                 room.announced = max(room.announced, tail.head_seq)
-            live = await self._renderer.live(entries)
             self._broadcast.pass_on(tail.thread, tail.head_seq, made)
             self._broadcast.publish(tail.thread, live)
 
@@ -263,6 +265,10 @@ class ThreadService:
                 await while_journal_is_away(partial(self._clear_up, thread_id))
             except Exception:
                 log.exception("what became of a commit will show at the next request")
+
+    def forget(self) -> None:
+        """The journal lost commits: forget every thread. What is under way is not committed."""
+        self.rooms.forget_all()
 
     async def settle(self, within: float) -> None:
         """Wait for what is under way at this moment, at most so many seconds."""
@@ -355,6 +361,11 @@ class ThreadService:
             batch = decision.batch
         if self._carrier is not None:
             batch = batch.changed(carrier=await self._carrier())
+        if room.is_over:
+            raise JournalError(
+                "The database lost what was written last, and is read anew: try again.",
+                certain=True,
+            )
         made = self._broadcast.made
         try:
             committed = await self._journal.commit(batch)
@@ -362,7 +373,7 @@ class ThreadService:
             room.known = None
             raise
         except ChorusError as error:
-            if isinstance(error, JournalError) and error.certain:
+            if room.is_over or (isinstance(error, JournalError) and error.certain):
                 # Nothing of it is durable: what is known of the thread holds.
                 raise
             room.published = batch.expected[thread_stream(thread_id)]
@@ -372,7 +383,9 @@ class ThreadService:
             raise
         room.known = decision.facts
         await self._publish(room, decision.facts.view, committed.entries, made)
-        self._follow_up(thread_id, batch, decision.effects)
+        if not room.is_over:
+            # Else what follows is found in the journal, if it has the batch still.
+            self._follow_up(thread_id, batch, decision.effects)
         return Outcome(
             thread_id=thread_id,
             seq=decision.facts.view.head_seq,
@@ -399,8 +412,9 @@ class ThreadService:
         room.published = entries[-1].seq
         try:
             live = await self._renderer.live(entries)
-            self._broadcast.pass_on(view.thread, view.head_seq, made)
-            self._broadcast.publish(view.thread, live)
+            if not room.is_over:
+                self._broadcast.pass_on(view.thread, view.head_seq, made)
+                self._broadcast.publish(view.thread, live)
         except Exception:
             # They are durable: what follows must follow, and followers notice a gap and come again.
             log.exception("entries could not be published")

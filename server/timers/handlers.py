@@ -110,6 +110,10 @@ class Wakeups:
                 )
                 self.timers.set_at(row, min(row.due_at, now + wait))
 
+    def forget_retries(self) -> None:
+        """The runs that this server carried are given up: whoever takes them up sets their retries."""
+        self.timers.cancel(self.timers.retries())
+
     async def fire(self, row: TimerRow) -> None:
         """Perform a timer that is due."""
         try:

@@ -85,6 +85,11 @@ class Timers:
         """Whether it is set, and has not fired."""
         return timer_id in self._rows
 
+    def retries(self) -> tuple[TimerId, ...]:
+        """The timers of runs that wait for their next attempt."""
+        rows = self._rows.items()
+        return tuple(timer_id for timer_id, row in rows if isinstance(row.timer, RetryTimer))
+
     def is_set(self, row: TimerRow) -> bool:
         """Whether no other timer has taken the place of this one."""
         return self._rows.get(row.id, row) == row

@@ -113,7 +113,7 @@ async def test_a_refused_handshake_is_said_in_words(
         (4001, SignInRefused, "not signed in"),
         (4009, SessionEnded, "another client resumed it"),
         (1001, LineLost, "the server is going away"),
-        (4008, LineLost, "this side was too slow"),
+        (4008, LineLost, "this side was too slow, or must read anew"),
         (1011, LineLost, "the connection broke"),
     ],
 )

@@ -1,0 +1,210 @@
+"""A failover to a standby that lacks the newest commits: every server notices, what was known is
+forgotten, and clients read anew. Within one epoch no number is given twice, and none is left out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from machines.models.wire.close_codes import CloseCode
+from server.memory.embedders.hashed import HashedEmbedder
+from server.memory.embeddings import EmbedderChoice
+from server.services import Services
+from storage.memory.points import Collection, message_point_id
+from tests.support.client import Identity
+from tests.support.eventually import eventually
+from tests.support.in_process import Caller, Moody
+from tests.support.postgres import Cluster
+from tests.support.several_servers import several_servers
+from tests.support.standby import Standby
+
+
+@pytest.fixture(autouse=True)
+def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Embed by hashed words: nothing here depends on meaning, and each start would load weights."""
+
+    async def choose(**_: object) -> EmbedderChoice:
+        return EmbedderChoice(HashedEmbedder(), "it is a test.", "End the test.")
+
+    monkeypatch.setattr("server.stores.choose_embedder", choose)
+
+
+@pytest.fixture
+def url(postgres: Cluster) -> str:
+    """Of a migrated, empty database."""
+    return postgres.database(migrated=True)
+
+
+@pytest.fixture
+async def servers(
+    url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[list[Services]]:
+    """As many as the test is parametrized with."""
+    async with several_servers(request.param, tmp_path, url, moody=True) as running:
+        yield running
+
+
+@dataclass
+class Reader:
+    """A client that follows one thread, comes again when it is sent away, and keeps what it is shown
+    under each epoch."""
+
+    server: Services
+    identity: Identity
+    thread_id: str
+    caller: Caller
+    epoch: str = ""
+    head: int = 0
+    seen: dict[str, list[int]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    """The codes that it got for what it remembered."""
+
+    @classmethod
+    async def begin(cls, server: Services, identity: Identity, thread_id: str) -> "Reader":
+        caller = await Caller(server).sign_in(identity)
+        reader = cls(server, identity, thread_id, caller)
+        await reader.read()
+        return reader
+
+    async def sent_away(self) -> None:
+        """Wait until the server closes the line, and come again with what is remembered."""
+        line = self.caller.line
+        await eventually(lambda: line.closed is not None, "the follower is sent away")
+        assert line.closing_code == CloseCode.TOO_SLOW
+        self.keep()
+        self.caller.drop()
+        self.caller = await Caller(self.server).resume(self.caller.token)
+        reply = await self.caller.ask(
+            "get_thread", thread_id=self.thread_id, after_seq=self.head, epoch=self.epoch
+        )
+        assert reply["type"] == "error", "what it remembers is void"
+        self.refused.append(reply["data"]["code"])
+        await self.read()
+
+    async def read(self) -> None:
+        """Follow the thread from its beginning."""
+        self.epoch = await self.server.journal.epoch()
+        shown = await self.caller.get("get_thread", thread_id=self.thread_id)
+        page = await self.caller.get("get_events", thread_id=self.thread_id, after_seq=0)
+        self.head = shown["head_seq"]
+        seqs = (each["seq"] for each in page["entries"])
+        self.seen[self.epoch] = [seq for seq in seqs if seq <= self.head]
+
+    async def has(self, seq: int) -> None:
+        """Wait for an entry."""
+        await self.caller.line.until(lambda each: each.get("seq") == seq, f"entry {seq}")
+
+    def keep(self) -> None:
+        """Count what came live since the last time."""
+        seqs = [each["seq"] for each in self.caller.live(self.thread_id)]
+        self.caller.line.clear()
+        self.seen[self.epoch] += seqs
+        self.head = max([self.head, *seqs])
+
+
+def losses(server: Services) -> float:
+    """How often a server noticed, as it tells Prometheus."""
+    lines = server.metrics.text().decode().splitlines()
+    (line,) = [each for each in lines if each.startswith("chorus_commits_lost_total")]
+    return float(line.split()[-1])
+
+
+async def names(caller: Caller, thread_id: str, *wanted: str) -> int:
+    """Rename a thread again and again; gives the number of the last entry."""
+    seq = 0
+    for name in wanted:
+        seq = (await caller.get("rename_thread", thread_id=thread_id, name=name))["seq"]
+    return seq
+
+
+@pytest.mark.parametrize("servers", [1, 2], indirect=True)
+async def test_followers_are_sent_away_and_shown_every_entry_once_under_each_epoch(
+    servers: list[Services], url: str, postgres: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = Identity()
+    writer = await Caller(servers[0]).sign_in(ann)
+    thread_id = (await writer.get("create_thread", name="Evening", visibility="private"))[
+        "thread_id"
+    ]
+    await names(writer, thread_id, "kept")
+    readers = [await Reader.begin(each, ann, thread_id) for each in servers]
+    before = readers[0].epoch
+    standby = await asyncio.to_thread(Standby, postgres, url)
+    lost = await names(writer, thread_id, "lost", "lost too")
+    for reader in readers:
+        await reader.has(lost)
+    assert not any(map(losses, servers)), "to lose connections alone is no loss"
+    await asyncio.to_thread(standby.promote)
+
+    refused = await writer.ask("rename_thread", thread_id=thread_id, name="decided on what is lost")
+    assert refused["type"] == "error", "nothing is appended to what is not known"
+    await asyncio.gather(*(each.sent_away() for each in readers))
+    anew = await Caller(servers[-1]).sign_in(ann)
+    assert await names(anew, thread_id, "another", "and another") == lost
+    for reader in readers:
+        await reader.has(lost)
+        reader.keep()
+        assert list(reader.seen) == [before, reader.epoch]
+        assert reader.seen[before] == reader.seen[reader.epoch] == list(range(1, lost + 1))
+        assert reader.refused == ["conflict"]
+    assert len({reader.epoch for reader in readers}) == 1
+    assert [losses(each) for each in servers] == [1.0] * len(servers)
+    assert "the database lost commits" in caplog.text
+
+
+@pytest.mark.parametrize("servers", [2], indirect=True)
+async def test_runs_and_the_memory_are_taken_up_from_what_the_database_holds(
+    servers: list[Services], url: str, postgres: Cluster
+) -> None:
+    def times_asked(prompt: str) -> int:
+        """How often the model of any server was asked about a prompt."""
+        models = [each.model.model for each in servers]
+        calls = [call for each in models if isinstance(each, Moody) for call in each.calls]
+        return sum(prompt in str(call.messages) for call in calls)
+
+    def under_way() -> int:
+        return sum(len(each.chorus.under_way()) for each in servers)
+
+    async def remembered() -> frozenset[str]:
+        facts = await servers[0].memory.facts(Collection.MESSAGES)
+        return frozenset(each.id for each in facts.points)
+
+    async def said(prompt: str) -> str:
+        """Submit a prompt whose run does not end; gives the point of its message."""
+        caller = await Caller(servers[0]).sign_in(ann)
+        made = await caller.get("create_thread", name="Evening", visibility="private")
+        asked = await caller.get("submit_prompt", thread_id=made["thread_id"], prompt=prompt)
+        point = message_point_id(asked["message_id"])
+
+        async def has_it() -> bool:
+            return point in await remembered()
+
+        await eventually(has_it, "the memory holds the message")
+        await eventually(lambda: times_asked(prompt) > 0, "the model is asked")
+        return point
+
+    ann = Identity()
+    kept = await said("HOLD what is kept")
+    standby = await asyncio.to_thread(Standby, postgres, url)
+    lost = await said("HOLD what is lost")
+    assert under_way() == 2
+    before = times_asked("HOLD what is kept"), times_asked("HOLD what is lost")
+    await asyncio.to_thread(standby.promote)
+
+    async def is_forgotten() -> bool:
+        return lost not in await remembered()
+
+    await eventually(is_forgotten, "the memory holds nothing that the journal lost")
+    assert kept in await remembered()
+    await eventually(
+        lambda: times_asked("HOLD what is kept") > before[0], "the run is taken up again"
+    )
+    assert times_asked("HOLD what is lost") == before[1]
+    await eventually(lambda: under_way() == 1, "the run that is lost is broken off")
+    carriers = postgres.run(
+        "SELECT servers.id FROM runs JOIN servers ON servers.id = carrier WHERE live",
+        database=url.rpartition("/")[2],
+    )
+    assert len(carriers) == 1, "a server that lives carries the run that is left"
