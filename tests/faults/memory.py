@@ -8,7 +8,7 @@ import asyncio
 import random
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -19,10 +19,22 @@ from storage.embedded.store import DATABASE_FILE, VECTORS_FILE
 from storage.journal.sqlite import JOURNAL_FILE
 from tests.faults.campaign import Campaign, scenario
 from tests.faults.kill import Life
+from tests.standins.qdrant.faults import Does, Fault
 from tests.support.eventually import eventually
 from tests.support.fake_qdrant import Failing, FakeQdrant, fake_qdrant
 
 PATIENCE: Final = 40.0
+
+NOW_AND_THEN: Final[Mapping[str, Fault]] = {
+    "answers 429 with Retry-After": Fault(does=Does.STATUS, status=429, retry_after="1", every=3),
+    "answers 500": Fault(does=Does.STATUS, status=500, every=3),
+    "hangs up before its work": Fault(does=Does.CUT, every=3),
+    "hangs up in place of an answer": Fault(does=Does.LOSE, every=3),
+    "answers half a second late": Fault(does=Does.DELAY, seconds=0.5),
+    "ends no answer": Fault(does=Does.DRIP, every=9),
+    "does not say whether it wrote": Fault(does=Does.UNSURE, every=2),
+}
+"""What becomes of some requests, while others are answered."""
 
 Change = Callable[[], Awaitable[None]]
 
@@ -65,6 +77,36 @@ async def server_fails(campaign: Campaign) -> None:
             await life.load.alice.search()
             await until_caught_up(life)
             await life.load.work(1)
+        await close_clean(life, campaign)
+
+
+@scenario("qdrant now and then", patient=True)
+async def server_fails_now_and_then(campaign: Campaign) -> None:
+    """A Qdrant server of whose requests some fail, while all the others are answered."""
+    seconds = 2.0 if campaign.short else 15.0
+    dice = random.Random(campaign.random.random())
+    async with (
+        fake_qdrant() as qdrant,
+        Life.begun(campaign.folder / "life", dice, settings={"qdrant_url": qdrant.url}) as life,
+    ):
+        load = life.load
+        for what, fault in NOW_AND_THEN.items():
+            with campaign.fault(f"qdrant, now and then: {what}"):
+                await load.work(0.5)
+                failed, load.stores_fail = qdrant.failed, True
+                qdrant.faults.set(fault)
+                prompt = await load.alice.ask(
+                    "submit_prompt", thread_id=load.public, prompt=f"While it {what}"
+                )
+                await load.work(seconds)
+                if prompt is not None:
+                    end_of = await load.alice.line.end_of(prompt["run_id"])
+                    assert end_of["status"] != "failed", f"a run failed: {end_of}"
+                assert qdrant.failed > failed, "no request met the fault"
+                qdrant.faults.set()
+                await until_searchable(life)
+                load.stores_fail = False
+                await until_caught_up(life)
         await close_clean(life, campaign)
 
 
