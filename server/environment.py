@@ -17,7 +17,7 @@ class Environment:
     """Sources of everything that differs between two runs of the same program."""
 
     now: Callable[[], datetime]
-    """The time in UTC; may step back."""
+    """The time in UTC; may step back. Of servers that share a journal all have the same."""
     monotonic: Callable[[], float]
     """Seconds that never step back, from an arbitrary start."""
     new_id: Callable[[], str]

@@ -45,7 +45,7 @@ from server.sessions.requests import Requests
 from server.sessions.shared_rate import SharedRate
 from server.sessions.watch import watch_sessions
 from server.settings import Settings
-from server.stores import keep_declarations, open_stores, passing_of
+from server.stores import by_clock_of, keep_declarations, open_stores, passing_of
 from server.telemetry.live import exporting
 from server.telemetry.variables import export_settings
 from server.threads.attendance import AttendanceTeller
@@ -101,6 +101,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         export = export_settings(os.environ)
         stores = await stack.enter_async_context(open_stores(settings, environment))
+        environment = by_clock_of(stores.journal, environment)
         await keep_declarations(stores.journal)
         model_policy = model_policy or ModelPolicy(bounds=_bounds(settings))
         choice = await choose_model(

@@ -9,7 +9,8 @@ import logging
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pydantic import SecretStr
 
@@ -142,6 +143,18 @@ async def passing_of(settings: Settings, journal: Journal, name: str) -> Passing
     except (ValueError, RedisRefused) as error:
         raise InvalidSettings((f"{variable('redis_url')}: {error}",)) from None
     return passing
+
+
+def by_clock_of(journal: Journal, environment: Environment) -> Environment:
+    """The environment with the clock that all servers of an open journal go by.
+
+    Deadlines, and the times of entries, are compared at other servers than those that set them.
+    """
+
+    def now() -> datetime:
+        return journal.now() or environment.now()
+
+    return replace(environment, now=now) if journal.shared else environment
 
 
 async def keep_declarations(journal: Journal) -> None:

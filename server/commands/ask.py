@@ -119,6 +119,7 @@ async def ask(
     identity = await asyncio.to_thread(load_or_create, key_file)
     me = PublicKey(identity.public_key)
     async with _services(settings, environment) as services:
+        environment = services.environment
         thread_id = await _own_thread(services, environment, me)
         asker = Asker(me)
         start = await _follow(services, thread_id, asker)

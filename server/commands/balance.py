@@ -5,7 +5,7 @@ from machines.models.ids import ThreadId
 from server.commands.journal_file import require_journal
 from server.environment import Environment
 from server.settings import Settings
-from server.stores import journal_of, keep_declarations
+from server.stores import by_clock_of, journal_of, keep_declarations
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.wire.renderer import Renderer
@@ -26,6 +26,7 @@ async def change_balance(
     require_journal(settings)
     journal = journal_of(settings)
     await journal.open()
+    environment = by_clock_of(journal, environment)
     try:
         await keep_declarations(journal)
         thread_service = ThreadService(

@@ -44,6 +44,7 @@ __all__ = [
     "sql",
     "sqlite",
     "statements",
+    "store_clock",
     "traced",
     "writer",
 ]

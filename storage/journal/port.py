@@ -362,6 +362,10 @@ class Journal(Protocol):
 
     # servers that share the store, and the runs that each carries
 
+    def now(self) -> datetime | None:
+        """The time by the store's own clock, which all servers that share it go by; None where it is not
+        shared."""
+
     async def join(self, server_id: ServerId, *, version: str, seconds: float) -> None:
         """Give a server a lease of so many seconds, on the database's clock. It is asked again where it is
         not known what became of it.

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, event, text
 from machines.models.errors import JournalError
 from storage.journal.dialect import quiet_engine
 from storage.journal.postgres.address import PostgresAddress
+from storage.journal.store_clock import StoreClock
 
 READERS: Final = 4
 """Connections that read at the same time."""
@@ -40,6 +41,7 @@ CONNECTING: Final[dict[str, Any]] = {
 _LONGEST_NAME: Final = 63
 """Bytes of a name in PostgreSQL."""
 
+_CLOCK: Final = text("SELECT clock_timestamp()")
 _BRIEFLY: Final = text("SELECT set_config('lock_timeout', :wait, true)")
 _BOUNDS: Final = (
     "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
@@ -109,6 +111,13 @@ def check_server(connection: Connection) -> None:
             retryable=False,
             certain=True,
         )
+
+
+def read_clock(connection: Connection, clock: StoreClock) -> None:
+    """Let a clock know what the database's shows."""
+    asked = clock.monotonic()
+    shown = connection.execute(_CLOCK).scalar_one()
+    clock.read(shown, asked=asked, answered=clock.monotonic())
 
 
 def _engine(

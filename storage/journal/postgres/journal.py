@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from functools import partial
 from typing import Final
 from uuid import uuid4
@@ -39,6 +40,7 @@ from storage.journal.postgres.memory_lock import alone_with_memory
 from storage.journal.postgres.unheard import FIRST_BACK, Unheard, last_position, written_after
 from storage.journal.reader import SnapshotReader
 from storage.journal.sql import SqlJournal
+from storage.journal.store_clock import StoreClock
 from storage.journal.writer import GroupCommitWriter
 
 MOST_WAITING: Final = 2_000
@@ -88,7 +90,8 @@ class PostgresJournal(SqlJournal):
             epochs=self._epochs,
             alone=alone,
         )
-        self._leases = Leases(address)
+        self._clock = StoreClock()
+        self._leases = Leases(address, self._clock)
         self._unheard = Unheard(time.monotonic)
         self._taken: asyncio.Future[str] | None = None
         self._has_lost = asyncio.Event()
@@ -136,8 +139,10 @@ class PostgresJournal(SqlJournal):
             raise
 
     def _check(self, connection: Connection) -> None:
-        """Raises JournalError where the database is none that this process may write."""
+        """See what the database is, and what its clock shows. Raises JournalError where it is none that
+        this process may write."""
         engines.check_server(connection)
+        engines.read_clock(connection, self._clock)
         check = migrating.check_migrated if self._alone else migrating.check_servable
         check(connection)
 
@@ -205,6 +210,9 @@ class PostgresJournal(SqlJournal):
         await self._writer.submit(lambda _: self._epochs.accept(epoch))
 
     # servers as equals
+
+    def now(self) -> datetime | None:
+        return self._clock.now()
 
     async def join(self, server_id: ServerId, *, version: str, seconds: float) -> None:
         await self._leases.join(server_id, version=version, seconds=seconds)

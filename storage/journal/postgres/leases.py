@@ -11,7 +11,7 @@ choose runs by "no live server has it" and lock their rows is not enough: two ch
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 from pydantic_core import from_json
@@ -24,6 +24,7 @@ from storage.journal.failures import journal_failure
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.listening import connected
 from storage.journal.postgres.locks import lock_keys
+from storage.journal.store_clock import StoreClock
 
 CLAIMED_AT_ONCE: Final = 64
 """Runs that a server takes in one transaction, so that several share the rest."""
@@ -41,11 +42,11 @@ _CONFIGURE: Final = (
 _NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _JOIN: Final = (
     f"INSERT INTO servers (id, version, until) VALUES (%s, %s, {_NOW} + %s)"  # noqa: S608 - our own words
-    " ON CONFLICT (id) DO UPDATE SET until = excluded.until"
+    " ON CONFLICT (id) DO UPDATE SET until = excluded.until RETURNING clock_timestamp()"
 )
 _RENEW: Final = (
     f"UPDATE servers SET until = {_NOW} + %s WHERE id = %s AND until > {_NOW}"  # noqa: S608 - as above
-    " RETURNING (SELECT value FROM meta WHERE name = 'epoch')"
+    " RETURNING clock_timestamp(), (SELECT value FROM meta WHERE name = 'epoch')"
 )
 _BURY: Final = (
     "DELETE FROM servers WHERE id IN"  # noqa: S608 - as above
@@ -71,9 +72,14 @@ T = TypeVar("T")
 class Leases:
     """Asks and answers for one server, one thing after the other. `close` last."""
 
-    def __init__(self, address: PostgresAddress) -> None:
-        """Nothing is connected to yet."""
+    def __init__(self, address: PostgresAddress, clock: StoreClock) -> None:
+        """Nothing is connected to yet.
+
+        Args:
+            clock: Read with each answer to `join` and `renew`.
+        """
         self._address = address
+        self._clock = clock
         self._connection: _Connection | None = None
         self._turn = asyncio.Lock()
         self._is_stale = False
@@ -81,7 +87,7 @@ class Leases:
 
     async def join(self, server_id: ServerId, *, version: str, seconds: float) -> None:
         async def insert(connection: _Connection) -> None:
-            await connection.execute(_JOIN, [server_id, version, _micros(seconds)])
+            await self._timed(connection, _JOIN, [server_id, version, _micros(seconds)])
 
         await self._ask(insert)
 
@@ -89,9 +95,8 @@ class Leases:
         """The store's epoch; None where the lease has run out."""
 
         async def update(connection: _Connection) -> str | None:
-            renewed = await connection.execute(_RENEW, [_micros(seconds), server_id])
-            row = await renewed.fetchone()
-            return None if row is None else str(row[0])
+            row = await self._timed(connection, _RENEW, [_micros(seconds), server_id])
+            return None if row is None else str(row[1])
 
         return await self._ask(update)
 
@@ -136,6 +141,16 @@ class Leases:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+    async def _timed(
+        self, connection: _Connection, statement: LiteralString, values: list[Any]
+    ) -> tuple[Any, ...] | None:
+        """The row of a statement that begins with the time; None where it wrote none."""
+        asked = self._clock.monotonic()
+        row: tuple[Any, ...] | None = await (await connection.execute(statement, values)).fetchone()
+        if row is not None:
+            self._clock.read(row[0], asked=asked, answered=self._clock.monotonic())
+        return row
 
     async def _ask(
         self, what: Callable[[_Connection], Awaitable[T]], within: float = ANSWER_SECONDS

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -223,3 +224,18 @@ async def test_a_lease_outlives_the_connection_that_renews_it(
         await first.heartbeat(A, seconds=LONG)
     assert lost.value.retryable
     assert await first.heartbeat(A, seconds=LONG)
+
+
+async def test_each_renewal_reads_the_databases_clock(journals: list[PostgresJournal]) -> None:
+    """One that was read wrongly, as by a machine that slept, is right again then."""
+    first = journals[0]
+    await join(first, A)
+    seconds = first._clock.monotonic()
+    first._clock.read(datetime(2000, 1, 1, tzinfo=UTC), asked=seconds, answered=seconds)
+    wrong = first.now()
+    assert wrong is not None
+    assert wrong.year == 2000
+    assert await first.heartbeat(A, seconds=LONG)
+    right = first.now()
+    assert right is not None
+    assert abs(right - datetime.now(UTC)) < timedelta(minutes=1), "the database is on this machine"
