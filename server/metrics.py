@@ -8,12 +8,13 @@ labels of series stand here alone. No label ever holds what a user chose: a labe
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from machines.models.breaker import BreakerStatus
+from machines.models.lease import LeaseStatus
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """Of what `Metrics.text` gives."""
@@ -29,6 +30,9 @@ class SpanOutcome(Enum):
     EXPORTED = "exported"
     FAILED = "failed"
     DROPPED = "dropped"
+
+
+T = TypeVar("T")
 
 
 class Metrics:
@@ -80,6 +84,42 @@ class Metrics:
         self._commits_lost = Counter(
             "chorus_commits_lost",
             "Times that the database was found to have lost commits, by this server or another.",
+            registry=self._registry,
+        )
+        self._lease_state = Gauge(
+            "chorus_lease_state",
+            "1 for the state of this server's lease, 0 for the others.",
+            ["state"],
+            registry=self._registry,
+        )
+        self._lease_seconds = Gauge(
+            "chorus_lease_seconds",
+            "Seconds until others may take this server for dead, unless it renews its lease.",
+            registry=self._registry,
+        )
+        self._lease_renewals = Counter(
+            "chorus_lease_renewals",
+            "Times that the lease was granted or renewed.",
+            registry=self._registry,
+        )
+        self._run_claims = Counter(
+            "chorus_run_claims",
+            "Looks for runs that no living server carries.",
+            registry=self._registry,
+        )
+        self._runs_taken_over = Counter(
+            "chorus_runs_taken_over",
+            "Runs that this server took up, of servers that were gone or gave them back.",
+            registry=self._registry,
+        )
+        self._runs_handed_over = Counter(
+            "chorus_runs_handed_over",
+            "Runs that this server gave back, at its end or since the database lost commits.",
+            registry=self._registry,
+        )
+        self._batches_fenced = Counter(
+            "chorus_batches_fenced",
+            "Batches that were refused, since another server carries the run by now.",
             registry=self._registry,
         )
         self._memory_lag = Gauge(
@@ -175,6 +215,31 @@ class Metrics:
         """One durable commit held so many entries."""
         self._batch_entries.observe(entries)
 
+    def watch_lease(
+        self, status: Callable[[], LeaseStatus], seconds_left: Callable[[], float]
+    ) -> None:
+        """Ask where the lease stands, and how long it runs, at each reading."""
+        for state in LeaseStatus:
+            self._lease_state.labels(state.value).set_function(partial(_is, status, state))
+        self._lease_seconds.set_function(seconds_left)
+
+    def lease_renewed(self) -> None:
+        """The database granted the lease, or let it run on."""
+        self._lease_renewals.inc()
+
+    def runs_claimed(self, taken_over: int) -> None:
+        """It was looked for runs that no living server carries, and so many were taken over."""
+        self._run_claims.inc()
+        self._runs_taken_over.inc(taken_over)
+
+    def runs_handed_over(self, count: int) -> None:
+        """So many runs were given back."""
+        self._runs_handed_over.inc(count)
+
+    def batch_fenced(self) -> None:
+        """A batch advances a run that another server carries."""
+        self._batches_fenced.inc()
+
     def commits_lost(self) -> None:
         """The database lost commits, and what was known of it is void."""
         self._commits_lost.inc()
@@ -193,5 +258,5 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-def _is(status: Callable[[], BreakerStatus], state: BreakerStatus) -> bool:
+def _is(status: Callable[[], T], state: T) -> bool:
     return status() is state

@@ -122,7 +122,8 @@ async def open_services(
         journal = stores.journal
         lease_policy = LeasePolicy(seconds=settings.lease_seconds)
         version = f"{__version__} {chorus_machine().fingerprint}"
-        lease = ServerLease(journal, environment, lease_policy, version)
+        lease = ServerLease(journal, environment, lease_policy, version, metrics)
+        metrics.watch_lease(lambda: lease.status, lambda: lease.seconds_left)
         broadcast = Broadcast()
         renderer = Renderer()
         stack.callback(renderer.close)
@@ -153,6 +154,7 @@ async def open_services(
             interests=interests,
         )
         thread_service.read_partials(chorus.partial_of)
+        thread_service.report_fenced(metrics.batch_fenced)
         hooks = _CommitHooks(memory_service, chorus)
         accounts = Accounts(journal, environment, hooks, session_hours=settings.session_hours)
         allowances = Allowances(
@@ -218,6 +220,7 @@ async def open_services(
             chorus=chorus,
             set_retries=wakeups.take_up,
             settle=thread_service.settle,
+            metrics=metrics,
         )
         epochs = EpochWatch(
             journal=journal,

@@ -45,6 +45,9 @@ MACHINE_NAMES: Final = (
 _READY_SECONDS: Final = 2.0
 """How long the journal may take to say that it can be written."""
 
+NOT_WRITABLE: Final = "the journal is not writable"
+"""A reason not to be ready."""
+
 OPERATORS_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Also served under a loopback name where a public address is configured: probes run beside us."""
 
@@ -78,8 +81,9 @@ class SiteInfo:
 
     address: str
     """The server's URL, to print and to publish."""
-    ready: Callable[[], Awaitable[bool]]
-    """Whether the journal can be written now; may raise StorageError."""
+    why_not_ready: Callable[[], Awaitable[str | None]]
+    """What keeps the server from serving now, in words for an operator; None where nothing does. May raise
+    StorageError, where the journal cannot be written."""
     metrics_token: str | None
     """Opens `/metrics` to others than loopback; None: to loopback alone."""
     behind_proxy: bool = False
@@ -100,7 +104,7 @@ def http_routes(info: SiteInfo, metrics: Metrics) -> list[web.RouteDef]:
         *page_routes(),
         *(web.get(path, file.serve) for path, file in files.items()),
         web.get("/healthz", _healthz),
-        web.get("/readyz", _readyz(info.ready)),
+        web.get("/readyz", _readyz(info.why_not_ready)),
         web.get("/metrics", _metrics(metrics, info)),
     ]
 
@@ -192,15 +196,15 @@ async def _healthz(_request: web.Request) -> web.Response:
     return _text("alive")
 
 
-def _readyz(ready: Callable[[], Awaitable[bool]]) -> Handler:
+def _readyz(why_not_ready: Callable[[], Awaitable[str | None]]) -> Handler:
     async def readyz(_request: web.Request) -> web.Response:
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                writable = await ready()
+                reason = await why_not_ready()
         except (StorageError, TimeoutError) as error:
             log.warning("the journal is not ready: %s", error)
-            writable = False
-        return _text("ready") if writable else _text("the journal is not writable", status=503)
+            reason = NOT_WRITABLE
+        return _text("ready") if reason is None else _text(reason, status=503)
 
     return readyz
 

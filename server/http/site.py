@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic_core import to_json
 
 from machines.models.errors import StorageError
+from machines.models.lease import LeaseStatus
 from machines.models.limits import (
     MAX_CONTENT_LENGTH,
     MAX_FRAME_BYTES,
@@ -21,7 +22,7 @@ from machines.models.wire import frames, views
 from server.addresses import is_loopback
 from server.concurrency.rate_limit import TokenBucket
 from server.http.hosts import HostPolicy, address_of, subscriber_of
-from server.http.routes import SiteInfo, below, guard, http_routes
+from server.http.routes import NOT_WRITABLE, SiteInfo, below, guard, http_routes
 from server.http.shared_threads import PATH, SharedThreads
 from server.services import Services
 from server.sessions.ports import ConnectionOrigin
@@ -198,15 +199,15 @@ def _origins(
     return origin
 
 
-def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:
-    """Whether this server's lease is live, and the journal can be written, which is tried at most once in
-    `WRITE_CHECK_SECONDS`."""
+def _readiness(services: Services) -> Callable[[], Awaitable[str | None]]:
+    """What keeps this server from serving: its lease is not live, or the journal cannot be written, which is
+    tried at most once in `WRITE_CHECK_SECONDS`."""
     known: tuple[float, bool] | None = None
 
-    async def ready() -> bool:
+    async def why_not() -> str | None:
         nonlocal known
-        if not services.takeover.is_live:
-            return False
+        if (status := services.takeover.status) is not LeaseStatus.LIVE:
+            return f"the lease is {status.value}"
         now = services.environment.monotonic()
         if known is None or now - known[0] > WRITE_CHECK_SECONDS:
             try:
@@ -215,9 +216,9 @@ def _readiness(services: Services) -> Callable[[], Awaitable[bool]]:
                 known = (now, False)
             else:
                 known = (now, True)
-        return known[1]
+        return None if known[1] else NOT_WRITABLE
 
-    return ready
+    return why_not
 
 
 def _site_info(services: Services, address: str) -> SiteInfo:
@@ -225,7 +226,7 @@ def _site_info(services: Services, address: str) -> SiteInfo:
     token = settings.metrics_token
     return SiteInfo(
         address=address,
-        ready=_readiness(services),
+        why_not_ready=_readiness(services),
         metrics_token=token.get_secret_value() if token else None,
         behind_proxy=bool(settings.trusted_proxies) or not is_loopback(address),
     )

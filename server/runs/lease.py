@@ -27,6 +27,7 @@ from machines.models.lease import (
 )
 from machines.statechart import Accepted
 from server.environment import Environment
+from server.metrics import Metrics
 from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
@@ -36,12 +37,18 @@ class ServerLease:
     """One lease after the other: `join` first, then `renew` again and again, `release` last."""
 
     def __init__(
-        self, journal: Journal, environment: Environment, policy: LeasePolicy, version: str
+        self,
+        journal: Journal,
+        environment: Environment,
+        policy: LeasePolicy,
+        version: str,
+        metrics: Metrics,
     ) -> None:
         """
         Args:
             version: Of the server, for operators.
         """
+        self._metrics = metrics
         self._journal = journal
         self._environment = environment
         self._policy = policy
@@ -67,6 +74,18 @@ class ServerLease:
         """Where the lease stands."""
         return self._lease.status
 
+    @property
+    def seconds_left(self) -> float:
+        """Until others may take this server for dead, by its own clock; 0 where it has no lease. In a folder
+        no time runs."""
+        lease = self._lease
+        if lease.status not in {LeaseStatus.LIVE, LeaseStatus.SUSPECT} or lease.renewed_at is None:
+            return 0.0
+        if not self._journal.shared:
+            return lease.policy.seconds
+        left = lease.renewed_at + lease.policy.seconds - self._environment.monotonic()
+        return max(left, 0.0)
+
     async def require(self) -> ServerId:
         """The name by which this server may commit; a lease that is overdue is waited for.
 
@@ -89,13 +108,14 @@ class ServerLease:
     async def join(self) -> None:
         """Ask for a lease. Raises JournalError."""
         if self._given_up is not None:
-            await self._journal.leave(self._given_up)
+            self._metrics.runs_handed_over(await self._journal.leave(self._given_up))
             self._given_up = None
         at = self._environment.monotonic()
         await self._journal.join(
             self._lease.id, version=self._version, seconds=self._policy.seconds
         )
         self._fire(LeaseGranted(at=at))
+        self._metrics.lease_renewed()
 
     async def renew(self) -> None:
         """Let the lease run on; where it is over, ask for another.
@@ -118,6 +138,7 @@ class ServerLease:
         self._check(at)
         if await self._journal.heartbeat(self._lease.id, seconds=self._policy.seconds):
             self._fire(LeaseRenewed(at=at))
+            self._metrics.lease_renewed()
             return
         log.warning("this server was declared dead by the others, and joins again")
         self._fire(LeaseLost())
@@ -135,7 +156,7 @@ class ServerLease:
             return
         server_id = self._lease.id
         self._fire(LeaseReleased())
-        await self._journal.leave(server_id)
+        self._metrics.runs_handed_over(await self._journal.leave(server_id))
 
     def _check(self, at: float) -> None:
         """Of a store that is not shared nothing can be taken over, so that no renewal is overdue."""

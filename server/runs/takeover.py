@@ -17,6 +17,7 @@ from machines.models.ids import RunId
 from machines.models.lease import LeasePolicy, LeaseStatus
 from server.concurrency.interruption import Interruption
 from server.environment import Environment
+from server.metrics import Metrics
 from server.runs.interpreter import Chorus
 from server.runs.lease import ServerLease
 from storage.journal.port import Journal
@@ -46,6 +47,7 @@ class Takeover:
         chorus: Chorus,
         set_retries: SetRetries,
         settle: Callable[[float], Awaitable[None]],
+        metrics: Metrics,
     ) -> None:
         """
         Args:
@@ -58,6 +60,7 @@ class Takeover:
         self._chorus = chorus
         self._set_retries = set_retries
         self._settle = settle
+        self._metrics = metrics
         self._keeping: asyncio.Task[None] | None = None
         self._rest = Interruption()
         self._recovering: set[asyncio.Task[None]] = set()
@@ -66,9 +69,9 @@ class Takeover:
         lease.when_it_ends(self._stop)
 
     @property
-    def is_live(self) -> bool:
-        """Whether the lease lets this server commit now."""
-        return self._lease.status is LeaseStatus.LIVE
+    def status(self) -> LeaseStatus:
+        """Where the lease stands: while it is live, this server may commit."""
+        return self._lease.status
 
     async def begin(self) -> None:
         """Take up what no living server carries; the lease is had. Raises JournalError."""
@@ -110,9 +113,9 @@ class Takeover:
             log.warning("runs go on once the lease of this server runs out: %s", error.message)
 
     async def _claim(self) -> None:
-        if claimed := await self._journal.claim_runs(
-            self._lease.id, fingerprints=known_fingerprints()
-        ):
+        claimed = await self._journal.claim_runs(self._lease.id, fingerprints=known_fingerprints())
+        self._metrics.runs_claimed(len(claimed))
+        if claimed:
             log.info("%d runs are taken over", len(claimed))
             self._set_retries(claimed)
             lost = CarrierLost if self._journal.shared else StateLost

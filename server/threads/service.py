@@ -124,6 +124,7 @@ class ThreadService:
         self.rooms = Rooms()
         self._hooks: list[CommitHooks] = []
         self._partial_of: Callable[[ChorusState], str | None] = lambda _: None
+        self._on_fenced: Callable[[], None] = lambda: None
         self._on_refusal: Callable[[ThreadId, InvalidTransition], None] = lambda *_: None
         self._under_way: set[asyncio.Task[Outcome]] = set()
         self._tails: Batcher[tuple[ThreadId, int], Tail | None] = Batcher(self._tails_of)
@@ -137,6 +138,10 @@ class ThreadService:
     def report_refusals(self, on_refusal: Callable[[ThreadId, InvalidTransition], None]) -> None:
         """Tell `on_refusal` of each event that a machine of a thread refuses; it never blocks."""
         self._on_refusal = on_refusal
+
+    def report_fenced(self, on_fenced: Callable[[], None]) -> None:
+        """Tell `on_fenced` of each batch that is refused since another server carries its run."""
+        self._on_fenced = on_fenced
 
     @property
     def context_tokens(self) -> int:
@@ -369,8 +374,10 @@ class ThreadService:
         made = self._broadcast.made
         try:
             committed = await self._journal.commit(batch)
-        except (JournalConflict, NotCarried):
+        except (JournalConflict, NotCarried) as error:
             room.known = None
+            if isinstance(error, NotCarried):
+                self._on_fenced()
             raise
         except ChorusError as error:
             if room.is_over or (isinstance(error, JournalError) and error.certain):

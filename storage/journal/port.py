@@ -378,8 +378,9 @@ class Journal(Protocol):
         """Let the lease run for so many seconds from now; False where it has run out: the server is dead
         to all others, and no renewal brings it back."""
 
-    async def leave(self, server_id: ServerId) -> None:
-        """End the lease, give back the runs that the server carries, and tell the others."""
+    async def leave(self, server_id: ServerId) -> int:
+        """End the lease, give back the runs that the server carries, and tell the others; gives how many
+        there were."""
 
     async def run_released(self, within: float) -> None:
         """Wait until a server gives its runs back, and at most so many seconds."""

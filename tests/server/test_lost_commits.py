@@ -17,6 +17,7 @@ from tests.support.client import Identity
 from tests.support.eventually import eventually
 from tests.support.in_process import Caller, Moody
 from tests.support.postgres import Cluster
+from tests.support.samples import sample
 from tests.support.several_servers import several_servers
 from tests.support.standby import Standby
 
@@ -106,9 +107,7 @@ class Reader:
 
 def losses(server: Services) -> float:
     """How often a server noticed, as it tells Prometheus."""
-    lines = server.metrics.text().decode().splitlines()
-    (line,) = [each for each in lines if each.startswith("chorus_commits_lost_total")]
-    return float(line.split()[-1])
+    return sample(server.metrics, "chorus_commits_lost_total")
 
 
 async def names(caller: Caller, thread_id: str, *wanted: str) -> int:

@@ -224,8 +224,8 @@ class PostgresJournal(SqlJournal):
             raise JournalError("The lease is renewed at a database that is behind.", certain=True)
         return epoch is not None
 
-    async def leave(self, server_id: ServerId) -> None:
-        await self._leases.leave(server_id)
+    async def leave(self, server_id: ServerId) -> int:
+        return await self._leases.leave(server_id)
 
     async def run_released(self, within: float) -> None:
         await self._leases.hear_of_release(within)

@@ -116,14 +116,17 @@ class Leases:
 
         return await self._ask(take)
 
-    async def leave(self, server_id: ServerId) -> None:
-        async def release(connection: _Connection) -> None:
+    async def leave(self, server_id: ServerId) -> int:
+        """Gives how many runs are given back."""
+
+        async def release(connection: _Connection) -> int:
             async with connection.transaction():
-                await connection.execute(_RELEASE, [NOBODY, server_id])
+                released = await connection.execute(_RELEASE, [NOBODY, server_id])
                 await connection.execute(_LEAVE, [server_id])
                 await connection.execute(_TELL, [RELEASED, server_id])
+            return released.rowcount
 
-        await self._ask(release)
+        return await self._ask(release)
 
     async def hear_of_release(self, within: float) -> None:
         async def listen(connection: _Connection) -> None:

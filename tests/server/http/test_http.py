@@ -16,7 +16,15 @@ from aiohttp import ClientResponse, ClientSession, WSMsgType, web
 from machines.models.breaker import BreakerStatus
 from machines.models.errors import JournalError
 from server.http.hosts import HostPolicy
-from server.http.routes import MACHINE_NAMES, OPERATORS_ROUTES, SiteInfo, below, guard, http_routes
+from server.http.routes import (
+    MACHINE_NAMES,
+    NOT_WRITABLE,
+    OPERATORS_ROUTES,
+    SiteInfo,
+    below,
+    guard,
+    http_routes,
+)
 from server.metrics import Metrics
 from server.sockets.flusher import Flusher
 from server.sockets.outbox import Outbox
@@ -29,13 +37,13 @@ PATHS = (
 PUBLIC = "https://chorus.example.org"
 
 
-async def writable() -> bool:
-    return True
+async def writable() -> None:
+    """Nothing keeps it from serving."""
 
 
 INFO = SiteInfo(
     address="http://127.0.0.1:8080",
-    ready=writable,
+    why_not_ready=writable,
     metrics_token=None,
 )
 
@@ -276,18 +284,17 @@ async def test_the_guard_lets_a_websocket_through() -> None:
 
 
 async def test_ready_is_what_the_journal_says() -> None:
-    async def refuses() -> bool:
-        return False
+    async def refuses() -> str:
+        return NOT_WRITABLE
 
-    async def fails() -> bool:
+    async def fails() -> str:
         raise JournalError("The disk is full.")
 
-    async def hangs() -> bool:
+    async def hangs() -> None:
         await asyncio.Event().wait()
-        return True
 
-    for ready in (refuses, fails, hangs):
-        async with serving(replace(INFO, ready=ready)) as site:
+    for why_not_ready in (refuses, fails, hangs):
+        async with serving(replace(INFO, why_not_ready=why_not_ready)) as site:
             response = await site.get("/readyz")
             assert response.status == 503
             assert await response.text() == "the journal is not writable\n"

@@ -10,6 +10,7 @@ import pytest
 from machines.models.errors import JournalError
 from machines.models.lease import LeasePolicy, LeaseStatus
 from server.environment import system_environment
+from server.metrics import Metrics
 from server.runs.lease import ServerLease
 from storage.journal.sqlite import SqliteJournal
 
@@ -47,7 +48,7 @@ async def joined(journal: SqliteJournal, clock: Clock) -> AsyncIterator[ServerLe
     environment = replace(system_environment(), monotonic=clock)
     await journal.open()
     try:
-        lease = ServerLease(journal, environment, POLICY, "test")
+        lease = ServerLease(journal, environment, POLICY, "test", Metrics())
         await lease.join()
         yield lease
     finally:

@@ -20,9 +20,9 @@ from machines.models.commands import (
     Rename,
     ThreadCommand,
 )
-from machines.models.errors import RequestRefused
+from machines.models.errors import NotCarried, RequestRefused
 from machines.models.ids import PublicKey, ThreadId, thread_stream
-from machines.models.journal import DecisionView
+from machines.models.journal import Batch, Committed, DecisionView
 from machines.models.thread import Visibility
 from server.environment import system_environment
 from server.threads.broadcast import Broadcast
@@ -162,3 +162,21 @@ async def test_servers_that_change_one_thread_at_once_lose_no_change(servers: Tw
     assert sorted(each.seq for each in outcomes) == list(range(first, first + 2 * RENAMES)), (
         "each change has a number of its own, and none is missing"
     )
+
+
+async def test_a_batch_that_is_fenced_is_told(tmp_path: Path) -> None:
+    class Fencing(SharedJournal):
+        async def commit(self, batch: Batch) -> Committed:
+            raise NotCarried("Another server carries this run.")
+
+    journal = Fencing(tmp_path / JOURNAL_FILE)
+    fenced: list[None] = []
+    await journal.open()
+    try:
+        async with a_server(journal) as server:
+            server.report_fenced(lambda: fenced.append(None))
+            with pytest.raises(NotCarried):
+                await TwoServers(journal, server, server).open()
+    finally:
+        await journal.close()
+    assert len(fenced) == 1
