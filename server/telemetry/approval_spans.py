@@ -12,7 +12,15 @@ from machines.models.domain import Deleted
 from machines.models.journal import JournalEntry, MachineTransition
 from machines.models.message import MessageStatus
 from server.telemetry import conventions as names
-from server.telemetry.span import Span, SpanEvent, SpanLink, nanoseconds, span_id_of, trace_id_of
+from server.telemetry.span import (
+    Attribute,
+    Span,
+    SpanEvent,
+    SpanLink,
+    nanoseconds,
+    span_id_of,
+    trace_id_of,
+)
 
 APPROVAL: Final = "approval"
 """The name of the span, and its place in its trace."""
@@ -44,15 +52,13 @@ def _approval(entry: JournalEntry, taken: MachineTransition, value: Mapping[str,
     status = MessageStatus(taken.target)
     link = approval_link(taken.instance)
     votes = [_vote(each) for each in value["approvals"]]
-    attributes = {
+    attributes: dict[str, Attribute] = {
         names.CONVERSATION: str(value["thread_id"]),
         names.MESSAGE: taken.instance,
         names.MESSAGE_STATUS: status.value,
         names.ELECTORS: len(value["electors"]),
         names.VOTES: len(votes),
-        names.EVENT: taken.event,
-        names.EDGE: taken.edge,
-        names.SEQ: entry.seq,
+        **names.ended_by(taken, entry.seq),
     }
     failed = status in _FAILED
     if failed:

@@ -6,6 +6,8 @@ OpenTelemetry; a test holds them against the package that defines them.
 
 from typing import Final
 
+from machines.models.journal import MachineTransition
+
 # --- OpenTelemetry's -----------------------------------------------------------------------------
 
 OPERATION: Final = "gen_ai.operation.name"
@@ -59,6 +61,8 @@ EVENT: Final = "chorus.event"
 """The event of the machine that ended the span, or that a span's event tells of."""
 EDGE: Final = "chorus.edge"
 """The edge that this event took, by its id in the machine's drawing and declaration."""
+PASSED_OVER: Final = "chorus.passed_over"
+"""The guards that kept the event from edges before it, one for each."""
 SEQ: Final = "chorus.seq"
 """The number of that entry in the thread's stream."""
 CHARACTERS: Final = "chorus.text.characters"
@@ -68,3 +72,11 @@ PRIORS: Final = "chorus.priors"
 """How many messages a search of the memory found."""
 UNFINISHED: Final = "chorus.unfinished"
 """True where the journal does not hold the end of a span's work yet."""
+
+
+def ended_by(taken: MachineTransition, seq: int) -> dict[str, str | int | tuple[str, ...]]:
+    """What names the transition that ended a span, in the entry of this number."""
+    by: dict[str, str | int | tuple[str, ...]] = {EVENT: taken.event, EDGE: taken.edge, SEQ: seq}
+    if taken.passed_over:
+        by[PASSED_OVER] = taken.passed_over
+    return by

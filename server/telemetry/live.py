@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -108,7 +108,9 @@ class LiveTraces:
             self._traces.pop(run_id, None)
             self._offer(trace.spans())
         elif self._samples(trace_id_of(run_id)):
-            self._to_read.put_nowait(RunId(run_id))
+            # Where too many wait, the journal has them still.
+            with suppress(asyncio.QueueFull):
+                self._to_read.put_nowait(RunId(run_id))
 
     def _offer_all(self, spans: Sequence[Span]) -> None:
         if wanted := [each for each in spans if self._samples(each.trace_id)]:

@@ -186,11 +186,7 @@ class RunTrace:
         seq: int,
         value: Mapping[str, object],
     ) -> None:
-        by: dict[str, Attribute] = {
-            names.EVENT: taken.event,
-            names.EDGE: taken.edge,
-            names.SEQ: seq,
-        }
+        by: dict[str, Attribute] = {**names.ended_by(taken, seq)}
         self._take_event(event, by)
         if value.get("chosen_model") is not None:
             self._asked_model = str(value["chosen_model"])

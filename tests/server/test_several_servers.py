@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.client import Identity, signed_in
 from tests.support.cluster import ServerCluster, cluster_of
+from tests.support.collector import Collected, collector, exports_to
 from tests.support.eventually import eventually
 from tests.support.fake_qdrant import fake_qdrant
 from tests.support.handed_over import begun, completed_steps_asked, ended
@@ -16,6 +17,8 @@ from tests.support.obedient_model import ObedientModel, answer_to, obedient_mode
 from tests.support.postgres import Cluster
 
 LEASE_SECONDS = 5.0
+RUNS = 5
+"""Of which there is a trace: cancelled, killed, frozen, revived, stopped."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Setup:
     postgres: Cluster
     url: str
     """Of the database."""
+    collected: Collected
+    """The traces that all servers send."""
 
     def carriers(self) -> Counter[str]:
         """How many running runs each living server carries."""
@@ -50,7 +55,16 @@ def url(postgres: Cluster) -> str:
 
 
 @pytest.fixture
-async def setup(url: str, postgres: Cluster, tmp_path: Path) -> AsyncIterator[Setup]:
+async def collected(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collected]:
+    async with collector() as running:
+        exports_to(monkeypatch, running.url)
+        yield running
+
+
+@pytest.fixture
+async def setup(
+    url: str, postgres: Cluster, collected: Collected, tmp_path: Path
+) -> AsyncIterator[Setup]:
     async with (
         obedient_model() as model,
         fake_qdrant() as qdrant,
@@ -63,7 +77,7 @@ async def setup(url: str, postgres: Cluster, tmp_path: Path) -> AsyncIterator[Se
             lease_seconds=LEASE_SECONDS,
         ) as cluster,
     ):
-        yield Setup(cluster, model, postgres, url)
+        yield Setup(cluster, model, postgres, url, collected)
 
 
 async def cancelled_elsewhere(setup: Setup, who: Identity) -> None:
@@ -106,3 +120,7 @@ async def test_a_run_goes_on_whether_its_server_is_killed_frozen_or_stopped(setu
     assert await third.stop() == 0
     assert "carrier_lost" in str(await ended(second, alice, thread_id, run_id))
     assert setup.carriers() == Counter(), "no run is left"
+    await eventually(lambda: len(setup.collected.roots()) == RUNS, "every run is a trace")
+    assert setup.collected.problems() == []
+    resumed = [{event.name for event in root.events} for root in setup.collected.roots()]
+    assert resumed.count({"chorus.resumed"}) >= len(("killed", "frozen", "stopped"))

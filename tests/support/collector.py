@@ -6,6 +6,7 @@ async with collector() as collected:
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,18 @@ class Collected:
     def roots(self) -> list[Span]:
         """The spans without a parent."""
         return [each for each in self.spans if not each.parent_span_id]
+
+    def problems(self) -> list[str]:
+        """Where what came is not one whole trace for each root, with every span once."""
+        count = Counter((each.trace_id, each.span_id) for each in self.spans)
+        found = [f"a span came {times} times" for times in count.values() if times > 1]
+        roots = Counter(each.trace_id for each in self.roots())
+        found += [f"a trace has {times} roots" for times in roots.values() if times > 1]
+        return found + [
+            f"{each.name} has no parent"
+            for each in self.spans
+            if each.parent_span_id and (each.trace_id, each.parent_span_id) not in count
+        ]
 
     async def take(self, request: web.Request) -> web.Response:
         """`POST /v1/traces`."""

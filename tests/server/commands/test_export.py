@@ -22,10 +22,16 @@ from tests.support.client import new_id
 from tests.support.collector import collector, exports_to
 
 
-@pytest.fixture
-def told(tmp_path: Path) -> Told:
-    """A journal with runs of every kind, in `tmp_path`."""
-    return asyncio.run(told_by_version(VERSIONS[-1], tmp_path))
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a journal that has runs of every kind; the command only reads."""
+    return tmp_path_factory.mktemp("journal")
+
+
+@pytest.fixture(scope="module")
+def told(folder: Path) -> Told:
+    """What the journal holds."""
+    return asyncio.run(told_by_version(VERSIONS[-1], folder))
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +59,11 @@ def ids_of(told: Told) -> set[tuple[str, str]]:
     return {(f"{each.trace_id:032x}", f"{each.span_id:016x}") for each in spans}
 
 
-def test_a_file_holds_every_span_once_as_collectors_read_it(told: Told, tmp_path: Path) -> None:
+def test_a_file_holds_every_span_once_as_collectors_read_it(
+    told: Told, folder: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "spans.jsonl"
-    assert exported(tmp_path, "--since", "2020-01-01", "--out", str(file)) == 0
+    assert exported(folder, "--since", "2020-01-01", "--out", str(file)) == 0
     spans = spans_in(file)
     found = [(each["traceId"], each["spanId"]) for each in spans]
     assert len(found) == len(set(found))
@@ -64,16 +72,15 @@ def test_a_file_holds_every_span_once_as_collectors_read_it(told: Told, tmp_path
 
 
 async def test_a_collector_is_sent_the_same_spans_each_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: Told, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = await told_by_version(VERSIONS[-1], tmp_path)
     said: list[str] = []
     async with collector() as collected:
         for number in range(2):
             if number:
                 exports_to(monkeypatch, collected.url)
             code = await command.run(
-                Settings(data=tmp_path),
+                Settings(data=folder),
                 command.Wanted(scope=Scope()),
                 endpoint=None if number else collected.url,
                 out=None,
@@ -89,7 +96,9 @@ async def test_a_collector_is_sent_the_same_spans_each_time(
     assert said == [line, line]
 
 
-def test_one_run_comes_with_the_approval_that_it_follows_from(told: Told, tmp_path: Path) -> None:
+def test_one_run_comes_with_the_approval_that_it_follows_from(
+    told: Told, folder: Path, tmp_path: Path
+) -> None:
     linked = {
         run_id: root.links[0].trace_id
         for run_id, entries in told.runs.items()
@@ -97,19 +106,21 @@ def test_one_run_comes_with_the_approval_that_it_follows_from(told: Told, tmp_pa
     }
     file = tmp_path / "spans.jsonl"
     ((run_id, approval),) = linked.items()
-    assert exported(tmp_path, run_id, "--out", str(file)) == 0
+    assert exported(folder, run_id, "--out", str(file)) == 0
     traces = {each["traceId"] for each in spans_in(file)}
     assert traces == {run_id.replace("-", ""), f"{approval:032x}"}
 
 
-def test_one_thread_comes_with_its_runs_and_approvals_alone(told: Told, tmp_path: Path) -> None:
+def test_one_thread_comes_with_its_runs_and_approvals_alone(
+    told: Told, folder: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "spans.jsonl"
     threads = {each.stream for each in told.settled}
     threads |= {entries[0].stream for entries in told.runs.values()}
     found: set[tuple[str, str]] = set()
     for thread in threads:
         thread_id = ThreadId(thread.removeprefix("thread:"))
-        assert exported(tmp_path, "--thread", thread_id, "--out", str(file)) == 0
+        assert exported(folder, "--thread", thread_id, "--out", str(file)) == 0
         spans = {(each["traceId"], each["spanId"]) for each in spans_in(file)}
         assert not spans & found
         found |= spans
@@ -117,10 +128,8 @@ def test_one_thread_comes_with_its_runs_and_approvals_alone(told: Told, tmp_path
 
 
 @pytest.mark.usefixtures("told")
-def test_nothing_happened_since_tomorrow(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert exported(tmp_path, "--since", "2999-01-01T00:00:00Z", "--out", "-") == 0
+def test_nothing_happened_since_tomorrow(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exported(folder, "--since", "2999-01-01T00:00:00Z", "--out", "-") == 0
     out, errors = capsys.readouterr()
     assert (out, errors) == ("", "Exported 0 spans of 0 runs to standard output.\n")
 
@@ -162,9 +171,9 @@ def test_the_format_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_what_is_not_there_is_one_line(
-    arguments: list[str], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], line: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert exported(tmp_path, *arguments, "--out", "-") == 1
+    assert exported(folder, *arguments, "--out", "-") == 1
     assert line in capsys.readouterr().err
 
 
@@ -175,13 +184,13 @@ def test_without_a_journal_it_is_one_line(
     assert "There is no journal" in capsys.readouterr().err
 
 
-async def test_a_collector_that_takes_nothing_ends_the_command(tmp_path: Path) -> None:
-    await told_by_version(VERSIONS[-1], tmp_path)
+@pytest.mark.usefixtures("told")
+async def test_a_collector_that_takes_nothing_ends_the_command(folder: Path) -> None:
     async with collector() as collected:
         collected.status = 400
         with pytest.raises(CommandFailed, match="The collector took 0 spans and then no more"):
             await command.run(
-                Settings(data=tmp_path),
+                Settings(data=folder),
                 command.Wanted(scope=Scope()),
                 endpoint=collected.url,
                 out=None,

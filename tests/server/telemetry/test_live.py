@@ -3,17 +3,22 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from machines.models.ids import RunId
+from machines.models.ids import RunId, ThreadId
+from machines.models.journal import Batch, JournalEntry
 from server.services import Services
 from server.telemetry import conventions as names
+from server.telemetry.live import LiveTraces
 from server.telemetry.run_spans import RESUMED, run_spans
 from server.telemetry.span import Span
+from storage.journal.port import Journal
+from tests.server.telemetry.traces import VERSIONS, Told, told_by_version
 from tests.support.client import Identity
 from tests.support.collector import Collected, collector, exports_to, values
 from tests.support.eventually import eventually
@@ -214,12 +219,10 @@ async def test_content_is_sent_where_it_is_asked_for(
     assert collected.headers[0]["x-tenant"] == "ours"
 
 
-@pytest.mark.parametrize("sampler", ["always_off", "traceidratio"])
 async def test_a_trace_that_is_not_sampled_is_not_sent(
-    sampler: str, collected: Collected, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    collected: Collected, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     async with open_test_services(tmp_path) as services:
         alice, thread_id = await in_a_thread(services)
         await ended(alice, thread_id, "A river")
@@ -227,8 +230,12 @@ async def test_a_trace_that_is_not_sampled_is_not_sent(
 
 
 async def test_a_collector_that_is_away_or_stuck_costs_spans_alone(
-    collected: Collected, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    collected: Collected,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret")
     collected.status = 400
     monkeypatch.setattr("server.telemetry.live.FLUSH_SECONDS", 0.1)
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "20")
@@ -245,6 +252,9 @@ async def test_a_collector_that_is_away_or_stuck_costs_spans_alone(
         assert counted(services, "dropped") > 0
         metrics = services.metrics
     assert re.search(rb'chorus_spans_total\{outcome="exported"\} [1-9]', metrics.text()) is None
+    assert caplog.text.count("the collector takes no spans") == 1
+    assert "secret" not in caplog.text
+    assert collected.url not in caplog.text
 
 
 def counted(services: Services, outcome: str) -> float:
@@ -252,3 +262,55 @@ def counted(services: Services, outcome: str) -> float:
     series = rf'chorus_spans_total{{outcome="{outcome}"}} ([0-9.]+)'
     found = re.search(series.encode(), services.metrics.text())
     return float(found[1]) if found else 0.0
+
+
+class _Entries:
+    """A journal that is asked for the entries of runs, and keeps which."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self.asked: list[RunId] = []
+
+    async def run_entries(self, run_id: RunId) -> tuple[JournalEntry, ...]:
+        self.asked.append(run_id)
+        return self._told.runs[run_id]
+
+
+@pytest.mark.parametrize(("kept", "read"), [(10, 0), (1, 1)])
+async def test_runs_that_are_remembered_no_more_are_read_again(
+    kept: int, read: int, tmp_path: Path
+) -> None:
+    told = await told_by_version(VERSIONS[-1], tmp_path)
+    one, other = [each for each, entries in told.runs.items() if entries[-1].kind == "finished"][:2]
+    journal, offered = _Entries(told), list[Sequence[Span]]()
+    live = LiveTraces(
+        cast("Journal", journal), offered.append, lambda _: True, content=False, kept=kept
+    )
+    reading = asyncio.create_task(live.run())
+    for entries in zip(told.runs[one], told.runs[other], strict=False):
+        live.after_commit(Batch(entries=entries), (), ThreadId(""))
+    rest = told.runs[one][len(told.runs[other]) :] + told.runs[other][len(told.runs[one]) :]
+    live.after_commit(Batch(entries=rest), (), ThreadId(""))
+    runs = [run_spans(each, told.runs[each]) for each in (one, other)]
+
+    def traces() -> list[Sequence[Span]]:
+        return [each for each in offered if each[-1].name != "approval"]
+
+    await eventually(lambda: len(traces()) == 2, "both are offered")
+    reading.cancel()
+    assert sorted(traces(), key=str) == sorted(runs, key=str)
+    assert len(journal.asked) == read
+
+
+async def test_a_run_that_was_elsewhere_for_a_while_is_read(tmp_path: Path) -> None:
+    told = await told_by_version(VERSIONS[-1], tmp_path)
+    run_id, entries = next(iter(told.runs.items()))
+    journal, offered = _Entries(told), list[Sequence[Span]]()
+    live = LiveTraces(cast("Journal", journal), offered.append, lambda _: True, content=False)
+    reading = asyncio.create_task(live.run())
+    live.after_commit(Batch(entries=entries[:2]), (), ThreadId(""))
+    live.after_commit(Batch(entries=entries[-3:]), (), ThreadId(""))
+    await eventually(lambda: bool(offered), "it is offered")
+    reading.cancel()
+    assert offered == [run_spans(run_id, entries)]
+    assert journal.asked == [run_id]

@@ -1,7 +1,7 @@
 """The spans of runs: on journals of every version, which hold runs of every kind."""
 
+import asyncio
 import json
-from pathlib import Path
 
 import pytest
 
@@ -15,16 +15,16 @@ from tests.server.telemetry.traces import VERSIONS, Told, named, problems_of, to
 Entries = tuple[JournalEntry, ...]
 
 
-@pytest.fixture(params=VERSIONS, ids=lambda kept: kept.stem)
-async def told(request: pytest.FixtureRequest, tmp_path: Path) -> Told:
+@pytest.fixture(scope="module", params=VERSIONS, ids=lambda kept: kept.stem)
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """A journal that an earlier version wrote."""
-    return await told_by_version(request.param, tmp_path)
+    return asyncio.run(told_by_version(request.param, tmp_path_factory.mktemp("kept")))
 
 
-@pytest.fixture
-async def newest(tmp_path: Path) -> Told:
+@pytest.fixture(scope="module")
+def newest(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """That of the newest version."""
-    return await told_by_version(VERSIONS[-1], tmp_path)
+    return asyncio.run(told_by_version(VERSIONS[-1], tmp_path_factory.mktemp("newest")))
 
 
 def spans_of(told: Told, *events: str, kind: str) -> tuple[Span, ...]:
