@@ -248,7 +248,7 @@ def export(
     run_id: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", parser=_canonical_uuid, help="Id of a run.", show_default=False
+            metavar="RUN", parser=_canonical_uuid, help="Id of a run.", show_default=False
         ),
     ] = None,
     otel: Annotated[
