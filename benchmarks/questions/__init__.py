@@ -16,6 +16,7 @@ from benchmarks.questions import (
     start,
     steps,
     streaming,
+    traces,
     transitions,
 )
 
@@ -33,4 +34,5 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     *load.QUESTIONS,
     *scale.QUESTIONS,
     *start.QUESTIONS,
+    *traces.QUESTIONS,
 )

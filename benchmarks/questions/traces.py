@@ -1,0 +1,36 @@
+"""What it costs to export every run as a trace."""
+
+from typing import Final
+
+from benchmarks.figures import Contestant, Figure, Question, Target
+
+_SERVERS: Final = "two servers"
+
+TRACES = Question(
+    name="traces",
+    title="What traces cost",
+    work=(
+        "`chorus serve` twice, with a model that answers at once: six steps of some hundred words, the"
+        " answer of 350. Four users of each have four runs, by turns, eight times. One of the servers"
+        " exports every run by OTLP to a collector on this machine, which takes it at once. Counted is"
+        " the CPU of either, until the memory has everything and the collector the last span."
+    ),
+    figures=(
+        Figure("plain", "CPU of a run, server without an exporter", "ms"),
+        Figure("traced", "CPU of a run, server with one", "ms"),
+        Figure("ratio", "the one to the other", ""),
+    ),
+    contestants=(Contestant(_SERVERS, "runs_traced"),),
+    targets=(
+        Target(
+            sentence="every run is exported for at most 3% of the server's CPU",
+            figure="ratio",
+            ours=_SERVERS,
+            at_most=1.03,
+        ),
+    ),
+    rounds=5,
+)
+
+QUESTIONS: Final = (TRACES,)
+"""One, of a server beside another."""
