@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TextIO
 
@@ -154,9 +155,8 @@ class _Source:
             advance()
         position: int | None = 0 if asked.run_id is None else None
         while position is not None:
-            after = position
             entries, position = await self._reader.read(
-                lambda connection: settled_after(connection, asked.scope, after)  # noqa: B023 - awaited here
+                partial(settled_after, scope=asked.scope, position=position)
             )
             for entry in entries:
                 for approval in approval_spans(entry):
