@@ -91,6 +91,25 @@ _Data = Annotated[
         show_default=False,
     ),
 ]
+_Journal = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="DIR|URL",
+        help="Folder of the conversations, or a database as postgresql://user@host/name. Or CHORUS_DATA, "
+        "CHORUS_DATABASE_URL; else ./chorus-data.",
+        show_default=False,
+    ),
+]
+_At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="SEQ|TIME",
+        help="Up to this entry, or this time (RFC 3339), and no further.",
+        show_default=False,
+    ),
+]
 _Llm = Annotated[
     str | None,
     typer.Option(
@@ -226,21 +245,47 @@ def chat(
 
 @app.command()
 def trace(
-    run_id: Annotated[
-        str, typer.Argument(metavar="RUN", parser=_canonical_uuid, help="Id of the run.")
+    id_: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            parser=_canonical_uuid,
+            help="Id of the run; or of a message, thread, invitation, link or removal.",
+        ),
     ],
-    data: _Data = None,
+    at: _At = None,
+    data: _Journal = None,
 ) -> int:
-    """Print every transition of a run, with its time and effects; a server may be running."""
-    settings = _settings(data=data)
+    """Print every transition of a run and why it was taken; a server may be running."""
     from rich.console import Console
 
-    from machines.models.ids import RunId
     from server.commands import trace as command
+    from server.commands.journal_file import settings_of
 
-    transitions = _perform(settings, command.trace(settings, RunId(run_id)))
-    command.show(transitions, command.console_for(Console(highlight=False)))
+    settings = settings_of(data, "--data")
+    found = _perform(settings, command.trace(settings, id_, at))
+    command.show(found, command.console_for(Console(highlight=False)))
     return DONE
+
+
+@app.command()
+def replay(
+    id_: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            parser=_canonical_uuid,
+            help="Id of the run; or of a message, thread, invitation, link or removal.",
+        ),
+    ],
+    data: _Journal = None,
+) -> int:
+    """Go through what a run did once more, by its journal alone; exit code 1 where that leads elsewhere."""
+    from server.commands import replay as command
+    from server.commands.journal_file import settings_of
+
+    settings = settings_of(data, "--data")
+    return _perform(settings, command.run(settings, id_, say=say))
 
 
 @app.command()
@@ -287,15 +332,7 @@ def export(
             show_default=False,
         ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR|URL",
-            help="A data folder, or a database as postgresql://user@host/name. Or CHORUS_DATA and"
-            " CHORUS_DATABASE_URL.",
-            show_default=False,
-        ),
-    ] = None,
+    data: _Journal = None,
 ) -> int:
     """Send the traces of past runs to a collector, or write them to a file; a server may be running."""
     if not otel:

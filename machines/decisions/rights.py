@@ -15,6 +15,11 @@ def may_read(thread: Thread, public_key: PublicKey) -> bool:
     return thread.visibility is Visibility.PUBLIC or public_key in thread.co_authors
 
 
+def no_such_run() -> RequestRefused:
+    """The refusal of a run that the thread does not have."""
+    return RequestRefused(ErrorCode.NOT_FOUND, "There is no such run.")
+
+
 def no_such_thread() -> RequestRefused:
     """The one answer for a thread that is not there, or not to be known of."""
     return RequestRefused(ErrorCode.NOT_FOUND, "There is no such thread.")

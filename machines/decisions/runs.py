@@ -1,7 +1,7 @@
 """Decisions about runs: stop one, run a message again, bring an event to one."""
 
 from machines.decisions.changes import Decided
-from machines.decisions.rights import co_author_of, refusal_of
+from machines.decisions.rights import co_author_of, no_such_run, refusal_of
 from machines.decisions.unit_of_work import Draft
 from machines.models.chorus import ChorusState, RunCancelled, RunStatus
 from machines.models.commands import AdvanceRun, Facts, Policy, RetryRun, StopRun
@@ -47,7 +47,7 @@ def advance_run(draft: Draft, command: AdvanceRun) -> Decided:
     """An event for a run that is under way, or waits."""
     run = draft.runs.get(command.run_id)
     if run is None:
-        raise RequestRefused(ErrorCode.NOT_FOUND, "There is no such run.")
+        raise no_such_run()
     draft.fire_run(run, command.event)
     draft.advances.append(run.id)
     draft.start_next()
@@ -69,5 +69,5 @@ def require_room_in_queue(draft: Draft, policy: Policy) -> None:
 def _named_run(draft: Draft, facts: Facts, run_id: str) -> ChorusState:
     run = draft.runs.get(run_id, facts.run)
     if run is None or run.id != run_id:
-        raise RequestRefused(ErrorCode.NOT_FOUND, "There is no such run.")
+        raise no_such_run()
     return run

@@ -28,6 +28,7 @@ __all__ = [
     "command",
     "errors",
     "events",
+    "explained",
     "frames",
     "keyfile",
     "line",

@@ -1,80 +1,76 @@
-"""`chorus trace`: every transition of a run, with its time and its effects.
+"""`chorus trace`: every transition of a run, why it was taken and what it brought.
 
 The journal is only read, in a transaction that sees one moment and takes no lock: a server that
 holds the data folder is not disturbed.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import takewhile
+from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
-from machines.models.domain import Created
-from machines.models.ids import RunId
+from machines.decisions.explanation import Explanation, explain
 from machines.models.journal import JournalEntry
+from server.chat.explained import RunExplanation, explanation
 from server.chat.pieces import Harmless
-from server.commands.errors import CommandFailed
+from server.commands.errors import WRONG_USE, CommandFailed
 from server.commands.journal_file import require_journal
+from server.commands.kept import declarations
 from server.settings import Settings
 from server.stores import reading
-from storage.journal import queries
+from storage.journal.subjects import Subject, read_subject
 
-_UNWRAPPED = 1_000
-"""Columns of a table that no terminal shows: a pipe gets each transition on one line."""
+_UNWRAPPED: Final = 1_000
+"""Columns of a terminal that there is not: a pipe gets each transition on one line."""
+_DIGITS: Final = 19
+"""A number of so many is no entry's."""
 
-
-@dataclass(frozen=True, slots=True)
-class TracedTransition:
-    """One edge that was taken while the run went on."""
-
-    seq: int
-    """Of the journal entry in the run's thread."""
-    at: datetime
-    machine: str
-    event: str
-    source: str
-    """Empty where the run came to be."""
-    target: str
-    effects: tuple[str, ...]
+Is = Callable[[JournalEntry], bool]
 
 
-async def trace(settings: Settings, run_id: RunId) -> tuple[TracedTransition, ...]:
-    """The transitions of the run and of what it touched, in order.
+async def trace(settings: Settings, id_: str, at: str | None = None) -> Explanation:
+    """What a run, message, thread, invitation, link or removal did, in order, and why.
+
+    Args:
+        at: the number of an entry, or a time: what came later is left out.
 
     Raises:
-        CommandFailed: there is no journal, or no such run in it.
+        CommandFailed: there is no journal, no such value in it, or none at that moment.
         JournalError: the journal cannot be read, or is not migrated yet.
     """
+    is_past = _is_past(at)
     require_journal(settings)
+
+    def explained(subject: Subject) -> Explanation:
+        if (seq := _seq_of(at)) is not None and seq > subject.head_seq:
+            raise CommandFailed(
+                f"{seq} is beyond the end of the thread, which has {subject.head_seq} entries."
+            )
+        declared, _ = declarations(subject.declarations)
+        return explain(id_, tuple(takewhile(is_past, subject.entries)), declared)
+
     async with reading(settings) as reader:
-        entries = await reader.read(
-            lambda connection: queries.unopened_run_entries(connection, run_id)
-        )
-    if not entries:
-        raise CommandFailed(f"There is no run {run_id} in {settings.journal_place}.")
-    return tuple(transition for entry in entries for transition in _transitions(entry, run_id))
+        found = await reader.read(lambda connection: read_subject(connection, id_, explained))
+    if found is None:
+        raise CommandFailed(f"There is no run {id_} in {settings.journal_place}.")
+    if found.born is None and not found.transitions:
+        raise CommandFailed(f"{at} is before the beginning of {id_}.")
+    return found
 
 
-def show(transitions: Sequence[TracedTransition], console: Console) -> None:
-    """Print the transitions as a table; offsets count seconds from the first."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading, style in (("seq", "dim"), ("time", "dim"), ("offset", "cyan")):
-        table.add_column(heading, justify="right", style=style, no_wrap=True)
-    for heading in ("machine", "event", "transition", "effects"):
-        table.add_column(heading, overflow="fold")
-    for each in transitions:
-        table.add_row(
-            str(each.seq),
-            each.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            f"+{(each.at - transitions[0].at).total_seconds():.3f}",
-            each.machine,
-            each.event,
-            f"{each.source} → {each.target}" if each.source else f"→ {each.target}",
-            ", ".join(each.effects) or "-",
-        )
-    console.print(Harmless(table))
+def show(found: Explanation, console: Console) -> None:
+    """Print the transitions; offsets count seconds from the first."""
+    told = RunExplanation.model_validate(
+        {
+            "created_seq": found.born and found.born.seq,
+            "created_at": found.born and found.born.at,
+            "transitions": [each.model_dump() for each in found.transitions],
+            "meanings": dict(found.meanings),
+        }
+    )
+    console.print(Harmless(explanation(told)))
 
 
 def console_for(out: Console) -> Console:
@@ -82,12 +78,23 @@ def console_for(out: Console) -> Console:
     return out if out.is_terminal else Console(file=out.file, width=_UNWRAPPED)
 
 
-def _transitions(entry: JournalEntry, run_id: RunId) -> Iterator[TracedTransition]:
-    for change in entry.changes:
-        if isinstance(change, Created) and change.kind == "run" and change.id == run_id:
-            status = str(change.value["status"])
-            yield TracedTransition(entry.seq, entry.at, "chorus", "created", "", status, ())
-    for each in entry.transitions:
-        yield TracedTransition(
-            entry.seq, entry.at, each.machine, each.event, each.source, each.target, each.effects
-        )
+def _is_past(at: str | None) -> Is:
+    """Whether an entry is not later than a moment. Raises CommandFailed where that is none."""
+    if at is None:
+        return lambda _: True
+    if (seq := _seq_of(at)) is not None:
+        return lambda entry: entry.seq <= seq
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        raise CommandFailed(
+            f"{at[:60]!r} is neither the number of an entry nor a time such as 2026-11-30T05:15:00Z",
+            exit_code=WRONG_USE,
+        ) from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return lambda entry: entry.at <= moment
+
+
+def _seq_of(at: str | None) -> int | None:
+    """The number of an entry; None where it is none."""
+    return int(at) if at and at.isascii() and at.isdigit() and len(at) < _DIGITS else None

@@ -5,23 +5,17 @@ versions that kept none are in `machines.declarations`). A run that today's char
 again, from its first event to its last.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from machines.charts import journaled_machines
 from machines.chorus import chorus_machine, states_of
 from machines.conformance import Conformance, Violation
 from machines.decisions.replay import replay_run, written_by_this_chart
-from machines.declarations import (
-    Declaration,
-    UnreadableDeclaration,
-    declaration_of,
-    earlier_declarations,
-    read_declaration,
-)
 from machines.models.chorus import ChorusState
 from machines.models.errors import ChorusError
 from machines.models.ids import RunId
 from machines.statechart import Configuration
+from server.commands.kept import declarations
 from server.settings import Settings
 from server.stores import reading
 from storage.journal.history import Transition, kept_declarations, tell_history
@@ -37,7 +31,7 @@ async def verify_history(settings: Settings, journal: Journal, say: Say) -> int:
         JournalError: the journal cannot be read.
     """
     async with reading(settings) as reader:
-        declared, unreadable = _declarations(await reader.read(kept_declarations))
+        declared, unreadable = declarations(await reader.read(kept_declarations))
         check = Conformance(declared)
         runs: list[RunId] = []
 
@@ -71,21 +65,6 @@ async def verify_history(settings: Settings, journal: Journal, say: Say) -> int:
     for line in _counts(check, executed):
         say(line)
     return len(problems)
-
-
-def _declarations(texts: Mapping[str, str]) -> tuple[dict[str, Declaration], list[str]]:
-    """By fingerprint, of earlier versions, of this journal and of today; and what cannot be read."""
-    declared = dict(earlier_declarations())
-    declared |= {each.fingerprint: declaration_of(each.topology) for each in journaled_machines()}
-    problems = []
-    for fingerprint, text in texts.items():
-        if fingerprint in declared:
-            continue
-        try:
-            declared[fingerprint] = read_declaration(text)
-        except UnreadableDeclaration as error:
-            problems.append(f"journal: what {fingerprint} declares cannot be read: {error}")
-    return declared, problems
 
 
 def _stands_elsewhere(kept: ChorusState, configuration: Configuration | None) -> bool:

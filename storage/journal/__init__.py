@@ -45,6 +45,7 @@ __all__ = [
     "sqlite",
     "statements",
     "store_clock",
+    "subjects",
     "traced",
     "writer",
 ]

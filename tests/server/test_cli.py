@@ -80,7 +80,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stderr.strip() == "[]", "import it in the command that needs it, not in server.cli"
-    commands = ("serve", "ask", "chat", "trace", "verify", "credit", "debit", "diagrams")
+    commands = ("serve", "ask", "chat", "trace", "replay", "verify", "credit", "debit", "diagrams")
     assert all(command in done.stdout for command in commands)
 
 
@@ -98,6 +98,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         (["ask", "x" * 32_001], "32001 characters"),
         (["ask", "\udcff"], "UTF-8"),
         (["trace", "the-last-one"], "ids are UUIDs"),
+        (["replay", "the-last-one"], "ids are UUIDs"),
         (["credit", NO_ID, "0", "--cause", "x"], "'N'"),
         (["credit", NO_ID, "1"], "--cause"),
         (["debit", NO_ID, "1", "--cause", " "], "--cause: it is blank"),
@@ -110,7 +111,9 @@ def test_a_wrong_command_line_is_one_line_and_exit_2(
     assert not (tmp_path / "chorus-data").exists(), "nothing is made for a refused command"
 
 
-@pytest.mark.parametrize("command", [["serve"], ["ask", "hello"], ["verify"], ["trace", NO_ID]])
+@pytest.mark.parametrize(
+    "command", [["serve"], ["ask", "hello"], ["verify"], ["trace", NO_ID], ["replay", NO_ID]]
+)
 def test_a_wrong_environment_is_one_line_and_exit_2(command: list[str], tmp_path: Path) -> None:
     assert_refused(chorus(tmp_path, *command, CHORUS_MAX_ATTEMPTS="none"), 2, "CHORUS_MAX_ATTEMPTS")
 
@@ -222,6 +225,7 @@ def test_ask_answers_offline_remembers_and_can_be_traced(tmp_path: Path) -> None
     lock.acquire()  # as a running server does
     try:
         traced = chorus(tmp_path, "trace", run_id)
+        replayed = chorus(tmp_path, "replay", run_id, "--data", str(data))
     finally:
         lock.release()
     assert traced.returncode == 0, traced.stderr
@@ -233,6 +237,9 @@ def test_ask_answers_offline_remembers_and_can_be_traced(tmp_path: Path) -> None
     assert "created" in rows[0]
     assert any("queued → running" in row and "AICall" in row for row in rows)
     assert any("yielding → finished" in row for row in rows)
+    assert "          thread_is_free true  No other run of the thread is under way." in rows
+    assert (replayed.returncode, replayed.stderr) == (0, "")
+    assert replayed.stdout.splitlines()[-1] == "the same 8 states"
 
 
 def test_a_balance_is_credited_and_never_overdrawn(tmp_path: Path) -> None:

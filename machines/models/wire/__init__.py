@@ -12,6 +12,7 @@ become views is in `machines.decisions.views`.
 __all__ = [
     "close_codes",
     "envelope",
+    "explained",
     "fields",
     "frames",
     "request_data",

@@ -10,9 +10,17 @@ from typing import Final
 import pytest
 from rich.console import Console
 
+from machines.decisions.explanation import Explanation
+from machines.models.wire.explained import (
+    EffectView,
+    ExplainedTransition,
+    GuardView,
+    TriedEdgeView,
+)
+from machines.models.wire.views import TransitionView
 from server.commands.errors import refuse
 from server.commands.printing import complain, say
-from server.commands.trace import TracedTransition, show
+from server.commands.trace import show
 
 HOSTILE: Final = "a\x1b]0;mine\x07b\u202ec\x9b2Jd\U000e0041e"
 HARMLESS: Final = "a]0;minebc2Jde"
@@ -36,10 +44,31 @@ def test_a_line_is_cleaned_and_stays_one(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_trace_shows_nothing_that_a_terminal_obeys() -> None:
-    at = datetime(2026, 3, 1, tzinfo=UTC)
-    traced = TracedTransition(1, at, HOSTILE, HOSTILE, HOSTILE, HOSTILE, (HOSTILE,))
+    guard = GuardView(name=HOSTILE, expected=True, value=True)
+    edge = TriedEdgeView(edge=HOSTILE, target=HOSTILE, verdict="taken", guards=(guard,))
+    traced = ExplainedTransition(
+        seq=1,
+        at=datetime(2026, 3, 1, tzinfo=UTC),
+        after_ms=0,
+        transition=TransitionView(
+            machine="chorus",
+            instance=HOSTILE,
+            event=HOSTILE,
+            source=HOSTILE,
+            target=HOSTILE,
+            edge=HOSTILE,
+            effects=(HOSTILE,),
+        ),
+        facts={HOSTILE: HOSTILE},
+        is_declared=False,
+        edges=(edge,),
+        effects=(EffectView(effect=HOSTILE, brought=HOSTILE, seq=2, after_ms=1),),
+    )
     out = StringIO()
-    show([traced], Console(file=out, width=400, color_system=None))
+    show(
+        Explanation(None, (traced,), {HOSTILE: HOSTILE}),
+        Console(file=out, width=400, color_system=None),
+    )
     assert HARMLESS in out.getvalue()
     assert all(each == "\n" or each.isprintable() for each in out.getvalue())
 

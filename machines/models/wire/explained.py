@@ -1,0 +1,78 @@
+"""What explains a run on the wire: each of its transitions with the guards that were asked, and what it
+brought.
+
+Values only; `machines.decisions.explanation` makes them.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from machines.models.ids import RunId
+from machines.models.outputs import Flag, Omittable, Timestamp, Value
+from machines.models.wire.views import TransitionView
+
+Fact = bool | int | float | str
+
+Milliseconds = Annotated[int, Field(ge=0)]
+
+
+class GuardView(Value):
+    """A guard of an edge."""
+
+    name: str
+    expected: bool
+    """What it must say for the edge to be taken."""
+    value: bool | None
+    """What it said; None where it was not asked, or that is not recorded."""
+
+
+class TriedEdgeView(Value):
+    """An edge that the event could have taken."""
+
+    edge: str
+    """The `id` of its element in `/diagrams/{machine}.svg`."""
+    target: str
+    verdict: Literal["taken", "passed_over", "not_tried", "not_recorded"]
+    """Of those that are not taken: a guard did not hold, an edge before it was taken, or it was passed
+    over by an earlier version, which did not record why."""
+    guards: tuple[GuardView, ...]
+
+
+class EffectView(Value):
+    """An effect that a transition emitted."""
+
+    effect: str
+    brought: Omittable[str] = None
+    """The event that it came back as, in the entry `seq`, after so many milliseconds."""
+    seq: Omittable[int] = None
+    after_ms: Omittable[Milliseconds] = None
+
+
+class ExplainedTransition(Value):
+    """Why one transition was taken, and what came of it."""
+
+    seq: int
+    at: Timestamp
+    after_ms: Milliseconds
+    """Since the transition before it, or since the run came to be."""
+    transition: TransitionView
+    facts: dict[str, Fact]
+    """What matters of the event: its short fields, tokens, and how many there are of what it lists."""
+    is_declared: bool
+    """False where no declaration of the machine as it was is known: then `edges` is empty."""
+    edges: tuple[TriedEdgeView, ...]
+    """In the order in which they are tried."""
+    effects: tuple[EffectView, ...]
+
+
+class RunExplanationData(Value):
+    run_id: RunId
+    created_seq: int
+    created_at: Timestamp
+    transitions: tuple[ExplainedTransition, ...]
+    """Those of the run, and of what it moved with it, in their order."""
+    meanings: dict[str, str]
+    """By name: when each guard holds."""
+    has_more: Flag = False
+    """Whether more follow than one frame holds; ask again with the last `seq` as `after_seq`."""

@@ -1,0 +1,156 @@
+"""`chorus replay` and `chorus trace`: of every version, of every kind of value, and of what is not there."""
+
+import sqlite3
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from machines.chorus import chorus_machine
+from server.commands import replay
+from server.commands.errors import DONE, NOT_DONE, CommandFailed
+from server.commands.trace import show, trace
+from server.settings import Settings
+from server.stores import reading
+from storage.journal.history import tell_history
+from storage.journal.rows import entry_digest
+from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
+from tests.storage.journal.keep_journal import KEPT, live_through, restore, run
+from tests.support.client import Identity
+from tests.support.in_process import Caller, Clock, open_test_services
+
+NO_ID = "00000000-0000-4000-8000-000000000000"
+
+
+async def values_in(folder: Path) -> list[tuple[str, str]]:
+    """Machine and id of each value that a journal tells of."""
+    found: list[tuple[str, str]] = []
+    moved: set[str] = set()
+    async with reading(at(folder)) as reader:
+        await reader.read(
+            lambda connection: tell_history(
+                connection,
+                lambda each: moved.add(each.instance),
+                lambda machine, id_: found.append((machine, id_)),
+            )
+        )
+    return [(machine, id_) for machine, id_ in found if id_ in moved]
+
+
+def at(folder: Path) -> Settings:
+    return Settings(data=folder, llm="offline")
+
+
+async def replayed(folder: Path, id_: str) -> tuple[int, list[str]]:
+    said: list[str] = []
+    return await replay.run(at(folder), id_, say=said.append), said
+
+
+async def traced(folder: Path, id_: str, moment: str | None = None) -> list[str]:
+    out = StringIO()
+    show(await trace(at(folder), id_, moment), Console(file=out, width=200, color_system=None))
+    return out.getvalue().splitlines()
+
+
+@pytest.fixture(params=[*sorted(KEPT.glob("*.sql")), None], ids=lambda kept: kept and kept.stem)
+async def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A journal in which every kind of entry is written, by each released version and by this one."""
+    if request.param is None:
+        clock = Clock()
+        async with open_test_services(
+            tmp_path, environment=clock.environment(), moody=True
+        ) as services:
+            await live_through(services, clock)
+        return tmp_path
+    restore(request.param, tmp_path)
+    journal = SqliteJournal(tmp_path / JOURNAL_FILE)
+    await journal.open()
+    await journal.close()
+    return tmp_path
+
+
+async def test_every_value_is_replayed_to_the_states_that_the_journal_has(folder: Path) -> None:
+    values = await values_in(folder)
+    assert {machine for machine, _ in values} >= {"chorus", "message", "thread"}
+    for machine, id_ in values:
+        code, said = await replayed(folder, id_)
+        assert code == DONE, f"{machine} {id_}: {said}"
+        assert said[-1].startswith("the same "), said
+        if machine == "chorus":
+            assert "declaration" not in said[-1], "runs of every version are executed again"
+        lines = await traced(folder, id_)
+        assert lines[0].split()[0] == "seq"
+
+
+@pytest.fixture
+async def today(tmp_path: Path) -> tuple[Path, str]:
+    """The journal of one run that failed once on its way, and the run."""
+    async with open_test_services(tmp_path, moody=True) as services:
+        alice = await Caller(services).sign_in(Identity())
+        thread = {"thread_id": (await alice.get("create_thread", name="Rivers"))["thread_id"]}
+        await alice.get("get_thread", **thread)
+        run_id = await run(alice, "STUMBLE: what do rivers carry?", "finished", **thread)
+    return tmp_path, run_id
+
+
+async def test_a_trace_tells_guards_effects_and_what_they_brought(today: tuple[Path, str]) -> None:
+    lines = [line.strip() for line in await traced(*today)]
+    assert "thread_is_free true  No other run of the thread is under way." in lines
+    assert any(line.startswith("AICall brought ai_failed (") for line in lines)
+    assert any(line.startswith("ScheduleTimer brought retry_due (") for line in lines)
+    assert any(line.startswith("✗ to action") for line in lines), "update asked for no other loop"
+    assert any(line.startswith("another_loop_is_wanted false") for line in lines)
+    assert not any("did not record" in line for line in lines)
+
+
+async def test_a_trace_ends_at_the_moment_that_is_asked_for(today: tuple[Path, str]) -> None:
+    found = await trace(at(today[0]), today[1])
+    seq, moment = found.transitions[3].seq, found.transitions[3].at
+    until = [each.seq for each in found.transitions if each.seq <= seq]
+    for asked in (str(seq), moment.isoformat(), moment.isoformat().replace("+00:00", "Z")):
+        past = await trace(at(today[0]), today[1], asked)
+        assert [each.seq for each in past.transitions][: len(until)] == until
+        assert past.transitions[-1].at <= moment
+
+
+async def test_a_moment_that_there_is_not(today: tuple[Path, str]) -> None:
+    for moment, sentence in (
+        ("0", "0 is before the beginning"),
+        ("2001-01-01", "2001-01-01 is before the beginning"),
+        ("999999", "999999 is beyond the end of the thread"),
+        ("9" * 40, "neither the number of an entry nor a time"),
+        ("yesterday", "neither the number of an entry nor a time"),
+        ("", "neither the number of an entry nor a time"),
+        ("-3", "neither the number of an entry nor a time"),
+    ):
+        with pytest.raises(CommandFailed, match=sentence):
+            await trace(at(today[0]), today[1], moment)
+
+
+async def test_what_is_not_in_the_journal_is_said(today: tuple[Path, str]) -> None:
+    with pytest.raises(CommandFailed, match="There is no"):
+        await replayed(today[0], NO_ID)
+    with pytest.raises(CommandFailed, match="There is no"):
+        await traced(today[0], NO_ID)
+
+
+async def test_a_run_of_a_chart_that_no_one_remembers_is_not_the_same(
+    today: tuple[Path, str],
+) -> None:
+    folder, run_id = today
+    file = sqlite3.connect(folder / JOURNAL_FILE)
+    fingerprint = chorus_machine().fingerprint
+    for stream, seq, body in file.execute("SELECT stream, seq, body FROM entries").fetchall():
+        changed = body.replace(fingerprint, "chorus:000000000000")
+        file.execute(
+            "UPDATE entries SET body = ?, digest = ? WHERE stream = ? AND seq = ?",
+            (changed, entry_digest(stream, seq, changed), stream, seq),
+        )
+    file.commit()
+    file.close()
+    code, said = await replayed(folder, run_id)
+    assert code == NOT_DONE
+    assert said[-1].startswith("not known: the declaration of ")
+    lines = [line.strip() for line in await traced(folder, run_id)]
+    assert "the declaration of the machine as it was is not known" in lines
