@@ -79,6 +79,7 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
             requests.MutatingRequest()
             | requests.GetThreadRequest()
             | requests.GetEventsRequest()
+            | requests.ExplainRunRequest()
             | requests.ListThreadsRequest()
             | requests.GetInboxRequest()
             | requests.ListPeopleRequest()

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from server.chat.errors import ChatError, LineLost, RefusedByServer, SessionEnded, Unreachable
 from server.chat.events import CaughtUp, ClientEvent, Gone, Live, Offline, Online, Opened, Skipped
+from server.chat.explained import RunExplanation
 from server.chat.frames import (
     AcceptedReply,
     ChatInbox,
@@ -185,6 +186,16 @@ class ChorusClient:
         """What the caller may read and what is near to `query`, best first."""
         frame = await self._ask("search", {"query": query}, Purpose.PLAIN)
         return read_data(SearchResults, frame)
+
+    async def explanation(self, thread_id: str, run_id: str) -> RunExplanation:
+        """Why a run did what it did, however many frames that takes."""
+        data: dict[str, object] = {"thread_id": thread_id, "run_id": run_id}
+        told = read_data(RunExplanation, await self._ask("explain_run", data, Purpose.PLAIN))
+        while told.has_more and told.transitions:
+            data["after_seq"] = told.transitions[-1].seq
+            page = read_data(RunExplanation, await self._ask("explain_run", data, Purpose.PLAIN))
+            told = told.followed_by(page)
+        return told
 
     async def unfollow(self) -> None:
         """Stop following; no frame of the thread is told from here on."""

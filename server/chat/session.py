@@ -16,6 +16,7 @@ from server.chat import listings, pieces
 from server.chat.client import ChorusClient
 from server.chat.errors import BadInput
 from server.chat.events import ClientEvent
+from server.chat.explained import explanation
 from server.chat.frames import (
     AcceptedReply,
     ChatInvitation,
@@ -152,6 +153,9 @@ class ChatSession:
                 return await self._retry()
             case Verb.EDIT:
                 return await self._edit(argument)
+            case Verb.WHY:
+                told = await self._client.explanation(self._thread_id(), self._run(argument))
+                self._show(explanation(told))
             case Verb.SEARCH:
                 found = await self._client.search(argument)
                 self._listed = tuple((prior.thread_id, "") for prior in found.results)
@@ -188,6 +192,26 @@ class ChatSession:
 
     def _thread_id(self) -> str:
         return self._thread().id
+
+    def _run(self, argument: str) -> str:
+        """The run that `#N` or an id names; the newest of the thread where nothing does."""
+        index, rest = split_index(argument)
+        if rest:
+            try:
+                return str(UUID(rest))
+            except ValueError:
+                raise BadInput(f"{one_line(rest, 60)} is neither #N nor the id of a run.") from None
+        if index is None and self.state.runs:
+            return self.state.runs[-1].run_id
+        # A message that came before its run does not name it; the run names its message.
+        begun = {run.message_id: run.run_id for run in self.state.runs}
+        named = (each for each in reversed(self.state.messages) if index in (None, each.index))
+        runs = (begun.get(each.id, each.run_id) for each in named)
+        found = next((run_id for run_id in runs if run_id is not None), None)
+        if found is None:
+            where = "this thread" if index is None else f"message #{index}"
+            raise BadInput(f"There is no run of {where} here.")
+        return found
 
     async def _act(self, request: str, **data: object) -> AcceptedReply:
         accepted = await self._client.act(request, thread_id=self._thread_id(), **data)

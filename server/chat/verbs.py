@@ -39,6 +39,7 @@ class Verb(StrEnum):
     STOP = "stop"
     RETRY = "retry"
     EDIT = "edit"
+    WHY = "why"
     SEARCH = "search"
     NAME = "name"
     WHOAMI = "whoami"
@@ -93,6 +94,9 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.STOP: VerbUsage(Takes.NOTHING, "", "cancel the run under way"),
     Verb.RETRY: VerbUsage(Takes.NOTHING, "", "run the last failed or cancelled prompt again"),
     Verb.EDIT: VerbUsage(Takes.SOMETHING, "TEXT", "write your last prompt anew; its run stops"),
+    Verb.WHY: VerbUsage(
+        Takes.MAYBE, "[#N|RUN]", "why a run did what it did, the newest by default"
+    ),
     Verb.SEARCH: VerbUsage(Takes.SOMETHING, "WORDS", "search what you may read"),
     Verb.NAME: VerbUsage(Takes.SOMETHING, "NAME", "choose the name that others see"),
     Verb.WHOAMI: VerbUsage(Takes.NOTHING, "", "your key and name, the model, the thread"),

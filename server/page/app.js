@@ -16,6 +16,7 @@ import { ConnectionTracker } from "./connection.js";
 import { changesInbox, Inbox } from "./inbox.js";
 import { Journal } from "./journal.js";
 import { forgetIdentity, loadIdentity } from "./keys.js";
+import { Explanations } from "./explained.js";
 import { download } from "./files.js";
 import { LANGUAGES, say } from "./language.js";
 import { Memory } from "./memory.js";
@@ -129,6 +130,7 @@ export class App {
       item ? this.openInboxItem(item) : this.onInboxWanted(),
     );
     this.journal = new Journal((data) => this.client.request("get_events", data));
+    this.explanations = new Explanations((data) => this.client.request("explain_run", data));
     addEventListener("online", () => this.client.retryNow());
     addEventListener("hashchange", () => this.#followAddress());
     addEventListener("storage", (event) => {

@@ -139,6 +139,7 @@ const CHANGING = {
 const READS = {
   get_thread: true,
   get_events: true,
+  explain_run: true,
   list_threads: true,
   get_inbox: true,
   list_people: true,

@@ -210,6 +210,15 @@ export interface DeclineInvitationRequest {
   data: ThreadRef;
 }
 
+/** An effect that a transition emitted. */
+export interface EffectView {
+  effect: string;
+  /** The event that it came back as, in the entry `seq`, after so many milliseconds. */
+  brought?: string;
+  seq?: number;
+  after_ms?: number;
+}
+
 /** What the memory is searched with. */
 export interface EmbedderInfo {
   name: string;
@@ -290,6 +299,36 @@ export interface ExperienceOutput {
   used: readonly string[];
 }
 
+export interface ExplainRunData {
+  thread_id: string;
+  run_id: string;
+  /** Of the last transition that was told, where one frame did not hold all. */
+  after_seq?: number;
+}
+
+/** Ask why a run did what it did. */
+export interface ExplainRunRequest {
+  id: string;
+  type: "explain_run";
+  data: ExplainRunData;
+}
+
+/** Why one transition was taken, and what came of it. */
+export interface ExplainedTransition {
+  seq: number;
+  at: string;
+  /** Since the transition before it, or since the run came to be. */
+  after_ms: number;
+  transition: TransitionView;
+  /** What matters of the event: its short fields, tokens, and how many there are of what it lists. */
+  facts: Record<string, boolean | number | number | string>;
+  /** false where no declaration of the machine as it was is known: then `edges` is empty. */
+  is_declared: boolean;
+  /** In the order in which they are tried. */
+  edges: readonly TriedEdgeView[];
+  effects: readonly EffectView[];
+}
+
 export interface GetEventsData {
   thread_id: string;
   after_seq: number;
@@ -332,6 +371,15 @@ export interface GetThreadRequest {
   id: string;
   type: "get_thread";
   data: GetThreadData;
+}
+
+/** A guard of an edge. */
+export interface GuardView {
+  name: string;
+  /** What it must say for the edge to be taken. */
+  expected: boolean;
+  /** What it said; null where it was not asked, or that is not recorded. */
+  value: boolean | null;
 }
 
 export interface HelloData {
@@ -927,6 +975,7 @@ export interface Replies {
   create_invite_link: AcceptedFrame;
   create_thread: AcceptedFrame;
   decline_invitation: AcceptedFrame;
+  explain_run: RunExplanationFrame;
   get_events: EventsFrame;
   get_inbox: InboxFrame;
   get_thread: ThreadMessagesFrame;
@@ -971,6 +1020,7 @@ export interface Requests {
   create_invite_link: CreateInviteLinkRequest;
   create_thread: CreateThreadRequest;
   decline_invitation: DeclineInvitationRequest;
+  explain_run: ExplainRunRequest;
   get_events: GetEventsRequest;
   get_inbox: GetInboxRequest;
   get_thread: GetThreadRequest;
@@ -1062,6 +1112,31 @@ export interface RunCancelledData {
   by: string | null;
   /** Text of the attempt that was under way; it is no answer. */
   partial?: string;
+}
+
+export interface RunExplanationData {
+  run_id: string;
+  created_seq: number;
+  created_at: string;
+  /** Those of the run, and of what it moved with it, in their order. */
+  transitions: readonly ExplainedTransition[];
+  /** By name: when each guard holds. */
+  meanings: Record<string, string>;
+  /** Whether more follow than one frame holds; ask again with the last `seq` as `after_seq`. */
+  has_more?: boolean;
+}
+
+/** The reply to `explain_run`. */
+export interface RunExplanationFrame {
+  type: "run_explanation";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  shortened?: boolean;
+  data: RunExplanationData;
 }
 
 /** The run ended without an answer; `retry_run` begins another. */
@@ -1175,6 +1250,7 @@ export type ServerMessage =
   | ThreadMessagesFrame
   | InviteLinkFrame
   | EventsFrame
+  | RunExplanationFrame
   | ThreadsFrame
   | InboxFrame
   | PeopleFrame
@@ -1537,6 +1613,19 @@ export interface TransitionView {
   effects: readonly string[];
   /** Of each edge of the event that was tried before it: the first guard that did not hold. */
   passed_over?: readonly string[];
+}
+
+/** An edge that the event could have taken. */
+export interface TriedEdgeView {
+  /** The `id` of its element in `/diagrams/{machine}.svg`. */
+  edge: string;
+  target: string;
+  /**
+   * Of those that are not taken: a guard did not hold, an edge before it was taken, or it was passed
+   * over by an earlier version, which did not record why.
+   */
+  verdict: "taken" | "passed_over" | "not_tried" | "not_recorded";
+  guards: readonly GuardView[];
 }
 
 /** Say that one types in a thread; passing. */

@@ -13,6 +13,22 @@ const PERCENT = new Intl.NumberFormat(locale, { style: "percent" });
 
 const NAME_LENGTH = 60; // characters of a thread's name that is made out of a prompt
 
+const MILLISECONDS = new Intl.NumberFormat(locale, { style: "unit", unit: "millisecond" });
+const SECONDS = new Intl.NumberFormat(locale, {
+  style: "unit",
+  unit: "second",
+  maximumFractionDigits: 1,
+});
+
+/**
+ * How long something took.
+ *
+ * @param {number} ms
+ */
+export function elapsed(ms) {
+  return ms < 1_000 ? MILLISECONDS.format(ms) : SECONDS.format(ms / 1_000);
+}
+
 /** @type {Record<StepEnum, {name: string, does: string}>} */
 export const STEP_WORDS = say.steps;
 

@@ -8,6 +8,7 @@ __all__ = [
     "accounts",
     "admission",
     "elsewhere",
+    "explanations",
     "links",
     "lists",
     "pages",

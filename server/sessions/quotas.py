@@ -133,6 +133,7 @@ def is_read(message: ClientMessage) -> bool:
         message,
         requests.GetThreadRequest
         | requests.GetEventsRequest
+        | requests.ExplainRunRequest
         | requests.ListThreadsRequest
         | requests.GetInboxRequest
         | requests.ListPeopleRequest

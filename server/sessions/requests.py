@@ -32,6 +32,7 @@ from server.environment import Environment
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.sessions.accounts import Accounts
+from server.sessions.explanations import Explanations
 from server.sessions.links import InviteLinks, secret_for
 from server.sessions.lists import inbox, list_people, list_threads
 from server.sessions.pages import (
@@ -77,6 +78,7 @@ class Requests:
         self._allowances = allowances
         self._renderer = renderer
         self._links = InviteLinks(environment, journal)
+        self._explanations = Explanations(journal)
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
 
     async def perform(
@@ -95,6 +97,11 @@ class Requests:
                 return text
             case requests.GetEventsRequest():
                 return await self._events(message, caller)
+            case requests.ExplainRunRequest(data=data):
+                await self._readable(data.thread_id, caller)
+                explained = await self._explanations.explained(data)
+                await self._readable(data.thread_id, caller)  # it may have taken its time
+                return _encode(explained, message.id)
             case requests.ListThreadsRequest():
                 return _encode(await list_threads(self._journal, message.data, caller), message.id)
             case requests.ListPeopleRequest():

@@ -23,6 +23,7 @@ from machines.models.outputs import (
     Value,
 )
 from machines.models.wire.envelope import ServerFrame
+from machines.models.wire.explained import RunExplanationData
 from machines.models.wire.run_frames import ChorusResponseFrame
 from machines.models.wire.views import (
     EmbedderInfo,
@@ -330,6 +331,13 @@ class EventsData(Value):
     has_more: bool
 
 
+class RunExplanationFrame(ServerFrame):
+    """The reply to `explain_run`."""
+
+    type: Literal["run_explanation"] = "run_explanation"
+    data: RunExplanationData
+
+
 class EventsFrame(ServerFrame):
     """A page of a thread's journal."""
 
@@ -396,6 +404,7 @@ ServerMessage = (
     | ThreadMessagesFrame
     | InviteLinkFrame
     | EventsFrame
+    | RunExplanationFrame
     | ThreadsFrame
     | InboxFrame
     | PeopleFrame

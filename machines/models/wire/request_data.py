@@ -110,6 +110,11 @@ class GetEventsData(ThreadRef):
     limit: Annotated[int, Field(ge=1, le=MAX_EVENTS_PAGE)] = DEFAULT_EVENTS_PAGE
 
 
+class ExplainRunData(RunRef):
+    after_seq: Seq = 0
+    """Of the last transition that was told, where one frame did not hold all."""
+
+
 class SubmitPromptData(ThreadRef):
     prompt: Prompt
     supersedes: Omittable[MessageIdText] = None

@@ -24,6 +24,7 @@ from machines.models.wire.request_data import (
     ConnectData,
     CreateInviteLinkData,
     CreateThreadData,
+    ExplainRunData,
     GetEventsData,
     GetInboxData,
     GetThreadData,
@@ -135,6 +136,14 @@ class GetEventsRequest(Request):
     reply = "events"
     type: Literal["get_events"] = "get_events"
     data: GetEventsData
+
+
+class ExplainRunRequest(Request):
+    """Ask why a run did what it did."""
+
+    reply = "run_explanation"
+    type: Literal["explain_run"] = "explain_run"
+    data: ExplainRunData
 
 
 class SubmitPromptRequest(MutatingRequest):
@@ -382,6 +391,7 @@ ClientMessage = (
     | GetThreadRequest
     | LeaveThreadRequest
     | GetEventsRequest
+    | ExplainRunRequest
     | SubmitPromptRequest
     | CancelRunRequest
     | RetryRunRequest

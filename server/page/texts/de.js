@@ -675,6 +675,27 @@ export const de = {
     theRun: (excerpt) => `Der Lauf von „${excerpt}“`,
   },
 
+  why: {
+    title: "Warum",
+    keys: "Auf und ab führen von Übergang zu Übergang; Escape führt zurück zu jetzt.",
+    now: "Zurück zu jetzt",
+    notRead: "Warum der Lauf so ging, ließ sich nicht lesen.",
+    notDeclared: "Wie der Automat damals beschrieben war, ist nicht bekannt.",
+    isTrue: "wahr",
+    isFalse: "falsch",
+    asItWas: (about, count) => `Wie es nach ${COUNT.format(count)} Übergängen war: ${about}`,
+    entry: (seq, at) => `Eintrag ${COUNT.format(seq)}, ${at}`,
+    verdicts: {
+      taken: (target) => `Genommen: nach ${target}`,
+      passed_over: (target) => `Nicht genommen: nach ${target}`,
+      not_tried: (target) => `Nicht gefragt, denn eine Kante davor wurde genommen: nach ${target}`,
+      not_recorded: (target) =>
+        `Nicht genommen, und eine frühere Version hielt nicht fest, warum: nach ${target}`,
+    },
+    brought: (effect, event, seq, after) =>
+      `${effect}: brachte „${event}“ in Eintrag ${COUNT.format(seq)}, nach ${after}`,
+  },
+
   replay: {
     title: "Abspielen",
     position: "Stelle im Journal",

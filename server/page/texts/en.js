@@ -737,6 +737,34 @@ export const en = {
     theRun: (excerpt) => `The run of “${excerpt}”`,
   },
 
+  why: {
+    title: "Why",
+    keys: "Up and down go from transition to transition; Escape goes back to now.",
+    now: "Back to now",
+    notRead: "Why the run did so could not be read.",
+    notDeclared: "The declaration of the machine as it was then is not known.",
+    isTrue: "true",
+    isFalse: "false",
+    /** @param {string} about @param {number} count */
+    asItWas: (about, count) => `As it was after ${COUNT.format(count)} transitions: ${about}`,
+    /** @param {number} seq @param {string} at */
+    entry: (seq, at) => `Entry ${COUNT.format(seq)}, ${at}`,
+    verdicts: {
+      /** @param {string} target */
+      taken: (target) => `Taken: to ${target}`,
+      /** @param {string} target */
+      passed_over: (target) => `Not taken: to ${target}`,
+      /** @param {string} target */
+      not_tried: (target) => `Not asked, since an edge before it was taken: to ${target}`,
+      /** @param {string} target */
+      not_recorded: (target) =>
+        `Not taken, and an earlier version did not record why: to ${target}`,
+    },
+    /** @param {string} effect @param {string} event @param {number} seq @param {string} after */
+    brought: (effect, event, seq, after) =>
+      `${effect}: brought “${event}” in entry ${COUNT.format(seq)}, after ${after}`,
+  },
+
   replay: {
     title: "Replay",
     position: "Position in the journal",

@@ -12,6 +12,7 @@ import { say } from "../language.js";
 import { Subjects } from "../subjects.js";
 import { effectWords, spaced } from "../words.js";
 import { ReplayBar } from "./replay.js";
+import { Why } from "./why.js";
 
 /** @type {readonly MachineName[]} */
 const MACHINES = [
@@ -76,6 +77,8 @@ export class Machines {
       say.machines.replay,
     );
     this.replay = new ReplayBar(app, () => this.update());
+    this.why = new Why(app, () => this.chosen());
+    this.details = h("details", { class: "machine-details" }, this.pathSummary, this.path);
     this.panel = h(
       "div",
       { id: "machine-panel", role: "tabpanel", class: "machine-panel" },
@@ -85,7 +88,8 @@ export class Machines {
         { class: "machine-side" },
         h("div", { class: "machine-caption" }, this.about, this.words),
         this.replay.texts,
-        h("details", { class: "machine-details" }, this.pathSummary, this.path),
+        this.why.element,
+        this.details,
       ),
       this.replay.element,
     );
@@ -162,6 +166,13 @@ export class Machines {
     if (isReplayed && id !== null) this.app.setUi({ replay: { machine, id } });
   }
 
+  /** A moment of the run was chosen, which a replay would pass over. */
+  chosen() {
+    this.replay.end();
+    if (this.app.ui.replay) this.app.setUi({ replay: null });
+    this.update();
+  }
+
   /** Nothing is drawn, and no journal read, while it is closed. */
   update() {
     const { ui } = this.app;
@@ -183,10 +194,13 @@ export class Machines {
     const drawing = this.drawing(ui.drawing);
     const subject = this.subjects.now();
     this.replay.follow(ui.replay, subject.message);
+    this.why.update(subject);
+    this.details.hidden = !this.why.element.hidden;
     const replayed = this.replay.trace();
+    const past = replayed ? null : this.why.trace(subject.id);
     this.start.hidden = replayed !== null || !subject.isOver;
-    setText(this.about, replayed ? say.machines.replayOf(subject.about) : subject.about);
-    const trace = replayed ?? this.withRefusal(subject, drawing);
+    setText(this.about, aboutWords(subject, replayed, past));
+    const trace = replayed ?? past ?? this.withRefusal(subject, drawing);
     if (this.isSame(trace)) return;
     drawing.show(trace);
     this.describe(trace, drawing);
@@ -278,6 +292,16 @@ export class Machines {
       ),
     );
   }
+}
+
+/**
+ * @param {Subject} subject
+ * @param {Trace | null} replayed
+ * @param {Trace | null} past
+ */
+function aboutWords({ about }, replayed, past) {
+  if (replayed) return say.machines.replayOf(about);
+  return past ? say.why.asItWas(about, past.path.length) : about;
 }
 
 /** @param {TransitionView} transition */

@@ -172,6 +172,25 @@ async def test_a_run_is_stopped_and_run_again(alice: Chat, model: ObedientModel)
     await alice.message(answer_to(prompt))
 
 
+async def test_why_a_run_did_what_it_did_is_told(alice: Chat) -> None:
+    assert "No thread is open" in await alice.refused("/why")
+    await alice.type("/new Reasons")
+    assert await alice.refused("/why") == "There is no run of this thread here."
+    prompt = "Why me?"
+    accepted = await alice.type(prompt)
+    assert accepted is not None
+    await alice.run_is(accepted.run_id, ChatRunStatus.FINISHED)
+    asked = await alice.message(prompt)
+    for line in ("/why", f"/why #{asked.index}", f"/why {accepted.run_id}"):
+        await alice.type(line)
+        shown = alice.shown()
+        assert "thread_is_free true  No other run of the thread is under way." in shown
+        assert re.search(r"AICall brought step_completed \(\d+\) after", shown)
+    assert await alice.refused("/why #99") == "There is no run of message #99 here."
+    assert "neither #N nor the id of a run" in await alice.refused("/why not")
+    assert "There is no such run" in await alice.refused(f"/why {uuid4()}")
+
+
 async def test_the_last_prompt_is_written_anew(alice: Chat, model: ObedientModel) -> None:
     assert "No thread is open" in await alice.refused("/edit Better.")
     await alice.type("/new Edits")

@@ -38,7 +38,8 @@ PRIVATE_ROLES: Final = {"stranger", "former_private"}
 
 CHANGES_NOTHING: Final = {
     *("not_authenticated", "not_found", "forbidden"),
-    *("events", "inbox", "invite_link", "people", "pong", "search_results", "threads"),
+    *("events", "inbox", "invite_link", "people", "pong", "run_explanation"),
+    *("search_results", "threads"),
 }
 """Answers to requests that leave a scene as it was."""
 
@@ -62,6 +63,10 @@ TABLE: Final[dict[str, str]] = {
         " not_found thread_messages"
     ),
     "get_events": "not_authenticated not_found events events events not_found events",
+    "explain_run": (
+        "not_authenticated not_found run_explanation run_explanation run_explanation"
+        " not_found run_explanation"
+    ),
     "leave_thread": "not_authenticated" + " accepted" * 6,
     "submit_prompt": "not_authenticated not_found accepted accepted accepted not_found accepted",
     "cancel_run": "not_authenticated not_found forbidden forbidden accepted not_found forbidden",
@@ -188,6 +193,7 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "get_thread of an older page": thread | {"before_index": 1},
         "get_thread with what was missed": thread | {"after_seq": 0},
         "get_events": thread | {"after_seq": 0},
+        "explain_run": thread | {"run_id": scene.live_run},
         "leave_thread": thread,
         "submit_prompt": thread | {"prompt": "HOLD, please"},
         "cancel_run": thread | {"run_id": scene.live_run},

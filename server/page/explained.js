@@ -1,0 +1,82 @@
+// Why a run did what it did, as the server explains it: read when it is to be shown, and folded into where
+// the run stood after each of its transitions.
+
+/** @import { ExplainedTransition, RunExplanationData } from "./wire.d.ts" */
+/** @import { DataOf, ReplyTo } from "./protocol.js" */
+
+import { foldTransition, newTrace } from "./trace.js";
+
+const MAX_PAGES = 40; // of one run
+
+/**
+ * @typedef {object} Explained a run's own transitions, oldest first
+ * @property {string} id of the run
+ * @property {readonly ExplainedTransition[]} transitions
+ * @property {RunExplanationData["meanings"]} meanings
+ */
+
+export class Explanations {
+  #request;
+  /** @type {Map<string, Explained>} by run; the last one alone */
+  #known = new Map();
+  /** @type {string | null} what is being read */
+  #asked = null;
+
+  /**
+   * @param {(data: DataOf<"explain_run">) => Promise<ReplyTo<"explain_run">>} request asks the server
+   */
+  constructor(request) {
+    this.#request = request;
+  }
+
+  /**
+   * What is known of a run; null where it was not read.
+   *
+   * @param {string} id
+   */
+  of(id) {
+    return this.#known.get(id) ?? null;
+  }
+
+  /**
+   * Read a run's explanation as far as `count` transitions, where that is not known.
+   *
+   * @param {string} threadId
+   * @param {string} id
+   * @param {number} count
+   * @returns {Promise<boolean>} whether something was read
+   */
+  async read(threadId, id, count) {
+    const known = this.of(id);
+    const wanted = `${id} ${count}`;
+    if (this.#asked === wanted || (known !== null && known.transitions.length >= count))
+      return false;
+    this.#asked = wanted;
+    const transitions = [...(known?.transitions ?? [])];
+    let meanings = known?.meanings ?? {};
+    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+      const after = transitions.at(-1)?.seq ?? 0;
+      const page = await this.#request({ thread_id: threadId, run_id: id, after_seq: after });
+      const own = page.transitions.filter(({ transition }) => transition.instance === id);
+      transitions.push(...own);
+      meanings = { ...meanings, ...page.meanings };
+      if (!page.has_more || page.transitions.length === 0) break;
+    }
+    this.#known.clear();
+    this.#known.set(id, { id, transitions, meanings });
+    return true;
+  }
+}
+
+/**
+ * Where a run stood once the first `count` of its transitions were taken.
+ *
+ * @param {Explained} explained
+ * @param {number} count
+ */
+export function traceAt({ transitions }, count) {
+  let trace = newTrace("chorus", ["queued"]);
+  for (const { transition } of transitions.slice(0, count))
+    trace = foldTransition(trace, transition);
+  return trace;
+}

@@ -1,0 +1,219 @@
+// Why a run did what it did: its transitions as a list; the chosen one tells its guards with their values,
+// its effects and what they brought, and the drawing shows the run as it stood then.
+
+/** @import { App } from "../app.js" */
+/** @import { Explained } from "../explained.js" */
+/** @import { EffectView, ExplainedTransition, GuardView, TriedEdgeView } from "../wire.d.ts" */
+/** @import { Subject } from "../subjects.js" */
+
+import { h, icon } from "../dom.js";
+import { traceAt } from "../explained.js";
+import { say } from "../language.js";
+import { effectWords, elapsed, spaced, whenLong } from "../words.js";
+
+export class Why {
+  /** @type {Explained | null} */
+  #shown = null;
+  /** @type {number | null} place of the chosen transition; null is now */
+  #chosen = null;
+  /** @type {HTMLButtonElement[]} */
+  #heads = [];
+
+  /**
+   * @param {App} app
+   * @param {() => void} changed draws the panel anew when another moment was chosen
+   */
+  constructor(app, changed) {
+    this.app = app;
+    this.changed = changed;
+    this.list = h("ol", { class: "why-list", on: { keydown: (event) => this.#key(event) } });
+    this.now = h(
+      "button",
+      {
+        type: "button",
+        class: "button small",
+        hidden: true,
+        on: { click: () => this.choose(null) },
+      },
+      say.why.now,
+    );
+    this.element = h(
+      "section",
+      { class: "why", "aria-label": say.why.title, hidden: true },
+      h("header", { class: "why-head" }, h("h3", {}, say.why.title), this.now),
+      h("p", { class: "muted small" }, say.why.keys),
+      this.list,
+    );
+  }
+
+  /**
+   * The moment that was chosen; null is now.
+   *
+   * @param {string | null} id of the run
+   */
+  trace(id) {
+    if (this.#chosen === null || this.#shown === null || this.#shown.id !== id) return null;
+    return traceAt(this.#shown, this.#chosen + 1);
+  }
+
+  /**
+   * Tell of a run; of nothing else.
+   *
+   * @param {Subject} subject
+   */
+  update({ machine, id, trace }) {
+    const thread = this.app.state.thread;
+    if (machine !== "chorus" || id === null || !thread) {
+      this.#show(null);
+      return;
+    }
+    const { explanations } = this.app;
+    explanations.read(thread.id, id, trace.path.length).then(
+      (isNew) => isNew && this.app.schedule(),
+      (error) => this.app.explain(error, say.why.notRead),
+    );
+    this.#show(explanations.of(id));
+  }
+
+  /** @param {number | null} place of a transition; null goes back to now */
+  choose(place) {
+    const last = this.#heads.length - 1;
+    this.#chosen = place === null ? null : Math.max(0, Math.min(last, place));
+    this.#draw();
+    this.changed();
+    const head = this.#heads[this.#chosen ?? last];
+    head?.focus();
+    head?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {Explained | null} explained */
+  #show(explained) {
+    if (explained === this.#shown) return;
+    if (explained?.id !== this.#shown?.id) this.#chosen = null;
+    this.#shown = explained;
+    this.element.hidden = explained === null || explained.transitions.length === 0;
+    this.#draw();
+  }
+
+  #draw() {
+    this.now.hidden = this.#chosen === null;
+    const { transitions = [], meanings = {} } = this.#shown ?? {};
+    const reached = this.#chosen ?? transitions.length - 1;
+    this.#heads = [];
+    this.list.replaceChildren(
+      ...transitions.map((each, place) => {
+        const head = this.#head(each, place, place === reached);
+        this.#heads.push(head);
+        return h("li", {}, head, place === this.#chosen && detailsOf(each, meanings));
+      }),
+    );
+  }
+
+  /**
+   * @param {ExplainedTransition} explained
+   * @param {number} place
+   * @param {boolean} isReached whether Tab leads to it
+   */
+  #head({ transition: { event, source, target }, after_ms: afterMs }, place, isReached) {
+    const isChosen = place === this.#chosen;
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "why-step",
+        "aria-expanded": String(isChosen),
+        tabindex: isReached ? 0 : -1,
+        on: { click: () => this.choose(isChosen ? null : place) },
+      },
+      h("strong", {}, spaced(event)),
+      h("span", {}, ` ${say.machines.fromTo(spaced(source), spaced(target))}`),
+      h("span", { class: "muted why-time" }, `+${elapsed(afterMs)}`),
+    );
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const place = this.#chosen ?? this.#heads.length;
+    const last = this.#heads.length - 1;
+    /** @type {Record<string, number | null>} */
+    const to = { ArrowUp: place - 1, ArrowDown: place + 1, Home: 0, End: last };
+    if (event.key === "Escape" && this.#chosen !== null) this.choose(null);
+    else if (event.key === "ArrowDown" && place >= last) this.choose(null);
+    else if (event.key in to) this.choose(to[event.key] ?? null);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}
+
+/**
+ * @param {ExplainedTransition} explained
+ * @param {Explained["meanings"]} meanings
+ */
+function detailsOf(explained, meanings) {
+  const { seq, at, facts, edges, effects, is_declared: isDeclared } = explained;
+  const told = Object.entries(facts).map(([name, value]) => `${spaced(name)} ${factWords(value)}`);
+  return h(
+    "div",
+    { class: "why-details" },
+    h("p", { class: "muted small" }, say.why.entry(seq, whenLong(at))),
+    told.length > 0 && h("p", { class: "small" }, told.join(" · ")),
+    !isDeclared && h("p", { class: "note" }, say.why.notDeclared),
+    edges.length > 0 &&
+      h("ul", { class: "why-edges" }, ...edges.map((edge) => edgeOf(edge, meanings))),
+    effects.length > 0 && h("ul", { class: "why-effects" }, ...effects.map(effectOf)),
+  );
+}
+
+/**
+ * @param {TriedEdgeView} edge
+ * @param {Explained["meanings"]} meanings
+ */
+function edgeOf({ target, verdict, guards }, meanings) {
+  const asked = guards.filter(({ value }) => value !== null);
+  return h(
+    "li",
+    { data: { verdict } },
+    h("span", { class: "why-edge" }, say.why.verdicts[verdict](spaced(target))),
+    asked.length > 0 &&
+      h("ul", { class: "why-guards" }, ...asked.map((guard) => guardOf(guard, meanings))),
+  );
+}
+
+/**
+ * @param {GuardView} guard
+ * @param {Explained["meanings"]} meanings
+ */
+function guardOf({ name, expected, value }, meanings) {
+  const holds = value === expected;
+  return h(
+    "li",
+    { data: { holds: String(holds) } },
+    icon(holds ? "check" : "cross"),
+    h(
+      "span",
+      {},
+      h("strong", {}, spaced(name)),
+      `: ${value ? say.why.isTrue : say.why.isFalse}. `,
+      h("span", { class: "muted" }, meanings[name] ?? ""),
+    ),
+  );
+}
+
+/** @param {EffectView} effect */
+function effectOf({ effect, brought, seq, after_ms: afterMs }) {
+  const words = effectWords(effect);
+  return h(
+    "li",
+    {},
+    brought === undefined || seq === undefined || afterMs === undefined
+      ? words
+      : say.why.brought(words, spaced(brought), seq, elapsed(afterMs)),
+  );
+}
+
+/** @param {string | number | boolean} value */
+function factWords(value) {
+  if (typeof value === "boolean") return value ? say.why.isTrue : say.why.isFalse;
+  return String(value);
+}

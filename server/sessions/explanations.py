@@ -1,0 +1,72 @@
+"""`explain_run`: why a run did what it did, by its entries and the declarations that wrote them."""
+
+import asyncio
+
+from machines.charts import known_declarations
+from machines.decisions.explanation import Explanation, explain
+from machines.decisions.rights import no_such_run
+from machines.declarations import Declaration, UnreadableDeclaration, read_declaration
+from machines.models.ids import thread_stream
+from machines.models.journal import JournalEntry
+from machines.models.wire.explained import RunExplanationData
+from machines.models.wire.frames import RunExplanationFrame
+from machines.models.wire.request_data import ExplainRunData
+from server.sessions.pages import FRAME_ROOM
+from server.wire.bounds import fitting, size_of
+from storage.journal.history import DECLARATION
+from storage.journal.port import Journal
+
+
+class Explanations:
+    """Explains runs; keeps the declarations of charts that it met."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._declared: dict[str, Declaration] = {}
+
+    async def explained(self, wanted: ExplainRunData) -> RunExplanationFrame:
+        """The transitions of a run behind `after_seq`, as many as one frame holds.
+
+        Raises:
+            RequestRefused: the thread has no such run (NOT_FOUND).
+            JournalError: the journal cannot be asked.
+        """
+        entries = await self._journal.run_entries(wanted.run_id)
+        if not entries or entries[0].stream != thread_stream(wanted.thread_id):
+            raise no_such_run()
+        await self._learn(entries)
+        # It is executed again, transition by transition.
+        found = await asyncio.to_thread(explain, wanted.run_id, entries, self._declared)
+        return RunExplanationFrame(data=_page(found, wanted, entries[0]))
+
+    async def _learn(self, entries: tuple[JournalEntry, ...]) -> None:
+        """Have the declarations that the entries name, as far as they are known."""
+        self._declared = self._declared or dict(known_declarations())
+        named = {name for entry in entries for name in entry.fingerprint.split()}
+        for fingerprint in named - self._declared.keys():
+            text = await self._journal.noted(f"{DECLARATION}{fingerprint}")
+            if text is None:
+                continue
+            try:
+                self._declared[fingerprint] = read_declaration(text)
+            except UnreadableDeclaration:
+                continue  # told as not known; `verify` says what is wrong with it
+
+
+def _page(found: Explanation, wanted: ExplainRunData, first: JournalEntry) -> RunExplanationData:
+    """What one frame holds; transitions of one entry stay together."""
+    born = found.born or first
+    rest = [each for each in found.transitions if each.seq > wanted.after_seq]
+    meanings = dict(found.meanings)
+    room = FRAME_ROOM - sum(len(name) + 4 * len(text) for name, text in meanings.items())
+    count = fitting(map(size_of, rest), room)
+    while 0 < count < len(rest) and rest[count].seq == rest[count - 1].seq:
+        count -= 1
+    return RunExplanationData(
+        run_id=wanted.run_id,
+        created_seq=born.seq,
+        created_at=born.at,
+        transitions=tuple(rest[:count]),
+        meanings=meanings,
+        has_more=count < len(rest),
+    )
