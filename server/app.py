@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from machines.models.errors import JournalError
+from machines.models.errors import ChorusError, JournalError
 from server.addresses import is_loopback
 from server.environment import Environment, system_environment
 from server.gc_tuning import freeze_gc
@@ -49,7 +49,7 @@ async def serve(
                 freeze_gc()
                 for line in greeting(services, address):
                     announce(line)
-                await _until_told_or_taken(told, services)
+                await _until_told_or_ended(told, services)
                 shared = services.journal.shared
                 where = "at another server, or the next start" if shared else "at the next start"
                 announce(f"Going away: connections are told, and runs go on {where}.")
@@ -58,20 +58,29 @@ async def serve(
                     await services.takeover.hand_over()
 
 
-async def _until_told_or_taken(told: asyncio.Event, services: Services) -> None:
+async def _until_told_or_ended(told: asyncio.Event, services: Services) -> None:
     """Wait for the signal to end.
 
     Raises:
         JournalError: the database is not this server's to write any more: there is nothing to serve.
+        ChorusError: a task ended without which it is not safe to go on.
     """
     taken = asyncio.create_task(services.journal.taken())
-    waiting = {asyncio.create_task(told.wait()), taken}
+    ended = asyncio.create_task(services.background.ended())
+    waiting = {asyncio.create_task(told.wait()), taken, ended}
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for each in waiting:
             each.cancel()
-    if not told.is_set():
+    if told.is_set():
+        return
+    if ended.done():
+        raise ChorusError(
+            f"The server ends: its task {ended.result()} ended by a defect, and it is not safe to go on"
+            " without it."
+        )
+    if taken.done():
         raise JournalError(taken.result(), retryable=False)
 
 

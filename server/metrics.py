@@ -122,6 +122,12 @@ class Metrics:
             "Batches that were refused, since another server carries the run by now.",
             registry=self._registry,
         )
+        self._background_defects = Counter(
+            "chorus_background_defects",
+            "Times that a background task ended by a defect, and was begun again or ended the server.",
+            ["task"],
+            registry=self._registry,
+        )
         self._memory_lag = Gauge(
             "chorus_memory_lag_tasks",
             "Tasks that the searched memory is behind the journal.",
@@ -239,6 +245,10 @@ class Metrics:
     def batch_fenced(self) -> None:
         """A batch advances a run that another server carries."""
         self._batches_fenced.inc()
+
+    def background_defect(self, task: str) -> None:
+        """A background task of this name ended by a defect."""
+        self._background_defects.labels(task).inc()
 
     def commits_lost(self) -> None:
         """The database lost commits, and what was known of it is void."""

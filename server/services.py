@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from machines.charts import all_machines
 from machines.chorus import chorus_machine
@@ -21,6 +22,7 @@ from machines.models.ids import ThreadId, TimerId
 from machines.models.journal import Batch, TimerRow
 from machines.models.lease import LeasePolicy
 from server import __version__
+from server.concurrency.background import Background
 from server.environment import Environment
 from server.epochs import EpochWatch
 from server.llm.breaker import CircuitBreakerModel
@@ -88,6 +90,7 @@ class Services:
     renderer: Renderer
     takeover: Takeover
     epochs: EpochWatch
+    background: Background
 
 
 @asynccontextmanager
@@ -200,6 +203,7 @@ async def open_services(
         hooks.wakeups = wakeups
         thread_service.subscribe(hooks)
         thread_service.subscribe(RunMetrics(metrics))
+        traces = None
         if export is not None:
             traces = await stack.enter_async_context(exporting(export, journal, metrics))
             thread_service.subscribe(traces)
@@ -234,31 +238,31 @@ async def open_services(
             on_loss=metrics.commits_lost,
         )
         await lease.join()
-        background = [
-            asyncio.create_task(wakeups.timers.run(), name="timers"),
-            asyncio.create_task(memory_service.run(), name="memory service"),
-            asyncio.create_task(thread_service.run(), name="thread service"),
-            asyncio.create_task(relay.run(), name="relay"),
-            asyncio.create_task(interests.run(), name="interests"),
-            asyncio.create_task(counter.run(), name="heat counter"),
-            asyncio.create_task(
-                _purge_expired_replies(journal, environment), name="purge expired replies"
-            ),
-        ]
+        background = Background(environment.monotonic, metrics.background_defect)
+        background.begin("timers", wakeups.timers.run)
+        background.begin("memory service", memory_service.run)
+        background.begin("thread service", thread_service.run)
+        background.begin("relay", relay.run)
+        background.begin("interests", interests.run)
+        background.begin("heat counter", counter.run)
+        if traces is not None:
+            background.begin("spans", traces.run)
+        background.begin(
+            "purge expired replies", partial(_purge_expired_replies, journal, environment)
+        )
+        # Half forgotten is not forgotten: a new start reads everything anew.
+        background.begin("epochs", epochs.run, ends_server=True)
         if journal.shared:
             passing_rights = PassingRights(journal, broadcast)
             broadcast.hold_passing(passing_rights)
-            background += [
-                asyncio.create_task(passing_rights.run(), name="passing rights"),
-                asyncio.create_task(epochs.run(), name="epochs"),
-                asyncio.create_task(watch_sessions(sessions), name="sessions"),
-                asyncio.create_task(wakeups.claim_deadlines(), name="deadlines"),
-            ]
+            background.begin("passing rights", passing_rights.run)
+            background.begin("sessions", partial(watch_sessions, sessions))
+            background.begin("deadlines", wakeups.claim_deadlines)
         if choice.endpoint is not None and settings.context_tokens is None:
-            reading = _read_contexts(choice.endpoint, choice.names, thread_service)
-            background.append(asyncio.create_task(reading, name="context length"))
-        for task in background:
-            task.add_done_callback(_report)
+            background.begin(
+                "context length",
+                partial(_read_contexts, choice.endpoint, choice.names, thread_service),
+            )
 
         async def stop() -> None:
             await chorus.close()
@@ -267,15 +271,11 @@ async def open_services(
             with suppress(ChorusError):
                 await counter.write_refusals()
             await takeover.hand_over()
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await background.stop()
 
         stack.push_async_callback(stop)
         await takeover.begin()
-        keeping = asyncio.create_task(takeover.run(), name="lease")
-        keeping.add_done_callback(_report)
-        background.append(keeping)
+        background.begin("lease", takeover.run)
         yield Services(
             settings=settings,
             environment=environment,
@@ -294,6 +294,7 @@ async def open_services(
             renderer=renderer,
             takeover=takeover,
             epochs=epochs,
+            background=background,
         )
 
 
@@ -344,11 +345,6 @@ async def _purge_expired_replies(journal: Journal, environment: Environment) -> 
         except ChorusError as error:
             log.warning("old replies stay: %s", error.message)
         await asyncio.sleep(PURGE_SECONDS)
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("the background task %s ended", task.get_name(), exc_info=error)
 
 
 def _wanted(settings: Settings) -> Wanted:

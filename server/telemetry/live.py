@@ -127,15 +127,13 @@ def _sender_of(settings: ExportSettings) -> "OtlpSender":
 async def exporting(
     settings: ExportSettings, journal: Journal, metrics: Metrics
 ) -> AsyncIterator[LiveTraces]:
-    """Export what the traces are told of, until the context ends; then send the last ones."""
+    """Export what the traces are told of, until the context ends; then send the last ones. Meanwhile the
+    traces are to be `run`."""
     sending = await asyncio.to_thread(_sender_of, settings)
     sender = SpanSender(sending, settings, metrics)
     live = LiveTraces(journal, sender.offer, sending.otlp.samples, content=settings.content)
     sender.start()
-    reading = asyncio.create_task(live.run(), name="spans")
     try:
         yield live
     finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
         await asyncio.to_thread(sender.close, FLUSH_SECONDS)

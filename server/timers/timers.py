@@ -95,7 +95,7 @@ class Timers:
         return self._rows.get(row.id, row) == row
 
     async def run(self) -> None:
-        """Fire what is due, until cancelled."""
+        """Fire what is due, until cancelled: then what is under way is cancelled too."""
         try:
             while True:
                 self._changed.clear()
@@ -106,9 +106,10 @@ class Timers:
                         await self._changed.wait()
                 except TimeoutError:
                     continue
-        finally:
+        except asyncio.CancelledError:
             for task in self._firing:
                 task.cancel()
+            raise
 
     def _place(self, row: TimerRow, at: datetime) -> None:
         self._rows[row.id] = row

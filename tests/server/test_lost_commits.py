@@ -202,7 +202,8 @@ async def test_runs_and_the_memory_are_taken_up_from_what_the_database_holds(
     )
     assert times_asked("HOLD what is lost") == before[1]
     await eventually(lambda: under_way() == 1, "the run that is lost is broken off")
-    carriers = postgres.run(
+    carriers = await asyncio.to_thread(
+        postgres.run,
         "SELECT servers.id FROM runs JOIN servers ON servers.id = carrier WHERE live",
         database=url.rpartition("/")[2],
     )

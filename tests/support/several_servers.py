@@ -19,7 +19,7 @@ from tests.support.in_process import open_test_services
 
 @asynccontextmanager
 async def several_servers(
-    count: int, folder: Path, database_url: str, **settings: Any
+    count: int, folder: Path, database_url: str | None, **settings: Any
 ) -> AsyncIterator[list[Services]]:
     """So many; `settings` are those of each of them."""
     async with AsyncExitStack() as stack:

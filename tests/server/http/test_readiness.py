@@ -81,11 +81,11 @@ async def test_a_server_is_ready_while_its_lease_is_live_and_its_metrics_say_wha
         states = {each: of_here(f'chorus_lease_state{{state="{each}"}}') for each in LeaseStatus}
         assert states == {each: float(each is LeaseStatus.LIVE) for each in LeaseStatus}
 
-        postgres.run(f"{bar} false")
-        postgres.terminate_connections(url)
+        await asyncio.to_thread(postgres.run, f"{bar} false")
+        await asyncio.to_thread(postgres.terminate_connections, url)
         clock.ahead += LEASE.suspect_seconds
         await eventually(lambda: is_told((503, "the lease is suspect\n")), "it cannot be renewed")
-        postgres.run(f"{bar} true")
+        await asyncio.to_thread(postgres.run, f"{bar} true")
         await eventually(lambda: is_told((200, "ready\n")), "it is renewed")
 
         ann = await Caller(here).sign_in(Identity())

@@ -164,8 +164,8 @@ async def test_a_database_without_a_journal_is_no_loss_of_commits(
     here, _ = journals
     standby = await standby_of(postgres, url)
     name = standby.url.rpartition("/")[2]
-    postgres.run("DROP SCHEMA public CASCADE", database=name)
-    postgres.run("CREATE SCHEMA public", database=name)
+    for sql in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
+        await asyncio.to_thread(postgres.run, sql, database=name)
     await promote(standby)
     with pytest.raises(JournalError, match="no journal") as refused:
         await here.commit(renaming(1))
