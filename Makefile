@@ -15,7 +15,7 @@ MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-model check faults bench setup format diagrams types dot sqlite chromium postgresql initdb pgbouncer redis pooler node again
+.PHONY: help run test test-model check faults bench setup format diagrams types dot sqlite chromium postgresql initdb pgbouncer redis caddy pooler node again
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ run: setup ## Set up what is missing, and start the server on 127.0.0.1:8080.
 
 setup: $(INSTALLED) ## Install the server into .venv.
 
-test: dot sqlite chromium postgresql pgbouncer redis check ## Check format, lint, types, imports and drawings, and run all tests.
+test: dot sqlite chromium postgresql pgbouncer redis caddy check ## Check format, lint, types, imports and drawings, and run all tests.
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
@@ -147,6 +147,10 @@ pooler:
 
 redis:
 	$(call system_command,redis-server,redis-server)
+
+# The proxy of the composition.
+caddy:
+	$(call system_command,caddy,caddy)
 
 chromium:
 	$(call system_command,chromium,chromium)
