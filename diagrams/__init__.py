@@ -13,6 +13,8 @@ __all__ = [
     "dot",
     "formats",
     "generator",
+    "heat_drawing",
+    "heat_words",
     "labels",
     "mermaid",
     "paths",

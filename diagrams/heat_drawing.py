@@ -22,10 +22,10 @@ from diagrams import style
 from diagrams.heat_words import count_text, duration_text, held_text, tokens_text
 from machines.models.heat import QUANTILE_ERROR, GuardCount, MachineHeat
 
-PALETTE: Final = ("#fff3cf", "#fed98e", "#fb9a29", "#c65102", "#7a2a04")
-"""From little to much; the lightness falls by about 17 of 100 at each step."""
+PALETTE: Final = ("#fff3cf", "#fdc65f", "#f0851a", "#b84a05", "#6f2403")
+"""From little to much; the lightness falls by more than 10 of 100 at each step."""
 
-_LINES: Final = ("#d9a441", "#d9822b", "#c65102", "#97390a", "#5c1e02")
+_LINES: Final = ("#e0b050", "#d58018", "#b85405", "#8a3604", "#551b01")
 """The same hues, dark enough for a line on white."""
 _WIDTHS: Final = (1.4, 2.4, 3.8, 5.6, 8.0)
 _ON_DARK: Final = "#ffffff"
@@ -38,6 +38,8 @@ _LINE_HEIGHT: Final = 18.0
 _MARGIN: Final = 20.0
 _CHARACTER: Final = 5.4
 """The width of a character of a badge, in the mean."""
+_PLACES: Final = (270, 390, 510, 630, 750)
+"""Of the samples in the legend, from the left."""
 _MOST_GUARDS: Final = 8
 """That the legend names; tooltips have the rest."""
 
@@ -307,27 +309,23 @@ def _legend(heat: MachineHeat, said: Sequence[str]) -> Element:
     _text(legend, 0, y, f"Heat of {heat.machine}: {', '.join(said)}", size=14, bold=True)
     y += _LINE_HEIGHT + 4
     _text(legend, 0, y, "An edge: how often it was taken (\N{MULTIPLICATION SIGN}), from", size=11)
-    x = 270.0
-    for step, begin in _Scale(heat.edges.values()).whole_begins() if heat.edges else ():
+    taken = _Scale(heat.edges.values()).whole_begins() if heat.edges else ()
+    for (step, count), x in zip(taken, _PLACES, strict=False):
         line = {"x1": f"{x:g}", "x2": f"{x + 34:g}", "y1": f"{y - 4:g}", "y2": f"{y - 4:g}"}
         look = {"stroke": _LINES[step], "stroke-width": f"{_WIDTHS[step]:g}"}
         SubElement(legend, _tag("line"), line | look)
-        _text(legend, x + 40, y, count_text(begin), size=11)
-        x += 120
+        _text(legend, x + 40, y, count_text(count), size=11)
     y += _LINE_HEIGHT
     _text(legend, 0, y, "A state: how long it was held, p95 from", size=11)
-    x = 270.0
-    for step, begin in (
-        _Scale(each.p95_ms for each in heat.states.values()).begins() if heat.states else ()
-    ):
+    held = _Scale(each.p95_ms for each in heat.states.values()).begins() if heat.states else ()
+    for (step, ms), x in zip(held, _PLACES, strict=False):
         swatch = {"x": f"{x:g}", "y": f"{y - 12:g}", "width": "34", "height": "14", "rx": "3"}
         look = {"fill": PALETTE[step], "stroke": style.STATE_BORDER, "stroke-width": "0.7"}
         SubElement(legend, _tag("rect"), swatch | look)
-        _text(legend, x + 40, y, duration_text(begin), size=11)
-        x += 120
-    for line in _notes(heat):
+        _text(legend, x + 40, y, duration_text(ms), size=11)
+    for note in _notes(heat):
         y += _LINE_HEIGHT
-        _text(legend, 0, y, line, size=11, color=style.MUTED)
+        _text(legend, 0, y, note, size=11, color=style.MUTED)
     return legend
 
 

@@ -353,6 +353,63 @@ def export(
 
 
 @app.command()
+def heat(
+    machine: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="This machine alone.", show_default=False),
+    ] = None,
+    thread: Annotated[
+        str | None,
+        typer.Option(
+            metavar="THREAD",
+            parser=_canonical_uuid,
+            help="In this thread alone.",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="From then on, such as 2026-11-30T08:00:00Z, or 24h or 7d ago; by whole hours.",
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Until then, likewise.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.svg|DIR",
+            help="Draw the machine into a file, or each into a folder, which is made.",
+            show_default=False,
+        ),
+    ] = None,
+    format_: Annotated[
+        Literal["table", "json", "svg"], typer.Option("--format", help="What is printed.")
+    ] = "table",
+    data: _Journal = None,
+) -> int:
+    """Show how often the machines took each edge and how long they stayed in each state; a server may be
+    running."""
+    from rich.console import Console
+
+    from server.commands import heat as command
+    from server.commands import trace
+    from server.commands.journal_file import settings_of
+    from server.environment import system_environment
+
+    now = system_environment().now()
+    asked = command.asked(machine=machine, thread=thread, since=since, until=until, now=now)
+    settings = settings_of(data, "--data")
+    console = trace.console_for(Console(highlight=False))
+    answered = command.run(settings, asked, format_=format_, out=out, console=console, say=say)
+    return _perform(settings, answered)
+
+
+@app.command()
 def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what is found; embed again where needed.")

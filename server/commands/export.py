@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TextIO
@@ -22,6 +21,7 @@ from machines.models.ids import MessageId, RunId, ThreadId
 from machines.models.journal import JournalEntry
 from server.commands.errors import DONE, WRONG_USE, CommandFailed
 from server.commands.journal_file import require_journal
+from server.commands.moments import moment_of
 from server.settings import Settings
 from server.stores import reading
 from server.telemetry import conventions as names
@@ -65,7 +65,7 @@ def wanted(run_id: str | None, thread_id: str | None, since: str | None) -> Want
         return Wanted(run_id=RunId(run_id))
     if thread_id is not None:
         return Wanted(scope=Scope(thread_id=ThreadId(thread_id)))
-    return Wanted(scope=Scope(since=_moment(since or "")))
+    return Wanted(scope=Scope(since=moment_of(since or "", "--since")))
 
 
 async def run(
@@ -177,17 +177,6 @@ class _Source:
         return await self._reader.read(
             lambda connection: queries.unopened_run_entries(connection, run_id)
         )
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise CommandFailed(
-            "--since must be a time such as 2026-11-30 or 2026-11-30T08:00:00Z",
-            exit_code=WRONG_USE,
-        ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 # --- Where to ------------------------------------------------------------------------------------
