@@ -77,6 +77,8 @@ class LiveTraces:
                 self._offer_all(tuple(approval_spans(entry)))
         except Exception:
             log.exception("spans could not be made")
+            # A trace that lacks an entry is no shortcut.
+            self._traces.clear()
 
     async def run(self) -> None:
         """Read the runs that were not followed from their beginning, until cancelled."""

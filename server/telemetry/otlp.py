@@ -7,7 +7,7 @@ compression and certificates; ids and times are those of the journal.
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from opentelemetry.exporter.otlp.json.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -103,8 +103,8 @@ class OtlpSender:
 
 
 def _named(resource: Resource) -> Resource:
-    """With the service's version, and its name where the variables give none."""
-    own: dict[str, Any] = {SERVICE_VERSION: __version__}
-    if str(resource.attributes.get(SERVICE_NAME, "")).startswith(_UNKNOWN_SERVICE):
-        own[SERVICE_NAME] = _SERVICE
-    return resource.merge(Resource(own))
+    """With the service's version and name, where the variables give none."""
+    named = Resource({SERVICE_VERSION: __version__}).merge(resource)
+    if str(named.attributes.get(SERVICE_NAME, "")).startswith(_UNKNOWN_SERVICE):
+        return named.merge(Resource({SERVICE_NAME: _SERVICE}))
+    return named

@@ -16,10 +16,15 @@ from server.commands.errors import CommandFailed
 from server.settings import Settings
 from server.telemetry.approval_spans import approval_spans
 from server.telemetry.run_spans import run_spans
+from storage.copying.copier import copy
+from storage.copying.database import DatabasePlace
+from storage.copying.folder import FolderPlace
+from storage.journal.postgres.address import PostgresAddress
 from storage.journal.traced import Scope
 from tests.server.telemetry.traces import VERSIONS, Told, told_by_version
 from tests.support.client import new_id
 from tests.support.collector import collector, exports_to
+from tests.support.postgres import Cluster
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +130,22 @@ def test_one_thread_comes_with_its_runs_and_approvals_alone(
         assert not spans & found
         found |= spans
     assert found == ids_of(told)
+
+
+def test_a_database_is_read_like_a_folder(
+    told: Told, folder: Path, postgres: Cluster, tmp_path: Path
+) -> None:
+    url = postgres.database(migrated=True)
+    target = DatabasePlace(PostgresAddress.parse(url), lambda: "made")
+    copy(FolderPlace(folder), target, epoch="copy", notes={}, tell=lambda _: None)
+    file = tmp_path / "spans.jsonl"
+    arguments = ["export", "--otel", "--since", "2020-01-01", "--out", str(file)]
+    assert cli.run([*arguments, "--data", url]) == 0
+    assert {(each["traceId"], each["spanId"]) for each in spans_in(file)} == ids_of(told)
+    (run_id, *_) = told.runs
+    arguments = ["export", "--otel", run_id, "--out", str(file)]
+    assert cli.run([*arguments, "--data", url]) == 0
+    assert run_id.replace("-", "") in {each["traceId"] for each in spans_in(file)}
 
 
 @pytest.mark.usefixtures("told")

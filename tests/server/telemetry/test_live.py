@@ -208,6 +208,7 @@ async def test_content_is_sent_where_it_is_asked_for(
 ) -> None:
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "evening")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.version=ours,host.name=attic")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=ours")
     async with open_test_services(tmp_path) as services:
         alice, thread_id = await in_a_thread(services)
@@ -215,7 +216,8 @@ async def test_content_is_sent_where_it_is_asked_for(
         await trace_of(collected, run_id)
     (root,) = collected.roots()
     assert "What do rivers carry?" in values(root.attributes)[names.INPUT_MESSAGES]
-    assert collected.resources[0]["service.name"] == "evening"
+    expected = {"service.name": "evening", "service.version": "ours", "host.name": "attic"}
+    assert expected.items() <= collected.resources[0].items()
     assert collected.headers[0]["x-tenant"] == "ours"
 
 
@@ -300,6 +302,24 @@ async def test_runs_that_are_remembered_no_more_are_read_again(
     reading.cancel()
     assert sorted(traces(), key=str) == sorted(runs, key=str)
     assert len(journal.asked) == read
+
+
+async def test_a_defect_in_a_trace_is_logged_and_no_runs_matter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = await told_by_version(VERSIONS[-1], tmp_path)
+    run_id, entries = next(iter(told.runs.items()))
+    journal, offered = _Entries(told), list[Sequence[Span]]()
+    live = LiveTraces(cast("Journal", journal), offered.append, lambda _: True, content=False)
+    reading = asyncio.create_task(live.run())
+    live.after_commit(Batch(entries=entries[:2]), (), ThreadId(""))
+    damaged = entries[2].model_copy(update={"transitions": ()})
+    live.after_commit(Batch(entries=(damaged,)), (), ThreadId(""))
+    assert "spans could not be made" in caplog.text
+    live.after_commit(Batch(entries=entries[3:]), (), ThreadId(""))
+    await eventually(lambda: bool(offered), "it is read")
+    reading.cancel()
+    assert offered == [run_spans(run_id, entries)]
 
 
 async def test_a_run_that_was_elsewhere_for_a_while_is_read(tmp_path: Path) -> None:
