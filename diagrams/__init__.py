@@ -22,6 +22,7 @@ __all__ = [
     "scxml",
     "style",
     "svg",
+    "two_ways",
     "usage",
     "xstate",
 ]

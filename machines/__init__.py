@@ -12,6 +12,7 @@ No IO lives here, and no clock, ids or randomness: they come in with the event.
 """
 
 __all__ = [
+    "branch",
     "breaker",
     "charts",
     "chorus",

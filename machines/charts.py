@@ -9,6 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from machines.branch import branch_machine
 from machines.breaker import breaker_machine
 from machines.chorus import chorus_machine
 from machines.connection import connection_machine
@@ -33,6 +34,7 @@ def all_machines() -> tuple[Machine[Any, Any, Any, Any], ...]:
         invitation_machine(),
         invite_link_machine(),
         removal_machine(),
+        branch_machine(),
         breaker_machine(),
         lease_machine(),
     )
@@ -47,6 +49,7 @@ def journaled_machines() -> tuple[Machine[Any, Any, Any, Any], ...]:
         invitation_machine(),
         invite_link_machine(),
         removal_machine(),
+        branch_machine(),
     )
 
 

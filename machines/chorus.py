@@ -38,6 +38,7 @@ from machines.loop.steps import (
     run_update,
     run_yield,
     take_context,
+    take_prefix,
     take_priors,
 )
 from machines.models.chorus import (
@@ -55,6 +56,7 @@ from machines.models.chorus import (
     Health,
     LoopMode,
     NetworkFailed,
+    Prefix,
     PriorsRetrieved,
     RetryDue,
     RunCancelled,
@@ -64,7 +66,7 @@ from machines.models.chorus import (
     StepCompleted,
 )
 from machines.models.effects import RunEffect
-from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
+from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import ActionOutput, StepEnum, UpdateOutput
 from machines.outcomes import refused
 from machines.statechart import (
@@ -82,6 +84,46 @@ from machines.statechart import (
 def thread_is_free(_: ChorusState, event: RunStarted) -> bool:
     """No other run of the thread is under way."""
     return not event.thread_is_busy
+
+
+def is_forked(run: ChorusState, _: object) -> bool:
+    """The run was forked from another, and begins with what that one made."""
+    return run.prefix is not None
+
+
+def goes_on_with_action(run: ChorusState, _: object) -> bool:
+    """What is kept of another run ends before action: an update asked for another iteration."""
+    return _goes_on_with(run, StepEnum.ACTION)
+
+
+def goes_on_with_experience(run: ChorusState, _: object) -> bool:
+    """What is kept of another run ends before experience."""
+    return _goes_on_with(run, StepEnum.EXPERIENCE)
+
+
+def goes_on_with_intention(run: ChorusState, _: object) -> bool:
+    """What is kept of another run ends before intention."""
+    return _goes_on_with(run, StepEnum.INTENTION)
+
+
+def goes_on_with_observation(run: ChorusState, _: object) -> bool:
+    """What is kept of another run ends before observation."""
+    return _goes_on_with(run, StepEnum.OBSERVATION)
+
+
+def goes_on_with_update(run: ChorusState, _: object) -> bool:
+    """What is kept of another run ends before update."""
+    return _goes_on_with(run, StepEnum.UPDATE)
+
+
+def goes_on_with_yield(run: ChorusState, _: object) -> bool:
+    """What is kept of another run ends before yield."""
+    return _goes_on_with(run, StepEnum.YIELD)
+
+
+def answer_is_kept(run: ChorusState, _: object) -> bool:
+    """What is kept of another run ends with its answer, in other words."""
+    return run.prefix is not None and run.prefix.goes_on_with is None
 
 
 def result_is_current(run: ChorusState, event: AttemptEvent) -> bool:
@@ -147,6 +189,10 @@ def attempt_has_waited(run: ChorusState, _: object) -> bool:
 def rebuilds_left(run: ChorusState, _: object) -> bool:
     """The run survived fewer than `MAX_REBUILDS` restarts and losses of its server."""
     return run.rebuilds < MAX_REBUILDS
+
+
+def _goes_on_with(run: ChorusState, step: StepEnum) -> bool:
+    return run.prefix is not None and run.prefix.goes_on_with is step
 
 
 def _names_attempt(event: AttemptEvent, run: ChorusState) -> bool:
@@ -295,7 +341,64 @@ class ChorusChart(Chart[ChorusState]):
     failed = State(final=True)
     cancelled = State(final=True)
 
-    start = on(RunStarted, queued.to(running), when=[thread_is_free], do=[take_context, run_action])
+    start = (
+        on(
+            RunStarted,
+            queued.to(running),
+            when=[thread_is_free],
+            unless=[is_forked],
+            do=[take_context, run_action],
+        )
+        | on(
+            RunStarted,
+            queued.to(running.step.action),
+            when=[thread_is_free, goes_on_with_action],
+            do=[take_context, take_prefix, run_action],
+        )
+        | on(
+            RunStarted,
+            queued.to(running.step.experience),
+            when=[thread_is_free, goes_on_with_experience],
+            do=[take_context, take_prefix, run_experience],
+        )
+        | on(
+            RunStarted,
+            queued.to(running.step.intention),
+            when=[thread_is_free, goes_on_with_intention],
+            do=[take_context, take_prefix, run_intention],
+        )
+        | on(
+            RunStarted,
+            queued.to(running.step.observation),
+            when=[thread_is_free, goes_on_with_observation],
+            do=[take_context, take_prefix, run_observation],
+        )
+        | on(
+            RunStarted,
+            queued.to(running.step.update),
+            when=[thread_is_free, goes_on_with_update],
+            do=[take_context, take_prefix, run_update],
+        )
+        | on(
+            RunStarted,
+            queued.to(running.step.yielding),
+            when=[thread_is_free, goes_on_with_yield],
+            unless=[loop_is_short],
+            do=[take_context, take_prefix, run_yield],
+        )
+        | on(
+            RunStarted,
+            queued.to(running.step.yielding),
+            when=[thread_is_free, goes_on_with_yield, loop_is_short],
+            do=[take_context, take_prefix, run_short_yield],
+        )
+        | on(
+            RunStarted,
+            queued.to(finished),
+            when=[thread_is_free, answer_is_kept],
+            do=[take_context, take_prefix, finish],
+        )
+    )
     step_completed = on(
         StepCompleted,
         running.step.yielding.to(finished),
@@ -367,6 +470,7 @@ EQUIVALENT: Final = frozenset(
         "chorus:37ddf1f5a20d",
         "chorus:3f71717782a1",
         "chorus:4524cdac7791",
+        "chorus:444986d2b15e",
     }
 )
 """Fingerprints of earlier declarations that lead a run through the same states by the same events."""
@@ -421,8 +525,14 @@ def create_initial_state(
     loop: LoopMode = LoopMode.FULL,
     backoff_base_ms: int = BACKOFF_BASE_MS,
     context_tokens: int = CONTEXT_TOKENS,
+    branch_id: BranchId | None = None,
+    prefix: Prefix | None = None,
 ) -> ChorusState:
-    """A run that waits in its thread's queue; next: fire `RunStarted`."""
+    """A run that waits in its thread's queue; next: fire `RunStarted`.
+
+    Args:
+        branch_id, prefix: Of a run that is forked from another.
+    """
     return ChorusState(
         id=run_id,
         thread_id=thread_id,
@@ -436,6 +546,8 @@ def create_initial_state(
         max_attempts=max_attempts,
         backoff_base_ms=backoff_base_ms,
         context_tokens=context_tokens,
+        branch_id=branch_id,
+        prefix=prefix,
         created_at=at,
         updated_at=at,
     )

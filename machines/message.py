@@ -2,7 +2,8 @@
 
     submitted --> approved                 a co-author's own message, or the chorus' answer
     submitted --> pending --> approved | rejected | expired | withdrawn
-    approved --> superseded                its author wrote it anew; with a prompt goes its answer
+    approved --> superseded                its author wrote it anew; with a prompt goes its answer,
+                                           and that goes where another one is adopted
 
 `submitted` lasts only inside the transaction that submits. Electors are the co-authors at that
 moment, never the author; who leaves counts no more, and who rejoins is no elector again.
@@ -20,6 +21,7 @@ from machines.models.ids import MessageId, PublicKey, TimerId
 from machines.models.journal import ApprovalTimer, ForgetMessage, IndexMessage
 from machines.models.message import (
     AnswerGiven,
+    AnswerReplaced,
     Approval,
     Decision,
     ElectorLeft,
@@ -150,13 +152,14 @@ def close_vote(message: Message, _: object) -> Voted:
     return Reaction(message, effects=(CancelTimer(timer_id=approval_timer(message.id)),))
 
 
-def name_successor(message: Message, event: MessageSuperseded) -> Message:
+def name_successor(message: Message, event: MessageSuperseded | AnswerReplaced) -> Message:
     """The message says which one takes its place."""
     return message.changed(superseded_by=event.successor)
 
 
 def forget(message: Message, _: object) -> Voted:
-    """A message that was written anew, and its answer, are recalled no more."""
+    """A message that was written anew, its answer, and an answer that another replaces, are recalled
+    no more."""
     task = ForgetMessage(thread_id=message.thread_id, message_id=message.id)
     return Reaction(message, effects=(DBOperation(task=task),))
 
@@ -179,6 +182,7 @@ class MessageChart(Chart[Message]):
         "withdraw": EdgeKind.CANCEL,
         "supersede": EdgeKind.CANCEL,
         "supersede_answer": EdgeKind.CANCEL,
+        "replace_answer": EdgeKind.CANCEL,
         "elector_left": EdgeKind.RETRY,
     }
 
@@ -248,6 +252,12 @@ class MessageChart(Chart[Message]):
     )
     supersede_answer = on(
         PromptSuperseded, approved.to(superseded), when=[chorus_speaks], do=[forget]
+    )
+    replace_answer = on(
+        AnswerReplaced,
+        approved.to(superseded),
+        when=[chorus_speaks],
+        do=[name_successor, forget],
     )
     expire = on(
         MessageExpired, pending.to(expired), unless=[deadline_is_ahead], do=[close_vote]

@@ -43,6 +43,11 @@ ANSWERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     "invitation": {"invited": frozenset({"expire"})},
     "invite_link": {"open": frozenset({"expire"})},
     "removal": {"proposed": frozenset({"expire"})},
+    "branch": {
+        "growing": frozenset({"answer", "run_ended"}),
+        "ready": frozenset({"expire"}),
+        "proposed": frozenset({"expire"}),
+    },
 }
 """By machine and state: the events that what is under way there may bring. A value whose chart takes one
 of them no more could wait for ever."""

@@ -8,9 +8,12 @@ do is the chart's to say, not this package's; nothing is performed or stored her
 
 __all__ = [
     "admission",
+    "answers",
+    "branches",
     "changes",
     "connections",
     "explanation",
+    "forks",
     "inbox",
     "invitations",
     "leaving",

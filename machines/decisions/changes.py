@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from machines.branch import branch_machine
 from machines.chorus import chorus_machine
 from machines.invitation import invitation_machine
 from machines.invite_link import invite_link_machine
@@ -11,7 +12,7 @@ from machines.models.commands import Facts
 from machines.models.domain import StateTransition, Updated
 from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError
-from machines.models.ids import MessageId, RunId
+from machines.models.ids import BranchId, MessageId, RunId
 from machines.models.journal import Batch, Fired, MachineTransition, creation_of, fields_of
 from machines.removal import removal_machine
 from machines.thread import thread_machine
@@ -28,6 +29,7 @@ class Decided:
     """To be performed once the batch is durable."""
     message_id: MessageId | None = None
     run_id: RunId | None = None
+    branch_id: BranchId | None = None
     refused: ChorusError | None = None
     """The batch is committed, and the caller is refused all the same (a vote that came too late)."""
 
@@ -55,7 +57,9 @@ def run_change(before: ChorusState | None, run: ChorusState) -> StateTransition:
     """
     if before is None:
         return creation_of("run", run, "messages", "instructions", "priors", "steps")
-    fields = fields_of(run, "prompt", "messages", "instructions", "query", "priors", "steps")
+    fields = fields_of(
+        run, "prompt", "prefix", "messages", "instructions", "query", "priors", "steps"
+    )
     if run.query != before.query:
         fields["query"] = run.query
     if added := run.priors[len(before.priors) :]:
@@ -76,5 +80,7 @@ def fingerprint_of(machine: str) -> str:
             return invite_link_machine().fingerprint
         case "removal":
             return removal_machine().fingerprint
+        case "branch":
+            return branch_machine().fingerprint
         case _:
             return thread_machine().fingerprint

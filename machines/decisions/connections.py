@@ -77,6 +77,7 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
             event = SignedOut()
         case (
             requests.MutatingRequest()
+            | requests.CompareRunsRequest()
             | requests.GetThreadRequest()
             | requests.GetEventsRequest()
             | requests.ExplainRunRequest()

@@ -5,9 +5,15 @@ from collections.abc import Iterable
 from machines.models.ids import PublicKey
 from machines.models.message import MessageStatus
 from machines.models.wire.frames import ThreadEventKind
-from machines.models.wire.views import MessageView, RemovalView
+from machines.models.wire.views import BranchView, MessageView, RemovalView
 
-_VOTES = frozenset({ThreadEventKind.VOTE_CAST, ThreadEventKind.REMOVAL_VOTE_CAST})
+_VOTES = frozenset(
+    {
+        ThreadEventKind.VOTE_CAST,
+        ThreadEventKind.REMOVAL_VOTE_CAST,
+        ThreadEventKind.BRANCH_VOTE_CAST,
+    }
+)
 
 
 def inboxes_changed(
@@ -15,6 +21,7 @@ def inboxes_changed(
     by: PublicKey | None,
     message: MessageView | None,
     removal: RemovalView | None,
+    branch: BranchView | None,
 ) -> frozenset[PublicKey]:
     """Users for whom something begins to wait, waits no more, or who are mentioned.
 
@@ -29,6 +36,8 @@ def inboxes_changed(
             keys.update(_mentioned(message))
     if removal is not None:
         keys.update(removal.electors)
+    if branch is not None:
+        keys.update(branch.electors)
     return frozenset(keys)
 
 

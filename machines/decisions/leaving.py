@@ -1,6 +1,7 @@
 """How a co-author leaves a thread, or is removed, and what follows for what they had a part in."""
 
 from machines.decisions.admission import admit
+from machines.decisions.branches import look_again
 from machines.decisions.changes import Change, Decided
 from machines.decisions.rights import co_author_of
 from machines.decisions.unit_of_work import Draft
@@ -73,6 +74,7 @@ def _follow_up(draft: Draft, leaver: PublicKey, decided: list[Message]) -> None:
         if link.made_by == leaver:
             gone, ended = draft.change_link(link, MakerLeft(at=draft.at, leaver=leaver))
             draft.tell(ThreadEventKind.INVITE_LINK_REVOKED, ended, link=gone, by=None)
+    look_again(draft, leaver)
     for removal_id in tuple(draft.removals):
         # A removal that is decided here may decide the next one.
         removal = draft.removals.get(removal_id)

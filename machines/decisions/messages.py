@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from machines.decisions.admission import admit, require_place_for_co_author
+from machines.decisions.branches import supersede_prompt
 from machines.decisions.changes import Change, Decided
 from machines.decisions.mentions import mentions_in
 from machines.decisions.rights import co_author_of, reader_of, refusal_of
@@ -89,6 +90,7 @@ def _supersede(
         draft.tell(ThreadEventKind.MESSAGE_WITHDRAWN, change, message=after, by=author)
         return
     draft.tell(ThreadEventKind.MESSAGE_SUPERSEDED, change, message=after, by=author)
+    supersede_prompt(draft, before.id, author)
     run = draft.runs.get(before.run_id) if before.run_id else None
     if run is not None:
         stopped = RunCancelled(at=draft.at, by=author, partial=facts.partials.get(run.id))

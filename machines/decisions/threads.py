@@ -11,7 +11,7 @@ Who may not know of a thread gets the very answer that a thread which does not e
 
 from typing import assert_never
 
-from machines.decisions import invitations, links, messages, removals, runs
+from machines.decisions import branches, invitations, links, messages, removals, runs
 from machines.decisions.changes import Decided
 from machines.decisions.leaving import leave
 from machines.decisions.rights import co_author_of
@@ -25,16 +25,20 @@ from machines.models.commands import (
     ChangeBalance,
     Configure,
     DeclineInvitation,
+    DiscardBranch,
     Expire,
+    ExpireBranch,
     ExpireInvitation,
     ExpireLink,
     ExpireRemoval,
     Facts,
+    ForkRun,
     Invite,
     LeaveCoAuthorship,
     MakeLink,
     OpenThread,
     Policy,
+    ProposeAdoption,
     ProposeRemoval,
     Rename,
     RetryRun,
@@ -45,6 +49,7 @@ from machines.models.commands import (
     ThreadCommand,
     UseLink,
     Vote,
+    VoteOnBranch,
     VoteOnRemoval,
     Withdraw,
     WithdrawRemoval,
@@ -126,6 +131,16 @@ def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
             return runs.retry_run(draft, command, facts, policy)
         case AdvanceRun():
             return runs.advance_run(draft, command)
+        case ForkRun():
+            return branches.fork(draft, command, facts, policy)
+        case ProposeAdoption():
+            return branches.propose(draft, command, policy)
+        case VoteOnBranch():
+            return branches.vote(draft, command)
+        case DiscardBranch():
+            return branches.discard(draft, command, facts)
+        case ExpireBranch():
+            return branches.expire(draft, command)
         case Invite():
             return invitations.invite(draft, command, facts, policy)
         case AcceptInvitation():
@@ -221,6 +236,7 @@ def _archive(draft: Draft, command: Archive, facts: Facts) -> Decided:
                 removal, RemovalExpired(at=command.at, thread_archived=True)
             )
             draft.tell(ThreadEventKind.REMOVAL_EXPIRED, change, removal=ended, by=None)
+        branches.expire_all(draft)
     archived = draft.change_thread(ArchiveThread(at=command.at, actor=by))
     draft.tell(ThreadEventKind.THREAD_ARCHIVED, archived, thread=draft.thread, by=by)
     return draft.decision()

@@ -4,11 +4,15 @@ The draft is the one mutable thing among the pure functions. It lives for one de
 shared, and what it is made from and what it becomes are frozen values.
 """
 
+from datetime import timedelta
 from typing import Literal, TypeVar
 
+from machines.branch import branch_machine
 from machines.chorus import chorus_machine, create_initial_state
+from machines.decisions.answers import CONTEXT_MESSAGES, answer_of, context_of, links_of
 from machines.decisions.changes import Change, Decided, fingerprint_of, run_change
 from machines.decisions.views import (
+    branch_view,
     invitation_view,
     link_view,
     message_view,
@@ -19,24 +23,25 @@ from machines.invitation import invitation_machine
 from machines.invite_link import invite_link_machine
 from machines.loop.steps import about
 from machines.message import message_machine
+from machines.models.branch import Branch, BranchAnswered, BranchEvent, BranchRunEnded
 from machines.models.chorus import (
     AnswerReady,
     ChorusEvent,
     ChorusResponse,
     ChorusState,
-    ContextMessage,
     RunStarted,
     RunStatus,
 )
 from machines.models.commands import Facts, Policy, ThreadCommand
-from machines.models.domain import BaseState, Role
+from machines.models.domain import BaseState
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
 from machines.models.errors import ChorusError
-from machines.models.ids import MessageId, PublicKey, RunId, TimerId, thread_stream
+from machines.models.ids import BranchId, MessageId, PublicKey, RunId, TimerId, thread_stream
 from machines.models.invitation import Invitation, InvitationEvent, InvitationStatus
 from machines.models.invite_link import InviteLink, InviteLinkEvent, InviteLinkStatus
 from machines.models.journal import (
     Batch,
+    BranchFired,
     ChorusFired,
     DecisionView,
     Fired,
@@ -54,7 +59,6 @@ from machines.models.journal import (
     update_of,
 )
 from machines.models.message import AnswerGiven, Message, MessageEvent, MessageStatus
-from machines.models.outputs import YieldOutput
 from machines.models.removal import Removal, RemovalEvent, RemovalStatus
 from machines.models.thread import AddMessage, Thread, ThreadOperation
 from machines.models.wire import frames, run_frames
@@ -66,10 +70,7 @@ from machines.statechart import Accepted, Machine, Refusal
 from machines.thread import Failure, StateManager, Success
 
 V = TypeVar("V", bound=BaseState)
-E = TypeVar("E", MessageEvent, InvitationEvent, InviteLinkEvent, RemovalEvent)
-
-CONTEXT_MESSAGES = 16
-"""Recent messages that a run's prompts may quote."""
+E = TypeVar("E", MessageEvent, InvitationEvent, InviteLinkEvent, RemovalEvent, BranchEvent)
 
 
 class Draft:
@@ -88,6 +89,9 @@ class Draft:
         self.invitations: dict[str, Invitation] = {each.id: each for each in facts.view.invitations}
         self.links: dict[str, InviteLink] = {each.id: each for each in facts.view.links}
         self.removals: dict[str, Removal] = {each.id: each for each in facts.view.removals}
+        self.branches: dict[str, Branch] = {each.id: each for each in facts.view.branches}
+        self.adoptable = dict(facts.adoptable)
+        """What adopting each branch comes to, where the command may do so."""
         self.recent: list[Message] = list(facts.recent)
         self._entries: list[JournalEntry] = []
         self._effects: list[RunEffect] = []
@@ -146,6 +150,19 @@ class Draft:
         _keep(self.removals, after, is_open=after.status is RemovalStatus.PROPOSED)
         return after, change
 
+    def change_branch(
+        self, branch: Branch, event: BranchEvent, *, created: bool = False
+    ) -> tuple[Branch, Change]:
+        """Fire a branch's event. Raises InvalidTransition where the branch refuses it."""
+        fired = BranchFired(instance=branch.id, event=event)
+        after, change = self._change(branch_machine(), branch, event, fired, created=created)
+        _keep(self.branches, after, is_open=after.status.is_open)
+        return after, change
+
+    def new_id(self) -> str:
+        """One of the command's fresh ids."""
+        return next(self._ids)
+
     def invitation_of(self, public_key: PublicKey | None) -> Invitation | None:
         """The open invitation of a key."""
         asked = (each for each in self.invitations.values() if each.public_key == public_key)
@@ -175,10 +192,10 @@ class Draft:
         """A new run of an approved prompt, and the prompt naming it. Next: `queue_run`."""
         assert message.author is not None  # noqa: S101 - only users' messages are run
         run = create_initial_state(
-            run_id=RunId(next(self._ids)),
+            run_id=RunId(self.new_id()),
             thread_id=self.thread.id,
             message_id=message.id,
-            answer_id=MessageId(next(self._ids)),
+            answer_id=MessageId(self.new_id()),
             requested_by=message.author,
             prompt=message.content,
             at=self.at,
@@ -199,24 +216,29 @@ class Draft:
         self.start_next()
 
     def start_next(self) -> None:
-        """Let the first waiting run start, if no other run of the thread is under way."""
-        if any(run.status is RunStatus.RUNNING for run in self.runs.values()):
-            return
-        waiting = next(iter(self.runs.values()), None)
-        if waiting is None:
-            return
-        policy, model = self._policy, self.thread.model
+        """Let the first waiting run start, if no other run of the thread is under way; and the next
+        where that one is over by it."""
+        while self.runs and all(run.status is RunStatus.QUEUED for run in self.runs.values()):
+            waiting = next(iter(self.runs.values()))
+            self.fire_run(waiting, self._start_of(waiting))
+
+    def _start_of(self, waiting: ChorusState) -> RunStarted:
+        policy, prefix = self._policy, waiting.prefix
+        model = self.thread.model if prefix is None else prefix.chosen_model
         if model not in policy.models:
             model = None  # the operator allows it no more
-        event = RunStarted(
+        return RunStarted(
             at=self.at,
             thread_is_busy=False,
-            messages=self._context_of(waiting),
-            instructions=self.thread.instructions,
+            messages=(
+                context_of(waiting, self.recent, self.runs.values())
+                if prefix is None
+                else prefix.messages
+            ),
+            instructions=self.thread.instructions if prefix is None else prefix.instructions,
             model=model,
             context_tokens=policy.context_of_models.get(model) if model is not None else None,
         )
-        self.fire_run(waiting, event)
 
     # Telling
 
@@ -233,6 +255,7 @@ class Draft:
         invitation: Invitation | None = None,
         link: InviteLink | None = None,
         removal: Removal | None = None,
+        branch: Branch | None = None,
         cause: str | None = None,
         by: PublicKey | None,
     ) -> None:
@@ -247,6 +270,7 @@ class Draft:
             invitation=invitation_view(invitation) if invitation else None,
             link=link_view(link) if link else None,
             removal=removal_view(removal) if removal else None,
+            branch=branch_view(branch) if branch else None,
             message=message_view(message) if message else None,
             thread=thread_view(thread) if thread else None,
             before=before,
@@ -268,6 +292,7 @@ class Draft:
         *,
         message_id: MessageId | None = None,
         run_id: RunId | None = None,
+        branch_id: BranchId | None = None,
         refused: ChorusError | None = None,
     ) -> Decided:
         """The finished decision."""
@@ -304,9 +329,10 @@ class Draft:
             invitations=tuple(self.invitations.values()),
             links=tuple(self.links.values()),
             removals=tuple(self.removals.values()),
+            branches=tuple(self.branches.values()),
         )
         facts = Facts(view=view, recent=tuple(self.recent[-CONTEXT_MESSAGES:]))
-        return Decided(batch, facts, tuple(rest), message_id, run_id, refused)
+        return Decided(batch, facts, tuple(rest), message_id, run_id, branch_id, refused)
 
     # Inside
 
@@ -345,62 +371,41 @@ class Draft:
             (run_change(before, run),),
         )
         for response in accepted.responses:
-            if isinstance(response, AnswerReady):
+            if not isinstance(response, AnswerReady):
+                self.tell_run(response, change)
+            elif run.branch_id is None:
                 self._give_answer(run)
             else:
-                self.tell_run(response, change)
-                change = Change()
+                self._end_growth(run, change)
+            change = Change()
         if run.status.final:
             del self.runs[run.id]
+            if run.status is not RunStatus.FINISHED:
+                self._end_growth(run, change)
+
+    def _end_growth(self, run: ChorusState, change: Change) -> None:
+        """The run of a branch is over. `change` is what the run did, unless it was told."""
+        branch = self.branches.get(run.branch_id) if run.branch_id is not None else None
+        if branch is None:
+            return  # it was given up before
+        event: BranchEvent = BranchRunEnded(at=self.at)
+        kind = ThreadEventKind.BRANCH_FAILED
+        if run.status is RunStatus.FINISHED:
+            expires_at = self.at + timedelta(days=self._policy.approval_days)
+            event = BranchAnswered(at=self.at, expires_at=expires_at, links=links_of(run))
+            kind = ThreadEventKind.BRANCH_READY
+        after, ended = self.change_branch(branch, event)
+        self.tell(kind, change + ended, branch=after, by=None)
 
     def _give_answer(self, run: ChorusState) -> None:
         """The answer becomes the thread's next message, in the transaction that ends the run."""
-        record = run.steps[-1]
-        output = record.output
-        # Action cites nothing: it is given no priors.
-        citations = output.citations if isinstance(output, YieldOutput) else ()
         grown = self.change_thread(AddMessage(at=self.at, actor=None))
-        answer = Message(
-            id=run.answer_id,
-            thread_id=run.thread_id,
-            index=self.thread.message_count - 1,
-            role=Role.CHORUS,
-            author=None,
-            content=record.text,
-            run_id=run.id,
-            model=run.model,
-            citations=citations,
-            usage=record.usage,
-            cut=record.cut,
-            created_at=self.at,
-            updated_at=self.at,
-        )
+        answer = answer_of(run, index=self.thread.message_count - 1, at=self.at)
         message, given = self.change_message(answer, AnswerGiven(at=self.at), created=True)
         finished = run_frames.RunFinishedData(
             **about(run), message_id_of_answer=message.id, message=message_view(message)
         )
         self.tell_run(finished, grown + given)
-
-    def _context_of(self, run: ChorusState) -> tuple[ContextMessage, ...]:
-        """The recent messages before the prompt, and what was said since the prompt came."""
-        waiting = {
-            each.message_id for each in self.runs.values() if each.status is RunStatus.QUEUED
-        }
-        others = [
-            each
-            for each in self.recent
-            if each.id not in {run.message_id, *waiting} and not each.is_extractive
-        ]
-        return tuple(
-            ContextMessage(
-                message_id=each.id,
-                role=each.role,
-                author=each.author,
-                content=each.content,
-                created_at=each.created_at,
-            )
-            for each in others[-CONTEXT_MESSAGES:]
-        )
 
     def _append(
         self,

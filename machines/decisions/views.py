@@ -6,13 +6,15 @@ Pure conversions. Rendering Markdown and encoding frames are the server's.
 from collections.abc import Mapping
 from typing import assert_never
 
-from machines.models.chorus import ChorusState, Health, RunStatus
+from machines.models.branch import Branch
+from machines.models.chorus import ChorusState, Health, RunStatus, StepCompleted
 from machines.models.domain import User
 from machines.models.ids import PublicKey
 from machines.models.invitation import Invitation
 from machines.models.invite_link import InviteLink
 from machines.models.limits import MAX_EXCERPT_LENGTH
 from machines.models.message import Message, MessageStatus
+from machines.models.outputs import Prior
 from machines.models.removal import Removal
 from machines.models.thread import Thread
 from machines.models.wire import views
@@ -73,6 +75,29 @@ def removal_view(removal: Removal) -> views.RemovalView:
     )
 
 
+def branch_view(branch: Branch) -> views.BranchView:
+    """A branch as the thread's co-authors see it."""
+    return views.BranchView(
+        id=branch.id,
+        message_id=branch.message_id,
+        run_id=branch.run_id,
+        origin_run_id=branch.origin.run_id,
+        step=branch.origin.step,
+        iteration=branch.origin.iteration,
+        change=branch.change,
+        made_by=branch.made_by,
+        status=branch.status,
+        proposed_by=branch.proposed_by,
+        electors=branch.electors,
+        votes=tuple(
+            views.BranchVoteView(co_author=vote.co_author, decision=vote.decision, at=vote.at)
+            for vote in branch.votes
+        ),
+        created_at=branch.created_at,
+        expires_at=branch.expires_at,
+    )
+
+
 def invitation_summary(
     invitation: Invitation, thread_name: str, invited_by_name: str | None
 ) -> views.InvitationSummary:
@@ -88,7 +113,7 @@ def invitation_summary(
 
 
 def inbox_item(
-    about: Message | Removal | Invitation,
+    about: Message | Removal | Invitation | Branch,
     thread_name: str,
     names: Mapping[PublicKey, str],
     *,
@@ -116,6 +141,10 @@ def inbox_item(
         case Invitation():
             by = about.invited_by
             more = {"kind": "invitation", "expires_at": about.expires_at}
+        case Branch():
+            by = about.proposed_by
+            more = {"kind": "branch", "expires_at": about.expires_at}
+            more |= {"branch_id": about.id, "message_id": about.message_id}
         case _:
             assert_never(about)
     return views.InboxItem.model_validate(
@@ -160,6 +189,11 @@ def user_view(user: User) -> views.UserView:
     return views.UserView.model_validate(user, from_attributes=True)
 
 
+def step_view(done: StepCompleted, priors: tuple[Prior, ...] | None = None) -> views.StepView:
+    """A completed step, with the priors that it searched for."""
+    return views.StepView(**vars(done), priors=priors)
+
+
 def run_view(
     run: ChorusState,
     text: str,
@@ -176,6 +210,7 @@ def run_view(
         {
             "run_id": run.id,
             "message_id": run.message_id,
+            "branch_id": run.branch_id,
             "status": status,
             "step": run.current_step,
             "iteration": run.iteration,
@@ -184,9 +219,7 @@ def run_view(
             "rendered": rendered or None,
             "thinking": thoughts or None,
             "outputs": tuple(
-                views.StepView(
-                    **vars(done), priors=run.priors if done.step is run.searches_in else None
-                )
+                step_view(done, run.priors if done.step is run.searches_in else None)
                 for done in run.steps
             ),
         }

@@ -17,7 +17,7 @@ from machines.models.chorus import (
     StepCompleted,
 )
 from machines.models.effects import AICall, DBOperation, RecallPriors, RunEffect
-from machines.models.ids import MessageId, RunId
+from machines.models.ids import BranchId, MessageId, RunId
 from machines.models.journal import RecordLinks
 from machines.models.outputs import IntentionOutput, Prior, StepEnum, UpdateOutput
 from machines.models.wire import run_frames
@@ -77,6 +77,20 @@ def take_context(state: ChorusState, event: RunStarted) -> ChorusState:
     )
 
 
+def take_prefix(state: ChorusState, _: RunStarted) -> ChorusState:
+    """Stand where the fork was made, with what its origin had made until then."""
+    prefix = state.prefix
+    assert prefix is not None  # noqa: S101 - guarded by the edge
+    return state.changed(
+        steps=prefix.steps,
+        priors=prefix.priors,
+        query=prefix.query,
+        iteration=prefix.iteration,
+        memory_available=prefix.memory_available,
+        model=prefix.steps[-1].model,
+    )
+
+
 def take_priors(state: ChorusState, event: PriorsRetrieved) -> ChorusState:
     """Add what the search found, each prior once, behind those that have their labels already.
 
@@ -123,11 +137,14 @@ def advance_step(state: ChorusState, event: StepCompleted) -> StepResult:
     response = run_frames.StepCompletedData(
         **vars(event),
         message_id=state.message_id,
+        branch_id=state.branch_id,
         priors=state.priors if searched else None,
         memory_available=state.memory_available if searched else None,
     )
     advanced = state.changed(steps=(*state.steps, event), model=event.model)
-    effects = _links(advanced) if event.step is StepEnum.OBSERVATION else ()
+    # Of a branch the memory learns at its adoption.
+    records = event.step is StepEnum.OBSERVATION and state.branch_id is None
+    effects = _links(advanced) if records else ()
     return StepResult(advanced, (response,), effects)
 
 
@@ -173,6 +190,7 @@ class About(TypedDict):
     step: StepEnum
     iteration: int
     attempt: int
+    branch_id: BranchId | None
 
 
 def about(state: ChorusState) -> About:
@@ -183,6 +201,7 @@ def about(state: ChorusState) -> About:
         "step": state.current_step,
         "iteration": state.iteration,
         "attempt": state.attempt,
+        "branch_id": state.branch_id,
     }
 
 

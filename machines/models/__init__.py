@@ -6,6 +6,7 @@ protocol.
 
 __all__ = [
     "blank",
+    "branch",
     "breaker",
     "chorus",
     "commands",
@@ -13,6 +14,7 @@ __all__ = [
     "domain",
     "effects",
     "errors",
+    "fork",
     "heat",
     "ids",
     "invitation",

@@ -12,7 +12,8 @@ from pydantic import AwareDatetime, Field
 
 from machines.models.domain import BaseState, Frozen, Role, ValidationResult, validation
 from machines.models.errors import ErrorCode
-from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
+from machines.models.fork import Change, ForkPoint
+from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import (
     Flag,
     Omittable,
@@ -266,6 +267,28 @@ ChorusEvent = Annotated[
 # --- The state ----------------------------------------------------------------------------------
 
 
+class Prefix(Frozen):
+    """What a forked run begins with: all that its origin had made where it was forked, but for the
+    change. Nothing of it is asked again."""
+
+    origin: ForkPoint
+    change: Change
+    steps: tuple[StepCompleted, ...]
+    """Each as its own run kept it; the text of the last is another one where the change says so."""
+    priors: tuple[Prior, ...] = ()
+    messages: tuple[ContextMessage, ...] = ()
+    """Those that the origin read."""
+    instructions: OmittableText = ""
+    chosen_model: Omittable[str] = None
+    query: str
+    """What is searched for next."""
+    iteration: int = Field(ge=1)
+    """Of the step that the run goes on with."""
+    memory_available: bool = True
+    goes_on_with: StepEnum | None
+    """None where the last step is the answer."""
+
+
 class RunProgress(BaseState):
     """How far a run of the loop is, without the texts that it reads and gives. `id` is the run's id."""
 
@@ -276,6 +299,8 @@ class RunProgress(BaseState):
     answer_id: MessageId
     """The id that the answer will have; given with the run, so that replay gives it again."""
     requested_by: PublicKey
+    branch_id: Omittable[BranchId] = None
+    """Of a forked run: the branch that its answer is of. Nothing of the run is for outsiders."""
     status: RunStatus = RunStatus.QUEUED
     current_step: StepEnum = StepEnum.ACTION
     health: Health = Health.STABLE
@@ -314,7 +339,9 @@ class ChorusState(RunProgress):
     """One run of the loop over one prompt."""
 
     prompt: str
-    """The content of its message."""
+    """The content of its message, or what a fork made of it."""
+    prefix: Omittable[Prefix] = None
+    """Of a forked run alone."""
     messages: tuple[ContextMessage, ...] = ()
     """Recent approved messages before the prompt, oldest first, as they were when it started."""
     instructions: OmittableText = ""

@@ -16,7 +16,9 @@ from machines.models.chorus import (
     LoopMode,
 )
 from machines.models.domain import Frozen
+from machines.models.fork import Change
 from machines.models.ids import (
+    BranchId,
     InvitationId,
     InviteLinkId,
     MessageId,
@@ -28,6 +30,7 @@ from machines.models.ids import (
 )
 from machines.models.journal import DecisionView
 from machines.models.message import Decision, Message
+from machines.models.outputs import StepEnum
 from machines.models.removal import RemovalDecision
 from machines.models.thread import Visibility
 
@@ -60,6 +63,29 @@ class Policy(Frozen):
     invitation_days: float = 30
 
 
+class Origin(Frozen):
+    """A run that a command forks, and what it had gathered when the step that the command names was
+    completed."""
+
+    run: ChorusState
+    prompt: Message
+    prior_count: int
+    """Of `run.priors`: how many it had found."""
+    query: str
+    """What it had searched for, or was to search for."""
+    memory_available: bool
+
+
+class Adoptable(Frozen):
+    """What an adoption puts into the thread, and what it puts aside."""
+
+    run: ChorusState
+    """The forked run, which is finished."""
+    prompt: Message
+    standing: Message | None
+    """The answer to the prompt that counts until then."""
+
+
 class InvitationCounts(Frozen):
     """Open invitations in all threads."""
 
@@ -83,6 +109,10 @@ class Facts(Frozen):
     """The user's newest message that counts or waits, for the same command."""
     run: ChorusState | None = None
     """The run that the command names, if the thread has it."""
+    origin: Origin | None = None
+    """Of the fork that the command makes, if the thread has the run and the run the step."""
+    adoptable: Mapping[BranchId, Adoptable] = Field(default_factory=dict)
+    """By branch, for a command that may let the thread adopt one."""
     invitations: InvitationCounts = InvitationCounts()
     """For a command that invites. Other threads may change them meanwhile."""
     names: Mapping[PublicKey, str] = Field(default_factory=dict)
@@ -146,6 +176,40 @@ class RetryRun(_Command):
     """A new run of the message whose run failed or was cancelled."""
 
     run_id: RunId
+
+
+class ForkRun(_Command):
+    """Go on from a completed step of a run, with one change, as a run of its own."""
+
+    run_id: RunId
+    step: StepEnum
+    iteration: int
+    change: Change
+
+
+class ProposeAdoption(_Command):
+    """Let the co-authors vote on whether the answer of a branch stands in the thread."""
+
+    branch_id: BranchId
+
+
+class VoteOnBranch(_Command):
+    """Agree to a branch, or not."""
+
+    branch_id: BranchId
+    decision: Decision
+
+
+class DiscardBranch(_Command):
+    """Give one's own branch up."""
+
+    branch_id: BranchId
+
+
+class ExpireBranch(_Command):
+    """The deadline of a branch may have passed."""
+
+    branch_id: BranchId
 
 
 class Invite(_Command):
@@ -268,6 +332,11 @@ ThreadCommand = (
     | Expire
     | StopRun
     | RetryRun
+    | ForkRun
+    | ProposeAdoption
+    | VoteOnBranch
+    | DiscardBranch
+    | ExpireBranch
     | Invite
     | AcceptInvitation
     | DeclineInvitation

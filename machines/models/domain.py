@@ -112,8 +112,8 @@ class Created(Frozen):
 
     change: Literal["created"] = "created"
     kind: str
-    """`thread`, `message`, `run`, `invitation`, `invite_link`, `removal`, `user_thread`, `user` or
-    `session`: which snapshot table holds it."""
+    """`thread`, `message`, `run`, `invitation`, `invite_link`, `removal`, `branch`, `user_thread`, `user`
+    or `session`: which snapshot table holds it."""
     id: str
     version: int
     value: dict[str, object]

@@ -16,7 +16,7 @@ from pydantic import AwareDatetime
 
 from machines.models.chorus import AttemptFields
 from machines.models.domain import Frozen
-from machines.models.ids import MessageId, PublicKey, RunId, ThreadId, TimerId
+from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId, TimerId
 from machines.models.journal import MemoryTask, RetryTimer, Timer
 from machines.models.outputs import Prior, StepEnum
 from machines.models.wire.close_codes import CloseCode
@@ -47,6 +47,7 @@ class AICall:
     run_id: RunId
     thread_id: ThreadId
     message_id: MessageId
+    branch_id: BranchId | None = None
     step: StepEnum
     iteration: int
     attempt: int

@@ -125,14 +125,15 @@ class Refusals(Frozen):
     count: int = Field(ge=1)
 
 
-_AWAITED: Final[Mapping[str, str]] = {
-    "message": "pending",
-    "thread": "active",
-    "invitation": "invited",
-    "invite_link": "open",
-    "removal": "proposed",
+_AWAITED: Final[Mapping[str, tuple[str, ...]]] = {
+    "message": ("pending",),
+    "thread": ("active",),
+    "invitation": ("invited",),
+    "invite_link": ("open",),
+    "removal": ("proposed",),
+    "branch": ("growing", "ready", "proposed"),
 }
-"""By the kind of a value: the state in which something is awaited. Of its other states most last no time
+"""By the kind of a value: the states in which something is awaited. Of its other states most last no time
 or have no end, and a message stays approved for ever, unless it is written anew."""
 
 
@@ -149,7 +150,7 @@ def timed_states(kind: str, value: Mapping[str, object]) -> frozenset[str]:
     """
     status = value.get("status")
     if kind != "run":
-        return frozenset({str(status)} if status == _AWAITED.get(kind, "") else ())
+        return frozenset({str(status)} if status in _AWAITED.get(kind, ()) else ())
     if status == RunStatus.RUNNING:
         step = STATE_OF_STEP[StepEnum(str(value["current_step"]))]
         return frozenset({"running", step, str(value["health"])})

@@ -20,6 +20,9 @@ InvitationId = NewType("InvitationId", str)
 RemovalId = NewType("RemovalId", str)
 """UUID string of a vote on whether a co-author stays."""
 
+BranchId = NewType("BranchId", str)
+"""UUID string of a branch: what becomes of a run that was forked from another."""
+
 InviteLinkId = NewType("InviteLinkId", str)
 """UUID string of a link that lets one user into a thread."""
 

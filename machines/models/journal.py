@@ -10,9 +10,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from machines.models.branch import Branch, BranchEvent
 from machines.models.chorus import ChorusEvent, ChorusState
 from machines.models.domain import BaseState, Created, Frozen, StateTransition, Updated
 from machines.models.ids import (
+    BranchId,
     InvitationId,
     InviteLinkId,
     MessageId,
@@ -28,7 +30,7 @@ from machines.models.ids import (
 from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.invite_link import InviteLink, InviteLinkEvent
 from machines.models.message import Message, MessageEvent
-from machines.models.outputs import OmittableNames, StepEnum
+from machines.models.outputs import Omittable, OmittableNames, StepEnum
 from machines.models.removal import Removal, RemovalEvent
 from machines.models.thread import Thread, ThreadOperation
 
@@ -99,8 +101,22 @@ class RemovalFired(Frozen):
     event: RemovalEvent
 
 
+class BranchFired(Frozen):
+    """An event that a branch accepted."""
+
+    machine: Literal["branch"] = "branch"
+    instance: BranchId
+    event: BranchEvent
+
+
 Fired = Annotated[
-    ChorusFired | MessageFired | ThreadFired | InvitationFired | InviteLinkFired | RemovalFired,
+    ChorusFired
+    | MessageFired
+    | ThreadFired
+    | InvitationFired
+    | InviteLinkFired
+    | RemovalFired
+    | BranchFired,
     Field(discriminator="machine"),
 ]
 
@@ -150,6 +166,14 @@ class RemovalTimer(Frozen):
     removal_id: RemovalId
 
 
+class BranchTimer(Frozen):
+    """The deadline of a branch whose answer is there."""
+
+    timer: Literal["branch"] = "branch"
+    thread_id: ThreadId
+    branch_id: BranchId
+
+
 class SessionTimer(Frozen):
     """The end of a session."""
 
@@ -159,7 +183,13 @@ class SessionTimer(Frozen):
 
 
 Timer = Annotated[
-    RetryTimer | ApprovalTimer | InvitationTimer | InviteLinkTimer | RemovalTimer | SessionTimer,
+    RetryTimer
+    | ApprovalTimer
+    | InvitationTimer
+    | InviteLinkTimer
+    | RemovalTimer
+    | BranchTimer
+    | SessionTimer,
     Field(discriminator="timer"),
 ]
 
@@ -288,6 +318,7 @@ class RememberedReply(Frozen):
     thread_id: ThreadId | None
     message_id: MessageId | None = None
     run_id: RunId | None = None
+    branch_id: Omittable[BranchId] = None
     at: AwareDatetime
     seq: int | None = None
     """Filled by the journal: the number of the batch's last entry in the thread's stream."""
@@ -359,3 +390,5 @@ class DecisionView(Frozen):
     """Invite links that are open, oldest first."""
     removals: tuple[Removal, ...] = ()
     """Those that are voted on, oldest first."""
+    branches: tuple[Branch, ...] = ()
+    """Those that are open, oldest first."""

@@ -32,6 +32,12 @@ MAX_CO_AUTHORS = 256
 MAX_OPEN_REMOVALS = 2
 """Votes on removals that may be open in one thread: each names up to all co-authors."""
 
+MAX_OPEN_BRANCHES = 16
+"""Branches that may be open in one thread: each keeps a run with all its texts."""
+
+MAX_BRANCH_VOTES = 2
+"""Branches that may be voted on in one thread at a time: each names all co-authors."""
+
 MAX_OPEN_LINKS = 20
 """Invite links that may be open in one thread."""
 

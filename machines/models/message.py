@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import AwareDatetime, Field
 
 from machines.models.domain import BaseState, Frozen, Role, ValidationResult, validation
+from machines.models.fork import ForkMark
 from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
 from machines.models.limits import MAX_CONTENT_LENGTH
 from machines.models.mention import Mentions
@@ -75,9 +76,11 @@ class Message(BaseState):
     run_id: RunId | None = None
     """For a prompt: its latest run. For an answer: the run that gave it."""
     supersedes: Omittable[MessageId] = None
-    """The message that its author wrote anew as this one."""
+    """The message that its author wrote anew as this one, or the answer whose place it takes."""
     superseded_by: Omittable[MessageId] = None
-    """The message that it was written anew as."""
+    """The message that it was written anew as, or the answer that was adopted in its place."""
+    forked_from: Omittable[ForkMark] = None
+    """Of an answer that was adopted: the fork that gave it."""
     model: str | None = None
     citations: tuple[Citation, ...] = ()
     usage: Usage | None = None
@@ -186,6 +189,14 @@ class PromptSuperseded(Frozen):
     at: AwareDatetime
 
 
+class AnswerReplaced(Frozen):
+    """The co-authors adopted another answer to the same prompt, the message `successor`."""
+
+    event: Literal["replace_answer"] = "replace_answer"
+    at: AwareDatetime
+    successor: MessageId
+
+
 class MessageExpired(Frozen):
     """The deadline passed, or the thread was archived."""
 
@@ -209,6 +220,7 @@ MessageEvent = Annotated[
     | MessageWithdrawn
     | MessageSuperseded
     | PromptSuperseded
+    | AnswerReplaced
     | MessageExpired
     | ElectorLeft,
     Field(discriminator="event"),

@@ -133,6 +133,7 @@ def build_ai_call(state: ChorusState) -> AICall:
         run_id=state.id,
         thread_id=state.thread_id,
         message_id=state.message_id,
+        branch_id=state.branch_id,
         step=state.current_step,
         iteration=state.iteration,
         attempt=state.attempt,

@@ -29,6 +29,8 @@ _ASSURED: Final[Mapping[str, Callable[[Step], bool]]] = {
     "invitation": _is("expire"),
     "invite_link": _is("expire"),
     "removal": _is("expire"),
+    # Its run ends.
+    "branch": _is("answer", "run_ended", "expire"),
     "connection": _is(
         "challenge_issued",
         "signature_checked",

@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from machines import invitation, invite_link, removal
+from machines import branch, invitation, invite_link, removal
 from machines.message import approval_deadline
+from machines.models.branch import BranchStatus
 from machines.models.chorus import Health
 from machines.models.effects import ScheduleTimer
 from machines.models.ids import PointId, TimerId
@@ -165,6 +166,11 @@ async def _verify_timers(journal: Journal, *, repair: bool, say: Say) -> int:
         *(_row(invitation.deadline_of(each)) for each in await journal.open_invitations()),
         *(_row(invite_link.deadline_of(each)) for each in await journal.open_links()),
         *(_row(removal.deadline_of(each)) for each in await journal.open_removals()),
+        *(
+            _row(branch.deadline_of(each))
+            for each in await journal.open_branches()
+            if each.status is not BranchStatus.GROWING
+        ),
         *(session_end(session) for session in await journal.sessions()),
         *(retry_row(run) for run in await journal.live_runs() if run.health is Health.RECOVERING),
     ]

@@ -14,4 +14,5 @@ __all__ = [
     "shared_threads",
     "site",
     "static",
+    "two_ways",
 ]

@@ -24,6 +24,7 @@ from server.http.asyncapi import asyncapi_document
 from server.http.hosts import HostPolicy, Refusal, is_loopback_address, is_loopback_host
 from server.http.page_routes import page_routes
 from server.http.static import StaticFile
+from server.http.two_ways import drawing_with_ways
 from server.metrics import CONTENT_TYPE, Metrics
 from server.sockets.pacing import PacedTransport
 
@@ -37,6 +38,7 @@ MACHINE_NAMES: Final = (
     "invitation",
     "invite_link",
     "removal",
+    "branch",
     "breaker",
     "lease",
 )
@@ -100,9 +102,12 @@ def http_routes(info: SiteInfo, metrics: Metrics) -> list[web.RouteDef]:
     for machine in MACHINE_NAMES:
         drawing = resources.files("diagrams").joinpath(f"{machine}.svg").read_bytes()
         files[f"/diagrams/{machine}.svg"] = StaticFile(drawing, "image/svg+xml", _DRAWING_HEADERS)
+    handlers: dict[str, Handler] = {path: file.serve for path, file in files.items()}
+    chorus = "/diagrams/chorus.svg"
+    handlers[chorus] = drawing_with_ways(handlers[chorus], _DRAWING_HEADERS)
     return [
         *page_routes(),
-        *(web.get(path, file.serve) for path, file in files.items()),
+        *(web.get(path, handler) for path, handler in handlers.items()),
         web.get("/healthz", _healthz),
         web.get("/readyz", _readyz(info.why_not_ready)),
         web.get("/metrics", _metrics(metrics, info)),

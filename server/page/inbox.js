@@ -119,7 +119,7 @@ export function keyOf({ kind, thread_id: threadId, message_id: messageId, public
  */
 export function changesInbox(frame) {
   if (frame.type !== "thread_event") return false;
-  const { kind, message, removal } = frame.data;
-  if (removal || kind === "co_author_left") return true;
+  const { kind, message, removal, branch } = frame.data;
+  if (removal || branch || kind === "co_author_left") return true;
   return Boolean(message && (message.electors.length > 0 || message.mentions?.length));
 }

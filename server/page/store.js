@@ -626,7 +626,10 @@ function caughtUp(state, { snapshot, epoch }) {
  */
 function withSnapshot(state, known, snapshot) {
   const thread = withHiddenOf(
-    withRuns(withMessages(known, snapshot.messages), snapshot.runs),
+    withRuns(
+      withMessages(known, snapshot.messages),
+      snapshot.runs.filter((run) => !run.branch_id),
+    ),
     snapshot,
   );
   const next = withHidden({ ...state, thread }, thread.id, snapshot.hidden ?? false);
@@ -672,8 +675,10 @@ function live(state, frame) {
     const change = { seq: frame.seq ?? 0, by, at, place: after.message_count, before, after };
     thread = { ...thread, changes: [...thread.changes, change] };
   }
-  if (frame.type === "chorus_response") thread = ran(thread, frame.data);
-  else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
+  if (frame.type === "chorus_response") {
+    // A forked run is no part of the conversation.
+    if (!frame.data.branch_id) thread = ran(thread, frame.data);
+  } else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
   const message = messageOf(frame);
   if (message) thread = withMessages(thread, [{ ...message, fresh: true }]);
   const next = { ...state, thread };

@@ -21,6 +21,8 @@ export interface AcceptedData {
   message_id: string | null;
   /** null where no run belongs to the request, or the message waits for approval. */
   run_id: string | null;
+  /** With `fork_run` alone: the branch that `run_id` grows. */
+  branch_id?: string;
   /** With `create_invite_link` alone. */
   link?: NewInviteLink;
 }
@@ -80,6 +82,53 @@ export interface AuthenticateRequest {
   data: AuthenticateData;
 }
 
+/** A request about a branch of a thread. */
+export interface BranchRef {
+  thread_id: string;
+  branch_id: string;
+}
+
+/** States of the branch chart; `FORKED` lasts only inside the transaction that forks. */
+export type BranchStatus =
+  | "forked"
+  | "growing"
+  | "ready"
+  | "proposed"
+  | "adopted"
+  | "rejected"
+  | "expired"
+  | "failed"
+  | "discarded";
+
+/** What becomes of a forked run, for co-authors alone; its texts are those of the run. */
+export interface BranchView {
+  id: string;
+  /** The prompt that its run answers. */
+  message_id: string;
+  /** The forked run. */
+  run_id: string;
+  /** The run that it left, after `step` of `iteration`. */
+  origin_run_id: string;
+  step: StepEnum;
+  iteration: number;
+  change: ChangeKind;
+  made_by: string;
+  status: BranchStatus;
+  proposed_by?: string;
+  electors: readonly string[];
+  votes: readonly BranchVoteView[];
+  created_at: string;
+  /** When it ends undecided, once its answer is there; a proposal begins the time anew. */
+  expires_at: string;
+}
+
+/** One elector's vote on a branch. */
+export interface BranchVoteView {
+  co_author: string;
+  decision: Decision;
+  at: string;
+}
+
 /** Stop a run. */
 export interface CancelRunRequest {
   id: string;
@@ -105,6 +154,18 @@ export interface ChallengeFrame {
   /** true where the frame's longest texts are cut, since it would be too large. */
   shortened?: boolean;
   data: ChallengeData;
+}
+
+/** What a fork changes; the rest stays as it was in the run that it leaves. */
+export type ChangeKind = "step_text" | "prompt" | "model" | "instructions";
+
+/** What a fork changed. */
+export interface ChangeView {
+  kind: ChangeKind;
+  /** The new text; empty for no instructions. */
+  text?: string;
+  /** In place of `text`, where the model was changed. */
+  model?: string;
 }
 
 export type ChorusResponseData =
@@ -144,6 +205,43 @@ export interface CoAuthorRef {
   thread_id: string;
   /** Canonical base58 of the 32 bytes of an ed25519 public key. */
   public_key: string;
+}
+
+export interface CompareRunsData {
+  thread_id: string;
+  run_id: string;
+  other_run_id: string;
+}
+
+/** Read two runs of a thread side by side. */
+export interface CompareRunsRequest {
+  id: string;
+  type: "compare_runs";
+  data: CompareRunsData;
+}
+
+export interface ComparisonData {
+  one: RunPath;
+  other: RunPath;
+  /** So many edges at the beginning of both ways are of the one same run. */
+  common_edges: number;
+  /** Of the steps that both completed, in order. */
+  steps: readonly StepDifference[];
+  /** Of the texts of the last steps, where both runs have their answers. */
+  answers?: readonly Span[];
+}
+
+/** Two runs of a thread side by side. Where it is `shortened`, spans may reach beyond a text's end. */
+export interface ComparisonFrame {
+  type: "comparison";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  shortened?: boolean;
+  data: ComparisonData;
 }
 
 export interface ConfigureThreadData {
@@ -208,6 +306,13 @@ export interface DeclineInvitationRequest {
   id: string;
   type: "decline_invitation";
   data: ThreadRef;
+}
+
+/** Give one's own branch up. */
+export interface DiscardBranchRequest {
+  id: string;
+  type: "discard_branch";
+  data: BranchRef;
 }
 
 /** An effect that a transition emitted. */
@@ -327,6 +432,32 @@ export interface ExplainedTransition {
   /** In the order in which they are tried. */
   edges: readonly TriedEdgeView[];
   effects: readonly EffectView[];
+}
+
+/** Of an answer that was adopted: where it comes from. */
+export interface ForkMark {
+  branch_id: string;
+  /** The run that it left. */
+  run_id: string;
+  step: StepEnum;
+  iteration: number;
+  change: ChangeKind;
+}
+
+export interface ForkRunData {
+  thread_id: string;
+  run_id: string;
+  /** A completed one. */
+  step: StepEnum;
+  iteration?: number;
+  change: TextChange | InstructionsChange | ModelChange;
+}
+
+/** Go on from a completed step of a run with one change, as a run of its own. */
+export interface ForkRunRequest {
+  id: string;
+  type: "fork_run";
+  data: ForkRunData;
 }
 
 export interface GetEventsData {
@@ -459,7 +590,7 @@ export interface InboxFrame {
 
 /** Something that awaits the user's answer, or mentions them. */
 export interface InboxItem {
-  kind: "vote" | "removal" | "invitation" | "mention";
+  kind: "vote" | "removal" | "branch" | "invitation" | "mention";
   thread_id: string;
   thread_name: string;
   /** Who asks, invites, or mentions the user. */
@@ -468,9 +599,11 @@ export interface InboxItem {
   at: string;
   /** Of what awaits an answer: until when. */
   expires_at?: string;
-  /** With `vote` and `mention`. */
+  /** With `vote` and `mention`; with `branch` the prompt. */
   message_id?: string;
-  /** With them: the beginning of the message, and `…` where it goes on. */
+  /** With `branch`. */
+  branch_id?: string;
+  /** With `vote` and `mention`: the beginning of the message, and `…` where it goes on. */
   excerpt?: string;
   /** With `removal`: the co-author who is named. */
   public_key?: string;
@@ -506,6 +639,13 @@ export interface InitFrame {
   /** true where the frame's longest texts are cut, since it would be too large. */
   shortened?: boolean;
   data: InitData;
+}
+
+/** Other instructions than those of the thread's co-authors. */
+export interface InstructionsChange {
+  kind: "instructions";
+  /** Blank for none. */
+  text: string;
 }
 
 /** What the person is after, in words and beneath them. */
@@ -694,10 +834,12 @@ export interface MessageView {
   electors: readonly string[];
   expires_at: string | null;
   run_id: string | null;
-  /** The message that its author wrote anew as this one. */
+  /** The message that its author wrote anew as this one, or the answer whose place it takes. */
   supersedes?: string;
-  /** The message that it was written anew as. */
+  /** The message that it was written anew as, or the answer that was adopted in its place. */
   superseded_by?: string;
+  /** Of an answer that was adopted: the fork that gave it. */
+  forked_from?: ForkMark;
   model: string | null;
   citations: readonly Citation[];
   usage: Usage | null;
@@ -708,6 +850,13 @@ export interface MessageView {
   version: number;
   created_at: string;
   updated_at: string;
+}
+
+/** Another model. */
+export interface ModelChange {
+  kind: "model";
+  /** One of `models` of `hello`. */
+  model: string;
 }
 
 /** The language model that answers. */
@@ -728,11 +877,14 @@ export type MutatingType =
   | "create_invite_link"
   | "create_thread"
   | "decline_invitation"
+  | "discard_branch"
+  | "fork_run"
   | "hide_message"
   | "hide_thread"
   | "invite_co_author"
   | "leave_co_authorship"
   | "mark_read"
+  | "propose_adoption"
   | "propose_removal"
   | "reject_message"
   | "rename_thread"
@@ -742,6 +894,7 @@ export type MutatingType =
   | "set_name"
   | "set_presence"
   | "submit_prompt"
+  | "vote_on_branch"
   | "vote_on_removal"
   | "withdraw_message"
   | "withdraw_removal";
@@ -807,6 +960,14 @@ export interface ObservationOutput {
   patterns: readonly string[];
   gaps: readonly string[];
   confidence: number;
+}
+
+/** Where a run was forked. */
+export interface OriginView {
+  run_id: string;
+  step: StepEnum;
+  iteration: number;
+  change: ChangeView;
 }
 
 export interface PeopleData {
@@ -893,6 +1054,13 @@ export interface Prior {
   created_at: string;
 }
 
+/** Let the co-authors vote on whether the answer of a branch stands in the thread. */
+export interface ProposeAdoptionRequest {
+  id: string;
+  type: "propose_adoption";
+  data: BranchRef;
+}
+
 /** Let all the others vote on whether a co-author stays; it is one's own vote too. */
 export interface ProposeRemovalRequest {
   id: string;
@@ -970,12 +1138,15 @@ export interface Replies {
   archive_thread: AcceptedFrame;
   authenticate: InitFrame;
   cancel_run: AcceptedFrame;
+  compare_runs: ComparisonFrame;
   configure_thread: AcceptedFrame;
   connect: ChallengeFrame;
   create_invite_link: AcceptedFrame;
   create_thread: AcceptedFrame;
   decline_invitation: AcceptedFrame;
+  discard_branch: AcceptedFrame;
   explain_run: RunExplanationFrame;
+  fork_run: AcceptedFrame;
   get_events: EventsFrame;
   get_inbox: InboxFrame;
   get_thread: ThreadMessagesFrame;
@@ -988,6 +1159,7 @@ export interface Replies {
   list_threads: ThreadsFrame;
   mark_read: AcceptedFrame;
   ping: PongFrame;
+  propose_adoption: AcceptedFrame;
   propose_removal: AcceptedFrame;
   reject_message: AcceptedFrame;
   rename_thread: AcceptedFrame;
@@ -1002,6 +1174,7 @@ export interface Replies {
   submit_prompt: AcceptedFrame;
   typing: AcceptedFrame;
   view_invite_link: InviteLinkFrame;
+  vote_on_branch: AcceptedFrame;
   vote_on_removal: AcceptedFrame;
   withdraw_message: AcceptedFrame;
   withdraw_removal: AcceptedFrame;
@@ -1015,12 +1188,15 @@ export interface Requests {
   archive_thread: ArchiveThreadRequest;
   authenticate: AuthenticateRequest;
   cancel_run: CancelRunRequest;
+  compare_runs: CompareRunsRequest;
   configure_thread: ConfigureThreadRequest;
   connect: ConnectRequest;
   create_invite_link: CreateInviteLinkRequest;
   create_thread: CreateThreadRequest;
   decline_invitation: DeclineInvitationRequest;
+  discard_branch: DiscardBranchRequest;
   explain_run: ExplainRunRequest;
+  fork_run: ForkRunRequest;
   get_events: GetEventsRequest;
   get_inbox: GetInboxRequest;
   get_thread: GetThreadRequest;
@@ -1033,6 +1209,7 @@ export interface Requests {
   list_threads: ListThreadsRequest;
   mark_read: MarkReadRequest;
   ping: PingRequest;
+  propose_adoption: ProposeAdoptionRequest;
   propose_removal: ProposeRemovalRequest;
   reject_message: RejectMessageRequest;
   rename_thread: RenameThreadRequest;
@@ -1047,6 +1224,7 @@ export interface Requests {
   submit_prompt: SubmitPromptRequest;
   typing: TypingRequest;
   view_invite_link: ViewInviteLinkRequest;
+  vote_on_branch: VoteOnBranchRequest;
   vote_on_removal: VoteOnRemovalRequest;
   withdraw_message: WithdrawMessageRequest;
   withdraw_removal: WithdrawRemovalRequest;
@@ -1103,6 +1281,8 @@ export interface RunCancelledData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
+  /** Of a forked run: its frames are for co-authors alone, and its answer is no message yet. */
+  branch_id?: string;
   step: StepEnum;
   iteration: number;
   attempt: number;
@@ -1144,6 +1324,8 @@ export interface RunFailedData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
+  /** Of a forked run: its frames are for co-authors alone, and its answer is no message yet. */
+  branch_id?: string;
   step: StepEnum;
   iteration: number;
   attempt: number;
@@ -1159,6 +1341,8 @@ export interface RunFinishedData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
+  /** Of a forked run: its frames are for co-authors alone, and its answer is no message yet. */
+  branch_id?: string;
   step: StepEnum;
   iteration: number;
   attempt: number;
@@ -1168,11 +1352,33 @@ export interface RunFinishedData {
   message: MessageView;
 }
 
+/** One of two runs: what it was asked, what it gave, and the way that it took. */
+export interface RunPath {
+  run_id: string;
+  /** The prompt. */
+  message_id: string;
+  status: "queued" | "running" | "finished" | "failed" | "cancelled";
+  /** Of a forked run. */
+  branch?: BranchView;
+  /** Likewise. */
+  origin?: OriginView;
+  prompt: string;
+  instructions?: string;
+  /** The model that it asks, where that is not the server's own. */
+  model?: string;
+  /** Completed ones of all iterations, in order; a forked run's begin with those that it kept. */
+  steps: readonly StepView[];
+  /** What it took of `/diagrams/chorus.svg`, in order, with its origin's up to the fork. */
+  edges: readonly string[];
+}
+
 /** The run waits for its thread to be free. */
 export interface RunQueuedData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
+  /** Of a forked run: its frames are for co-authors alone, and its answer is no message yet. */
+  branch_id?: string;
   step: StepEnum;
   iteration: number;
   attempt: number;
@@ -1190,6 +1396,8 @@ export interface RunRef {
 export interface RunView {
   run_id: string;
   message_id: string;
+  /** Of a forked run, which co-authors alone are shown. */
+  branch_id?: string;
   status: "queued" | "running" | "recovering";
   step: StepEnum;
   iteration: number;
@@ -1256,6 +1464,7 @@ export type ServerMessage =
   | PeopleFrame
   | SearchResultsFrame
   | PongFrame
+  | ComparisonFrame
   | ErrorFrame
   | NoticeFrame
   | PresenceFrame
@@ -1298,11 +1507,21 @@ export interface SignOutRequest {
   data: NoData;
 }
 
+/** A part of two texts. */
+export interface Span {
+  /** `same` in both, `removed` in the one alone, `added` in the other alone. */
+  kind: "same" | "removed" | "added";
+  /** Code points. */
+  length: number;
+}
+
 /** A step has its output. */
 export interface StepCompletedData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
+  /** Of a forked run: its frames are for co-authors alone, and its answer is no message yet. */
+  branch_id?: string;
   step: StepEnum;
   iteration: number;
   attempt: number;
@@ -1326,6 +1545,8 @@ export interface StepDeltaData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
+  /** Of a forked run: its frames are for co-authors alone, and its answer is no message yet. */
+  branch_id?: string;
   step: StepEnum;
   iteration: number;
   attempt: number;
@@ -1339,6 +1560,16 @@ export interface StepDeltaData {
    * place of every part rendered before that does not end before its first.
    */
   rendered?: readonly RenderedText[];
+}
+
+/** A step that both runs completed, of one iteration. */
+export interface StepDifference {
+  step: StepEnum;
+  iteration: number;
+  /** Whether it is one step, which the fork kept or both kept of a third run. */
+  kept: boolean;
+  /** Both texts, from their beginnings; one `same` where they do not differ. */
+  spans: readonly Span[];
 }
 
 /** The steps of one iteration, in their order; only update may lead back to action. */
@@ -1357,6 +1588,8 @@ export interface StepRecoveringData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
+  /** Of a forked run: its frames are for co-authors alone, and its answer is no message yet. */
+  branch_id?: string;
   step: StepEnum;
   iteration: number;
   attempt: number;
@@ -1373,6 +1606,8 @@ export interface StepStartedData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
+  /** Of a forked run: its frames are for co-authors alone, and its answer is no message yet. */
+  branch_id?: string;
   step: StepEnum;
   iteration: number;
   attempt: number;
@@ -1389,6 +1624,8 @@ export interface StepThinkingData {
   run_id: string;
   /** The prompt that the run answers. */
   message_id: string;
+  /** Of a forked run: its frames are for co-authors alone, and its answer is no message yet. */
+  branch_id?: string;
   step: StepEnum;
   iteration: number;
   attempt: number;
@@ -1431,6 +1668,12 @@ export interface SubmitPromptRequest {
 
 export type Subprotocol = "chorus.v1";
 
+/** Another text of the step, or another prompt. */
+export interface TextChange {
+  kind: "step_text" | "prompt";
+  text: string;
+}
+
 export interface ThreadEventData {
   kind: ThreadEventKind;
   at: string;
@@ -1446,6 +1689,8 @@ export interface ThreadEventData {
   link?: InviteLinkView;
   /** Of who is named, voted on, kept or removed. */
   removal?: RemovalView;
+  /** Which was forked, went on, was voted on or ended; for co-authors alone. */
+  branch?: BranchView;
   message?: MessageView;
   thread?: ThreadView;
   /** With `thread_configured` alone: what `thread` said until then. */
@@ -1496,6 +1741,16 @@ export type ThreadEventKind =
   | "message_expired"
   | "message_withdrawn"
   | "message_superseded"
+  | "branch_forked"
+  | "branch_ready"
+  | "branch_failed"
+  | "branch_proposed"
+  | "branch_vote_cast"
+  | "branch_adopted"
+  | "branch_rejected"
+  | "branch_expired"
+  | "branch_discarded"
+  | "entry_withheld"
   | "token_balance_changed";
 
 export interface ThreadMessagesData {
@@ -1514,6 +1769,8 @@ export interface ThreadMessagesData {
   links: readonly InviteLinkView[];
   /** Those that are voted on, oldest first. */
   removals: readonly RemovalView[];
+  /** Those that are open, oldest first; for co-authors alone. */
+  branches: readonly BranchView[];
   /** Whether the reader hid the thread. */
   hidden?: boolean;
   /** Those of `messages` that the reader hid. */
@@ -1601,8 +1858,15 @@ export interface ThreadsFrame {
 /** One accepted transition of a machine, as the drawing names it. */
 export interface TransitionView {
   machine:
-    "chorus" | "message" | "connection" | "thread" | "invitation" | "invite_link" | "removal";
-  /** Id of the run, message, session, thread, invitation, link or removal. */
+    | "chorus"
+    | "message"
+    | "connection"
+    | "thread"
+    | "invitation"
+    | "invite_link"
+    | "removal"
+    | "branch";
+  /** Id of the run, message, session, thread, invitation, link, removal or branch. */
   instance: string;
   event: string;
   source: string;
@@ -1676,6 +1940,19 @@ export interface ViewInviteLinkRequest {
 
 /** Who may read a thread; fixed when the thread is created. */
 export type Visibility = "private" | "public";
+
+export interface VoteOnBranchData {
+  thread_id: string;
+  branch_id: string;
+  decision: "approve" | "reject";
+}
+
+/** Agree to a branch that is proposed, or not. */
+export interface VoteOnBranchRequest {
+  id: string;
+  type: "vote_on_branch";
+  data: VoteOnBranchData;
+}
 
 export interface VoteOnRemovalData {
   thread_id: string;

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from machines.models.domain import Frozen
-from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
+from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId
 from machines.models.outputs import StepEnum
 
 
@@ -37,6 +37,7 @@ class Piece(Frozen):
     thread_id: ThreadId
     run_id: RunId
     message_id: MessageId
+    branch_id: BranchId | None = None
     step: StepEnum
     iteration: int
     attempt: int

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from machines.models.ids import MessageId, RunId, ThreadId
+from machines.models.ids import BranchId, MessageId, RunId, ThreadId
 from machines.models.outputs import StepEnum
 
 
@@ -18,6 +18,10 @@ class Attempt(Protocol):
     @property
     def message_id(self) -> MessageId:
         """Of the prompt."""
+
+    @property
+    def branch_id(self) -> BranchId | None:
+        """Of a forked run: what it writes is for co-authors alone."""
 
     @property
     def step(self) -> StepEnum: ...

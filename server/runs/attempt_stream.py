@@ -104,6 +104,7 @@ class AttemptStream:
             thread_id=call.thread_id,
             run_id=call.run_id,
             message_id=call.message_id,
+            branch_id=call.branch_id,
             step=call.step,
             iteration=call.iteration,
             attempt=call.attempt,
@@ -149,7 +150,8 @@ class AttemptStream:
             return
         self._encoder = self._encoder or DeltaEncoder(call.thread_id, self._delta())
         key = (call.run_id, call.step.value, call.iteration, call.attempt)
-        delta = Delta(key, offset, text, self._encoder.encode(offset, text))
+        encoded = self._encoder.encode(offset, text)
+        delta = Delta(key, offset, text, encoded, call.branch_id is not None)
         self._broadcast.publish_delta(call.thread_id, delta)
         if call.step is StepEnum.YIELD:
             self._render(text)
@@ -170,7 +172,7 @@ class AttemptStream:
         frame = ChorusResponseFrame(thread_id=call.thread_id, data=data)
         # Of a key of its own, since it is no piece of the text and cannot be merged with one.
         key = (call.run_id, "rendered", call.iteration, call.attempt)
-        delta = Delta(key, self._length, "", encode_server_frame(frame))
+        delta = Delta(key, self._length, "", encode_server_frame(frame), call.branch_id is not None)
         self._broadcast.publish_delta(call.thread_id, delta)
 
     def _delta(self) -> StepDeltaData:
@@ -178,6 +180,7 @@ class AttemptStream:
         return StepDeltaData(
             run_id=call.run_id,
             message_id=call.message_id,
+            branch_id=call.branch_id,
             step=call.step,
             iteration=call.iteration,
             attempt=call.attempt,

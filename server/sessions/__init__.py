@@ -7,6 +7,8 @@ request does to a thread is carried out in `server.threads`.
 __all__ = [
     "accounts",
     "admission",
+    "commands",
+    "comparisons",
     "elsewhere",
     "explanations",
     "links",

@@ -24,15 +24,20 @@ class Explanations:
         self._journal = journal
         self._declared: dict[str, Declaration] = {}
 
-    async def explained(self, wanted: ExplainRunData) -> RunExplanationFrame:
+    async def explained(self, wanted: ExplainRunData, *, is_inside: bool) -> RunExplanationFrame:
         """The transitions of a run behind `after_seq`, as many as one frame holds.
 
+        Args:
+            is_inside: Whether who asks is a co-author, to whom alone forked runs are told.
+
         Raises:
-            RequestRefused: the thread has no such run (NOT_FOUND).
+            RequestRefused: the thread has no such run, or none to tell of (NOT_FOUND).
             JournalError: the journal cannot be asked.
         """
         entries = await self._journal.run_entries(wanted.run_id)
         if not entries or entries[0].stream != thread_stream(wanted.thread_id):
+            raise no_such_run()
+        if not is_inside and entries[0].data.get("branch_id") is not None:
             raise no_such_run()
         await self._learn(entries)
         # It is executed again, transition by transition.

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from machines.models.branch import Branch
 from machines.models.ids import PublicKey
 from machines.models.invitation import Invitation
 from machines.models.limits import MAX_PAGE, MAX_PEOPLE, MAX_SHARED_THREADS_NAMED
@@ -69,6 +70,8 @@ def _people_of(page: InboxPage) -> frozenset[PublicKey]:
         match row.about:
             case Message(author=author):
                 people |= {author} if author is not None else set()
+            case Branch(proposed_by=asker):
+                people |= {asker} if asker is not None else set()
             case Removal(public_key=named, proposed_by=proposer):
                 people |= {named, proposer}
             case Invitation(invited_by=inviter):

@@ -4,12 +4,12 @@ Values only: what is asked of the journal, and who may read it, is known to `ser
 """
 
 from collections.abc import Iterable, Mapping
-from itertools import starmap
 from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
 from machines.decisions.views import (
+    branch_view,
     inbox_item,
     invitation_summary,
     invitation_view,
@@ -111,11 +111,13 @@ def snapshot_that_fits(
     """A thread and the newest messages of a page as `reader` may see them, who `kept` this of the
     thread. Renders Markdown."""
     thread = thread_view(view.thread)
-    live = tuple(starmap(run_view, runs))
+    insider = reader in view.thread.co_authors
+    live = tuple(run_view(*each) for each in runs if insider or each.run.branch_id is None)
     invitations = tuple(map(invitation_view, view.invitations))
     links = tuple(map(link_view, view.links))
     removals = tuple(map(removal_view, view.removals))
-    beside = (*live, *invitations, *links, *removals)
+    branches = tuple(map(branch_view, view.branches)) if insider else ()
+    beside = (*live, *invitations, *links, *removals, *branches)
     room = FRAME_ROOM - size_of(thread) - sum(map(size_of, beside))
     hidden = frozenset(kept.hidden_messages if kept is not None else ())
     room -= sum(len(each.id) + len('"",') for each in page.messages if each.id in hidden)
@@ -133,6 +135,7 @@ def snapshot_that_fits(
             invitations=invitations,
             links=links,
             removals=removals,
+            branches=branches,
             hidden=kept is not None and kept.hidden,
             hidden_messages=tuple(each.id for each in messages if each.id in hidden),
         )

@@ -137,6 +137,7 @@ def is_read(message: ClientMessage) -> bool:
         | requests.ListThreadsRequest
         | requests.GetInboxRequest
         | requests.ListPeopleRequest
+        | requests.CompareRunsRequest
         | requests.SearchRequest,
     )
 

@@ -6,8 +6,8 @@ checked again before the answer; the same id with another type or data is `confl
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import AsyncIterator
+from typing import Final
 
 from machines.decisions.connections import hash_token
 from machines.decisions.invitations import no_such_invitation
@@ -23,8 +23,6 @@ from machines.models.errors import (
 from machines.models.ids import MessageId, PublicKey, RequestId, ThreadId, thread_stream
 from machines.models.journal import DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_CATCH_UP, MAX_EVENTS_PAGE_BYTES, MAX_RUNS_SHOWN
-from machines.models.message import Decision
-from machines.models.removal import RemovalDecision
 from machines.models.thread import Thread
 from machines.models.wire import envelope, frames, request_data, requests
 from machines.models.wire.requests import ClientMessage
@@ -32,8 +30,10 @@ from server.environment import Environment
 from server.memory.recall import MemoryService
 from server.runs.interpreter import Chorus
 from server.sessions.accounts import Accounts
+from server.sessions.commands import command_of
+from server.sessions.comparisons import Comparisons
 from server.sessions.explanations import Explanations
-from server.sessions.links import InviteLinks, secret_for
+from server.sessions.links import InviteLinks
 from server.sessions.lists import inbox, list_people, list_threads
 from server.sessions.pages import (
     FRAME_ROOM,
@@ -42,7 +42,6 @@ from server.sessions.pages import (
     snapshot_that_fits,
 )
 from server.sessions.quotas import Allowances, too_many
-from server.sessions.signatures import can_sign
 from server.threads.broadcast import Broadcast
 from server.threads.service import Outcome, ThreadService
 from server.wire.bounds import fitting
@@ -50,6 +49,13 @@ from server.wire.codec import encode_events_page, encode_server_frame
 from server.wire.presenter import hidden_notice, read_notice
 from server.wire.renderer import Renderer
 from storage.journal.port import Journal
+
+_RUNS: Final = (
+    requests.SubmitPromptRequest,
+    requests.RetryRunRequest,
+    requests.ForkRunRequest,
+)
+"""Requests that begin a run."""
 
 
 class Requests:
@@ -79,6 +85,7 @@ class Requests:
         self._renderer = renderer
         self._links = InviteLinks(environment, journal)
         self._explanations = Explanations(journal)
+        self._comparisons = Comparisons(journal, renderer)
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
 
     async def perform(
@@ -98,9 +105,12 @@ class Requests:
             case requests.GetEventsRequest():
                 return await self._events(message, caller)
             case requests.ExplainRunRequest(data=data):
-                await self._readable(data.thread_id, caller)
-                explained = await self._explanations.explained(data)
-                await self._readable(data.thread_id, caller)  # it may have taken its time
+                thread = await self._readable(data.thread_id, caller)
+                is_inside = caller in thread.co_authors
+                explained = await self._explanations.explained(data, is_inside=is_inside)
+                now = await self._readable(data.thread_id, caller)  # it may have taken its time
+                if is_inside is not (caller in now.co_authors):
+                    return await self.perform(message, caller, address, token)
                 return _encode(explained, message.id)
             case requests.ListThreadsRequest():
                 return _encode(await list_threads(self._journal, message.data, caller), message.id)
@@ -115,6 +125,13 @@ class Requests:
                 self._broadcast.presence.types(thread, co_author_of(thread, caller))
                 accepted = frames.AcceptedData(thread_id=thread.id)
                 return _encode(frames.AcceptedFrame(data=accepted), message.id)
+            case requests.CompareRunsRequest(data=data):
+                thread = await self._readable(data.thread_id, caller)
+                co_author_of(thread, caller)
+                text = await self._comparisons.compare(message)
+                # Rights are read last as well: who left meanwhile is told nothing.
+                co_author_of(await self._readable(data.thread_id, caller), caller)
+                return text
             case requests.SearchRequest():
                 return _encode(await self._search(message, caller), message.id)
             case _:
@@ -132,7 +149,7 @@ class Requests:
         is_charged = False
         try:
             try:
-                if isinstance(message, requests.SubmitPromptRequest | requests.RetryRunRequest):
+                if isinstance(message, _RUNS):
                     await self._take_prompt(message, caller, address)
                     is_charged = True
                 return await self._mutate(message, caller, token)
@@ -169,7 +186,9 @@ class Requests:
             await self._readable(known.thread_id, caller)
         if known.thread_id is None:
             return _accepted(None)
-        outcome = Outcome(known.thread_id, known.seq or 0, known.message_id, known.run_id)
+        outcome = Outcome(
+            known.thread_id, known.seq or 0, known.message_id, known.run_id, known.branch_id
+        )
         return await self._with_link(_accepted(outcome), message, token)
 
     async def _mutate(
@@ -203,7 +222,8 @@ class Requests:
             case requests.CreateThreadRequest():
                 return _accepted(await self._create_thread(message, caller, reply))
             case _:
-                thread_id, command = await self._command(message, token)
+                thread_id = await self._thread_of(message)
+                command = command_of(message, token)
 
                 def make(ids: tuple[str, ...]) -> ThreadCommand:
                     return command(
@@ -273,77 +293,15 @@ class Requests:
             notice = hidden_notice(thread_id, message_id, hidden=hidden)
             self._broadcast.users.tell(caller, notice)
 
-    async def _command(
-        self, message: requests.MutatingRequest, token: str
-    ) -> tuple[ThreadId, Callable[..., ThreadCommand]]:
-        """The thread that a request is about, and what makes its command of the fields that every
-        command begins with."""
-        match message:
-            case requests.SubmitPromptRequest(data=data):
-                return data.thread_id, partial(
-                    commands.SubmitMessage, content=data.prompt, supersedes=data.supersedes
-                )
-            case requests.CancelRunRequest(data=data):
-                return data.thread_id, partial(commands.StopRun, run_id=data.run_id)
-            case requests.RetryRunRequest(data=data):
-                return data.thread_id, partial(commands.RetryRun, run_id=data.run_id)
-            case requests.ApproveMessageRequest(data=data):
-                return data.thread_id, partial(
-                    commands.Vote, message_id=data.message_id, decision=Decision.APPROVE
-                )
-            case requests.RejectMessageRequest(data=data):
-                return data.thread_id, partial(
-                    commands.Vote,
-                    message_id=data.message_id,
-                    decision=Decision.REJECT,
-                    reason=data.reason,
-                )
-            case requests.WithdrawMessageRequest(data=data):
-                return data.thread_id, partial(commands.Withdraw, message_id=data.message_id)
-            case requests.InviteCoAuthorRequest(data=data):
-                _require_signing_key(data.public_key)
-                return data.thread_id, partial(commands.Invite, public_key=data.public_key)
-            case requests.AcceptInvitationRequest(data=data):
-                return data.thread_id, commands.AcceptInvitation
-            case requests.DeclineInvitationRequest(data=data):
-                return data.thread_id, commands.DeclineInvitation
-            case requests.RevokeInvitationRequest(data=data):
-                return data.thread_id, partial(
-                    commands.RevokeInvitation, public_key=data.public_key
-                )
-            case requests.CreateInviteLinkRequest(data=data):
-                secret = secret_for(token, message.id)
-                return data.thread_id, partial(
-                    commands.MakeLink, secret_hash=hash_token(secret), hours=data.expires_in_hours
-                )
-            case requests.AcceptInviteLinkRequest(data=data):
-                secret_hash = hash_token(data.secret)
-                thread_id = await self._links.thread_of(secret_hash)
-                return thread_id, partial(commands.UseLink, secret_hash=secret_hash)
-            case requests.RevokeInviteLinkRequest(data=data):
-                return data.thread_id, partial(commands.RevokeLink, link_id=data.link_id)
-            case requests.ProposeRemovalRequest(data=data):
-                return data.thread_id, partial(commands.ProposeRemoval, public_key=data.public_key)
-            case requests.VoteOnRemovalRequest(data=data):
-                return data.thread_id, partial(
-                    commands.VoteOnRemoval,
-                    public_key=data.public_key,
-                    decision=RemovalDecision(data.decision),
-                )
-            case requests.WithdrawRemovalRequest(data=data):
-                return data.thread_id, partial(commands.WithdrawRemoval, public_key=data.public_key)
-            case requests.LeaveCoAuthorshipRequest(data=data):
-                return data.thread_id, commands.LeaveCoAuthorship
-            case requests.RenameThreadRequest(data=data):
-                return data.thread_id, partial(commands.Rename, name=data.name)
-            case requests.ConfigureThreadRequest(data=data):
-                return data.thread_id, partial(
-                    commands.Configure, instructions=data.instructions, model=data.model
-                )
-            case requests.ArchiveThreadRequest(data=data):
-                return data.thread_id, commands.Archive
+    async def _thread_of(self, message: requests.MutatingRequest) -> ThreadId:
+        """The thread that a request is about."""
+        match message.data:
+            case request_data.ThreadRef(thread_id=thread_id):
+                return thread_id
+            case request_data.InviteLinkRef(secret=secret):
+                return await self._links.thread_of(hash_token(secret))
             case _:
-                raise AssertionError(f"{type(message).__name__} is no command to a thread")
+                raise AssertionError(f"{message.type} is about no thread")
 
     async def _take_prompt(
         self, message: requests.MutatingRequest, caller: PublicKey, address: str
@@ -503,17 +461,6 @@ class Requests:
         return thread
 
 
-def _require_signing_key(public_key: PublicKey) -> None:
-    """A co-author who can never vote would hold up every vote of the thread for good."""
-    if not can_sign(public_key):
-        problem = "is no key that can sign"
-        raise RequestRefused(
-            ErrorCode.INVALID_FIELD,
-            f"The field public_key {problem}.",
-            details={"field": "public_key", "problem": problem},
-        )
-
-
 def _accepted(outcome: Outcome | None) -> frames.AcceptedFrame:
     if outcome is None:
         return frames.AcceptedFrame(data=frames.AcceptedData())
@@ -523,6 +470,7 @@ def _accepted(outcome: Outcome | None) -> frames.AcceptedFrame:
             seq=outcome.seq,
             message_id=outcome.message_id,
             run_id=outcome.run_id,
+            branch_id=outcome.branch_id,
         )
     )
 

@@ -9,6 +9,7 @@ __all__ = [
     "broadcast",
     "connections",
     "counting",
+    "named",
     "passing_rights",
     "presence",
     "relay",

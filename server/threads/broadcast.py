@@ -32,6 +32,8 @@ class Delta(NamedTuple):
     offset: int
     text: str
     encoded: str
+    for_co_authors: bool = False
+    """Whether outsiders who may read the thread are not sent it."""
 
 
 class LiveSink(Protocol):
@@ -90,6 +92,8 @@ class _Audience:
     """The followers of one thread."""
 
     followers: dict[Follower, Following] = field(default_factory=dict)
+    thread: Thread | None = None
+    """As it was when its followers were last given something; None before that."""
     told: int | None = None
     """Every follower that is live has the entries up to this one; None before the first is live."""
     head: int = 0
@@ -182,16 +186,19 @@ class Broadcast:
         following = audience.followers.get(follower) if audience is not None else None
         if audience is None or following is None:
             return
+        audience.thread = thread
         waiting, following.waiting = following.waiting or [], None
         following.next_seq = seq + 1
         reads, now_seq = may_read(thread, follower.public_key), now_seq or seq
+        is_inside = follower.public_key in thread.co_authors
         for item in waiting:
             if not self.follows(thread_id, follower):
                 return
             match item:
                 case _PassingDelta(delta, head_seq):
                     # Who left by an entry that is later than `thread` is sent none that is later still.
-                    if reads and head_seq <= now_seq:
+                    may_hear = reads and (is_inside or not delta.for_co_authors)
+                    if may_hear and head_seq <= now_seq:
                         follower.sink.send_delta(delta)
                 case LiveEntry():
                     reads = reads and item.left != follower.public_key
@@ -297,6 +304,7 @@ class Broadcast:
             if entry.kind == ThreadEventKind.MESSAGE_SUBMITTED and entry.by is not None:
                 self.presence.said(thread.id, entry.by)
             if audience is not None:
+                audience.thread = thread
                 self._give_to_all(audience, entry, thread)
         if audience is not None:
             self._move(thread.id, audience, published[-1].seq)
@@ -326,9 +334,16 @@ class Broadcast:
     def _give_delta(self, thread_id: ThreadId, delta: Delta, head_seq: int) -> None:
         for follower, following in self._hearing(thread_id):
             if following.waiting is None:
-                follower.sink.send_delta(delta)
+                if not delta.for_co_authors or self._is_inside(thread_id, follower):
+                    follower.sink.send_delta(delta)
             elif len(following.waiting) < MAX_COLLECTED:
                 following.waiting.append(_PassingDelta(delta, head_seq))
+
+    def _is_inside(self, thread_id: ThreadId, follower: Follower) -> bool:
+        """Whether a follower is a co-author, by what is known of the thread."""
+        audience = self._threads.get(thread_id)
+        thread = self._doubted.get(thread_id) or (audience.thread if audience else None)
+        return thread is not None and follower.public_key in thread.co_authors
 
     def publish_waiting(self, thread_id: ThreadId, message: str) -> None:
         """A run of the thread waits for the journal, and `message` says why.

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from machines.models.chorus import ChorusState
 from machines.models.commands import Facts
 from machines.models.effects import RunEffect
 from machines.models.ids import ThreadId
@@ -137,10 +138,15 @@ class Rooms:
 
 def weight_of(facts: Facts) -> int:
     """Code points of the text that facts hold."""
-    texts = [each.content for each in (*facts.view.pending, *facts.recent)]
-    for run in facts.view.runs:
-        texts.append(run.prompt)
-        texts.extend(each.content for each in run.messages)
-        texts.extend(each.content for each in run.priors)
-        texts.extend(each.text for each in run.steps)
+    texts = sum(len(each.content) for each in (*facts.view.pending, *facts.recent))
+    return texts + sum(map(weight_of_run, facts.view.runs))
+
+
+def weight_of_run(run: ChorusState) -> int:
+    """Code points of the text that a run holds."""
+    texts = [run.prompt]
+    kept = run.prefix
+    texts.extend(each.content for each in (*run.messages, *(kept.messages if kept else ())))
+    texts.extend(each.content for each in (*run.priors, *(kept.priors if kept else ())))
+    texts.extend(each.text for each in (*run.steps, *(kept.steps if kept else ())))
     return sum(map(len, texts))

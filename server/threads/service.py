@@ -23,24 +23,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
+from machines.decisions.answers import CONTEXT_MESSAGES
 from machines.decisions.changes import Decided
 from machines.decisions.rights import may_read, no_such_thread
 from machines.decisions.threads import decide, open_thread
-from machines.decisions.unit_of_work import CONTEXT_MESSAGES
 from machines.models.chorus import ChorusState
 from machines.models.commands import (
     Archive,
-    Expire,
+    DiscardBranch,
     Facts,
-    Invite,
     OpenThread,
     Policy,
-    RetryRun,
     StopRun,
     SubmitMessage,
     ThreadCommand,
-    Vote,
-    Withdraw,
 )
 from machines.models.effects import RunEffect
 from machines.models.errors import (
@@ -52,14 +48,23 @@ from machines.models.errors import (
     RequestRefused,
     StateError,
 )
-from machines.models.ids import MessageId, PublicKey, RunId, ServerId, ThreadId, thread_stream
+from machines.models.ids import (
+    BranchId,
+    MessageId,
+    PublicKey,
+    RunId,
+    ServerId,
+    ThreadId,
+    thread_stream,
+)
 from machines.models.journal import Batch, DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from machines.models.thread import Thread
 from server.concurrency.batcher import Batcher
 from server.concurrency.retry import through_races, while_journal_is_away
 from server.threads.broadcast import MAX_COLLECTED, Broadcast
-from server.threads.rooms import Doubt, Room, Rooms, weight_of
+from server.threads.named import with_what_it_names
+from server.threads.rooms import Doubt, Room, Rooms, weight_of, weight_of_run
 from server.wire.renderer import Renderer
 from storage.journal.port import Journal, Tail
 
@@ -81,6 +86,7 @@ class Outcome:
     """Number of the last entry that carried it out."""
     message_id: MessageId | None
     run_id: RunId | None
+    branch_id: BranchId | None = None
     refused: ChorusError | None = None
     """What it came to is durable, and it is refused all the same (a vote that came too late)."""
 
@@ -307,7 +313,9 @@ class ThreadService:
 
             async def decide_on(facts: Facts) -> Decided:
                 command = make(facts.view)
-                named = self._with_partials(await self._with_what_it_names(facts, command), command)
+                named = self._with_partials(
+                    await with_what_it_names(self._journal, facts, command), command
+                )
                 return await self._decided(named, command)
 
             async def decide_and_commit() -> Outcome:
@@ -359,6 +367,7 @@ class ThreadService:
                     "thread_id": thread_id,
                     "message_id": decision.message_id,
                     "run_id": decision.run_id,
+                    "branch_id": decision.branch_id,
                 }
             )
             batch = decision.batch.model_copy(update={"reply": reply})
@@ -398,6 +407,7 @@ class ThreadService:
             seq=decision.facts.view.head_seq,
             message_id=decision.message_id,
             run_id=decision.run_id,
+            branch_id=decision.branch_id,
             refused=decision.refused,
         )
 
@@ -474,61 +484,10 @@ class ThreadService:
             after_seq = page.entries[-1].seq
         return tuple(found)
 
-    async def _with_what_it_names(self, facts: Facts, command: ThreadCommand) -> Facts:
-        """Add what the command is about, where it is not in the view."""
-        thread_id = facts.view.thread.id
-        match command:
-            case (
-                Vote(message_id=message_id)
-                | Withdraw(message_id=message_id)
-                | Expire(message_id=message_id)
-            ):
-                if any(each.id == message_id for each in facts.view.pending):
-                    return facts
-                message = await self._journal.message(message_id)
-                if message is None or message.thread_id != thread_id:
-                    return facts
-                return facts.model_copy(update={"message": message})
-            case SubmitMessage(content=content, supersedes=message_id, by=author):
-                if message_id and author:
-                    facts = await self._with_what_it_supersedes(facts, message_id, author)
-                if "@" in content:
-                    names = await self._journal.names(facts.view.thread.co_authors)
-                    facts = facts.model_copy(update={"names": names})
-                return facts
-            case Invite(public_key=public_key, by=inviter) if inviter is not None:
-                counts = await self._journal.invitation_counts(public_key, inviter=inviter)
-                return facts.model_copy(update={"invitations": counts})
-            case StopRun(run_id=run_id) | RetryRun(run_id=run_id):
-                live = (each for each in facts.view.runs if each.id == run_id)
-                run = next(live, None) or await self._journal.run(run_id)
-                if run is None or run.thread_id != thread_id:
-                    return facts
-                message = await self._journal.message(run.message_id)
-                return facts.model_copy(update={"run": run, "message": message})
-            case _:
-                return facts
-
-    async def _with_what_it_supersedes(
-        self, facts: Facts, message_id: MessageId, author: PublicKey
-    ) -> Facts:
-        """Add the message that is written anew, its answer, and the author's newest message."""
-        thread_id = facts.view.thread.id
-        message = await self._journal.message(message_id)
-        if message is None or message.thread_id != thread_id:
-            return facts
-        answer = None
-        live = {run.id for run in facts.view.runs}
-        if message.run_id is not None and message.run_id not in live:
-            run = await self._journal.run(message.run_id)
-            answer = await self._journal.message(run.answer_id) if run is not None else None
-        newest = await self._journal.newest_message_of(thread_id, author)
-        return facts.model_copy(update={"message": message, "answer": answer, "newest": newest})
-
     def _with_partials(self, facts: Facts, command: ThreadCommand) -> Facts:
         """Add what the runs that the command may stop have written."""
         match command:
-            case StopRun() | Archive():
+            case StopRun() | DiscardBranch() | Archive():
                 pass
             case SubmitMessage() if command.supersedes is not None:
                 pass
@@ -546,7 +505,11 @@ def effort_of(facts: Facts) -> int:
     """How much a decision on these facts may have to look at, in code points of text."""
     view = facts.view
     waiting = len(view.pending) + len(view.invitations) + len(view.removals)
-    return weight_of(facts) + waiting * EFFORT_OF_WHAT_WAITS
+    named = [each.run for each in facts.adoptable.values()]
+    if facts.origin is not None:
+        named.append(facts.origin.run)
+    texts = sum(map(weight_of_run, named))
+    return weight_of(facts) + texts + waiting * EFFORT_OF_WHAT_WAITS
 
 
 def _retrieve(task: asyncio.Task[Outcome]) -> None:

@@ -15,6 +15,7 @@ from machines.loop.recovery import retry_timer
 from machines.models.chorus import Health, RunProgress
 from machines.models.commands import (
     Expire,
+    ExpireBranch,
     ExpireInvitation,
     ExpireLink,
     ExpireRemoval,
@@ -24,6 +25,7 @@ from machines.models.errors import InvalidTransition, RequestRefused, StorageErr
 from machines.models.ids import ThreadId
 from machines.models.journal import (
     ApprovalTimer,
+    BranchTimer,
     InvitationTimer,
     InviteLinkTimer,
     RemovalTimer,
@@ -145,6 +147,10 @@ class Wakeups:
             case RemovalTimer(thread_id=thread_id, removal_id=removal_id):
                 return await self._expire(
                     row, thread_id, partial(ExpireRemoval, removal_id=removal_id)
+                )
+            case BranchTimer(thread_id=thread_id, branch_id=branch_id):
+                return await self._expire(
+                    row, thread_id, partial(ExpireBranch, branch_id=branch_id)
                 )
             case SessionTimer(token_hash=token_hash):
                 await self._sessions.end(token_hash)

@@ -3,4 +3,12 @@
 No socket and no session: who receives a frame is decided in `server.threads.broadcast`.
 """
 
-__all__ = ["bounds", "codec", "markdown", "presenter", "renderer", "typeset"]
+__all__ = [
+    "bounds",
+    "codec",
+    "differences",
+    "markdown",
+    "presenter",
+    "renderer",
+    "typeset",
+]

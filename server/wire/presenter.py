@@ -38,6 +38,20 @@ _OF_INVITATIONS: Final = frozenset(
 )
 """Kinds that the invited user is told of. Who accepts is a co-author, and told as such."""
 
+OF_BRANCHES: Final = frozenset(
+    {
+        frames.ThreadEventKind.BRANCH_FORKED.value,
+        frames.ThreadEventKind.BRANCH_READY.value,
+        frames.ThreadEventKind.BRANCH_FAILED.value,
+        frames.ThreadEventKind.BRANCH_PROPOSED.value,
+        frames.ThreadEventKind.BRANCH_VOTE_CAST.value,
+        frames.ThreadEventKind.BRANCH_REJECTED.value,
+        frames.ThreadEventKind.BRANCH_EXPIRED.value,
+        frames.ThreadEventKind.BRANCH_DISCARDED.value,
+    }
+)
+"""Kinds of which outsiders are told nothing. What is adopted is theirs to read."""
+
 
 _EFFORT_OF_AN_ENTRY: Final = 2_500
 """Code points whose encoding takes as long as an entry without long texts."""
@@ -96,11 +110,13 @@ class LiveEntry:
         if self.entry.type != "thread_event":
             return frozenset()
         message, removal = self.entry.data.get("message"), self.entry.data.get("removal")
+        branch = self.entry.data.get("branch")
         return inboxes_changed(
             frames.ThreadEventKind(self.entry.kind),
             self.entry.by,
             None if message is None else views.MessageView.model_validate(message),
             None if removal is None else views.RemovalView.model_validate(removal),
+            None if branch is None else views.BranchView.model_validate(branch),
         )
 
     def notice_for(self, reader: PublicKey, *, inbox: bool = False) -> str:
@@ -213,11 +229,29 @@ def _encode_both(entry: JournalEntry, thread_id: ThreadId) -> tuple[str, str]:
         data = data | {"message": view}
         redacted_data = data | {"message": without_content(view)}
     full = _encode(entry, thread_id, data)
+    if _is_of_a_branch(entry):
+        return full, _encode_withheld(entry, thread_id)
+    if "branch" in data:
+        return full, _encode(entry, thread_id, {**redacted_data, "branch": None})
     if entry.restricted_to is None:
         return full, full
     if redacted_data is data:
         raise AssertionError(f"entry {entry.seq} of {entry.stream} hides a message that it lacks")
     return full, _encode(entry, thread_id, redacted_data)
+
+
+def _is_of_a_branch(entry: JournalEntry) -> bool:
+    """Whether it tells of a forked run, or of its branch before that is adopted."""
+    if entry.type == "chorus_response":
+        return entry.data.get("branch_id") is not None
+    return entry.kind in OF_BRANCHES
+
+
+def _encode_withheld(entry: JournalEntry, thread_id: ThreadId) -> str:
+    """What an outsider gets of an entry that is not theirs: its number and its time."""
+    data = frames.ThreadEventData(kind=frames.ThreadEventKind.ENTRY_WITHHELD, at=entry.at, by=None)
+    frame = frames.ThreadEventFrame(thread_id=thread_id, seq=entry.seq, data=data)
+    return encode_server_frame(frame)
 
 
 def waiting_notice(thread_id: ThreadId, head_seq: int, message: str) -> str:

@@ -9,6 +9,7 @@ whole or not at all.
 __all__ = [
     "appender",
     "bodies",
+    "branches",
     "carriers",
     "check",
     "claims",

@@ -28,6 +28,7 @@ from storage.journal.rows import (
     task_row,
 )
 from storage.journal.schema import (
+    branches,
     co_authors,
     entries,
     invitations,
@@ -52,6 +53,7 @@ SNAPSHOTS: Final[Mapping[str, Table]] = {
     "invitation": invitations,
     "invite_link": invite_links,
     "removal": removals,
+    "branch": branches,
     "user_thread": user_threads,
     "user": users,
     "session": sessions,
@@ -65,6 +67,7 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
     "invitation": frozenset({"thread_id", "public_key", "invited_by", "at"}),
     "invite_link": frozenset({"thread_id", "secret_hash", "at"}),
     "removal": frozenset({"thread_id", "at"}),
+    "branch": frozenset({"thread_id", "run_id", "at"}),
     "user_thread": frozenset({"public_key", "thread_id"}),
     "session": frozenset({"holder"}),
 }

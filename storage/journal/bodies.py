@@ -10,7 +10,8 @@ is new with its entry, and refers to the rest. A reference is an object with the
     {"$": "query"}      in a run's change: the query that the step's output asks for
     {"$": [id, ...]}    in `data`: priors of the run, which the entry that added them holds
 
-The messages that a run reads when it starts are ids, and so are the priors that a change adds. Stream
+The messages that a run reads when it starts are ids, those that a fork keeps too, and so are the
+priors that a change adds. Stream
 and number are columns of the row, and the digest is about them too; what is empty is left out.
 
     body = body_of(entry)                                  # to be written
@@ -28,7 +29,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from machines.models.chorus import ChorusEvent, RunStarted, StepCompleted
+from machines.models.chorus import ChorusEvent, Prefix, RunStarted, StepCompleted
 from machines.models.domain import Created, Deleted, StateTransition, Updated
 from machines.models.journal import ChorusFired, Fired, JournalEntry, fields_of
 from machines.models.outputs import Prior, UpdateOutput
@@ -119,11 +120,18 @@ def _change(change: StateTransition, event: ChorusEvent | None) -> object:
         return change
     match change.kind:
         case "message" if isinstance(change, Updated):
-            referring: Mapping[str, object] = {"content": _CONTENT}
+            referring: dict[str, object] = {"content": _CONTENT}
         case "run" if isinstance(change, Created):
             # A run's prompt is the content of its message, and what it searches for at first.
             same = change.value["query"] == change.value["prompt"]
-            referring = {"prompt": _CONTENT, **({"query": _CONTENT} if same else {})}
+            referring = {"query": _CONTENT} if same else {}
+            match change.value.get("prefix"):
+                case Prefix() as prefix:
+                    # A fork may have another prompt than its message.
+                    ids = [each.message_id for each in prefix.messages]
+                    referring["prefix"] = {**fields_of(prefix), "messages": ids}
+                case _:
+                    referring["prompt"] = _CONTENT
         case "run" if "query" in change.value and change.value["query"] == _next_query(event):
             referring = {"query": _QUERY}
         case _:
@@ -242,7 +250,10 @@ def run_event_of(stored: Stored) -> Mapping[str, Any] | None:
 
 
 def added_priors(stored: Stored) -> Iterator[tuple[str, Any]]:
-    """(run, prior) of each prior that an entry adds to its run."""
+    """(run, prior) of each prior that an entry adds to its run, or that a fork begins with."""
+    for change in stored.get("changes", ()):
+        for prior in change.get("value", {}).get("prefix", {}).get("priors", ()):
+            yield change["id"], prior
     event = run_event_of(stored)
     if event is None or "priors" not in event:
         return
@@ -253,6 +264,11 @@ def added_priors(stored: Stored) -> Iterator[tuple[str, Any]]:
         if change["kind"] == "run":
             for id_ in change["value"].get("priors", ()):
                 yield change["id"], found[id_]
+
+
+def whole_prefix(prefix: Mapping[str, Any], sources: Sources) -> Stored:
+    """What a fork begins with, as its run has it. Raises ValueError where a message is not there."""
+    return {**prefix, "messages": [sources.quoted(each) for each in prefix["messages"]]}
 
 
 def query_of(value: Mapping[str, Any], stored: Stored, prompt: str) -> str | None:
@@ -284,8 +300,10 @@ def _messages_in(stored: Stored) -> set[str]:
         value = change.get("value", {})
         if change["kind"] == "message" and _reference(value["content"]) is not None:
             ids.add(change["id"])
-        elif change["kind"] == "run" and _reference(value.get("prompt")) is not None:
-            ids.add(value["message_id"])
+        elif change["kind"] == "run":
+            if _reference(value.get("prompt")) is not None:
+                ids.add(value["message_id"])
+            ids.update(value.get("prefix", {}).get("messages", ()))
     event = run_event_of(stored)
     if event is not None:
         ids.update(event.get("messages", ()))
@@ -301,6 +319,8 @@ def _whole_change(change: Stored, stored: Stored, sources: Sources) -> Stored:
         prompt = value.get("prompt", "")
         if _reference(prompt) is not None:
             whole["prompt"] = prompt = sources.content(value["message_id"])
+        if "prefix" in value:
+            whole["prefix"] = whole_prefix(value["prefix"], sources)
         if _reference(value.get("query")) is not None:
             whole["query"] = query_of(value, stored, prompt)
     return {**change, "value": {**value, **whole}} if whole else change

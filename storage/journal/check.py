@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from machines.models.branch import Branch
 from machines.models.chorus import RunProgress
 from machines.models.domain import Deleted, SessionRecord, User
 from machines.models.errors import JournalError
@@ -37,6 +38,7 @@ from machines.models.invitation import Invitation
 from machines.models.invite_link import InviteLink
 from machines.models.journal import (
     ApprovalTimer,
+    BranchTimer,
     ForgetMessage,
     IndexMessage,
     InvitationTimer,
@@ -59,6 +61,7 @@ from storage.journal.heat_counting import recount
 from storage.journal.rows import RowValues, entry_columns, task_of_row
 from storage.journal.schema import (
     METADATA,
+    branches,
     co_authors,
     entries,
     heat,
@@ -136,6 +139,7 @@ _SNAPSHOTS: Final = (
     _Snapshots("invitation", invitations, Invitation),
     _Snapshots("invite_link", invite_links, InviteLink),
     _Snapshots("removal", removals, Removal),
+    _Snapshots("branch", branches, Branch),
     _Snapshots("inbox item", inbox),
     _Snapshots("reading of a thread", user_threads, UserThread),
     _Snapshots("user", users, User),
@@ -346,6 +350,7 @@ def _contradictions(truth: Connection) -> Iterator[Finding]:
         (invitations, "invitation"),
         (invite_links, "invite link"),
         (removals, "removal"),
+        (branches, "branch"),
         (user_threads, "reading of a thread"),
     )
     for table, noun in belonging:
@@ -372,6 +377,8 @@ def _lost_timers(connection: Connection, truth: Connection) -> Iterator[Finding]
                     known = _exists(truth, invite_links, invite_links.c.id == id_)
                 case RemovalTimer(removal_id=id_):
                     known = _exists(truth, removals, removals.c.id == id_)
+                case BranchTimer(branch_id=id_):
+                    known = _exists(truth, branches, branches.c.id == id_)
                 case SessionTimer(token_hash=id_):
                     known = _exists(truth, sessions, sessions.c.id == id_)
         if not known:

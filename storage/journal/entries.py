@@ -19,11 +19,11 @@ from storage.journal.schema import entries, messages
 _MESSAGES: Final = select(messages.c.id, messages.c.body).where(
     messages.c.id.in_(bindparam("ids", expanding=True))
 )
-# A run adds priors where a search answers, and says `started` then.
+# A run adds priors where a search answers, and says `started` then; a fork begins with some.
 _SEARCHED: Final = (
     select(entries.c.stream, entries.c.seq, entries.c.body, entries.c.digest)
     .where(entries.c.run_id.in_(bindparam("ids", expanding=True)))
-    .where(entries.c.kind == "started")
+    .where(entries.c.kind.in_(["started", "queued"]))
     .order_by(entries.c.run_id, entries.c.position)
 )
 

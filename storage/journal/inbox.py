@@ -1,6 +1,6 @@
 """What the journal is asked about inboxes, and about what users keep of threads. Reads only.
 
-Rights are those of the moment: a vote, a removal and a mention are shown to co-authors alone. An
+Rights are those of the moment: a vote, a removal, a branch and a mention are shown to co-authors alone. An
 invitation stands in an inbox only while it is open.
 """
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 from sqlalchemy import Connection, Table, and_, bindparam, exists, func, literal, or_, select
 
+from machines.models.branch import Branch
 from machines.models.ids import PublicKey, ThreadId
 from machines.models.invitation import Invitation
 from machines.models.limits import MAX_INBOX_COUNT, MAX_SEQ
@@ -18,10 +19,11 @@ from machines.models.message import Message
 from machines.models.removal import Removal
 from machines.models.user_thread import UserThread
 from storage.journal.dialect import chunks
-from storage.journal.inbox_rows import INVITATION, MENTION, REMOVAL, VOTE
+from storage.journal.inbox_rows import BRANCH, INVITATION, MENTION, REMOVAL, VOTE
 from storage.journal.port import InboxPage, InboxRow
 from storage.journal.rows import cursor_moment, moment_cursor, no_cursor
 from storage.journal.schema import (
+    branches,
     co_authors,
     inbox,
     invitations,
@@ -106,11 +108,12 @@ _USER_THREAD = select(user_threads.c.body).where(
     user_threads.c.public_key == bindparam("of_key"),
     user_threads.c.thread_id == bindparam("of_thread"),
 )
-_SUBJECTS: Final[dict[str, tuple[Table, type[Message | Removal | Invitation]]]] = {
+_SUBJECTS: Final[dict[str, tuple[Table, type[Message | Removal | Invitation | Branch]]]] = {
     VOTE: (messages, Message),
     MENTION: (messages, Message),
     REMOVAL: (removals, Removal),
     INVITATION: (invitations, Invitation),
+    BRANCH: (branches, Branch),
 }
 
 
@@ -151,7 +154,7 @@ def _subjects(connection: Connection, rows: Collection[Any]) -> dict[str, Any]:
     return found
 
 
-def _row(row: Any, about: Message | Removal | Invitation) -> InboxRow:
+def _row(row: Any, about: Message | Removal | Invitation | Branch) -> InboxRow:
     return InboxRow(
         about=about,
         # The whole thread is not needed, which may name hundreds of co-authors.

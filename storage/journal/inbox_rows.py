@@ -1,7 +1,7 @@
 """What of a value stands in users' inboxes, and its rows: they follow from the value alone.
 
-A pending message waits for the electors who have not voted, an open removal likewise, an open
-invitation for its key; an approved message tells whom it mentions. Whoever writes the snapshot of such
+A pending message waits for the electors who have not voted, an open removal and a proposed branch
+likewise, an open invitation for its key; an approved message tells whom it mentions. Whoever writes the snapshot of such
 a value calls `write`; queries are `storage.journal.inbox`'s.
 """
 
@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 from sqlalchemy import Connection, bindparam, delete, select
 
+from machines.models.branch import BranchStatus
 from machines.models.invitation import InvitationStatus
 from machines.models.message import MessageStatus
 from machines.models.removal import RemovalStatus
@@ -23,11 +24,13 @@ VOTE: Final = "vote"
 MENTION: Final = "mention"
 REMOVAL: Final = "removal"
 INVITATION: Final = "invitation"
+BRANCH: Final = "branch"
 
 KINDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "message": (VOTE, MENTION),
     "removal": (REMOVAL,),
     "invitation": (INVITATION,),
+    "branch": (BRANCH,),
 }
 """Kinds of items, by the kind of the value that they are about."""
 
@@ -91,6 +94,8 @@ def rows_of(kind: str, row: RowValues) -> list[RowValues]:
             return _items(MENTION, value, mentioned, waits=0, seq=row["approved_seq"] or 0)
         case "removal", RemovalStatus.PROPOSED:
             return _waiting(REMOVAL, value, _without_votes(value, value["votes"]))
+        case "branch", BranchStatus.PROPOSED:
+            return _waiting(BRANCH, value, _without_votes(value, value["votes"]))
         case "invitation", InvitationStatus.INVITED:
             return _waiting(INVITATION, value, [value["public_key"]])
         case _:

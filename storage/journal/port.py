@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from machines.models.branch import Branch
 from machines.models.chorus import ChorusState, RunProgress
 from machines.models.commands import InvitationCounts
 from machines.models.domain import SessionRecord, User
@@ -88,7 +89,7 @@ class InvitationPage:
 class InboxRow:
     """Something that awaits a user's answer, or mentions them."""
 
-    about: Message | Removal | Invitation
+    about: Message | Removal | Invitation | Branch
     """A message that is pending awaits a vote; one that is approved mentions the user."""
     thread_name: str
     seq: int
@@ -313,6 +314,12 @@ class Journal(Protocol):
 
     async def open_removals(self) -> tuple[Removal, ...]:
         """Those of all threads that are voted on; for maintenance."""
+
+    async def open_branches(self) -> tuple[Branch, ...]:
+        """Those of all threads that are open; for maintenance."""
+
+    async def branch_of_run(self, run_id: RunId) -> Branch | None:
+        """The branch that a forked run grows, open or not; None for a run that was not forked."""
 
     async def is_invited(self, thread_id: ThreadId, public_key: PublicKey) -> bool:
         """Whether an invitation of this key into this thread is open."""

@@ -31,6 +31,7 @@ from machines.models.limits import MAX_SEQ
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread, Visibility
 from storage.journal import migrations
+from storage.journal.branches import branches_in
 from storage.journal.dialect import CHUNK, chunks
 from storage.journal.entries import entries_of
 from storage.journal.invitations import open_invitations
@@ -95,6 +96,7 @@ def decision_view(connection: Connection, thread_id: ThreadId) -> DecisionView |
         invitations=open_invitations(connection, thread_id),
         links=links_in(connection, thread_id),
         removals=removals_in(connection, thread_id),
+        branches=branches_in(connection, thread_id),
     )
 
 

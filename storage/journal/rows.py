@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
+from machines.models.branch import BranchStatus
 from machines.models.chorus import RunProgress, RunStatus
 from machines.models.domain import Created, SessionRecord, Updated
 from machines.models.errors import ErrorCode, JournalError, RequestRefused, VectorError
@@ -213,6 +214,15 @@ def _removal_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
     }
 
 
+def _branch_columns(value: Mapping[str, Any], _seq: int) -> RowValues:
+    return {
+        "thread_id": value["thread_id"],
+        "run_id": value["run_id"],
+        "is_open": BranchStatus(value["status"]).is_open,
+        "at": micros(_moment(value["created_at"])),
+    }
+
+
 def _moment(value: object) -> datetime:
     """A time as it is in a value, or as JSON has it."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
@@ -242,6 +252,7 @@ _DERIVED: Final[dict[str, _Derive]] = {
     "invitation": _invitation_columns,
     "invite_link": _invite_link_columns,
     "removal": _removal_columns,
+    "branch": _branch_columns,
     "user_thread": _user_thread_columns,
     "user": _user_columns,
     "session": _session_columns,

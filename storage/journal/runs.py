@@ -16,7 +16,14 @@ from sqlalchemy import true as sql_true
 
 from machines.models.chorus import ChorusState, RunProgress
 from machines.models.ids import RunId, ThreadId
-from storage.journal.bodies import Sources, Stored, added_priors, query_of, run_event_of
+from storage.journal.bodies import (
+    Sources,
+    Stored,
+    added_priors,
+    query_of,
+    run_event_of,
+    whole_prefix,
+)
 from storage.journal.entries import messages_of
 from storage.journal.rows import stored_of_row
 from storage.journal.schema import entries, runs
@@ -75,7 +82,7 @@ def _runs(
         if run_id in gathered:
             for row in told:
                 gathered[run_id].take(stored_of_row(row))
-    ids = {id_ for each in gathered.values() for id_ in (each.prompt, *each.messages)}
+    ids = {id_ for each in gathered.values() for id_ in (each.prompt, *each.all_messages)}
     sources = Sources(messages=messages_of(connection, ids))
     for each in gathered.values():
         yield each.whole(sources)
@@ -90,6 +97,9 @@ class _Gathered:
     messages: list[str] = field(default_factory=list)
     """Ids of those that it reads."""
     instructions: str = ""
+    created: Stored = field(default_factory=dict)
+    """How it began."""
+    has_started: bool = False
     steps: list[Mapping[str, Any]] = field(default_factory=list)
     priors: dict[str, Any] = field(default_factory=dict)
     query: tuple[Stored, Stored] | None = None
@@ -101,6 +111,17 @@ class _Gathered:
         """The id of its message."""
         return str(self.row["message_id"])
 
+    @property
+    def prefix(self) -> Stored:
+        """What it begins with, where it was forked from another run; else empty."""
+        prefix: Stored = self.created.get("prefix", {})
+        return prefix
+
+    @property
+    def all_messages(self) -> list[str]:
+        """Ids of those that it reads, or is going to read."""
+        return [*self.messages, *self.prefix.get("messages", ())]
+
     def take(self, stored: Stored) -> None:
         """The next of the run's entries. Raises ValueError where one before it is missing."""
         for change in stored.get("changes", ()):
@@ -108,6 +129,8 @@ class _Gathered:
                 if change["version"] != self.version + 1:
                     raise ValueError(f"run {self.run_id} lacks its version {self.version + 1}")
                 self.version = change["version"]
+                if change["change"] == "created":
+                    self.created = change["value"]
                 if "query" in change["value"]:
                     self.query = (change["value"], stored)
         event = run_event_of(stored)
@@ -115,6 +138,7 @@ class _Gathered:
             return
         match event["event"]:
             case "start":
+                self.has_started = True
                 self.messages = event["messages"]
                 self.instructions = event.get("instructions", "")
             case "step_completed":
@@ -127,15 +151,19 @@ class _Gathered:
         """The run. Raises ValueError where its entries do not tell of every version."""
         if self.version != self.row["version"] or self.query is None:
             raise ValueError(f"run {self.run_id} lacks its version {self.row['version']}")
-        prompt = sources.content(self.prompt)
+        told, prefix = self.created["prompt"], self.prefix
+        prompt = told if isinstance(told, str) else sources.content(self.prompt)
+        kept = prefix if self.has_started else {}
+        priors = {each["message_id"]: each for each in kept.get("priors", ())} | self.priors
         return ChorusState.model_validate(
             {
                 **self.row,
                 "prompt": prompt,
+                **({"prefix": whole_prefix(prefix, sources)} if prefix else {}),
                 "messages": [sources.quoted(each) for each in self.messages],
                 "instructions": self.instructions,
                 "query": query_of(*self.query, prompt),
-                "priors": list(self.priors.values()),
-                "steps": self.steps,
+                "priors": list(priors.values()),
+                "steps": [*kept.get("steps", ()), *self.steps],
             }
         )

@@ -4,7 +4,7 @@ Only declarations live here: no statement, no connection. `storage.journal.migra
 on disk (a test holds the two against each other), and every statement is written against these.
 
 `entries` is the truth. `threads`, `co_authors`, `messages`, `runs`, `invitations`,
-`invite_links`, `removals`, `user_threads`, `users` and `sessions` are its snapshots: the JSON of the
+`invite_links`, `removals`, `branches`, `user_threads`, `users` and `sessions` are its snapshots: the JSON of the
 resulting value in `body`, and beside it only the columns that a query looks things up by; `inbox`
 follows from them, and so do the counts of the machines in `heat`, `standing` and `heat_mark`, which
 lag behind. `heat_refusals`, `replies`, `servers`, `timers`, `memory_tasks`, `rate_buckets`, `vectors` and `meta`
@@ -28,7 +28,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0015"
+REVISION = "0016"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
@@ -164,6 +164,21 @@ removals = Table(
 )
 """`at` is when it was proposed."""
 
+branches = Table(
+    "branches",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("thread_id", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("branches_of_thread", "thread_id", "is_open", "at", "id"),
+    Index("branches_of_run", "run_id"),
+)
+"""`at` is when its run was forked; `run_id` is that run."""
+
 inbox = Table(
     "inbox",
     METADATA,
@@ -179,7 +194,7 @@ inbox = Table(
     Index("inbox_by_subject", "subject", "kind"),
 )
 """What awaits a user's answer (`waits` is 1), and where they are mentioned (0): it follows from the
-values of messages, removals and invitations (`storage.journal.inbox_rows`). `seq` is the number of the
+values of messages, removals, branches and invitations (`storage.journal.inbox_rows`). `seq` is the number of the
 entry that approved the message of a mention, and else 0."""
 
 user_threads = Table(

@@ -29,6 +29,7 @@ from machines.models.journal import (
 from machines.models.message import Message
 from machines.models.thread import Thread
 from storage.journal import (
+    branches,
     carriers,
     check,
     claims,
@@ -152,6 +153,8 @@ class SqlJournal:
     open_links = _looking_up(invite_links.open_links)
     link_of_secret = _looking_up(invite_links.link_of_secret)
     open_removals = _looking_up(removals.open_removals)
+    open_branches = _looking_up(branches.open_branches)
+    branch_of_run = _looking_up(branches.branch_of_run)
     is_invited = _looking_up(invitations.is_invited)
     invitation_counts = _reading(invitations.invitation_counts)
     public_threads = _looking_up(queries.public_threads)

@@ -42,6 +42,7 @@ from storage.journal.rows import (
     vector_of_bytes,
 )
 from storage.journal.schema import (
+    branches,
     entries,
     invitations,
     invite_links,
@@ -324,7 +325,7 @@ def _write_beside(damaged: DamagedJournal, connection: Connection, heads: dict[s
     """Take over the rows beside the journal that are about something that was saved."""
     known = {
         id_
-        for table in (messages, runs, invitations, invite_links, removals, sessions)
+        for table in (messages, runs, invitations, invite_links, removals, branches, sessions)
         for id_ in connection.scalars(select(table.c.id))
     }
 

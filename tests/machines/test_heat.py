@@ -10,9 +10,9 @@ from machines.models.outputs import StepEnum
 from machines.statechart import topology
 from tests.support.journal_values import message, run, thread
 
-NOT_TIMED = {"submitted", "approved", "named", "drafted", "raised"}
+NOT_TIMED = {"submitted", "approved", "named", "drafted", "raised", "forked"}
 """States that no value rests in, and the one in which most messages stay for ever."""
-KINDS = ("run", "message", "thread", "invitation", "invite_link", "removal")
+KINDS = ("run", "message", "thread", "invitation", "invite_link", "removal", "branch")
 
 
 def test_every_state_in_which_a_value_waits_is_timed_and_no_other() -> None:

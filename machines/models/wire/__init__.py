@@ -10,7 +10,9 @@ become views is in `machines.decisions.views`.
 """
 
 __all__ = [
+    "branch_data",
     "close_codes",
+    "comparison",
     "envelope",
     "explained",
     "fields",

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from machines.models.blank import is_blank
 from machines.models.ids import (
     UUID_PATTERN,
+    BranchId,
     InviteLinkId,
     MessageId,
     RequestId,
@@ -89,6 +90,7 @@ RequestIdText = Annotated[RequestId, StringConstraints(pattern=REQUEST_ID_PATTER
 ThreadIdText = Annotated[ThreadId, StringConstraints(pattern=UUID_PATTERN)]
 MessageIdText = Annotated[MessageId, StringConstraints(pattern=UUID_PATTERN)]
 InviteLinkIdText = Annotated[InviteLinkId, StringConstraints(pattern=UUID_PATTERN)]
+BranchIdText = Annotated[BranchId, StringConstraints(pattern=UUID_PATTERN)]
 RunIdText = Annotated[RunId, StringConstraints(pattern=UUID_PATTERN)]
 UserIdText = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]
 

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import Field
 
 from machines.models.errors import ErrorCode
-from machines.models.ids import MessageId, PublicKey, RunId, ThreadId
+from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId
 from machines.models.limits import PROTOCOL_VERSION
 from machines.models.outputs import (
     Flag,
@@ -22,10 +22,12 @@ from machines.models.outputs import (
     Timestamp,
     Value,
 )
+from machines.models.wire.comparison import ComparisonFrame
 from machines.models.wire.envelope import ServerFrame
 from machines.models.wire.explained import RunExplanationData
 from machines.models.wire.run_frames import ChorusResponseFrame
 from machines.models.wire.views import (
+    BranchView,
     EmbedderInfo,
     InboxItem,
     InvitationSummary,
@@ -113,6 +115,8 @@ class AcceptedData(Value):
     message_id: MessageId | None = None
     run_id: RunId | None = None
     """None where no run belongs to the request, or the message waits for approval."""
+    branch_id: Omittable[BranchId] = None
+    """With `fork_run` alone: the branch that `run_id` grows."""
     link: Omittable[NewInviteLink] = None
     """With `create_invite_link` alone."""
 
@@ -140,6 +144,8 @@ class ThreadMessagesData(Value):
     """Invite links that are open, oldest first."""
     removals: tuple[RemovalView, ...] = ()
     """Those that are voted on, oldest first."""
+    branches: tuple[BranchView, ...] = ()
+    """Those that are open, oldest first; for co-authors alone."""
     hidden: Flag = False
     """Whether the reader hid the thread."""
     hidden_messages: tuple[MessageId, ...] = ()
@@ -286,6 +292,16 @@ class ThreadEventKind(StrEnum):
     MESSAGE_EXPIRED = "message_expired"
     MESSAGE_WITHDRAWN = "message_withdrawn"
     MESSAGE_SUPERSEDED = "message_superseded"
+    BRANCH_FORKED = "branch_forked"
+    BRANCH_READY = "branch_ready"
+    BRANCH_FAILED = "branch_failed"
+    BRANCH_PROPOSED = "branch_proposed"
+    BRANCH_VOTE_CAST = "branch_vote_cast"
+    BRANCH_ADOPTED = "branch_adopted"
+    BRANCH_REJECTED = "branch_rejected"
+    BRANCH_EXPIRED = "branch_expired"
+    BRANCH_DISCARDED = "branch_discarded"
+    ENTRY_WITHHELD = "entry_withheld"
     TOKEN_BALANCE_CHANGED = "token_balance_changed"  # noqa: S105 - tokens of a thread, no secret
 
 
@@ -304,6 +320,8 @@ class ThreadEventData(Value):
     """Which was made, ended, or let in who joined."""
     removal: Omittable[RemovalView] = None
     """Of who is named, voted on, kept or removed."""
+    branch: Omittable[BranchView] = None
+    """Which was forked, went on, was voted on or ended; for co-authors alone."""
     message: Omittable[MessageView] = None
     thread: Omittable[ThreadView] = None
     before: Omittable[ThreadSettingsView] = None
@@ -410,6 +428,7 @@ ServerMessage = (
     | PeopleFrame
     | SearchResultsFrame
     | PongFrame
+    | ComparisonFrame
     | ErrorFrame
     | NoticeFrame
     | PresenceFrame

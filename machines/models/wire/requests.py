@@ -16,6 +16,12 @@ from typing import ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from machines.models.wire.branch_data import (
+    BranchRef,
+    CompareRunsData,
+    ForkRunData,
+    VoteOnBranchData,
+)
 from machines.models.wire.fields import RequestIdText
 from machines.models.wire.request_data import (
     AuthenticateData,
@@ -38,6 +44,7 @@ from machines.models.wire.request_data import (
     NoData,
     RejectMessageData,
     RenameThreadData,
+    RequestData,
     ResumeData,
     RevokeInvitationData,
     RevokeInviteLinkData,
@@ -52,7 +59,7 @@ from machines.models.wire.request_data import (
 
 
 class Request(BaseModel):
-    """A client frame. `type` stands in each subclass, `data` in its own shape."""
+    """A client frame; each subclass adds its `type` and the shape of its `data`."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -68,6 +75,8 @@ class Request(BaseModel):
     """Whether it may be sent again with the same id, and is then carried out once."""
 
     id: RequestIdText
+    type: str
+    data: RequestData
 
 
 class MutatingRequest(Request):
@@ -165,6 +174,42 @@ class RetryRunRequest(MutatingRequest):
 
     type: Literal["retry_run"] = "retry_run"
     data: RunRef
+
+
+class ForkRunRequest(MutatingRequest):
+    """Go on from a completed step of a run with one change, as a run of its own."""
+
+    type: Literal["fork_run"] = "fork_run"
+    data: ForkRunData
+
+
+class ProposeAdoptionRequest(MutatingRequest):
+    """Let the co-authors vote on whether the answer of a branch stands in the thread."""
+
+    type: Literal["propose_adoption"] = "propose_adoption"
+    data: BranchRef
+
+
+class VoteOnBranchRequest(MutatingRequest):
+    """Agree to a branch that is proposed, or not."""
+
+    type: Literal["vote_on_branch"] = "vote_on_branch"
+    data: VoteOnBranchData
+
+
+class DiscardBranchRequest(MutatingRequest):
+    """Give one's own branch up."""
+
+    type: Literal["discard_branch"] = "discard_branch"
+    data: BranchRef
+
+
+class CompareRunsRequest(Request):
+    """Read two runs of a thread side by side."""
+
+    reply = "comparison"
+    type: Literal["compare_runs"] = "compare_runs"
+    data: CompareRunsData
 
 
 class ApproveMessageRequest(MutatingRequest):
@@ -395,6 +440,11 @@ ClientMessage = (
     | SubmitPromptRequest
     | CancelRunRequest
     | RetryRunRequest
+    | ForkRunRequest
+    | ProposeAdoptionRequest
+    | VoteOnBranchRequest
+    | DiscardBranchRequest
+    | CompareRunsRequest
     | ApproveMessageRequest
     | RejectMessageRequest
     | WithdrawMessageRequest

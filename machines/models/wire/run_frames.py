@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from machines.models.errors import ErrorCode
-from machines.models.ids import MessageId, PublicKey, RunId
+from machines.models.ids import BranchId, MessageId, PublicKey, RunId
 from machines.models.outputs import (
     Flag,
     Omittable,
@@ -32,6 +32,8 @@ class RunFrameData(Value):
     run_id: RunId
     message_id: MessageId
     """The prompt that the run answers."""
+    branch_id: Omittable[BranchId] = None
+    """Of a forked run: its frames are for co-authors alone, and its answer is no message yet."""
     step: StepEnum
     iteration: Annotated[int, Field(ge=1)]
     attempt: Annotated[int, Field(ge=1)]

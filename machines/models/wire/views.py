@@ -6,8 +6,11 @@ Values only. Who may see what is decided before one of these is built; the frame
 
 from typing import Literal
 
+from machines.models.branch import BranchStatus
 from machines.models.domain import Role
+from machines.models.fork import ChangeKind, ForkMark
 from machines.models.ids import (
+    BranchId,
     InvitationId,
     InviteLinkId,
     MessageId,
@@ -112,9 +115,11 @@ class MessageView(Value):
     expires_at: Timestamp | None = None
     run_id: RunId | None = None
     supersedes: Omittable[MessageId] = None
-    """The message that its author wrote anew as this one."""
+    """The message that its author wrote anew as this one, or the answer whose place it takes."""
     superseded_by: Omittable[MessageId] = None
-    """The message that it was written anew as."""
+    """The message that it was written anew as, or the answer that was adopted in its place."""
+    forked_from: Omittable[ForkMark] = None
+    """Of an answer that was adopted: the fork that gave it."""
     model: str | None = None
     citations: tuple[Citation, ...] = ()
     usage: Usage | None = None
@@ -219,6 +224,37 @@ class RemovalView(Value):
     expires_at: Timestamp
 
 
+class BranchVoteView(Value):
+    """One elector's vote on a branch."""
+
+    co_author: PublicKey
+    decision: Decision
+    at: Timestamp
+
+
+class BranchView(Value):
+    """What becomes of a forked run, for co-authors alone; its texts are those of the run."""
+
+    id: BranchId
+    message_id: MessageId
+    """The prompt that its run answers."""
+    run_id: RunId
+    """The forked run."""
+    origin_run_id: RunId
+    """The run that it left, after `step` of `iteration`."""
+    step: StepEnum
+    iteration: int
+    change: ChangeKind
+    made_by: PublicKey
+    status: BranchStatus
+    proposed_by: Omittable[PublicKey] = None
+    electors: tuple[PublicKey, ...] = ()
+    votes: tuple[BranchVoteView, ...] = ()
+    created_at: Timestamp
+    expires_at: Timestamp
+    """When it ends undecided, once its answer is there; a proposal begins the time anew."""
+
+
 class InvitationSummary(Value):
     """An invitation as the invited user sees it: this, and nothing else of the thread."""
 
@@ -233,7 +269,7 @@ class InvitationSummary(Value):
 class InboxItem(Value):
     """Something that awaits the user's answer, or mentions them."""
 
-    kind: Literal["vote", "removal", "invitation", "mention"]
+    kind: Literal["vote", "removal", "branch", "invitation", "mention"]
     thread_id: ThreadId
     thread_name: str
     by: PublicKey | None
@@ -243,9 +279,11 @@ class InboxItem(Value):
     expires_at: Omittable[Timestamp] = None
     """Of what awaits an answer: until when."""
     message_id: Omittable[MessageId] = None
-    """With `vote` and `mention`."""
+    """With `vote` and `mention`; with `branch` the prompt."""
+    branch_id: Omittable[BranchId] = None
+    """With `branch`."""
     excerpt: Omittable[str] = None
-    """With them: the beginning of the message, and `…` where it goes on."""
+    """With `vote` and `mention`: the beginning of the message, and `…` where it goes on."""
     public_key: Omittable[PublicKey] = None
     """With `removal`: the co-author who is named."""
     name: Omittable[str] = None
@@ -296,6 +334,8 @@ class RunView(Value):
 
     run_id: RunId
     message_id: MessageId
+    branch_id: Omittable[BranchId] = None
+    """Of a forked run, which co-authors alone are shown."""
     status: Literal["queued", "running", "recovering"]
     step: StepEnum
     iteration: int
@@ -314,10 +354,17 @@ class TransitionView(Value):
     """One accepted transition of a machine, as the drawing names it."""
 
     machine: Literal[
-        "chorus", "message", "connection", "thread", "invitation", "invite_link", "removal"
+        "chorus",
+        "message",
+        "connection",
+        "thread",
+        "invitation",
+        "invite_link",
+        "removal",
+        "branch",
     ]
     instance: str
-    """Id of the run, message, session, thread, invitation, link or removal."""
+    """Id of the run, message, session, thread, invitation, link, removal or branch."""
     event: str
     source: str
     target: str

@@ -122,9 +122,12 @@ def attempt_is_the_one_under_way(step: Step) -> bool:
 
 
 def answer_ends_it(step: Step) -> bool:
-    """It finishes by an answer of yield, or of action where that said that it is enough."""
+    """It finishes by an answer of yield, or of action where that said that it is enough; or at once,
+    where a fork keeps all of another run."""
     if step.target != "finished":
         return True
+    if step.event == "start":
+        return step.value.get("branch_id") is not None
     if step.event != "step_completed":
         return False
     output = step.said["output"]
@@ -181,6 +184,10 @@ def tries_again_or_ends(step: Step) -> bool:
 def makes_the_attempt(step: Step) -> bool:
     """The attempt that was delayed came to something."""
     return step.event in {"step_completed", "ai_failed", "network_failed"} or step.is_last
+
+
+def fork_tells_the_memory(step: Step) -> bool:
+    return step.value.get("branch_id") is not None and "DBOperation" in step.effects
 
 
 _ENDS = ends("chorus")
@@ -357,5 +364,12 @@ RULES: Final = (
         each("chorus"),
         "An open breaker holds no run for ever.",
         "docs/reliability.md",
+    ),
+    Rule(
+        "a_forked_run_tells_the_memory_nothing",
+        never(fork_tells_the_memory),
+        each("chorus"),
+        "The memory learns of a branch as it is adopted.",
+        "SECURITY.md",
     ),
 )

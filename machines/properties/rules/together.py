@@ -52,6 +52,11 @@ def run_ends(step: Step) -> bool:
     return step.machine == "chorus" and step.is_last and step.source != "queued"
 
 
+def run_goes_on(step: Step) -> bool:
+    """It starts, and is not over by that, as a fork is that keeps another run's answer."""
+    return step.machine == "chorus" and step.event == "start" and not step.is_last
+
+
 def run_of_the_prompt_ends(step: Step) -> bool:
     return step.machine == "chorus" and step.is_last
 
@@ -89,7 +94,7 @@ _STARTS = takes("chorus", "start")
 RULES: Final = (
     Rule(
         "one_run_of_a_thread_at_a_time",
-        until(no(_STARTS), run_ends, after=_STARTS),
+        until(no(_STARTS), run_ends, after=run_goes_on),
         THREAD,
         "The prompts of a thread are run one after the other.",
         "docs/protocol.md",

@@ -238,6 +238,7 @@ export const de = {
     wants: {
       vote: (who) => `${who} bittet um Zustimmung`,
       removal: (who, whom) => `${who} schlägt vor, ${whom} auszuschließen`,
+      branch: (who) => `${who} schlägt eine andere Antwort vor`,
       invitation: (who) => `${who} lädt dich ein`,
       mention: (who) => `${who} erwähnt dich`,
     },
@@ -631,6 +632,7 @@ export const de = {
       invitation: "Einladung",
       invite_link: "Einladungslink",
       removal: "Ausschluss",
+      branch: "Zweig",
       connection: "Verbindung",
     },
     whole: "Ganz",

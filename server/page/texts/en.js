@@ -242,6 +242,8 @@ export const en = {
       /** @param {string} who @param {string} whom */
       removal: (who, whom) => `${who} proposes to remove ${whom}`,
       /** @param {string} who */
+      branch: (who) => `${who} proposes another answer`,
+      /** @param {string} who */
       invitation: (who) => `${who} invites you`,
       /** @param {string} who */
       mention: (who) => `${who} mentions you`,
@@ -685,6 +687,7 @@ export const en = {
       invitation: "Invitation",
       invite_link: "Invite link",
       removal: "Removal",
+      branch: "Branch",
       connection: "Connection",
     },
     whole: "Whole",

@@ -11,7 +11,7 @@ import { show } from "./dialogs.js";
 
 /** @type {readonly [title: string, kinds: readonly InboxItem["kind"][]][]} */
 const SECTIONS = [
-  [say.inbox.sections.votes, ["vote", "removal"]],
+  [say.inbox.sections.votes, ["vote", "removal", "branch"]],
   [say.inbox.sections.invitations, ["invitation"]],
   [say.inbox.sections.mentions, ["mention"]],
 ];

@@ -6,6 +6,7 @@ from typing import Final
 from machines.models import effects
 from machines.models.journal import (
     ApprovalTimer,
+    BranchTimer,
     InvitationTimer,
     InviteLinkTimer,
     RemovalTimer,
@@ -54,7 +55,13 @@ def answers_to(effect: effects.Effect) -> frozenset[str]:
         match effect.timer:
             case RetryTimer():
                 return frozenset({"retry_due"})
-            case ApprovalTimer() | InvitationTimer() | InviteLinkTimer() | RemovalTimer():
+            case (
+                ApprovalTimer()
+                | InvitationTimer()
+                | InviteLinkTimer()
+                | RemovalTimer()
+                | BranchTimer()
+            ):
                 return frozenset({"expire"})
             case SessionTimer():
                 return frozenset({"session_expired"})

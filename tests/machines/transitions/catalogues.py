@@ -5,6 +5,7 @@ from typing import Final
 
 from machines.statechart.scenarios import Catalogue
 from tests.machines.transitions import (
+    branch_scenarios,
     breaker_scenarios,
     chorus_scenarios,
     connection_scenarios,
@@ -24,6 +25,7 @@ CATALOGUES: Final[Mapping[str, Callable[[], Catalogue]]] = {
     "invitation": invitation_scenarios.catalogue,
     "invite_link": link_scenarios.catalogue,
     "removal": removal_scenarios.catalogue,
+    "branch": branch_scenarios.catalogue,
     "breaker": breaker_scenarios.catalogue,
     "lease": lease_scenarios.catalogue,
 }

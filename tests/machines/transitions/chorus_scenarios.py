@@ -21,6 +21,7 @@ from machines.models.chorus import (
     Health,
     LoopMode,
     NetworkFailed,
+    Prefix,
     PriorsRetrieved,
     RetryDue,
     RunCancelled,
@@ -30,6 +31,7 @@ from machines.models.chorus import (
 )
 from machines.models.domain import Role
 from machines.models.errors import ErrorCode
+from machines.models.fork import Change, ChangeKind, ForkPoint
 from machines.models.ids import MessageId, PublicKey
 from machines.models.outputs import (
     ActionOutput,
@@ -50,6 +52,7 @@ from tests.machines.transitions.values import (
     ALICE,
     ANSWER,
     BOB,
+    BRANCH,
     MESSAGE,
     NOW,
     OTHER_RUN,
@@ -240,6 +243,29 @@ def queued(**changes: Any) -> ChorusState:
     return run.model_copy(update=changes)
 
 
+def forked(step: StepEnum | None, *, loop: LoopMode = LoopMode.FULL, **changes: Any) -> ChorusState:
+    """A run that waits, and goes on with that step of another; None where that one's answer is kept."""
+    looped = step is StepEnum.ACTION
+    origin = finished() if step is None else running(step, loop=loop, iteration=2 if looped else 1)
+    last = origin.steps[-1]
+    return queued(
+        loop=loop,
+        branch_id=BRANCH,
+        prefix=Prefix(
+            origin=ForkPoint(run_id=OTHER_RUN, step=last.step, iteration=last.iteration),
+            change=Change(kind=ChangeKind.INSTRUCTIONS, text="In verse."),
+            steps=origin.steps,
+            priors=origin.priors,
+            messages=origin.messages,
+            instructions="In verse.",
+            query=origin.query,
+            iteration=origin.iteration,
+            goes_on_with=step,
+        ),
+        **changes,
+    )
+
+
 def running(
     step: StepEnum,
     *,
@@ -307,6 +333,13 @@ def catalogue() -> Catalogue:
 def _taken() -> Iterator[Taken]:
     yield Taken("edge_chorus_start_queued_running", queued(), started())
 
+    for step in STEPS:
+        target = "yielding" if step is StepEnum.YIELD else step.value
+        yield Taken(f"edge_chorus_start_queued_{target}", forked(step), started())
+    short_fork = forked(StepEnum.YIELD, loop=LoopMode.SHORT)
+    yield Taken("edge_chorus_start_queued_yielding_2", short_fork, started())
+    yield Taken("edge_chorus_start_queued_finished", forked(None), started())
+
     search = running(StepEnum.EXPERIENCE, awaiting=Awaited.PRIORS)
     yield Taken("edge_chorus_priors_retrieved_experience_experience", search, recalled(search))
 
@@ -362,6 +395,8 @@ def _taken() -> Iterator[Taken]:
 def _refused() -> Iterator[Refused]:
     current = "result_is_current"
     yield Refused(("thread_is_free",), queued(), started(busy=True))
+    for next_step in (*STEPS, None):
+        yield Refused(("thread_is_free",), forked(next_step), started(busy=True))
 
     for step, loop in ((StepEnum.EXPERIENCE, LoopMode.FULL), (StepEnum.YIELD, LoopMode.SHORT)):
         search = running(step, awaiting=Awaited.PRIORS, loop=loop)

@@ -9,6 +9,7 @@ from machines.models.domain import Role
 from machines.models.ids import MessageId, PublicKey
 from machines.models.message import (
     AnswerGiven,
+    AnswerReplaced,
     Approval,
     Decision,
     ElectorLeft,
@@ -94,6 +95,7 @@ def events_at(_: Message) -> Iterator[MessageEvent]:
     yield withdraw()
     yield supersede()
     yield PromptSuperseded(at=SOON)
+    yield AnswerReplaced(at=SOON, successor=NEXT_MESSAGE)
     yield expire()
     yield left(ALICE)
 
@@ -170,6 +172,8 @@ def _taken() -> Iterator[Taken]:
     given = submitted(role=Role.CHORUS, author=None, status=MessageStatus.APPROVED)
     answered_anew = PromptSuperseded(at=SOON)
     yield Taken("edge_message_supersede_answer_approved_superseded", given, answered_anew)
+    replaced = AnswerReplaced(at=SOON, successor=NEXT_MESSAGE)
+    yield Taken("edge_message_replace_answer_approved_superseded", given, replaced)
     yield Taken("edge_message_expire_pending_expired", by_alice, expire())
     yield Taken("edge_message_expire_pending_expired_2", by_alice, expire(SOON, archived=True))
 
@@ -201,6 +205,8 @@ def _refused() -> Iterator[Refused]:
     outside = supersede(by_co_author=False)
     yield Refused(("author_is_co_author_still",), counting, outside)
     yield Refused(("chorus_speaks",), counting, PromptSuperseded(at=SOON))
+    replaced = AnswerReplaced(at=SOON, successor=NEXT_MESSAGE)
+    yield Refused(("chorus_speaks",), counting, replaced)
     yield Refused(("not deadline_is_ahead", "thread_is_archived"), by_alice, expire(LAST_MOMENT))
     yield Refused(("leaver_is_elector",), by_alice, left(CAROL))
     yield Refused(("leaver_is_elector",), by_alice, left(CAROL, DEADLINE))

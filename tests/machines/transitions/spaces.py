@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from machines.branch import branch_machine
 from machines.breaker import breaker_machine
 from machines.chorus import chorus_machine
 from machines.connection import connection_machine
@@ -17,6 +18,7 @@ from machines.invite_link import invite_link_machine
 from machines.lease import lease_machine
 from machines.loop.recovery import MAX_REBUILDS
 from machines.message import message_machine
+from machines.models.branch import Branch, BranchEvent, BranchPromptSuperseded, BranchRunEnded
 from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
 from machines.models.chorus import (
     Awaited,
@@ -39,7 +41,13 @@ from machines.models.domain import Role, Valid
 from machines.models.invitation import Invitation, InvitationEvent
 from machines.models.invite_link import InviteLink, InviteLinkEvent
 from machines.models.lease import Lease
-from machines.models.message import AnswerGiven, Message, MessageEvent, PromptSuperseded
+from machines.models.message import (
+    AnswerGiven,
+    AnswerReplaced,
+    Message,
+    MessageEvent,
+    PromptSuperseded,
+)
 from machines.models.outputs import StepEnum, StepOutput
 from machines.models.removal import Removal, RemovalEvent
 from machines.models.thread import Thread, ThreadOperation
@@ -47,6 +55,7 @@ from machines.removal import removal_machine
 from machines.statechart.coverage import Key, Reached, Space, explore
 from machines.statechart.engine import AnyMachine
 from machines.thread import thread_machine
+from tests.machines.transitions import branch_scenarios as other_way
 from tests.machines.transitions import breaker_scenarios as breaker
 from tests.machines.transitions import chorus_scenarios as run
 from tests.machines.transitions import connection_scenarios as link
@@ -84,6 +93,8 @@ class RunKey:
     rebuilds: int
     context_is_halved: bool
     loop: LoopMode
+    begins_with: str | None
+    """What a fork that waits goes on with; None where it has begun, or is no fork."""
 
 
 def run_key(state: ChorusState) -> Key:
@@ -100,7 +111,14 @@ def run_key(state: ChorusState) -> Key:
         state.rebuilds,
         state.context_is_halved,
         state.loop,
+        _begins_with(state),
     )
+
+
+def _begins_with(state: ChorusState) -> str | None:
+    if state.prefix is None or state.status is not RunStatus.QUEUED:
+        return None
+    return state.prefix.goes_on_with or "nothing"
 
 
 def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
@@ -182,6 +200,7 @@ def message_events(_: Message) -> Iterator[MessageEvent]:
             yield message.supersede(person, newest)
             yield message.supersede(person, newest, by_co_author=False)
     yield PromptSuperseded(at=SOON)
+    yield AnswerReplaced(at=SOON, successor=message.NEXT_MESSAGE)
     for at in (SOON, DEADLINE):
         for archived in (False, True):
             yield message.expire(at, archived=archived)
@@ -321,6 +340,35 @@ def removal_events(_: Removal) -> Iterator[RemovalEvent]:
             yield expel.expire(at, archived=archived)
 
 
+def branch_key(state: Branch) -> Key:
+    return (
+        state.status,
+        frozenset(state.electors),
+        frozenset((vote.co_author, vote.decision) for vote in state.votes),
+    )
+
+
+def branch_events(_: Branch) -> Iterator[BranchEvent]:
+    yield other_way.fork()
+    yield other_way.fork(BOB, CAROL)
+    yield other_way.answered()
+    yield BranchRunEnded(at=SOON)
+    yield BranchPromptSuperseded(at=SOON)
+    for person in (ALICE, BOB, CAROL):
+        yield other_way.propose(person)
+        yield other_way.propose(person, ALICE, BOB)
+        yield other_way.propose(person, person)
+        for at in (SOON, DEADLINE):
+            yield other_way.vote("approve", person, at)
+            yield other_way.vote("reject", person, at)
+            yield other_way.elector_left(person, at)
+        yield other_way.discard(person)
+        yield other_way.maker_left(person)
+    for at in (SOON, DEADLINE):
+        for archived in (False, True):
+            yield other_way.expire(at, archived=archived)
+
+
 def breaker_key(state: BreakerState) -> Key:
     return (state.status, state.failures, state.probe)
 
@@ -370,9 +418,14 @@ def likely_link_events(state: ConnectionState) -> Iterator[ConnectionEvent]:
 
 
 def chorus() -> Space:
-    """Runs of two iterations and two attempts."""
+    """Runs of two iterations and two attempts, and forks of them."""
     # Fifty rebuilds behave like one: the search begins where one is left.
-    begin = tuple(run.queued(rebuilds=MAX_REBUILDS - 1, loop=loop) for loop in LoopMode)
+    worn: dict[str, Any] = {"rebuilds": MAX_REBUILDS - 1}
+    begin = (
+        *(run.queued(loop=loop, **worn) for loop in LoopMode),
+        *(run.forked(step, **worn) for step in (*StepEnum, None)),
+        run.forked(StepEnum.YIELD, loop=LoopMode.SHORT, **worn),
+    )
     return _space(chorus_machine(), begin, run_key, run_events)
 
 
@@ -407,6 +460,11 @@ def removals() -> Space:
     return _space(removal_machine(), (expel.raised(),), removal_key, removal_events)
 
 
+def branches() -> Space:
+    """A branch that Alice made, before three electors, two, or one alone."""
+    return _space(branch_machine(), (other_way.forked(),), branch_key, branch_events)
+
+
 def breakers() -> Space:
     """A breaker that two failures open."""
     return _space(breaker_machine(), (breaker.closed(),), breaker_key, breaker_events)
@@ -438,6 +496,7 @@ SPACES: Final[Mapping[str, Callable[[], Space]]] = {
     "invitation": invitations,
     "invite_link": invite_links,
     "removal": removals,
+    "branch": branches,
     "breaker": breakers,
     "lease": leases,
 }

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from machines.models.branch import Branch, BranchEvent
 from machines.models.breaker import BreakerEvent, BreakerState
 from machines.models.chorus import ChorusEvent, ChorusState
 from machines.models.connection import ConnectionEvent, ConnectionState
@@ -29,6 +30,7 @@ VALUES: Final[dict[str, tuple[Any, Any]]] = {
     "invitation": (Invitation, InvitationEvent),
     "invite_link": (InviteLink, InviteLinkEvent),
     "removal": (Removal, RemovalEvent),
+    "branch": (Branch, BranchEvent),
     "breaker": (BreakerState, BreakerEvent),
     "lease": (Lease, LeaseEvent),
 }

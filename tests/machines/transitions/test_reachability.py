@@ -10,12 +10,13 @@ import pytest
 
 from machines.connection_rules import MAX_SIGN_IN_FAILURES
 from machines.loop.recovery import MAX_REBUILDS
+from machines.models.branch import Branch, BranchStatus
 from machines.models.chorus import RunStatus
 from machines.models.connection import ConnectionState
 from machines.models.effects import Effect, ScheduleTimer
 from machines.models.invitation import InvitationStatus
 from machines.models.invite_link import InviteLink, InviteLinkStatus
-from machines.models.message import Message, MessageStatus
+from machines.models.message import Decision, Message, MessageStatus
 from machines.models.removal import Removal, RemovalDecision, RemovalStatus
 from machines.models.thread import Thread
 from machines.statechart.coverage import (
@@ -55,7 +56,9 @@ def test_effects_and_their_answers_alone_never_go_round_in_a_circle(name: str) -
     unprompted_cycle_free(searched(name).steps)
 
 
-@pytest.mark.parametrize("name", ["chorus", "message", "invitation", "invite_link", "removal"])
+@pytest.mark.parametrize(
+    "name", ["chorus", "message", "invitation", "invite_link", "removal", "branch"]
+)
 def test_all_but_connections_threads_breakers_and_leases_never_come_back_to_where_they_were(
     name: str,
 ) -> None:
@@ -130,6 +133,19 @@ def test_a_co_author_is_removed_only_by_a_whole_electorate_without_them() -> Non
         assert value.public_key not in value.electors
         assert {vote.co_author for vote in value.votes} == set(value.electors)
         assert all(vote.decision is RemovalDecision.REMOVE for vote in value.votes)
+
+
+def test_a_branch_is_adopted_only_by_a_whole_electorate() -> None:
+    ended = [
+        value
+        for value in searched("branch").values.values()
+        if isinstance(value, Branch) and value.status is BranchStatus.ADOPTED
+    ]
+    assert ended
+    for value in ended:
+        assert value.electors
+        assert {vote.co_author for vote in value.votes} == set(value.electors)
+        assert all(vote.decision is Decision.APPROVE for vote in value.votes)
 
 
 def test_a_link_is_used_once_by_somebody_from_outside_and_only_in_time() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from machines.models.ids import (
+    BranchId,
     ClientId,
     InvitationId,
     InviteLinkId,
@@ -47,6 +48,7 @@ USER: Final = UserId(uuid(7))
 CLIENT: Final = ClientId(uuid(8))
 INVITATION: Final = InvitationId(uuid(9))
 REMOVAL: Final = RemovalId(uuid(10))
+BRANCH: Final = BranchId(uuid(12))
 INVITE_LINK: Final = InviteLinkId(uuid(11))
 
 

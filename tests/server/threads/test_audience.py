@@ -70,6 +70,11 @@ ABOUT_MESSAGES: Final = {
 """Those of the pending author's message."""
 NOBODY_FOLLOWS: Final = {"thread_created"}
 """Nobody knows of a thread before it was made."""
+OF_BRANCHES: Final = {
+    *(each.value for each in ThreadEventKind if each.value.startswith("branch_")),
+    "entry_withheld",
+}
+"""Told to co-authors alone, and what outsiders get in their place (`test_forks_of_others`)."""
 SECRETS: Final = ("PENDING WORDS", "REASON OF THE VOTE")
 
 
@@ -232,7 +237,7 @@ def live(caller: Caller) -> list[Frame]:
 
 
 async def test_the_table_has_every_kind_of_live_frame() -> None:
-    kinds = {each.value for each in ThreadEventKind} - NOBODY_FOLLOWS
+    kinds = {each.value for each in ThreadEventKind} - NOBODY_FOLLOWS - OF_BRANCHES
     responses = get_args(get_args(ChorusResponseData)[0])
     statuses = {each.model_fields["status"].default for each in responses}
     assert set(LIVE) == kinds | statuses | {DECIDING}

@@ -112,6 +112,7 @@ def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 OF_THREAD: Final = {"thread_id": uuids}
 OF_MESSAGE: Final = {**OF_THREAD, "message_id": uuids}
 OF_RUN: Final = {**OF_THREAD, "run_id": uuids}
+OF_BRANCH: Final = {**OF_THREAD, "branch_id": uuids}
 DATA: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     "connect": {"public_key": keys},
     "authenticate": {"signature": st.binary(min_size=64, max_size=64).map(encode_base58)},
@@ -133,6 +134,22 @@ DATA: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     "submit_prompt": {**OF_THREAD, "prompt": spoken, "supersedes": optional(uuids)},
     "cancel_run": OF_RUN,
     "retry_run": OF_RUN,
+    "fork_run": {
+        **OF_RUN,
+        "step": st.sampled_from(["action", "observation", "yield"]),
+        "iteration": st.integers(1, 9),
+        "change": st.one_of(
+            st.fixed_dictionaries(
+                {"kind": st.sampled_from(["step_text", "prompt"]), "text": spoken}
+            ),
+            st.fixed_dictionaries({"kind": st.just("instructions"), "text": text}),
+            st.fixed_dictionaries({"kind": st.just("model"), "model": names}),
+        ),
+    },
+    "propose_adoption": OF_BRANCH,
+    "vote_on_branch": {**OF_BRANCH, "decision": st.sampled_from(["approve", "reject"])},
+    "discard_branch": OF_BRANCH,
+    "compare_runs": {**OF_RUN, "other_run_id": uuids},
     "approve_message": OF_MESSAGE,
     "reject_message": {**OF_MESSAGE, "reason": optional(spoken)},
     "withdraw_message": OF_MESSAGE,
@@ -373,6 +390,10 @@ def test_the_requests_that_change_something_are_the_ones_that_may_be_repeated() 
         "submit_prompt",
         "cancel_run",
         "retry_run",
+        "fork_run",
+        "propose_adoption",
+        "vote_on_branch",
+        "discard_branch",
         "approve_message",
         "reject_message",
         "withdraw_message",

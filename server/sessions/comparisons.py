@@ -1,0 +1,152 @@
+"""The reply to `compare_runs`: two runs of a thread side by side."""
+
+from dataclasses import dataclass
+from itertools import takewhile
+
+from machines.decisions.forks import completes
+from machines.decisions.rights import no_such_run
+from machines.decisions.views import branch_view, step_view
+from machines.models.branch import Branch
+from machines.models.chorus import ChorusState, RunStatus, StepCompleted
+from machines.models.errors import StateError
+from machines.models.fork import Change, ChangeKind
+from machines.models.ids import RunId, ThreadId
+from machines.models.journal import JournalEntry
+from machines.models.wire.comparison import (
+    ChangeView,
+    ComparisonData,
+    ComparisonFrame,
+    OriginView,
+    RunPath,
+    Span,
+    StepDifference,
+)
+from machines.models.wire.requests import CompareRunsRequest
+from server.wire.codec import encode_server_frame
+from server.wire.differences import differences
+from server.wire.renderer import Renderer
+from storage.journal.port import Journal
+
+_Way = tuple[tuple[RunId, str], ...]
+"""(run that took it, id of the edge), in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    run: ChorusState
+    branch: Branch | None
+    way: _Way
+
+
+class Comparisons:
+    """Compares runs, off the event loop."""
+
+    def __init__(self, journal: Journal, renderer: Renderer) -> None:
+        self._journal = journal
+        self._renderer = renderer
+
+    async def compare(self, message: CompareRunsRequest) -> str:
+        """The encoded reply. Who asks must be a co-author of the thread.
+
+        Raises:
+            RequestRefused: a run is none of the thread's (not_found).
+            JournalError: the journal cannot be read.
+        """
+        data = message.data
+        one = await self._side(data.thread_id, data.run_id)
+        other = await self._side(data.thread_id, data.other_run_id)
+
+        def encoded() -> str:
+            frame = ComparisonFrame(thread_id=data.thread_id, data=comparison_of(one, other))
+            return encode_server_frame(frame, re=message.id)
+
+        return await self._renderer.do(encoded)
+
+    async def _side(self, thread_id: ThreadId, run_id: RunId) -> _Side:
+        run = await self._journal.run(run_id)
+        if run is None or run.thread_id != thread_id:
+            raise no_such_run()
+        branch = None if run.branch_id is None else await self._journal.branch_of_run(run_id)
+        return _Side(run, branch, await self._way(run))
+
+    async def _way(self, run: ChorusState, until: StepCompleted | None = None) -> _Way:
+        """What a run took, before it what its origin took up to the fork; up to the end of a step, or
+        all of it."""
+        kept = run.prefix.steps if run.prefix is not None else ()
+        own: list[tuple[RunId, str]] = []
+        if until is None or not _has(kept, until):
+            for entry in await self._journal.run_entries(run.id):
+                own += ((run.id, edge) for edge in _edges_of(entry, run.id))
+                if until is not None and completes(entry, until):
+                    break
+            until = kept[-1] if kept else None
+        if run.prefix is None:
+            return tuple(own)
+        origin = await self._journal.run(run.prefix.origin.run_id)
+        if origin is None:
+            raise StateError("The journal lacks the run that another was forked from.")
+        return (*await self._way(origin, until), *own)
+
+
+def comparison_of(one: _Side, other: _Side) -> ComparisonData:
+    """Two runs side by side, and where their texts differ."""
+    ways = zip(one.way, other.way, strict=False)
+    steps = tuple(
+        StepDifference(
+            step=record.step,
+            iteration=record.iteration,
+            kept=record == twin,
+            spans=differences(record.text, twin.text),
+        )
+        for record in one.run.steps
+        for twin in other.run.steps
+        if (record.step, record.iteration) == (twin.step, twin.iteration)
+    )
+    return ComparisonData(
+        one=_path(one),
+        other=_path(other),
+        common_edges=sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ways)),
+        steps=steps,
+        answers=_answers(one.run, other.run),
+    )
+
+
+def _answers(one: ChorusState, other: ChorusState) -> tuple[Span, ...] | None:
+    if RunStatus.FINISHED is not one.status or RunStatus.FINISHED is not other.status:
+        return None
+    return differences(one.steps[-1].text, other.steps[-1].text)
+
+
+def _path(side: _Side) -> RunPath:
+    run, prefix = side.run, side.run.prefix
+    origin = None
+    if prefix is not None:
+        origin = OriginView(**vars(prefix.origin), change=_change(prefix.change))
+    # A fork that waits has not taken up what it keeps.
+    asked = run if prefix is None or run.status is not RunStatus.QUEUED else prefix
+    return RunPath(
+        run_id=run.id,
+        message_id=run.message_id,
+        status=run.status.value,
+        branch=None if side.branch is None else branch_view(side.branch),
+        origin=origin,
+        prompt=run.prompt,
+        instructions=asked.instructions,
+        model=asked.chosen_model,
+        steps=tuple(map(step_view, asked.steps)),
+        edges=tuple(edge for _, edge in side.way),
+    )
+
+
+def _change(change: Change) -> ChangeView:
+    if change.kind is ChangeKind.MODEL:
+        return ChangeView(kind=change.kind, model=change.text)
+    return ChangeView(kind=change.kind, text=change.text)
+
+
+def _has(steps: tuple[StepCompleted, ...], record: StepCompleted) -> bool:
+    return any((each.step, each.iteration) == (record.step, record.iteration) for each in steps)
+
+
+def _edges_of(entry: JournalEntry, run_id: RunId) -> tuple[str, ...]:
+    return tuple(each.edge for each in entry.transitions if each.instance == run_id)

@@ -1,0 +1,206 @@
+"""A run goes on in another way from one of its steps, and stands in the thread only once it is adopted."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from server.llm.policy import ModelPolicy
+from server.services import Services
+from tests.server.threads.forking import (
+    OTHER_MODEL,
+    asked,
+    co_author,
+    followed_thread,
+    fork,
+    over,
+    steps_of,
+    told,
+)
+from tests.support.client import Data
+from tests.support.follower import services_with_model
+from tests.support.obedient_model import ObedientModel, obedient_model
+
+
+@pytest_asyncio.fixture
+async def model() -> AsyncIterator[ObedientModel]:
+    async with obedient_model() as model:
+        yield model
+
+
+@pytest_asyncio.fixture
+async def services(model: ObedientModel, tmp_path: Path) -> AsyncIterator[Services]:
+    async with services_with_model(
+        model.url, tmp_path, ModelPolicy(), models=(OTHER_MODEL,)
+    ) as services:
+        yield services
+
+
+async def test_what_a_fork_keeps_is_not_asked_again_and_is_the_same_to_the_byte(
+    services: Services, model: ObedientModel
+) -> None:
+    ann = await co_author(services)
+    thread = await followed_thread(ann)
+    prompt = "Which lamp burns longest?"
+    first = await asked(ann, thread, prompt)
+    before = await steps_of(ann, thread, first["run_id"])
+    asked_before = len(model.asked)
+
+    text = "Another reading of what is wanted."
+    forked = await fork(ann, thread, first, "intention", {"kind": "step_text", "text": text})
+
+    steps = [each.step for each in model.asked[asked_before:]]
+    assert steps == ["observation", "update", "yield"]
+    assert text in model.asked[asked_before].text
+    after = await steps_of(ann, thread, forked["run_id"])
+    assert after[:2] == before[:2]
+    assert after[2] == {**before[2], "text": text, "usage": None}
+    assert await steps_of(ann, thread, first["run_id"]) == before, "its origin is as it was"
+    assert await services.journal.verify() == ()
+
+
+@pytest.mark.parametrize(
+    ("step", "change", "goes_on"),
+    [
+        ("action", {"kind": "prompt", "text": "And which lamp is cheapest?"}, "experience"),
+        ("experience", {"kind": "model", "model": OTHER_MODEL}, "intention"),
+        ("intention", {"kind": "instructions", "text": "In verse."}, "observation"),
+        ("observation", {"kind": "step_text", "text": "It never repeats."}, "update"),
+        ("update", {"kind": "step_text", "text": "Nothing more to find."}, "yield"),
+        ("yield", {"kind": "model", "model": OTHER_MODEL}, "yield"),
+    ],
+)
+async def test_a_fork_goes_on_after_its_step_with_the_change(
+    services: Services, model: ObedientModel, step: str, change: Data, goes_on: str
+) -> None:
+    ann = await co_author(services)
+    thread = await followed_thread(ann)
+    prompt = f"What lasts, asked before {step}?"
+    first = await asked(ann, thread, prompt)
+    count = len(model.asked)
+
+    forked = await fork(ann, thread, first, step, change)
+
+    next_one = model.asked[count]
+    assert next_one.step == goes_on
+    assert next_one.prompt == (change["text"] if change["kind"] == "prompt" else prompt)
+    assert next_one.model == change.get("model", "scripted-1")
+    assert ("In verse." in next_one.system) is (change["kind"] == "instructions")
+    compared = await ann.get(
+        "compare_runs", run_id=first["run_id"], other_run_id=forked["run_id"], **thread
+    )
+    assert compared["other"]["origin"] == {
+        "run_id": first["run_id"],
+        "step": step,
+        "iteration": 1,
+        "change": change,
+    }
+    assert compared["other"]["branch"]["status"] == "ready"
+
+
+async def test_another_text_of_the_answer_is_the_branchs_answer_without_any_call(
+    services: Services, model: ObedientModel
+) -> None:
+    ann = await co_author(services)
+    thread = await followed_thread(ann)
+    first = await asked(ann, thread, "Who keeps the light?")
+    count = len(model.asked)
+    text = "The keeper does, as we know."
+    forked = await fork(ann, thread, first, "yield", {"kind": "step_text", "text": text})
+    assert len(model.asked) == count
+
+    await ann.get("propose_adoption", branch_id=forked["branch_id"], **thread)
+    shown = await ann.get("get_thread", **thread)
+    *_, answer = shown["messages"]
+    assert (answer["content"], answer["status"], answer["model"]) == (text, "approved", None)
+    assert answer["forked_from"]["change"] == "step_text"
+
+
+async def test_a_branch_is_no_part_of_the_thread_before_all_its_electors_agreed(
+    services: Services, model: ObedientModel
+) -> None:
+    ann, bob = await co_author(services), await co_author(services)
+    thread = await followed_thread(ann, bob)
+    first = await asked(ann, thread, "What is the sea?")
+    forked = await fork(ann, thread, first, "yield", {"kind": "model", "model": OTHER_MODEL})
+    shown = await bob.get("get_thread", **thread)
+    (branch,) = shown["branches"]
+    assert (branch["status"], branch["made_by"]) == ("ready", ann.public_key)
+    assert len(shown["messages"]) == 2
+    branch_id = {"branch_id": forked["branch_id"], **thread}
+
+    await ann.get("propose_adoption", **branch_id)
+    assert len((await bob.get("get_thread", **thread))["messages"]) == 2
+    (item,) = (await bob.get("get_inbox"))["items"]
+    assert (item["kind"], item["branch_id"]) == ("branch", forked["branch_id"])
+    twice = await ann.ask("vote_on_branch", decision="approve", **branch_id)
+    assert twice["data"]["details"]["guards"] == ["voter_has_not_voted", "not deadline_is_ahead"]
+    await bob.get("vote_on_branch", decision="approve", **branch_id)
+
+    adopted = await bob.line.until(told(bob, "branch_adopted"), "the adoption")
+    answer = adopted["data"]["message"]
+    shown = await bob.get("get_thread", **thread)
+    prompt, old, new = shown["messages"]
+    assert (old["status"], old["superseded_by"]) == ("superseded", answer["id"])
+    assert (new["status"], new["supersedes"], new["id"]) == ("approved", old["id"], answer["id"])
+    assert new["forked_from"] == {
+        "branch_id": forked["branch_id"],
+        "run_id": first["run_id"],
+        "step": "yield",
+        "iteration": 1,
+        "change": "model",
+    }
+    assert prompt["run_id"] == forked["run_id"]
+    assert shown["branches"] == []
+    assert (await bob.get("get_inbox"))["items"] == []
+    await asked(bob, thread, "And what is the shore?")
+    reads = model.reads("And what is the shore?")[0].text
+    assert new["content"] in reads
+    assert await services.journal.verify() == ()
+
+
+async def test_one_vote_against_it_ends_a_branch(services: Services) -> None:
+    ann, bob = await co_author(services), await co_author(services)
+    thread = await followed_thread(ann, bob)
+    first = await asked(ann, thread, "What is the wind?")
+    forked = await fork(ann, thread, first, "yield", {"kind": "step_text", "text": "Moving air."})
+    branch_id = {"branch_id": forked["branch_id"], **thread}
+    await bob.get("propose_adoption", **branch_id)
+    await ann.get("vote_on_branch", decision="reject", **branch_id)
+    ended = await bob.line.until(told(bob, "branch_rejected"), "the end of the vote")
+    assert ended["data"]["by"] == ann.public_key
+    shown = await bob.get("get_thread", **thread)
+    assert (len(shown["messages"]), shown["branches"]) == (2, [])
+    gone = await bob.ask("vote_on_branch", decision="approve", **branch_id)
+    assert gone["data"]["code"] == "not_found"
+
+
+async def test_a_fork_waits_for_its_turn_and_its_maker_may_give_it_up(
+    services: Services, model: ObedientModel
+) -> None:
+    ann, bob = await co_author(services), await co_author(services)
+    thread = await followed_thread(ann, bob)
+    first = await asked(ann, thread, "What is rain?")
+    gate = model.hold("What is snow?", "action")
+    held = await ann.get("submit_prompt", prompt="What is snow?", **thread)
+    await gate.reached.wait()
+    forked = await ann.get(
+        "fork_run",
+        run_id=first["run_id"],
+        step="action",
+        change={"kind": "prompt", "text": "What is hail?"},
+        **thread,
+    )
+    shown = await ann.get("get_thread", **thread)
+    waiting = {each["run_id"]: each["status"] for each in shown["runs"]}
+    assert waiting == {held["run_id"]: "running", forked["run_id"]: "queued"}
+    branch_id = {"branch_id": forked["branch_id"], **thread}
+    refused = await bob.ask("discard_branch", **branch_id)
+    assert refused["data"]["details"]["guards"] == ["maker_asks"]
+    await ann.get("discard_branch", **branch_id)
+    ended = await over(ann, forked["run_id"])
+    assert ended["data"]["status"] == "cancelled"
+    gate.opened.set()
+    await over(ann, held["run_id"])
+    assert model.reads("What is hail?") == []
