@@ -2,10 +2,9 @@
 
 The journal tells which streams went on. For a thread that is followed here, what its followers lack is
 read and published; for one that is not, its co-authors who are connected get their notices. What is
-told may be lost: so the heads of all followed threads are asked for every second, and more often while
-nothing was heard at all (a pooler of transactions lets nothing through), and what else was committed and
-not told every five, so that a notice may come late. Each thread is followed by the numbers of its own
-entries, never by their place among all.
+told may be lost: so the heads of all followed threads are asked for every second, and what else was
+committed and not told every five, so that a notice may come late. Each thread is followed by the numbers
+of its own entries, never by their place among all.
 """
 
 import asyncio
@@ -22,15 +21,12 @@ from server.concurrency.interruption import Interruption
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.wire.presenter import LiveEntry
-from storage.journal.port import Change, Changes, Journal
+from storage.journal.port import Change, Journal
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 1.0
-"""Between two looks at the heads of all followed threads, where changes are told."""
-
-LOOK_OFTEN_SECONDS: Final = 0.25
-"""The same where nothing is told."""
+"""Between two looks at the heads of all followed threads."""
 
 UNHEARD_SECONDS: Final = 5.0
 """Between two questions for what was committed and not told."""
@@ -90,8 +86,6 @@ class Relay:
         self._broadcast = broadcast
         self._runs = runs
         self._users = users
-        self._changes: Changes | None = None
-        """What is listened to now."""
         self._hearing = Interruption()
         self._bringing: dict[ThreadId, asyncio.Task[None]] = {}
         self._looks_now = asyncio.Event()
@@ -124,17 +118,13 @@ class Relay:
     async def _listen(self) -> None:
         while True:
             try:
-                async with (
-                    self._hearing.allowed(),
-                    self._journal.changes() as self._changes,
-                ):
+                async with self._hearing.allowed(), self._journal.changes() as changes:
                     # What was committed before is found by the heads alone.
                     self._looks_now.set()
-                    async for change in self._changes:
+                    async for change in changes:
                         self._take(change)
             except JournalError as error:
                 log.info("what other servers commit is not heard: %s", error.message)
-            self._changes = None
             await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
     def listen_anew(self) -> None:
@@ -163,9 +153,8 @@ class Relay:
 
     async def _look(self) -> None:
         while True:
-            is_told = self._changes is not None and self._changes.is_live
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS if is_told else LOOK_OFTEN_SECONDS):
+                async with asyncio.timeout(LOOK_SECONDS):
                     await self._looks_now.wait()
             self._looks_now.clear()
             if not (followed := self._broadcast.all_told()):

@@ -179,11 +179,6 @@ class Change:
 class Changes(Protocol):
     """What other processes commit, from the moment on in which it was opened."""
 
-    @property
-    def is_live(self) -> bool:
-        """Whether anything was heard yet. Behind a pooler of transactions nothing ever is, so that heads
-        must be asked for instead."""
-
     def __aiter__(self) -> AsyncIterator[Change]:
         """Changes as they are told; those of one stream may come in any order.
 

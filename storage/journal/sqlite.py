@@ -181,8 +181,6 @@ class SqliteJournal(SqlJournal):
 class _NoChanges:
     """`Changes` of a file that no other process writes."""
 
-    is_live = True
-
     async def __aiter__(self) -> AsyncIterator[Change]:
         await asyncio.get_running_loop().create_future()
         yield Change(StreamId(""), 0, 0)

@@ -14,8 +14,6 @@ from storage.journal.postgres.journal import PostgresJournal
 class Silence:
     """Changes of which none is ever told, and others were."""
 
-    is_live = True
-
     async def __aiter__(self) -> AsyncIterator[Change]:
         await asyncio.Event().wait()
         yield Change(StreamId("thread:none"), 0, 1)

@@ -1,12 +1,8 @@
-"""Hears what other processes commit: one connection, which does nothing else.
-
-A pooler of transactions takes LISTEN and forgets it, without a word. So a notification is sent by
-another connection: once it came, others will.
-"""
+"""Hears what other processes commit: one connection, which does nothing else."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -18,8 +14,6 @@ from storage.journal.postgres.announcements import CHANNEL, changes_in, epoch_in
 from storage.journal.postgres.engines import CONNECTING
 
 _Connection = psycopg.AsyncConnection[Any]
-
-_TELL: Final = "SELECT pg_notify(%s, %s)"
 
 
 class Announced:
@@ -42,16 +36,10 @@ class Announced:
         self._on_epoch = on_epoch
         self._origin = origin
         self._is_news = is_news
-        self._is_live = False
-
-    @property
-    def is_live(self) -> bool:
-        return self._is_live
 
     async def __aiter__(self) -> AsyncIterator[Change]:
         try:
             async for told in self._connection.notifies():
-                self._is_live = True
                 if (epoch := epoch_in(told.payload)) is not None:
                     self._on_epoch(epoch)
                 for change in changes_in(told.payload, without=self._origin):
@@ -80,8 +68,6 @@ async def listening(
     try:
         try:
             await connection.execute(f"LISTEN {CHANNEL}")
-            async with await connected(address) as other:
-                await other.execute(_TELL, [CHANNEL, origin])
         except psycopg.Error as error:
             raise journal_failure(error) from error
         yield Announced(connection, origin, is_news, on_epoch)

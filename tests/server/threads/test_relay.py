@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from machines.models.ids import StreamId, ThreadId
+from machines.models.ids import ThreadId
 from server.services import Services
-from storage.journal.port import Change
-from storage.journal.postgres.journal import PostgresJournal
 from tests.support.client import Data, Identity
 from tests.support.eventually import eventually
 from tests.support.in_process import Caller
+from tests.support.lost_announcements import lose_announcements
 from tests.support.postgres import Cluster
 from tests.support.several_servers import several_servers
 
@@ -137,25 +135,11 @@ def listeners(postgres: Cluster, url: str) -> list[int]:
 async def test_followers_have_every_entry_where_nothing_is_ever_heard(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @asynccontextmanager
-    async def deaf(_: PostgresJournal) -> AsyncIterator[Silence]:
-        yield Silence()
-
-    monkeypatch.setattr(PostgresJournal, "changes", deaf)
+    lose_announcements(monkeypatch)
     async with several_servers(2, tmp_path, url) as servers:
         conversation = await Conversation.begin(servers)
         head = await conversation.write_at_once()
         await conversation.everyone_has(head)
-
-
-class Silence:
-    """What is heard behind a pooler of transactions."""
-
-    is_live = False
-
-    async def __aiter__(self) -> AsyncIterator[Change]:
-        await asyncio.Event().wait()
-        yield Change(StreamId("thread:none"), 0, 1)
 
 
 async def test_followers_have_what_was_written_after_postgresql_came_back(
