@@ -238,6 +238,7 @@ async def open_services(
             on_loss=metrics.commits_lost,
         )
         await lease.join()
+        await lease.compare_lengths()
         background = Background(environment.monotonic, metrics.background_defect)
         background.begin("timers", wakeups.timers.run)
         background.begin("memory service", memory_service.run)

@@ -117,6 +117,22 @@ class ServerLease:
         self._fire(LeaseGranted(at=at))
         self._metrics.lease_renewed()
 
+    async def compare_lengths(self) -> None:
+        """Say where leases of living servers run longer or shorter than this one's. Raises JournalError.
+
+        It does no harm: each lease runs by its own length, and its server stops itself by the same. But a
+        dead server's runs then wait for as long as its own lease.
+        """
+        own = self._policy.seconds
+        others = [each for each in await self._journal.lease_lengths() if each != own]
+        if others:
+            log.warning(
+                "CHORUS_LEASE_SECONDS is %g here and %s at other servers of this database: let it be the"
+                " same at all of them",
+                own,
+                ", ".join(f"{each:g}" for each in others),
+            )
+
     async def renew(self) -> None:
         """Let the lease run on; where it is over, ask for another.
 

@@ -380,6 +380,10 @@ class Journal(Protocol):
         """Let the lease run for so many seconds from now; False where it has run out: the server is dead
         to all others, and no renewal brings it back."""
 
+    async def lease_lengths(self) -> tuple[float, ...]:
+        """How many seconds the leases of living servers run, each length once, the shortest first; those of
+        servers that do not say so are left out."""
+
     async def leave(self, server_id: ServerId) -> int:
         """End the lease, give back the runs that the server carries, and tell the others; gives how many
         there were."""

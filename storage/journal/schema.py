@@ -251,9 +251,10 @@ servers = Table(
     Column("id", Text, primary_key=True),
     Column("version", Text, nullable=False),
     Column("until", BigInteger, nullable=False),
+    Column("length", BigInteger),
 )
 """Servers that share the store; in a folder there is one at a time, and no row. `until` is when its
-lease runs out, on the database's clock; `version` is for operators. Whoever finds a row that has run out
+lease runs out, on the database's clock; `version` is for operators, and `length` says how many microseconds a lease of the server runs. Whoever finds a row that has run out
 removes it, and its server is dead."""
 
 timers = Table(

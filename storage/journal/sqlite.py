@@ -154,6 +154,9 @@ class SqliteJournal(SqlJournal):
         del server_id, seconds
         return True
 
+    async def lease_lengths(self) -> tuple[float, ...]:
+        return ()
+
     async def leave(self, server_id: ServerId) -> int:
         """Nothing to do: the next server takes up what this one carried."""
         del server_id

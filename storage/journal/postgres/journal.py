@@ -224,6 +224,9 @@ class PostgresJournal(SqlJournal):
             raise JournalError("The lease is renewed at a database that is behind.", certain=True)
         return epoch is not None
 
+    async def lease_lengths(self) -> tuple[float, ...]:
+        return await self._leases.lengths()
+
     async def leave(self, server_id: ServerId) -> int:
         return await self._leases.leave(server_id)
 

@@ -41,7 +41,7 @@ _CONFIGURE: Final = (
 )
 _NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _JOIN: Final = (
-    f"INSERT INTO servers (id, version, until) VALUES (%s, %s, {_NOW} + %s)"  # noqa: S608 - our own words
+    f"INSERT INTO servers (id, version, until, length) VALUES (%s, %s, {_NOW} + %s, %s)"  # noqa: S608 - our own words
     " ON CONFLICT (id) DO UPDATE SET until = excluded.until RETURNING clock_timestamp()"
 )
 _RENEW: Final = (
@@ -52,6 +52,7 @@ _BURY: Final = (
     "DELETE FROM servers WHERE id IN"  # noqa: S608 - as above
     f" (SELECT id FROM servers WHERE until <= {_NOW} ORDER BY id FOR UPDATE SKIP LOCKED)"
 )
+_LENGTHS: Final = f"SELECT DISTINCT length FROM servers WHERE until > {_NOW} AND length IS NOT NULL ORDER BY length"  # noqa: S608 - as above
 _IS_KNOWN: Final = "SELECT 1 FROM servers WHERE id = %s"
 _ORPHANS: Final = (
     "SELECT id, thread_id, carrier FROM runs WHERE live AND carrier IS NOT NULL"
@@ -64,6 +65,9 @@ _TAKE: Final = "UPDATE runs SET carrier = %s WHERE id = %s AND carrier = %s AND 
 _RELEASE: Final = "UPDATE runs SET carrier = %s WHERE carrier = %s AND live"
 _LEAVE: Final = "DELETE FROM servers WHERE id = %s"
 _TELL: Final = "SELECT pg_notify(%s, %s)"
+
+_SECOND: Final = 1_000_000
+"""In microseconds."""
 
 _Connection = psycopg.AsyncConnection[Any]
 T = TypeVar("T")
@@ -87,7 +91,7 @@ class Leases:
 
     async def join(self, server_id: ServerId, *, version: str, seconds: float) -> None:
         async def insert(connection: _Connection) -> None:
-            await self._timed(connection, _JOIN, [server_id, version, _micros(seconds)])
+            await self._timed(connection, _JOIN, [server_id, version, *[_micros(seconds)] * 2])
 
         await self._ask(insert)
 
@@ -99,6 +103,15 @@ class Leases:
             return None if row is None else str(row[1])
 
         return await self._ask(update)
+
+    async def lengths(self) -> tuple[float, ...]:
+        """How many seconds the leases of living servers run, each length once."""
+
+        async def read(connection: _Connection) -> tuple[float, ...]:
+            found = await connection.execute(_LENGTHS)
+            return tuple(length / _SECOND for (length,) in await found.fetchall())
+
+        return await self._ask(read)
 
     async def claim(
         self, server_id: ServerId, fingerprints: Collection[str]
@@ -223,4 +236,4 @@ async def _is_of(connection: _Connection, run_id: RunId, fingerprints: Collectio
 
 
 def _micros(seconds: float) -> int:
-    return int(seconds * 1_000_000)
+    return int(seconds * _SECOND)
