@@ -9,11 +9,11 @@ Each has a folder of its own, and what `served` checks of one server at its end 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.support.served import ServerProcess, served
+from tests.support.served import PROGRAM, ServerProcess, served
 
 
 class ServerCluster:
@@ -34,7 +34,9 @@ class ServerCluster:
         """Of each server, where it listened last."""
         return [server.url for server in self.servers]
 
-    async def join(self, how_many: int = 1, **settings: object) -> ServerProcess:
+    async def join(
+        self, how_many: int = 1, *, program: Sequence[str] = PROGRAM, **settings: object
+    ) -> ServerProcess:
         """Start so many more at once, with `settings` of their own; gives the last of them."""
         begun = len(self.servers)
         folders = [self._folder / f"server-{begun + n + 1}" for n in range(how_many)]
@@ -42,7 +44,7 @@ class ServerCluster:
             folder.mkdir()
         chosen = {**self._settings, **settings}
         starting = (
-            self._stack.enter_async_context(served(folder, self._llm, **chosen))
+            self._stack.enter_async_context(served(folder, self._llm, program=program, **chosen))
             for folder in folders
         )
         self.servers.extend(await asyncio.gather(*starting))

@@ -77,8 +77,10 @@ class ObedientModel:
         """Answer this prompt's next attempts at `step` by `scripts`."""
         self._plans.setdefault((prompt, step), []).extend(scripts)
 
-    def hold(self, prompt: str, step: str, first: str = "So far. ", rest: str = "Done.") -> Gate:
-        """Hold the next attempt at `step` (action or yield) after its first piece."""
+    def hold(
+        self, prompt: str, step: str, first: str = "So far. ", rest: str = "Done.", times: int = 1
+    ) -> Gate:
+        """Hold the next attempts at `step` (action or yield), so many, after their first piece."""
         gate = Gate()
 
         async def script(_: ScriptedEndpoint, request: web.Request) -> web.StreamResponse:
@@ -95,7 +97,7 @@ class ObedientModel:
                 await response.write(event)
             return response
 
-        self.plan(prompt, step, script)
+        self.plan(prompt, step, *[script] * times)
         return gate
 
     def reads(self, prompt: str) -> list[Asked]:

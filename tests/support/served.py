@@ -25,6 +25,9 @@ from tests.support.watched_server import HELD
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
+PROGRAM = ("-m", "tests.support.watched_server", "serve")
+"""What Python runs."""
+
 _ADDRESS = re.compile(r"^Chorus is at (http://\S+)$")
 
 
@@ -36,7 +39,7 @@ class ServerProcess:
         folder: Path,
         llm: str,
         settings: Mapping[str, object],
-        program: Sequence[str] = ("-m", "tests.support.watched_server", "serve"),
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         """Nothing is started yet; `program` is what Python runs."""
         self.url = ""
@@ -169,7 +172,7 @@ async def _drain(output: asyncio.StreamReader) -> None:
 
 @asynccontextmanager
 async def served(
-    folder: Path, llm: str = "offline", **settings: object
+    folder: Path, llm: str = "offline", *, program: Sequence[str] = PROGRAM, **settings: object
 ) -> AsyncIterator[ServerProcess]:
     """A running server on a free port; rates are not limited unless `settings` say so."""
     unlimited = {
@@ -179,7 +182,7 @@ async def served(
         "sign_ins_per_minute": 0,
         "connections_per_address": 0,
     }
-    server = ServerProcess(folder, llm, {"port": 0, **unlimited, **settings})
+    server = ServerProcess(folder, llm, {"port": 0, **unlimited, **settings}, program)
     await server.start()
     try:
         yield server
