@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from machines.models.errors import JournalError
 from machines.models.ids import SESSION_PREFIX, PublicKey, ThreadId, user_stream
@@ -48,6 +48,16 @@ _USER: Final = "user:"
 
 
 K = TypeVar("K")
+
+
+class _Span(NamedTuple):
+    """The entries `after_seq + 1 .. head_seq` of a stream: those behind them are told of on their own."""
+
+    after_seq: int
+    head_seq: int
+
+    def with_also(self, other: "_Span") -> "_Span":
+        return _Span(min(self.after_seq, other.after_seq), max(self.head_seq, other.head_seq))
 
 
 class HearsOfThreads(Protocol):
@@ -89,9 +99,9 @@ class Relay:
         self._hearing = Interruption()
         self._bringing: dict[ThreadId, asyncio.Task[None]] = {}
         self._looks_now = asyncio.Event()
-        self._unfollowed: dict[ThreadId, int] = {}
-        """Threads that went on, and are not followed here or worked on, each with the entry before."""
-        self._of_users: dict[PublicKey, int] = {}
+        self._unfollowed: dict[ThreadId, _Span] = {}
+        """Threads that went on, and are not followed here or worked on."""
+        self._of_users: dict[PublicKey, _Span] = {}
         """The same of the streams of users who are connected here."""
         self._has_gathered = asyncio.Event()
         broadcast.report_lags(self._bring)
@@ -138,17 +148,18 @@ class Relay:
             is_known = self._thread_service.rooms.announce(thread_id, head_seq)
             is_followed = self._broadcast.expect(thread_id, head_seq)
             if self._runs.works_on(thread_id) or not (is_followed or is_known):
-                self._gather(self._unfollowed, thread_id, change.after_seq)
+                self._gather(self._unfollowed, thread_id, change)
         elif stream.startswith(_USER):
             public_key = PublicKey(stream.removeprefix(_USER))
             if self._broadcast.users.count(public_key):
-                self._gather(self._of_users, public_key, change.after_seq)
+                self._gather(self._of_users, public_key, change)
         elif stream.startswith(SESSION_PREFIX):
             self._users.session_taken_up(stream.removeprefix(SESSION_PREFIX))
 
-    def _gather(self, gathered: dict[K, int], key: K, after_seq: int) -> None:
+    def _gather(self, gathered: dict[K, _Span], key: K, change: Change | _Span) -> None:
         if key in gathered or len(gathered) < MAX_GATHERED:
-            gathered[key] = min(after_seq, gathered.get(key, after_seq))
+            span = _Span(change.after_seq, change.head_seq)
+            gathered[key] = gathered.get(key, span).with_also(span)
             self._has_gathered.set()
 
     async def _look(self) -> None:
@@ -211,20 +222,20 @@ class Relay:
                 await self._tell_of_users(users)
             except JournalError as error:
                 log.info("notices of other servers' entries wait: %s", error.message)
-                for thread_id, after_seq in threads.items():
-                    self._gather(self._unfollowed, thread_id, after_seq)
-                for public_key, after_seq in users.items():
-                    self._gather(self._of_users, public_key, after_seq)
+                for thread_id, span in threads.items():
+                    self._gather(self._unfollowed, thread_id, span)
+                for public_key, span in users.items():
+                    self._gather(self._of_users, public_key, span)
                 await asyncio.sleep(LOOK_SECONDS)
             except Exception:
                 log.exception("notices of other servers' entries are lost")
             await asyncio.sleep(GATHER_SECONDS)
 
-    async def _tell_of_threads(self, after: Mapping[ThreadId, int]) -> None:
-        audiences = await self._journal.audiences(after) if after else {}
+    async def _tell_of_threads(self, spans: Mapping[ThreadId, _Span]) -> None:
+        audiences = await self._journal.audiences(spans) if spans else {}
         concerned = {
-            thread_id: after_seq
-            for thread_id, after_seq in after.items()
+            thread_id: span.after_seq
+            for thread_id, span in spans.items()
             if self._runs.works_on(thread_id)
             or any(map(self._broadcast.users.count, audiences.get(thread_id, ())))
         }
@@ -234,15 +245,20 @@ class Relay:
         for thread_id, tail in tails.items():
             self._runs.thread_went_on(tail.entries)
             if not self._broadcast.expect(thread_id, tail.head_seq):
-                self._broadcast.notify(tail.thread, map(LiveEntry, tail.entries))
+                head_seq = spans[thread_id].head_seq
+                told = [LiveEntry(each) for each in tail.entries if each.seq <= head_seq]
+                self._broadcast.notify(tail.thread, told)
 
-    async def _tell_of_users(self, after: Mapping[PublicKey, int]) -> None:
-        for public_key, after_seq in after.items():
-            has_more = True
-            while has_more:
+    async def _tell_of_users(self, spans: Mapping[PublicKey, _Span]) -> None:
+        for public_key, (after_seq, head_seq) in spans.items():
+            last = after_seq
+            while last < head_seq:
                 page = await self._journal.entries(
-                    user_stream(public_key), after_seq=after_seq, limit=MAX_OF_USER
+                    user_stream(public_key),
+                    after_seq=last,
+                    limit=min(MAX_OF_USER, head_seq - last),
                 )
                 self._users.user_went_on(public_key, page.entries)
-                after_seq += len(page.entries)
-                has_more = page.has_more
+                last += len(page.entries)
+                if not page.has_more:
+                    break

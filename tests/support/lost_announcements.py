@@ -19,11 +19,29 @@ class Silence:
         yield Change(StreamId("thread:none"), 0, 1)
 
 
-def lose_announcements(patch: pytest.MonkeyPatch) -> None:
-    """Let every server that starts from now on hear nothing, until `patch` is undone."""
+class Told(Silence):
+    """Changes that a test tells, to every server that listens."""
+
+    def __init__(self) -> None:
+        self._listening: list[asyncio.Queue[Change]] = []
+
+    def tell(self, change: Change) -> None:
+        """Let all who listen hear it."""
+        for each in self._listening:
+            each.put_nowait(change)
+
+    async def __aiter__(self) -> AsyncIterator[Change]:
+        heard: asyncio.Queue[Change] = asyncio.Queue()
+        self._listening.append(heard)
+        while True:
+            yield await heard.get()
+
+
+def lose_announcements(patch: pytest.MonkeyPatch, told: Silence | None = None) -> None:
+    """Let every server that starts from now on hear nothing, or what is `told`, until `patch` is undone."""
 
     @asynccontextmanager
     async def silent(_: PostgresJournal) -> AsyncIterator[Silence]:
-        yield Silence()
+        yield told or Silence()
 
     patch.setattr(PostgresJournal, "changes", silent)

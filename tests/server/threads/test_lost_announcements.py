@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from machines.models.ids import PublicKey, thread_stream, user_stream
 from server.services import Services
 from server.threads import connections, relay
+from storage.journal.port import Change
 from tests.support.client import Data, Identity
 from tests.support.eventually import eventually
 from tests.support.in_process import Caller
-from tests.support.lost_announcements import lose_announcements
+from tests.support.lost_announcements import Told, lose_announcements
 from tests.support.postgres import Cluster
 from tests.support.several_servers import several_servers
 
@@ -91,6 +93,39 @@ async def test_a_user_s_entries_whose_announcements_are_lost_are_told_however_ma
         return sorted({seq for kind, seq, _ in notices(there) if kind == "read"})
 
     await eventually(lambda: read() == wanted, lambda: f"{read()} are {wanted}")
+
+
+async def test_what_is_announced_bit_by_bit_is_told_once(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    lose_announcements(monkeypatch, told)
+    for seconds in ("LOOK_SECONDS", "UNHEARD_SECONDS"):
+        monkeypatch.setattr(relay, seconds, 3_600.0)
+    monkeypatch.setattr(connections, "NOTICE_SECONDS", 0.01)
+    async with several_servers(2, tmp_path, url) as servers:
+        ann = Identity()
+        here, there = [await Caller(server).sign_in(ann) for server in servers]
+        made = await here.get("create_thread", name="Evening")
+        thread = {"thread_id": made["thread_id"]}
+        await here.get("rename_thread", name="Night", **thread)
+        stream = user_stream(PublicKey(ann.public_key))
+        head = await servers[0].journal.head(stream)
+        await here.get("mark_read", seq=1, **thread)
+        await here.get("hide_thread", hidden=True, **thread)
+
+        def kinds() -> list[str]:
+            return [kind for kind, _, _ in notices(there)]
+
+        for change, kind in (
+            (Change(stream, head, head + 1), "read"),
+            (Change(stream, head + 1, head + 2), "hidden"),
+            (Change(thread_stream(made["thread_id"]), 0, 1), "thread_created"),
+            (Change(thread_stream(made["thread_id"]), 1, 2), "thread_renamed"),
+        ):
+            told.tell(change)
+            await eventually(lambda kind=kind: kind in kinds(), f"a notice of {kind}")  # type: ignore[misc]
+        assert kinds() == ["read", "hidden", "thread_created", "thread_renamed"]
 
 
 async def test_a_notice_that_was_announced_comes_once(
