@@ -28,7 +28,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0016"
+REVISION = "0017"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
