@@ -24,7 +24,7 @@ import { announce, announceConnection, announceFrame, complain, settle, toast } 
 import { Notifications } from "./notifications.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
-import { FINAL, messageOf, runOf } from "./runs.js";
+import { FINAL, isOfRun, messageOf, runOf } from "./runs.js";
 import { fold, messagesOf, newState, othersThere, runToStop } from "./store.js";
 import { advice, fileName, threadNameFor } from "./words.js";
 
@@ -556,6 +556,24 @@ export class App {
     this.client.request("typing", { thread_id: thread.id }).catch(() => {});
   }
 
+  /**
+   * Read two runs of the open thread side by side; null where they could not be read.
+   *
+   * @param {string} one id of a run
+   * @param {string} other
+   */
+  async compare(one, other) {
+    const threadId = this.state.thread?.id;
+    if (!threadId) return null;
+    try {
+      const data = { thread_id: threadId, run_id: one, other_run_id: other };
+      return await this.client.request("compare_runs", data);
+    } catch (error) {
+      this.explain(error, say.comparison.notRead);
+      return null;
+    }
+  }
+
   /** @param {string} query */
   search(query) {
     return this.client.request("search", { query, limit: 30 });
@@ -627,7 +645,7 @@ export class App {
     const threadId = this.state.thread?.id;
     if (!threadId || !runId) return null;
     const entries = await this.readEntries(runId, index);
-    const run = runOf(entries.filter(({ data }) => data.run_id === runId));
+    const run = runOf(entries.filter((frame) => isOfRun(frame, runId)));
     if (run) this.#fold({ kind: "run_read", threadId, run });
     return run;
   }
@@ -876,8 +894,9 @@ function refusalOf({ code, message, details }, instance) {
  * @param {LiveFrame} frame
  * @param {string} id
  */
-function endsRun({ type, data }, id) {
-  return type === "chorus_response" && data.run_id === id && FINAL.has(data.status);
+function endsRun(frame, id) {
+  if (!isOfRun(frame, id)) return false;
+  return frame.type === "thread_event" || FINAL.has(frame.data.status);
 }
 
 /**

@@ -2,7 +2,7 @@
 
 /** @import { LiveFrame, ThreadEventData } from "./wire.d.ts" */
 
-import { runOf } from "./runs.js";
+import { isOfRun, runOf } from "./runs.js";
 import { traceOf } from "./trace.js";
 
 const BEAT_MS = 900;
@@ -26,10 +26,10 @@ export class Replay {
     this.machine = machine;
     this.id = id;
     this.changed = changed;
-    this.entries = entries.filter(({ type, data }) =>
+    this.entries = entries.filter((frame) =>
       machine === "chorus"
-        ? type === "chorus_response" && data.run_id === id
-        : type === "thread_event" && isAbout(data, id),
+        ? isOfRun(frame, id)
+        : frame.type === "thread_event" && isAbout(frame.data, id),
     );
   }
 

@@ -51,9 +51,10 @@ export const FINAL = new Set(["finished", "failed", "cancelled"]);
  * @property {Failure | null} failure what ended it
  * @property {string | null} stoppedBy key of who stopped it; null for the system
  * @property {string | null} answerId
+ * @property {boolean} isFork whether it began with steps of another run
  */
 
-/** @typedef {StepRecord["status"] | "waiting" | "skipped" | "failed"} StepState */
+/** @typedef {StepRecord["status"] | "waiting" | "skipped" | "kept" | "failed"} StepState */
 
 /** @typedef {Pick<StepRecord, "step" | "iteration" | "attempt">} Place where a run stands */
 
@@ -64,9 +65,10 @@ export const FINAL = new Set(["finished", "failed", "cancelled"]);
  *
  * @param {string} runId
  * @param {string} messageId
+ * @param {boolean} isFork
  * @returns {Run}
  */
-export function newRun(runId, messageId) {
+export function newRun(runId, messageId, isFork = false) {
   return {
     id: runId,
     messageId,
@@ -78,6 +80,7 @@ export function newRun(runId, messageId) {
     failure: null,
     stoppedBy: null,
     answerId: null,
+    isFork,
   };
 }
 
@@ -90,7 +93,7 @@ export function newRun(runId, messageId) {
  */
 export function foldRun(run, data) {
   const at = { step: data.step, iteration: data.iteration, attempt: data.attempt };
-  const known = run ?? newRun(data.run_id, data.message_id);
+  const known = run ?? newRun(data.run_id, data.message_id, data.branch_id !== undefined);
   if (FINAL.has(known.status) && !FINAL.has(data.status)) return known; // a final run stays final
   switch (data.status) {
     case "queued":
@@ -137,10 +140,38 @@ export function foldRun(run, data) {
  * @param {readonly LiveFrame[]} entries
  */
 export function runOf(entries) {
-  /** @type {Run | null} */
-  let run = null;
-  for (const { type, data } of entries) if (type === "chorus_response") run = foldRun(run, data);
-  return run;
+  return entries.reduce(withEntry, /** @type {Run | null} */ (null));
+}
+
+/**
+ * @param {Run | null} run
+ * @param {LiveFrame} frame
+ * @returns {Run | null}
+ */
+function withEntry(run, frame) {
+  if (frame.type === "chorus_response") return foldRun(run, frame.data);
+  return run && forkThatEnded(frame) === run.id ? { ...run, status: "finished" } : run;
+}
+
+/**
+ * Whether an entry is one of a run: a forked one ends with what is said of its branch.
+ *
+ * @param {LiveFrame} frame
+ * @param {string} id of the run
+ */
+export function isOfRun(frame, id) {
+  const isItsOwn = frame.type === "chorus_response" && frame.data.run_id === id;
+  return isItsOwn || forkThatEnded(frame) === id;
+}
+
+/**
+ * The id of the forked run that has its answer with this entry; null for any other.
+ *
+ * @param {LiveFrame} frame
+ */
+export function forkThatEnded({ type, data }) {
+  if (type !== "thread_event" || data.kind !== "branch_ready") return null;
+  return data.branch?.run_id ?? null;
 }
 
 /**
@@ -151,7 +182,7 @@ export function runOf(entries) {
  * @returns {Run}
  */
 export function mergeSnapshot(run, view) {
-  const base = run ?? newRun(view.run_id, view.message_id);
+  const base = run ?? newRun(view.run_id, view.message_id, view.branch_id !== undefined);
   if (FINAL.has(base.status)) return base;
   /** @type {Run} */
   let merged = {
@@ -254,15 +285,23 @@ export function loopsOf(run) {
 
 /**
  * Where each step stands in the loop that the run is in. A step without a record is skipped where a
- * later one of the same loop has begun, or the run has its answer.
+ * later one of the same loop has begun, or the run has its answer; before the first one of a fork it
+ * is kept from the run that it left.
  *
  * @param {Run} run
  * @returns {Map<StepEnum, StepState>}
  */
 export function stepStates(run) {
   const begun = run.records.filter(({ iteration }) => iteration === run.iteration);
-  const furthest = Math.max(-1, ...begun.map(({ step }) => STEPS.indexOf(step)));
-  return new Map(STEPS.map((step, place) => [step, stateOf(run, step, place < furthest)]));
+  const places = begun.map(({ step }) => STEPS.indexOf(step));
+  const furthest = Math.max(-1, ...places);
+  const kept = run.isFork ? Math.min(STEPS.indexOf(run.step), ...places) : 0;
+  return new Map(
+    STEPS.map((step, place) => [
+      step,
+      place < kept ? "kept" : stateOf(run, step, place < furthest),
+    ]),
+  );
 }
 
 /**

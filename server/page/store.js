@@ -3,11 +3,11 @@
 // `fold(state, event)` is the whole interface; states are frozen by habit, never changed in place,
 // so that a view may tell by identity whether its part changed.
 
-import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
+import { FINAL, foldRun, forkThatEnded, mergeSnapshot, messageOf } from "./runs.js";
 
 /**
  * @import {
- *   ChorusResponseData, HelloData, InboxData, InitData, InvitationSummary, InvitationView, InviteLinkView, ListThreadsData, LiveFrame, MessageView, RemovalView, RunView,
+ *   BranchView, ChorusResponseData, HelloData, InboxData, InitData, InvitationSummary, InvitationView, InviteLinkView, ListThreadsData, LiveFrame, MessageView, RemovalView, RunView,
  *   ThreadEventData, ThreadMessagesData, ThreadSettingsView, ThreadSummary, ThreadView, UserView
  * } from "./wire.d.ts"
  * @import { ClientEvent, Connection, Noticed } from "./protocol.js"
@@ -48,6 +48,8 @@ import { FINAL, foldRun, mergeSnapshot, messageOf } from "./runs.js";
  * @property {ReadonlyMap<string, Run>} runs by id
  * @property {readonly InvitationView[]} invitations that wait for an answer
  * @property {readonly InviteLinkView[]} links into it that are open
+ * @property {readonly BranchView[]} branches that are open
+ * @property {ReadonlyMap<string, Run>} forks runs of branches, by id
  * @property {readonly RemovalView[]} removals votes on whether a co-author stays
  * @property {readonly SettingsChange[]} changes of its settings that were seen, oldest first
  * @property {ReadonlySet<string>} hidden messages that the user hid
@@ -272,7 +274,8 @@ export function authorOf({ thread }, run) {
 const arranged = new WeakMap();
 
 /**
- * Each answer with its prompt; an answer whose prompt is not here stands by itself.
+ * Each answer with its prompt; an answer whose prompt is not here stands by itself. An answer that was
+ * adopted takes the place of the one before, which is shown no more.
  *
  * @param {Thread} thread
  * @returns {Exchanges}
@@ -284,13 +287,24 @@ export function exchangesOf(thread) {
   const byRun = new Map(
     all.flatMap(({ id, role, run_id: runId }) => (role === "chorus" && runId ? [[runId, id]] : [])),
   );
+  const successors = new Map(
+    all.flatMap(({ id, role, superseded_by: next }) =>
+      role === "chorus" && next && thread.messages.has(next) ? [[id, next]] : [],
+    ),
+  );
   /** @type {Map<string, string>} */
   const answers = new Map();
+  /** @type {Set<string>} */
+  const nested = new Set();
   for (const { id, role, run_id: runId } of all) {
-    const answer = role === "user" && runId ? byRun.get(runId) : undefined;
-    if (answer) answers.set(id, answer);
+    let answer = role === "user" && runId ? byRun.get(runId) : undefined;
+    while (answer !== undefined) {
+      answers.set(id, answer);
+      nested.add(answer);
+      answer = successors.get(answer);
+    }
   }
-  const nested = new Set(answers.values());
+  for (const replaced of successors.keys()) nested.add(replaced);
   const roots = all.flatMap(({ id }) => (nested.has(id) ? [] : [id]));
   const exchanges = { roots, answers };
   arranged.set(thread.messages, exchanges);
@@ -588,6 +602,8 @@ function opened(state, { snapshot, epoch }) {
     invitations: snapshot.invitations,
     links: snapshot.links,
     removals: snapshot.removals,
+    branches: snapshot.branches,
+    forks: new Map(),
     changes: [],
     hidden: new Set(),
     present: [],
@@ -605,13 +621,14 @@ function opened(state, { snapshot, epoch }) {
  */
 function caughtUp(state, { snapshot, epoch }) {
   if (state.thread?.id !== snapshot.thread.id) return state;
-  const { invitations, links, removals } = snapshot;
+  const { invitations, links, removals, branches } = snapshot;
   const known = {
     ...state.thread,
     view: snapshot.thread,
     invitations,
     links,
     removals,
+    branches,
     epoch,
   };
   return withSnapshot(state, known, snapshot);
@@ -626,10 +643,7 @@ function caughtUp(state, { snapshot, epoch }) {
  */
 function withSnapshot(state, known, snapshot) {
   const thread = withHiddenOf(
-    withRuns(
-      withMessages(known, snapshot.messages),
-      snapshot.runs.filter((run) => !run.branch_id),
-    ),
+    withRuns(withMessages(known, snapshot.messages), snapshot.runs),
     snapshot,
   );
   const next = withHidden({ ...state, thread }, thread.id, snapshot.hidden ?? false);
@@ -676,44 +690,53 @@ function live(state, frame) {
     thread = { ...thread, changes: [...thread.changes, change] };
   }
   if (frame.type === "chorus_response") {
-    // A forked run is no part of the conversation.
-    if (!frame.data.branch_id) thread = ran(thread, frame.data);
+    thread = frame.data.branch_id ? forkRan(thread, frame.data) : ran(thread, frame.data);
   } else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
   const message = messageOf(frame);
   if (message) thread = withMessages(thread, [{ ...message, fresh: true }]);
+  if (frame.type === "thread_event" && frame.data.kind === "branch_adopted") {
+    thread = adopted(thread, frame.data.branch);
+  }
+  const ended = thread.forks.get(forkThatEnded(frame) ?? "");
+  if (ended) {
+    const forks = new Map(thread.forks).set(ended.id, { ...ended, status: "finished" });
+    thread = { ...thread, forks };
+  }
   const next = { ...state, thread };
   return frame.type === "thread_event" || message ? summarised(next, thread) : next;
 }
 
 /**
- * The thread with the invitation, the link and the removal that an event is about while they are open,
- * and without them once they ended.
+ * The thread with the invitation, the link, the removal and the branch that an event is about while they
+ * are open, and without them once they ended.
  *
  * @param {Thread} thread
  * @param {ThreadEventData} event
  * @returns {Thread}
  */
-function withWhatIsOpen(thread, { invitation, link, removal }) {
+function withWhatIsOpen(thread, { invitation, link, removal, branch }) {
   return {
     ...thread,
-    invitations: placed(thread.invitations, invitation, "invited"),
-    links: placed(thread.links, link, "open"),
-    removals: placed(thread.removals, removal, "proposed"),
+    invitations: placed(thread.invitations, invitation, ["invited"]),
+    links: placed(thread.links, link, ["open"]),
+    removals: placed(thread.removals, removal, ["proposed"]),
+    branches: placed(thread.branches, branch, ["growing", "ready", "proposed"]),
   };
 }
 
 /**
- * Some values with this version of one, which is among them while it has the status `open`.
+ * Some values with this version of one, in its place, while it has one of the statuses `open`.
  *
  * @template {{id: string, status: string}} Value
  * @param {readonly Value[]} values
  * @param {Value | undefined} value
- * @param {Value["status"]} open
+ * @param {readonly Value["status"][]} open
  */
 function placed(values, value, open) {
   if (!value) return values;
-  const others = values.filter(({ id }) => id !== value.id);
-  return value.status === open ? [...others, value] : others;
+  const place = values.findIndex(({ id }) => id === value.id);
+  if (!open.includes(value.status)) return values.filter(({ id }) => id !== value.id);
+  return place < 0 ? [...values, value] : values.with(place, value);
 }
 
 /**
@@ -732,6 +755,33 @@ function ran(thread, data) {
   // A message says which run it started before there was one: the run names its message.
   const messages = new Map(thread.messages).set(message.id, { ...message, run_id: data.run_id });
   return { ...thread, runs, messages };
+}
+
+/**
+ * The thread in which a forked run is the one that answers its prompt.
+ *
+ * @param {Thread} thread
+ * @param {BranchView | undefined} branch left out for outsiders
+ * @returns {Thread}
+ */
+function adopted(thread, branch) {
+  const prompt = branch && thread.messages.get(branch.message_id);
+  if (!prompt) return thread;
+  const messages = new Map(thread.messages).set(prompt.id, { ...prompt, run_id: branch.run_id });
+  const run = thread.forks.get(branch.run_id);
+  return { ...thread, messages, runs: run ? new Map(thread.runs).set(run.id, run) : thread.runs };
+}
+
+/**
+ * A forked run is no part of the conversation.
+ *
+ * @param {Thread} thread
+ * @param {ChorusResponseData} data
+ * @returns {Thread}
+ */
+function forkRan(thread, data) {
+  const run = foldRun(thread.forks.get(data.run_id), data);
+  return { ...thread, forks: new Map(thread.forks).set(run.id, run) };
 }
 
 /**
@@ -754,8 +804,12 @@ function withRun(state, { threadId, run }) {
  */
 function withRuns(thread, views) {
   const runs = new Map(thread.runs);
-  for (const view of views) runs.set(view.run_id, mergeSnapshot(runs.get(view.run_id), view));
-  return { ...thread, runs };
+  const forks = new Map(thread.forks);
+  for (const view of views) {
+    const all = view.branch_id ? forks : runs;
+    all.set(view.run_id, mergeSnapshot(all.get(view.run_id), view));
+  }
+  return { ...thread, runs, forks };
 }
 
 /**

@@ -293,6 +293,72 @@ export const en = {
     decline: "Decline",
   },
 
+  branches: {
+    title: "Branches",
+    fork: "What if…",
+    /** @param {string} step */
+    whatIf: (step) => `What if, after ${step}?`,
+    /** @param {string} step */
+    means: (step) =>
+      `The run goes on from here once more, with one thing changed. All up to ${step} stays as it is and is not asked again. Nothing of it is part of the thread until all co-authors agree.`,
+    changed: "What is changed",
+    changes: {
+      /** @param {string} step */
+      step_text: (step) => `What ${step} said`,
+      prompt: () => "The prompt",
+      instructions: () => "The instructions",
+      model: () => "The model",
+    },
+    goOn: "Go on",
+    notForked: "It did not go on",
+    goesOn: {
+      step_text: "{who} changed what {step} said.",
+      prompt: "{who} changed the prompt behind {step}.",
+      model: "{who} chose another model behind {step}.",
+      instructions: "{who} changed the instructions behind {step}.",
+    },
+    /** @param {string} step */
+    growing: (step) => (step ? `Under way: ${step}` : "Waits for its turn"),
+    /** @param {string} left */
+    ready: (left) => `Its answer is there, and not proposed yet; ${left}.`,
+    /** @param {number} agreed @param {number} electors @param {string} left */
+    agreed: (agreed, electors, left) => `${agreed} of ${electors} want to adopt it; ${left}.`,
+    compare: "Compare",
+    propose: "Propose it",
+    adopt: "Adopt it",
+    reject: "Reject it",
+    discard: "Discard",
+    notProposed: "It was not proposed",
+    notDiscarded: "It was not discarded",
+    adopted: "Adopted in place of the first answer.",
+  },
+  comparison: {
+    title: "Two ways",
+    one: "As it was",
+    other: "The branch",
+    status: {
+      queued: "waits",
+      running: "under way",
+      finished: "finished",
+      failed: "failed",
+      cancelled: "stopped",
+    },
+    changed: {
+      step_text: "Changed text:",
+      prompt: "Changed prompt:",
+      model: "Another model:",
+      instructions: "Changed instructions:",
+    },
+    none: "none",
+    answers: "Answers",
+    kept: "kept, not asked again",
+    same: "the same",
+    differs: "differs",
+    onlyOne: "in one alone",
+    ways: "Both ways on the machine",
+    waysAlt: "The run's machine with both ways marked",
+    notRead: "The runs were not read",
+  },
   removals: {
     title: "Removals",
     proposes:
@@ -547,6 +613,7 @@ export const en = {
   message: {
     edit: "Edit this prompt",
     edited: "edited",
+    replaced: "another answer was adopted",
     showEarlier: "Show the earlier version",
     hideEarlier: "Hide the earlier version",
     hide: "Hide this message",
@@ -620,6 +687,7 @@ export const en = {
       recovering: "recovering",
       completed: "done",
       skipped: "skipped",
+      kept: "kept",
       stopped: "stopped",
       failed: "failed",
     },
@@ -637,6 +705,7 @@ export const en = {
 
   step: {
     skipped: "skipped",
+    kept: "kept, not asked again",
     /** @param {number} count */
     found: (count) => `${COUNT.format(count)} found`,
     /** @param {number} iteration */

@@ -9,6 +9,7 @@ import { say } from "../language.js";
 import { copyText } from "../notices.js";
 import { editable, exchangesOf, isCoAuthor, othersThere, unsent } from "../store.js";
 import { countWords, nameOf, someOf } from "../words.js";
+import { Branches } from "./branches.js";
 import { Composer } from "./composer.js";
 import { archiveThread, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
@@ -66,6 +67,7 @@ export class Conversation {
     );
     this.composer = new Composer(app);
     this.removals = new Removals(app);
+    this.branches = new Branches(app);
     this.element = h(
       "main",
       {
@@ -78,6 +80,7 @@ export class Conversation {
       this.banner,
       this.recovery,
       this.removals.element,
+      this.branches.element,
       h("div", { class: "stream" }, this.scroller, this.jump),
       this.composer.element,
     );
@@ -99,6 +102,7 @@ export class Conversation {
     this.head.update();
     this.composer.update();
     this.removals.update();
+    this.branches.update();
     this.showBanner(state.hello?.model);
     const { thread } = state;
     this.welcome.hidden = Boolean(thread && (thread.order.length > 0 || state.outgoing.length > 0));

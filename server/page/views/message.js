@@ -15,6 +15,7 @@ import { nameOf, shortKey, clockTime, whenLong } from "../words.js";
 import { ApprovalView } from "./approval.js";
 import { avatar, initialOf } from "./avatar.js";
 import { openCitation } from "./citation.js";
+import { openComparison } from "./comparison.js";
 import { RunView } from "./run.js";
 
 /** @type {Partial<Record<MessageStatus, string>>} */
@@ -157,7 +158,8 @@ export class MessageView {
     if (wasEdited && !this.wasEdited) this.fold(true);
     this.wasEdited = wasEdited;
     this.unfold.hidden = !wasEdited && !this.isHidden;
-    const words = wasEdited ? say.message.edited : STATUS_WORDS[message.status];
+    const anew = message.role === "chorus" ? say.message.replaced : say.message.edited;
+    const words = wasEdited ? anew : STATUS_WORDS[message.status];
     this.status.hidden = !words;
     setText(this.status, words ?? "");
     if (message.role === "chorus") this.drawAnswerFacts(message);
@@ -197,9 +199,12 @@ export class MessageView {
   }
 
   /** @param {Message} message */
-  drawAnswerFacts({ model, cut }) {
+  drawAnswerFacts({ model, cut, forked_from: fork, run_id: runId }) {
     setText(this.model, model ?? "");
-    if (cut) this.beneath.replaceChildren(h("p", { class: "note warn" }, say.common.cut));
+    this.beneath.replaceChildren(
+      cut ? h("p", { class: "note warn" }, say.common.cut) : "",
+      fork && runId ? adopted(this.app, fork.run_id, runId) : "",
+    );
   }
 
   /**
@@ -315,6 +320,24 @@ function withMentions({ content, mentions = [] }, ownKey) {
     at = end;
   }
   return [...parts, text.slice(at).join("")];
+}
+
+/**
+ * That an answer was adopted, and the way to what it was held against.
+ *
+ * @param {App} app
+ * @param {string} origin id of the run that was forked
+ * @param {string} own
+ */
+function adopted(app, origin, own) {
+  return h(
+    "p",
+    { class: "row muted small adopted" },
+    say.branches.adopted,
+    button(say.branches.compare, () => openComparison(app, origin, own), {
+      class: "button small quiet",
+    }),
+  );
 }
 
 /**

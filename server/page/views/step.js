@@ -4,10 +4,12 @@
 /** @import { Prior, StepEnum, Usage } from "../wire.d.ts" */
 /** @import { Failure, Fate, Run, StepRecord } from "../runs.js" */
 
-import { growText, h, icon, setText } from "../dom.js";
+import { button, growText, h, icon, setText } from "../dom.js";
 import { say } from "../language.js";
 import { codePoints, FINAL, priorsOf, recordsOf, stepStates } from "../runs.js";
+import { isCoAuthor } from "../store.js";
 import { decimal, nameOf, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
+import { openForkDialog } from "./fork.js";
 
 let rows = 0;
 
@@ -60,7 +62,11 @@ export class StepRow {
     else this.toggle.removeAttribute("aria-current");
     setText(
       this.facts,
-      last ? factsOf(records, last) : state === "skipped" ? say.step.skipped : "",
+      last
+        ? factsOf(records, last)
+        : state === "skipped" || state === "kept"
+          ? say.step[state]
+          : "",
     );
     this.toggle.disabled = records.length === 0;
     // The answer itself streams beneath the rows, so its own row need not open.
@@ -135,6 +141,12 @@ class RecordBlock {
     this.thinking = h("details", { class: "thinking" }, this.thoughtTitle, this.thought);
     this.text = h("p", { class: "step-text", dir: "auto" });
     this.output = h("div", { class: "step-output" });
+    /** @type {{run: Run, record: StepRecord} | null} what a fork would leave */
+    this.shown = null;
+    this.fork = button(say.branches.fork, () => this.openFork(), {
+      class: "button small quiet",
+      hidden: true,
+    });
     this.element = h(
       "div",
       { class: "record" },
@@ -143,6 +155,7 @@ class RecordBlock {
       this.thinking,
       this.text,
       this.output,
+      this.fork,
     );
   }
 
@@ -164,6 +177,8 @@ class RecordBlock {
       this.failures.replaceChildren(...record.failures.map(failed));
     }
     if (record.priors) this.app.meetThreads(record.priors);
+    this.shown = { run, record };
+    this.fork.hidden = record.status !== "completed" || !mayFork(this.app, run);
     const { names } = this.app.state;
     const key = [record.output, record.priors, run.records.length, run.status, names];
     const before = this.drawn;
@@ -171,6 +186,19 @@ class RecordBlock {
     this.drawn = key;
     this.output.replaceChildren(...outputOf(this.app, record, run));
   }
+
+  openFork() {
+    if (this.shown) openForkDialog(this.app, this.shown.run, this.shown.record);
+  }
+}
+
+/**
+ * @param {App} app
+ * @param {Run} run
+ */
+function mayFork({ state }, run) {
+  const isOpen = state.thread?.view.status === "active";
+  return isOpen && isCoAuthor(state) && state.thread?.messages.has(run.messageId);
 }
 
 /** @param {StepRecord} record */

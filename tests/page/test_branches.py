@@ -1,0 +1,93 @@
+"""A user asks "what if?" at a step of a run: the branch, its comparison, and its adoption by all."""
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.page.browser import Person, someone
+from tests.page.test_habits import assert_accessible
+from tests.support.obedient_model import ObedientModel, answer_to
+from tests.support.served import ServerProcess
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CHANGED = "They want it in one word."
+
+
+async def fork(person: Person, prompt: str) -> None:
+    """Change what intention said, and let the run go on."""
+    await person.open_run(prompt)
+    intention = person.message(prompt).locator('.step[data-step="intention"]')
+    await intention.locator(".step-toggle").click()
+    await intention.get_by_role("button", name="What if…").click()
+    await person.page.fill("#fork-text", CHANGED)
+    await person.shoot("fork-dialog")
+    await person.page.get_by_role("button", name="Go on").click()
+
+
+async def test_a_branch_is_compared_and_adopted_by_its_only_co_author(
+    browser: Browser, server: ServerProcess, model: ObedientModel
+) -> None:
+    prompt = "What does a river carry?"
+    async with someone(browser, server.url, "Ann") as ann:
+        await ann.ask(prompt)
+        await ann.answers(1)
+        asked = len(model.asked)
+        await fork(ann, prompt)
+        card = ann.page.locator(".branch")
+        await expect(card).to_contain_text("Ann changed what Intention said.")
+        await expect(card).to_contain_text("not proposed yet")
+        assert [each.step for each in model.asked[asked:]] == ["observation", "update", "yield"]
+        assert await ann.page.locator(".messages article").count() == 2, "it is no message yet"
+
+        await card.get_by_role("button", name="Compare").click()
+        dialog = ann.page.get_by_role("dialog", name="Two ways")
+        await expect(dialog).to_contain_text(f"Changed text: {CHANGED}")
+        intention = dialog.locator("details", has_text="Intention")
+        await intention.locator("summary").click()
+        await expect(intention.locator("ins").first).to_be_visible()
+        await expect(dialog.locator("details", has_text="Action")).to_contain_text("kept")
+        await ann.shoot("comparison")
+        await dialog.get_by_text("Both ways on the machine").click()
+        drawn = "() => document.querySelector('.ways').naturalWidth > 100"
+        await dialog.locator(".ways").scroll_into_view_if_needed()
+        await ann.page.wait_for_function(drawn)
+        await ann.shoot("comparison-ways")
+        await assert_accessible(ann.page, "two ways side by side")
+        await dialog.get_by_role("button", name="Adopt it").click()
+        await expect(card).to_have_count(0)
+        await expect(ann.page.get_by_text("Adopted in place of the first answer.")).to_be_visible()
+        await ann.open_run(prompt)
+        steps = ann.message(prompt).locator(".step")
+        await expect(steps.nth(0)).to_contain_text("kept, not asked again")
+        await expect(ann.page.get_by_role("button", name="Stop", exact=False)).to_have_count(0)
+        await ann.shoot("adopted")
+        await ann.page.reload()
+        await expect(ann.page.get_by_text("Adopted in place of the first answer.")).to_be_visible()
+        assert await ann.page.locator(".messages article").count() == 2
+
+
+async def test_a_branch_waits_for_the_vote_of_each_co_author(
+    browser: Browser, server: ServerProcess
+) -> None:
+    prompt = "What does a mountain keep?"
+    async with (
+        someone(browser, server.url, "Ann") as ann,
+        someone(browser, server.url, "Bob") as bob,
+    ):
+        await bob.visit(await ann.new_thread("Branches", public=True))
+        await bob.ask(prompt)
+        await ann.message(prompt).get_by_role("button", name="Approve").click()
+        await ann.answers(1)
+        await fork(ann, prompt)
+        for person in (ann, bob):
+            await expect(person.page.locator(".branch")).to_contain_text("not proposed yet")
+        await ann.page.locator(".branch").get_by_role("button", name="Propose it").click()
+        await expect(bob.page.locator(".branch")).to_contain_text("1 of 2 want to adopt it")
+        await expect(ann.page.get_by_text(answer_to(prompt))).to_be_visible()
+        await bob.shoot("branch-vote")
+        await bob.page.locator(".branch").get_by_role("button", name="Adopt it").click()
+        for person in (ann, bob):
+            await expect(person.page.locator(".branch")).to_have_count(0)
+            await expect(
+                person.page.get_by_text("Adopted in place of the first answer.")
+            ).to_be_visible()
