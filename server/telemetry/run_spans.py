@@ -70,6 +70,8 @@ class _Open:
     """A span whose end is not told yet."""
 
     place: str
+    """In the trace; its id follows from it."""
+    id: int
     name: str
     start: int
     attributes: dict[str, Attribute] = field(default_factory=dict)
@@ -95,8 +97,9 @@ class RunTrace:
         self.version = 0
         """Of the run, as the last entry left it; an entry of another one than the next is missing."""
         self._trace_id = trace_id_of(run_id)
+        self._at = 0
         self._content = content
-        self._root = _Open(ROOT, f"{names.INVOKE_AGENT} {names.CHORUS}", 0)
+        self._root = self._opened(ROOT, f"{names.INVOKE_AGENT} {names.CHORUS}")
         self._message_id = ""
         self._place_of_step: tuple[str, int] | None = None
         self._step: _Open | None = None
@@ -106,7 +109,6 @@ class RunTrace:
         self._spans: list[Span] = []
         self._events: list[SpanEvent] = []
         self._links: tuple[SpanLink, ...] = ()
-        self._at = 0
         self._ended = False
         self._failure: str | None = None
         self._model: str | None = None
@@ -177,7 +179,7 @@ class RunTrace:
         }
         if self._content:
             self._root.attributes[names.INPUT_MESSAGES] = _said("user", str(value["prompt"]))
-        self._queued = _Open("queued", "queued", self._at)
+        self._queued = self._opened("queued", "queued")
 
     def _move(
         self,
@@ -244,12 +246,8 @@ class RunTrace:
         self._place_of_step, self._step = place, None
         if place is not None:
             step, iteration = place
-            self._step = _Open(
-                f"{step}/{iteration}",
-                f"step {step}",
-                self._at,
-                {names.STEP: step, names.ITERATION: iteration},
-            )
+            self._step = self._opened(f"{step}/{iteration}", f"step {step}")
+            self._step.attributes = {names.STEP: step, names.ITERATION: iteration}
 
     def _end(self, status: str) -> None:
         self._ended = True
@@ -275,9 +273,10 @@ class RunTrace:
 
     def _in_step(self, name: str, attempt: int) -> _Open:
         assert self._step is not None  # noqa: S101 - a running run is in a step
-        attributes = {**self._step.attributes, names.ATTEMPT: attempt}
-        place = f"{self._step.place}/{attempt}/{name}"
-        return _Open(place, name, self._at, attributes, parent=self._step)
+        work = self._opened(f"{self._step.place}/{attempt}/{name}", name)
+        work.attributes = {**self._step.attributes, names.ATTEMPT: attempt}
+        work.parent = self._step
+        return work
 
     def _end_search(self, event: PriorsRetrieved, by: dict[str, Attribute]) -> None:
         found: dict[str, Attribute] = {names.PRIORS: len(event.priors)}
@@ -324,6 +323,9 @@ class RunTrace:
 
     # Spans
 
+    def _opened(self, place: str, name: str) -> _Open:
+        return _Open(place, span_id_of(self.run_id, place), name, self._at)
+
     def _close(self, each: _Open, by: Mapping[str, Attribute], *, error: str | None = None) -> None:
         self._spans.append(self._span(each, {**self._attributes_of(each), **by}, error=error))
 
@@ -361,8 +363,8 @@ class RunTrace:
         is_root = each is self._root
         return Span(
             trace_id=self._trace_id,
-            span_id=span_id_of(self.run_id, each.place),
-            parent_id=None if is_root else span_id_of(self.run_id, parent.place),
+            span_id=each.id,
+            parent_id=None if is_root else parent.id,
             name=name,
             kind=kind,
             start=each.start,
