@@ -44,7 +44,6 @@ from machines.loop.steps import (
 from machines.models.chorus import (
     BACKOFF_BASE_MS,
     CONTEXT_TOKENS,
-    STATE_OF_STEP,
     AIFailed,
     AttemptDelayed,
     AttemptEvent,
@@ -67,7 +66,7 @@ from machines.models.chorus import (
 )
 from machines.models.effects import RunEffect
 from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId
-from machines.models.outputs import ActionOutput, StepEnum, UpdateOutput
+from machines.models.outputs import STATE_OF_STEP, ActionOutput, StepEnum, UpdateOutput
 from machines.outcomes import refused
 from machines.statechart import (
     Accepted,

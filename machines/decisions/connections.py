@@ -81,6 +81,7 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
             | requests.GetThreadRequest()
             | requests.GetEventsRequest()
             | requests.ExplainRunRequest()
+            | requests.GetHeatRequest()
             | requests.ListThreadsRequest()
             | requests.GetInboxRequest()
             | requests.ListPeopleRequest()

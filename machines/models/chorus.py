@@ -6,7 +6,7 @@ steps' (`machines.loop.steps`).
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Final, Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 from pydantic import AwareDatetime, Field
 
@@ -31,10 +31,6 @@ BACKOFF_BASE_MS = 500
 
 CONTEXT_TOKENS = 32_000
 """The context of a run that was given no other."""
-
-
-STATE_OF_STEP: Final = {step: step.value for step in StepEnum} | {StepEnum.YIELD: "yielding"}
-"""Names of the chart's states; `yield` is a word of Python, so the chart says `yielding`."""
 
 
 class RunStatus(StrEnum):

@@ -10,9 +10,8 @@ from typing import Final
 
 from pydantic import AwareDatetime, Field
 
-from machines.models.chorus import STATE_OF_STEP, RunStatus
 from machines.models.domain import Frozen
-from machines.models.outputs import StepEnum
+from machines.models.outputs import STATE_OF_STEP, StepEnum, Value
 
 Histogram = Mapping[int, int]
 """How many times fell into each bucket."""
@@ -56,7 +55,7 @@ def quantile(times: Histogram, share: float) -> float:
     raise ValueError("no times were counted")
 
 
-class HeldTimes(Frozen):
+class HeldTimes(Value):
     """How long values stood in a state, from entering it to leaving it."""
 
     count: int = Field(ge=1)
@@ -65,7 +64,7 @@ class HeldTimes(Frozen):
     p95_ms: float = Field(ge=0)
 
 
-class StepTokens(Frozen):
+class StepTokens(Value):
     """Tokens of the completed calls of a step, as the endpoint counted them."""
 
     answers: int = Field(ge=1)
@@ -76,7 +75,7 @@ class StepTokens(Frozen):
     completion_tokens: int = Field(ge=0)
 
 
-class GuardCount(Frozen):
+class GuardCount(Value):
     """How often a guard was false for an event."""
 
     event: str
@@ -85,7 +84,7 @@ class GuardCount(Frozen):
     count: int = Field(ge=1)
 
 
-class MachineHeat(Frozen):
+class MachineHeat(Value):
     """What one machine did in a period."""
 
     machine: str
@@ -151,7 +150,7 @@ def timed_states(kind: str, value: Mapping[str, object]) -> frozenset[str]:
     status = value.get("status")
     if kind != "run":
         return frozenset({str(status)} if status in _AWAITED.get(kind, ()) else ())
-    if status == RunStatus.RUNNING:
+    if status == "running":
         step = STATE_OF_STEP[StepEnum(str(value["current_step"]))]
         return frozenset({"running", step, str(value["health"])})
-    return frozenset({"queued"} if status == RunStatus.QUEUED else ())
+    return frozenset({"queued"} if status == "queued" else ())

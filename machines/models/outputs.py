@@ -7,7 +7,7 @@ the next step live with the machine. A step's text is not part of its output: it
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -77,6 +77,10 @@ class StepEnum(StrEnum):
     OBSERVATION = "observation"
     UPDATE = "update"
     YIELD = "yield"
+
+
+STATE_OF_STEP: Final = {step: step.value for step in StepEnum} | {StepEnum.YIELD: "yielding"}
+"""Names of the chart's states; `yield` is a word of Python, so the chart says `yielding`."""
 
 
 class Usage(Value):

@@ -2,8 +2,11 @@
 // counts of the edges lie above it, so that the drawing itself stays as it was committed.
 
 /** @import { MachineName, Trace } from "./trace.js" */
+/** @import { Label } from "./heat.js" */
+/** @import { MachineHeat } from "./wire.d.ts" */
 
 import { h } from "./dom.js";
+import { cool, warm } from "./heat.js";
 import { say } from "./language.js";
 import { fromSvg } from "./markup.js";
 
@@ -37,6 +40,8 @@ export class Drawing {
   /** @type {Trace | null} */
   #shown = null;
   #isLit = false;
+  /** @type {MachineHeat | null} shown in place of a trace */
+  #heat = null;
   #isWhole = false;
   /** @type {number | null} of the drawing's own size, where the user chose one */
   #scale = null;
@@ -94,6 +99,25 @@ export class Drawing {
     this.#loaded = { svg, width, height, offset };
     this.canvas.prepend(svg);
     this.#resize();
+    if (this.#heat) this.#warm(this.#loaded, this.#heat);
+    else if (this.#shown) this.show(this.#shown);
+  }
+
+  /** What the machine did in a period, in place of a trace; null shows the trace again. */
+  get heat() {
+    return this.#heat;
+  }
+
+  set heat(heat) {
+    if (heat === this.#heat) return;
+    this.#heat = heat;
+    if (!this.#loaded) return;
+    if (heat) {
+      this.#warm(this.#loaded, heat);
+      return;
+    }
+    cool(this.#loaded.svg);
+    this.#isLit = false;
     if (this.#shown) this.show(this.#shown);
   }
 
@@ -139,7 +163,7 @@ export class Drawing {
   show(trace) {
     const before = this.#shown;
     this.#shown = trace;
-    if (!this.#loaded || (trace === before && this.#isLit)) return;
+    if (!this.#loaded || this.#heat || (trace === before && this.#isLit)) return;
     this.#isLit = true;
     const { svg } = this.#loaded;
     for (const element of svg.querySelectorAll(LIT.map((name) => `.${name}`).join())) {
@@ -290,6 +314,26 @@ export class Drawing {
 
   /**
    * @param {Loaded} loaded
+   * @param {MachineHeat} heat
+   */
+  #warm({ svg, width, height, offset }, heat) {
+    for (const element of svg.querySelectorAll(LIT.map((name) => `.${name}`).join())) {
+      element.classList.remove(...LIT);
+    }
+    /** @param {Label} label */
+    const badge = ({ element, text, isState }) => {
+      const at = isState ? foot(element, offset) : place(element, offset);
+      if (!at) return [];
+      const words = h("span", { class: isState ? "edge-count held" : "edge-count" }, text);
+      words.style.left = `${(at.x / width) * 100}%`;
+      words.style.top = `${(at.y / height) * 100}%`;
+      return [words];
+    };
+    this.counts.replaceChildren(...warm(svg, heat).flatMap(badge));
+  }
+
+  /**
+   * @param {Loaded} loaded
    * @param {Trace["counts"]} counts
    */
   #drawCounts({ width, height }, counts) {
@@ -319,6 +363,19 @@ function place(element, offset) {
   /** @param {"x" | "y"} name */
   const least = (name) => Math.min(...texts.map((text) => Number(text.getAttribute(name))));
   return { x: least("x") + offset.x, y: least("y") + offset.y };
+}
+
+/**
+ * The middle of the lower border of a state, or where its name begins if it is not drawn.
+ *
+ * @param {Element} element
+ * @param {Point} offset
+ */
+function foot(element, offset) {
+  const shape = element.querySelector("path");
+  const box = shape?.getBBox();
+  if (!box?.width || !element.classList.contains("atomic")) return place(element, offset);
+  return { x: box.x + box.width / 2 + offset.x, y: box.y + box.height + offset.y };
 }
 
 /** @param {Element} element */

@@ -144,6 +144,7 @@ const READS = {
   get_thread: true,
   get_events: true,
   explain_run: true,
+  get_heat: true,
   list_threads: true,
   get_inbox: true,
   list_people: true,

@@ -473,6 +473,22 @@ export interface GetEventsRequest {
   data: GetEventsData;
 }
 
+export interface GetHeatData {
+  thread_id: string;
+  machine: "chorus" | "message" | "thread" | "invitation" | "invite_link" | "removal" | "branch";
+  /** Widened to a whole hour, as `until` is; null is the beginning. */
+  since?: string | null;
+  /** null is now. */
+  until?: string | null;
+}
+
+/** Ask how often a machine took each edge in a thread, and how long it stayed in each state. */
+export interface GetHeatRequest {
+  id: string;
+  type: "get_heat";
+  data: GetHeatData;
+}
+
 export interface GetInboxData {
   /** The `next` of the page before. */
   after?: string | null;
@@ -504,6 +520,14 @@ export interface GetThreadRequest {
   data: GetThreadData;
 }
 
+/** How often a guard was false for an event. */
+export interface GuardCount {
+  event: string;
+  /** With `not ` before it where it had to be false; empty where the state has no edge for the event. */
+  guard: string;
+  count: number;
+}
+
 /** A guard of an edge. */
 export interface GuardView {
   name: string;
@@ -511,6 +535,38 @@ export interface GuardView {
   expected: boolean;
   /** What it said; null where it was not asked, or that is not recorded. */
   value: boolean | null;
+}
+
+export interface HeatData {
+  thread_id: string;
+  /** A whole hour, included; null is the beginning. */
+  since: string | null;
+  /** A whole hour, not included; null is now. */
+  until: string | null;
+  heat: MachineHeat;
+  /** Entries of the newest, of all threads, that are not counted yet and may be missing; almost always 0. */
+  uncounted: number;
+}
+
+/** The reply to `get_heat`. */
+export interface HeatFrame {
+  type: "heat";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  shortened?: boolean;
+  data: HeatData;
+}
+
+/** How long values stood in a state, from entering it to leaving it. */
+export interface HeldTimes {
+  /** How many left it. */
+  count: number;
+  p50_ms: number;
+  p95_ms: number;
 }
 
 export interface HelloData {
@@ -784,6 +840,21 @@ export interface ListThreadsRequest {
 }
 
 export type LiveFrame = ChorusResponseFrame | ThreadEventFrame;
+
+/** What one machine did in a period. */
+export interface MachineHeat {
+  machine: string;
+  /** By the id of an edge, as the drawing names it: how often it was taken. */
+  edges: Record<string, number>;
+  /** By the name of a state: of those in which a value waits for something. */
+  states: Record<string, HeldTimes>;
+  /** By the name of the state of a step; of runs alone. */
+  steps: Record<string, StepTokens>;
+  /** Guards that refused an event, the most frequent first. */
+  refused: readonly GuardCount[];
+  /** Guards that closed an edge before the one that an event took; likewise. */
+  passed_over: readonly GuardCount[];
+}
 
 export interface MarkReadData {
   thread_id: string;
@@ -1148,6 +1219,7 @@ export interface Replies {
   explain_run: RunExplanationFrame;
   fork_run: AcceptedFrame;
   get_events: EventsFrame;
+  get_heat: HeatFrame;
   get_inbox: InboxFrame;
   get_thread: ThreadMessagesFrame;
   hide_message: AcceptedFrame;
@@ -1198,6 +1270,7 @@ export interface Requests {
   explain_run: ExplainRunRequest;
   fork_run: ForkRunRequest;
   get_events: GetEventsRequest;
+  get_heat: GetHeatRequest;
   get_inbox: GetInboxRequest;
   get_thread: GetThreadRequest;
   hide_message: HideMessageRequest;
@@ -1459,6 +1532,7 @@ export type ServerMessage =
   | InviteLinkFrame
   | EventsFrame
   | RunExplanationFrame
+  | HeatFrame
   | ThreadsFrame
   | InboxFrame
   | PeopleFrame
@@ -1634,6 +1708,16 @@ export interface StepThinkingData {
   /** Code points of the attempt's thoughts before this. */
   offset: number;
   text: string;
+}
+
+/** Tokens of the completed calls of a step, as the endpoint counted them. */
+export interface StepTokens {
+  /** Calls that completed the step. */
+  answers: number;
+  /** Those of them whose tokens the endpoint told; the sums are of these alone. */
+  counted: number;
+  prompt_tokens: number;
+  completion_tokens: number;
 }
 
 /** A completed step of a run that still goes on. */

@@ -26,7 +26,7 @@ const SECONDS = new Intl.NumberFormat(locale, {
  * @param {number} ms
  */
 export function elapsed(ms) {
-  return ms < 1_000 ? MILLISECONDS.format(ms) : SECONDS.format(ms / 1_000);
+  return ms < 999.5 ? MILLISECONDS.format(Math.round(ms)) : SECONDS.format(ms / 1_000);
 }
 
 /** @type {Record<StepEnum, {name: string, does: string}>} */

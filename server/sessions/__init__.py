@@ -11,6 +11,7 @@ __all__ = [
     "comparisons",
     "elsewhere",
     "explanations",
+    "heat",
     "links",
     "lists",
     "pages",

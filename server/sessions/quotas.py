@@ -134,6 +134,7 @@ def is_read(message: ClientMessage) -> bool:
         requests.GetThreadRequest
         | requests.GetEventsRequest
         | requests.ExplainRunRequest
+        | requests.GetHeatRequest
         | requests.ListThreadsRequest
         | requests.GetInboxRequest
         | requests.ListPeopleRequest

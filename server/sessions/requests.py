@@ -33,6 +33,7 @@ from server.sessions.accounts import Accounts
 from server.sessions.commands import command_of
 from server.sessions.comparisons import Comparisons
 from server.sessions.explanations import Explanations
+from server.sessions.heat import heat_of
 from server.sessions.links import InviteLinks
 from server.sessions.lists import inbox, list_people, list_threads
 from server.sessions.pages import (
@@ -112,6 +113,11 @@ class Requests:
                 if is_inside is not (caller in now.co_authors):
                     return await self.perform(message, caller, address, token)
                 return _encode(explained, message.id)
+            case requests.GetHeatRequest(data=data):
+                co_author_of(await self._readable(data.thread_id, caller), caller)
+                heat = await heat_of(self._journal, data)
+                co_author_of(await self._readable(data.thread_id, caller), caller)  # as above
+                return _encode(heat, message.id)
             case requests.ListThreadsRequest():
                 return _encode(await list_threads(self._journal, message.data, caller), message.id)
             case requests.ListPeopleRequest():

@@ -118,7 +118,7 @@ def heat_of_journal(
 
 def _machine(name: str, tally: object, refused: Iterable[GuardCount]) -> MachineHeat:
     found = heat_of(name, tally if isinstance(tally, dict) else {})
-    return found.changed(refused=tuple(refused))
+    return found.model_copy(update={"refused": tuple(refused)})
 
 
 def _parts(low: int, high: int) -> Iterator[tuple[int, int, int]]:

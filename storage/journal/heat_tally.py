@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from machines.models.chorus import STATE_OF_STEP
 from machines.models.heat import (
     GuardCount,
     HeldTimes,
@@ -26,7 +25,7 @@ from machines.models.heat import (
     quantile,
     timed_states,
 )
-from machines.models.outputs import StepEnum
+from machines.models.outputs import STATE_OF_STEP, StepEnum
 from storage.journal.bodies import Stored
 
 Tally = dict[str, "int | Tally"]

@@ -133,7 +133,7 @@ def test_a_machine_that_did_nothing_is_drawn_too() -> None:
 
 
 def test_edges_of_an_earlier_declaration_are_told_apart() -> None:
-    heat = HEAT.changed(edges={START: 1, "edge_chorus_gone": 4})
+    heat = HEAT.model_copy(update={"edges": {START: 1, "edge_chorus_gone": 4}})
     assert unknown_edges(committed("chorus"), heat) == {"edge_chorus_gone": 4}
     assert "edge_chorus_gone" not in heat_picture(committed("chorus"), heat, [])
 

@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import Field
 
 from machines.models.errors import ErrorCode
+from machines.models.heat import MachineHeat
 from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId
 from machines.models.limits import PROTOCOL_VERSION
 from machines.models.outputs import (
@@ -356,6 +357,24 @@ class RunExplanationFrame(ServerFrame):
     data: RunExplanationData
 
 
+class HeatData(Value):
+    thread_id: ThreadId
+    since: Timestamp | None
+    """A whole hour, included; None is the beginning."""
+    until: Timestamp | None
+    """A whole hour, not included; None is now."""
+    heat: MachineHeat
+    uncounted: int
+    """Entries of the newest, of all threads, that are not counted yet and may be missing; almost always 0."""
+
+
+class HeatFrame(ServerFrame):
+    """The reply to `get_heat`."""
+
+    type: Literal["heat"] = "heat"
+    data: HeatData
+
+
 class EventsFrame(ServerFrame):
     """A page of a thread's journal."""
 
@@ -423,6 +442,7 @@ ServerMessage = (
     | InviteLinkFrame
     | EventsFrame
     | RunExplanationFrame
+    | HeatFrame
     | ThreadsFrame
     | InboxFrame
     | PeopleFrame

@@ -19,7 +19,7 @@ from machines.models.limits import (
     MAX_PAGE,
     MAX_SEARCH_RESULTS,
 )
-from machines.models.outputs import Omittable
+from machines.models.outputs import Omittable, Timestamp
 from machines.models.thread import Visibility
 from machines.models.wire.fields import (
     Cursor,
@@ -51,6 +51,12 @@ class RequestData(BaseModel):
         use_attribute_docstrings=True,
         hide_input_in_errors=True,
     )
+
+
+HeatMachine = Literal[
+    "chorus", "message", "thread", "invitation", "invite_link", "removal", "branch"
+]
+"""Those whose transitions are in the journal."""
 
 
 class NoData(RequestData):
@@ -113,6 +119,14 @@ class GetEventsData(ThreadRef):
 class ExplainRunData(RunRef):
     after_seq: Seq = 0
     """Of the last transition that was told, where one frame did not hold all."""
+
+
+class GetHeatData(ThreadRef):
+    machine: HeatMachine
+    since: Omittable[Timestamp] = None
+    """Widened to a whole hour, as `until` is; None is the beginning."""
+    until: Omittable[Timestamp] = None
+    """None is now."""
 
 
 class SubmitPromptData(ThreadRef):

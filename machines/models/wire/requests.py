@@ -32,6 +32,7 @@ from machines.models.wire.request_data import (
     CreateThreadData,
     ExplainRunData,
     GetEventsData,
+    GetHeatData,
     GetInboxData,
     GetThreadData,
     HideMessageData,
@@ -153,6 +154,14 @@ class ExplainRunRequest(Request):
     reply = "run_explanation"
     type: Literal["explain_run"] = "explain_run"
     data: ExplainRunData
+
+
+class GetHeatRequest(Request):
+    """Ask how often a machine took each edge in a thread, and how long it stayed in each state."""
+
+    reply = "heat"
+    type: Literal["get_heat"] = "get_heat"
+    data: GetHeatData
 
 
 class SubmitPromptRequest(MutatingRequest):
@@ -437,6 +446,7 @@ ClientMessage = (
     | LeaveThreadRequest
     | GetEventsRequest
     | ExplainRunRequest
+    | GetHeatRequest
     | SubmitPromptRequest
     | CancelRunRequest
     | RetryRunRequest

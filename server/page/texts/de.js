@@ -761,6 +761,24 @@ export const de = {
       `${effect}: brachte „${event}“ in Eintrag ${COUNT.format(seq)}, nach ${after}`,
   },
 
+  heat: {
+    title: "Wärme",
+    period: "Zeitraum",
+    periods: { hour: "Letzte Stunde", day: "Letzter Tag", week: "Letzte Woche", all: "Alles" },
+    how: "In diesem Thread, nach ganzen Stunden. Breitere und dunklere Kanten wurden öfter genommen, dunklere Zustände länger gehalten (p95).",
+    since: (moment) => `Seit ${moment}`,
+    uncounted: (count) => `${COUNT.format(count)} Einträge sind noch nicht gezählt.`,
+    nothing: "Es geschah nichts.",
+    states: "Gehalten: wie oft, p50, p95",
+    edges: "Genommen",
+    refused: "Abgelehnt von",
+    passedOver: "Hielt eine frühere Kante zu",
+    noEdge: "keine Kante",
+    notRead: "Was der Automat tat, ließ sich nicht lesen",
+    held: (p50, p95) => `p50 ${p50}, p95 ${p95}`,
+    tokens: (asked, answered) => `${COUNT.format(asked)} + ${COUNT.format(answered)} Tokens`,
+  },
+
   replay: {
     title: "Abspielen",
     position: "Stelle im Journal",

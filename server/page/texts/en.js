@@ -837,6 +837,28 @@ export const en = {
       `${effect}: brought “${event}” in entry ${COUNT.format(seq)}, after ${after}`,
   },
 
+  heat: {
+    title: "Heat",
+    period: "Period",
+    periods: { hour: "Last hour", day: "Last day", week: "Last week", all: "All" },
+    how: "Of this thread, by whole hours. Wider and darker edges were taken more often, darker states held longer (p95).",
+    /** @param {string} moment */
+    since: (moment) => `Since ${moment}`,
+    /** @param {number} count */
+    uncounted: (count) => `${COUNT.format(count)} entries are not counted yet.`,
+    nothing: "Nothing was done.",
+    states: "Held: how often, p50, p95",
+    edges: "Taken",
+    refused: "Refused by",
+    passedOver: "Kept an earlier edge closed",
+    noEdge: "no edge",
+    notRead: "What the machine did could not be read",
+    /** @param {string} p50 @param {string} p95 */
+    held: (p50, p95) => `p50 ${p50}, p95 ${p95}`,
+    /** @param {number} asked @param {number} answered */
+    tokens: (asked, answered) => `${COUNT.format(asked)} + ${COUNT.format(answered)} tokens`,
+  },
+
   replay: {
     title: "Replay",
     position: "Position in the journal",

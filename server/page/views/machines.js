@@ -11,6 +11,7 @@ import { h, icon, iconButton, setText } from "../dom.js";
 import { say } from "../language.js";
 import { Subjects } from "../subjects.js";
 import { effectWords, spaced } from "../words.js";
+import { HeatPanel } from "./heat.js";
 import { ReplayBar } from "./replay.js";
 import { Why } from "./why.js";
 
@@ -78,6 +79,7 @@ export class Machines {
     );
     this.replay = new ReplayBar(app, () => this.update());
     this.why = new Why(app, () => this.chosen());
+    this.heat = new HeatPanel(app, () => this.update());
     this.details = h("details", { class: "machine-details" }, this.pathSummary, this.path);
     this.panel = h(
       "div",
@@ -86,6 +88,7 @@ export class Machines {
       h(
         "div",
         { class: "machine-side" },
+        this.heat.element,
         h("div", { class: "machine-caption" }, this.about, this.words),
         this.replay.texts,
         this.why.element,
@@ -112,6 +115,7 @@ export class Machines {
           "div",
           { class: "machine-tools" },
           this.start,
+          this.heat.toggle,
           iconButton("minus", say.machines.smaller, () => this.zoom(1 / ZOOM)),
           iconButton("plus", say.machines.larger, () => this.zoom(ZOOM)),
           this.fit,
@@ -194,6 +198,8 @@ export class Machines {
     const drawing = this.drawing(ui.drawing);
     const subject = this.subjects.now();
     this.replay.follow(ui.replay, subject.message);
+    this.heat.update(ui.drawing);
+    drawing.heat = this.heat.of(ui.drawing);
     this.why.update(subject);
     this.details.hidden = !this.why.element.hidden;
     const replayed = this.replay.trace();

@@ -29,6 +29,7 @@ async def test_a_foreign_private_thread_is_unknown_by_every_request(
             ("get_thread", {"after_seq": 0}),
             ("get_events", {"after_seq": 0}),
             ("explain_run", {"run_id": ids["run_id"]}),
+            ("get_heat", {"machine": "chorus"}),
             ("submit_prompt", {"prompt": "Let me in"}),
             ("cancel_run", {"run_id": ids["run_id"]}),
             ("retry_run", {"run_id": ids["run_id"]}),
