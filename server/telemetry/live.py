@@ -19,7 +19,7 @@ from machines.models.journal import Batch, JournalEntry
 from server.concurrency.retry import while_journal_is_away
 from server.metrics import Metrics
 from server.telemetry.approval_spans import approval_spans
-from server.telemetry.run_spans import ENDS, RunTrace, run_spans
+from server.telemetry.run_spans import FIRST, RunTrace, ends, run_spans
 from server.telemetry.sender import SpanSender
 from server.telemetry.span import Span, trace_id_of
 from server.telemetry.variables import ExportSettings
@@ -72,8 +72,9 @@ class LiveTraces:
         del effects, thread_id
         try:
             for entry in batch.entries:
-                if entry.type == "chorus_response":
-                    self._take(str(entry.data["run_id"]), entry)
+                for change in entry.changes:
+                    if change.kind == "run":
+                        self._take(change.id, change.version, entry)
                 self._offer_all(tuple(approval_spans(entry)))
         except Exception:
             log.exception("spans could not be made")
@@ -92,24 +93,22 @@ class LiveTraces:
             else:
                 self._offer(spans)
 
-    def _take(self, run_id: str, entry: JournalEntry) -> None:
+    def _take(self, run_id: str, version: int, entry: JournalEntry) -> None:
         trace = self._traces.get(run_id)
-        if trace is None and entry.kind == "queued" and self._samples(trace_id_of(run_id)):
+        if trace is None and version == FIRST and self._samples(trace_id_of(run_id)):
             trace = self._traces[run_id] = RunTrace(run_id, content=self._content)
             if len(self._traces) > self._kept:
                 self._traces.popitem(last=False)
-        elif trace is not None and not trace.follows(entry):
+        elif trace is not None and version != trace.version + 1:
             # Another server carried it for a while.
             del self._traces[run_id]
             trace = None
         if trace is not None:
             trace.take(entry)
-        if entry.kind not in ENDS:
-            return
-        if trace is not None:
-            self._traces.pop(run_id, None)
-            self._offer(trace.spans())
-        elif self._samples(trace_id_of(run_id)):
+            if trace.ended:
+                del self._traces[run_id]
+                self._offer(trace.spans())
+        elif ends(run_id, entry) and self._samples(trace_id_of(run_id)):
             # Where too many wait, the journal has them still.
             with suppress(asyncio.QueueFull):
                 self._to_read.put_nowait(RunId(run_id))

@@ -12,7 +12,7 @@
 
 What a span stands for is ended by an accepted transition, which its attributes name: `chorus.event`,
 `chorus.edge`, `chorus.seq`. A server that is lost ends the attempt that it performed, and the run has an event
-`chorus.resumed`. No span holds a text of anybody, unless content is asked for.
+`chorus.resumed`. A forked run links to the run that it left. No span holds a text of anybody, unless content is asked for.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,6 +27,7 @@ from machines.models.chorus import (
     CarrierLost,
     ChorusEvent,
     NetworkFailed,
+    Prefix,
     PriorsRetrieved,
     RetryDue,
     RunCancelled,
@@ -59,9 +60,10 @@ ROOT: Final = "run"
 RESUMED: Final = "chorus.resumed"
 MEMORY_UNAVAILABLE: Final = "memory_unavailable"
 
-ENDS: Final = frozenset(each.value for each in RunStatus if each.final)
-"""Kinds of the entries that end a run."""
+FIRST: Final = 1
+"""The version of a run that came to be."""
 
+_FINAL: Final = frozenset(each.value for each in RunStatus if each.final)
 _WRITES_TEXT: Final = frozenset({StepEnum.ACTION.value, StepEnum.YIELD.value})
 
 
@@ -95,7 +97,8 @@ class RunTrace:
         """
         self.run_id = run_id
         self.version = 0
-        """Of the run, as the last entry left it; an entry of another one than the next is missing."""
+        """Of the run, as the last entry left it; where the next entry has another one than the next, some
+        are missing."""
         self._trace_id = trace_id_of(run_id)
         self._at = 0
         self._content = content
@@ -108,7 +111,8 @@ class RunTrace:
         self._queued: _Open | None = None
         self._spans: list[Span] = []
         self._events: list[SpanEvent] = []
-        self._links: tuple[SpanLink, ...] = ()
+        self._approval: SpanLink | None = None
+        self._origin: SpanLink | None = None
         self._ended = False
         self._failure: str | None = None
         self._model: str | None = None
@@ -119,14 +123,6 @@ class RunTrace:
         self._tokens: dict[str, int] = {}
         self._rebuilds = 0
 
-    def follows(self, entry: JournalEntry) -> bool:
-        """Whether nothing of the run lies between what was taken and `entry`."""
-        return all(
-            change.version == self.version + 1
-            for change in entry.changes
-            if change.kind == "run" and change.id == self.run_id
-        )
-
     def take(self, entry: JournalEntry) -> None:
         """The next entry that is about the run."""
         self._at = nanoseconds(entry.at)
@@ -134,8 +130,11 @@ class RunTrace:
         for fired, taken in zip(entry.fired, entry.transitions, strict=True):
             if isinstance(fired, ChorusFired) and fired.instance == self.run_id:
                 self._move(fired.event, taken, entry.seq, value)
-        if entry.kind in ENDS:
-            self._end(entry.kind)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self._ended
 
     def spans(self) -> tuple[Span, ...]:
         """All spans, the root last. What is not over ends with the last entry, and says so."""
@@ -163,7 +162,7 @@ class RunTrace:
                 self._query = str(value.get("query", self._query))
             elif (change.kind, change.id) == ("message", self._message_id):
                 waited = bool(change.value.get("approvals"))
-                self._links = (approval_link(change.id),) if waited else ()
+                self._approval = approval_link(change.id) if waited else None
         return value
 
     def _begin(self, value: Mapping[str, object]) -> None:
@@ -177,6 +176,9 @@ class RunTrace:
             names.RUN: self.run_id,
             names.MESSAGE: self._message_id,
         }
+        if value.get("branch_id") is not None:
+            self._root.attributes[names.BRANCH] = str(value["branch_id"])
+        self._origin = _origin_of(value)
         if self._content:
             self._root.attributes[names.INPUT_MESSAGES] = _said("user", str(value["prompt"]))
         self._queued = self._opened("queued", "queued")
@@ -200,6 +202,8 @@ class RunTrace:
                 self._begin_work(names.CHAT, attempt)
             elif effect == RecallPriors.__name__:
                 self._begin_work(names.RETRIEVAL, attempt)
+        if (status := str(value["status"])) in _FINAL:
+            self._end(status)
 
     def _take_event(self, event: ChorusEvent, by: dict[str, Attribute]) -> None:
         match event:
@@ -372,7 +376,7 @@ class RunTrace:
             attributes=attributes,
             failed=error is not None,
             events=tuple(self._events) if is_root else (),
-            links=self._links if is_root else (),
+            links=tuple(filter(None, (self._approval, self._origin))) if is_root else (),
         )
 
 
@@ -393,6 +397,27 @@ def run_spans(
     for entry in entries:
         trace.take(entry)
     return trace.spans()
+
+
+def ends(run_id: str, entry: JournalEntry) -> bool:
+    """Whether a run is over with this entry."""
+    return any(
+        change.kind == "run" and change.id == run_id and str(change.value["status"]) in _FINAL
+        for change in entry.changes
+        if not isinstance(change, Deleted)
+    )
+
+
+def _origin_of(value: Mapping[str, object]) -> SpanLink | None:
+    """The run that a forked one left; an entry that was read holds it as JSON."""
+    match value.get("prefix"):
+        case None:
+            return None
+        case Prefix(origin=origin):
+            run_id = origin.run_id
+        case prefix:
+            run_id = Prefix.model_validate(prefix).origin.run_id
+    return SpanLink(trace_id_of(run_id), span_id_of(run_id, ROOT))
 
 
 def _number(value: object) -> int:

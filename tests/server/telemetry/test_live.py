@@ -19,6 +19,7 @@ from server.telemetry.run_spans import RESUMED, run_spans
 from server.telemetry.span import Span
 from storage.journal.port import Journal
 from tests.server.telemetry.traces import VERSIONS, Told, told_by_version
+from tests.server.threads.forking import asked, co_author, followed_thread, fork
 from tests.support.client import Identity
 from tests.support.collector import Collected, collector, exports_to, values
 from tests.support.eventually import eventually
@@ -118,6 +119,28 @@ async def test_what_is_sent_live_is_what_the_journal_gives_later(
     assert {each["service.name"] for each in collected.resources} == {"chorus"}
     assert "prompt" not in str(collected.spans)
     assert "A river" not in str(collected.spans)
+
+
+async def test_a_forked_run_is_a_trace_that_follows_from_the_run_it_left(
+    collected: Collected, tmp_path: Path
+) -> None:
+    async with open_test_services(tmp_path) as services:
+        ann = await co_author(services)
+        thread = await followed_thread(ann)
+        origin = await asked(ann, thread, "A river")
+        for step in ("intention", "yield"):
+            change = {"kind": "step_text", "text": "Another text"}
+            forked = await fork(ann, thread, origin, step, change)
+            run_id = RunId(forked["run_id"])
+            spans = await trace_of(collected, run_id)
+            entries = await services.journal.run_entries(run_id)
+            assert shape_of_what_came(collected, run_id) == shape(run_spans(run_id, entries))
+            assert len(spans) == (7 if step == "intention" else 1), (
+                "what it keeps is not asked again"
+            )
+    left = bytes.fromhex(origin["run_id"].replace("-", ""))
+    links = [each.trace_id for root in collected.roots() for each in root.links]
+    assert links == [left, left]
 
 
 async def test_a_run_is_one_trace_over_a_restart(collected: Collected, tmp_path: Path) -> None:
