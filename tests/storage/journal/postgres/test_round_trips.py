@@ -13,7 +13,15 @@ import pytest
 from psycopg.pq import Trace
 from sqlalchemy import Engine, event
 
-from machines.models.ids import MessageId, PublicKey, RequestId, ServerId, ThreadId, thread_stream
+from machines.models.ids import (
+    MessageId,
+    PublicKey,
+    RequestId,
+    RunId,
+    ServerId,
+    ThreadId,
+    thread_stream,
+)
 from storage.journal.port import Journal
 from storage.journal.postgres import engines
 from storage.journal.postgres.address import PostgresAddress
@@ -30,6 +38,7 @@ LOOK_UPS: Final[Mapping[str, tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "_epoch": ((), {}),
     "_links_page": ((0,), {}),
     "approved_among": (([message(ONE, 0).id, MessageId("none")],), {}),
+    "branch_of_run": ((RunId("none"),), {}),
     "carried_runs": ((ServerId("none"),), {}),
     "first_queued": ((None,), {}),
     "head": ((thread_stream(ONE.id),), {}),
@@ -42,6 +51,7 @@ LOOK_UPS: Final[Mapping[str, tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "names": (([ANN, BEN],), {}),
     "newest_message_of": ((ONE.id, ANN), {}),
     "noted": (("none",), {}),
+    "open_branches": ((), {}),
     "open_invitations": ((), {}),
     "open_links": ((), {}),
     "open_removals": ((), {}),
