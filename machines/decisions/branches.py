@@ -129,7 +129,7 @@ def propose(draft: Draft, command: ProposeAdoption, policy: Policy) -> Decided:
         _adopt(draft, after, change, by=by)
     else:
         draft.tell(ThreadEventKind.BRANCH_PROPOSED, change, branch=after, by=by)
-    return _decision(draft, after)
+    return draft.decision()
 
 
 def vote(draft: Draft, command: VoteOnBranch) -> Decided:
@@ -146,7 +146,7 @@ def vote(draft: Draft, command: VoteOnBranch) -> Decided:
         return draft.decision(refused=late)
     else:
         draft.tell(_KINDS[after.status], change, branch=after, by=voter)
-    return _decision(draft, after)
+    return draft.decision()
 
 
 def discard(draft: Draft, command: DiscardBranch, facts: Facts) -> Decided:
@@ -154,9 +154,9 @@ def discard(draft: Draft, command: DiscardBranch, facts: Facts) -> Decided:
     by = co_author_of(draft.thread, command.by)
     before = _open_branch(draft, command.branch_id)
     event = BranchDiscarded(at=command.at, by=by)
-    after = _end(draft, before, event, by=by, partial=facts.partials.get(before.run_id))
+    _end(draft, before, event, by=by, partial=facts.partials.get(before.run_id))
     draft.start_next()
-    return _decision(draft, after)
+    return draft.decision()
 
 
 def expire(draft: Draft, command: ExpireBranch) -> Decided:
@@ -210,14 +210,13 @@ def _end(
     *,
     by: PublicKey | None,
     partial: str | None = None,
-) -> Branch:
+) -> None:
     """Nothing becomes of the branch, and its run stops."""
     after, change = draft.change_branch(branch, event)
     draft.tell(ThreadEventKind.BRANCH_DISCARDED, change, branch=after, by=by)
     run = draft.runs.get(branch.run_id)
     if run is not None:
         draft.fire_run(run, RunCancelled(at=draft.at, by=by, partial=partial))
-    return after
 
 
 def _adopt(draft: Draft, branch: Branch, change: Change, *, by: PublicKey | None) -> None:
@@ -255,10 +254,6 @@ def _adopt(draft: Draft, branch: Branch, change: Change, *, by: PublicKey | None
         # The same decision may adopt another answer to the prompt.
         if other.prompt.id == prompt.id:
             draft.adoptable[branch_id] = Adoptable(run=other.run, prompt=prompt, standing=answer)
-
-
-def _decision(draft: Draft, branch: Branch) -> Decided:
-    return draft.decision(message_id=branch.message_id, run_id=branch.run_id, branch_id=branch.id)
 
 
 def _open_branch(draft: Draft, branch_id: BranchId) -> Branch:

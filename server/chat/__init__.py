@@ -24,6 +24,7 @@ works from PROTOCOL alone.
 """
 
 __all__ = [
+    "branches",
     "client",
     "command",
     "errors",

@@ -14,6 +14,7 @@ from typing import Self, TypeVar, assert_never
 
 from pydantic import ValidationError
 
+from server.chat.branches import ChatComparison
 from server.chat.errors import ChatError, LineLost, RefusedByServer, SessionEnded, Unreachable
 from server.chat.events import CaughtUp, ClientEvent, Gone, Live, Offline, Online, Opened, Skipped
 from server.chat.explained import RunExplanation
@@ -196,6 +197,11 @@ class ChorusClient:
             page = read_data(RunExplanation, await self._ask("explain_run", data, Purpose.PLAIN))
             told = told.followed_by(page)
         return told
+
+    async def comparison(self, thread_id: str, run_id: str, other_run_id: str) -> ChatComparison:
+        """Two runs of a thread side by side."""
+        data = {"thread_id": thread_id, "run_id": run_id, "other_run_id": other_run_id}
+        return read_data(ChatComparison, await self._ask("compare_runs", data, Purpose.PLAIN))
 
     async def unfollow(self) -> None:
         """Stop following; no frame of the thread is told from here on."""

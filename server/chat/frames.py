@@ -184,6 +184,26 @@ class OpenRemoval(WireValue):
     votes: tuple[ChatVote, ...] = ()
 
 
+class OpenBranch(WireValue):
+    """A forked run's answer, which is no part of the thread before it is adopted."""
+
+    id: str
+    run_id: str
+    origin_run_id: str
+    step: str
+    iteration: int = 1
+    change: str
+    made_by: str
+    status: str
+    electors: tuple[str, ...] = ()
+    votes: tuple[ChatVote, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still become of it."""
+        return self.status in {"growing", "ready", "proposed"}
+
+
 class ThreadMessages(WireValue):
     """The snapshot of a thread at `head_seq`."""
 
@@ -195,6 +215,7 @@ class ThreadMessages(WireValue):
     runs: tuple[RunSnapshot, ...] = ()
     links: tuple[OpenLink, ...] = ()
     removals: tuple[OpenRemoval, ...] = ()
+    branches: tuple[OpenBranch, ...] = ()
 
 
 class Threads(WireValue):
@@ -361,6 +382,7 @@ class ThreadEvent(WireValue):
     invitation: OpenInvitation | None = None
     link: OpenLink | None = None
     removal: OpenRemoval | None = None
+    branch: OpenBranch | None = None
     message: ChatMessage | None = None
     thread: ChatThread | None = None
     before: ThreadSettings | None = None

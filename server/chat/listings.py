@@ -135,6 +135,8 @@ def _inbox_words(item: ChatInboxItem, state: ChatState) -> str:
         case "removal":
             named = one_line(item.name, 40) if item.name else person(item.public_key, state)
             return f"{who} proposes to remove {named}"
+        case "branch":
+            return f"{who} proposes another answer"
         case "invitation":
             return f"{who} invites you"
         case "mention":

@@ -14,6 +14,10 @@ RESENDABLE = frozenset(
         "submit_prompt",
         "cancel_run",
         "retry_run",
+        "fork_run",
+        "propose_adoption",
+        "vote_on_branch",
+        "discard_branch",
         "approve_message",
         "reject_message",
         "withdraw_message",
@@ -40,7 +44,7 @@ RESENDABLE = frozenset(
 )
 """Requests that are sent again under the same id."""
 
-READS = frozenset({"get_thread", "list_threads", "get_inbox", "search"})
+READS = frozenset({"get_thread", "list_threads", "get_inbox", "compare_runs", "search"})
 """Requests that are made again by themselves where the server names a time."""
 
 READ_ATTEMPTS = 5

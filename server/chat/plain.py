@@ -124,6 +124,12 @@ class PlainChat:
             self._out.file.flush()
             if run.answer.cut:
                 self._tell("The answer is cut at the length limit.")
+        elif run.status is ChatRunStatus.READY:
+            if run.current is not None:
+                self._out.file.write(clean(run.current.text) + "\n")
+                self._out.file.flush()
+            self._tell("It is a branch: /adopt proposes that it stands in the thread.")
+            return True
         elif run.failure is not None:
             self._tell("The run failed ({}): {}".format(*run.failure))
         elif run.status is ChatRunStatus.CANCELLED:

@@ -74,6 +74,15 @@ _EVENT_SENTENCES = {
     "message_rejected": "{by} rejected message #{index}.",
     "message_expired": "Message #{index} was not approved in time.",
     "message_withdrawn": "{by} took back message #{index}.",
+    "branch_forked": "{by} forked a run; /branches lists what forks grew.",
+    "branch_ready": "A branch has its answer: /compare shows it beside its run, /adopt proposes it.",
+    "branch_failed": "The run of a branch ended without an answer.",
+    "branch_proposed": "{by} proposes a branch: /adopt agrees, /refuse does not.",
+    "branch_vote_cast": "{by} voted on a branch.",
+    "branch_adopted": "A branch was adopted; it stands in the thread as message #{index}.",
+    "branch_rejected": "{by} refused a branch.",
+    "branch_expired": "A branch ended without a decision.",
+    "branch_discarded": "A branch was given up.",
     "message_superseded": "{by} wrote message #{index} anew; it and its answer count no more.",
 }
 

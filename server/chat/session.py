@@ -12,7 +12,7 @@ from uuid import UUID
 
 from rich.console import RenderableType
 
-from server.chat import listings, pieces
+from server.chat import branches, listings, pieces
 from server.chat.client import ChorusClient
 from server.chat.errors import BadInput
 from server.chat.events import ClientEvent
@@ -23,6 +23,7 @@ from server.chat.frames import (
     ChatMessage,
     ChatThread,
     ChatThreadSummary,
+    OpenBranch,
     OpenLink,
     OpenRemoval,
 )
@@ -153,6 +154,30 @@ class ChatSession:
                 return await self._retry()
             case Verb.EDIT:
                 return await self._edit(argument)
+            case Verb.FORK:
+                index, rest = split_index(argument)
+                run_id = self._run("" if index is None else f"#{index}")
+                return await self._act("fork_run", run_id=run_id, **branches.fork_of(rest))
+            case Verb.BRANCHES:
+                self._thread_id()
+                self._show(branches.listed(self.state.branches, self.state))
+            case Verb.COMPARE:
+                branch = self._branch(argument)
+                runs = (branch.origin_run_id, branch.run_id)
+                self._show(
+                    branches.compared(await self._client.comparison(self._thread_id(), *runs))
+                )
+            case Verb.ADOPT:
+                branch = self._branch(argument)
+                if branch.status != "proposed":
+                    return await self._act("propose_adoption", branch_id=branch.id)
+                return await self._act("vote_on_branch", branch_id=branch.id, decision="approve")
+            case Verb.REFUSE:
+                branch_id = self._branch(argument).id
+                return await self._act("vote_on_branch", branch_id=branch_id, decision="reject")
+            case Verb.DISCARD:
+                branch_id = self._branch(argument).id
+                return await self._act("discard_branch", branch_id=branch_id)
             case Verb.WHY:
                 told = await self._client.explanation(self._thread_id(), self._run(argument))
                 self._show(explanation(told))
@@ -192,6 +217,10 @@ class ChatSession:
 
     def _thread_id(self) -> str:
         return self._thread().id
+
+    def _branch(self, argument: str) -> OpenBranch:
+        self._thread_id()
+        return branches.chosen(self.state.branches, argument)
 
     def _run(self, argument: str) -> str:
         """The run that `#N` or an id names; the newest of the thread where nothing does."""

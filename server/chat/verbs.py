@@ -39,6 +39,12 @@ class Verb(StrEnum):
     STOP = "stop"
     RETRY = "retry"
     EDIT = "edit"
+    FORK = "fork"
+    BRANCHES = "branches"
+    COMPARE = "compare"
+    ADOPT = "adopt"
+    REFUSE = "refuse"
+    DISCARD = "discard"
     WHY = "why"
     SEARCH = "search"
     NAME = "name"
@@ -94,6 +100,18 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.STOP: VerbUsage(Takes.NOTHING, "", "cancel the run under way"),
     Verb.RETRY: VerbUsage(Takes.NOTHING, "", "run the last failed or cancelled prompt again"),
     Verb.EDIT: VerbUsage(Takes.SOMETHING, "TEXT", "write your last prompt anew; its run stops"),
+    Verb.FORK: VerbUsage(
+        Takes.SOMETHING,
+        "[#N] STEP text|prompt|model|instructions NEW",
+        "let a run go on in another way behind one of its steps (update.2 is that of loop 2)",
+    ),
+    Verb.BRANCHES: VerbUsage(Takes.NOTHING, "", "the branches that forks grew"),
+    Verb.COMPARE: VerbUsage(Takes.MAYBE, "[N]", "one beside the run that it left"),
+    Verb.ADOPT: VerbUsage(
+        Takes.MAYBE, "[N]", "propose that it stands in the thread, or agree to that"
+    ),
+    Verb.REFUSE: VerbUsage(Takes.MAYBE, "[N]", "vote against one"),
+    Verb.DISCARD: VerbUsage(Takes.MAYBE, "[N]", "give one of your own up"),
     Verb.WHY: VerbUsage(
         Takes.MAYBE, "[#N|RUN]", "why a run did what it did, the newest by default"
     ),

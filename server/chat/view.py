@@ -17,6 +17,7 @@ from server.chat.frames import (
     ChatStepOutput,
     ChatThread,
     Notice,
+    OpenBranch,
     OpenLink,
     OpenRemoval,
     RunCancelledEvent,
@@ -49,6 +50,8 @@ class ChatRunStatus(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     FINISHED = "finished"
+    READY = "ready"
+    """It has its answer, which is a branch and no message of the thread."""
     FAILED = "failed"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
@@ -123,6 +126,8 @@ class ChatState:
     links: tuple[OpenLink, ...] = ()
     """Invite links into the thread that nobody has used, oldest first."""
     removals: tuple[OpenRemoval, ...] = ()
+    branches: tuple[OpenBranch, ...] = ()
+    """Those that are open, oldest first."""
     """Open votes on whether a co-author stays."""
     runs: tuple[ChatRun, ...] = ()
     """In the order in which they were first heard of."""
@@ -215,6 +220,7 @@ def close(state: ChatState) -> ChatState:
         messages=(),
         links=(),
         removals=(),
+        branches=(),
         runs=(),
         waits_because=None,
     )
@@ -244,6 +250,7 @@ def _open(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         messages=snapshot.messages,
         links=snapshot.links,
         removals=snapshot.removals,
+        branches=snapshot.branches,
         waits_because=None,
         runs=_bounded((*earlier, *(_from_snapshot(run) for run in snapshot.runs))),
     )
@@ -286,6 +293,7 @@ def _overlay(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         names=snapshot.names,
         links=snapshot.links,
         removals=snapshot.removals,
+        branches=snapshot.branches,
         runs=_bounded((*(with_text(run) for run in state.runs), *unknown)),
     )
 
@@ -308,7 +316,18 @@ def _fold_thread_event(state: ChatState, event: ThreadEvent) -> ChatState:
         others = tuple(each for each in state.removals if each.id != event.removal.id)
         is_open = event.removal.status == "proposed"
         state = replace(state, removals=(*others, event.removal) if is_open else others)
+    if event.branch is not None:
+        state = _with_branch(state, event.branch, is_ready=event.kind == "branch_ready")
     return replace(state, thread=thread, messages=messages)
+
+
+def _with_branch(state: ChatState, branch: OpenBranch, *, is_ready: bool) -> ChatState:
+    known = {each.id: each for each in (*state.branches, branch)}
+    state = replace(state, branches=tuple(each for each in known.values() if each.is_open))
+    run = state.run(branch.run_id)
+    if run is None or not is_ready:
+        return state
+    return replace(state, runs=_put(state.runs, replace(run, status=ChatRunStatus.READY)))
 
 
 def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:

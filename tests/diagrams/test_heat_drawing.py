@@ -117,7 +117,7 @@ def test_words_units_and_the_whole_story_stand_in_labels_legend_and_tooltips() -
     assert "Heat of chorus: all threads" in whole
     assert "start [thread_is_free] 7\N{MULTIPLICATION SIGN}" in whole
     assert words(elements[START]).startswith(
-        "taken 1 times\nthread_is_free refused 7 times\nstart [thread_is_free]"
+        "taken 1 times\nthread_is_free refused 7 times\nstart [thread_is_free, not is_forked]"
     )
     assert "action: left 1,204 times" in words(elements["state_chorus_action"])
     view, before = (

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID, uuid5
 
+from machines.models.branch import Branch
 from machines.models.chorus import ChorusState, ContextMessage, RunStarted, RunStatus
 from machines.models.domain import (
     BaseState,
@@ -155,6 +156,7 @@ _KINDS: Mapping[type[BaseState], str] = {
     Invitation: "invitation",
     InviteLink: "invite_link",
     Removal: "removal",
+    Branch: "branch",
     UserThread: "user_thread",
 }
 

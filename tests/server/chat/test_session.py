@@ -208,6 +208,46 @@ async def test_the_last_prompt_is_written_anew(alice: Chat, model: ObedientModel
     assert await alice.refused("/retry") == "No run that failed or was cancelled is known here."
 
 
+async def test_a_run_is_forked_compared_and_its_branch_adopted_by_vote(
+    alice: Chat, bob: Chat
+) -> None:
+    await alice.type("/new Forks")
+    assert "No branch of this thread is open" in await alice.refused("/adopt")
+    prompt = "What is a fork?"
+    first = await alice.type(prompt)
+    assert first is not None
+    await alice.run_is(first.run_id, ChatRunStatus.FINISHED)
+    await alice.type(f"/invite {bob.key}")
+    await bob.type("/accept")
+    await bob.type("/open Forks")
+    assert "has not completed" in await alice.refused("/fork update.7 text More.")
+    forked = await alice.type("/fork yield text A fork is a way that parts.")
+    assert forked is not None
+    await alice.run_is(forked.run_id, ChatRunStatus.READY)
+    alice.shown()
+    await alice.type("/branches")
+    assert "another text, from yield" in alice.shown()
+    await alice.type("/compare")
+    assert "{+A fork is a way that parts.+}" in alice.shown()
+    await alice.type("/adopt 1")
+    await bob.until(
+        lambda state: [each.status for each in state.branches] == ["proposed"], "the proposal"
+    )
+    await bob.type("/inbox")
+    assert "proposes another answer" in bob.shown()
+    await bob.type("/adopt")
+    await alice.message("A fork is a way that parts.")
+    await alice.message(answer_to(prompt), "superseded")
+    assert alice.state.branches == ()
+    again = await alice.type("/fork #0 yield text Or a spoon.")
+    assert again is not None
+    await bob.until(lambda state: len(state.branches) == 1, "the branch")
+    assert "maker asks" in await bob.refused("/discard")
+    await alice.type("/adopt")
+    await bob.type("/refuse")
+    await alice.until(lambda state: state.branches == (), "the refusal")
+
+
 # --- Threads -------------------------------------------------------------------------------------
 
 

@@ -103,6 +103,14 @@ TABLE: Final[dict[str, str]] = {
         "not_authenticated accepted accepted accepted invalid_transition accepted accepted"
     ),
     "accept_invite_link of nothing": "not_authenticated" + " not_found" * 6,
+    **dict.fromkeys(
+        # Of the co-author's the run has completed no step, and no branch is open.
+        ("fork_run", "propose_adoption", "vote_on_branch", "discard_branch"),
+        "not_authenticated not_found forbidden forbidden not_found not_found forbidden",
+    ),
+    "compare_runs": (
+        "not_authenticated not_found forbidden forbidden comparison not_found forbidden"
+    ),
     "propose_removal": (
         "not_authenticated not_found forbidden forbidden accepted not_found forbidden"
     ),
@@ -185,6 +193,7 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
     """The type and the data of a row's request."""
     thread: Data = {"thread_id": scene.thread_id}
     message = thread | {"message_id": scene.message_id}
+    branch = thread | {"branch_id": scene.live_run}
     data: dict[str, Data] = {
         "connect": {"public_key": Identity().public_key},
         "authenticate": {"signature": "1" * 64},
@@ -214,6 +223,16 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "view_invite_link of nothing": {"secret": "guessed"},
         "accept_invite_link": {"secret": scene.link["secret"]},
         "accept_invite_link of nothing": {"secret": "guessed"},
+        "fork_run": thread
+        | {
+            "run_id": scene.live_run,
+            "step": "action",
+            "change": {"kind": "prompt", "text": "Or so?"},
+        },
+        "propose_adoption": branch,
+        "vote_on_branch": branch | {"decision": "approve"},
+        "discard_branch": branch,
+        "compare_runs": thread | {"run_id": scene.live_run, "other_run_id": scene.live_run},
         "propose_removal": thread | {"public_key": scene.idle},
         "vote_on_removal": thread | {"public_key": scene.named, "decision": "keep"},
         "withdraw_removal": thread | {"public_key": scene.named},

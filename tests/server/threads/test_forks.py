@@ -176,6 +176,125 @@ async def test_one_vote_against_it_ends_a_branch(services: Services) -> None:
     assert gone["data"]["code"] == "not_found"
 
 
+async def test_what_cannot_be_forked_is_refused_as_the_protocol_says(services: Services) -> None:
+    ann = await co_author(services)
+    thread, elsewhere = await followed_thread(ann), await followed_thread(ann)
+    await ann.get("get_thread", **thread)
+    first = await asked(ann, thread, "What is fog?")
+    steps = await steps_of(ann, thread, first["run_id"])
+    text = {"kind": "step_text", "text": "Other."}
+    unknown = {"run_id": thread["thread_id"]}
+    for where, run, step, more, change, code in (
+        (thread, unknown, "action", {}, text, "not_found"),
+        (elsewhere, first, "action", {}, text, "not_found"),
+        (thread, first, "action", {"iteration": 2}, text, "not_found"),
+        (thread, first, "action", {"iteration": 0}, text, "invalid_field"),
+        (thread, first, "dreaming", {}, text, "invalid_field"),
+        (thread, first, "action", {}, {"kind": "step_text", "text": " "}, "invalid_field"),
+        (thread, first, "action", {}, {"kind": "prompt", "text": "x" * 32_001}, "too_large"),
+        (
+            thread,
+            first,
+            "action",
+            {},
+            {"kind": "instructions", "text": "x" * 4_001},
+            "invalid_field",
+        ),
+        (thread, first, "action", {}, {"kind": "model", "model": "unheard-of"}, "invalid_field"),
+        (thread, first, "action", {}, {"kind": "mood", "text": "sad"}, "invalid_field"),
+        (thread, first, "action", {}, {"kind": "prompt", "text": "What is fog?"}, "invalid_field"),
+        (thread, first, "action", {}, {"kind": "instructions", "text": " "}, "invalid_field"),
+        (
+            thread,
+            first,
+            "yield",
+            {},
+            {"kind": "step_text", "text": steps[-1]["text"]},
+            "invalid_field",
+        ),
+    ):
+        data = {"run_id": run["run_id"], "step": step, "change": change, **more, **where}
+        refused = await ann.ask("fork_run", **data)
+        assert refused["data"]["code"] == code, (data, refused)
+    compared = await ann.ask(
+        "compare_runs", run_id=first["run_id"], other_run_id=thread["thread_id"], **thread
+    )
+    assert compared["data"]["code"] == "not_found"
+    for request in ("propose_adoption", "discard_branch"):
+        gone = await ann.ask(request, branch_id=first["run_id"], **thread)
+        assert gone["data"]["code"] == "not_found"
+    assert (await ann.get("get_thread", **thread))["branches"] == []
+
+
+async def test_a_thread_has_room_for_so_many_branches(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("machines.decisions.branches.MAX_OPEN_BRANCHES", 1)
+    ann = await co_author(services)
+    thread = await followed_thread(ann)
+    first = await asked(ann, thread, "What is dew?")
+    change = {"kind": "step_text", "text": "Water."}
+    one = await fork(ann, thread, first, "yield", change)
+    data = {"run_id": first["run_id"], "step": "yield", "change": change, **thread}
+    again = await ann.ask("fork_run", **data)
+    assert (again["data"]["code"], again["data"]["retryable"]) == ("rate_limited", True)
+    await ann.get("discard_branch", branch_id=one["branch_id"], **thread)
+    await fork(ann, thread, first, "yield", change)
+
+
+async def test_a_fork_sent_again_is_made_once(services: Services) -> None:
+    ann = await co_author(services)
+    thread = await followed_thread(ann)
+    first = await asked(ann, thread, "What is ice?")
+    change = {"kind": "step_text", "text": "Cold water."}
+    data = {"run_id": first["run_id"], "step": "yield", "change": change, **thread}
+    replies = [await ann.get("fork_run", request_id="once", **data) for _ in range(2)]
+    assert replies[0] == replies[1]
+    assert len((await ann.get("get_thread", **thread))["branches"]) == 1
+    other = {**data, "change": {**change, "text": "Hard water."}}
+    assert (await ann.ask("fork_run", request_id="once", **other))["data"]["code"] == "conflict"
+
+
+async def test_what_becomes_of_branches_where_a_prompt_is_written_anew_or_a_co_author_leaves(
+    services: Services,
+) -> None:
+    ann, bob, cid = [await co_author(services) for _ in range(3)]
+    thread = await followed_thread(ann, bob, cid)
+    first = await asked(ann, thread, "What is a reef?")
+    change = {"kind": "step_text", "text": "Corals."}
+    voted_on = await fork(bob, thread, first, "yield", change)
+    own = await fork(bob, thread, first, "yield", {**change, "text": "Rocks."})
+    branch_id = {"branch_id": voted_on["branch_id"], **thread}
+    await ann.get("propose_adoption", **branch_id)
+    await cid.get("vote_on_branch", decision="approve", **branch_id)
+    await bob.get("leave_co_authorship", **thread)
+    adopted = await ann.line.until(told(ann, "branch_adopted"), "the vote without who left")
+    assert adopted["data"]["by"] is None
+    assert adopted["data"]["message"]["content"] == "Corals."
+    shown = await ann.get("get_thread", **thread)
+    assert shown["branches"] == [], "what bob made and nobody proposed went with them"
+    assert own["branch_id"] in {
+        each["data"]["branch"]["id"]
+        for each in ann.line.frames
+        if each["data"].get("kind") == "branch_discarded"
+    }
+    late = await fork(
+        ann,
+        thread,
+        {"run_id": adopted["data"]["branch"]["run_id"]},
+        "yield",
+        change | {"text": "A bar."},
+    )
+    await ann.get(
+        "submit_prompt", prompt="What is an atoll?", supersedes=first["message_id"], **thread
+    )
+    shown = await ann.get("get_thread", **thread)
+    assert late["branch_id"] not in {each["id"] for each in shown["branches"]}
+    statuses = [each["status"] for each in shown["messages"]]
+    assert statuses[:3] == ["superseded"] * 3
+    assert await services.journal.verify() == ()
+
+
 async def test_a_fork_waits_for_its_turn_and_its_maker_may_give_it_up(
     services: Services, model: ObedientModel
 ) -> None:

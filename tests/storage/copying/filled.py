@@ -4,9 +4,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from machines.models.ids import InviteLinkId, RemovalId, TimerId, thread_stream
+from machines.models.branch import Branch, BranchStatus
+from machines.models.fork import ChangeKind, ForkPoint
+from machines.models.ids import BranchId, InviteLinkId, RemovalId, RunId, TimerId, thread_stream
 from machines.models.invite_link import InviteLink, InviteLinkStatus
 from machines.models.journal import ApprovalTimer, IndexMessage, TimerRow
+from machines.models.outputs import StepEnum
 from machines.models.removal import Removal, RemovalStatus
 from storage.copying.tables import COPIED
 from storage.journal.port import Journal, StoredVector
@@ -58,6 +61,19 @@ async def fill(journal: Journal) -> None:
         electors=(ANN,),
         expires_at=at(60),
     )
+    branch = Branch(
+        id=BranchId(uuid("branch")),
+        created_at=NOW,
+        updated_at=NOW,
+        thread_id=ONE.id,
+        message_id=message(ONE, 0).id,
+        run_id=RunId(uuid("forked")),
+        origin=ForkPoint(run_id=RunId(uuid("origin")), step=StepEnum.ACTION, iteration=1),
+        change=ChangeKind.PROMPT,
+        made_by=ANN,
+        status=BranchStatus.READY,
+        expires_at=at(60),
+    )
     said = message(ONE, 4, content=AWKWARD)
     timer = TimerRow(
         id=TimerId(f"approval:{said.id}"),
@@ -73,6 +89,7 @@ async def fill(journal: Journal) -> None:
             entry(stream, invitation(ONE, CAY)),
             entry(stream, link),
             entry(stream, removal),
+            entry(stream, branch),
             memory=(IndexMessage(thread_id=ONE.id, message_id=said.id),),
             timers=(timer,),
             reply=reply("r1", ONE),

@@ -437,7 +437,15 @@ def test_a_value_that_cannot_be_read_is_blamed_on_the_source(stores: Stores) -> 
 
 def test_every_table_is_copied_but_the_one_that_names_the_store() -> None:
     assert {table.name for table in COPIED} == {
-        *("co_authors", "entries", "inbox", "invitations", "invite_links", "memory_tasks"),
+        *(
+            "branches",
+            "co_authors",
+            "entries",
+            "inbox",
+            "invitations",
+            "invite_links",
+            "memory_tasks",
+        ),
         *("messages", "removals", "replies", "runs", "sessions", "threads", "timers"),
         *("user_threads", "users", "vectors", "heat", "heat_mark", "heat_refusals", "standing"),
     }, "say in storage.copying.tables whether a new table is copied"
