@@ -10,7 +10,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from machines.models.ids import PublicKey, RequestId, StreamId, ThreadId, thread_stream, user_stream
+from machines.models.ids import (
+    PublicKey,
+    RequestId,
+    RunId,
+    StreamId,
+    ThreadId,
+    thread_stream,
+    user_stream,
+)
 from machines.models.journal import JournalEntry
 from server.services import Services
 from tests.support.client import Data, Identity, new_id
@@ -117,6 +125,66 @@ async def votes_at_once(dice: random.Random, company: Company) -> tuple[str, ...
         assert message.status == "rejected"
         assert rejections == 1
         assert refused in ([], ["invalid_transition"])
+    return votes
+
+
+async def finished_run(company: Company) -> str:
+    """A run of the thread that has its answer."""
+    author, journal = company.authors[0][0], company.servers[0].journal
+    asked = await author.get("submit_prompt", thread_id=company.thread_id, prompt="What is it?")
+
+    async def is_over() -> bool:
+        run = await journal.run(asked["run_id"])
+        return run is not None and run.status.final
+
+    await eventually(is_over, "the run ends")
+    return str(asked["run_id"])
+
+
+async def votes_on_a_branch_at_once(
+    dice: random.Random, company: Company, run_id: str
+) -> tuple[str, ...]:
+    """One round: two co-authors vote on a branch at the same moment, at different servers. Gives the
+    votes. Raises AssertionError where one is lost, counted twice, or decides wrongly."""
+    thread = {"thread_id": company.thread_id}
+    journal = company.servers[0].journal
+    change = {"kind": "step_text", "text": f"So it is {dice.random()}."}
+    founder = company.authors[0][dice.randrange(len(company.servers))]
+    forked = await founder.get("fork_run", run_id=run_id, step="yield", change=change, **thread)
+    branch_id = {"branch_id": forked["branch_id"], **thread}
+    await founder.get("propose_adoption", **branch_id)
+    votes = tuple(dice.choice(("approve", "reject")) for _ in range(2))
+    places = dice.sample(range(len(company.servers)), 2)
+    voters = [company.authors[nth][place] for nth, place in enumerate(places, 1)]
+    pauses = Pauses(dice)
+    replies = await asyncio.gather(
+        *(
+            pauses.soon(voter, "vote_on_branch", decision=vote, **branch_id)
+            for voter, vote in zip(voters, votes, strict=True)
+        )
+    )
+    accepted = [
+        (voter.public_key, vote)
+        for voter, vote, reply in zip(voters, votes, replies, strict=True)
+        if reply["type"] == "accepted"
+    ]
+    branch = await journal.branch_of_run(RunId(forked["run_id"]))
+    assert branch is not None
+    counted = [(each.co_author, str(each.decision)) for each in branch.votes[1:]]
+    assert sorted(counted) == sorted(accepted), "what was accepted was counted, and once"
+    run = await journal.run(RunId(forked["run_id"]))
+    assert run is not None
+    answer = await journal.message(run.answer_id)
+    if "reject" in votes:
+        assert (branch.status, answer) == ("rejected", None)
+        # The first rejection ends the vote: a vote behind it finds none.
+        refused = [reply["data"]["code"] for reply in replies if reply["type"] != "accepted"]
+        assert refused in ([], ["not_found"])
+    else:
+        assert len(accepted) == 2, replies
+        assert branch.status == "adopted"
+        assert answer is not None
+        assert answer.content == change["text"]
     return votes
 
 

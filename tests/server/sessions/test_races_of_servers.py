@@ -13,9 +13,11 @@ from tests.support.postgres import Cluster
 from tests.support.server_races import (
     SAME,
     Company,
+    finished_run,
     resumes_at_once,
     same_request_at_once,
     votes_at_once,
+    votes_on_a_branch_at_once,
 )
 from tests.support.several_servers import several_servers
 
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SEED = 31
 ROUNDS = 50
 ROUNDS_OF_EACH = 5
+ROUNDS_OF_A_BRANCH = 10
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,25 @@ async def test_two_votes_at_two_servers_at_once_are_both_counted_once(company: C
         each.kind for each in await company.entries(thread_stream(ThreadId(company.thread_id)))
     )
     assert told["message_rejected"] + told["message_withdrawn"] == ROUNDS
+
+
+async def test_two_votes_on_a_branch_at_two_servers_at_once_are_both_counted_once(
+    company: Company,
+) -> None:
+    dice = random.Random(SEED)
+    run_id = await finished_run(company)
+    kinds = Counter(
+        [
+            tuple(sorted(await votes_on_a_branch_at_once(dice, company, run_id)))
+            for _ in range(ROUNDS_OF_A_BRANCH)
+        ]
+    )
+    assert len(kinds) == 3, "every two votes were tried"
+    told = Counter(
+        each.kind for each in await company.entries(thread_stream(ThreadId(company.thread_id)))
+    )
+    assert told["branch_adopted"] == kinds["approve", "approve"]
+    assert told["branch_rejected"] == ROUNDS_OF_A_BRANCH - told["branch_adopted"]
 
 
 async def test_a_request_that_reaches_two_servers_at_once_is_carried_out_once(
