@@ -6,6 +6,7 @@ from machines.models.effects import RunEffect
 from machines.models.ids import ThreadId
 from machines.models.journal import Batch, JournalEntry
 from machines.models.outputs import Usage
+from machines.models.wire.frames import ThreadEventKind
 from server.metrics import Metrics
 
 _ENDS = frozenset({"finished", "failed", "cancelled"})
@@ -28,6 +29,8 @@ class RunMetrics:
         for entry in batch.entries:
             if entry.type == "chorus_response":
                 self._count(entry)
+            elif entry.kind == ThreadEventKind.BRANCH_READY:
+                self._metrics.run_ended("finished")
 
     def _count(self, entry: JournalEntry) -> None:
         run_id = str(entry.data["run_id"])

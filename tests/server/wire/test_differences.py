@@ -20,7 +20,8 @@ texts: Final = words.map(" ".join) | st.text(max_size=60)
 
 def pieces(spans: tuple[Span, ...], one: str, other: str) -> list[tuple[str, str]]:
     """Each span with its text. Raises AssertionError where they do not make up both texts."""
-    found, at, beside = [], 0, 0
+    found: list[tuple[str, str]] = []
+    at, beside = 0, 0
     for span in spans:
         if span.kind == "added":
             text, beside = other[beside : beside + span.length], beside + span.length
