@@ -178,10 +178,10 @@ class PostgresCommitter:
     def _append(self, group: Sequence[PreparedBatch], connection: Connection) -> list[Outcome]:
         self._epochs.require()
         outcomes = _in_pipeline(connection, group, self._origin)
-        done = zip(group, outcomes, strict=True)
-        self._newest.committed(
-            [row for each, outcome in done if isinstance(outcome, Done) for row in each.entries]
-        )
+        for prepared, outcome in zip(reversed(group), reversed(outcomes), strict=True):
+            if isinstance(outcome, Done) and prepared.entries:
+                self._newest.committed(prepared.entries[-1])
+                break
         return outcomes
 
     def _carry_out(self, works: Sequence[Work]) -> list[Outcome]:

@@ -55,7 +55,11 @@ _UNHURRIED: Final = text(
 
 def writing_engine(address: PostgresAddress) -> Engine:
     """An engine of one connection, which the database shows by `process_name`."""
-    connecting = CONNECTING | {"application_name": process_name()}
+    # A standby is not waited for: once it is promoted, it is to be connected to anew, and compared.
+    connecting = CONNECTING | {
+        "application_name": process_name(),
+        "target_session_attrs": "read-write",
+    }
     return _engine(address, connecting=connecting, pool_size=1)
 
 

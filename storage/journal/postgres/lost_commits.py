@@ -16,10 +16,9 @@ what is no more.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select, text, tuple_
 
@@ -42,8 +41,7 @@ it was committed."""
 _TELL: Final = text("SELECT pg_notify(:channel, :payload)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """An entry that was in the database."""
 
     stream: StreamId
@@ -72,12 +70,10 @@ class NewestEntries:
         self._given: deque[_Seen] = deque(maxlen=MOST_KEPT)
         self._heard: deque[_Seen] = deque(maxlen=MOST_KEPT)
 
-    def committed(self, rows: Sequence[RowValues]) -> None:
-        """Rows of entries became durable in one transaction: the last of them stands for all."""
-        if rows:
-            row = rows[-1]
-            with self._lock:
-                self._committed.append(_Seen(row["stream"], row["seq"], digest=row["digest"]))
+    def committed(self, row: RowValues) -> None:
+        """The row of an entry became durable; it stands for all of its transaction."""
+        with self._lock:
+            self._committed.append(_Seen(row["stream"], row["seq"], digest=row["digest"]))
 
     def read(self, tails: Mapping[ThreadId, Tail]) -> None:
         """Entries of other processes were read for followers."""
@@ -160,6 +156,7 @@ class EpochKeeper:
             raise JournalError(
                 "The database lost what was written last, and is read anew: try again.",
                 certain=True,
+                detail="commits were lost, and what was known is not forgotten yet",
             )
 
     def accept(self, epoch: str) -> None:

@@ -170,3 +170,15 @@ async def test_a_database_without_a_journal_is_no_loss_of_commits(
     with pytest.raises(JournalError, match="no journal") as refused:
         await here.commit(renaming(1))
     assert refused.value.certain
+
+
+async def test_a_database_that_takes_no_writes_is_not_connected_to_for_writing(
+    journals: list[PostgresJournal], url: str, postgres: Cluster
+) -> None:
+    here, _ = journals
+    database = f"ALTER DATABASE {url.rpartition('/')[2]}"
+    await asyncio.to_thread(postgres.run, f"{database} SET default_transaction_read_only = on")
+    await asyncio.to_thread(postgres.terminate_connections, url)
+    await refuses(here, 1)
+    await asyncio.to_thread(postgres.run, f"{database} RESET default_transaction_read_only")
+    await here.commit(renaming(1))
