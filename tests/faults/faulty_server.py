@@ -70,11 +70,11 @@ AT_THE_EDGE: Final = frozenset(
         *("insert meta", "delete meta", "update runs"),
         *("delete replies", "delete rate_buckets", "delete memory_tasks"),
         *("insert heat", "insert standing", "delete standing"),
-        *("insert heat_mark", "insert heat_refusals"),
+        *("insert heat_mark", "insert heat_refusals", "insert branches"),
     }
 )
 """Points that are passed while a server starts, looks after its stores, counts what is in the journal, or
-fills a lost memory again: nobody waits for them."""
+fills a lost memory again, or that the load does not come to: nobody waits for them."""
 
 UNNAMED: Final = "an unnamed write point"
 """What the log says of a statement that is in neither list."""
