@@ -78,16 +78,18 @@ async def test_followers_are_sent_away_and_shown_every_entry_once_under_each_epo
     assert not any(map(losses, servers)), "to lose connections alone is no loss"
     await asyncio.to_thread(standby.promote)
 
-    refused = await writer.ask("rename_thread", thread_id=thread_id, name="decided on what is lost")
-    assert refused["type"] == "error", "nothing is appended to what is not known"
+    # At once, so that nobody waits until the database is looked after.
+    await writer.ask("rename_thread", thread_id=thread_id, name="refused, or decided anew")
     await asyncio.gather(*(each.sent_away() for each in readers))
     anew = await Caller(servers[-1]).sign_in(ann)
-    assert await names(anew, thread_id, "another", "and another") == lost
+    head = await names(anew, thread_id, "another", "and another")
+    assert head >= lost, "the numbers of what is lost are given again"
     for reader in readers:
-        await reader.has(lost)
+        await reader.has(head)
         reader.keep()
         assert list(reader.seen) == [before, reader.epoch]
-        assert reader.seen[before] == reader.seen[reader.epoch] == list(range(1, lost + 1))
+        assert reader.seen[before] == list(range(1, lost + 1))
+        assert reader.seen[reader.epoch] == list(range(1, head + 1))
         assert reader.refused == ["conflict"]
     assert len({reader.epoch for reader in readers}) == 1
     assert [losses(each) for each in servers] == [1.0] * len(servers)
@@ -129,7 +131,7 @@ async def test_runs_and_the_memory_are_taken_up_from_what_the_database_holds(
     kept = await said("HOLD what is kept")
     standby = await asyncio.to_thread(Standby, postgres, url)
     lost = await said("HOLD what is lost")
-    assert under_way() == 2
+    await eventually(lambda: under_way() == 2, "both runs are under way")
     before = times_asked("HOLD what is kept"), times_asked("HOLD what is lost")
     await asyncio.to_thread(standby.promote)
 
