@@ -106,7 +106,7 @@ _At = Annotated[
     typer.Option(
         "--at",
         metavar="SEQ|TIME",
-        help="Up to this entry, or this time (RFC 3339), and no further.",
+        help="As it was after this entry, or at this time (RFC 3339).",
         show_default=False,
     ),
 ]
@@ -235,12 +235,15 @@ def chat(
             show_default=False,
         ),
     ] = None,
+    at: _At = None,
 ) -> int:
     """Chat with a server; without URL, with the one that the settings describe."""
+    if at is not None and thread is None:
+        return refuse("--at is a moment of a thread: name it by --thread", WRONG_USE)
     from server.chat import command
 
     dialled = url if url is not None else _own_address(_settings())
-    return asyncio.run(command.chat(dialled, thread, None))
+    return asyncio.run(command.chat(dialled, thread, None, at))
 
 
 @app.command()

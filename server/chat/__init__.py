@@ -34,6 +34,7 @@ __all__ = [
     "keyfile",
     "line",
     "listings",
+    "past",
     "pending",
     "pieces",
     "plain",

@@ -15,15 +15,15 @@ from server.chat.errors import ChatError
 from server.chat.text import one_line
 
 
-async def chat(url: str, thread: str | None, key_file: Path | None) -> int:
+async def chat(url: str, thread: str | None, key_file: Path | None, at: str | None = None) -> int:
     """Chat with the server at `url`; returns the exit code.
 
     On a tty this is the full user interface; without one each line of stdin is a prompt or a slash
-    command. `thread` is a number, a name or an id, as `/open` takes it. `key_file` overrides
+    command. `thread` is a number, a name or an id, as `/open` takes it, and `at` a moment of it as `/at` does. `key_file` overrides
     `CHORUS_KEY_FILE` and the default place.
     """
     try:
-        return await _chat(url, thread, key_file)
+        return await _chat(url, thread, key_file, at)
     except ChatError as error:
         sys.stderr.write(f"chorus: {one_line(str(error), 400)}\n")
         return 1
@@ -33,7 +33,7 @@ async def chat(url: str, thread: str | None, key_file: Path | None) -> int:
         return 1
 
 
-async def _chat(url: str, thread: str | None, key_file: Path | None) -> int:
+async def _chat(url: str, thread: str | None, key_file: Path | None, at: str | None) -> int:
     # Deferred: only who chats pays for the socket, the cryptography and the terminal.
     from server.chat.client import ChorusClient
     from server.chat.keyfile import default_key_file, load_or_create
@@ -49,7 +49,7 @@ async def _chat(url: str, thread: str | None, key_file: Path | None) -> int:
 
             history = await asyncio.to_thread(private_history, os.environ, Path.home())
             clock = asyncio.get_running_loop().time
-            await Terminal(client, history=history, clock=clock).run(thread)
+            await Terminal(client, history=history, clock=clock).run(thread, at)
             return 0
         from rich.console import Console
 
@@ -62,7 +62,7 @@ async def _chat(url: str, thread: str | None, key_file: Path | None) -> int:
             out=Console(file=sys.stdout, color_system=None, force_terminal=False, width=WIDTH),
             progress=Console(file=sys.stderr, color_system=None, force_terminal=False, width=WIDTH),
         )
-        return await plain.run(read_lines(sys.stdin.buffer), thread)
+        return await plain.run(read_lines(sys.stdin.buffer), thread, at)
 
 
 def private_history(environment: Mapping[str, str], home: Path) -> Path:

@@ -5,6 +5,7 @@ add some; names of steps, kinds, codes and statuses of things are plain strings 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -302,6 +303,8 @@ class RunEvent(WireValue):
     step: str | None = None
     iteration: int = 1
     attempt: int = 1
+    at: datetime | None = None
+    """None of what passes."""
 
 
 class RunQueuedEvent(RunEvent):
@@ -375,6 +378,7 @@ class ThreadEvent(WireValue):
     """Something that a user or time did to a thread; `by` is None for the system itself."""
 
     kind: str
+    at: datetime | None = None
     by: str | None = None
     message_id: str | None = None
     run_id: str | None = None
@@ -400,6 +404,14 @@ RunEventUnion = (
     | RunFailedEvent
     | RunCancelledEvent
 )
+
+
+class Events(WireValue):
+    """A page of a thread's journal."""
+
+    entries: tuple[Frame, ...]
+    head_seq: int
+    has_more: bool
 
 
 STORAGE_UNAVAILABLE: Final = "storage_unavailable"

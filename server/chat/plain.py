@@ -59,13 +59,15 @@ class PlainChat:
         self._progress = progress
         self._session = ChatSession(client, show=lambda shown: out.print(pieces.Harmless(shown)))
 
-    async def run(self, lines: AsyncIterator[str], thread: str | None) -> int:
-        """Carry out every line, with `thread` open; returns 0 if all of it succeeded, else 1.
+    async def run(
+        self, lines: AsyncIterator[str], thread: str | None, at: str | None = None
+    ) -> int:
+        """Carry out every line, with `thread` open, at first as it was `at` a moment; returns 0 if all of it succeeded, else 1.
 
         Raises what ended the session, and RefusedByServer or BadInput where `thread` cannot be opened.
         """
         events = asyncio.create_task(self._pump(), name="chat-events")
-        work = asyncio.create_task(self._work(lines, thread), name="chat-lines")
+        work = asyncio.create_task(self._work(lines, thread, at), name="chat-lines")
         try:
             await asyncio.wait({events, work}, return_when=asyncio.FIRST_COMPLETED)
             return work.result() if work.done() else events.result()
@@ -74,10 +76,12 @@ class PlainChat:
             work.cancel()
             await asyncio.gather(events, work, return_exceptions=True)
 
-    async def _work(self, lines: AsyncIterator[str], thread: str | None) -> int:
+    async def _work(self, lines: AsyncIterator[str], thread: str | None, at: str | None) -> int:
         failed = False
         if thread is not None:
             await self._session.do(Command(Verb.OPEN, thread))
+        if at is not None:
+            await self._session.do(Command(Verb.AT, at))
         async for line in lines:
             try:
                 command = parse(line)

@@ -3,6 +3,7 @@ never when or where. What the verbs list is in `server.chat.listings`.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 from typing import assert_never
 
 from rich.console import Group, RenderableType
@@ -33,9 +34,10 @@ from server.chat.frames import (
     ThreadSettings,
 )
 from server.chat.listings import PRIOR_CHARS, PRIORS_SHOWN, prior_line, whoami
+from server.chat.past import Moment
 from server.chat.pieces import AnswerMarkdown, note, person, problem, waiting
 from server.chat.text import clean, one_line
-from server.chat.view import ChatState, ChatStep, StepStatus, begins_to_wait
+from server.chat.view import ChatRun, ChatState, ChatStep, StepStatus, begins_to_wait
 
 STEP_STYLES = {
     "action": "bright_cyan",
@@ -198,6 +200,30 @@ def thread_header(thread: ChatThread, state: ChatState) -> RenderableType:
     if thread.status != "active":
         subtitle.append(f" · {one_line(thread.status, 20)}", style="yellow")
     return Group(Rule(Text(one_line(thread.name, 80), style="bold"), style="dim"), subtitle, Text())
+
+
+def opened(state: ChatState) -> RenderableType:
+    """The open thread: its head, its last messages, and what is under way."""
+    if state.thread is None:
+        return note("No thread is open.")
+    shown = [message(each, state) for each in state.messages[-MESSAGES_SHOWN:]]
+    hidden = len(state.messages) - len(shown)
+    earlier = [note(f"{hidden} earlier messages")] if hidden > 0 else []
+    under_way = [note(_under_way(run)) for run in state.live_runs]
+    return Group(thread_header(state.thread, state), *earlier, *shown, *under_way)
+
+
+def as_it_was(moment: Moment) -> RenderableType:
+    """A thread as it was, marked as such."""
+    when = f", {moment.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment.at else ""
+    place = f"As it was after entry {moment.seq} of {moment.head_seq}{when}"
+    mark = Text(f"⏪ {place}. Only read; /now goes back.", style="yellow")
+    return Group(mark, opened(moment.state), mark)
+
+
+def _under_way(run: ChatRun) -> str:
+    step = run.current
+    return "A run waits." if step is None else f"A run is at {one_line(step.step, 20)}."
 
 
 def scrollback(before: ChatState, event: ClientEvent, after: ChatState) -> list[RenderableType]:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from rich.console import RenderableType
 
-from server.chat import branches, listings, pieces
+from server.chat import branches, listings, pieces, render
 from server.chat.client import ChorusClient
 from server.chat.errors import BadInput
 from server.chat.events import ClientEvent
@@ -27,11 +27,32 @@ from server.chat.frames import (
     OpenLink,
     OpenRemoval,
 )
+from server.chat.past import Moment, moment_of
 from server.chat.text import one_line
 from server.chat.verbs import Command, Verb, secret_of, split_index, split_visibility
 from server.chat.view import ChatRunStatus, ChatState, close, expect, fold
 
 THREAD_NAME_CHARS = 60
+
+_IN_THE_PAST = frozenset(
+    {
+        Verb.AT,
+        Verb.CLOSE,
+        Verb.HELP,
+        Verb.INBOX,
+        Verb.INVITATIONS,
+        Verb.LINKS,
+        Verb.NOW,
+        Verb.OPEN,
+        Verb.PUBLIC,
+        Verb.QUIT,
+        Verb.SEARCH,
+        Verb.THREADS,
+        Verb.WHOAMI,
+        Verb.WHY,
+    }
+)
+"""Verbs that change nothing of the thread."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,8 @@ class ChatSession:
         """Of the last inbox, by thread: the entry of the last mention that was not read."""
         self._invited: tuple[ChatInvitation, ...] = ()
         self._waiters: list[_Waiter] = []
+        self.past: Moment | None = None
+        """The open thread as it was, while that is looked at."""
 
     def take(self, event: ClientEvent) -> tuple[ChatState, ChatState]:
         """Fold one event; returns the states before and after it."""
@@ -91,6 +114,8 @@ class ChatSession:
         interface's own affair: here it does nothing.
         """
         argument = command.argument
+        if self.past is not None and command.verb not in _IN_THE_PAST:
+            raise BadInput("This is the past, which is only read; /now goes back.")
         match command.verb:
             case Verb.SAY:
                 return await self._say(argument)
@@ -103,8 +128,10 @@ class ChatSession:
             case Verb.INBOX:
                 await self._inbox()
             case Verb.OPEN:
+                self.past = None
                 await self.open(await self._find(argument))
             case Verb.CLOSE:
+                self.past = None
                 await self._close()
             case Verb.NEW:
                 return await self._new(*split_visibility(argument))
@@ -181,6 +208,14 @@ class ChatSession:
             case Verb.WHY:
                 told = await self._client.explanation(self._thread_id(), self._run(argument))
                 self._show(explanation(told))
+            case Verb.AT:
+                entries = await self._client.entries(self._thread_id())
+                self.past = moment_of(argument, self.state, entries)
+                self._show(render.as_it_was(self.past))
+            case Verb.NOW:
+                self.past = None
+                self._thread_id()
+                self._show(render.opened(self.state))
             case Verb.SEARCH:
                 found = await self._client.search(argument)
                 self._listed = tuple((prior.thread_id, "") for prior in found.results)

@@ -76,10 +76,13 @@ class Terminal:
             erase_when_done=True,  # what was sent comes back as a message of the thread
         )
 
-    async def run(self, thread: str | None) -> None:
-        """Chat, with `thread` open, until the person quits. Raises what ended the session otherwise."""
+    async def run(self, thread: str | None, at: str | None = None) -> None:
+        """Chat, with `thread` open, at first as it was `at` a moment, until the person quits. Raises what
+        ended the session otherwise."""
         first = Command(Verb.THREADS) if thread is None else Command(Verb.OPEN, thread)
         self._commands.put_nowait(first)
+        if at is not None:
+            self._commands.put_nowait(Command(Verb.AT, at))
         with patch_stdout(raw=True):
             events = asyncio.create_task(self._pump(), name="chat-events")
             keys = asyncio.create_task(self._read(), name="chat-keys")
@@ -102,8 +105,9 @@ class Terminal:
         async for event in self._client.events():
             before, after = self._session.take(event)
             self._note_due_time(event)
-            for renderable in render.scrollback(before, event, after):
-                self._print(renderable)
+            if self._session.past is None or not isinstance(event, Live):
+                for renderable in render.scrollback(before, event, after):
+                    self._print(renderable)
             self._prompt.app.invalidate()
 
     async def _read(self) -> None:
@@ -121,6 +125,8 @@ class Terminal:
                 self._print(pieces.problem(str(error)))
                 continue
             if command is None:
+                if self._session.past is not None:
+                    self._commands.put_nowait(Command(Verb.NOW))
                 continue
             if command.verb is Verb.QUIT:
                 return
@@ -200,6 +206,8 @@ class Terminal:
         shown = [self._link(state)]
         if state.thread is not None:
             shown.append(("", f" · {one_line(state.thread.name, 40)}"))
+        if (past := self._session.past) is not None:
+            shown.append(("class:attention", f" · as it was after entry {past.seq}, Enter: now"))
         if waiting := len(state.to_vote_on):
             shown.append(("class:attention", f" · {waiting} to approve"))
         if queued := len(state.live_runs) - (state.running is not None):

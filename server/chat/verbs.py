@@ -46,6 +46,8 @@ class Verb(StrEnum):
     REFUSE = "refuse"
     DISCARD = "discard"
     WHY = "why"
+    AT = "at"
+    NOW = "now"
     SEARCH = "search"
     NAME = "name"
     WHOAMI = "whoami"
@@ -115,6 +117,10 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.WHY: VerbUsage(
         Takes.MAYBE, "[#N|RUN]", "why a run did what it did, the newest by default"
     ),
+    Verb.AT: VerbUsage(
+        Takes.SOMETHING, "SEQ|TIME", "the thread as it was after an entry, or at a time"
+    ),
+    Verb.NOW: VerbUsage(Takes.NOTHING, "", "back to now; an empty line does too"),
     Verb.SEARCH: VerbUsage(Takes.SOMETHING, "WORDS", "search what you may read"),
     Verb.NAME: VerbUsage(Takes.SOMETHING, "NAME", "choose the name that others see"),
     Verb.WHOAMI: VerbUsage(Takes.NOTHING, "", "your key and name, the model, the thread"),

@@ -6,7 +6,7 @@
  * @import { InboxItem, InitData, LiveFrame, Prior, ThreadSummary, Visibility } from "./wire.d.ts"
  * @import { Identity } from "./keys.js"
  * @import { ClientEvent, Connection, DataOf, RequestType } from "./protocol.js"
- * @import { Message, Prompt, Scope, StoreEvent } from "./store.js"
+ * @import { Message, Prompt, Scope, State, StoreEvent, Thread } from "./store.js"
  * @import { MachineName, Refusal } from "./trace.js"
  * @import { Choices } from "./memory.js"
  */
@@ -22,6 +22,7 @@ import { LANGUAGES, say } from "./language.js";
 import { Memory } from "./memory.js";
 import { announce, announceConnection, announceFrame, complain, settle, toast } from "./notices.js";
 import { Notifications } from "./notifications.js";
+import { Past } from "./past.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, isOfRun, messageOf, runOf } from "./runs.js";
@@ -64,7 +65,11 @@ const TYPING_EACH_MS = 3_000; // the server counts no more
  */
 
 export class App {
-  state = newState();
+  #now = newState();
+  /** @type {{of: Thread, now: State, shown: State} | null} what is shown of the past, and made of what */
+  #then = null;
+  /** @type {Past | null} the open thread as it was; null is now */
+  past = null;
   /** @type {Ui} */
   ui = {
     area: "conversation",
@@ -103,6 +108,19 @@ export class App {
   #met = new Set();
   /** @type {Set<string>} threads that were asked for their name and those of their authors */
   #metThreads = new Set();
+
+  /** What is shown: how it is now, but for the open thread where its past is looked at. */
+  get state() {
+    const { past } = this;
+    const now = this.#now;
+    if (!past?.thread) return now;
+    if (this.#then?.of !== past.thread || this.#then.now !== now) {
+      const thread = { ...past.thread, hidden: now.thread?.hidden ?? past.thread.hidden };
+      const shown = { ...now, thread, outgoing: [], isPast: true };
+      this.#then = { of: past.thread, now, shown };
+    }
+    return this.#then.shown;
+  }
 
   constructor() {
     this.memory = new Memory();
@@ -162,13 +180,14 @@ export class App {
   signIn(identity, name) {
     this.identity = identity;
     this.memory.signedOut = false;
-    this.state = fold(this.state, { kind: "seen", seen: this.memory.seen(identity.publicKey) });
+    this.#now = fold(this.#now, { kind: "seen", seen: this.memory.seen(identity.publicKey) });
     this.onSignedIn();
     this.client.start(identity);
     if (name) this.setName(name);
   }
 
   async signOut({ forget = false } = {}) {
+    this.lookNow();
     this.memory.signedOut = true;
     await this.client.signOut();
     if (forget) {
@@ -180,7 +199,7 @@ export class App {
     this.#metThreads.clear();
     this.prompts.forget();
     this.inbox.forget();
-    this.state = fold(this.state, { kind: "signed_out" });
+    this.#now = fold(this.#now, { kind: "signed_out" });
     this.connection = new ConnectionTracker();
     this.setUi({ selected: null, replay: null });
     history.replaceState(null, "", location.pathname);
@@ -258,6 +277,7 @@ export class App {
    * @param {string} [messageId]
    */
   async openThread(threadId, messageId) {
+    this.lookNow();
     const address = `#/t/${threadId}${messageId ? `/m/${messageId}` : ""}`;
     if (location.hash !== address) history.pushState(null, "", address);
     if (this.state.thread?.id !== threadId) {
@@ -281,6 +301,36 @@ export class App {
     if (messageId) await this.seek(messageId);
   }
 
+  /** Look at the open thread as it was; at first as it is. */
+  async lookBack() {
+    const { thread } = this.#now;
+    if (!thread || this.past) return;
+    const past = new Past(thread.id, (data) => this.client.request("get_events", data));
+    try {
+      await past.read();
+    } catch (error) {
+      this.explain(error, say.past.notRead);
+      return;
+    }
+    if (this.#now.thread?.id !== thread.id || past.head === 0) return;
+    past.goTo(past.head);
+    this.past = past;
+    this.setUi({ replay: null, selected: null });
+  }
+
+  /** Back from the past. */
+  lookNow() {
+    if (!this.past) return;
+    this.past = null;
+    this.#then = null;
+    this.schedule();
+  }
+
+  /** The last entry that is shown. */
+  get until() {
+    return this.past?.seq ?? Infinity;
+  }
+
   /** The thread that a prompt goes to now; null where one is to be made for it. */
   target() {
     return this.#opening ?? this.state.thread?.id ?? null;
@@ -288,6 +338,7 @@ export class App {
 
   closeThread() {
     if (!this.state.thread) return;
+    this.lookNow();
     this.client.unfollow();
     history.pushState(null, "", location.pathname);
     this.#fold({ kind: "closed" });
@@ -496,6 +547,10 @@ export class App {
    * @param {Tell} [tell] says it where the user looks; else it stands at the edge of the page
    */
   async act(type, data, what, about, tell) {
+    if (this.past) {
+      toast(say.past.readOnly);
+      return false;
+    }
     const threadId = this.state.thread?.id;
     if (!threadId) return false;
     try {
@@ -709,8 +764,9 @@ export class App {
         return;
       case "live":
         this.journal.add(event.frame);
+        this.past?.add(event.frame);
         this.#fold(event);
-        announceFrame(event.frame, this.state);
+        announceFrame(event.frame, this.#now);
         this.#meet(event.frame);
         if (changesInbox(event.frame)) this.inbox.soon();
         this.#markSeen();
@@ -784,7 +840,7 @@ export class App {
   }
 
   #markSeen() {
-    const { thread, seen } = this.state;
+    const { thread, seen } = this.#now;
     if (!thread || document.visibilityState !== "visible") return;
     this.inbox.markRead(thread);
     if ((seen.get(thread.id) ?? 0) >= thread.headSeq) return;
@@ -872,7 +928,7 @@ export class App {
 
   /** @param {StoreEvent} event */
   #fold(event) {
-    this.state = fold(this.state, event);
+    this.#now = fold(this.#now, event);
     this.schedule();
   }
 }

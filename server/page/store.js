@@ -79,6 +79,7 @@ import { FINAL, foldRun, forkThatEnded, mergeSnapshot, messageOf } from "./runs.
  * @property {Thread | null} thread the one that is open
  * @property {readonly Prompt[]} outgoing prompts that the server has not acknowledged yet
  * @property {number} unreadable frames that could not be read, for the notice about them
+ * @property {boolean} [isPast] whether the open thread is shown as it was, and is only read
  */
 
 /**
@@ -337,8 +338,8 @@ export function editable(state) {
 }
 
 /** @param {State} state */
-export function isCoAuthor({ thread, user }) {
-  return Boolean(user && thread?.view.co_authors.includes(user.public_key));
+export function isCoAuthor({ thread, user, isPast }) {
+  return Boolean(!isPast && user && thread?.view.co_authors.includes(user.public_key));
 }
 
 /**

@@ -164,7 +164,8 @@ export class Subjects {
       this.asked.add(id);
       this.app.readEntries(id, index).then(() => this.app.schedule());
     }
-    const trace = traceOf(machine, id, journal.entries(id));
+    const entries = journal.entries(id).filter(({ seq }) => (seq ?? 0) <= this.app.until);
+    const trace = traceOf(machine, id, entries);
     return trace.path.length > 0 ? trace : { ...trace, current: new Set(current) };
   }
 }

@@ -1359,6 +1359,8 @@ export interface RunCancelledData {
   step: StepEnum;
   iteration: number;
   attempt: number;
+  /** When it happened; left out of what passes. */
+  at?: string;
   transitions: readonly TransitionView[];
   status: "cancelled";
   /** null for the system, e.g. when the thread is archived. */
@@ -1402,6 +1404,8 @@ export interface RunFailedData {
   step: StepEnum;
   iteration: number;
   attempt: number;
+  /** When it happened; left out of what passes. */
+  at?: string;
   transitions: readonly TransitionView[];
   status: "failed";
   code: ErrorCode;
@@ -1419,6 +1423,8 @@ export interface RunFinishedData {
   step: StepEnum;
   iteration: number;
   attempt: number;
+  /** When it happened; left out of what passes. */
+  at?: string;
   transitions: readonly TransitionView[];
   status: "finished";
   message_id_of_answer: string;
@@ -1455,6 +1461,8 @@ export interface RunQueuedData {
   step: StepEnum;
   iteration: number;
   attempt: number;
+  /** When it happened; left out of what passes. */
+  at?: string;
   transitions: readonly TransitionView[];
   status: "queued";
 }
@@ -1599,6 +1607,8 @@ export interface StepCompletedData {
   step: StepEnum;
   iteration: number;
   attempt: number;
+  /** When it happened; left out of what passes. */
+  at?: string;
   transitions: readonly TransitionView[];
   status: "completed";
   /** What a person reads; for action and yield exactly the deltas of this attempt. */
@@ -1624,6 +1634,8 @@ export interface StepDeltaData {
   step: StepEnum;
   iteration: number;
   attempt: number;
+  /** When it happened; left out of what passes. */
+  at?: string;
   transitions: readonly TransitionView[];
   status: "delta";
   /** Code points of the attempt's text before this. */
@@ -1667,6 +1679,8 @@ export interface StepRecoveringData {
   step: StepEnum;
   iteration: number;
   attempt: number;
+  /** When it happened; left out of what passes. */
+  at?: string;
   transitions: readonly TransitionView[];
   status: "recovering";
   code: ErrorCode;
@@ -1685,6 +1699,8 @@ export interface StepStartedData {
   step: StepEnum;
   iteration: number;
   attempt: number;
+  /** When it happened; left out of what passes. */
+  at?: string;
   transitions: readonly TransitionView[];
   status: "started";
   /** With experience, once the search has answered. */
@@ -1703,6 +1719,8 @@ export interface StepThinkingData {
   step: StepEnum;
   iteration: number;
   attempt: number;
+  /** When it happened; left out of what passes. */
+  at?: string;
   transitions: readonly TransitionView[];
   status: "thinking";
   /** Code points of the attempt's thoughts before this. */

@@ -218,9 +218,8 @@ class LiveEntry:
 
 def _encode_both(entry: JournalEntry, thread_id: ThreadId) -> tuple[str, str]:
     """The frame with everything, and the one without what is not approved."""
-    data = entry.data | {
-        "transitions": [each.model_dump(mode="json") for each in entry.transitions]
-    }
+    transitions = [each.model_dump(mode="json") for each in entry.transitions]
+    data: dict[str, object] = {"at": entry.at} | entry.data | {"transitions": transitions}
     message = data.get("message")
     redacted_data = data
     # The `message` of a failed run is a sentence; every other one is a message of the thread.

@@ -15,6 +15,7 @@ from machines.models.outputs import (
     Prior,
     StepEnum,
     StepOutput,
+    Timestamp,
     Usage,
     Value,
 )
@@ -37,6 +38,8 @@ class RunFrameData(Value):
     step: StepEnum
     iteration: Annotated[int, Field(ge=1)]
     attempt: Annotated[int, Field(ge=1)]
+    at: Omittable[Timestamp] = None
+    """When it happened; left out of what passes."""
     transitions: tuple[TransitionView, ...] = ()
 
 

@@ -779,6 +779,21 @@ export const de = {
     tokens: (asked, answered) => `${COUNT.format(asked)} + ${COUNT.format(answered)} Tokens`,
   },
 
+  past: {
+    open: "Wie es war …",
+    title: "Das Gespräch, wie es war",
+    position: "Eintrag des Journals",
+    time: "Zeit",
+    back: "Einen Eintrag zurück",
+    on: "Einen Eintrag weiter",
+    now: "Zurück zu jetzt",
+    notRead: "Die Vergangenheit des Gesprächs ließ sich nicht lesen.",
+    readOnly: "Das ist die Vergangenheit und nur zu lesen; Escape führt zurück zu jetzt.",
+    tooEarly: "Da gab es das Gespräch noch nicht.",
+    words: (seq, head, at, what) =>
+      `Wie es nach Eintrag ${COUNT.format(seq)} von ${COUNT.format(head)} war, ${at}: ${what}. Nur zu lesen; Escape führt zurück zu jetzt.`,
+  },
+
   replay: {
     title: "Abspielen",
     position: "Stelle im Journal",

@@ -859,6 +859,22 @@ export const en = {
     tokens: (asked, answered) => `${COUNT.format(asked)} + ${COUNT.format(answered)} tokens`,
   },
 
+  past: {
+    open: "As it was…",
+    title: "The thread as it was",
+    position: "Entry of the journal",
+    time: "Time",
+    back: "One entry back",
+    on: "One entry on",
+    now: "Back to now",
+    notRead: "The past of the thread could not be read.",
+    readOnly: "This is the past, and is only read; Escape goes back to now.",
+    tooEarly: "There was nothing of the thread yet.",
+    /** @param {number} seq @param {number} head @param {string} at @param {string} what */
+    words: (seq, head, at, what) =>
+      `As it was after entry ${COUNT.format(seq)} of ${COUNT.format(head)}, ${at}: ${what}. Only read; Escape goes back to now.`,
+  },
+
   replay: {
     title: "Replay",
     position: "Position in the journal",

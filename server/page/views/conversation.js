@@ -13,6 +13,7 @@ import { Branches } from "./branches.js";
 import { Composer } from "./composer.js";
 import { archiveThread, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
+import { PastBar } from "./past.js";
 import { openPeopleDialog } from "./people.js";
 import { Removals } from "./removals.js";
 import { saveRecoveryFile } from "./settings.js";
@@ -68,6 +69,7 @@ export class Conversation {
     this.composer = new Composer(app);
     this.removals = new Removals(app);
     this.branches = new Branches(app);
+    this.past = new PastBar(app);
     this.element = h(
       "main",
       {
@@ -77,6 +79,7 @@ export class Conversation {
       },
       this.head.element,
       this.strip.element,
+      this.past.element,
       this.banner,
       this.recovery,
       this.removals.element,
@@ -101,8 +104,10 @@ export class Conversation {
     this.strip.update();
     this.head.update();
     this.composer.update();
+    this.composer.element.hidden = state.isPast === true;
     this.removals.update();
     this.branches.update();
+    this.past.update();
     this.showBanner(state.hello?.model);
     const { thread } = state;
     this.welcome.hidden = Boolean(thread && (thread.order.length > 0 || state.outgoing.length > 0));
@@ -354,10 +359,12 @@ function menu(app) {
   const settings = item(say.threadSettings.title, () => openThreadSettings(app));
   const hide = item("", () => app.hideThread(!isHidden(app)));
   const strip = item("", () => app.showStrip(!app.ui.strip));
+  const past = item(say.past.open, () => app.lookBack());
   list.append(
     ...forCoAuthors,
     settings,
     strip,
+    past,
     hide,
     share,
     item(say.conversation.copyLink, () => copyText(location.href, say.conversation.linkCopied)),

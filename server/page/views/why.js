@@ -12,8 +12,11 @@ import { say } from "../language.js";
 import { effectWords, elapsed, spaced, whenLong } from "../words.js";
 
 export class Why {
-  /** @type {Explained | null} */
+  /** @type {Explained | null} as it was read */
+  #read = null;
+  /** @type {Explained | null} as far as it is shown */
   #shown = null;
+  #until = Infinity;
   /** @type {number | null} place of the chosen transition; null is now */
   #chosen = null;
   /** @type {HTMLButtonElement[]} */
@@ -88,10 +91,15 @@ export class Why {
 
   /** @param {Explained | null} explained */
   #show(explained) {
-    if (explained === this.#shown) return;
-    if (explained?.id !== this.#shown?.id) this.#chosen = null;
-    this.#shown = explained;
-    this.element.hidden = explained === null || explained.transitions.length === 0;
+    const { until } = this.app;
+    if (explained === this.#read && until === this.#until) return;
+    if (explained?.id !== this.#shown?.id || until !== this.#until) this.#chosen = null;
+    this.#read = explained;
+    this.#until = until;
+    // Of a past that is looked at, nothing is told that came later.
+    const transitions = explained?.transitions.filter(({ seq }) => seq <= until) ?? [];
+    this.#shown = explained && { ...explained, transitions };
+    this.element.hidden = transitions.length === 0;
     this.#draw();
   }
 

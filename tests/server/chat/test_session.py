@@ -191,6 +191,41 @@ async def test_why_a_run_did_what_it_did_is_told(alice: Chat) -> None:
     assert "There is no such run" in await alice.refused(f"/why {uuid4()}")
 
 
+async def test_the_thread_is_shown_as_it_was_and_only_read(alice: Chat) -> None:
+    assert "No thread is open" in await alice.refused("/at 1")
+    prompt = "What was it before?"
+    accepted = await alice.type(prompt)
+    assert accepted is not None
+    await alice.run_is(accepted.run_id, ChatRunStatus.FINISHED)
+    await alice.message(answer_to(prompt))
+    alice.shown()
+    await alice.type("/at 2")
+    shown = alice.shown()
+    assert "As it was after entry 2 of" in shown
+    assert prompt in shown
+    assert answer_to(prompt) not in shown
+    await alice.type("/at 4")
+    assert "A run is at action." in alice.shown()
+    refused = "This is the past, which is only read; /now goes back."
+    for line in ("Say it", "/rename It", "/leave yes", "/stop"):
+        assert await alice.refused(line) == refused
+    await alice.type("/why")
+    await alice.type("/now")
+    assert answer_to(prompt) in alice.shown()
+    await alice.type("/at 2100-01-01")
+    assert answer_to(prompt) in alice.shown()
+    for asked, sentence in (
+        ("0", "0 is before the beginning of the thread."),
+        ("2001-01-01T00:00:00Z", "is before the beginning of the thread."),
+        ("9999", "9999 is beyond the end of the thread"),
+        ("then", "then is neither the number of an entry nor a time"),
+    ):
+        assert sentence in await alice.refused(f"/at {asked}")
+    await alice.type("/now")
+    await alice.type("And after?")
+    await alice.message(answer_to("And after?"))
+
+
 async def test_the_last_prompt_is_written_anew(alice: Chat, model: ObedientModel) -> None:
     assert "No thread is open" in await alice.refused("/edit Better.")
     await alice.type("/new Edits")
