@@ -1,10 +1,12 @@
 """`chorus replay` and `chorus trace`: of every version, of every kind of value, and of what is not there."""
 
+import shutil
 import sqlite3
 from io import StringIO
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from rich.console import Console
 
 from machines.chorus import chorus_machine
@@ -19,6 +21,9 @@ from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.storage.journal.keep_journal import KEPT, live_through, restore, run
 from tests.support.client import Identity
 from tests.support.in_process import Caller, Clock, open_test_services
+
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
+"""Of tests that read the journal of one module."""
 
 NO_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -79,13 +84,14 @@ async def test_every_value_is_replayed_to_the_states_that_the_journal_has(folder
         assert said[-1].startswith("the same "), said
         if machine == "chorus":
             assert "declaration" not in said[-1], "runs of every version are executed again"
-        lines = await traced(folder, id_)
-        assert lines[0].split()[0] == "seq"
+            lines = await traced(folder, id_)
+            assert lines[0].split()[0] == "seq"
 
 
-@pytest.fixture
-async def today(tmp_path: Path) -> tuple[Path, str]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def today(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The journal of one run that failed once on its way, and the run."""
+    tmp_path = tmp_path_factory.mktemp("today")
     async with open_test_services(tmp_path, moody=True) as services:
         alice = await Caller(services).sign_in(Identity())
         thread = {"thread_id": (await alice.get("create_thread", name="Rivers"))["thread_id"]}
@@ -94,6 +100,7 @@ async def today(tmp_path: Path) -> tuple[Path, str]:
     return tmp_path, run_id
 
 
+@in_one_loop
 async def test_a_trace_tells_guards_effects_and_what_they_brought(today: tuple[Path, str]) -> None:
     lines = [line.strip() for line in await traced(*today)]
     assert "thread_is_free true  No other run of the thread is under way." in lines
@@ -104,6 +111,7 @@ async def test_a_trace_tells_guards_effects_and_what_they_brought(today: tuple[P
     assert not any("did not record" in line for line in lines)
 
 
+@in_one_loop
 async def test_a_trace_ends_at_the_moment_that_is_asked_for(today: tuple[Path, str]) -> None:
     found = await trace(at(today[0]), today[1])
     seq, moment = found.transitions[3].seq, found.transitions[3].at
@@ -114,6 +122,7 @@ async def test_a_trace_ends_at_the_moment_that_is_asked_for(today: tuple[Path, s
         assert past.transitions[-1].at <= moment
 
 
+@in_one_loop
 async def test_a_moment_that_there_is_not(today: tuple[Path, str]) -> None:
     for moment, sentence in (
         ("0", "0 is before the beginning"),
@@ -128,6 +137,7 @@ async def test_a_moment_that_there_is_not(today: tuple[Path, str]) -> None:
             await trace(at(today[0]), today[1], moment)
 
 
+@in_one_loop
 async def test_what_is_not_in_the_journal_is_said(today: tuple[Path, str]) -> None:
     with pytest.raises(CommandFailed, match="There is no"):
         await replayed(today[0], NO_ID)
@@ -135,10 +145,13 @@ async def test_what_is_not_in_the_journal_is_said(today: tuple[Path, str]) -> No
         await traced(today[0], NO_ID)
 
 
+@in_one_loop
 async def test_a_run_of_a_chart_that_no_one_remembers_is_not_the_same(
-    today: tuple[Path, str],
+    today: tuple[Path, str], tmp_path: Path
 ) -> None:
-    folder, run_id = today
+    kept, run_id = today
+    folder = tmp_path / "data"
+    shutil.copytree(kept, folder)
     file = sqlite3.connect(folder / JOURNAL_FILE)
     fingerprint = chorus_machine().fingerprint
     for stream, seq, body in file.execute("SELECT stream, seq, body FROM entries").fetchall():
