@@ -253,7 +253,7 @@ def trace(
         typer.Argument(
             metavar="RUN",
             parser=_canonical_uuid,
-            help="Id of the run; or of a message, thread, invitation, link or removal.",
+            help="Id of the run; or of a message, thread, invitation, link, removal or branch.",
         ),
     ],
     at: _At = None,
@@ -278,7 +278,7 @@ def replay(
         typer.Argument(
             metavar="RUN",
             parser=_canonical_uuid,
-            help="Id of the run; or of a message, thread, invitation, link or removal.",
+            help="Id of the run; or of a message, thread, invitation, link, removal or branch.",
         ),
     ],
     data: _Journal = None,

@@ -69,7 +69,7 @@ def explain(
     """Explain the transitions that entries hold.
 
     Args:
-        instance: id of a run, message, thread, invitation, link or removal.
+        instance: id of a run, message, thread, invitation, link, removal or branch.
         entries: those of its thread that are about it, in their order.
         declared: declarations by fingerprint.
 

@@ -16,6 +16,7 @@ from machines.chorus import chorus_machine, known_fingerprints, reconstruct_stat
 from machines.conformance import Conformance
 from machines.decisions.moves import Move, moves_of
 from machines.declarations import Declaration
+from machines.models.branch import Branch
 from machines.models.chorus import ChorusEvent, ChorusState, RunProgress
 from machines.models.domain import BaseState, Created, Deleted, StateTransition
 from machines.models.errors import StateError
@@ -37,6 +38,7 @@ _VALUES: Final[Mapping[str, type[BaseState]]] = {
     "invitation": Invitation,
     "invite_link": InviteLink,
     "removal": Removal,
+    "branch": Branch,
 }
 """What entries hold of a thread, by the kind of its changes."""
 
@@ -87,7 +89,7 @@ def replay(
     Ends behind the first one with differences.
 
     Args:
-        instance: id of a run, message, thread, invitation, link or removal.
+        instance: id of a run, message, thread, invitation, link, removal or branch.
         entries: those of its thread that are about it, in their order.
         declared: declarations by fingerprint.
 

@@ -31,7 +31,7 @@ Is = Callable[[JournalEntry], bool]
 
 
 async def trace(settings: Settings, id_: str, at: str | None = None) -> Explanation:
-    """What a run, message, thread, invitation, link or removal did, in order, and why.
+    """What a run, message, thread, invitation, link, removal or branch did, in order, and why.
 
     Args:
         at: the number of an entry, or a time: what came later is left out.

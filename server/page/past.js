@@ -117,6 +117,7 @@ function beginning(frame) {
       invitations: [],
       links: [],
       removals: [],
+      branches: [],
       names: {},
       head_seq: 0,
       has_more: false,

@@ -12,6 +12,7 @@ from storage.journal.entries import entries_of
 from storage.journal.history import kept_declarations
 from storage.journal.queries import head, require_migrated, run_entries
 from storage.journal.schema import (
+    branches,
     entries,
     invitations,
     invite_links,
@@ -29,7 +30,7 @@ _THREADS: Final = (
     select(threads.c.id).where(threads.c.id == bindparam("of")),
     *(
         select(table.c.thread_id).where(table.c.id == bindparam("of"))
-        for table in (messages, invitations, invite_links, removals)
+        for table in (messages, invitations, invite_links, removals, branches)
     ),
 )
 _PAGE = (
@@ -53,7 +54,8 @@ class Subject(NamedTuple):
 
 
 def read_subject(connection: Connection, id_: str, read: Callable[[Subject], T]) -> T | None:
-    """What `read` makes of a run, message, thread, invitation, link or removal; None where there is none.
+    """What `read` makes of a run, message, thread, invitation, link, removal or branch; None where there is
+    none.
 
     Args:
         id_: a UUID.

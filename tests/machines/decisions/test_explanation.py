@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from machines.charts import known_declarations
+from machines.charts import journaled_machines, known_declarations
 from machines.chorus import chorus_machine
 from machines.decisions.changes import run_change
 from machines.decisions.explanation import Explanation, explain
-from machines.decisions.replay import Held, replay
+from machines.decisions.replay import _VALUES, Held, replay
 from machines.models.ids import StreamId
 from machines.models.journal import ChorusFired, JournalEntry
 from machines.outcomes import recorded
@@ -219,3 +219,8 @@ def test_an_event_that_today_is_refused_is_a_difference(walk: Walk) -> None:
     entries[1] = entries[1].model_copy(update={"fired": (fired,)})
     (only,) = replay(walk.initial.id, entries, known_declarations())
     assert "refused: The chorus refuses to start" in str(only.differences[0])
+
+
+def test_values_of_every_machine_of_the_journal_are_replayed() -> None:
+    kinds = {"chorus": "run"}
+    assert {kinds.get(each.name, each.name) for each in journaled_machines()} == set(_VALUES)

@@ -18,6 +18,7 @@ from server.stores import reading
 from storage.journal.history import tell_history
 from storage.journal.rows import entry_digest
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
+from tests.server.threads import forking
 from tests.storage.journal.keep_journal import KEPT, live_through, restore, run
 from tests.support.client import Identity
 from tests.support.in_process import Caller, Clock, open_test_services
@@ -86,6 +87,21 @@ async def test_every_value_is_replayed_to_the_states_that_the_journal_has(folder
             assert "declaration" not in said[-1], "runs of every version are executed again"
             lines = await traced(folder, id_)
             assert lines[0].split()[0] == "seq"
+
+
+async def test_a_forked_run_and_its_branch_are_replayed(tmp_path: Path) -> None:
+    async with open_test_services(tmp_path, moody=True) as services:
+        alice = await forking.co_author(services)
+        thread = await forking.followed_thread(alice)
+        first = await forking.asked(alice, thread, "What do rivers carry?")
+        change = {"kind": "step_text", "text": "Rivers carry stones."}
+        forked = await forking.fork(alice, thread, first, "action", change)
+    for id_ in (first["run_id"], forked["run_id"], forked["branch_id"]):
+        code, said = await replayed(tmp_path, id_)
+        assert code == DONE, said
+        assert said[-1].startswith("the same "), said
+    lines = await traced(tmp_path, forked["run_id"])
+    assert any("yielding → " in line for line in lines)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
