@@ -37,6 +37,7 @@ THREAD_NAME_CHARS = 60
 _IN_THE_PAST = frozenset(
     {
         Verb.AT,
+        Verb.BRANCHES,
         Verb.CLOSE,
         Verb.HELP,
         Verb.INBOX,
