@@ -121,7 +121,7 @@ async def test_commands_work_beside_a_server_and_maintenance_without_one(
     code, _, errors = await server.command("verify", "--repair")
     assert code == 1
     (line,) = errors.splitlines()
-    assert line.endswith("Servers or commands of chorus hold this database: stop them first.")
+    assert "Servers or commands of chorus hold this database: stop them first (chorus " in line
     assert line.startswith("chorus: postgresql://127.0.0.1:")
 
     assert await server.stop() == 0
