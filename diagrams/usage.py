@@ -9,7 +9,7 @@ from functools import cache
 
 from machines.declarations import Declaration
 from machines.statechart import Configuration
-from machines.statechart.compiler import after, beginning
+from machines.statechart.compiler import after, beginning, configurations
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class UsageCounter:
         """By value: all states that hold; None where it went elsewhere."""
         self._took: dict[str, int] = {}
         self._begin = beginning(self._chart)
+        self._places = {self._chart.innermost(each): each for each in configurations(self._chart)}
         self._names = {node.name for node in self._chart.nodes}
         self._after = cache(self._moved_from)
 
@@ -54,11 +55,17 @@ class UsageCounter:
         """A value came to be."""
         self._active.setdefault(instance, self._begin)
 
-    def moved(self, instance: str, edge: str, source: str, target: str) -> None:
-        """A value took an edge."""
+    def moved(
+        self, instance: str, edge: str, source: str, target: str, stands: Configuration = ()
+    ) -> None:
+        """A value took an edge.
+
+        Args:
+            stands: where its chart took it over from an earlier declaration.
+        """
         if edge in self._bits:
             self._took[instance] = self._took.get(instance, 0) | self._bits[edge]
-        active = self._active.get(instance, self._begin)
+        active = self._places.get(stands) if stands else self._active.get(instance, self._begin)
         self._active[instance] = None if active is None else self._after(active, source, target)
 
     def usage(self) -> Usage:

@@ -2,8 +2,8 @@
 
     queued --start--> running( step x health ) --> finished | failed | cancelled
 
-Guards read the run and the event and nothing else. What the edges do are the pure functions of
-`machines.loop.steps` and `machines.loop.recovery`.
+Guards read the run and the event and nothing else: they are in `machines.loop.guards`. What the edges
+do are the pure functions of `machines.loop.steps` and `machines.loop.recovery`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,37 @@ from typing import ClassVar, Final
 
 from statemachine import State
 
+from machines.loop.guards import (
+    another_loop_is_wanted,
+    answer_is_enough,
+    answer_is_kept,
+    attempt_has_waited,
+    attempts_left,
+    change_is_current,
+    chart_leads_on,
+    context_may_be_halved,
+    failure_may_be_retried,
+    goes_on_with_action,
+    goes_on_with_experience,
+    goes_on_with_intention,
+    goes_on_with_observation,
+    goes_on_with_update,
+    goes_on_with_yield,
+    is_forked,
+    iterations_left,
+    loop_is_short,
+    priors_are_in,
+    rebuilds_left,
+    result_is_current,
+    retry_is_current,
+    thread_is_free,
+)
 from machines.loop.recovery import (
-    MAX_REBUILDS,
     delay_attempt,
     fail,
     halve_context,
     handle_error,
+    keep_waiting,
     repeat_effect,
     stop,
 )
@@ -46,9 +71,8 @@ from machines.models.chorus import (
     CONTEXT_TOKENS,
     AIFailed,
     AttemptDelayed,
-    AttemptEvent,
-    Awaited,
     CarrierLost,
+    ChartChanged,
     ChorusEvent,
     ChorusResponse,
     ChorusState,
@@ -66,7 +90,7 @@ from machines.models.chorus import (
 )
 from machines.models.effects import RunEffect
 from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId
-from machines.models.outputs import STATE_OF_STEP, ActionOutput, StepEnum, UpdateOutput
+from machines.models.outputs import STATE_OF_STEP, StepEnum
 from machines.outcomes import refused
 from machines.statechart import (
     Accepted,
@@ -78,130 +102,6 @@ from machines.statechart import (
     Reaction,
     Refusal,
 )
-
-
-def thread_is_free(_: ChorusState, event: RunStarted) -> bool:
-    """No other run of the thread is under way."""
-    return not event.thread_is_busy
-
-
-def is_forked(run: ChorusState, _: object) -> bool:
-    """The run was forked from another, and begins with what that one made."""
-    return run.prefix is not None
-
-
-def goes_on_with_action(run: ChorusState, _: object) -> bool:
-    """What is kept of another run ends before action: an update asked for another iteration."""
-    return _goes_on_with(run, StepEnum.ACTION)
-
-
-def goes_on_with_experience(run: ChorusState, _: object) -> bool:
-    """What is kept of another run ends before experience."""
-    return _goes_on_with(run, StepEnum.EXPERIENCE)
-
-
-def goes_on_with_intention(run: ChorusState, _: object) -> bool:
-    """What is kept of another run ends before intention."""
-    return _goes_on_with(run, StepEnum.INTENTION)
-
-
-def goes_on_with_observation(run: ChorusState, _: object) -> bool:
-    """What is kept of another run ends before observation."""
-    return _goes_on_with(run, StepEnum.OBSERVATION)
-
-
-def goes_on_with_update(run: ChorusState, _: object) -> bool:
-    """What is kept of another run ends before update."""
-    return _goes_on_with(run, StepEnum.UPDATE)
-
-
-def goes_on_with_yield(run: ChorusState, _: object) -> bool:
-    """What is kept of another run ends before yield."""
-    return _goes_on_with(run, StepEnum.YIELD)
-
-
-def answer_is_kept(run: ChorusState, _: object) -> bool:
-    """What is kept of another run ends with its answer, in other words."""
-    return run.prefix is not None and run.prefix.goes_on_with is None
-
-
-def result_is_current(run: ChorusState, event: AttemptEvent) -> bool:
-    """The result is of the attempt under way: a late or repeated one changes nothing."""
-    return (
-        run.health is Health.STABLE
-        and _names_attempt(event, run)
-        and (not isinstance(event, StepCompleted) or event.output.step == event.step)
-    )
-
-
-def retry_is_current(run: ChorusState, event: RetryDue) -> bool:
-    """The wait that is over is that of the attempt that failed last."""
-    return _names_attempt(event, run)
-
-
-def priors_are_in(run: ChorusState, _: object) -> bool:
-    """The search for priors was answered, so the model is asked."""
-    return run.awaiting is Awaited.MODEL
-
-
-def answer_is_enough(run: ChorusState, event: StepCompleted) -> bool:
-    """Action says that its text is the answer; in a later pass there is more to say."""
-    return isinstance(event.output, ActionOutput) and event.output.enough and run.iteration == 1
-
-
-def loop_is_short(run: ChorusState, _: object) -> bool:
-    """The run goes from action to yield at once (`CHORUS_LOOP`)."""
-    return run.loop is LoopMode.SHORT
-
-
-def another_loop_is_wanted(_: ChorusState, event: StepCompleted) -> bool:
-    """Update asks for another iteration."""
-    return isinstance(event.output, UpdateOutput) and event.output.loop
-
-
-def iterations_left(run: ChorusState, _: object) -> bool:
-    """The run has not reached its bound of iterations (`max_iterations`)."""
-    return run.iteration < run.max_iterations
-
-
-def failure_may_be_retried(_: ChorusState, event: AIFailed | NetworkFailed) -> bool:
-    """The failure may pass: no refused key, no missing model, no exhausted quota."""
-    return event.retryable
-
-
-def context_may_be_halved(run: ChorusState, event: AIFailed) -> bool:
-    """The endpoint finds the request too long, and the run's context was not halved yet."""
-    return event.context_exceeded and not run.context_is_halved
-
-
-def attempts_left(run: ChorusState, _: object) -> bool:
-    """With this failure, fewer than `max_attempts` (4 by default) attempts of the step and iteration
-    failed."""
-    return run.failures + 1 < run.max_attempts
-
-
-def attempt_has_waited(run: ChorusState, _: object) -> bool:
-    """The attempt was delayed once already: an open breaker holds no run for ever."""
-    return run.has_waited
-
-
-def rebuilds_left(run: ChorusState, _: object) -> bool:
-    """The run survived fewer than `MAX_REBUILDS` restarts and losses of its server."""
-    return run.rebuilds < MAX_REBUILDS
-
-
-def _goes_on_with(run: ChorusState, step: StepEnum) -> bool:
-    return run.prefix is not None and run.prefix.goes_on_with is step
-
-
-def _names_attempt(event: AttemptEvent, run: ChorusState) -> bool:
-    return (
-        event.run_id == run.id
-        and event.step is run.current_step
-        and event.iteration == run.iteration
-        and event.attempt == run.attempt
-    )
-
 
 on = Edges[ChorusState, ChorusResponse, RunEffect]()
 
@@ -215,6 +115,7 @@ class ChorusChart(Chart[ChorusState]):
         "network_failed": EdgeKind.FAILURE,
         "state_lost": EdgeKind.FAILURE,
         "carrier_lost": EdgeKind.FAILURE,
+        "chart_changed": EdgeKind.FAILURE,
         "attempt_delayed": EdgeKind.RETRY,
         "retry_due": EdgeKind.RETRY,
         "cancel": EdgeKind.CANCEL,
@@ -324,6 +225,17 @@ class ChorusChart(Chart[ChorusState]):
                 stable.to(recovering),
                 when=[result_is_current, rebuilds_left],
                 do=[handle_error],
+            )
+            chart_changed = on(
+                ChartChanged,
+                stable.to(recovering),
+                when=[change_is_current, chart_leads_on, rebuilds_left],
+                do=[handle_error],
+            ) | on(
+                ChartChanged,
+                recovering.to(recovering),
+                when=[change_is_current, chart_leads_on, rebuilds_left],
+                do=[keep_waiting],
             )
             attempt_delayed = on(
                 AttemptDelayed,
@@ -449,6 +361,29 @@ class ChorusChart(Chart[ChorusState]):
         unless=[rebuilds_left],
         do=[fail],
     )
+    chart_changed = (
+        on(
+            ChartChanged,
+            queued.to(failed),
+            when=[change_is_current],
+            unless=[chart_leads_on],
+            do=[fail],
+        )
+        | on(
+            ChartChanged,
+            failed.from_(running),
+            when=[change_is_current],
+            unless=[chart_leads_on],
+            do=[fail],
+        )
+        | on(
+            ChartChanged,
+            failed.from_(running),
+            when=[change_is_current],
+            unless=[rebuilds_left],
+            do=[fail],
+        )
+    )
     cancel = on(RunCancelled, queued.to(cancelled), do=[stop]) | on(
         RunCancelled, cancelled.from_(running), do=[stop]
     )
@@ -470,6 +405,7 @@ EQUIVALENT: Final = frozenset(
         "chorus:3f71717782a1",
         "chorus:4524cdac7791",
         "chorus:444986d2b15e",
+        "chorus:aad38cd3bb39",
     }
 )
 """Fingerprints of earlier declarations that lead a run through the same states by the same events."""

@@ -2,9 +2,10 @@
 
 Each transition is held against the declaration whose fingerprint its entry has: the edge is declared
 and is that of the event, it leaves a state in which the value stands, the guards that are recorded as
-false belong to the edges before it, and a value that is over stays so. No code of a chart is run, so a
-value of any age is checked; what its guards and actions computed is not. Pure: the history is told, one
-transition after the other, a value's own in their order.
+false belong to the edges before it, and a value that is over stays so. A value that another declaration
+takes over stands where its entry says that it took it over, else in the states of the same names. No code
+of a chart is run, so a value of any age is checked; what its guards and actions computed is not. Pure:
+the history is told, one transition after the other, a value's own in their order.
 """
 
 from collections import Counter
@@ -112,11 +113,12 @@ class Conformance:
         """A value came to be."""
         self._standing.setdefault((machine, instance), None)
 
-    def moved(self, taken: Taken, fingerprints: str) -> None:
+    def moved(self, taken: Taken, fingerprints: str, stands: Configuration = ()) -> None:
         """A value took an edge.
 
         Args:
             fingerprints: of the charts that accepted its entry, as the entry has them.
+            stands: where the chart took it over from an earlier declaration; empty where it did not.
         """
         key = (taken.machine, taken.instance)
         if key in self._unknown or key in self._violations:
@@ -128,11 +130,17 @@ class Conformance:
             return
         standing = self._standing.get(key)
         try:
-            self._standing[key] = _Standing(found, self._moved(taken, found, standing))
+            self._standing[key] = _Standing(found, self._moved(taken, found, standing, stands))
         except _NotDeclared as violation:
             self._violations[key] = Violation(*key, str(violation))
 
-    def _moved(self, taken: Taken, fingerprint: str, standing: _Standing | None) -> frozenset[str]:
+    def _moved(
+        self,
+        taken: Taken,
+        fingerprint: str,
+        standing: _Standing | None,
+        stands: Configuration,
+    ) -> frozenset[str]:
         """The states that hold afterwards. Raises _NotDeclared."""
         kept = self._by(fingerprint)
         edge = kept.edges.get(taken.edge)
@@ -142,7 +150,11 @@ class Conformance:
         if said != (edge.event, edge.source, edge.target):
             raise _NotDeclared(f"took {taken.edge} by {said[0]} from {said[1]} to {said[2]}")
         active = kept.begin if standing is None else standing.active
-        if standing is not None and standing.fingerprint != fingerprint:
+        if stands:
+            if standing is not None and standing.active & self._by(standing.fingerprint).finals:
+                raise _NotDeclared(f"took {taken.edge} after it ended")
+            active = self._place(stands, kept, fingerprint)
+        elif standing is not None and standing.fingerprint != fingerprint:
             active = self._carried(standing, kept, fingerprint)
         stood = " ".join(kept.shape.innermost(active))
         if active & kept.finals:
@@ -156,6 +168,10 @@ class Conformance:
     def _carried(self, standing: _Standing, kept: _Kept, fingerprint: str) -> frozenset[str]:
         """The states that hold by a later declaration. Raises _NotDeclared where it has none such."""
         place = self._by(standing.fingerprint).shape.innermost(standing.active)
+        return self._place(place, kept, fingerprint)
+
+    def _place(self, place: Configuration, kept: _Kept, fingerprint: str) -> frozenset[str]:
+        """All states that hold there. Raises _NotDeclared where a declaration has no such place."""
         if place not in kept.places:
             raise _NotDeclared(f"stood in {' '.join(place)}, which {fingerprint} does not declare")
         return kept.places[place]

@@ -15,7 +15,7 @@ add it to `MIGRATIONS`, and the earlier declaration to `machines/earlier/`.
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any, Final
 
 from machines.declarations import Declaration, DeclaredEdge
@@ -177,6 +177,8 @@ class _Chart:
         self.shape = shape
         self.names = {node.name for node in shape.nodes}
         self.finals = {node.name for node in shape.nodes if node.final}
+        self.behind = cache(self._behind)
+        self._after = cache(partial(after, shape))
 
     @cached_property
     def places(self) -> Mapping[Configuration, frozenset[str]]:
@@ -188,7 +190,7 @@ class _Chart:
         """The configurations in which no state is final."""
         return tuple(place for place, active in self.places.items() if not active & self.finals)
 
-    def behind(self, active: frozenset[str]) -> Collection[frozenset[str]]:
+    def _behind(self, active: frozenset[str]) -> Collection[frozenset[str]]:
         """What can be reached, were every guard to hold: the beginning, then what is near, then the rest."""
         seen = {active: None}
         waiting = deque([active])
@@ -198,7 +200,7 @@ class _Chart:
                 continue
             for edge in self.shape.edges:
                 if edge.source in here:
-                    there = after(self.shape, here, edge.source, edge.target)
+                    there = self._after(here, edge.source, edge.target)
                     if there not in seen:
                         seen[there] = None
                         waiting.append(there)

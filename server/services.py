@@ -6,7 +6,7 @@ Every concrete object is built here and in `server.stores`; `server.app` puts th
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +14,7 @@ from functools import partial
 
 from machines.charts import all_machines
 from machines.chorus import chorus_machine
+from machines.migrations import MIGRATIONS, Migration
 from machines.models.chorus import CONTEXT_TOKENS
 from machines.models.commands import Policy
 from machines.models.effects import RunEffect
@@ -38,6 +39,7 @@ from server.passing.interests import Interests
 from server.runs.interpreter import Chorus
 from server.runs.lease import ServerLease
 from server.runs.run_metrics import RunMetrics
+from server.runs.succession import RunSuccession, require_whole
 from server.runs.takeover import Takeover
 from server.sessions.accounts import Accounts
 from server.sessions.elsewhere import UsersElsewhere
@@ -95,12 +97,20 @@ class Services:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, environment: Environment, model_policy: ModelPolicy | None = None
+    settings: Settings,
+    environment: Environment,
+    model_policy: ModelPolicy | None = None,
+    migrations: Collection[Migration] = MIGRATIONS,
 ) -> AsyncIterator[Services]:
     """Open the stores, choose the model, and let unfinished runs go on.
 
-    Raises as `open_stores`, ModelNotChosen, and InvalidSettings where a variable of OpenTelemetry is wrong.
+    Args:
+        migrations: of values whose chart is another one now.
+
+    Raises as `open_stores`, ModelNotChosen, InvalidSettings where a variable of OpenTelemetry is wrong,
+    and StateError where a migration is, or a run of another chart can neither go on nor be ended.
     """
+    require_whole(migrations)
     async with AsyncExitStack() as stack:
         export = export_settings(os.environ)
         stores = await stack.enter_async_context(open_stores(settings, environment))
@@ -222,6 +232,12 @@ async def open_services(
             lease=lease,
             policy=lease_policy,
             chorus=chorus,
+            succession=RunSuccession(
+                journal=journal,
+                thread_service=thread_service,
+                environment=environment,
+                migrations=migrations,
+            ),
             set_retries=wakeups.take_up,
             settle=thread_service.settle,
             metrics=metrics,
@@ -240,7 +256,6 @@ async def open_services(
         await lease.join()
         await lease.compare_lengths()
         background = Background(environment.monotonic, metrics.background_defect)
-        background.begin("timers", wakeups.timers.run)
         background.begin("memory service", memory_service.run)
         background.begin("thread service", thread_service.run)
         background.begin("relay", relay.run)
@@ -276,6 +291,8 @@ async def open_services(
 
         stack.push_async_callback(stop)
         await takeover.begin()
+        # No wait of a run is over before it is known whether this chart leads the run on.
+        background.begin("timers", wakeups.timers.run)
         background.begin("lease", takeover.run)
         yield Services(
             settings=settings,

@@ -1,10 +1,12 @@
-"""Decisions about runs: stop one, run a message again, bring an event to one."""
+"""Decisions about runs: stop one, run a message again, bring an event to one, take one over from another
+declaration of its chart.
+"""
 
 from machines.decisions.changes import Decided
 from machines.decisions.rights import co_author_of, no_such_run, refusal_of
 from machines.decisions.unit_of_work import Draft
 from machines.models.chorus import ChorusState, RunCancelled, RunStatus
-from machines.models.commands import AdvanceRun, Facts, Policy, RetryRun, StopRun
+from machines.models.commands import AdvanceRun, Facts, Policy, RetryRun, StopRun, TakeOverRun
 from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.message import MessageStatus
 from machines.models.thread import ThreadStatus
@@ -52,6 +54,18 @@ def advance_run(draft: Draft, command: AdvanceRun) -> Decided:
     draft.advances.append(run.id)
     draft.start_next()
     return draft.decision(message_id=run.message_id, run_id=run.id)
+
+
+def take_over_run(draft: Draft, command: TakeOverRun) -> Decided:
+    """What `machines.decisions.succession` decided of a run of this very version."""
+    before = draft.runs.get(command.run.id)
+    if before is None or before.version != command.run.version:
+        raise RequestRefused(ErrorCode.NOT_FOUND, "There is no such run.")
+    draft.fire_run(command.run, command.event, before=before)
+    if before.status is RunStatus.RUNNING:
+        draft.advances.append(before.id)
+    draft.start_next()
+    return draft.decision(message_id=before.message_id, run_id=before.id)
 
 
 def require_room_in_queue(draft: Draft, policy: Policy) -> None:

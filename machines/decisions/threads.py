@@ -46,6 +46,7 @@ from machines.models.commands import (
     RevokeLink,
     StopRun,
     SubmitMessage,
+    TakeOverRun,
     ThreadCommand,
     UseLink,
     Vote,
@@ -141,6 +142,8 @@ def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
             return branches.discard(draft, command, facts)
         case ExpireBranch():
             return branches.expire(draft, command)
+        case TakeOverRun():
+            return runs.take_over_run(draft, command)
         case Invite():
             return invitations.invite(draft, command, facts, policy)
         case AcceptInvitation():

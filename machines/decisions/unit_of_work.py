@@ -178,13 +178,19 @@ class Draft:
         if message.status is MessageStatus.APPROVED:
             self.recent = sorted([*self.recent, message], key=lambda each: each.index)
 
-    def fire_run(self, run: ChorusState, event: ChorusEvent) -> None:
-        """Fire a run's event and tell the thread. Raises InvalidTransition where it is refused."""
+    def fire_run(
+        self, run: ChorusState, event: ChorusEvent, *, before: ChorusState | None = None
+    ) -> None:
+        """Fire a run's event and tell the thread. Raises InvalidTransition where it is refused.
+
+        Args:
+            before: the run as the journal has it, where `run` stands elsewhere already.
+        """
         match chorus_machine().fire(run, event):
             case Refusal() as refusal:
                 raise refused(refusal)
             case Accepted() as accepted:
-                self._take_run(run, accepted, event)
+                self._take_run(before or run, accepted, event)
 
     # What several commands do
 

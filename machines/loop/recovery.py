@@ -4,8 +4,8 @@
   in the journal, marked incomplete. Where the request was too long, it is rebuilt once for half of
   the run's context.
 - NetworkError: the effect is kept, and performed again after a wait.
-- StateError: the state was rebuilt from the journal, by the server that restarted or by another; the
-  effect that was lost is performed again at once.
+- StateError: the state was rebuilt from the journal, by the server that restarted, by another, or by
+  one whose chart is another; the effect that was lost is performed again at once.
 
 AIError and NetworkError count against the attempts of the step and iteration; StateError counts
 against a bound of its own, so that restarts of the server cost no run its attempts. An attempt that
@@ -22,6 +22,7 @@ from machines.models.chorus import (
     AttemptDelayed,
     Awaited,
     CarrierLost,
+    ChartChanged,
     ChorusState,
     ErrorState,
     FailureKind,
@@ -35,14 +36,17 @@ from machines.models.ids import RunId, TimerId
 from machines.models.journal import RetryTimer
 from machines.models.wire import run_frames
 
-ErrorEvent = AIFailed | NetworkFailed | StateLost | CarrierLost
+RebuildEvent = StateLost | CarrierLost | ChartChanged
+"""After these the run is what the journal holds of it, and nothing is performed for it any more."""
+
+ErrorEvent = AIFailed | NetworkFailed | RebuildEvent
 
 BACKOFF_CAP_MS = 30_000
 """The longest wait of our own. An endpoint that asks for a longer one is given it; one that asks for
 more than a thread can wait for is no retryable failure (see the error's `retryable`)."""
 MAX_REBUILDS = 50
-"""Restarts and losses of its server that one run survives: a run that kills its server must end at
-last."""
+"""Restarts, upgrades and losses of its server that one run survives: a run that kills its server must
+end at last."""
 
 
 def handle_error(state: ChorusState, event: ErrorEvent) -> StepResult:
@@ -76,6 +80,17 @@ def delay_attempt(state: ChorusState, event: AttemptDelayed) -> StepResult:
     return _told(delayed.changed(has_waited=True), None)
 
 
+def keep_waiting(state: ChorusState, event: ChartChanged) -> StepResult:
+    """The next attempt is due when it was: the timer is set anew, since it names the step."""
+    error = state.error_state
+    due = event.at if error is None or error.retry_at is None else error.retry_at
+    left = max(due - event.at, timedelta()) // timedelta(milliseconds=1)
+    again = _state_failure(state, event).changed(retry_at=due, retry_in_ms=left)
+    if error is not None:
+        again = again.changed(kept=error.kept)
+    return _told(state.changed(rebuilds=state.rebuilds + 1, error_state=again), None)
+
+
 def apply_error_correction(state: ChorusState, event: ErrorEvent) -> ChorusState:
     """The state in which the run waits for its next attempt."""
     match event:
@@ -83,7 +98,7 @@ def apply_error_correction(state: ChorusState, event: ErrorEvent) -> ChorusState
             return rollback_to_last_stable(state, event)
         case NetworkFailed():
             return cache_and_retry(state, event)
-        case StateLost() | CarrierLost():
+        case StateLost() | CarrierLost() | ChartChanged():
             return _rebuilt(state, event)
         case _:
             assert_never(event)
@@ -128,7 +143,7 @@ def fail(state: ChorusState, event: ErrorEvent) -> StepResult:
         case AIFailed() | NetworkFailed():
             failure = FailureKind.AI if isinstance(event, AIFailed) else FailureKind.NETWORK
             error = _failure(state, event, failure)
-        case StateLost() | CarrierLost():
+        case StateLost() | CarrierLost() | ChartChanged():
             error = _state_failure(state, event)
         case _:
             assert_never(event)
@@ -178,7 +193,7 @@ def _told(recovering: ChorusState, partial: str | None) -> StepResult:
 
 def _partial(event: ErrorEvent) -> str | None:
     """Text of the failed attempt."""
-    return None if isinstance(event, StateLost | CarrierLost) else event.partial
+    return None if isinstance(event, StateLost | CarrierLost | ChartChanged) else event.partial
 
 
 def _failure(
@@ -197,15 +212,11 @@ def _failure(
     )
 
 
-def _state_failure(state: ChorusState, event: StateLost | CarrierLost) -> ErrorState:
+def _state_failure(state: ChorusState, event: RebuildEvent) -> ErrorState:
     return ErrorState(
         failure=FailureKind.STATE,
-        code=ErrorCode.INTERNAL,
-        message=(
-            "The server restarted while it worked on this step."
-            if isinstance(event, StateLost)
-            else "The server that worked on this step is gone, and another goes on."
-        ),
+        code=ErrorCode.CHART_CHANGED if isinstance(event, ChartChanged) else ErrorCode.INTERNAL,
+        message=_why_rebuilt(event),
         at=event.at,
         retry_at=event.at,
         retry_in_ms=0,
@@ -213,7 +224,19 @@ def _state_failure(state: ChorusState, event: StateLost | CarrierLost) -> ErrorS
     )
 
 
-def _rebuilt(state: ChorusState, event: StateLost | CarrierLost) -> ChorusState:
+def _why_rebuilt(event: RebuildEvent) -> str:
+    match event:
+        case StateLost():
+            return "The server restarted while it worked on this step."
+        case CarrierLost():
+            return "The server that worked on this step is gone, and another goes on."
+        case ChartChanged():
+            return event.message
+        case _:
+            assert_never(event)
+
+
+def _rebuilt(state: ChorusState, event: RebuildEvent) -> ChorusState:
     rebuilt = state.changed(rebuilds=state.rebuilds + 1)
     return _recovering(rebuilt, _state_failure(state, event), counts=False)
 

@@ -216,6 +216,29 @@ class CarrierLost(AttemptEvent):
     event: Literal["carrier_lost"] = "carrier_lost"
 
 
+class ChartOutcome(StrEnum):
+    """What was decided of a value whose chart is another one now."""
+
+    CONTINUED = "continued"
+    MIGRATED = "migrated"
+    ENDED = "ended"
+
+
+class ChartChanged(AttemptEvent):
+    """Another declaration of the chart led the run to where it stands; today's takes it over."""
+
+    event: Literal["chart_changed"] = "chart_changed"
+    version: int
+    """Of the run, of which it was decided."""
+    declared: str
+    """The fingerprint of that declaration."""
+    stands: tuple[str, ...]
+    """The innermost states in which today's chart takes the run over."""
+    outcome: ChartOutcome
+    message: str
+    """For users."""
+
+
 class RetryDue(AttemptEvent):
     """The wait is over. `attempt` is the attempt that failed, or was delayed."""
 
@@ -254,6 +277,7 @@ ChorusEvent = Annotated[
     | AttemptDelayed
     | StateLost
     | CarrierLost
+    | ChartChanged
     | RetryDue
     | RunCancelled,
     Field(discriminator="event"),

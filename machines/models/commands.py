@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field
 from machines.models.chorus import (
     BACKOFF_BASE_MS,
     CONTEXT_TOKENS,
+    ChartChanged,
     ChorusState,
     EffectResult,
     LoopMode,
@@ -325,6 +326,14 @@ class AdvanceRun(_Command):
     event: EffectResult
 
 
+class TakeOverRun(_Command):
+    """A run that another declaration of its chart led to where it stands: today's takes it over."""
+
+    run: ChorusState
+    """As it stands by today's chart."""
+    event: ChartChanged
+
+
 ThreadCommand = (
     SubmitMessage
     | Vote
@@ -356,5 +365,6 @@ ThreadCommand = (
     | Archive
     | ChangeBalance
     | AdvanceRun
+    | TakeOverRun
 )
 """Everything that can be wanted of a thread that exists."""

@@ -42,6 +42,7 @@ class ErrorCode(StrEnum):
     AI_UNAVAILABLE = "ai_unavailable"
     AI_REJECTED = "ai_rejected"
     AI_INVALID_OUTPUT = "ai_invalid_output"
+    CHART_CHANGED = "chart_changed"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"

@@ -41,7 +41,7 @@ async def verify_history(settings: Settings, journal: Journal, say: Say) -> int:
                 runs.append(RunId(instance))
 
         def moved(taken: Transition) -> None:
-            check.moved(taken, taken.fingerprints)
+            check.moved(taken, taken.fingerprints, taken.stands)
 
         await reader.read(lambda connection: tell_history(connection, moved, born))
     problems = [*unreadable, *(_sentence(each) for each in check.violations)]

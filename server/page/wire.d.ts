@@ -349,6 +349,7 @@ export type ErrorCode =
   | "ai_unavailable"
   | "ai_rejected"
   | "ai_invalid_output"
+  | "chart_changed"
   | "storage_unavailable"
   | "shutting_down"
   | "internal";

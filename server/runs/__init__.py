@@ -12,6 +12,7 @@ __all__ = [
     "live_answer",
     "passing_text",
     "run_metrics",
+    "succession",
     "takeover",
     "thought_stream",
 ]

@@ -20,6 +20,7 @@ from server.environment import Environment
 from server.metrics import Metrics
 from server.runs.interpreter import Chorus
 from server.runs.lease import ServerLease
+from server.runs.succession import RunSuccession
 from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Takeover:
         lease: ServerLease,
         policy: LeasePolicy,
         chorus: Chorus,
+        succession: RunSuccession,
         set_retries: SetRetries,
         settle: Callable[[float], Awaitable[None]],
         metrics: Metrics,
@@ -58,6 +60,7 @@ class Takeover:
         self._lease = lease
         self._policy = policy
         self._chorus = chorus
+        self._succession = succession
         self._set_retries = set_retries
         self._settle = settle
         self._metrics = metrics
@@ -74,7 +77,13 @@ class Takeover:
         return self._lease.status
 
     async def begin(self) -> None:
-        """Take up what no living server carries; the lease is had. Raises JournalError."""
+        """Take up what no living server carries; the lease is had.
+
+        Raises:
+            JournalError: it cannot be read.
+            StateError: today's chart can neither lead on nor end a run of another version.
+        """
+        await self._succession.look_at_queues()
         await self._claim()
         await asyncio.gather(*self._recovering)
 
@@ -117,9 +126,14 @@ class Takeover:
         self._metrics.runs_claimed(len(claimed))
         if claimed:
             log.info("%d runs are taken over", len(claimed))
-            self._set_retries(claimed)
+            charts = await self._succession.charts_of(claimed)
+            self._begin(
+                self._succession.take_over([each for each in claimed if each.id in charts], charts)
+            )
+            alike = tuple(each for each in claimed if each.id not in charts)
+            self._set_retries(alike)
             lost = CarrierLost if self._journal.shared else StateLost
-            self._begin(self._chorus.recover(claimed, lost))
+            self._begin(self._chorus.recover(alike, lost))
 
     async def _watch(self) -> None:
         """Break off what others took, and take up again what was lost on the way."""

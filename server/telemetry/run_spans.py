@@ -25,6 +25,7 @@ from machines.models.chorus import (
     AIFailed,
     AttemptDelayed,
     CarrierLost,
+    ChartChanged,
     ChorusEvent,
     NetworkFailed,
     Prefix,
@@ -221,19 +222,24 @@ class RunTrace:
                 # The endpoint was not asked.
                 self._work = None
                 self._begin_wait(event.attempt, event.code.value)
-            case StateLost() | CarrierLost():
+            case StateLost() | CarrierLost() | ChartChanged():
                 self._rebuilds += 1
                 self._events.append(SpanEvent(RESUMED, self._at, by))
                 self._end_failed(event.event, by)
+                self._leave_queue(by)
             case RetryDue():
                 self._end_work(by)
             case RunCancelled():
                 self._end_work(by)
-                if self._queued is not None:
-                    self._close(self._queued, by)
-                    self._queued = None
+                self._leave_queue(by)
             case _:
                 assert_never(event)
+
+    def _leave_queue(self, by: dict[str, Attribute]) -> None:
+        """Of a run that ends there."""
+        if self._queued is not None:
+            self._close(self._queued, by)
+            self._queued = None
 
     def _enter_step(self, value: Mapping[str, object]) -> None:
         """The step that the run is in now; the one before it is over."""

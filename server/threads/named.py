@@ -34,6 +34,7 @@ from machines.models.commands import (
     RevokeLink,
     StopRun,
     SubmitMessage,
+    TakeOverRun,
     ThreadCommand,
     UseLink,
     Vote,
@@ -92,6 +93,7 @@ async def with_what_it_names(journal: Journal, facts: Facts, command: ThreadComm
             return await _with_adoptable(journal, facts, facts.view.branches)
         case (
             AdvanceRun()
+            | TakeOverRun()
             | DiscardBranch()
             | ExpireBranch()
             | AcceptInvitation()

@@ -55,6 +55,11 @@ class Transition(NamedTuple):
     fingerprints: str
     """Of the charts that accepted the entry, with a blank between them."""
 
+    @property
+    def stands(self) -> tuple[str, ...]:
+        """Where the chart took the value over from an earlier declaration; empty where it did not."""
+        return tuple(self.said.get("stands", ()))
+
 
 def tell_history(
     connection: Connection,

@@ -373,7 +373,7 @@ class Journal(Protocol):
         not known what became of it.
 
         Args:
-            version: Of the server, for operators.
+            version: Of the server, for operators; with the fingerprint of its chart of runs.
         """
 
     async def heartbeat(self, server_id: ServerId, *, seconds: float) -> bool:
@@ -397,10 +397,11 @@ class Journal(Protocol):
         """Let the server carry runs that no living server carries, some at a time; of several that
         claim a run one has it. Gives those that it has now and had not before.
 
-        A server that is dead itself claims nothing.
+        A server that is dead itself claims nothing. A run of another chart than `fingerprints` is left
+        to the servers whose version names that chart, while one of them lives.
 
         Args:
-            fingerprints: Of the charts whose runs it may lead on.
+            fingerprints: Of the charts whose runs it leads on as if they were its own.
         """
 
     async def carried_runs(self, server_id: ServerId) -> tuple[RunProgress, ...]:
@@ -489,6 +490,10 @@ class Journal(Protocol):
 
         An entry is about one run at most: the first that fired in it.
         """
+
+    async def charts_of_runs(self, run_ids: Collection[RunId]) -> dict[RunId, str]:
+        """Of each run: the fingerprints of the charts that accepted its newest transition, with a blank
+        between them."""
 
     async def reply(self, public_key: PublicKey, request_id: RequestId) -> RememberedReply | None:
         """The answer that a mutating request got, if it was carried out."""

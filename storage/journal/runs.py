@@ -5,7 +5,7 @@ its thread, and its steps and priors stand in the events that brought them. So a
 all its entries; it has a few dozen, which an index brings in their order.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -38,6 +38,14 @@ _ENTRIES_OF_RUN = _ENTRIES.where(entries.c.run_id == bindparam("of_run")).order_
     entries.c.position
 )
 
+_NEWEST_OF_RUN = (
+    select(entries.c.body)
+    .where(entries.c.run_id == bindparam("of_run"))
+    .order_by(entries.c.position.desc())
+    .limit(8)
+)
+"""A transition makes a few entries, of which the first has the fingerprint."""
+
 _LIVE = _ROWS.where(runs.c.live.is_(sql_true())).order_by(
     runs.c.thread_id, runs.c.created_seq, runs.c.id
 )
@@ -66,6 +74,16 @@ def live_runs_of(connection: Connection, thread_id: ThreadId) -> tuple[ChorusSta
     """The runs of a thread that are not final, in the order of their requests."""
     key = {"of_thread": thread_id}
     return tuple(_runs(connection, _LIVE_OF_THREAD, _LIVE_ENTRIES_OF_THREAD, key))
+
+
+def charts_of(connection: Connection, run_ids: Collection[RunId]) -> dict[RunId, str]:
+    """Of each run: the fingerprints of the charts that accepted the newest entry which has any."""
+    found: dict[RunId, str] = {}
+    for run_id in run_ids:
+        bodies = connection.scalars(_NEWEST_OF_RUN, {"of_run": run_id})
+        named = (from_json(body).get("fingerprint", "") for body in bodies)
+        found[run_id] = next((each for each in named if each), "")
+    return found
 
 
 def _runs(

@@ -191,6 +191,7 @@ class SqlJournal:
     entries_of_many = _reading(many_threads.entries_of_many)
     audiences = _reading(many_threads.audiences)
     run_entries = _reading(queries.run_entries)
+    charts_of_runs = _reading(runs.charts_of)
     reply = _looking_up(queries.reply)
     forget_replies = _writing(side_tables.forget_replies)
 

@@ -168,7 +168,7 @@ class SqliteJournal(SqlJournal):
     async def claim_runs(
         self, server_id: ServerId, *, fingerprints: Collection[str]
     ) -> tuple[RunProgress, ...]:
-        # No other version will come, so a run of another chart is not left to wait for it.
+        # No other server is there to which a run of another chart could be left.
         del fingerprints
         claimed: tuple[RunProgress, ...] = await self._writer.submit(
             lambda connection: carriers.claim_all(connection, server_id)

@@ -28,6 +28,7 @@ _ANSWERS: Final = frozenset(
         "attempt_delayed",
         "state_lost",
         "carrier_lost",
+        "chart_changed",
     }
 )
 
@@ -228,9 +229,9 @@ RULES: Final = (
     ),
     Rule(
         "no_run_runs_unstarted",
-        until(takes("chorus", "start", "cancel"), _STARTS),
+        until(takes("chorus", "start", "cancel", "chart_changed"), _STARTS),
         each("chorus"),
-        "A queued run is left alone: it starts, or is cancelled.",
+        "A queued run is left alone: it starts, is cancelled, or a changed chart ends it.",
     ),
     Rule(
         "nothing_is_asked_as_a_run_ends",

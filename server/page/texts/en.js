@@ -78,6 +78,7 @@ export const en = {
     ai_unavailable: "the model could not be reached",
     ai_rejected: "the model refused: its key, quota or name needs an operator",
     ai_invalid_output: "the model gave nothing usable",
+    chart_changed: "the server was upgraded while it worked on it",
     storage_unavailable: "the server could not write to its disk",
     internal: "the server failed",
   },

@@ -62,6 +62,7 @@ _ORPHANS: Final = (
 _TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 _NEWEST: Final = "SELECT body FROM entries WHERE run_id = %s ORDER BY position DESC LIMIT 8"
 _TAKE: Final = "UPDATE runs SET carrier = %s WHERE id = %s AND carrier = %s AND live RETURNING body"
+_VERSIONS: Final = f"SELECT version FROM servers WHERE until > {_NOW}"  # noqa: S608 - as above
 _RELEASE: Final = "UPDATE runs SET carrier = %s WHERE carrier = %s AND live"
 _LEAVE: Final = "DELETE FROM servers WHERE id = %s"
 _TELL: Final = "SELECT pg_notify(%s, %s)"
@@ -124,7 +125,9 @@ class Leases:
                     return ()
                 orphans = await connection.execute(_ORPHANS, [CLAIMED_AT_ONCE])
                 found = await orphans.fetchall()
-                taken = [await _take(connection, server_id, fingerprints, *row) for row in found]
+                others = await _charts_of_the_living(connection) if found else frozenset[str]()
+                left = others.difference(fingerprints)
+                taken = [await _take(connection, server_id, left, *row) for row in found]
                 return tuple(run for run in taken if run is not None)
 
         return await self._ask(take)
@@ -205,34 +208,37 @@ class Leases:
 async def _take(
     connection: _Connection,
     server_id: ServerId,
-    fingerprints: Collection[str],
+    left: Collection[str],
     run_id: RunId,
     thread_id: ThreadId,
     carrier: ServerId,
 ) -> RunProgress | None:
-    """Carry a run on, unless another was first, or its chart is of another version.
+    """Carry a run on, unless another was first, or its chart is one that is left to others.
 
     Under the lock of the thread's stream: a commit of its carrier that is under way is awaited by the
     next try.
     """
     (key,) = lock_keys([thread_stream(thread_id)])
     locked = await (await connection.execute(_TRY_LOCK, [key])).fetchone()
-    if locked != (True,) or not await _is_of(connection, run_id, fingerprints):
+    if locked != (True,) or (left and await _is_of(connection, run_id, left)):
         return None
     taken = await (await connection.execute(_TAKE, [server_id, run_id, carrier])).fetchone()
     return None if taken is None else RunProgress.model_validate_json(taken[0])
 
 
-async def _is_of(connection: _Connection, run_id: RunId, fingerprints: Collection[str]) -> bool:
+async def _charts_of_the_living(connection: _Connection) -> frozenset[str]:
+    """What the versions of living servers name, the fingerprints of their charts among it."""
+    versions = await (await connection.execute(_VERSIONS)).fetchall()
+    return frozenset(name for (version,) in versions for name in version.split())
+
+
+async def _is_of(connection: _Connection, run_id: RunId, charts: Collection[str]) -> bool:
     """Whether the newest event of a run was accepted by one of these charts."""
-    machines = {each.partition(":")[0] for each in fingerprints}
     bodies = await (await connection.execute(_NEWEST, [run_id])).fetchall()
     for (body,) in bodies:
-        accepted = str(from_json(body).get("fingerprint", "")).split()
-        of_runs = [each for each in accepted if each.partition(":")[0] in machines]
-        if of_runs:
-            return any(each in fingerprints for each in of_runs)
-    return True
+        if accepted := str(from_json(body).get("fingerprint", "")).split():
+            return any(each in charts for each in accepted)
+    return False
 
 
 def _micros(seconds: float) -> int:

@@ -13,11 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from machines.chorus import chorus_machine
 from machines.decisions.changes import Decided
 from machines.decisions.replay import replay_run
+from machines.decisions.succession import take_over
 from machines.decisions.threads import decide, open_thread
 from machines.loop.steps import effect_under_way
+from machines.migrations import Continue, End, Outcome
 from machines.models.chorus import (
+    ChartChanged,
     ChorusState,
     Health,
     PriorsRetrieved,
@@ -305,12 +309,20 @@ def draw_command(data: st.DataObject, history: History) -> ThreadCommand:
         case "balance":
             amount = data.draw(st.integers(-3, 3).filter(bool))
             return ChangeBalance(**system, amount=amount, cause="a test")
+        case "take over":
+            run = data.draw(st.sampled_from(live)) if live else loop.queued()
+            outcomes: list[Outcome] = [Continue(), End("`it` is gone")]
+            outcome = data.draw(st.sampled_from(outcomes))
+            taken_over = take_over(
+                chorus_machine(), run, outcome, declared="chorus:f00d", at=history.now
+            )
+            return taken_over or AdvanceRun(**system, run_id=run.id, event=loop.state_lost(run))
         case _:
             run = data.draw(st.sampled_from(live)) if live else loop.queued()
             brought = [
                 each
                 for each in loop.events_at(run)
-                if not isinstance(each, RunStarted | RunCancelled)
+                if not isinstance(each, RunStarted | RunCancelled | ChartChanged)
             ]
             event = data.draw(st.sampled_from(brought))
             return AdvanceRun(**system, run_id=run.id, event=event)
@@ -320,6 +332,7 @@ _KINDS: Final = (
     *(["submit"] * 4),
     *(["vote"] * 5),
     *(["advance"] * 8),
+    *(["take over"] * 2),
     *(["invite"] * 2),
     *(["accept"] * 2),
     *("withdraw", "expire", "stop", "retry", "leave", "rename", "balance"),

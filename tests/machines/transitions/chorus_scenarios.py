@@ -15,6 +15,8 @@ from machines.models.chorus import (
     AttemptDelayed,
     Awaited,
     CarrierLost,
+    ChartChanged,
+    ChartOutcome,
     ChorusEvent,
     ChorusState,
     ContextMessage,
@@ -147,6 +149,20 @@ def carrier_lost(run: ChorusState, **changes: Any) -> CarrierLost:
     return CarrierLost(**{**_attempt(run), **changes})
 
 
+def chart_changed(
+    run: ChorusState, outcome: ChartOutcome = ChartOutcome.CONTINUED, **changes: Any
+) -> ChartChanged:
+    """Today's chart takes the run over from an earlier declaration."""
+    usual = {
+        "version": run.version,
+        "declared": "chorus:c8ecd28eb995",
+        "stands": chorus_machine().states_of(run),
+        "outcome": outcome,
+        "message": "The server was upgraded while it worked on this step.",
+    }
+    return ChartChanged(**{**_attempt(run), **usual, **changes})
+
+
 def retry_due(run: ChorusState, **changes: Any) -> RetryDue:
     """The wait after the current attempt is over."""
     return RetryDue(**{**_attempt(run), **changes})
@@ -167,6 +183,7 @@ def events_at(run: ChorusState) -> Iterator[ChorusEvent]:
     yield delayed(run)
     yield state_lost(run)
     yield carrier_lost(run)
+    yield chart_changed(run)
     yield retry_due(run)
     yield cancelled()
 
@@ -385,6 +402,20 @@ def _taken() -> Iterator[Taken]:
     yield Taken("edge_chorus_carrier_lost_running_failed", rebuilt, carrier_lost(rebuilt))
 
     waiting = recovering(StepEnum.INTENTION)
+    for outcome in (ChartOutcome.CONTINUED, ChartOutcome.MIGRATED):
+        led_on = chart_changed(run, outcome)
+        yield Taken("edge_chorus_chart_changed_stable_recovering", run, led_on)
+        led_on = chart_changed(waiting, outcome)
+        yield Taken("edge_chorus_chart_changed_recovering_recovering", waiting, led_on)
+    for each in (run, waiting):
+        ended = chart_changed(each, ChartOutcome.ENDED)
+        yield Taken("edge_chorus_chart_changed_running_failed", each, ended)
+    ended = chart_changed(queued(), ChartOutcome.ENDED)
+    yield Taken("edge_chorus_chart_changed_queued_failed", queued(), ended)
+    worn = recovering(StepEnum.ACTION, rebuilds=MAX_REBUILDS)
+    for each in (rebuilt, worn):
+        yield Taken("edge_chorus_chart_changed_running_failed_2", each, chart_changed(each))
+
     yield Taken("edge_chorus_retry_due_recovering_stable", waiting, retry_due(waiting))
 
     yield Taken("edge_chorus_cancel_queued_cancelled", queued(), cancelled())
@@ -394,6 +425,7 @@ def _taken() -> Iterator[Taken]:
 
 def _refused() -> Iterator[Refused]:
     current = "result_is_current"
+    yield Refused(("not chart_leads_on",), queued(), chart_changed(queued()))
     yield Refused(("thread_is_free",), queued(), started(busy=True))
     for next_step in (*STEPS, None):
         yield Refused(("thread_is_free",), forked(next_step), started(busy=True))
@@ -409,6 +441,12 @@ def _refused() -> Iterator[Refused]:
     for step in STEPS:
         run, waiting = running(step), recovering(step)
         yield Refused((current,), waiting, answered(waiting, loop=True))
+        for each in (queued(), run, waiting):
+            for wrong in stale(each):
+                ended = chart_changed(each, ChartOutcome.ENDED, **wrong)
+                yield Refused(("change_is_current",), each, ended)
+            repeated = chart_changed(each, ChartOutcome.ENDED, version=each.version - 1)
+            yield Refused(("change_is_current",), each, repeated)
         foreign = output_of(running(STEPS[STEPS.index(step) - 1]))
         yield Refused((current,), run, answered(run, output=foreign))
         for wrong in stale(run):

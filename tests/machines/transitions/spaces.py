@@ -22,6 +22,7 @@ from machines.models.branch import Branch, BranchEvent, BranchPromptSuperseded, 
 from machines.models.breaker import BreakerEvent, BreakerState, EndpointDropped
 from machines.models.chorus import (
     Awaited,
+    ChartOutcome,
     ChorusEvent,
     ChorusState,
     Health,
@@ -137,6 +138,8 @@ def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
     yield run.delayed(state)
     yield run.state_lost(state)
     yield run.carrier_lost(state)
+    for outcome in ChartOutcome:
+        yield run.chart_changed(state, outcome)
     yield run.retry_due(state)
     yield run.cancelled()
     for wrong in run.stale(state):
@@ -149,6 +152,7 @@ def run_events(state: ChorusState) -> Iterator[ChorusEvent]:
     yield run.delayed(state, **late)
     yield run.state_lost(state, **late)
     yield run.carrier_lost(state, **late)
+    yield run.chart_changed(state, **late)
 
 
 def likely_run_events(state: ChorusState) -> Iterator[ChorusEvent]:
@@ -170,6 +174,8 @@ def likely_run_events(state: ChorusState) -> Iterator[ChorusEvent]:
         yield run.delayed(state)
     yield run.state_lost(state)
     yield run.carrier_lost(state)
+    if state.status is RunStatus.RUNNING:
+        yield run.chart_changed(state)
 
 
 @cache

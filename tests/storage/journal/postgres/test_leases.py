@@ -45,8 +45,10 @@ async def journals(url: str) -> AsyncIterator[list[PostgresJournal]]:
         yield opened
 
 
-async def join(journal: PostgresJournal, server: ServerId, seconds: float = LONG) -> None:
-    await journal.join(server, version="test", seconds=seconds)
+async def join(
+    journal: PostgresJournal, server: ServerId, seconds: float = LONG, version: str = "test"
+) -> None:
+    await journal.join(server, version=version, seconds=seconds)
 
 
 async def claim(journal: PostgresJournal, server: ServerId, *charts: str) -> set[RunId]:
@@ -162,17 +164,30 @@ async def test_runs_that_wait_or_are_over_are_not_claimed(
     assert await claim(second, B) == set()
 
 
-async def test_a_run_of_a_chart_that_a_server_lacks_waits_for_one_that_has_it(
+async def test_a_run_of_a_chart_that_a_server_lacks_is_left_to_one_that_has_it(
     journals: list[PostgresJournal],
 ) -> None:
     first, second, third = journals
     await join(second, B)
-    await join(third, C)
+    await join(third, C, version="0.2.0 chorus:two")
     newer = await running(first, "newer", A, "message:x chorus:two")
     older = await running(first, "older", A, "chorus:one message:x")
     assert await claim(second, B, "chorus:one") == {older.id}
     assert await claim(second, B, "chorus:one") == set()
     assert await claim(third, C, "chorus:one", "chorus:two") == {newer.id}
+
+
+async def test_a_run_of_a_chart_that_no_living_server_has_is_taken_by_whoever_comes(
+    journals: list[PostgresJournal], url: str
+) -> None:
+    first, second, third = journals
+    await join(second, B)
+    await join(third, C, version="0.2.0 chorus:two")
+    newer = await running(first, "newer", A, "message:x chorus:two")
+    assert await claim(second, B) == set()
+    await expire(url, C)
+    assert await claim(second, B) == {newer.id}
+    assert await second.charts_of_runs([newer.id]) == {newer.id: "message:x chorus:two"}
 
 
 async def test_a_run_whose_commit_is_under_way_is_left_to_the_next_try(
