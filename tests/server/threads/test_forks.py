@@ -1,7 +1,6 @@
 """A run goes on in another way from one of its steps, and stands in the thread only once it is adopted."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -22,17 +21,22 @@ from tests.support.client import Data
 from tests.support.follower import services_with_model
 from tests.support.obedient_model import ObedientModel, obedient_model
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest_asyncio.fixture
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def model() -> AsyncIterator[ObedientModel]:
     async with obedient_model() as model:
         yield model
 
 
-@pytest_asyncio.fixture
-async def services(model: ObedientModel, tmp_path: Path) -> AsyncIterator[Services]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def services(
+    model: ObedientModel, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Services]:
+    folder = tmp_path_factory.mktemp("forks")
     async with services_with_model(
-        model.url, tmp_path, ModelPolicy(), models=(OTHER_MODEL,)
+        model.url, folder, ModelPolicy(), models=(OTHER_MODEL,)
     ) as services:
         yield services
 
