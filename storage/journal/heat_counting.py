@@ -73,7 +73,7 @@ _STANDING = select(standing.c.id, standing.c.states).where(standing.c.id.in_(_ID
 _DROP_STANDING = delete(standing).where(standing.c.id.in_(_IDS))
 _ALONE: Final = {
     # `CHOR`, and a number that `storage.journal.postgres.locks` leaves to this.
-    "postgresql": text("SELECT pg_try_advisory_xact_lock(1128812370, 4)"),
+    "postgresql": text("SELECT pg_try_advisory_xact_lock(1128812370, 5)"),
     "sqlite": text("SELECT true"),
 }
 

@@ -20,6 +20,7 @@ _CHORUS: Final = 0x43484F52
 _HOLDING: Final = 1
 _MIGRATING: Final = 2
 _NAMING: Final = 4
+# 5 is the lock of who counts (`storage.journal.heat_counting`).
 
 MEMORY_LOCK: Final = (_CHORUS, 3)
 """Of the process that opens the memory, or fills it."""
