@@ -102,6 +102,8 @@ class PostgresCommitter:
         self._epochs = epochs
         self._connection: Connection | None = None
         """The one that holds the lock; None where it is to be made."""
+        self._heard_of = 0
+        """New epochs that others had told of when it was made."""
 
     def hold(self) -> Connection:
         """The connection that may write, made where there is none.
@@ -112,6 +114,7 @@ class PostgresCommitter:
             DBAPIError: the database cannot be reached.
         """
         if self._connection is None:
+            heard_of = self._epochs.heard_of
             connection = self._engine.connect()
             try:
                 take_database(connection, alone=self._alone)
@@ -123,7 +126,7 @@ class PostgresCommitter:
                 connection.invalidate()
                 connection.close()
                 raise
-            self._connection = connection
+            self._connection, self._heard_of = connection, heard_of
         return self._connection
 
     def commit(self, group: Sequence[Piece]) -> list[Outcome]:
@@ -193,9 +196,17 @@ class PostgresCommitter:
             return _all_failed(error, len(works))
 
     def _held(self) -> Connection:
-        """As `hold`; what must not be written any more is told."""
+        """As `hold`, and made since the newest epoch was heard of; what must not be written any more is
+        told."""
+        if self._heard_of != self._epochs.heard_of:
+            # It may lead to a database that lost its place to another.
+            self.let_go()
         try:
             return self.hold()
+        except StoreTaken as error:
+            self._on_taken(error)
+            # Who asked is a user, to whom processes and machines are not named.
+            raise StoreTaken(alone=self._alone) from error
         except JournalError as error:
             self._on_taken(error)
             raise

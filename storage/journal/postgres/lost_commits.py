@@ -8,7 +8,8 @@ The solution: each process keeps a few of the newest entries that it committed, 
 heard of. What is lost of a database is always its end, so one of them is among it. They are looked for
 on each new connection that writes, before anything is written there: no database takes the place of
 another while a connection lasts. Where one is missing or another, the store gets a new epoch in a
-transaction of its own, and the others are told.
+transaction of its own, and the others are told. Who is told connects anew before it writes: the connection
+that it has may lead to the database that lost its place.
 
 Until the server has forgotten what it knew (`EpochKeeper.accept`) no batch is committed: it was decided on
 what is no more.
@@ -129,6 +130,8 @@ class EpochKeeper:
         self._accepted: str | None = None
         self._before: set[str] = set()
         """Epochs that were known, and are over."""
+        self.heard_of = 0
+        """How many new epochs others told of: a connection from before the last one is not written by."""
         self._on_news: Callable[[], object] = lambda: None
 
     def report(self, on_news: Callable[[], object]) -> None:
@@ -165,16 +168,7 @@ class EpochKeeper:
 
     def heard(self, epoch: str) -> bool:
         """The store is told to have an epoch; False where it is one that is over: who tells it is behind."""
-        with self._lock:
-            if epoch in self._before:
-                return False
-            is_news = self._known not in {None, epoch}
-            if is_news:
-                self._learn(epoch)
-        if is_news:
-            log.warning("the database has a new epoch, since it lost commits: all is read anew")
-            self._on_news()
-        return True
+        return self._take(epoch, by_others=True)
 
     def compare(self, connection: Connection) -> None:
         """Look, on a new connection that writes, whether the database is the one that is known; where
@@ -188,7 +182,7 @@ class EpochKeeper:
             return
         found = self._compared(connection, known)
         if found is not None:
-            self.heard(found)
+            self._take(found, by_others=False)
 
     def _compared(self, connection: Connection, known: str) -> str | None:
         """The epoch that the store has, since commits were lost; None where it is as it was."""
@@ -207,6 +201,20 @@ class EpochKeeper:
             connection.execute(_TELL, {"channel": CHANNEL, "payload": payload})
         log.critical("the database lost commits, %d of the newest known here among them", lacking)
         return epoch
+
+    def _take(self, epoch: str, *, by_others: bool) -> bool:
+        """As `heard`; `by_others` where the connection that writes has not shown it."""
+        with self._lock:
+            if epoch in self._before:
+                return False
+            is_news = self._known not in {None, epoch}
+            if is_news:
+                self.heard_of += by_others
+                self._learn(epoch)
+        if is_news:
+            log.warning("the database has a new epoch, since it lost commits: all is read anew")
+            self._on_news()
+        return True
 
     def _learn(self, epoch: str) -> None:
         if self._known is not None:

@@ -5,13 +5,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import psycopg
 import pytest
 
 from machines.models.errors import JournalError
 from machines.models.ids import ServerId, thread_stream
 from machines.models.journal import Batch
+from storage.journal.postgres import engines
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal
+from storage.journal.postgres.locks import take_naming
 from tests.support.journal_values import at, batch, entry, opening, thread, uuid
 from tests.support.postgres import Cluster
 from tests.support.standby import Standby
@@ -182,3 +185,44 @@ async def test_a_database_that_takes_no_writes_is_not_connected_to_for_writing(
     await refuses(here, 1)
     await asyncio.to_thread(postgres.run, f"{database} RESET default_transaction_read_only")
     await here.commit(renaming(1))
+
+
+async def test_who_hears_of_a_loss_writes_by_a_connection_that_is_made_after_it(
+    journal: PostgresJournal, url: str
+) -> None:
+    """The one from before may lead to the database that lost its place, which still takes writes."""
+    mine = ServerId(uuid("mine"))
+    await journal.commit(opening(ROOM))
+    await journal.join(mine, version="test", seconds=600)
+    with psycopg.connect(url, autocommit=True) as other:
+
+        def writers() -> set[object]:
+            found = other.execute(
+                "SELECT pid FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = %s",
+                [engines.process_name()],
+            )
+            return {pid for (pid,) in found}
+
+        before = writers()
+        assert len(before) == 1
+        other.execute("UPDATE meta SET value = 'later' WHERE name = 'epoch'")
+        assert await journal.heartbeat(mine, seconds=600)
+        assert await learns(journal) == "later"
+        await journal.accept_epoch("later")
+        await journal.commit(renaming(1))
+        assert writers() - before
+    assert await journal.epoch() == "later", "nothing was lost that this process knew of"
+
+
+async def test_who_names_a_database_anew_keeps_nobody_from_counting(
+    journals: list[PostgresJournal], url: str
+) -> None:
+    here, _ = journals
+    engine = engines.writing_engine(PostgresAddress.parse(url))
+    with engine.connect() as connection, connection.begin():
+        take_naming(connection)
+        await here.count_entries(at(0))
+    engine.dispose()
+    left = await here.heat(None, since=None, until=None, most=0)
+    assert left.uncounted == 0

@@ -11,6 +11,7 @@ from storage.journal.migrations import Migrated
 from storage.journal.postgres import engines
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal, migrate
+from tests.support.eventually import eventually
 from tests.support.journal_values import opening, thread
 from tests.support.postgres import PASSWORD, Cluster
 
@@ -159,3 +160,23 @@ async def test_a_database_that_is_given_back_a_moment_later_is_held(
         journal = PostgresJournal(PostgresAddress.parse(url), alone=True)
         await journal.open()
         await journal.close()
+
+
+async def test_users_are_not_told_which_process_took_the_database(
+    journal: PostgresJournal, url: str
+) -> None:
+    with psycopg.connect(url, autocommit=True, application_name="chorus 1 on there") as other:
+
+        def is_taken() -> bool:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            found = other.execute("SELECT pg_try_advisory_lock(1128812370, 1)").fetchone()
+            return found == (True,)
+
+        await eventually(is_taken, "the database is held alone")
+        with pytest.raises(JournalError, match="wait until it is done") as refused:
+            await journal.commit(opening(thread()))
+        assert "there" not in f"{refused.value.message} {refused.value.detail}"
+        assert "chorus 1 on there" in await journal.taken(), "an operator is told"
