@@ -260,11 +260,16 @@ class MemoryService:
             await self._journal.note(REBUILD, "due")
             self._filling = Filling.UNKNOWN
         if self._filling is Filling.UNKNOWN:
-            if await self._is_due():
-                async with self._journal.alone_with_memory():
-                    if await self._is_due():
-                        await self._begin_anew()
+            # Before it is looked: what is lost meanwhile is to be looked for again.
             self._filling = Filling.DONE
+            try:
+                if await self._is_due():
+                    async with self._journal.alone_with_memory():
+                        if await self._is_due():
+                            await self._begin_anew()
+            except BaseException:
+                self._filling = Filling.UNKNOWN
+                raise
 
     async def _is_due(self) -> bool:
         """Whether the memory must be filled from the beginning, or may hold what the journal lost."""

@@ -11,17 +11,18 @@ from pathlib import Path
 import pytest
 
 from machines.models.ids import thread_stream
-from machines.models.journal import IndexMessage, RecordLinks
+from machines.models.journal import IndexMessage, MemoryTask, RecordLinks
 from machines.models.message import Message
 from machines.models.thread import Visibility
 from server.environment import system_environment
 from server.memory.embedders.hashed import HashedEmbedder
 from server.memory.embeddings import EmbedderChoice
-from server.memory.opening import REBUILD
+from server.memory.opening import COMPARED, REBUILD
 from server.memory.recall import MemoryService
 from server.settings import Settings
 from server.stores import FORMER_MEMORY_FOLDER, MEMORY_FOLDER, Stores, open_stores
 from storage.embedded.store import DATABASE_FILE, VECTORS_FILE
+from storage.journal.epochs import COMMITS_LOST
 from storage.journal.port import GivenToMemory, StoredVector
 from storage.memory.points import Collection, fingerprint_of
 from tests.support.eventually import eventually
@@ -260,3 +261,30 @@ async def test_the_folder_of_an_embedded_qdrant_goes_once_all_of_it_is_in_the_ne
         memory_service = await feed(stores)
         found = await memory_service.search(ANN, "Who sleeps?", thread_id=None, limit=80)
         assert {prior.message_id for prior in found} == {each.id for each in MESSAGES}
+
+
+async def test_commits_that_are_lost_while_the_memory_is_compared_are_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stores_in(tmp_path) as stores:
+        journal = stores.journal
+        memory_service = MemoryService(journal, stores.memory, stores.embedder.embedder)
+        requeue = journal.requeue
+
+        async def losing(tasks: Sequence[MemoryTask]) -> None:
+            if await journal.noted(COMMITS_LOST) == "first":
+                await journal.note(COMMITS_LOST, "second")
+                memory_service.look_again()
+            await requeue(tasks)
+
+        async def is_compared() -> bool:
+            return await journal.noted(COMPARED) == "second"
+
+        monkeypatch.setattr(journal, "requeue", losing)
+        await journal.note(COMMITS_LOST, "first")
+        feeding = asyncio.create_task(memory_service.run())
+        try:
+            await eventually(is_compared, "the memory was compared after both losses")
+        finally:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
