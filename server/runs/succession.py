@@ -31,7 +31,7 @@ from machines.migrations import (
 )
 from machines.models.chorus import ChartChanged, RunProgress, RunStatus
 from machines.models.commands import TakeOverRun
-from machines.models.errors import NotCarried, RequestRefused, StateError
+from machines.models.errors import ChorusError, NotCarried, RequestRefused, StateError
 from machines.models.ids import RunId
 from machines.models.journal import ChorusFired, DecisionView, JournalEntry
 from machines.statechart import Configuration
@@ -95,12 +95,22 @@ class RunSuccession:
         Raises:
             StateError: today's chart can neither lead one on nor end it; the others are taken over.
         """
-        failed: list[BaseException] = []
+        failed: list[StateError] = []
         for some in (runs[begin : begin + AT_ONCE] for begin in range(0, len(runs), AT_ONCE)):
             done = await asyncio.gather(
                 *(self._take_over(run, charts[run.id]) for run in some), return_exceptions=True
             )
-            failed += [each for each in done if each is not None]
+            for each in done:
+                match each:
+                    case StateError():
+                        failed.append(each)
+                    # One damaged thread must not keep the others from going on.
+                    case ChorusError():
+                        log.error("a run could not be taken over: %s", each.message)
+                    case Exception():
+                        log.error("a run could not be taken over", exc_info=each)
+                    case BaseException():
+                        raise each
         if failed:
             raise failed[0]
 
@@ -108,7 +118,8 @@ class RunSuccession:
         """End what waits in a queue and could not be started from there by today's chart.
 
         Raises:
-            JournalError, StateError: as `take_over`.
+            JournalError: the journal cannot be read.
+            StateError: as `take_over`.
         """
         waiting = [run for run in await self._journal.live_runs() if run.status is RunStatus.QUEUED]
         await self.take_over(waiting, {run.id: "" for run in waiting})
@@ -121,7 +132,8 @@ class RunSuccession:
 
         def command(view: DecisionView) -> TakeOverRun:
             found = next((each for each in view.runs if each.id == run.id), None)
-            if found is None:
+            if found is None or found.version != run.version:
+                # It is over, or was led on by today's chart: by a commit that was in doubt, too.
                 raise _NothingToDo
             command = take_over(
                 chorus_machine(),
@@ -140,7 +152,7 @@ class RunSuccession:
                 partial(self._thread_service.perform_on_view, run.thread_id, command)
             )
         except (_NothingToDo, NotCarried, RequestRefused):
-            return  # it is over, starts as it is, or is another server's to take over
+            return  # and nothing is to be done where it is another server's
         event = decided[0].event
         log.info("the run %s of %s is %s", run.id, declared, event.outcome.value)
 
@@ -191,4 +203,4 @@ class RunSuccession:
 
 
 class _NothingToDo(Exception):
-    """The run is over, or starts as it is."""
+    """The run is over, was taken over before, or starts as it is."""

@@ -67,6 +67,8 @@ class Takeover:
         self._keeping: asyncio.Task[None] | None = None
         self._rest = Interruption()
         self._recovering: set[asyncio.Task[None]] = set()
+        self._claimed: tuple[RunProgress, ...] = ()
+        """Runs that were claimed, and whose chart is not known yet."""
         self._idle: frozenset[RunId] = frozenset()
         self._watched_at = environment.monotonic()
         lease.when_it_ends(self._stop)
@@ -83,9 +85,26 @@ class Takeover:
             JournalError: it cannot be read.
             StateError: today's chart can neither lead on nor end a run of another version.
         """
-        await self._succession.look_at_queues()
-        await self._claim()
-        await asyncio.gather(*self._recovering)
+        renewing = asyncio.create_task(self._renew())
+        try:
+            await self._succession.look_at_queues()
+            await self._claim()
+            for ended in await asyncio.gather(*self._recovering, return_exceptions=True):
+                # What was broken off, since the lease was lost, is claimed again.
+                if isinstance(ended, Exception):
+                    raise ended
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _renew(self) -> None:
+        """Keep the lease while a start takes its time: without one nothing is committed."""
+        while True:
+            await asyncio.sleep(self._policy.renew_seconds)
+            try:
+                await self._lease.renew()
+            except ChorusError as error:
+                log.warning("this server's lease is not renewed: %s", error.message)
 
     async def run(self) -> None:
         """Renew the lease, and take over what becomes free, until cancelled."""
@@ -126,11 +145,14 @@ class Takeover:
         self._metrics.runs_claimed(len(claimed))
         if claimed:
             log.info("%d runs are taken over", len(claimed))
-            charts = await self._succession.charts_of(claimed)
+        self._claimed += claimed
+        if self._claimed:
+            charts = await self._succession.charts_of(self._claimed)
+            runs, self._claimed = self._claimed, ()
             self._begin(
-                self._succession.take_over([each for each in claimed if each.id in charts], charts)
+                self._succession.take_over([each for each in runs if each.id in charts], charts)
             )
-            alike = tuple(each for each in claimed if each.id not in charts)
+            alike = tuple(each for each in runs if each.id not in charts)
             self._set_retries(alike)
             lost = CarrierLost if self._journal.shared else StateLost
             self._begin(self._chorus.recover(alike, lost))
@@ -159,6 +181,7 @@ class Takeover:
         task.add_done_callback(self._recovering.discard)
 
     def _stop(self) -> None:
+        self._claimed = ()
         for task in self._recovering:
             task.cancel()
         self._chorus.stop_all()

@@ -81,9 +81,16 @@ def charts_of(connection: Connection, run_ids: Collection[RunId]) -> dict[RunId,
     found: dict[RunId, str] = {}
     for run_id in run_ids:
         bodies = connection.scalars(_NEWEST_OF_RUN, {"of_run": run_id})
-        named = (from_json(body).get("fingerprint", "") for body in bodies)
-        found[run_id] = next((each for each in named if each), "")
+        found[run_id] = next(filter(None, map(charts_in, bodies)), "")
     return found
+
+
+def charts_in(body: str) -> str:
+    """The fingerprints that an entry names; none where it is damaged, as `verify` says."""
+    try:
+        return str(from_json(body).get("fingerprint", ""))
+    except (ValueError, AttributeError):
+        return ""
 
 
 def _runs(

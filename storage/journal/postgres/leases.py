@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
-from pydantic_core import from_json
 
 from machines.models.chorus import RunProgress
 from machines.models.errors import JournalError
@@ -24,6 +23,7 @@ from storage.journal.failures import journal_failure
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.listening import connected
 from storage.journal.postgres.locks import lock_keys
+from storage.journal.runs import charts_in
 from storage.journal.store_clock import StoreClock
 
 CLAIMED_AT_ONCE: Final = 64
@@ -236,7 +236,7 @@ async def _is_of(connection: _Connection, run_id: RunId, charts: Collection[str]
     """Whether the newest event of a run was accepted by one of these charts."""
     bodies = await (await connection.execute(_NEWEST, [run_id])).fetchall()
     for (body,) in bodies:
-        if accepted := str(from_json(body).get("fingerprint", "")).split():
+        if accepted := charts_in(body).split():
             return any(each in charts for each in accepted)
     return False
 

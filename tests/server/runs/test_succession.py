@@ -13,7 +13,9 @@ import pytest_asyncio
 from machines.chorus import chorus_machine
 from machines.declarations import declaration_of
 from machines.migrations import MIGRATIONS, Migration
-from machines.models.errors import StateError
+from machines.models.chorus import ChartChanged
+from machines.models.errors import JournalError, StateError
+from machines.models.journal import Batch, Committed
 from server.commands.verify_history import verify_history
 from server.llm.policy import ModelPolicy
 from server.services import Services, open_services
@@ -144,6 +146,31 @@ async def test_runs_go_on_under_a_chart_that_has_their_places(
         else:
             (sentence,) = said
             assert sentence.startswith("The server was upgraded")
+
+
+async def test_a_run_is_taken_over_once_where_the_commit_of_that_is_in_doubt(
+    caught: tuple[ObedientModel, Path, dict[str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commit = SqliteJournal.commit
+    doubted: list[Batch] = []
+
+    async def doubtful(journal: SqliteJournal, batch: Batch) -> Committed:
+        """Fails once, when a run that was taken over is durable."""
+        committed = await commit(journal, batch)
+        fired = [each for entry in batch.entries for each in entry.fired]
+        if not doubted and any(isinstance(each.event, ChartChanged) for each in fired):
+            doubted.append(batch)
+            raise JournalError("The disk failed to read or write.")
+        return committed
+
+    monkeypatch.setattr(SqliteJournal, "commit", doubtful)
+    change = edge_removed("edge_chorus_cancel_queued_cancelled")
+    for prompt, (ended, of_chart) in (await under(caught, change, tmp_path)).items():
+        assert ended["status"] == "finished", prompt
+        assert len(of_chart) == (prompt != QUEUED)
+    assert doubted
 
 
 async def test_a_run_that_the_chart_leads_to_no_end_is_ended_and_says_why(
