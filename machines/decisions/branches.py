@@ -127,6 +127,7 @@ def propose(draft: Draft, command: ProposeAdoption, policy: Policy) -> Decided:
     after, change = draft.change_branch(before, event)
     if after.status is BranchStatus.ADOPTED:
         _adopt(draft, after, change, by=by)
+        draft.start_next()
     else:
         draft.tell(ThreadEventKind.BRANCH_PROPOSED, change, branch=after, by=by)
     return draft.decision()
@@ -140,6 +141,7 @@ def vote(draft: Draft, command: VoteOnBranch) -> Decided:
     after, change = draft.change_branch(before, event)
     if after.status is BranchStatus.ADOPTED:
         _adopt(draft, after, change, by=voter)
+        draft.start_next()
     elif after.status is BranchStatus.EXPIRED:
         draft.tell(ThreadEventKind.BRANCH_EXPIRED, change, branch=after, by=None)
         late = refusal_of("branch", before.status.value, event.event, "deadline_is_ahead")
@@ -250,6 +252,10 @@ def _adopt(draft: Draft, branch: Branch, change: Change, *, by: PublicKey | None
             standing, AnswerReplaced(at=draft.at, successor=answer.id)
         )
         draft.tell(ThreadEventKind.MESSAGE_SUPERSEDED, gone, message=replaced, by=by)
+    for run in tuple(draft.runs.values()):
+        if run.message_id == prompt.id and run.branch_id is None:
+            # It was retried meanwhile, and would answer the prompt once more.
+            draft.fire_run(run, RunCancelled(at=draft.at, by=None))
     for branch_id, other in draft.adoptable.items():
         # The same decision may adopt another answer to the prompt.
         if other.prompt.id == prompt.id:
