@@ -18,7 +18,6 @@ from machines.models.wire.comparison import (
     ComparisonFrame,
     OriginView,
     RunPath,
-    Span,
     StepDifference,
 )
 from machines.models.wire.requests import CompareRunsRequest
@@ -91,30 +90,31 @@ class Comparisons:
 def comparison_of(one: _Side, other: _Side) -> ComparisonData:
     """Two runs side by side, and where their texts differ."""
     ways = zip(one.way, other.way, strict=False)
-    steps = tuple(
-        StepDifference(
-            step=record.step,
-            iteration=record.iteration,
-            kept=record == twin,
-            spans=differences(record.text, twin.text),
-        )
+    twins = [
+        (record, twin)
         for record in one.run.steps
         for twin in other.run.steps
         if (record.step, record.iteration) == (twin.step, twin.iteration)
-    )
+    ]
+    ends: list[tuple[str, str]] = []
+    if {one.run.status, other.run.status} == {RunStatus.FINISHED}:
+        ends.append((one.run.steps[-1].text, other.run.steps[-1].text))
+    spans = differences([*((record.text, twin.text) for record, twin in twins), *ends])
     return ComparisonData(
         one=_path(one),
         other=_path(other),
         common_edges=sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ways)),
-        steps=steps,
-        answers=_answers(one.run, other.run),
+        steps=tuple(
+            StepDifference(
+                step=record.step,
+                iteration=record.iteration,
+                kept=record == twin,
+                spans=spans[record.text, twin.text],
+            )
+            for record, twin in twins
+        ),
+        answers=spans[ends[0]] if ends else None,
     )
-
-
-def _answers(one: ChorusState, other: ChorusState) -> tuple[Span, ...] | None:
-    if RunStatus.FINISHED is not one.status or RunStatus.FINISHED is not other.status:
-        return None
-    return differences(one.steps[-1].text, other.steps[-1].text)
 
 
 def _path(side: _Side) -> RunPath:

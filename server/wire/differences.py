@@ -1,12 +1,12 @@
 """Where two texts differ, word by word.
 
 The longest common subsequence of their words, by the rows of its table (Wagner and Fischer, 1974), each
-row at once in numpy. Time and memory are bounded by `MOST_CELLS`: texts with more words are compared by
-lines, and what is too long for that too is told as other altogether.
+row at once in numpy. Time and memory are bounded by `MOST_CELLS`, and what is told by `MOST_SPANS`: texts
+that need more are compared by lines, and where that is too much as well they are told as other altogether.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, Literal
 
@@ -15,7 +15,10 @@ import numpy as np
 from machines.models.wire.comparison import Span
 
 MOST_CELLS: Final = 8_000_000
-"""Of the table: some 50 ms and 16 MB."""
+"""Of all tables of a comparison: some 50 ms, and 16 MB at a time."""
+
+MOST_SPANS: Final = 1_000
+"""Of all texts of a comparison: 40 KB of the frame that tells them, and it tells one pair of texts twice."""
 
 LEAST_ISLAND: Final = 3
 """Words that two other texts must have in common between two differences, so that they tell anything."""
@@ -27,23 +30,35 @@ _Kind = Literal["same", "removed", "added"]
 _Piece = tuple[_Kind, str]
 
 
-def differences(one: str, other: str) -> tuple[Span, ...]:
-    """Both texts as spans, from their beginnings: what is in both, in `one` alone, in `other` alone."""
-    words = _WORDS.findall(one), _WORDS.findall(other)
-    pieces = _compared(*words)
-    if pieces is None:
-        pieces = _compared(_LINES.findall(one), _LINES.findall(other))
-    if pieces is None:
-        pieces = [("removed", one), ("added", other)]
-    return tuple(_spans(pieces))
+def differences(
+    pairs: Iterable[tuple[str, str]],
+) -> Mapping[tuple[str, str], tuple[Span, ...]]:
+    """The spans of each pair of texts, from their beginnings: what is in both, in the one alone, in the
+    other alone. The bounds are those of all pairs together."""
+    distinct = tuple(dict.fromkeys(pairs))
+    share = max(1, sum(one != other for one, other in distinct))
+    return {
+        (one, other): _told(one, other, MOST_CELLS // share, MOST_SPANS // share)
+        for one, other in distinct
+    }
 
 
-def _compared(one: Sequence[str], other: Sequence[str]) -> list[_Piece] | None:
+def _told(one: str, other: str, most_cells: int, most_spans: int) -> tuple[Span, ...]:
+    for parts in (_WORDS, _LINES):
+        pieces = _compared(parts.findall(one), parts.findall(other), most_cells)
+        if pieces is not None:
+            spans = tuple(_spans(pieces))
+            if len(spans) <= most_spans:
+                return spans
+    return tuple(_spans([("removed", one), ("added", other)]))
+
+
+def _compared(one: Sequence[str], other: Sequence[str], most_cells: int) -> list[_Piece] | None:
     """The pieces of two texts in order; None where they are too many."""
     before = _common(one, other)
     after = _common(one[before:][::-1], other[before:][::-1])
     middle = one[before : len(one) - after], other[before : len(other) - after]
-    if len(middle[0]) * len(middle[1]) > MOST_CELLS:
+    if len(middle[0]) * len(middle[1]) > most_cells:
         return None
     return [
         *(("same", each) for each in one[:before]),

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from server.llm.policy import ModelPolicy
 from server.services import Services
+from server.wire.differences import MOST_SPANS
 from tests.server.threads.forking import (
     OTHER_MODEL,
     asked,
@@ -20,6 +21,7 @@ from tests.server.threads.forking import (
 from tests.support.client import Data
 from tests.support.follower import services_with_model
 from tests.support.obedient_model import ObedientModel, obedient_model
+from tests.support.scripted_endpoint import says
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -327,3 +329,48 @@ async def test_a_fork_waits_for_its_turn_and_its_maker_may_give_it_up(
     gate.opened.set()
     await over(ann, held["run_id"])
     assert model.reads("What is hail?") == []
+
+
+async def test_an_adoption_stops_a_retried_run_that_would_answer_its_prompt_once_more(
+    services: Services, model: ObedientModel
+) -> None:
+    ann, bob = await co_author(services), await co_author(services)
+    thread = await followed_thread(ann, bob)
+    prompt = "What is a swell?"
+    written = model.hold(prompt, "yield")
+    first = await ann.get("submit_prompt", prompt=prompt, **thread)
+    await written.reached.wait()
+    await ann.get("cancel_run", run_id=first["run_id"], **thread)
+    await over(ann, first["run_id"])
+    forked = await fork(ann, thread, first, "update", {"kind": "step_text", "text": "Go on."})
+    branch_id = {"branch_id": forked["branch_id"], **thread}
+    await bob.get("propose_adoption", **branch_id)
+    again = model.hold(prompt, "action")
+    retried = await ann.get("retry_run", run_id=first["run_id"], **thread)
+    await again.reached.wait()
+    behind = await bob.get("submit_prompt", prompt="And a calm?", **thread)
+
+    await ann.get("vote_on_branch", decision="approve", **branch_id)
+    ended = await over(ann, retried["run_id"])
+    assert (ended["data"]["status"], ended["data"]["by"]) == ("cancelled", None)
+    await over(ann, behind["run_id"])
+    shown = await ann.get("get_thread", **thread)
+    answers = [each["run_id"] for each in shown["messages"] if each["role"] == "chorus"]
+    assert answers == [forked["run_id"], behind["run_id"]]
+    assert await services.journal.verify() == ()
+
+
+async def test_texts_that_differ_in_every_third_word_are_compared_within_one_frame(
+    services: Services, model: ObedientModel
+) -> None:
+    ann = await co_author(services)
+    thread = await followed_thread(ann)
+    runs = []
+    for prompt in ("One way?", "Another way?"):
+        text = " ".join(f"a b {prompt[0]}{number}" for number in range(900))
+        for step in ("action", "yield"):
+            model.plan(prompt, step, says(text))
+        runs.append((await asked(ann, thread, prompt))["run_id"])
+    compared = await ann.get("compare_runs", run_id=runs[0], other_run_id=runs[1], **thread)
+    assert compared["one"]["status"] == compared["other"]["status"] == "finished"
+    assert sum(len(each["spans"]) for each in compared["steps"]) <= MOST_SPANS
