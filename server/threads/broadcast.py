@@ -186,6 +186,10 @@ class Broadcast:
         following = audience.followers.get(follower) if audience is not None else None
         if audience is None or following is None:
             return
+        known = audience.thread
+        if known is not None and known.version > thread.version:
+            # It changed while `thread` was read, and who follows was told already.
+            thread = known
         audience.thread = thread
         waiting, following.waiting = following.waiting or [], None
         following.next_seq = seq + 1

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from typing import Final
 
+from machines.models.ids import PublicKey, ThreadId, thread_stream
+from machines.models.thread import Visibility
 from machines.models.wire.frames import ThreadEventKind
 from server.llm.policy import ModelPolicy
-from server.wire.presenter import OF_BRANCHES
+from server.threads.broadcast import Broadcast, Delta
+from server.wire.presenter import OF_BRANCHES, LiveEntry
 from tests.server.threads.forking import (
     OTHER_MODEL,
     asked,
@@ -20,6 +23,8 @@ from tests.support.client import Data, Frame
 from tests.support.eventually import eventually
 from tests.support.follower import services_with_model
 from tests.support.in_process import Caller
+from tests.support.journal_values import ANN, BEN, CAY, entry
+from tests.support.journal_values import thread as thread_of
 from tests.support.obedient_model import obedient_model
 
 SECRET: Final = "what nobody outside may read"
@@ -102,6 +107,46 @@ async def refused(eve: Caller, thread: Data, run: Data, branch_id: Data) -> None
     forked = await eve.ask("explain_run", run_id=run["run_id"], **thread)
     assert forked["data"] == unknown["data"]
     assert forked["data"]["code"] == "not_found"
+
+
+class Listener:
+    """Somebody who follows a thread, and keeps what they are sent."""
+
+    def __init__(self, public_key: PublicKey) -> None:
+        self.public_key = public_key
+        self.sink = self
+        self.heard: list[str] = []
+
+    def send(self, text: str) -> None:
+        self.heard.append(text)
+
+    def send_delta(self, delta: Delta) -> None:
+        self.heard.append(delta.encoded)
+
+    def lose_thread(self, thread_id: ThreadId) -> None:
+        raise AssertionError(f"{thread_id} is public")
+
+    def too_slow(self) -> None:
+        raise AssertionError("it takes everything")
+
+
+async def test_who_comes_by_an_earlier_reading_makes_nobody_an_insider_again() -> None:
+    """The thread changed between the reading that somebody begins to follow it with, and their coming."""
+    before = thread_of("shore", ANN, BEN, visibility=Visibility.PUBLIC)
+    after = before.changed(co_authors=(ANN,), version=before.version + 1)
+    hall = Broadcast()
+    ann, ben, cay = map(Listener, (ANN, BEN, CAY))
+    for each in (ann, ben):
+        hall.follow(before.id, each)
+        hall.go_live(before.id, each, before, 1)
+    hall.follow(before.id, cay)
+    kind = "co_author_left"
+    left = entry(thread_stream(before.id), kind=kind, seq=2, data={"kind": kind, "public_key": BEN})
+    hall.publish(after, [LiveEntry(left)])
+    hall.go_live(before.id, cay, before, 1, 1)
+
+    hall.publish_delta(before.id, Delta((), 0, SECRET, SECRET, for_co_authors=True))
+    assert [SECRET in each.heard for each in (ann, ben, cay)] == [True, False, False]
 
 
 def test_no_kind_of_branch_is_forgotten() -> None:
