@@ -456,8 +456,9 @@ class Journal(Protocol):
     async def entries(
         self, stream: StreamId, *, after_seq: int, limit: int, max_bytes: int | None = None
     ) -> EntryPage:
-        """Entries `after_seq + 1 ...`: at most `limit`; a page also ends once its `data`
-        has more than `max_bytes` as JSON (at least one entry is always given)."""
+        """Entries `after_seq + 1 ...`: at most `limit`; with `max_bytes` a page also ends once its `data`
+        has more than that as JSON, or where the rows that it is read from are very large (at least one
+        entry is always given)."""
 
     def changes(self) -> AbstractAsyncContextManager[Changes]:
         """Hear of what other processes commit; what this journal commits itself is not told.

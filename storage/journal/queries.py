@@ -346,6 +346,10 @@ _TIMERS = select(timers.c.body).order_by(timers.c.due_at, timers.c.id)
 _AT_ONCE: Final = 50
 """Entries of a page that are read together."""
 
+MOST_READ: Final = 8 * 1024 * 1024
+"""Characters of bodies after which a page ends that is to hold so many bytes: they may hold much more than
+they tell, as where a run begins with the steps of another."""
+
 
 def head(connection: Connection, stream: StreamId) -> int:
     return connection.scalar(_HEAD, {"of_stream": stream}) or 0
@@ -361,12 +365,14 @@ def entry_page(
 ) -> EntryPage:
     found: list[JournalEntry] = []
     room = MAX_SEQ if max_bytes is None else max_bytes
+    to_read = MAX_SEQ if max_bytes is None else MOST_READ
     # A few rows at a time: those far beyond `max_bytes` are never read.
-    while room >= 0 and len(found) < limit:
+    while room >= 0 and to_read >= 0 and len(found) < limit:
         at_most = min(_AT_ONCE, limit - len(found))
         last = found[-1].seq if found else after_seq
         key = {"of_stream": stream, "after_seq": last, "at_most": at_most}
         some = connection.execute(_ENTRIES, key).mappings().all()
+        to_read -= sum(len(row["body"]) for row in some)
         for entry in entries_of(connection, some):
             found.append(entry)
             room -= len(to_json(entry.data))

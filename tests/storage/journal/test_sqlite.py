@@ -362,6 +362,24 @@ class TestSchema:
         scans = [step for step in plans if step.startswith(tuple(f"SCAN {it}" for it in tables))]
         assert not [*scans, *(step for step in plans if "TEMP B-TREE" in step)], plans
 
+    async def test_a_page_ends_where_its_entries_hold_much_more_than_they_tell(
+        self, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queries, "MOST_READ", 100_000)
+        one = thread()
+        stream = thread_stream(one.id)
+        values = (one.changed(name="n" * 4_000, version=number) for number in range(1, 121))
+        await journal.commit(batch(0, *(entry(stream, value) for value in values)))
+        pages: list[list[int]] = []
+        while sum(map(len, pages)) < 120:
+            after = pages[-1][-1] if pages else 0
+            page = await journal.entries(stream, after_seq=after, limit=1_000, max_bytes=10**9)
+            pages.append([found.seq for found in page.entries])
+        assert [seq for page in pages for seq in page] == list(range(1, 121))
+        assert [len(page) for page in pages] == [50, 50, 20]
+        whole = await journal.entries(stream, after_seq=0, limit=1_000)
+        assert len(whole.entries) == 120
+
     async def test_no_question_about_a_thread_scans_a_table(
         self, journal: SqliteJournal, file: Path
     ) -> None:
