@@ -86,14 +86,26 @@ def fork_of(argument: str) -> dict[str, object]:
     }
 
 
-def chosen(branches: Sequence[OpenBranch], argument: str) -> OpenBranch:
-    """The branch with a number of the list, the newest where none is named. Raises BadInput."""
+def chosen(branches: Sequence[OpenBranch], argument: str, shown: Sequence[str] = ()) -> OpenBranch:
+    """The branch with a number of the list, the newest where none is named. Raises BadInput.
+
+    Args:
+        branches: that are open.
+        shown: ids of those that the last list showed, in its order. What was forked since stands behind them.
+    """
     if not branches:
         raise BadInput("No branch of this thread is open; /fork makes one.")
     if not argument:
         return branches[-1]
-    if argument.isascii() and argument.isdigit() and 1 <= int(argument) <= len(branches):
-        return branches[int(argument) - 1]
+    open_ = {each.id: each for each in branches}
+    numbered = tuple(dict.fromkeys((*shown, *open_)))
+    if argument.isascii() and argument.isdigit() and 1 <= int(argument) <= len(numbered):
+        found = open_.get(numbered[int(argument) - 1])
+        if found is None:
+            raise BadInput(
+                f"Branch {argument} is not open any more; /branches lists those that are."
+            )
+        return found
     raise BadInput(f"There is no branch {one_line(argument, 20)}; /branches lists them.")
 
 

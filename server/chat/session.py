@@ -75,6 +75,8 @@ class ChatSession:
         self._unread: dict[str, int] = {}
         """Of the last inbox, by thread: the entry of the last mention that was not read."""
         self._invited: tuple[ChatInvitation, ...] = ()
+        self._branches: tuple[str, tuple[str, ...]] = ("", ())
+        """The thread of the last list of branches, and their ids in its order."""
         self._waiters: list[_Waiter] = []
         self.past: Moment | None = None
         """The open thread as it was, while that is looked at."""
@@ -187,8 +189,9 @@ class ChatSession:
                 run_id = self._run("" if index is None else f"#{index}")
                 return await self._act("fork_run", run_id=run_id, **branches.fork_of(rest))
             case Verb.BRANCHES:
-                self._thread_id()
-                self._show(branches.listed(self.state.branches, self.state))
+                open_ = self.state.branches
+                self._branches = self._thread_id(), tuple(each.id for each in open_)
+                self._show(branches.listed(open_, self.state))
             case Verb.COMPARE:
                 branch = self._branch(argument)
                 runs = (branch.origin_run_id, branch.run_id)
@@ -255,8 +258,10 @@ class ChatSession:
         return self._thread().id
 
     def _branch(self, argument: str) -> OpenBranch:
-        self._thread_id()
-        return branches.chosen(self.state.branches, argument)
+        thread_id, shown = self._branches
+        if thread_id != self._thread_id():
+            shown = ()
+        return branches.chosen(self.state.branches, argument, shown)
 
     def _run(self, argument: str) -> str:
         """The run that `#N` or an id names; the newest of the thread where nothing does."""

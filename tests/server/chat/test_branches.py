@@ -68,6 +68,14 @@ def test_a_branch_is_named_by_its_number_and_the_newest_by_nothing() -> None:
         chosen((), "1")
 
 
+def test_a_number_means_what_the_last_list_showed_whatever_ended_or_began_since() -> None:
+    shown = ("one", "two")
+    now = (branch(id="two"), branch(id="three"))
+    assert [chosen(now, each, shown).id for each in ("", "2", "3")] == ["three", "two", "three"]
+    with pytest.raises(BadInput, match="Branch 1 is not open any more"):
+        chosen(now, "1", shown)
+
+
 def test_a_list_says_what_was_changed_where_and_who_is_waited_for() -> None:
     state = ChatState(me="me")
     vote = {"co_author": "other", "decision": "approve"}
