@@ -1,8 +1,8 @@
-"""What each command of `chorus` does, one module each; `server.cli` says how they are called.
+"""What each command of `chorus` does, one module each; `server.command_line` says how they are called.
 
 A command takes settings and values that are checked already, prints, and gives an exit code. What
 it cannot do it raises: `server.cli` turns that into one line, by `server.commands.errors`, whose
-`CommandFailed` is for what no error of the tree says. Nothing imports a command but `server.cli`.
+`CommandFailed` is for what no error of the tree says. Nothing imports a command but `server.command_line`.
 """
 
 __all__ = [
