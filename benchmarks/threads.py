@@ -50,7 +50,7 @@ from server.environment import system_environment
 from server.memory.recall import MemoryService
 from server.settings import Settings, load_settings
 from server.stores import Stores, open_stores
-from storage.journal.port import StoredVector
+from storage.journal.answers import StoredVector
 from storage.memory.points import fingerprint_of
 from tests.machines.transitions import chorus_scenarios as steps
 from tests.machines.transitions.values import NOW

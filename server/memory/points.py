@@ -18,7 +18,8 @@ from machines.models.journal import (
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
 from server.memory.embeddings import Embedder
-from storage.journal.port import Journal, StoredVector
+from storage.journal.answers import StoredVector
+from storage.journal.port import Journal
 from storage.memory.points import (
     LinkPayload,
     LinkPoint,

@@ -35,7 +35,8 @@ from machines.models.user_thread import UserThread
 from server.concurrency.batcher import Batcher
 from server.concurrency.retry import through_races
 from server.environment import Environment
-from storage.journal.port import Arrival, Journal, KnownUser
+from storage.journal.answers import Arrival, KnownUser
+from storage.journal.port import Journal
 
 T = TypeVar("T")
 

@@ -27,7 +27,8 @@ from server.sessions.pages import (
     invitations_that_fit,
     threads_that_fit,
 )
-from storage.journal.port import InboxPage, Journal
+from storage.journal.answers import InboxPage
+from storage.journal.port import Journal
 
 
 async def list_threads(

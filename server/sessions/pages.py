@@ -33,7 +33,7 @@ from machines.models.wire.frames import (
 )
 from server.wire.bounds import ENVELOPE_BYTES, size_of
 from server.wire.presenter import present_message
-from storage.journal.port import InboxPage, InvitationPage, MessagePage, ThreadPage
+from storage.journal.answers import InboxPage, InvitationPage, MessagePage, ThreadPage
 
 FRAME_ROOM = MAX_SERVER_FRAME_BYTES - ENVELOPE_BYTES
 """Bytes for the items of a page."""

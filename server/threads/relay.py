@@ -21,7 +21,8 @@ from server.concurrency.interruption import Interruption
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
 from server.wire.presenter import LiveEntry
-from storage.journal.port import Change, Journal
+from storage.journal.answers import Change
+from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
 

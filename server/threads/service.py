@@ -66,7 +66,8 @@ from server.threads.broadcast import MAX_COLLECTED, Broadcast
 from server.threads.named import with_what_it_names
 from server.threads.rooms import Doubt, Room, Rooms, weight_of, weight_of_run
 from server.wire.renderer import Renderer
-from storage.journal.port import Journal, Tail
+from storage.journal.answers import Tail
+from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
 

@@ -1,12 +1,13 @@
 """The journal: its port, and its adapters on SQLite and PostgreSQL.
 
-`port` is what the server asks of a journal; `sqlite` and `postgres` are the adapters, put together from
-the other modules; `sql` is what both have in common. Everything that knows SQL is in this package,
-in `storage.copying` and in `storage.salvage`. Nothing here decides what an entry says: batches come decided, and are written
-whole or not at all.
+`port` is what the server asks of a journal, `answers` what it is told; `sqlite` and `postgres` are the
+adapters, put together from the other modules; `sql` is what both have in common. Everything that knows
+SQL is in this package, in `storage.copying` and in `storage.salvage`. Nothing here decides what an entry
+says: batches come decided, and are written whole or not at all.
 """
 
 __all__ = [
+    "answers",
     "appender",
     "bodies",
     "branches",

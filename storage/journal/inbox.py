@@ -18,9 +18,9 @@ from machines.models.limits import MAX_INBOX_COUNT, MAX_SEQ
 from machines.models.message import Message
 from machines.models.removal import Removal
 from machines.models.user_thread import UserThread
+from storage.journal.answers import InboxPage, InboxRow
 from storage.journal.dialect import chunks
 from storage.journal.inbox_rows import BRANCH, INVITATION, MENTION, REMOVAL, VOTE
-from storage.journal.port import InboxPage, InboxRow
 from storage.journal.rows import cursor_moment, moment_cursor, no_cursor
 from storage.journal.schema import (
     branches,

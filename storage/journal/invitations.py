@@ -16,7 +16,7 @@ from machines.models.ids import PublicKey, ThreadId
 from machines.models.invitation import Invitation, InvitationStatus
 from machines.models.journal import InvitationBound
 from machines.models.limits import MAX_SEQ
-from storage.journal.port import InvitationPage, InvitationRow
+from storage.journal.answers import InvitationPage, InvitationRow
 from storage.journal.rows import cursor_moment, moment_cursor
 from storage.journal.schema import invitations, threads, users
 

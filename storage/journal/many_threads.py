@@ -11,8 +11,8 @@ from sqlalchemy import Connection, bindparam, select
 from machines.models.ids import PublicKey, ThreadId, thread_stream
 from machines.models.limits import MAX_CATCH_UP
 from machines.models.thread import Thread
+from storage.journal.answers import Tail
 from storage.journal.dialect import chunks
-from storage.journal.port import Tail
 from storage.journal.queries import entry_page
 from storage.journal.schema import co_authors, invitations, threads
 

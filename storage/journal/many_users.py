@@ -6,9 +6,9 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from machines.models.domain import User
 from machines.models.ids import PublicKey, user_stream
+from storage.journal.answers import Arrival, InvitationPage, KnownUser, ThreadPage
 from storage.journal.dialect import chunks
 from storage.journal.invitations import invitations_of, invited_among
-from storage.journal.port import Arrival, InvitationPage, KnownUser, ThreadPage
 from storage.journal.queries import threads_of
 from storage.journal.schema import co_authors, entries, users
 

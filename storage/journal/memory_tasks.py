@@ -20,8 +20,8 @@ from machines.models.journal import (
 )
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
+from storage.journal.answers import GivenToMemory, StoredVector
 from storage.journal.dialect import CHUNK, chunks, upsert
-from storage.journal.port import GivenToMemory, StoredVector
 from storage.journal.rows import task_of_row, task_row, vector_bytes, vector_of_bytes
 from storage.journal.schema import memory_tasks, messages, threads, vectors
 

@@ -31,18 +31,13 @@ from machines.models.limits import MAX_SEQ
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread, Visibility
 from storage.journal import migrations
+from storage.journal.answers import EntryPage, MessagePage, ThreadPage, ThreadRow
 from storage.journal.branches import branches_in
 from storage.journal.dialect import CHUNK, chunks
 from storage.journal.entries import entries_of
 from storage.journal.invitations import open_invitations
 from storage.journal.invite_links import links_in
 from storage.journal.migrations import Migrated
-from storage.journal.port import (
-    EntryPage,
-    MessagePage,
-    ThreadPage,
-    ThreadRow,
-)
 from storage.journal.removals import removals_in
 from storage.journal.rows import cursor, cursor_position, session_of_row
 from storage.journal.runs import live_runs_of

@@ -49,8 +49,8 @@ from storage.journal import (
     runs,
     side_tables,
 )
+from storage.journal.answers import StoredVector
 from storage.journal.dialect import chunks
-from storage.journal.port import StoredVector
 from storage.journal.reader import SnapshotReader
 from storage.journal.writer import GroupCommitWriter
 

@@ -23,10 +23,10 @@ from machines.models.ids import ServerId, StreamId
 from machines.models.journal import QueuedTask
 from storage.folder_lock import FolderLock
 from storage.journal import carriers, epochs, migrations
+from storage.journal.answers import Change
 from storage.journal.dialect import READERS, journal_url, reading_engine, writing_engine
 from storage.journal.failures import DAMAGED_VALUE, journal_failure
 from storage.journal.migrations import Migrated
-from storage.journal.port import Change
 from storage.journal.reader import SnapshotReader
 from storage.journal.savepoints import SavepointCommitter
 from storage.journal.sql import SqlJournal

@@ -5,7 +5,8 @@ import pytest
 from machines.models.errors import JournalError
 from machines.models.ids import StreamId, ThreadId
 from machines.models.journal import Batch, Committed, DecisionView
-from storage.journal.port import EntryPage, Journal
+from storage.journal.answers import EntryPage
+from storage.journal.port import Journal
 
 
 class Lossy:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from machines.models.ids import StreamId
-from storage.journal.port import Change
+from storage.journal.answers import Change
 from storage.journal.postgres.journal import PostgresJournal
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from machines.models.ids import StreamId, session_stream
-from storage.journal.port import Change
+from storage.journal.answers import Change
 
 CHANNEL: Final = "chorus"
 

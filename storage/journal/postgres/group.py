@@ -22,9 +22,9 @@ from machines.models.errors import JournalConflict
 from machines.models.ids import PublicKey, RequestId, StreamId, thread_stream
 from machines.models.invitation import InvitationStatus
 from machines.models.journal import Committed, IndexMessage, MemoryTask
+from storage.journal.answers import Change
 from storage.journal.appender import FIRSTS, FIXED, SNAPSHOTS, THREAD_PREFIX, not_carried
 from storage.journal.inbox_rows import KINDS_OF, rows_of
-from storage.journal.port import Change
 from storage.journal.postgres.announcements import CHANNEL, payloads_of
 from storage.journal.postgres.failures import OutcomeUnknown, ends_connection
 from storage.journal.postgres.locks import lock_keys

@@ -26,9 +26,9 @@ from machines.models.errors import JournalError
 from machines.models.ids import ServerId, ThreadId
 from machines.models.journal import Batch, Committed
 from storage.journal import check, holders, rates
+from storage.journal.answers import Change, Tail
 from storage.journal.failures import journal_failure
 from storage.journal.migrations import Migrated
-from storage.journal.port import Change, Tail
 from storage.journal.postgres import engines, migrating, poolers
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.announcements import CHANNEL, payloads_of, taken_up

@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from storage.journal.answers import Change
 from storage.journal.failures import journal_failure
-from storage.journal.port import Change
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.announcements import CHANNEL, changes_in, epoch_in
 from storage.journal.postgres.engines import CONNECTING

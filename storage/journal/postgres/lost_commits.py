@@ -27,7 +27,7 @@ from machines.models.errors import JournalError
 from machines.models.ids import StreamId, ThreadId
 from machines.models.journal import JournalEntry
 from storage.journal import epochs
-from storage.journal.port import Tail
+from storage.journal.answers import Tail
 from storage.journal.postgres.announcements import CHANNEL, epoch_payload
 from storage.journal.postgres.locks import take_naming
 from storage.journal.rows import RowValues, micros

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, bindparam, func, select
 
 from machines.models.ids import StreamId
-from storage.journal.port import Change
+from storage.journal.answers import Change
 from storage.journal.schema import entries
 
 BACK_SECONDS: Final = 60.0

@@ -22,8 +22,8 @@ from server.memory.recall import MemoryService
 from server.settings import Settings
 from server.stores import FORMER_MEMORY_FOLDER, MEMORY_FOLDER, Stores, open_stores
 from storage.embedded.store import DATABASE_FILE, VECTORS_FILE
+from storage.journal.answers import GivenToMemory, StoredVector
 from storage.journal.epochs import COMMITS_LOST
-from storage.journal.port import GivenToMemory, StoredVector
 from storage.memory.points import Collection, fingerprint_of
 from tests.support.eventually import eventually
 from tests.support.journal_values import (

@@ -9,7 +9,7 @@ import pytest
 from machines.models.ids import PublicKey, thread_stream, user_stream
 from server.services import Services
 from server.threads import connections, relay
-from storage.journal.port import Change
+from storage.journal.answers import Change
 from tests.support.client import Data, Identity
 from tests.support.eventually import eventually
 from tests.support.in_process import Caller

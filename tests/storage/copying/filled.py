@@ -12,7 +12,8 @@ from machines.models.journal import ApprovalTimer, IndexMessage, TimerRow
 from machines.models.outputs import StepEnum
 from machines.models.removal import Removal, RemovalStatus
 from storage.copying.tables import COPIED
-from storage.journal.port import Journal, StoredVector
+from storage.journal.answers import StoredVector
+from storage.journal.port import Journal
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.storage.journal.furnished import furnish
 from tests.support.journal_values import (

@@ -47,7 +47,8 @@ from machines.models.message import Message, MessageStatus
 from machines.models.outputs import StepEnum
 from machines.models.thread import Thread, Visibility
 from machines.models.user_thread import UserThread
-from storage.journal.port import InvitationRow, Journal, KnownUser, StoredVector, ThreadPage
+from storage.journal.answers import InvitationRow, KnownUser, StoredVector, ThreadPage
+from storage.journal.port import Journal
 from tests.support.eventually import eventually
 from tests.support.journal_values import (
     ANN,

@@ -17,7 +17,7 @@ from typing import Any, Final
 from machines.models.ids import TimerId, thread_stream, user_stream
 from machines.models.journal import ApprovalTimer, TimerRow
 from machines.models.message import MessageStatus
-from storage.journal.port import StoredVector
+from storage.journal.answers import StoredVector
 from storage.journal.schema import entries
 from storage.journal.sqlite import SqliteJournal
 from storage.salvage.sqlite_pages import Pages

@@ -7,7 +7,7 @@ import pytest
 
 from machines.models.errors import JournalError
 from machines.models.ids import StreamId, thread_stream, user_stream
-from storage.journal.port import Change
+from storage.journal.answers import Change
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.announcements import changes_in, payloads_of
 from storage.journal.postgres.journal import PostgresJournal

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from machines.models.ids import StreamId, thread_stream
-from storage.journal.port import Change
+from storage.journal.answers import Change
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal
 from storage.journal.postgres.unheard import BACK_SECONDS, Lately, Unheard
