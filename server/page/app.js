@@ -26,7 +26,8 @@ import { Past } from "./past.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, isOfRun, messageOf, runOf } from "./runs.js";
-import { fold, messagesOf, newState, othersThere, runToStop } from "./store.js";
+import { messagesOf, othersThere, runToStop } from "./selectors.js";
+import { fold, newState } from "./store.js";
 import { advice, fileName, threadNameFor } from "./words.js";
 
 const PAGE_MESSAGES = 50;

@@ -6,7 +6,7 @@
 /** @import { Message, State, Thread } from "./store.js" */
 
 import { say } from "./language.js";
-import { messagesOf } from "./store.js";
+import { messagesOf } from "./selectors.js";
 import { nameOf, shortKey } from "./words.js";
 
 /**

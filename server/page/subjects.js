@@ -7,7 +7,7 @@
 
 import { say } from "./language.js";
 import { FINAL } from "./runs.js";
-import { messagesOf } from "./store.js";
+import { messagesOf } from "./selectors.js";
 import { newTrace, statesOfRun, traceOf } from "./trace.js";
 
 /**
@@ -49,8 +49,7 @@ export class Subjects {
     if (!state.thread)
       return { machine, id: null, about: say.machines.noThread, trace: newTrace(machine) };
     if (machine === "thread") return this.threadSubject(state.thread);
-    if (machine === "invitation" || machine === "invite_link" || machine === "removal")
-      return this.lastSubject(machine, state.thread);
+    if (isOfThread(machine)) return this.lastSubject(machine, state.thread);
     const message = messageShown(state.thread, ui);
     if (!message)
       return { machine, id: null, about: say.machines.nothingSaid, trace: newTrace(machine) };
@@ -75,9 +74,9 @@ export class Subjects {
   }
 
   /**
-   * The invitation, the link or the removal of the thread that something happened to last.
+   * The invitation, link, removal or branch of the thread that something happened to last.
    *
-   * @param {"invitation" | "invite_link" | "removal"} machine
+   * @param {OfThread} machine
    * @param {Thread} thread
    * @returns {Subject}
    */
@@ -191,4 +190,16 @@ export function messageShown(thread, { selected, drawing }) {
     return run && !FINAL.has(run.status) && run.status !== "queued";
   });
   return live ?? all.findLast(({ role, run_id: id }) => role === "user" && id) ?? all.at(-1);
+}
+
+/** @typedef {"invitation" | "invite_link" | "removal" | "branch"} OfThread */
+
+/**
+ * Whether a machine has many instances in a thread, none of which is a message's.
+ *
+ * @param {MachineName} machine
+ * @returns {machine is OfThread}
+ */
+function isOfThread(machine) {
+  return ["invitation", "invite_link", "removal", "branch"].includes(machine);
 }

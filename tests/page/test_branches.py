@@ -39,6 +39,10 @@ async def test_a_branch_is_compared_and_adopted_by_its_only_co_author(
         assert [each.step for each in model.asked[asked:]] == ["observation", "update", "yield"]
         assert await ann.page.locator(".messages article").count() == 2, "it is no message yet"
 
+        await ann.open_machines("Branch")
+        await expect(ann.page.locator(".machine-now")).to_contain_text("ready")
+        await ann.close_machines()
+
         await card.get_by_role("button", name="Compare").click()
         dialog = ann.page.get_by_role("dialog", name="Two ways")
         await expect(dialog).to_contain_text(f"Changed text: {CHANGED}")

@@ -731,11 +731,13 @@ export const de = {
       invitation: "Keine Einladung, seit die Seite dieses Gespräch geöffnet hat.",
       invite_link: "Kein Einladungslink, seit die Seite dieses Gespräch geöffnet hat.",
       removal: "Kein Ausschluss, seit die Seite dieses Gespräch geöffnet hat.",
+      branch: "Kein Lauf hat sich verzweigt, seit die Seite dieses Gespräch geöffnet hat.",
     },
     last: {
       invitation: "Die letzte Einladung in diesem Gespräch",
       invite_link: "Der letzte Einladungslink in dieses Gespräch",
       removal: "Der letzte Ausschluss in diesem Gespräch",
+      branch: "Der letzte Zweig in diesem Gespräch",
     },
     theMessage: (excerpt) => (excerpt === null ? "Eine Nachricht" : `Die Nachricht „${excerpt}“`),
     noRun: "Diese Nachricht hat keinen Lauf.",

@@ -797,11 +797,13 @@ export const en = {
       invitation: "There was no invitation since the page opened this thread.",
       invite_link: "There was no invite link since the page opened this thread.",
       removal: "There was no removal since the page opened this thread.",
+      branch: "No run was forked since the page opened this thread.",
     },
     last: {
       invitation: "The last invitation in this thread",
       invite_link: "The last invite link into this thread",
       removal: "The last removal in this thread",
+      branch: "The last branch in this thread",
     },
     /** @param {string | null} excerpt */
     theMessage: (excerpt) => `The message ${excerpt === null ? "a message" : `“${excerpt}”`}`,

@@ -5,7 +5,7 @@
 
 import { button } from "../dom.js";
 import { say } from "../language.js";
-import { isCoAuthor } from "../store.js";
+import { isCoAuthor } from "../selectors.js";
 
 /**
  * What the user may decide about a branch now, as buttons.

@@ -6,7 +6,7 @@
 import { button, h, icon, offerFocus, setText } from "../dom.js";
 import { say } from "../language.js";
 import { codePoints } from "../runs.js";
-import { authorOf, editable, isCoAuthor, isOwn, othersThere, runToStop } from "../store.js";
+import { authorOf, editable, isCoAuthor, isOwn, othersThere, runToStop } from "../selectors.js";
 import { nameOf, someOf } from "../words.js";
 import { ConnectionLine } from "./connection.js";
 import { MentionBox } from "./mention_box.js";

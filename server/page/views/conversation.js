@@ -2,12 +2,13 @@
 
 /** @import { App } from "../app.js" */
 /** @import { ModelInfo, ThreadView } from "../wire.d.ts" */
-/** @import { Exchanges, Prompt, SettingsChange, Thread } from "../store.js" */
+/** @import { Exchanges } from "../selectors.js" */
+/** @import { Prompt, SettingsChange, Thread } from "../store.js" */
 
 import { arrange, button, h, icon, iconButton, keyed, offerFocus, setText } from "../dom.js";
 import { say } from "../language.js";
 import { copyText } from "../notices.js";
-import { editable, exchangesOf, isCoAuthor, othersThere, unsent } from "../store.js";
+import { editable, exchangesOf, isCoAuthor, othersThere, unsent } from "../selectors.js";
 import { countWords, nameOf, someOf } from "../words.js";
 import { Branches } from "./branches.js";
 import { Composer } from "./composer.js";

@@ -7,7 +7,7 @@
 import { h } from "../dom.js";
 import { tokenWords } from "../heat.js";
 import { say } from "../language.js";
-import { isCoAuthor } from "../store.js";
+import { isCoAuthor } from "../selectors.js";
 import { elapsed, spaced, whenLong } from "../words.js";
 
 const HOURS = { hour: 1, day: 24, week: 168, all: null };

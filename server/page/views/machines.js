@@ -23,6 +23,7 @@ const MACHINES = [
   "invitation",
   "invite_link",
   "removal",
+  "branch",
   "connection",
 ];
 const AROUND = new Set(["running", "step", "health"]); // states that only hold others

@@ -10,7 +10,7 @@ import { say } from "../language.js";
 import { fromHtml } from "../markup.js";
 import { copyText } from "../notices.js";
 import { FINAL } from "../runs.js";
-import { messagesOf, runsBefore } from "../store.js";
+import { messagesOf, runsBefore } from "../selectors.js";
 import { nameOf, shortKey, clockTime, whenLong } from "../words.js";
 import { ApprovalView } from "./approval.js";
 import { avatar, initialOf } from "./avatar.js";

@@ -5,7 +5,7 @@
 
 import { button, h } from "../dom.js";
 import { say } from "../language.js";
-import { isCoAuthor } from "../store.js";
+import { isCoAuthor } from "../selectors.js";
 import { nameOf } from "../words.js";
 import { acquaintances } from "./acquaintances.js";
 import { avatar } from "./avatar.js";

@@ -5,7 +5,7 @@
 
 import { button, filled, h } from "../dom.js";
 import { say } from "../language.js";
-import { isCoAuthor } from "../store.js";
+import { isCoAuthor } from "../selectors.js";
 import { nameOf, timeLeft } from "../words.js";
 
 export class Removals {

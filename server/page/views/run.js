@@ -11,7 +11,7 @@
 import { arrange, button, h, icon, setText } from "../dom.js";
 import { say } from "../language.js";
 import { FINAL, loopsOf, priorsOf, recordsOf, STEPS, totalTokens } from "../runs.js";
-import { isCoAuthor, isOwn, authorOf } from "../store.js";
+import { isCoAuthor, isOwn, authorOf } from "../selectors.js";
 import { nameOf, STEP_WORDS, TROUBLE } from "../words.js";
 import { LiveAnswer } from "./live_answer.js";
 import { StepRow } from "./step.js";

@@ -7,7 +7,7 @@
 import { button, growText, h, icon, setText } from "../dom.js";
 import { say } from "../language.js";
 import { codePoints, FINAL, priorsOf, recordsOf, stepStates } from "../runs.js";
-import { isCoAuthor } from "../store.js";
+import { isCoAuthor } from "../selectors.js";
 import { decimal, nameOf, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
 import { openForkDialog } from "./fork.js";
 

@@ -8,7 +8,7 @@
 import { h, setText } from "../dom.js";
 import { say } from "../language.js";
 import { codePoints } from "../runs.js";
-import { isCoAuthor } from "../store.js";
+import { isCoAuthor } from "../selectors.js";
 import { clockTime, nameOf, whenLong } from "../words.js";
 import { form, show } from "./dialogs.js";
 

@@ -6,7 +6,7 @@
 
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
 import { say } from "../language.js";
-import { isUnread } from "../store.js";
+import { isUnread } from "../selectors.js";
 import { whenLong, whenShort } from "../words.js";
 import { openNewThreadDialog } from "./dialogs.js";
 import { InboxButton } from "./inbox.js";
