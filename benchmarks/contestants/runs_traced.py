@@ -1,10 +1,11 @@
-"""What traces cost: two servers, of which one exports its runs, with the same work by turns.
+"""What traces cost: four servers, of which two export their runs, with the same work by turns.
 
     python -m benchmarks.contestants.runs_traced
 
-`chorus serve` twice, each with a journal and a memory of its own, and a model that answers at once with
-texts as long as a chat's. Their users have runs by turns, so that both see the same machine; the collector
-is in this process, and takes what it is sent. Counted is the CPU of each server, until the last span came.
+`chorus serve` four times, each with a journal and a memory of its own, and a model that answers at once
+with texts as long as a chat's. Those that export start second and third, and all have runs by turns, so
+that neither kind has the better place or hour; the collector is in this process, and takes what it is
+sent. Counted is the CPU of each server, until the last span came.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,8 +28,10 @@ from benchmarks.followers import Person, WorkNotDone
 from benchmarks.measure import cpu_of, tell
 from tests.support.scripted_endpoint import serve
 
+ORDER: Final = (False, True, True, False)
+"""Which of the servers export."""
 USERS: Final = 4
-TURNS: Final = 8
+TURNS: Final = 4
 RUNS: Final = 4
 """Of each user, in a turn."""
 SPANS_SECONDS: Final = 30.0
@@ -113,28 +116,33 @@ async def side(folder: str, endpoint: str, **variables: str) -> AsyncIterator[Si
 
 async def main() -> None:
     """Start all of it, and tell."""
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        async with (
-            serve(answer) as endpoint,
-            sink() as (taken, url),
-            side(one, endpoint.url) as plain,
-            side(other, endpoint.url, OTEL_EXPORTER_OTLP_ENDPOINT=url) as traced,
-        ):
-            await plain.arrive()
-            await traced.arrive()
-            await came(taken, USERS * RUNS)
-            for each in (plain, traced):
-                await each.settle()
-                each.begin()
-            for turn in range(TURNS):
-                for each in (plain, traced) if turn % 2 else (traced, plain):
-                    await run_some(each.people, RUNS)
-            await came(taken, USERS * RUNS * (1 + TURNS))
-            for each in (plain, traced):
-                await each.settle()
-            costs = plain.cpu(), traced.cpu()
-    runs = USERS * RUNS * TURNS
-    tell(plain=1000 * costs[0] / runs, traced=1000 * costs[1] / runs, ratio=costs[1] / costs[0])
+    async with AsyncExitStack() as stack:
+        endpoint = await stack.enter_async_context(serve(answer))
+        taken, url = await stack.enter_async_context(sink())
+        sides = []
+        for exports in ORDER:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": url} if exports else {}
+            sides.append(await stack.enter_async_context(side(folder, endpoint.url, **variables)))
+        for each in sides:
+            await each.arrive()
+        exporting = sum(ORDER)
+        await came(taken, exporting * USERS * RUNS)
+        for each in sides:
+            await each.settle()
+        for each in sides:
+            each.begin()
+        for turn in range(TURNS):
+            for each in sides if turn % 2 else reversed(sides):
+                await run_some(each.people, RUNS)
+        await came(taken, exporting * USERS * RUNS * (1 + TURNS))
+        for each in sides:
+            await each.settle()
+        costs = [each.cpu() for each in sides]
+    runs = exporting * USERS * RUNS * TURNS
+    plain = sum(cost for cost, exports in zip(costs, ORDER, strict=True) if not exports)
+    traced = sum(cost for cost, exports in zip(costs, ORDER, strict=True) if exports)
+    tell(plain=1000 * plain / runs, traced=1000 * traced / runs, ratio=traced / plain)
 
 
 async def came(taken: Sink, runs: int) -> None:

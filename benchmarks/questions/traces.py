@@ -4,20 +4,20 @@ from typing import Final
 
 from benchmarks.figures import Contestant, Figure, Question, Target
 
-_SERVERS: Final = "two servers"
+_SERVERS: Final = "four servers"
 
 TRACES = Question(
     name="traces",
     title="What traces cost",
     work=(
-        "`chorus serve` twice, with a model that answers at once: six steps of some hundred words, the"
-        " answer of 350. Four users of each have four runs, by turns, eight times. One of the servers"
-        " exports every run by OTLP to a collector on this machine, which takes it at once. Counted is"
-        " the CPU of either, until the memory has everything and the collector the last span."
+        "`chorus serve` four times, with a model that answers at once: six steps of some hundred words,"
+        " the answer of 350. Four users of each have four runs, by turns, four times. Two of the servers"
+        " export every run by OTLP to a collector on this machine, which takes it at once. Counted is"
+        " the CPU of all, until the memory has everything and the collector the last span."
     ),
     figures=(
-        Figure("plain", "CPU of a run, server without an exporter", "ms"),
-        Figure("traced", "CPU of a run, server with one", "ms"),
+        Figure("plain", "CPU of a run, servers without an exporter", "ms"),
+        Figure("traced", "CPU of a run, servers with one", "ms"),
         Figure("ratio", "the one to the other", ""),
     ),
     contestants=(Contestant(_SERVERS, "runs_traced"),),
@@ -33,4 +33,4 @@ TRACES = Question(
 )
 
 QUESTIONS: Final = (TRACES,)
-"""One, of a server beside another."""
+"""One, of servers beside others."""
