@@ -13,7 +13,7 @@ something else. What a cold start does is asked in `tests/server/test_start.py` 
 is the process that they are forked from. For each connection it reads one line of JSON, which has
 the program, the environment and the folder, with the descriptors of the output and of the errors
 beside it; it answers a line with the id of the process, and a second one with its exit code. It
-ends with its standard input.
+ends with its standard input, and whatever it forked with it.
 """
 
 import asyncio
@@ -140,6 +140,8 @@ class _Forks:
                     if program is not None:
                         return program
                 if sys.stdin in ready:
+                    for pid in self._children:
+                        os.kill(pid, signal.SIGKILL)
                     return None
 
     def _fork(self, connection: socket.socket) -> list[str] | None:
