@@ -21,6 +21,7 @@ from tests.support.memory_folder import move_files_into_memory
 from tests.support.obedient_model import ObedientModel, obedient_model
 from tests.support.postgres import Cluster, cluster
 from tests.support.served import ServerProcess, served
+from tests.support.shared_weights import share_weights
 
 settings.register_profile(
     "suite",
@@ -81,6 +82,14 @@ def postgres() -> Iterator[Cluster]:
     """A PostgreSQL for all tests of this process."""
     with cluster() as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_weights() -> Iterator[None]:
+    """The local embedder's weights, loaded at most once for all tests of this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        share_weights(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

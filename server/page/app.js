@@ -263,10 +263,13 @@ export class App {
   schedule() {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    requestAnimationFrame(() => {
-      this.#scheduled = false;
-      for (const view of this.#views) view.update();
-    });
+    requestAnimationFrame(() => this.draw());
+  }
+
+  /** Draw now: what is focused next may only then be there. */
+  draw() {
+    this.#scheduled = false;
+    for (const view of this.#views) view.update();
   }
 
   // --- Threads -------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class Explanations:
 
 
 def _page(found: Explanation, wanted: ExplainRunData, first: JournalEntry) -> RunExplanationData:
-    """What one frame holds; transitions of one entry stay together."""
+    """What one frame holds, and one entry at least; transitions of one entry stay together."""
     born = found.born or first
     rest = [each for each in found.transitions if each.seq > wanted.after_seq]
     meanings = dict(found.meanings)
@@ -67,6 +67,8 @@ def _page(found: Explanation, wanted: ExplainRunData, first: JournalEntry) -> Ru
     count = fitting(map(size_of, rest), room)
     while 0 < count < len(rest) and rest[count].seq == rest[count - 1].seq:
         count -= 1
+    # At least one entry a page, or whoever asks for the next one never comes to the end.
+    count = max(count, sum(each.seq == rest[0].seq for each in rest))
     return RunExplanationData(
         run_id=wanted.run_id,
         created_seq=born.seq,

@@ -32,6 +32,11 @@ async def test_a_thread_is_shown_as_it_was_and_left_by_escape(
         await expect(ann.messages).to_have_count(4)
         await expect(ann.page.locator("#prompt")).to_be_hidden()
 
+        await position.fill("2")  # at once, past all that came between
+        await expect(ann.messages).to_have_count(1)
+        await position.press("End")
+        await expect(ann.messages).to_have_count(4)
+
         for _ in range(head - 2):
             await ann.page.keyboard.press("ArrowLeft")
         await expect(ann.page.locator(".past-words")).to_contain_text("message submitted by Ann")

@@ -23,6 +23,7 @@ from machines.statechart.coverage import Space
 from machines.statechart.engine import AnyMachine
 from tests.machines.transitions import chorus_scenarios as run
 from tests.machines.transitions.spaces import (
+    branches,
     invitations,
     invite_links,
     likely_run_events,
@@ -42,6 +43,7 @@ SPACES: Final[dict[str, Callable[[], Space]]] = {
     "invitation": invitations,
     "invite_link": invite_links,
     "removal": removals,
+    "branch": branches,
 }
 
 

@@ -37,6 +37,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.shared_weights import load_weights, share_weights
+
 MAX_LINE: Final = 1 << 20
 """Bytes of a request; an environment is a few KiB."""
 
@@ -186,9 +188,11 @@ class _Forks:
 
 
 def main(path: str) -> None:
-    """Import what a server needs, and fork from here; a child runs its program."""
+    """Import and load what a server needs, and fork from here; a child runs its program."""
     for module in ("server.app", "server.commands.serve", "storage.journal.postgres"):
         import_module(module)
+    share_weights(pytest.MonkeyPatch())
+    load_weights()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(64)

@@ -122,6 +122,7 @@ export class MessageView {
     if (message !== this.message || state.names !== this.names) this.draw(message);
     this.drawHidden(state.thread.hidden.has(this.id));
     if (message.role === "user" && message.run_id) this.drawRun(state.thread, message, answer);
+    else this.dropRun();
     if (this.approval) this.approval.update(message);
   }
 
@@ -255,6 +256,14 @@ export class MessageView {
       this.app.readRun(message);
     }
     if (run && FINAL.has(run.status)) this.element.dataset.run = run.status;
+  }
+
+  /** At an earlier moment of the thread there may be no run yet. */
+  dropRun() {
+    if (!this.run) return;
+    this.run.element.remove();
+    this.run = this.drawn = null;
+    this.hasAsked = false;
   }
 
   /** @param {boolean} isHidden whether the user hid it */

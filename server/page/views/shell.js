@@ -69,7 +69,8 @@ export function buildShell(root, app) {
 const SHORTCUTS = {
   k: (app) => {
     app.setUi({ area: "threads" });
-    requestAnimationFrame(() => document.getElementById("search")?.focus());
+    app.draw(); // what is typed next is typed into it
+    document.getElementById("search")?.focus();
   },
   i: (app) => openInbox(app),
   m: (app) => app.setUi({ machines: true }),
