@@ -11,6 +11,7 @@ __all__ = [
     "app",
     "chat",
     "cli",
+    "command_line",
     "commands",
     "concurrency",
     "environment",
