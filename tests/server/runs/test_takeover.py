@@ -21,6 +21,12 @@ from tests.support.postgres import Cluster
 from tests.support.several_servers import several_servers
 
 
+@pytest.fixture
+def url(postgres: Cluster) -> str:
+    """Of a migrated, empty database."""
+    return postgres.database(migrated=True)
+
+
 async def holding(caller: Caller, runs: int = 1) -> ThreadId:
     """A new thread with so many runs: the first does not end, the others wait for it."""
     made = await caller.get("create_thread", name="Evening", visibility="private")
@@ -58,7 +64,7 @@ async def test_a_damaged_thread_keeps_no_other_from_being_taken_up(
 
 
 async def test_a_start_that_takes_longer_than_its_lease_renews_it(
-    postgres: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live_runs, heartbeat = PostgresJournal.live_runs, PostgresJournal.heartbeat
     is_renewed = asyncio.Event()
@@ -74,7 +80,6 @@ async def test_a_start_that_takes_longer_than_its_lease_renews_it(
 
     monkeypatch.setattr(PostgresJournal, "live_runs", slowly)
     monkeypatch.setattr(PostgresJournal, "heartbeat", renew)
-    url = postgres.database(migrated=True)
     async with (
         asyncio.timeout(PATIENCE),
         several_servers(1, tmp_path, url, lease_seconds=2) as (server,),
@@ -85,10 +90,9 @@ async def test_a_start_that_takes_longer_than_its_lease_renews_it(
 
 
 async def test_runs_are_taken_over_though_the_journal_was_away_once_they_were_claimed(
-    postgres: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = Identity()
-    url = postgres.database(migrated=True)
     async with several_servers(2, tmp_path, url, moody=True, lease_seconds=5) as (here, there):
         thread_id = await holding(await Caller(here).sign_in(ann))
         await eventually(lambda: bool(here.chorus.under_way()), "the run is under way")
