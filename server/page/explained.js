@@ -57,6 +57,7 @@ export class Explanations {
     for (let pages = 0; pages < MAX_PAGES; pages += 1) {
       const after = transitions.at(-1)?.seq ?? 0;
       const page = await this.#request({ thread_id: threadId, run_id: id, after_seq: after });
+      if (this.#asked !== wanted) return false; // something else is to be shown meanwhile
       const own = page.transitions.filter(({ transition }) => transition.instance === id);
       transitions.push(...own);
       meanings = { ...meanings, ...page.meanings };

@@ -117,6 +117,32 @@ async def test_a_drawing_is_zoomed_moved_and_shown_whole_and_the_choice_is_kept(
 # --- Why -----------------------------------------------------------------------------------------
 
 
+LATE = """async () => {
+  const { Explanations } = await import(new URL("page/explained.js", document.baseURI).href);
+  const answers = {};
+  const explanations = new Explanations(
+    ({ run_id: id }) => new Promise((answer) => (answers[id] = answer)),
+  );
+  const answer = async (id, reading) => {
+    const transitions = [{ seq: 1, transition: { instance: id } }];
+    answers[id]({ transitions, meanings: {}, has_more: false });
+    await reading;
+  };
+  const [one, other] = ["one", "other"].map((id) => explanations.read("thread", id, 1));
+  await answer("other", other);
+  await answer("one", one);
+  return ["one", "other"].map((id) => explanations.of(id)?.transitions.length ?? 0);
+}"""
+"""Two runs are asked about, one after the other, and the answer about the first comes last."""
+
+
+async def test_what_is_told_late_of_a_run_takes_nothing_from_the_one_that_is_shown(
+    browser: Browser, server: ServerProcess
+) -> None:
+    async with someone(browser, server.url, "Ann") as ann:
+        assert await ann.run(LATE) == [0, 1]
+
+
 async def test_each_transition_tells_its_guards_and_lights_the_drawing_as_it_was(
     browser: Browser, server: ServerProcess, model: ObedientModel
 ) -> None:
