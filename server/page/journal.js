@@ -154,7 +154,7 @@ export class Journal {
 }
 
 /**
- * Ids of the runs and messages that an entry is about.
+ * Ids of the runs, the messages and the thread that an entry is about.
  *
  * @param {LiveFrame} frame
  * @returns {string[]}
@@ -162,6 +162,7 @@ export class Journal {
 function subjectsOf(frame) {
   const { data } = frame;
   const ids = [data.run_id, data.message_id, messageOf(frame)?.id];
+  if (frame.type === "thread_event") ids.push(frame.thread_id ?? undefined);
   for (const { instance } of data.transitions) ids.push(instance);
   return [...new Set(ids.filter((id) => id !== undefined))];
 }

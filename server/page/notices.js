@@ -103,6 +103,7 @@ export function announceFrame({ type, data }, state) {
   if (type === "thread_event") {
     const isPending = data.kind === "message_submitted" && data.message?.status === "pending";
     if (isPending) announce(say.said.pending);
+    else if (data.kind === "branch_proposed") announce(say.said.proposed);
     else if (data.before && data.thread)
       announce(say.threadSettings.changed(nameOf(state, data.by), data.before, data.thread));
   } else if (data.status === "finished") announce(say.said.answered);

@@ -33,7 +33,7 @@ async def test_a_branch_is_compared_and_adopted_by_its_only_co_author(
         await ann.answers(1)
         asked = len(model.asked)
         await fork(ann, prompt)
-        card = ann.page.locator(".branch")
+        card = ann.page.locator("div.branch")
         await expect(card).to_contain_text("Ann changed what Intention said.")
         await expect(card).to_contain_text("not proposed yet")
         assert [each.step for each in model.asked[asked:]] == ["observation", "update", "yield"]
@@ -84,14 +84,20 @@ async def test_a_branch_waits_for_the_vote_of_each_co_author(
         await ann.answers(1)
         await fork(ann, prompt)
         for person in (ann, bob):
-            await expect(person.page.locator(".branch")).to_contain_text("not proposed yet")
-        await ann.page.locator(".branch").get_by_role("button", name="Propose it").click()
-        await expect(bob.page.locator(".branch")).to_contain_text("1 of 2 want to adopt it")
+            await expect(person.page.locator("div.branch")).to_contain_text("not proposed yet")
+        compare = bob.page.locator("div.branch").get_by_role("button", name="Compare")
+        await compare.focus()
+        await ann.page.locator("div.branch").get_by_role("button", name="Propose it").click()
+        await expect(bob.page.locator("div.branch")).to_contain_text("1 of 2 want to adopt it")
+        await expect(compare).to_be_focused()
+        await expect(bob.page.locator("#announcer")).to_have_text(
+            "Another answer waits for a vote."
+        )
         await expect(ann.page.get_by_text(answer_to(prompt))).to_be_visible()
         await bob.shoot("branch-vote")
-        await bob.page.locator(".branch").get_by_role("button", name="Adopt it").click()
+        await bob.page.locator("div.branch").get_by_role("button", name="Adopt it").click()
         for person in (ann, bob):
-            await expect(person.page.locator(".branch")).to_have_count(0)
+            await expect(person.page.locator("div.branch")).to_have_count(0)
             await expect(
                 person.page.get_by_text("Adopted in place of the first answer.")
             ).to_be_visible()

@@ -133,6 +133,7 @@ export const de = {
   said: {
     invited: "Du bist in ein Gespräch eingeladen.",
     pending: "Eine Nachricht wartet auf Zustimmung.",
+    proposed: "Eine andere Antwort wartet auf Stimmen.",
     answered: "Eine Antwort ist da.",
     failed: (message) => `Der Lauf ist gescheitert. („${message}“)`,
     stopped: (name) => `${name} hat den Lauf angehalten.`,

@@ -132,6 +132,7 @@ export const en = {
   said: {
     invited: "You are invited into a thread.",
     pending: "A message waits for approval.",
+    proposed: "Another answer waits for a vote.",
     answered: "An answer is there.",
     /** @param {string} message */
     failed: (message) => `The run failed. ${message}`,

@@ -30,7 +30,23 @@ export class Branches {
     if (drawn.every((part, place) => part === this.drawn[place])) return;
     this.drawn = drawn;
     this.element.hidden = branches.length === 0;
+    const restoreFocus = this.focus();
     this.element.replaceChildren(...branches.map((branch) => this.card(branch)));
+    restoreFocus();
+  }
+
+  /** Gives what puts the focus back on the button that has it now, once the cards are drawn anew. */
+  focus() {
+    const focused = document.activeElement;
+    const card = focused?.closest(".branch");
+    if (!(card instanceof HTMLElement) || !this.element.contains(card)) return () => {};
+    const { branch = "" } = card.dataset;
+    const words = focused?.textContent;
+    return () => {
+      const buttons = this.element.querySelectorAll(`[data-branch="${CSS.escape(branch)}"] button`);
+      const same = [...buttons].find(({ textContent }) => textContent === words) ?? buttons[0];
+      if (same instanceof HTMLElement) same.focus();
+    };
   }
 
   /**

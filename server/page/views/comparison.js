@@ -166,10 +166,13 @@ function sides(one, other, spans) {
 
 /** @param {ComparisonData} compared */
 function ways({ one, other, common_edges: common }) {
+  // An edge that was taken often is named once: addresses have a bound.
+  /** @param {readonly string[]} edges */
+  const named = (edges) => [...new Set(edges)].join();
   const query = new URLSearchParams({
-    common: one.edges.slice(0, common).join(),
-    one: one.edges.slice(common).join(),
-    other: other.edges.slice(common).join(),
+    common: named(one.edges.slice(0, common)),
+    one: named(one.edges.slice(common)),
+    other: named(other.edges.slice(common)),
   });
   return h(
     "details",

@@ -10,7 +10,7 @@ import { say } from "../language.js";
 import { fromHtml } from "../markup.js";
 import { copyText } from "../notices.js";
 import { FINAL } from "../runs.js";
-import { messagesOf, runsBefore } from "../selectors.js";
+import { isCoAuthor, messagesOf, runsBefore } from "../selectors.js";
 import { nameOf, shortKey, clockTime, whenLong } from "../words.js";
 import { ApprovalView } from "./approval.js";
 import { avatar, initialOf } from "./avatar.js";
@@ -204,7 +204,7 @@ export class MessageView {
     setText(this.model, model ?? "");
     this.beneath.replaceChildren(
       cut ? h("p", { class: "note warn" }, say.common.cut) : "",
-      fork && runId ? adopted(this.app, fork.run_id, runId) : "",
+      fork && runId && isCoAuthor(this.app.state) ? adopted(this.app, fork.run_id, runId) : "",
     );
   }
 
