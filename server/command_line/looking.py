@@ -5,21 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from server.command_line.options import At, Journal, canonical_uuid
+from server.command_line.options import At, Instance, Journal, canonical_uuid
 from server.command_line.performing import perform
 from server.commands.errors import DONE, WRONG_USE, refuse
 from server.commands.printing import complain, say
 
 
 def trace(
-    id_: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN",
-            parser=canonical_uuid,
-            help="Id of the run; or of a message, thread, invitation, link, removal or branch.",
-        ),
-    ],
+    id_: Instance,
     at: At = None,
     data: Journal = None,
 ) -> int:
@@ -36,14 +29,7 @@ def trace(
 
 
 def replay(
-    id_: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN",
-            parser=canonical_uuid,
-            help="Id of the run; or of a message, thread, invitation, link, removal or branch.",
-        ),
-    ],
+    id_: Instance,
     data: Journal = None,
 ) -> int:
     """Go through what a run did once more, by its journal alone; exit code 1 where that leads elsewhere."""

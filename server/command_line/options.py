@@ -84,3 +84,11 @@ Tokens = Annotated[
 Cause = Annotated[
     str, typer.Option(metavar="TEXT", help="Why; it is kept with the change.", show_default=False)
 ]
+Instance = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        parser=canonical_uuid,
+        help="Id of the run; or of a message, thread, invitation, link, removal or branch.",
+    ),
+]

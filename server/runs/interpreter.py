@@ -386,8 +386,8 @@ class Chorus:
     ) -> bool:
         """Bring an event to its run; a journal that is away is tried again until it is back.
 
-        Gives whether the run took it, or is another server's. Raises _AudienceGrew where the thread has a co-author who is
-        not of `only_for`; the room's lock makes that certain.
+        Gives whether the run took it, or is another server's. Raises _AudienceGrew where the thread has
+        a co-author who is not of `only_for`; the room's lock makes that certain.
         """
 
         def command(view: DecisionView) -> AdvanceRun:
