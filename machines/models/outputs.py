@@ -83,6 +83,10 @@ STATE_OF_STEP: Final = {step: step.value for step in StepEnum} | {StepEnum.YIELD
 """Names of the chart's states; `yield` is a word of Python, so the chart says `yielding`."""
 
 
+MOST_TOKENS: Final = 2**53 - 1
+"""Of a call: what every reader of JSON holds exactly. A larger count of an endpoint is nonsense, and unknown."""
+
+
 class Usage(Value):
     """Tokens that one call cost, as the endpoint counted them.
 

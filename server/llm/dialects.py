@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from machines.models.errors import AIError
-from machines.models.outputs import Usage
+from machines.models.outputs import MOST_TOKENS, Usage
 
 
 class Ending(Enum):
@@ -137,13 +137,13 @@ def piece_of(choice: dict[str, object]) -> Piece:
 
 
 def usage_in(counted: object) -> Usage | None:
-    """The endpoint's count; None unless the total is known, and zero is not known."""
+    """The endpoint's count; None unless the total is known. Zero is not, nor a number that no call costs."""
     if not isinstance(counted, dict):
         return None
 
     def tokens(name: str) -> int | None:
         count = counted.get(name)
-        return count if type(count) is int and count >= 0 else None
+        return count if type(count) is int and 0 <= count <= MOST_TOKENS else None
 
     total = tokens("total_tokens")
     if not total:

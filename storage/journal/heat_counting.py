@@ -15,6 +15,7 @@ entry adds.
 """
 
 import json
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -68,6 +69,22 @@ _PAGE = (
     .order_by(entries.c.position)
     .limit(bindparam("most"))
 )
+_LATE: Final = {
+    # Each gap is looked up in the index: its limit tells PostgreSQL that it is short, which else holds
+    # a range of unknown ends for a good part of the table.
+    "postgresql": text(
+        "SELECT late.* FROM json_array_elements(CAST(:gaps AS json)) AS gap (ends)"
+        " CROSS JOIN LATERAL (SELECT position, stream, seq, body, digest FROM entries"
+        " WHERE position BETWEEN (gap.ends ->> 0)::bigint AND (gap.ends ->> 1)::bigint"
+        " ORDER BY position LIMIT (gap.ends ->> 1)::bigint - (gap.ends ->> 0)::bigint + 1) AS late"
+        " ORDER BY late.position"
+    ),
+    "sqlite": text(
+        "SELECT position, stream, seq, body, digest FROM json_each(:gaps) AS gap"
+        " CROSS JOIN entries ON position BETWEEN json_extract(gap.value, '$[0]')"
+        " AND json_extract(gap.value, '$[1]') ORDER BY position"
+    ),
+}
 _IDS: Final[Any] = bindparam("ids", expanding=True)
 _STANDING = select(standing.c.id, standing.c.states).where(standing.c.id.in_(_IDS))
 _DROP_STANDING = delete(standing).where(standing.c.id.in_(_IDS))
@@ -227,13 +244,12 @@ def page(
     )
 
 
-def late_entries(connection: Connection, mark: Mark) -> list[RowMapping]:
-    """Entries that were missing and are there."""
-    return [
-        row
-        for each in mark.missing
-        for row in page(connection, each.first - 1, each.last, each.last - each.first + 1)
-    ]
+def late_entries(connection: Connection, mark: Mark) -> Sequence[RowMapping]:
+    """Entries that were missing and are there, in order: one statement, however many gaps there are."""
+    if not mark.missing:
+        return ()
+    gaps = json.dumps([(each.first, each.last) for each in mark.missing])
+    return connection.execute(_LATE[connection.dialect.name], {"gaps": gaps}).mappings().all()
 
 
 def _put_mark(connection: Connection, mark: Mark) -> None:
@@ -244,19 +260,18 @@ def _put_mark(connection: Connection, mark: Mark) -> None:
 def _moved(mark: Mark, late: Iterable[RowMapping], rows: Sequence[RowMapping], now: int) -> Mark:
     """The mark once these rows are counted."""
     last = rows[-1]["position"] if rows else mark.position
-    found = [row["position"] for row in (*late, *rows)]
+    found = sorted(row["position"] for row in (*late, *rows))
     missing = [each for each in mark.missing if now - each.since < _MISSED]
     new = _Missing(mark.position + 1, last, now)
     return Mark(last, tuple(left for each in (*missing, new) for left in _without(each, found)))
 
 
-def _without(span: _Missing, found: Iterable[int]) -> Iterator[_Missing]:
+def _without(span: _Missing, found: Sequence[int]) -> Iterator[_Missing]:
     """The parts of a span in which none of the positions lies that are `found`, in order."""
     first = span.first
-    for position in found:
-        if span.first <= position <= span.last:
-            if position > first:
-                yield span._replace(first=first, last=position - 1)
-            first = position + 1
+    for position in found[bisect_left(found, span.first) : bisect_left(found, span.last + 1)]:
+        if position > first:
+            yield span._replace(first=first, last=position - 1)
+        first = position + 1
     if first <= span.last:
         yield span._replace(first=first)

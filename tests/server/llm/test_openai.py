@@ -15,8 +15,16 @@ from aiohttp import web
 from machines.models.effects import AICall, PromptMessage, SuppliedPrior
 from machines.models.errors import AIError, ChorusError, ErrorCode, NetworkError
 from machines.models.ids import MessageId, RunId, ThreadId
-from machines.models.outputs import ExperienceOutput, Prior, StepEnum, UpdateOutput, YieldOutput
+from machines.models.outputs import (
+    ExperienceOutput,
+    Prior,
+    StepEnum,
+    UpdateOutput,
+    Usage,
+    YieldOutput,
+)
 from server.addresses import is_loopback
+from server.llm.dialects import usage_in
 from server.llm.embeddings import OpenAIEmbeddings
 from server.llm.openai import OpenAIModel, open_client
 from server.llm.port import AnswerFailed, Bounds, LanguageModel
@@ -141,6 +149,14 @@ async def test_the_name_of_the_model_that_answered_can_be_shown_anywhere(
     async with model_at(writes(*named, DONE)) as (model, _):
         answer = await model.answer(call(StepEnum.ACTION), lambda _: None)
     assert answer.model == shown
+
+
+@pytest.mark.parametrize("nonsense", [2**53, 2**63, 10**40, -1, 1.5, float("inf"), True, "8", None])
+def test_a_number_of_tokens_that_no_call_costs_is_unknown(nonsense: object) -> None:
+    sound = usage(5, 3)["usage"]
+    found = usage_in(sound | {"prompt_tokens": nonsense})
+    assert found == Usage(prompt_tokens=None, completion_tokens=3, total_tokens=8)
+    assert usage_in(sound | {"total_tokens": nonsense}) is None
 
 
 async def test_unknown_usage_is_none_and_not_zero() -> None:

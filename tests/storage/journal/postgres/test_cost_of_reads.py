@@ -15,13 +15,30 @@ from sqlalchemy import Engine, event
 
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal
-from tests.storage.journal.test_cost_of_reads import FEW, LISTS, OPENING, STARTING, populate
+from tests.storage.journal.test_cost_of_reads import (
+    ASKED,
+    FEW,
+    LISTS,
+    OPENING,
+    STARTING,
+    Read,
+    populate,
+)
+from tests.support.journal_values import NOW, at
+from tests.support.postgres import Cluster
 
-READS: Final = {**OPENING, **STARTING, **LISTS}
+READS: Final[Mapping[str, Read]] = {
+    **OPENING,
+    **STARTING,
+    **LISTS,
+    "what machines did": lambda journal: journal.heat(ASKED.id, since=NOW, until=at(99_999)),
+    "what machines did in all threads": lambda journal: journal.heat(None, since=NOW, until=None),
+}
 
 OTHERS: Final = 20_000
 """Rows in each table that were not asked for."""
 MOST_PAGES: Final = 60
+MOST_PAGES_OF_A_GAP: Final = 10
 
 _EXPLAINED: Final = (
     "LOAD 'auto_explain'",
@@ -61,6 +78,11 @@ _ROWS: Final = {
         "'other ' || n, 1, 'index', 'other ' || n, false, '{}'"
     ),
     "meta (name, value)": "'other ' || n, ''",
+    "heat (thread_id, seconds, start, tally)": "'other ' || n, 3600, 0, '{}'",
+    "standing (id, states)": "'other ' || n, '{}'",
+    "heat_refusals (thread_id, start, machine, event, guard, count)": (
+        "'other ' || n, 0, 'message', 'vote', 'is_elector', 1"
+    ),
 }
 
 
@@ -78,12 +100,35 @@ class Plans:
 
     def pages(self) -> int:
         """How many pages were read since the last call."""
+        return _pages(self.take())
+
+    def take(self) -> list[Mapping[str, Any]]:
+        """What was carried out since the last call."""
         heard, self.heard = self.heard, []
-        return sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in heard)
+        return heard
 
     def _hear(self, told: psycopg.errors.Diagnostic) -> None:
         if plan := re.search(r"plan:\s*(\{.*\})", told.message_primary or "", re.DOTALL):
             self.heard.append(json.loads(plan[1])["Plan"])
+
+
+def _pages(plans: list[Mapping[str, Any]]) -> int:
+    return sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in plans)
+
+
+def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from _nodes(each)
+
+
+def _leave_gaps(connection: psycopg.Connection[Any], count: int) -> None:
+    """Let the machines' entries be counted to the end of the others', but for so many gaps."""
+    connection.execute(
+        "INSERT INTO heat_mark SELECT 'entries', max(position), %s FROM entries"
+        " WHERE run_id LIKE 'other %%' ON CONFLICT (name) DO UPDATE SET missing = excluded.missing",
+        [json.dumps([(n * 100 + 1, n * 100 + 2, 0) for n in range(count)])],
+    )
 
 
 @pytest.fixture
@@ -94,24 +139,25 @@ def plans() -> Iterator[Plans]:
     event.remove(Engine, "connect", hearing.listen_to)
 
 
-@pytest.fixture
-def crowded(url: str) -> str:
+@pytest.fixture(scope="module")
+def crowd(postgres: Cluster) -> Iterator[str]:
     """A database in which every table has much that is not asked about."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    made = postgres.database(migrated=True)
+    with psycopg.connect(made, autocommit=True) as connection:
         for table, values in _ROWS.items():
             connection.execute(
                 f"INSERT INTO {table} SELECT {values} FROM generate_series(1, {OTHERS}) AS n".encode()  # noqa: S608 - ours
             )
+        _leave_gaps(connection, 0)
         connection.execute("VACUUM ANALYZE")
-    return url
+    yield made
+    postgres.drop(made)
 
 
 @pytest.fixture
-async def journal(crowded: str, plans: Plans) -> AsyncIterator[PostgresJournal]:
-    """With the thread that is asked about."""
-    opened = PostgresJournal(PostgresAddress.parse(crowded))
+async def journal(crowd: str, plans: Plans) -> AsyncIterator[PostgresJournal]:
+    opened = PostgresJournal(PostgresAddress.parse(crowd))
     await opened.open()
-    await populate(opened, FEW)
     yield opened
     await opened.close()
 
@@ -119,6 +165,7 @@ async def journal(crowded: str, plans: Plans) -> AsyncIterator[PostgresJournal]:
 async def test_what_is_asked_of_a_database_is_found_without_reading_what_is_not(
     journal: PostgresJournal, plans: Plans
 ) -> None:
+    await populate(journal, FEW)
     costs: dict[str, int] = {}
     for what, read in READS.items():
         plans.pages()
@@ -127,3 +174,25 @@ async def test_what_is_asked_of_a_database_is_found_without_reading_what_is_not(
     assert all(costs.values()), f"{costs}: does PostgreSQL still tell its plans?"
     dear = {what: pages for what, pages in costs.items() if pages > MOST_PAGES}
     assert not dear, f"pages read: {dear}; let an index answer it (`storage.journal.schema`)"
+
+
+async def test_heat_is_told_by_as_many_statements_however_many_gaps_the_entries_have(
+    journal: PostgresJournal, plans: Plans, crowd: str
+) -> None:
+    asked: dict[int, list[Mapping[str, Any]]] = {}
+    with psycopg.connect(crowd, autocommit=True) as connection:
+        for gaps in (0, 1, 100, 0):  # the first opens a connection too
+            _leave_gaps(connection, gaps)
+            plans.take()
+            await journal.heat(None, since=NOW, until=at(99_999))
+            asked[gaps] = plans.take()
+    few, many = asked[1], asked[100]
+    assert len(few) == len(many) > 0
+    scanned = {
+        node["Relation Name"]
+        for plan in many
+        for node in _nodes(plan)
+        if node["Node Type"] == "Seq Scan"
+    }
+    assert scanned <= {"heat_mark"}, "but for the mark, which is a row, an index answers all"
+    assert _pages(many) - _pages(few) <= 99 * MOST_PAGES_OF_A_GAP
