@@ -196,6 +196,10 @@ _CHECKS: Final[Mapping[str, _Check]] = {
     "OTEL_TRACES_SAMPLER_ARG": _number(least=0, most=1),
     "OTEL_SERVICE_NAME": lambda text: None if text.isprintable() else "must be printable text",
     "OTEL_RESOURCE_ATTRIBUTES": _pairs,
+    **{
+        f"OTEL_{prefix}ATTRIBUTE_VALUE_LENGTH_LIMIT": _number(least=1, most=10_000_000, whole=True)
+        for prefix in ("", "SPAN_")
+    },
     "OTEL_BSP_SCHEDULE_DELAY": _number(least=1, most=3_600_000, whole=True),
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": _number(least=1, most=1_000_000, whole=True),
     "OTEL_BSP_MAX_QUEUE_SIZE": _number(least=1, most=1_000_000, whole=True),
