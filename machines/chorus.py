@@ -6,11 +6,8 @@ Guards read the run and the event and nothing else: they are in `machines.loop.g
 do are the pure functions of `machines.loop.steps` and `machines.loop.recovery`.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable
 from functools import cache
-from itertools import product
-from types import MappingProxyType
 from typing import ClassVar, Final
 
 from statemachine import State
@@ -49,6 +46,7 @@ from machines.loop.recovery import (
     repeat_effect,
     stop,
 )
+from machines.loop.runs import place, states_of
 from machines.loop.steps import (
     StepResult,
     advance_step,
@@ -67,8 +65,6 @@ from machines.loop.steps import (
     take_priors,
 )
 from machines.models.chorus import (
-    BACKOFF_BASE_MS,
-    CONTEXT_TOKENS,
     AIFailed,
     AttemptDelayed,
     CarrierLost,
@@ -76,26 +72,19 @@ from machines.models.chorus import (
     ChorusEvent,
     ChorusResponse,
     ChorusState,
-    Health,
-    LoopMode,
     NetworkFailed,
-    Prefix,
     PriorsRetrieved,
     RetryDue,
     RunCancelled,
     RunStarted,
-    RunStatus,
     StateLost,
     StepCompleted,
 )
 from machines.models.effects import RunEffect
-from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId
-from machines.models.outputs import STATE_OF_STEP, StepEnum
 from machines.outcomes import refused
 from machines.statechart import (
     Accepted,
     Chart,
-    Configuration,
     EdgeKind,
     Edges,
     Machine,
@@ -414,78 +403,6 @@ EQUIVALENT: Final = frozenset(
 def known_fingerprints() -> frozenset[str]:
     """Of the declarations whose runs this one may lead on."""
     return EQUIVALENT | {chorus_machine().fingerprint}
-
-
-_FIELDS: Final[Mapping[Configuration, Mapping[str, object]]] = MappingProxyType(
-    {(status.value,): {"status": status} for status in RunStatus if status != RunStatus.RUNNING}
-    | {
-        (STATE_OF_STEP[step], health.value): {
-            "status": RunStatus.RUNNING,
-            "current_step": step,
-            "health": health,
-        }
-        for step, health in product(StepEnum, Health)
-    }
-)
-"""What a run's fields hold in each configuration of the chart."""
-
-_CONFIGURATIONS: Final[Mapping[object, Configuration]] = MappingProxyType(
-    {tuple(fields.values()): configuration for configuration, fields in _FIELDS.items()}
-)
-
-
-def states_of(run: ChorusState) -> Configuration:
-    """The innermost states of the chart that a run is in."""
-    if run.status is RunStatus.RUNNING:
-        return _CONFIGURATIONS[run.status, run.current_step, run.health]
-    return _CONFIGURATIONS[run.status,]
-
-
-def place(run: ChorusState, event: ChorusEvent, states: Configuration) -> ChorusState:
-    """The run as it stands in these states, one version later."""
-    return run.transition_to(event.at, **_FIELDS[states])
-
-
-def create_initial_state(
-    *,
-    run_id: RunId,
-    thread_id: ThreadId,
-    message_id: MessageId,
-    answer_id: MessageId,
-    requested_by: PublicKey,
-    prompt: str,
-    at: datetime,
-    max_iterations: int,
-    max_attempts: int,
-    loop: LoopMode = LoopMode.FULL,
-    backoff_base_ms: int = BACKOFF_BASE_MS,
-    context_tokens: int = CONTEXT_TOKENS,
-    branch_id: BranchId | None = None,
-    prefix: Prefix | None = None,
-) -> ChorusState:
-    """A run that waits in its thread's queue; next: fire `RunStarted`.
-
-    Args:
-        branch_id, prefix: Of a run that is forked from another.
-    """
-    return ChorusState(
-        id=run_id,
-        thread_id=thread_id,
-        message_id=message_id,
-        answer_id=answer_id,
-        requested_by=requested_by,
-        prompt=prompt,
-        query=prompt,
-        loop=loop,
-        max_iterations=max_iterations,
-        max_attempts=max_attempts,
-        backoff_base_ms=backoff_base_ms,
-        context_tokens=context_tokens,
-        branch_id=branch_id,
-        prefix=prefix,
-        created_at=at,
-        updated_at=at,
-    )
 
 
 def transform_state(state: ChorusState, event: ChorusEvent) -> StepResult:

@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from machines.chorus import create_initial_state
 from machines.decisions.answers import answer_of
 from machines.decisions.changes import Change, Decided, run_change
 from machines.decisions.forks import prefix_of
 from machines.decisions.rights import co_author_of, no_such_run, refusal_of
 from machines.decisions.runs import require_room_in_queue
 from machines.decisions.unit_of_work import Draft
+from machines.loop.runs import create_initial_state
 from machines.loop.steps import about
 from machines.models.branch import (
     AdoptionProposed,

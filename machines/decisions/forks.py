@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from machines.chorus import chorus_machine, place, states_of
+from machines.chorus import chorus_machine
+from machines.loop.runs import place, states_of
 from machines.models.chorus import (
     Awaited,
     ChorusState,

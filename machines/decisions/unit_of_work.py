@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Literal, TypeVar
 
 from machines.branch import branch_machine
-from machines.chorus import chorus_machine, create_initial_state
+from machines.chorus import chorus_machine
 from machines.decisions.answers import CONTEXT_MESSAGES, answer_of, context_of, links_of
 from machines.decisions.changes import Change, Decided, fingerprint_of, run_change
 from machines.decisions.views import (
@@ -21,6 +21,7 @@ from machines.decisions.views import (
 )
 from machines.invitation import invitation_machine
 from machines.invite_link import invite_link_machine
+from machines.loop.runs import create_initial_state
 from machines.loop.steps import about
 from machines.message import message_machine
 from machines.models.branch import Branch, BranchAnswered, BranchEvent, BranchRunEnded

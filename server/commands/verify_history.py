@@ -8,9 +8,10 @@ again, from its first event to its last.
 from collections.abc import Callable, Iterator
 
 from machines.charts import journaled_machines
-from machines.chorus import chorus_machine, states_of
+from machines.chorus import chorus_machine
 from machines.conformance import Conformance, Violation
 from machines.decisions.replay import replay_run, written_by_this_chart
+from machines.loop.runs import states_of
 from machines.models.chorus import ChorusState
 from machines.models.errors import ChorusError
 from machines.models.ids import RunId

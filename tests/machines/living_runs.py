@@ -19,10 +19,11 @@ from typing import Any, Final
 
 import pytest
 
-from machines.chorus import chorus_machine, states_of
-from machines.chorus import place as place_today
+from machines.chorus import chorus_machine
 from machines.decisions.succession import take_over
 from machines.declarations import declaration_of
+from machines.loop.runs import place as place_today
+from machines.loop.runs import states_of
 from machines.migrations import Migration, Succession
 from machines.models.chorus import (
     Awaited,

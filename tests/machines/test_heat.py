@@ -3,7 +3,8 @@
 from itertools import product
 
 from machines.charts import journaled_machines
-from machines.chorus import chorus_machine, states_of
+from machines.chorus import chorus_machine
+from machines.loop.runs import states_of
 from machines.models.chorus import Health, RunStatus
 from machines.models.heat import machine_of, timed_states
 from machines.models.outputs import StepEnum

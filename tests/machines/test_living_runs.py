@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from machines.chorus import chorus_machine, states_of
+from machines.chorus import chorus_machine
+from machines.loop.runs import states_of
 from machines.models.outputs import StepEnum
 from machines.statechart.compiler import configurations
 from tests.machines.living_runs import (

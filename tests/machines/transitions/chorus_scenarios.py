@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
-from machines.chorus import chorus_machine, create_initial_state, transform_state
+from machines.chorus import chorus_machine, transform_state
 from machines.loop.recovery import MAX_REBUILDS
+from machines.loop.runs import create_initial_state
 from machines.models.chorus import (
     AIFailed,
     AttemptDelayed,
