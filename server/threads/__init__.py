@@ -12,6 +12,7 @@ __all__ = [
     "named",
     "passing_rights",
     "presence",
+    "publishing",
     "relay",
     "rooms",
     "service",

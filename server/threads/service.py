@@ -17,7 +17,7 @@ had never been in doubt.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -46,7 +46,6 @@ from machines.models.errors import (
     JournalError,
     NotCarried,
     RequestRefused,
-    StateError,
 )
 from machines.models.ids import (
     BranchId,
@@ -58,15 +57,13 @@ from machines.models.ids import (
     thread_stream,
 )
 from machines.models.journal import Batch, DecisionView, JournalEntry, RememberedReply
-from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from machines.models.thread import Thread
-from server.concurrency.batcher import Batcher
 from server.concurrency.retry import through_races, while_journal_is_away
-from server.threads.broadcast import MAX_COLLECTED, Broadcast
+from server.threads.broadcast import Broadcast
 from server.threads.named import with_what_it_names
+from server.threads.publishing import Publisher
 from server.threads.rooms import Doubt, Room, Rooms, weight_of, weight_of_run
 from server.wire.renderer import Renderer
-from storage.journal.answers import Tail
 from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
@@ -125,17 +122,15 @@ class ThreadService:
         self._carrier = carrier
         self._journal = journal
         self._broadcast = broadcast
-        self._renderer = renderer
         self._policy = policy
         self._new_id = new_id
         self.rooms = Rooms()
+        self._publisher = Publisher(journal, broadcast, renderer, self.rooms)
         self._hooks: list[CommitHooks] = []
         self._partial_of: Callable[[ChorusState], str | None] = lambda _: None
         self._on_fenced: Callable[[], None] = lambda: None
         self._on_refusal: Callable[[ThreadId, InvalidTransition], None] = lambda *_: None
         self._under_way: set[asyncio.Task[Outcome]] = set()
-        self._tails: Batcher[tuple[ThreadId, int], Tail | None] = Batcher(self._tails_of)
-        """Never twice the same thread in a group: each waits under its lock."""
         self._doubted: asyncio.Queue[ThreadId] = asyncio.Queue()
 
     def subscribe(self, hooks: CommitHooks) -> None:
@@ -237,37 +232,8 @@ class ThreadService:
         return None if self._journal.shared else self.rooms.facts_of(thread_id)
 
     async def bring_up(self, thread_id: ThreadId) -> None:
-        """Give those who follow the thread what they lack, from the journal: other servers wrote it.
-
-        Raises:
-            JournalError: it cannot be read.
-            StateError: it cannot be given to them.
-        """
-        async with self.rooms.locked(thread_id) as room:
-            told, made = self._broadcast.told(thread_id), self._broadcast.made
-            if told is None or not self._broadcast.lags(thread_id):
-                return
-            tail = await self._tails.ask((thread_id, told))
-            if tail is None or tail.head_seq - told > MAX_COLLECTED:
-                raise StateError("There is too much to give, or the thread is gone.")
-            entries = tail.entries
-            if entries and entries[-1].seq < tail.head_seq:
-                rest = await self._entries(thread_id, entries[-1].seq, tail.head_seq)
-                entries = (*entries, *rest)
-            if [each.seq for each in entries] != list(range(told + 1, tail.head_seq + 1)):
-                raise StateError("The journal lacks entries of the thread.")
-            live = await self._renderer.live(entries)
-            if room.is_over:
-                return
-            if not isinstance(room.known, Doubt):
-                room.published = tail.head_seq
-                room.announced = max(room.announced, tail.head_seq)
-            self._broadcast.pass_on(tail.thread, tail.head_seq, made)
-            self._broadcast.publish(tail.thread, live)
-
-    async def _tails_of(self, asked: Sequence[tuple[ThreadId, int]]) -> Sequence[Tail | None]:
-        tails = await self._journal.entries_of_many(dict(asked), max_bytes=MAX_EVENTS_PAGE_BYTES)
-        return [tails.get(thread_id) for thread_id, _ in asked]
+        """Give followers what other servers wrote. Raises what `Publisher.bring_up` raises."""
+        await self._publisher.bring_up(thread_id)
 
     async def run(self) -> None:
         """Read the rooms that are in doubt again once the journal answers, until cancelled."""
@@ -399,7 +365,7 @@ class ThreadService:
             self._doubted.put_nowait(thread_id)
             raise
         room.known = decision.facts
-        await self._publish(room, decision.facts.view, committed.entries, made)
+        await self._publisher.publish(room, decision.facts.view, committed.entries, made)
         if not room.is_over:
             # Else what follows is found in the journal, if it has the batch still.
             self._follow_up(thread_id, batch, decision.effects)
@@ -423,20 +389,6 @@ class ThreadService:
                 with suppress(RequestRefused):
                     await self._read(room, thread_id)
 
-    async def _publish(
-        self, room: Room, view: DecisionView, entries: tuple[JournalEntry, ...], made: int
-    ) -> None:
-        """Publish entries, behind the passing frames that were made before they were read or written."""
-        room.published = entries[-1].seq
-        try:
-            live = await self._renderer.live(entries)
-            if not room.is_over:
-                self._broadcast.pass_on(view.thread, view.head_seq, made)
-                self._broadcast.publish(view.thread, live)
-        except Exception:
-            # They are durable: what follows must follow, and followers notice a gap and come again.
-            log.exception("entries could not be published")
-
     async def _read(self, room: Room, thread_id: ThreadId) -> Facts:
         made = self._broadcast.made
         view = await self._journal.decision_view(thread_id)
@@ -459,31 +411,15 @@ class ThreadService:
             after = self._broadcast.told(view.thread.id)
         missed: tuple[JournalEntry, ...] = ()
         if after is not None:
-            missed = await self._entries(view.thread.id, after, view.head_seq)
+            missed = await self._publisher.entries(view.thread.id, after, view.head_seq)
         # Nothing fails from here on: what is published is followed up too.
         doubt, room.known = room.known, None
         if missed:
-            await self._publish(room, view, missed, made)
+            await self._publisher.publish(room, view, missed, made)
         # Now that who left by them is dropped.
         self._broadcast.settle(view.thread.id)
         if missed and isinstance(doubt, Doubt) and doubt.is_cleared_by(missed[0]):
             self._follow_up(view.thread.id, doubt.batch, doubt.effects)
-
-    async def _entries(
-        self, thread_id: ThreadId, after_seq: int, up_to: int
-    ) -> tuple[JournalEntry, ...]:
-        """The entries `after_seq + 1 .. up_to`, read page by page."""
-        found: list[JournalEntry] = []
-        while after_seq < up_to:
-            page = await self._journal.entries(
-                thread_stream(thread_id),
-                after_seq=after_seq,
-                limit=up_to - after_seq,
-                max_bytes=MAX_EVENTS_PAGE_BYTES,
-            )
-            found.extend(page.entries)
-            after_seq = page.entries[-1].seq
-        return tuple(found)
 
     def _with_partials(self, facts: Facts, command: ThreadCommand) -> Facts:
         """Add what the runs that the command may stop have written."""
