@@ -34,8 +34,9 @@ from machines.models.errors import (
     ThreadError,
 )
 from machines.models.ids import ClientId
-from machines.models.wire import requests
+from machines.models.wire import membership_requests, requests
 from machines.models.wire.frames import PongFrame
+from machines.models.wire.request_base import MutatingRequest
 from machines.models.wire.requests import ClientMessage
 from machines.outcomes import refused
 from machines.statechart import Accepted, Refusal
@@ -76,7 +77,7 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
         case requests.SignOutRequest():
             event = SignedOut()
         case (
-            requests.MutatingRequest()
+            MutatingRequest()
             | requests.CompareRunsRequest()
             | requests.GetThreadRequest()
             | requests.GetEventsRequest()
@@ -86,7 +87,7 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
             | requests.GetInboxRequest()
             | requests.ListPeopleRequest()
             | requests.SearchRequest()
-            | requests.ViewInviteLinkRequest()
+            | membership_requests.ViewInviteLinkRequest()
             | requests.TypingRequest()
         ):
             event = RequestMade(message=message)

@@ -16,10 +16,8 @@ from pydantic import BaseModel
 from machines.models.limits import MAX_FRAME_BYTES, PROTOCOL_VERSION, SUBPROTOCOL
 from machines.models.wire.envelope import ServerFrame
 from machines.models.wire.frames import SERVER_FRAMES
-from machines.models.wire.requests import (
-    REQUESTS,
-    Request,
-)
+from machines.models.wire.request_base import Request
+from machines.models.wire.requests import REQUESTS
 from server import __version__
 from server.http.schemas import wire_schemas
 

@@ -21,10 +21,7 @@ from machines.models.wire.frames import (
     SERVER_FRAMES,
     LiveFrame,
 )
-from machines.models.wire.requests import (
-    MUTATING,
-    REQUESTS,
-)
+from machines.models.wire.requests import MUTATING, REQUESTS
 from machines.models.wire.run_frames import ChorusResponseData
 from server.http.schemas import WireSchemas, wire_schemas
 

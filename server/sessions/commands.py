@@ -10,12 +10,13 @@ from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.ids import PublicKey
 from machines.models.message import Decision
 from machines.models.removal import RemovalDecision
-from machines.models.wire import requests
+from machines.models.wire import membership_requests, requests
+from machines.models.wire.request_base import MutatingRequest
 from server.sessions.links import secret_for
 from server.sessions.signatures import can_sign
 
 
-def command_of(message: requests.MutatingRequest, token: str) -> Callable[..., ThreadCommand]:
+def command_of(message: MutatingRequest, token: str) -> Callable[..., ThreadCommand]:
     """What makes the command of a request, given the fields that every command begins with.
 
     Args:
@@ -42,31 +43,31 @@ def command_of(message: requests.MutatingRequest, token: str) -> Callable[..., T
             )
         case requests.WithdrawMessageRequest(data=data):
             return partial(commands.Withdraw, message_id=data.message_id)
-        case requests.InviteCoAuthorRequest(data=data):
+        case membership_requests.InviteCoAuthorRequest(data=data):
             _require_signing_key(data.public_key)
             return partial(commands.Invite, public_key=data.public_key)
-        case requests.AcceptInvitationRequest():
+        case membership_requests.AcceptInvitationRequest():
             return commands.AcceptInvitation
-        case requests.DeclineInvitationRequest():
+        case membership_requests.DeclineInvitationRequest():
             return commands.DeclineInvitation
-        case requests.RevokeInvitationRequest(data=data):
+        case membership_requests.RevokeInvitationRequest(data=data):
             return partial(commands.RevokeInvitation, public_key=data.public_key)
-        case requests.CreateInviteLinkRequest(data=data):
+        case membership_requests.CreateInviteLinkRequest(data=data):
             secret_hash = hash_token(secret_for(token, message.id))
             return partial(commands.MakeLink, secret_hash=secret_hash, hours=data.expires_in_hours)
-        case requests.RevokeInviteLinkRequest(data=data):
+        case membership_requests.RevokeInviteLinkRequest(data=data):
             return partial(commands.RevokeLink, link_id=data.link_id)
-        case requests.ProposeRemovalRequest(data=data):
+        case membership_requests.ProposeRemovalRequest(data=data):
             return partial(commands.ProposeRemoval, public_key=data.public_key)
-        case requests.VoteOnRemovalRequest(data=data):
+        case membership_requests.VoteOnRemovalRequest(data=data):
             return partial(
                 commands.VoteOnRemoval,
                 public_key=data.public_key,
                 decision=RemovalDecision(data.decision),
             )
-        case requests.WithdrawRemovalRequest(data=data):
+        case membership_requests.WithdrawRemovalRequest(data=data):
             return partial(commands.WithdrawRemoval, public_key=data.public_key)
-        case requests.LeaveCoAuthorshipRequest():
+        case membership_requests.LeaveCoAuthorshipRequest():
             return commands.LeaveCoAuthorship
         case requests.RenameThreadRequest(data=data):
             return partial(commands.Rename, name=data.name)
@@ -89,7 +90,7 @@ def command_of(message: requests.MutatingRequest, token: str) -> Callable[..., T
             return partial(commands.Configure, instructions=data.instructions, model=data.model)
         case requests.ArchiveThreadRequest():
             return commands.Archive
-        case requests.AcceptInviteLinkRequest(data=data):
+        case membership_requests.AcceptInviteLinkRequest(data=data):
             return partial(commands.UseLink, secret_hash=hash_token(data.secret))
         case _:
             raise AssertionError(f"{type(message).__name__} is no command to a thread")

@@ -14,7 +14,8 @@ from typing import Final
 
 from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.ids import PublicKey
-from machines.models.wire import requests
+from machines.models.wire import membership_requests, requests
+from machines.models.wire.request_base import MutatingRequest
 from machines.models.wire.requests import ClientMessage
 from server.concurrency.rate_limit import RateLimiter
 from server.sessions.shared_rate import SharedRate
@@ -88,13 +89,16 @@ class Allowances:
         if isinstance(message, requests.SearchRequest):
             waits.append(self._searches.try_take(caller))
             waits.append(self._searches_of_an_address.try_take(address))
-        if isinstance(message, requests.ViewInviteLinkRequest | requests.AcceptInviteLinkRequest):
+        if isinstance(
+            message,
+            membership_requests.ViewInviteLinkRequest | membership_requests.AcceptInviteLinkRequest,
+        ):
             waits.append(self._links.try_take(caller))
             waits.append(self._links_of_an_address.try_take(address))
         if is_read(message):
             waits.append(self._reads.try_take(caller, READ_CHARACTERS))
             waits.append(self._reads_of_an_address.try_take(address, READ_CHARACTERS))
-        if isinstance(message, requests.MutatingRequest):
+        if isinstance(message, MutatingRequest):
             waits.append(self._changes.try_take(caller))
             waits.append(self._changes_of_an_address.try_take(address))
         return _longest(waits)

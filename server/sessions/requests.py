@@ -24,7 +24,8 @@ from machines.models.ids import MessageId, PublicKey, RequestId, ThreadId, threa
 from machines.models.journal import DecisionView, JournalEntry, RememberedReply
 from machines.models.limits import MAX_CATCH_UP, MAX_EVENTS_PAGE_BYTES, MAX_RUNS_SHOWN
 from machines.models.thread import Thread
-from machines.models.wire import envelope, frames, request_data, requests
+from machines.models.wire import envelope, frames, membership_requests, request_data, requests
+from machines.models.wire.request_base import MutatingRequest
 from machines.models.wire.requests import ClientMessage
 from server.environment import Environment
 from server.memory.recall import MemoryService
@@ -97,7 +98,7 @@ class Requests:
         Raises:
             ChorusError: the request was refused or failed, and changed nothing.
         """
-        if isinstance(message, requests.MutatingRequest):
+        if isinstance(message, MutatingRequest):
             return _encode(await self._once(message, caller, address, token), message.id)
         match message:
             case requests.GetThreadRequest():
@@ -122,7 +123,7 @@ class Requests:
                 return _encode(await list_threads(self._journal, message.data, caller), message.id)
             case requests.ListPeopleRequest():
                 return _encode(await list_people(self._journal, caller), message.id)
-            case requests.ViewInviteLinkRequest(data=data):
+            case membership_requests.ViewInviteLinkRequest(data=data):
                 return _encode(await self._links.view(data.secret, caller), message.id)
             case requests.GetInboxRequest():
                 return _encode(await inbox(self._journal, message.data, caller), message.id)
@@ -146,7 +147,7 @@ class Requests:
     # Mutating requests
 
     async def _once(
-        self, message: requests.MutatingRequest, caller: PublicKey, address: str, token: str
+        self, message: MutatingRequest, caller: PublicKey, address: str, token: str
     ) -> frames.AcceptedFrame:
         key = (caller, message.id)
         while (first := self._under_way.get(key)) is not None:
@@ -176,7 +177,7 @@ class Requests:
 
     async def _again(
         self,
-        message: requests.MutatingRequest,
+        message: MutatingRequest,
         caller: PublicKey,
         token: str,
         known: RememberedReply,
@@ -187,7 +188,9 @@ class Requests:
                 ErrorCode.CONFLICT, "Another request was made with this id; use a new one."
             )
         if known.thread_id is not None and not isinstance(
-            message, requests.LeaveCoAuthorshipRequest | requests.DeclineInvitationRequest
+            message,
+            membership_requests.LeaveCoAuthorshipRequest
+            | membership_requests.DeclineInvitationRequest,
         ):
             await self._readable(known.thread_id, caller)
         if known.thread_id is None:
@@ -198,7 +201,7 @@ class Requests:
         return await self._with_link(_accepted(outcome), message, token)
 
     async def _mutate(
-        self, message: requests.MutatingRequest, caller: PublicKey, token: str
+        self, message: MutatingRequest, caller: PublicKey, token: str
     ) -> frames.AcceptedFrame:
         reply = RememberedReply(
             public_key=caller,
@@ -247,10 +250,10 @@ class Requests:
         return await self._with_link(_accepted(outcome), message, token)
 
     async def _with_link(
-        self, frame: frames.AcceptedFrame, message: requests.MutatingRequest, token: str
+        self, frame: frames.AcceptedFrame, message: MutatingRequest, token: str
     ) -> frames.AcceptedFrame:
         """The reply with the link that the request made, if it made one."""
-        if not isinstance(message, requests.CreateInviteLinkRequest):
+        if not isinstance(message, membership_requests.CreateInviteLinkRequest):
             return frame
         link = await self._links.made_by(token, message.id)
         return frame.model_copy(update={"data": frame.data.model_copy(update={"link": link})})
@@ -299,7 +302,7 @@ class Requests:
             notice = hidden_notice(thread_id, message_id, hidden=hidden)
             self._broadcast.users.tell(caller, notice)
 
-    async def _thread_of(self, message: requests.MutatingRequest) -> ThreadId:
+    async def _thread_of(self, message: MutatingRequest) -> ThreadId:
         """The thread that a request is about."""
         match message.data:
             case request_data.ThreadRef(thread_id=thread_id):
@@ -309,9 +312,7 @@ class Requests:
             case _:
                 raise AssertionError(f"{message.type} is about no thread")
 
-    async def _take_prompt(
-        self, message: requests.MutatingRequest, caller: PublicKey, address: str
-    ) -> None:
+    async def _take_prompt(self, message: MutatingRequest, caller: PublicKey, address: str) -> None:
         """Charge a new run. Raises RequestRefused where it is one too many; JournalConflict, and
         charges nothing, where the request was carried out before."""
         if await self._journal.reply(caller, message.id) is not None:
@@ -444,7 +445,7 @@ class Requests:
         )
 
     async def _require_access(
-        self, message: requests.MutatingRequest, thread_id: ThreadId, caller: PublicKey
+        self, message: MutatingRequest, thread_id: ThreadId, caller: PublicKey
     ) -> None:
         """Before anything else is done. For who may not know of a thread it asks the journal one thing,
         whether the thread is there or not.
@@ -452,10 +453,13 @@ class Requests:
         Raises RequestRefused: not_found.
         """
         match message:
-            case requests.AcceptInvitationRequest() | requests.DeclineInvitationRequest():
+            case (
+                membership_requests.AcceptInvitationRequest()
+                | membership_requests.DeclineInvitationRequest()
+            ):
                 if not await self._journal.is_invited(thread_id, caller):
                     raise no_such_invitation()
-            case requests.AcceptInviteLinkRequest():
+            case membership_requests.AcceptInviteLinkRequest():
                 pass  # The thread was found by the link that the caller knows.
             case _:
                 await self._readable(thread_id, caller)

@@ -31,10 +31,7 @@ from machines.models.wire.frames import (
     ErrorFrame,
     ServerMessage,
 )
-from machines.models.wire.requests import (
-    REQUESTS,
-    ClientMessage,
-)
+from machines.models.wire.requests import REQUESTS, ClientMessage
 from machines.models.wire.run_frames import (
     ChorusResponseFrame,
     StepDeltaData,

@@ -15,10 +15,7 @@ from machines.models.wire.frames import (
     ServerMessage,
     ThreadEventKind,
 )
-from machines.models.wire.requests import (
-    REQUESTS,
-    ClientMessage,
-)
+from machines.models.wire.requests import REQUESTS, ClientMessage
 from machines.models.wire.run_frames import ChorusResponseData
 from server.http.routes import SiteInfo, http_routes
 from server.http.shared_threads import PATH

@@ -17,6 +17,8 @@ __all__ = [
     "explained",
     "fields",
     "frames",
+    "membership_requests",
+    "request_base",
     "request_data",
     "requests",
     "run_frames",

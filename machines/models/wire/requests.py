@@ -11,10 +11,7 @@ Only shapes live here. Whether a request is allowed is decided by the machines, 
 messages in `server.wire.codec`.
 """
 
-from hashlib import sha256
-from typing import ClassVar, Final, Literal, get_args
-
-from pydantic import BaseModel, ConfigDict
+from typing import Final, Literal, get_args
 
 from machines.models.wire.branch_data import (
     BranchRef,
@@ -22,13 +19,25 @@ from machines.models.wire.branch_data import (
     ForkRunData,
     VoteOnBranchData,
 )
-from machines.models.wire.fields import RequestIdText
+from machines.models.wire.membership_requests import (
+    AcceptInvitationRequest,
+    AcceptInviteLinkRequest,
+    CreateInviteLinkRequest,
+    DeclineInvitationRequest,
+    InviteCoAuthorRequest,
+    LeaveCoAuthorshipRequest,
+    ProposeRemovalRequest,
+    RevokeInvitationRequest,
+    RevokeInviteLinkRequest,
+    ViewInviteLinkRequest,
+    VoteOnRemovalRequest,
+    WithdrawRemovalRequest,
+)
+from machines.models.wire.request_base import MutatingRequest, Request
 from machines.models.wire.request_data import (
     AuthenticateData,
-    CoAuthorRef,
     ConfigureThreadData,
     ConnectData,
-    CreateInviteLinkData,
     CreateThreadData,
     ExplainRunData,
     GetEventsData,
@@ -37,61 +46,20 @@ from machines.models.wire.request_data import (
     GetThreadData,
     HideMessageData,
     HideThreadData,
-    InviteCoAuthorData,
-    InviteLinkRef,
     ListThreadsData,
     MarkReadData,
     MessageRef,
     NoData,
     RejectMessageData,
     RenameThreadData,
-    RequestData,
     ResumeData,
-    RevokeInvitationData,
-    RevokeInviteLinkData,
     RunRef,
     SearchData,
     SetNameData,
     SetPresenceData,
     SubmitPromptData,
     ThreadRef,
-    VoteOnRemovalData,
 )
-
-
-class Request(BaseModel):
-    """A client frame; each subclass adds its `type` and the shape of its `data`."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="ignore",
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-    )
-
-    reply: ClassVar[str] = "accepted"
-    """Type of the frame that answers it, where it is not `error`."""
-    mutating: ClassVar[bool] = False
-    """Whether it may be sent again with the same id, and is then carried out once."""
-
-    id: RequestIdText
-    type: str
-    data: RequestData
-
-
-class MutatingRequest(Request):
-    """A request that is remembered by its id."""
-
-    mutating: ClassVar[bool] = True
-
-    def fingerprint(self) -> str:
-        """Hex of what two sendings of one request share: another one under its id is `conflict`.
-
-        It is taken of the checked values, so spelling (the order of keys, a default that is
-        written out) makes no other request.
-        """
-        return sha256(self.model_dump_json(exclude={"id"}).encode()).hexdigest()
 
 
 class ConnectRequest(Request):
@@ -240,91 +208,6 @@ class WithdrawMessageRequest(MutatingRequest):
 
     type: Literal["withdraw_message"] = "withdraw_message"
     data: MessageRef
-
-
-class InviteCoAuthorRequest(MutatingRequest):
-    """Ask a key in: it is a co-author once it accepts."""
-
-    type: Literal["invite_co_author"] = "invite_co_author"
-    data: InviteCoAuthorData
-
-
-class AcceptInvitationRequest(MutatingRequest):
-    """Become a co-author of the thread that one is invited into."""
-
-    type: Literal["accept_invitation"] = "accept_invitation"
-    data: ThreadRef
-
-
-class DeclineInvitationRequest(MutatingRequest):
-    """Stay outside of the thread that one is invited into."""
-
-    type: Literal["decline_invitation"] = "decline_invitation"
-    data: ThreadRef
-
-
-class RevokeInvitationRequest(MutatingRequest):
-    """Take the open invitation of a key back."""
-
-    type: Literal["revoke_invitation"] = "revoke_invitation"
-    data: RevokeInvitationData
-
-
-class CreateInviteLinkRequest(MutatingRequest):
-    """Make an address that lets one user in, whoever it is given to."""
-
-    type: Literal["create_invite_link"] = "create_invite_link"
-    data: CreateInviteLinkData
-
-
-class RevokeInviteLinkRequest(MutatingRequest):
-    """Take an open link back."""
-
-    type: Literal["revoke_invite_link"] = "revoke_invite_link"
-    data: RevokeInviteLinkData
-
-
-class ViewInviteLinkRequest(Request):
-    """Ask what a link leads to, and who invites."""
-
-    reply = "invite_link"
-    type: Literal["view_invite_link"] = "view_invite_link"
-    data: InviteLinkRef
-
-
-class AcceptInviteLinkRequest(MutatingRequest):
-    """Become a co-author by a link."""
-
-    type: Literal["accept_invite_link"] = "accept_invite_link"
-    data: InviteLinkRef
-
-
-class ProposeRemovalRequest(MutatingRequest):
-    """Let all the others vote on whether a co-author stays; it is one's own vote too."""
-
-    type: Literal["propose_removal"] = "propose_removal"
-    data: CoAuthorRef
-
-
-class VoteOnRemovalRequest(MutatingRequest):
-    """Let a co-author go, or keep them."""
-
-    type: Literal["vote_on_removal"] = "vote_on_removal"
-    data: VoteOnRemovalData
-
-
-class WithdrawRemovalRequest(MutatingRequest):
-    """Take one's own proposal back."""
-
-    type: Literal["withdraw_removal"] = "withdraw_removal"
-    data: CoAuthorRef
-
-
-class LeaveCoAuthorshipRequest(MutatingRequest):
-    """Be a co-author no more."""
-
-    type: Literal["leave_co_authorship"] = "leave_co_authorship"
-    data: ThreadRef
 
 
 class RenameThreadRequest(MutatingRequest):

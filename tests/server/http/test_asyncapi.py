@@ -20,10 +20,7 @@ from machines.models.wire.frames import (
     PongFrame,
 )
 from machines.models.wire.request_data import NoData
-from machines.models.wire.requests import (
-    REQUESTS,
-    PingRequest,
-)
+from machines.models.wire.requests import REQUESTS, PingRequest
 from server.http.asyncapi import UNASKED, asyncapi_document
 from server.wire.codec import encode_server_frame
 

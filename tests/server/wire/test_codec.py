@@ -49,6 +49,7 @@ from machines.models.wire.frames import (
     ThreadEventFrame,
     ThreadEventKind,
 )
+from machines.models.wire.request_base import MutatingRequest
 from machines.models.wire.request_data import (
     NoData,
     SubmitPromptData,
@@ -57,7 +58,6 @@ from machines.models.wire.requests import (
     MUTATING,
     REQUESTS,
     ClientMessage,
-    MutatingRequest,
     PingRequest,
     SubmitPromptRequest,
 )
