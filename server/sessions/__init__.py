@@ -17,6 +17,7 @@ __all__ = [
     "pages",
     "ports",
     "quotas",
+    "reads",
     "registry",
     "requests",
     "session",

@@ -6,12 +6,11 @@ checked again before the answer; the same id with another type or data is `confl
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Final
 
 from machines.decisions.connections import hash_token
 from machines.decisions.invitations import no_such_invitation
-from machines.decisions.rights import co_author_of, may_read, no_such_thread
+from machines.decisions.rights import co_author_of
 from machines.models import commands
 from machines.models.commands import ThreadCommand
 from machines.models.errors import (
@@ -20,10 +19,8 @@ from machines.models.errors import (
     JournalConflict,
     RequestRefused,
 )
-from machines.models.ids import MessageId, PublicKey, RequestId, ThreadId, thread_stream
-from machines.models.journal import DecisionView, JournalEntry, RememberedReply
-from machines.models.limits import MAX_CATCH_UP, MAX_EVENTS_PAGE_BYTES, MAX_RUNS_SHOWN
-from machines.models.thread import Thread
+from machines.models.ids import MessageId, PublicKey, RequestId, ThreadId
+from machines.models.journal import RememberedReply
 from machines.models.wire import envelope, frames, membership_requests, request_data, requests
 from machines.models.wire.request_base import MutatingRequest
 from machines.models.wire.requests import ClientMessage
@@ -37,17 +34,12 @@ from server.sessions.explanations import Explanations
 from server.sessions.heat import heat_of
 from server.sessions.links import InviteLinks
 from server.sessions.lists import inbox, list_people, list_threads
-from server.sessions.pages import (
-    FRAME_ROOM,
-    RunSoFar,
-    first_that_fit,
-    snapshot_that_fits,
-)
+from server.sessions.pages import first_that_fit
 from server.sessions.quotas import Allowances, too_many
+from server.sessions.reads import Reads
 from server.threads.broadcast import Broadcast
 from server.threads.service import Outcome, ThreadService
-from server.wire.bounds import fitting
-from server.wire.codec import encode_events_page, encode_server_frame
+from server.wire.codec import encode_server_frame
 from server.wire.presenter import hidden_notice, read_notice
 from server.wire.renderer import Renderer
 from storage.journal.port import Journal
@@ -80,12 +72,11 @@ class Requests:
         self._journal = journal
         self._broadcast = broadcast
         self._thread_service = thread_service
-        self._chorus = chorus
         self._accounts = accounts
         self._memory_service = memory_service
         self._allowances = allowances
-        self._renderer = renderer
         self._links = InviteLinks(environment, journal)
+        self.reads = Reads(journal, thread_service, chorus, renderer)
         self._explanations = Explanations(journal)
         self._comparisons = Comparisons(journal, renderer)
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
@@ -102,22 +93,24 @@ class Requests:
             return _encode(await self._once(message, caller, address, token), message.id)
         match message:
             case requests.GetThreadRequest():
-                _, text = await self.snapshot(message, caller)
+                _, text = await self.reads.snapshot(message, caller)
                 return text
             case requests.GetEventsRequest():
-                return await self._events(message, caller)
+                return await self.reads.events(message, caller)
             case requests.ExplainRunRequest(data=data):
-                thread = await self._readable(data.thread_id, caller)
+                thread = await self.reads.readable(data.thread_id, caller)
                 is_inside = caller in thread.co_authors
                 explained = await self._explanations.explained(data, is_inside=is_inside)
-                now = await self._readable(data.thread_id, caller)  # it may have taken its time
+                now = await self.reads.readable(
+                    data.thread_id, caller
+                )  # it may have taken its time
                 if is_inside is not (caller in now.co_authors):
                     return await self.perform(message, caller, address, token)
                 return _encode(explained, message.id)
             case requests.GetHeatRequest(data=data):
-                co_author_of(await self._readable(data.thread_id, caller), caller)
+                co_author_of(await self.reads.readable(data.thread_id, caller), caller)
                 heat = await heat_of(self._journal, data)
-                co_author_of(await self._readable(data.thread_id, caller), caller)  # as above
+                co_author_of(await self.reads.readable(data.thread_id, caller), caller)  # as above
                 return _encode(heat, message.id)
             case requests.ListThreadsRequest():
                 return _encode(await list_threads(self._journal, message.data, caller), message.id)
@@ -128,16 +121,16 @@ class Requests:
             case requests.GetInboxRequest():
                 return _encode(await inbox(self._journal, message.data, caller), message.id)
             case requests.TypingRequest(data=data):
-                thread = await self._readable(data.thread_id, caller)
+                thread = await self.reads.readable(data.thread_id, caller)
                 self._broadcast.presence.types(thread, co_author_of(thread, caller))
                 accepted = frames.AcceptedData(thread_id=thread.id)
                 return _encode(frames.AcceptedFrame(data=accepted), message.id)
             case requests.CompareRunsRequest(data=data):
-                thread = await self._readable(data.thread_id, caller)
+                thread = await self.reads.readable(data.thread_id, caller)
                 co_author_of(thread, caller)
                 text = await self._comparisons.compare(message)
                 # Rights are read last as well: who left meanwhile is told nothing.
-                co_author_of(await self._readable(data.thread_id, caller), caller)
+                co_author_of(await self.reads.readable(data.thread_id, caller), caller)
                 return text
             case requests.SearchRequest():
                 return _encode(await self._search(message, caller), message.id)
@@ -192,7 +185,7 @@ class Requests:
             membership_requests.LeaveCoAuthorshipRequest
             | membership_requests.DeclineInvitationRequest,
         ):
-            await self._readable(known.thread_id, caller)
+            await self.reads.readable(known.thread_id, caller)
         if known.thread_id is None:
             return _accepted(None)
         outcome = Outcome(
@@ -278,8 +271,8 @@ class Requests:
     async def _mark_read(
         self, data: request_data.MarkReadData, caller: PublicKey, reply: RememberedReply
     ) -> None:
-        await self._readable(data.thread_id, caller)
-        await self._require_seq(data.thread_id, "seq", data.seq)
+        await self.reads.readable(data.thread_id, caller)
+        await self.reads.head_with(data.thread_id, "seq", data.seq)
         if await self._accounts.mark_read(caller, data.thread_id, data.seq, reply):
             self._broadcast.users.tell(caller, read_notice(data.thread_id, data.seq))
 
@@ -293,7 +286,7 @@ class Requests:
         hidden: bool,
     ) -> None:
         """Raises RequestRefused: not_found, too_large."""
-        await self._readable(thread_id, caller)
+        await self.reads.readable(thread_id, caller)
         if message_id is not None:
             message = await self._journal.message(message_id)
             if message is None or message.thread_id != thread_id:
@@ -323,120 +316,12 @@ class Requests:
 
     # Queries
 
-    async def snapshot(
-        self, message: requests.GetThreadRequest, caller: PublicKey
-    ) -> tuple[DecisionView, str]:
-        """A thread, and the frame with a page of its messages, at one head. Raises RequestRefused:
-        not_found."""
-        data = message.data
-        # First, so that a thread that is not the caller's costs no more than one that is not there.
-        await self._readable(data.thread_id, caller)
-        found = await self._journal.snapshot(
-            data.thread_id, limit=data.limit, before_index=data.before_index
-        )
-        if found is None or not may_read(found[0].thread, caller):
-            raise no_such_thread()
-        view, page = found
-        chorus = self._chorus
-        runs = tuple(
-            RunSoFar(
-                run,
-                chorus.text_so_far(run),
-                chorus.rendered_so_far(run),
-                chorus.thoughts_so_far(run),
-            )
-            for run in view.runs[:MAX_RUNS_SHOWN]
-        )
-        people = {each.author for each in page.messages if each.author is not None}
-        names = await self._journal.names(people.union(view.thread.co_authors))
-        kept = await self._journal.user_thread(caller, data.thread_id)
-        text = await self._renderer.do(
-            lambda: _encode(snapshot_that_fits(view, page, runs, names, caller, kept), message.id)
-        )
-        # Rights are read last as well: who left meanwhile is shown what is theirs to see now.
-        now = await self._readable(data.thread_id, caller)
-        if (caller in now.co_authors) is not (caller in view.thread.co_authors):
-            return await self.snapshot(message, caller)
-        return view, text
-
-    async def check_catch_up(self, data: request_data.GetThreadData) -> None:
-        """Raises RequestRefused where a reader cannot go on from what it remembers."""
-        if data.epoch is not None and data.epoch != await self._journal.epoch():
-            raise RequestRefused(
-                ErrorCode.CONFLICT, "The store was restored; what you remember of it is void."
-            )
-        if data.after_seq is None:
-            return
-        head_seq = await self._require_seq(data.thread_id, "after_seq", data.after_seq)
-        if head_seq - data.after_seq > MAX_CATCH_UP:
-            raise RequestRefused(
-                ErrorCode.CONFLICT,
-                f"More than {MAX_CATCH_UP} entries to catch up; use get_events.",
-            )
-
-    async def _require_seq(self, thread_id: ThreadId, field: str, seq: int) -> int:
-        """The head of a thread, which has an entry of this number. Raises RequestRefused where it is
-        beyond."""
-        view = await self._thread_service.view(thread_id)
-        head_seq = view.head_seq if view is not None else 0
-        if seq > head_seq:
-            problem = "is beyond the end of the thread"
-            raise RequestRefused(
-                ErrorCode.INVALID_FIELD,
-                f"{field} {problem}.",
-                details={"field": field, "problem": problem},
-            )
-        return head_seq
-
-    async def catch_up(
-        self, thread_id: ThreadId, caller: PublicKey, *, after_seq: int, up_to: int
-    ) -> AsyncIterator[str]:
-        """The frames `after_seq + 1 .. up_to`, encoded for this person, read a page at a time."""
-        while after_seq < up_to:
-            page = await self._journal.entries(
-                thread_stream(thread_id),
-                after_seq=after_seq,
-                limit=up_to - after_seq,
-                max_bytes=MAX_EVENTS_PAGE_BYTES,
-            )
-            for entry in await self._renderer.encoded(page.entries):
-                # Each time: who reads slowly may have left since the page was read.
-                yield entry.text_for(caller, await self._readable(thread_id, caller))
-            after_seq = page.entries[-1].seq
-
-    async def _events(self, message: requests.GetEventsRequest, caller: PublicKey) -> str:
-        data = message.data
-        await self._readable(data.thread_id, caller)
-        page = await self._journal.entries(
-            thread_stream(data.thread_id),
-            after_seq=data.after_seq,
-            limit=data.limit,
-            max_bytes=MAX_EVENTS_PAGE_BYTES,
-        )
-        texts = await self._presented(data.thread_id, page.entries, caller)
-        count = fitting((len(each.encode()) + 1 for each in texts), FRAME_ROOM)
-        return encode_events_page(
-            texts[:count],
-            re=message.id,
-            thread_id=data.thread_id,
-            head_seq=page.head_seq,
-            has_more=page.has_more or count < len(texts),
-        )
-
-    async def _presented(
-        self, thread_id: ThreadId, entries: tuple[JournalEntry, ...], caller: PublicKey
-    ) -> list[str]:
-        """Entries as this person may see them. Rights are read last: they hold when it is sent."""
-        shown = await self._renderer.encoded(entries)
-        thread = await self._readable(thread_id, caller)
-        return [each.text_for(caller, thread) for each in shown]
-
     async def _search(
         self, message: requests.SearchRequest, caller: PublicKey
     ) -> frames.SearchResultsFrame:
         data = message.data
         if data.thread_id is not None:
-            await self._readable(data.thread_id, caller)
+            await self.reads.readable(data.thread_id, caller)
         results = await self._memory_service.search(
             caller, data.query, thread_id=data.thread_id, limit=data.limit
         )
@@ -462,13 +347,7 @@ class Requests:
             case membership_requests.AcceptInviteLinkRequest():
                 pass  # The thread was found by the link that the caller knows.
             case _:
-                await self._readable(thread_id, caller)
-
-    async def _readable(self, thread_id: ThreadId, caller: PublicKey) -> Thread:
-        thread = await self._thread_service.readable(thread_id, caller)
-        if thread is None:
-            raise no_such_thread()
-        return thread
+                await self.reads.readable(thread_id, caller)
 
 
 def _accepted(outcome: Outcome | None) -> frames.AcceptedFrame:

@@ -376,7 +376,7 @@ class Session:
     ) -> AccessChecked:
         thread = await self._services.thread_service.readable(effect.thread_id, effect.public_key)
         if thread is not None and isinstance(message, requests.GetThreadRequest):
-            await self._services.requests.check_catch_up(message.data)
+            await self._services.requests.reads.check_catch_up(message.data)
         return AccessChecked(thread_id=effect.thread_id, readable=thread is not None)
 
     async def _welcome(self, re: RequestId, *, resumed: bool) -> str:
@@ -425,12 +425,12 @@ class Session:
         services.broadcast.follow(thread_id, self)
         is_answered = False
         try:
-            view, snapshot = await services.requests.snapshot(message, caller)
+            view, snapshot = await services.requests.reads.snapshot(message, caller)
             await self._require_session()
             is_answered = True
             yield snapshot
             if message.data.after_seq is not None:
-                async for text in services.requests.catch_up(
+                async for text in services.requests.reads.catch_up(
                     thread_id, caller, after_seq=message.data.after_seq, up_to=view.head_seq
                 ):
                     yield text
