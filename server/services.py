@@ -22,6 +22,8 @@ from machines.models.errors import ChorusError
 from machines.models.ids import ThreadId, TimerId
 from machines.models.journal import Batch, TimerRow
 from machines.models.lease import LeasePolicy
+from machines.models.wire.frames import ErrorData
+from machines.models.wire.requests import ClientMessage
 from server import __version__
 from server.concurrency.background import Background
 from server.environment import Environment
@@ -49,8 +51,8 @@ from server.sessions.requests import Requests
 from server.sessions.shared_rate import SharedRate
 from server.sessions.watch import watch_sessions
 from server.settings import Settings
-from server.stores import by_clock_of, keep_declarations, open_stores, passing_of
-from server.telemetry.live import exporting
+from server.stores import by_clock_of, keep_declarations, open_stores, passing_of, reading
+from server.telemetry.exporting import Exporting, exporting
 from server.telemetry.variables import export_settings
 from server.threads.attendance import AttendanceTeller
 from server.threads.broadcast import Broadcast
@@ -176,6 +178,13 @@ async def open_services(
             journal,
             environment.monotonic,
         )
+        exports = None
+        if export is not None:
+            exports = await stack.enter_async_context(
+                exporting(
+                    export, journal, reading(settings), environment, metrics, lambda: lease.id
+                )
+            )
         requests = Requests(
             environment=environment,
             journal=journal,
@@ -200,7 +209,7 @@ async def open_services(
                 ),
                 allowances=allowances,
                 connections_per_user=settings.connections_per_user,
-                on_refusal=metrics.refused,
+                on_refusal=partial(_tell_refusal, metrics, exports),
             )
         )
         wakeups = Wakeups(
@@ -213,10 +222,8 @@ async def open_services(
         hooks.wakeups = wakeups
         thread_service.subscribe(hooks)
         thread_service.subscribe(RunMetrics(metrics))
-        traces = None
-        if export is not None:
-            traces = await stack.enter_async_context(exporting(export, journal, metrics))
-            thread_service.subscribe(traces)
+        if exports is not None:
+            thread_service.subscribe(exports.traces)
         counter = HeatCounter(journal, environment.now)
         thread_service.subscribe(counter)
         thread_service.report_refusals(counter.refused)
@@ -261,8 +268,9 @@ async def open_services(
         background.begin("relay", relay.run)
         background.begin("interests", interests.run)
         background.begin("heat counter", counter.run)
-        if traces is not None:
-            background.begin("spans", traces.run)
+        if exports is not None:
+            background.begin("spans", exports.traces.run)
+            background.begin("spans not sent", exports.unsent.run)
         background.begin(
             "purge expired replies", partial(_purge_expired_replies, journal, environment)
         )
@@ -345,6 +353,14 @@ class _CommitHooks:
             self._memory_service.wake()
         for effect in effects:
             self._chorus.run(effect)
+
+
+def _tell_refusal(
+    metrics: Metrics, exports: Exporting | None, error: ErrorData, request: ClientMessage | None
+) -> None:
+    metrics.refused(error.code.value)
+    if exports is not None and request is not None:
+        exports.refusals.refused(request, error)
 
 
 async def _compile_charts() -> None:

@@ -1,4 +1,4 @@
-"""`chorus export --otel`: the traces of runs and approvals, made of a journal that may be of any age.
+"""`chorus export --otel`: the traces of runs and decisions, made of a journal that may be of any age.
 
 The journal is only read, in transactions that see one moment each and take no lock: a server may hold it.
 The spans are those that a server exports live, with the same ids, so that a collector which has some of
@@ -25,7 +25,7 @@ from server.commands.moments import moment_of
 from server.settings import Settings
 from server.stores import reading
 from server.telemetry import conventions as names
-from server.telemetry.approval_spans import approval_spans
+from server.telemetry.decision_spans import decision_spans
 from server.telemetry.otlp import Otlp, OtlpSender
 from server.telemetry.run_spans import run_spans
 from server.telemetry.span import Span
@@ -140,7 +140,7 @@ class _Source:
     async def spans(
         self, asked: Wanted, runs: Sequence[RunId], advance: Callable[[], None]
     ) -> AsyncIterator[Span]:
-        """All spans of these runs, and of the approvals in the scope.
+        """All spans of these runs, and of the decisions in the scope.
 
         Args:
             advance: Told after each run.
@@ -159,8 +159,8 @@ class _Source:
                 partial(settled_after, scope=asked.scope, position=position)
             )
             for entry in entries:
-                for approval in approval_spans(entry):
-                    yield approval
+                for decided in decision_spans(entry):
+                    yield decided
 
     async def _approvals_of(self, root: Span) -> Sequence[Span]:
         """The approval of the run's prompt, where it waited for one."""
@@ -171,7 +171,7 @@ class _Source:
         entries = await self._reader.read(
             lambda connection: approval_of(connection, thread_id, message_id)
         )
-        return [span for entry in entries for span in approval_spans(entry)]
+        return [span for entry in entries for span in decision_spans(entry)]
 
     async def _entries(self, run_id: RunId) -> tuple[JournalEntry, ...]:
         return await self._reader.read(

@@ -71,7 +71,7 @@ async def serve_web(services: Services, listening: socket.socket) -> AsyncIterat
             connections_per_address=settings.connections_per_address,
             compress=settings.compression,
             on_frame=metrics.frame_received,
-            on_refusal=metrics.refused,
+            on_refusal=services.sessions.services.on_refusal,
         )
     )
     shared = SharedThreads(

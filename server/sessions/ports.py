@@ -1,10 +1,13 @@
-"""What a session needs of its socket: somewhere to send, and where it was made. Nothing is done here."""
+"""What a session needs of its socket: somewhere to send, and where it was made; and whom it tells what it
+refuses. Nothing is done here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from machines.models.wire.close_codes import CloseCode
+from machines.models.wire.frames import ErrorData
+from machines.models.wire.requests import ClientMessage
 from server.threads.broadcast import LiveSink
 
 
@@ -17,6 +20,10 @@ class FrameSink(LiveSink, Protocol):
     async def room(self) -> None:
         """Return once the consumer has taken enough of what waits."""
 
+
+OnRefusal = Callable[[ErrorData, ClientMessage | None], None]
+"""Told of each error that answers a frame, and of the request that the frame was, if it was one; never
+blocks."""
 
 CloseSocket = Callable[[CloseCode, str], None]
 """Closes the socket once what waits is written; only the first code and reason count."""

@@ -6,7 +6,7 @@ its rows say so: `Sessions.look` reads them, and ends what is not this process's
 Only the registry lives here; what a session does with frames and effects is `server.sessions.session`.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -15,6 +15,7 @@ from machines.models.connection import ConnectionState
 from server.concurrency.batcher import Batcher
 from server.environment import Environment
 from server.sessions.accounts import Accounts
+from server.sessions.ports import OnRefusal
 from server.sessions.quotas import Allowances
 from server.sessions.requests import Requests
 from server.sessions.shared_rate import SharedRate
@@ -57,8 +58,7 @@ class SessionServices:
     allowances: Allowances
     connections_per_user: int
     """0 is no limit."""
-    on_refusal: Callable[[str], None]
-    """Told the code of each error that a request gets."""
+    on_refusal: OnRefusal
 
 
 class Phase(Enum):

@@ -191,6 +191,8 @@ class Session:
             event: ConnectionEvent | None = None
             match effect:
                 case effects.WebSocketEvent(frame=frame):
+                    if isinstance(frame, frames.ErrorFrame):
+                        self._services.on_refusal(frame.data, message)
                     yield encode_server_frame(frame, re=message.id)
                 case effects.IssueChallenge(public_key=key):
                     event = self._issue_challenge(key)
@@ -264,7 +266,7 @@ class Session:
             log.error("a %s failed", message.type, exc_info=error)
             error = ChorusError("Something went wrong on the server.")
         self._restore(before, message)
-        self._refuse(error, message.id)
+        self._refuse(error, message)
 
     def _end(self, code: CloseCode, reason: str) -> None:
         """The session is not this connection's any more."""
@@ -339,11 +341,12 @@ class Session:
                 # Requests change nothing here, and following puts right what it began.
                 pass
 
-    def _refuse(self, error: ChorusError, re: RequestId) -> None:
+    def _refuse(self, error: ChorusError, message: ClientMessage) -> None:
         if error.detail:
             log.info("%s: %s", error.code, error.detail)
-        self._services.on_refusal(error.code.value)
-        self.sink.reply(encode_server_frame(error_frame(error), re=re))
+        frame = error_frame(error)
+        self._services.on_refusal(frame.data, message)
+        self.sink.reply(encode_server_frame(frame, re=message.id))
 
     def _issue_challenge(self, public_key: PublicKey) -> ChallengeIssued:
         environment, origin = self._services.environment, self._origin

@@ -20,7 +20,7 @@ from machines.models.limits import MAX_FRAME_BYTES, SUBPROTOCOL
 from machines.models.wire.close_codes import CloseCode
 from machines.models.wire.requests import ClientMessage
 from server.concurrency.rate_limit import TokenBucket
-from server.sessions.ports import ConnectionOrigin
+from server.sessions.ports import ConnectionOrigin, OnRefusal
 from server.sessions.quotas import too_many
 from server.sessions.registry import Phase, Sessions
 from server.sessions.session import Session, begin_session
@@ -60,8 +60,7 @@ class SocketServices:
     compress: bool
     on_frame: Callable[[], None]
     """Told of each frame that comes."""
-    on_refusal: Callable[[str], None]
-    """Told the code of each error that is about a frame."""
+    on_refusal: OnRefusal
 
 
 def new_websocket(
@@ -293,7 +292,7 @@ class _Socket:
                         return
                 await self._enqueue(request)
                 return
-            self._refuse(too_many("Too many frames.", wait), request.id)
+            self._refuse(too_many("Too many frames.", wait), request.id, request)
         await self._outbox.room()
         await asyncio.sleep((wait or 0) / 1000)
 
@@ -310,9 +309,11 @@ class _Socket:
         self._services.on_frame()
         return self._guard.charge()
 
-    def _refuse(self, error: RequestRefused, re: str | None) -> None:
-        self._services.on_refusal(error.code.value)
+    def _refuse(
+        self, error: RequestRefused, re: str | None, request: ClientMessage | None = None
+    ) -> None:
         frame = error_frame(error).model_copy(update={"re": re})
+        self._services.on_refusal(frame.data, request)
         self._outbox.reply(encode_server_frame(frame))
 
     async def _enqueue(self, request: ClientMessage) -> None:

@@ -1,4 +1,4 @@
-"""Traces of runs and approvals as they happen, for the server that commits their end.
+"""Traces of runs and decisions as they happen, for the server that commits their end.
 
 A run's trace is handed over whole when the run ends, by whichever server made that durable, so that no
 span is sent twice and none lacks its parent. What was told of the run before is only a shortcut: where it
@@ -8,25 +8,18 @@ is not all there (the run was another server's, or this process began after it),
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from machines.models.effects import RunEffect
 from machines.models.ids import RunId, ThreadId
 from machines.models.journal import Batch, JournalEntry
 from server.concurrency.retry import while_journal_is_away
-from server.metrics import Metrics
-from server.telemetry.approval_spans import approval_spans
+from server.telemetry.decision_spans import decision_spans
 from server.telemetry.run_spans import FIRST, RunTrace, ends, run_spans
-from server.telemetry.sender import SpanSender
 from server.telemetry.span import Span, trace_id_of
-from server.telemetry.variables import ExportSettings
 from storage.journal.port import Journal
-
-if TYPE_CHECKING:
-    from server.telemetry.otlp import OtlpSender
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +28,6 @@ KEPT_RUNS: Final = 1_000
 
 WAITING_RUNS: Final = 10_000
 """Runs that ended and whose entries are yet to be read, at most."""
-
-FLUSH_SECONDS: Final = 3.0
-"""How long the end of a server waits for its last spans to be sent."""
 
 
 class LiveTraces:
@@ -64,6 +54,16 @@ class LiveTraces:
         self._kept = kept
         self._traces: OrderedDict[str, RunTrace] = OrderedDict()
         self._to_read: asyncio.Queue[RunId] = asyncio.Queue(WAITING_RUNS)
+        self._missed = 0
+
+    @property
+    def missed(self) -> int:
+        """How often something was not offered that ended here: it is in the journal alone."""
+        return self._missed
+
+    async def settle(self) -> None:
+        """Wait until every run that ended so far was offered."""
+        await self._to_read.join()
 
     def after_commit(
         self, batch: Batch, effects: tuple[RunEffect, ...], thread_id: ThreadId
@@ -75,9 +75,10 @@ class LiveTraces:
                 for change in entry.changes:
                     if change.kind == "run":
                         self._take(change.id, change.version, entry)
-                self._offer_all(tuple(approval_spans(entry)))
+                self._offer_all(tuple(decision_spans(entry)))
         except Exception:
             log.exception("spans could not be made")
+            self._missed += 1
             # A trace that lacks an entry is no shortcut.
             self._traces.clear()
 
@@ -92,6 +93,8 @@ class LiveTraces:
                 log.exception("a run's spans could not be made of the journal")
             else:
                 self._offer(spans)
+            finally:
+                self._to_read.task_done()
 
     def _take(self, run_id: str, version: int, entry: JournalEntry) -> None:
         trace = self._traces.get(run_id)
@@ -109,32 +112,12 @@ class LiveTraces:
                 del self._traces[run_id]
                 self._offer(trace.spans())
         elif ends(run_id, entry) and self._samples(trace_id_of(run_id)):
-            # Where too many wait, the journal has them still.
-            with suppress(asyncio.QueueFull):
+            try:
                 self._to_read.put_nowait(RunId(run_id))
+            except asyncio.QueueFull:
+                # The journal has it still.
+                self._missed += 1
 
     def _offer_all(self, spans: Sequence[Span]) -> None:
         if wanted := [each for each in spans if self._samples(each.trace_id)]:
             self._offer(wanted)
-
-
-def _sender_of(settings: ExportSettings) -> "OtlpSender":
-    from server.telemetry.otlp import OtlpSender
-
-    return OtlpSender(settings.endpoint)
-
-
-@asynccontextmanager
-async def exporting(
-    settings: ExportSettings, journal: Journal, metrics: Metrics
-) -> AsyncIterator[LiveTraces]:
-    """Export what the traces are told of, until the context ends; then send the last ones. Meanwhile the
-    traces are to be `run`."""
-    sending = await asyncio.to_thread(_sender_of, settings)
-    sender = SpanSender(sending, settings, metrics)
-    live = LiveTraces(journal, sender.offer, sending.otlp.samples, content=settings.content)
-    sender.start()
-    try:
-        yield live
-    finally:
-        await asyncio.to_thread(sender.close, FLUSH_SECONDS)

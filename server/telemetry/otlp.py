@@ -124,6 +124,7 @@ class Otlp:
             elif isinstance(value, float):
                 message.double_value = value
             else:
+                message.array_value.SetInParent()
                 for each in value:
                     message.array_value.values.add().string_value = _written(each, self._longest)
 

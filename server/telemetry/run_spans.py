@@ -11,8 +11,9 @@
       ...
 
 What a span stands for is ended by an accepted transition, which its attributes name: `chorus.event`,
-`chorus.edge`, `chorus.seq`. A server that is lost ends the attempt that it performed, and the run has an event
-`chorus.resumed`. A forked run links to the run that it left. No span holds a text of anybody, unless content is asked for.
+`chorus.edge`, `chorus.seq`. A server that is lost ends the attempt that it performed, and the run has an
+event `chorus.resumed`. A forked run links to the run that it left. No span holds a text of anybody,
+unless content is asked for.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,20 +44,19 @@ from machines.models.journal import ChorusFired, JournalEntry, MachineTransition
 from machines.models.message import EXTRACTIVE_MODEL
 from machines.models.outputs import StepEnum
 from server.telemetry import conventions as names
-from server.telemetry.approval_spans import approval_link
+from server.telemetry.decision_spans import approval_link
 from server.telemetry.span import (
+    RUN_ROOT,
     Attribute,
     Span,
     SpanEvent,
     SpanKind,
     SpanLink,
+    link_to,
     nanoseconds,
     span_id_of,
     trace_id_of,
 )
-
-ROOT: Final = "run"
-"""The place of a run's root span in its trace."""
 
 RESUMED: Final = "chorus.resumed"
 MEMORY_UNAVAILABLE: Final = "memory_unavailable"
@@ -103,7 +103,7 @@ class RunTrace:
         self._trace_id = trace_id_of(run_id)
         self._at = 0
         self._content = content
-        self._root = self._opened(ROOT, f"{names.INVOKE_AGENT} {names.CHORUS}")
+        self._root = self._opened(RUN_ROOT, f"{names.INVOKE_AGENT} {names.CHORUS}")
         self._message_id = ""
         self._place_of_step: tuple[str, int] | None = None
         self._step: _Open | None = None
@@ -423,7 +423,7 @@ def _origin_of(value: Mapping[str, object]) -> SpanLink | None:
             run_id = origin.run_id
         case prefix:
             run_id = Prefix.model_validate(prefix).origin.run_id
-    return SpanLink(trace_id_of(run_id), span_id_of(run_id, ROOT))
+    return link_to(run_id, RUN_ROOT)
 
 
 def _number(value: object) -> int:

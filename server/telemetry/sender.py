@@ -37,10 +37,23 @@ class SpanSender:
         self._metrics = metrics
         self._queue: deque[Span] = deque()
         self._news = threading.Condition()
+        self._offered = 0
+        self._settled = 0
+        self._lost = 0
         self._closing = False
         self._failing = False
         # A daemon: a collector that answers nothing must not keep the process.
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
+
+    @property
+    def offered(self) -> int:
+        """Spans that were taken into the queue so far."""
+        return self._offered
+
+    @property
+    def lost(self) -> int:
+        """Spans that were offered and not sent, and never will be."""
+        return self._lost
 
     def start(self) -> None:
         """Begin to send."""
@@ -51,20 +64,37 @@ class SpanSender:
         with self._news:
             if len(self._queue) + len(spans) > self._settings.queue or self._closing:
                 self._metrics.spans(SpanOutcome.DROPPED, len(spans))
+                self._lost += len(spans)
                 return
             self._queue.extend(spans)
+            self._offered += len(spans)
             if len(self._queue) >= self._settings.batch:
-                self._news.notify()
+                self._news.notify_all()
+
+    def wait_until_settled(self, offered: int) -> None:
+        """Wait until so many of the spans that were offered wait no more, or the sender is closed. Blocks."""
+        with self._news:
+            self._news.wait_for(lambda: self._closing or self._settled >= offered)
+
+    def wait_for_room(self) -> None:
+        """Wait until half of the room is free, or the sender is closed. Blocks."""
+        with self._news:
+            self._news.wait_for(
+                lambda: self._closing or 2 * len(self._queue) < self._settings.queue
+            )
 
     def close(self, within: float) -> None:
         """Send what waits, for so many seconds at most; what is left is dropped. Blocks."""
         with self._news:
             self._closing = True
-            self._news.notify()
+            self._news.notify_all()
         self._thread.join(within)
         self._target.close()
         with self._news:
             self._metrics.spans(SpanOutcome.DROPPED, len(self._queue))
+            self._lost += len(self._queue)
+            # What is being sent in this moment may not arrive.
+            self._lost += self._offered - self._settled - len(self._queue)
             self._queue.clear()
 
     def _run(self) -> None:
@@ -78,6 +108,7 @@ class SpanSender:
                 self._news.wait_for(self._is_due, self._settings.delay_seconds)
                 if self._queue or self._closing:
                     count = min(len(self._queue), self._settings.batch)
+                    self._news.notify_all()
                     return [self._queue.popleft() for _ in range(count)]
 
     def _is_due(self) -> bool:
@@ -90,6 +121,10 @@ class SpanSender:
             log.exception("spans could not be sent")
             taken = False
         self._metrics.spans(SpanOutcome.EXPORTED if taken else SpanOutcome.FAILED, len(spans))
+        with self._news:
+            self._lost += 0 if taken else len(spans)
+            self._settled += len(spans)
+            self._news.notify_all()
         if taken and self._failing:
             log.info("the collector takes spans again")
         elif not taken and not self._failing:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from hashlib import blake2b
+from typing import Final
 from uuid import UUID
 
 from storage.journal.rows import micros
@@ -17,10 +18,15 @@ Attribute = str | int | float | bool | tuple[str, ...]
 Attributes = Mapping[str, Attribute]
 
 
+RUN_ROOT: Final = "run"
+"""The place of a run's root span in its trace."""
+
+
 class SpanKind(Enum):
-    """Whether the work was this server's, or was asked of another one."""
+    """Whether the work was this server's, was asked of it, or was asked of another one."""
 
     INTERNAL = 1
+    SERVER = 2
     CLIENT = 3
 
 
@@ -63,7 +69,7 @@ class Span:
 
 
 def trace_id_of(subject: str) -> int:
-    """The trace of a run or a message: 128 bits, the UUID that names it.
+    """The trace of a run, or of what waits for a decision: 128 bits, the UUID that names it.
 
     Raises:
         ValueError: it is no UUID.
@@ -72,13 +78,18 @@ def trace_id_of(subject: str) -> int:
 
 
 def span_id_of(subject: str, place: str) -> int:
-    """64 bits for a span of a run or a message, the same ones whoever asks; never zero.
+    """64 bits for a span of a trace's subject, the same ones whoever asks; never zero.
 
     Args:
         place: What tells the span from all others of its trace.
     """
     digest = blake2b(f"{subject}/{place}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) or 1
+
+
+def link_to(subject: str, place: str) -> SpanLink:
+    """The span of a subject at a place in its trace. Raises ValueError: the subject is no UUID."""
+    return SpanLink(trace_id_of(subject), span_id_of(subject, place))
 
 
 def nanoseconds(moment: datetime) -> int:

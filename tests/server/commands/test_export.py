@@ -14,7 +14,7 @@ from server import cli
 from server.commands import export as command
 from server.commands.errors import CommandFailed
 from server.settings import Settings
-from server.telemetry.approval_spans import approval_spans
+from server.telemetry.decision_spans import decision_spans
 from server.telemetry.run_spans import run_spans
 from storage.copying.copier import copy
 from storage.copying.database import DatabasePlace
@@ -60,7 +60,7 @@ def spans_in(file: Path) -> list[dict[str, Any]]:
 def ids_of(told: Told) -> set[tuple[str, str]]:
     """Trace and span of all that a journal holds."""
     spans = [each for run_id, entries in told.runs.items() for each in run_spans(run_id, entries)]
-    spans += [each for entry in told.settled for each in approval_spans(entry)]
+    spans += [each for entry in told.settled for each in decision_spans(entry)]
     return {(f"{each.trace_id:032x}", f"{each.span_id:016x}") for each in spans}
 
 

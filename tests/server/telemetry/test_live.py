@@ -208,10 +208,12 @@ async def test_a_message_that_waits_for_its_electors_is_a_trace_that_its_run_fol
                     clock.ahead = timedelta(days=8)
                     late = await alice.ask("approve_message", **message)
                     assert late["type"] == "error"
-        await eventually(lambda: len(collected.roots()) == 5, "four messages and a run")
+        await eventually(
+            lambda: len(collected.roots()) == 6, "four messages, a run, and the late vote"
+        )
     approvals = [each for each in collected.spans if each.name == "approval"]
     found = {
-        values(each.attributes)[names.MESSAGE]: values(each.attributes)[names.MESSAGE_STATUS]
+        values(each.attributes)[names.MESSAGE]: values(each.attributes)[names.OUTCOME]
         for each in approvals
     }
     assert found == outcomes
@@ -219,9 +221,9 @@ async def test_a_message_that_waits_for_its_electors_is_a_trace_that_its_run_fol
         values(each.attributes).get(names.ERROR_TYPE) for each in approvals if each.status.code == 2
     }
     assert failed == {"expired", "rejected"}
-    (run,) = (each for each in collected.roots() if each.name != "approval")
+    (run,) = (each for each in collected.roots() if each.name == "invoke_agent chorus")
     (approved,) = (
-        each for each in approvals if values(each.attributes)[names.MESSAGE_STATUS] == "approved"
+        each for each in approvals if values(each.attributes)[names.OUTCOME] == "approved"
     )
     assert [each.span_id for each in run.links] == [approved.span_id]
     assert [values(each.attributes) for each in approved.events] == [{names.DECISION: "approve"}]
@@ -264,7 +266,7 @@ async def test_a_collector_that_is_away_or_stuck_costs_spans_alone(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret")
     collected.status = 400
-    monkeypatch.setattr("server.telemetry.live.FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr("server.telemetry.exporting.FLUSH_SECONDS", 0.1)
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "20")
     async with open_test_services(tmp_path) as services:
         alice, thread_id = await in_a_thread(services)

@@ -43,6 +43,7 @@ HOSTILE: dict[str, tuple[Attribute, object]] = {
     "an escape": ("\x1b[31m", "\x1b[31m"),
     "a long text": ("\N{SNOWMAN}" * (LONGEST + 1), "\N{SNOWMAN}" * LONGEST),
     "several": (("\udfff", "\0"), ("?", "\N{REPLACEMENT CHARACTER}")),
+    "none of several": ((), ()),
     "yes": (True, True),
     "nothing": ("", ""),
 }

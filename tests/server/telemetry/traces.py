@@ -20,7 +20,7 @@ class Told(NamedTuple):
 
     runs: dict[RunId, tuple[JournalEntry, ...]]
     settled: tuple[JournalEntry, ...]
-    """Entries by which messages may wait no more."""
+    """Entries by which something may wait no more."""
 
 
 async def told_by(folder: Path) -> Told:
