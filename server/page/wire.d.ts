@@ -70,6 +70,14 @@ export interface ArchiveThreadRequest {
   data: ThreadRef;
 }
 
+/** What a run was asked with: its prompt, and the instructions and the model that its thread had then. */
+export interface AskedWith {
+  prompt: string;
+  instructions?: string;
+  /** The model that it asks, where that is not the server's own. */
+  model?: string;
+}
+
 export interface AuthenticateData {
   /** Of the UTF-8 bytes of the challenge's statement. */
   signature: string;
@@ -1378,6 +1386,8 @@ export interface RunExplanationData {
   transitions: readonly ExplainedTransition[];
   /** By name: when each guard holds. */
   meanings: Record<string, string>;
+  /** For co-authors alone, and once it has started. */
+  asked_with?: AskedWith;
   /** Whether more follow than one frame holds; ask again with the last `seq` as `after_seq`. */
   has_more?: boolean;
 }

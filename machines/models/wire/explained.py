@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from machines.models.ids import RunId
-from machines.models.outputs import Flag, Omittable, Timestamp, Value
+from machines.models.outputs import Flag, Omittable, OmittableText, Timestamp, Value
 from machines.models.wire.views import TransitionView
 
 Fact = bool | int | float | str
@@ -66,6 +66,15 @@ class ExplainedTransition(Value):
     effects: tuple[EffectView, ...]
 
 
+class AskedWith(Value):
+    """What a run was asked with: its prompt, and the instructions and the model that its thread had then."""
+
+    prompt: str
+    instructions: OmittableText = ""
+    model: Omittable[str] = None
+    """The model that it asks, where that is not the server's own."""
+
+
 class RunExplanationData(Value):
     run_id: RunId
     created_seq: int
@@ -74,5 +83,7 @@ class RunExplanationData(Value):
     """Those of the run, and of what it moved with it, in their order."""
     meanings: dict[str, str]
     """By name: when each guard holds."""
+    asked_with: Omittable[AskedWith] = None
+    """For co-authors alone, and once it has started."""
     has_more: Flag = False
     """Whether more follow than one frame holds; ask again with the last `seq` as `after_seq`."""

@@ -103,6 +103,9 @@ async def test_a_fork_goes_on_after_its_step_with_the_change(
         "change": change,
     }
     assert compared["other"]["branch"]["status"] == "ready"
+    explained = await ann.get("explain_run", run_id=forked["run_id"], **thread)
+    changed = {} if change["kind"] == "step_text" else {change["kind"]: list(change.values())[-1]}
+    assert explained["asked_with"] == {"prompt": prompt, **changed}, "as it was asked, not as it is"
 
 
 async def test_another_text_of_the_answer_is_the_branchs_answer_without_any_call(
