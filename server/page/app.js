@@ -19,14 +19,23 @@ import { forgetIdentity, loadIdentity } from "./keys.js";
 import { Explanations } from "./explained.js";
 import { download } from "./files.js";
 import { LANGUAGES, say } from "./language.js";
+import { Lifetimes } from "./lifetimes.js";
 import { Memory } from "./memory.js";
-import { announce, announceConnection, announceFrame, complain, settle, toast } from "./notices.js";
+import {
+  announce,
+  announceConnection,
+  announceFrame,
+  complain,
+  settle,
+  settleAll,
+  toast,
+} from "./notices.js";
 import { Notifications } from "./notifications.js";
 import { Past } from "./past.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, isOfRun, messageOf, runOf } from "./runs.js";
-import { messagesOf, othersThere, runToStop } from "./selectors.js";
+import { isCoAuthor, messagesOf, othersThere, runToStop } from "./selectors.js";
 import { fold, newState } from "./store.js";
 import { advice, fileName, threadNameFor } from "./words.js";
 
@@ -86,6 +95,7 @@ export class App {
   /** @type {Identity | null} */
   identity = null;
   connection = new ConnectionTracker();
+  lifetimes = new Lifetimes((span) => span === "thread" && this.#leftThread());
   /** @type {(Refusal & {message: string}) | null} the last refused transition */
   refusal = null;
   onInboxWanted = () => {};
@@ -188,7 +198,8 @@ export class App {
   }
 
   async signOut({ forget = false } = {}) {
-    this.lookNow();
+    this.lifetimes.end();
+    this.draw();
     this.memory.signedOut = true;
     await this.client.signOut();
     if (forget) {
@@ -202,7 +213,7 @@ export class App {
     this.inbox.forget();
     this.#now = fold(this.#now, { kind: "signed_out" });
     this.connection = new ConnectionTracker();
-    this.setUi({ selected: null, replay: null });
+    settleAll();
     history.replaceState(null, "", location.pathname);
     this.onSignedOut();
   }
@@ -285,11 +296,9 @@ export class App {
     const address = `#/t/${threadId}${messageId ? `/m/${messageId}` : ""}`;
     if (location.hash !== address) history.pushState(null, "", address);
     if (this.state.thread?.id !== threadId) {
-      this.journal.open(threadId);
-      this.refusal = null;
       this.#opening = threadId;
       const target = messageId ?? null;
-      this.setUi({ selected: null, replay: null, area: "conversation", target });
+      this.setUi({ replay: null, area: "conversation", target });
       try {
         await this.client.open(threadId, { limit: PAGE_MESSAGES });
       } catch (error) {
@@ -309,14 +318,15 @@ export class App {
   async lookBack() {
     const { thread } = this.#now;
     if (!thread || this.past) return;
+    const lasting = this.lifetimes.of("thread");
     const past = new Past(thread.id, (data) => this.client.request("get_events", data));
     try {
       await past.read();
     } catch (error) {
-      this.explain(error, say.past.notRead);
+      if (!lasting.aborted) this.explain(error, say.past.notRead);
       return;
     }
-    if (this.#now.thread?.id !== thread.id || past.head === 0) return;
+    if (lasting.aborted || this.past || past.head === 0) return;
     past.goTo(past.head);
     this.past = past;
     this.setUi({ replay: null, selected: null });
@@ -328,6 +338,15 @@ export class App {
     this.past = null;
     this.#then = null;
     this.schedule();
+  }
+
+  /** The thread that was shown is not open any more, or its store has another epoch. */
+  #leftThread() {
+    this.lookNow();
+    this.refusal = null;
+    this.explanations.forget();
+    this.journal.open(this.#now.thread?.id ?? null);
+    this.setUi({ machines: false, selected: null, replay: null, editing: null });
   }
 
   /** The last entry that is shown. */
@@ -342,11 +361,9 @@ export class App {
 
   closeThread() {
     if (!this.state.thread) return;
-    this.lookNow();
     this.client.unfollow();
     history.pushState(null, "", location.pathname);
     this.#fold({ kind: "closed" });
-    this.setUi({ selected: null, replay: null });
   }
 
   /** Read the messages before the oldest one that is shown. */
@@ -374,9 +391,11 @@ export class App {
    * @param {string} messageId
    */
   async seek(messageId) {
+    const lasting = this.lifetimes.of("thread");
     while (this.state.thread?.hasMore && !this.state.thread.messages.has(messageId)) {
       const before = this.state.thread.order.length;
       await this.readOlder(SEEK_MESSAGES);
+      if (lasting.aborted) return;
       if (this.state.thread?.order.length === before) break;
     }
     if (this.state.thread?.messages.has(messageId)) {
@@ -557,6 +576,7 @@ export class App {
     }
     const threadId = this.state.thread?.id;
     if (!threadId) return false;
+    const lasting = this.lifetimes.of("thread");
     try {
       // What is left out above is put back here, which the types of a generic do not follow.
       const whole = /** @type {DataOf<Type>} */ (
@@ -567,7 +587,7 @@ export class App {
       settle(what);
       return true;
     } catch (error) {
-      this.#refused(error, about ?? threadId);
+      if (!lasting.aborted) this.#refused(error, about ?? threadId);
       this.explain(error, what, tell);
       return false;
     }
@@ -624,11 +644,31 @@ export class App {
   async compare(one, other) {
     const threadId = this.state.thread?.id;
     if (!threadId) return null;
+    const lasting = this.lifetimes.of("coAuthorship");
     try {
       const data = { thread_id: threadId, run_id: one, other_run_id: other };
       return await this.client.request("compare_runs", data);
     } catch (error) {
-      this.explain(error, say.comparison.notRead);
+      if (!lasting.aborted) this.explain(error, say.comparison.notRead);
+      return null;
+    }
+  }
+
+  /**
+   * What a run of the open thread was asked with; null where that could not be read.
+   *
+   * @param {string} runId
+   */
+  async askedWith(runId) {
+    const { thread } = this.state;
+    if (!thread) return null;
+    const lasting = this.lifetimes.of("coAuthorship");
+    try {
+      // Of its transitions, which are before the last entry, none are wanted.
+      const data = { thread_id: thread.id, run_id: runId, after_seq: this.#now.thread?.headSeq };
+      return (await this.client.request("explain_run", data)).asked_with ?? null;
+    } catch (error) {
+      if (!lasting.aborted) this.explain(error, say.branches.notForked);
       return null;
     }
   }
@@ -716,22 +756,24 @@ export class App {
    * @param {number} index of the prompt or the message
    */
   async readEntries(id, index) {
+    const lasting = this.lifetimes.of("thread");
     try {
       return await this.journal.load(id, index, (entries) =>
         entries.some((frame) => endsRun(frame, id) || endsVote(frame, id)),
       );
     } catch (error) {
-      this.explain(error, say.problems.journalNotRead);
+      if (!lasting.aborted) this.explain(error, say.problems.journalNotRead);
       return [];
     }
   }
 
   /** @param {"md" | "json"} form */
   async exportThread(form) {
+    const lasting = this.lifetimes.of("thread");
     while (this.state.thread?.hasMore) {
       const before = this.state.thread.order.length;
       await this.readOlder(SEEK_MESSAGES);
-      if (this.state.thread.order.length === before) return;
+      if (lasting.aborted || this.state.thread.order.length === before) return;
     }
     const { thread } = this.state;
     if (!thread) return;
@@ -769,7 +811,7 @@ export class App {
       case "live":
         this.journal.add(event.frame);
         this.past?.add(event.frame);
-        this.#fold(event);
+        this.#foldLive(event);
         announceFrame(event.frame, this.#now);
         this.#meet(event.frame);
         if (changesInbox(event.frame)) this.inbox.soon();
@@ -930,9 +972,25 @@ export class App {
     this.setUi({ drawing: refusal.machine, replay: null });
   }
 
+  /**
+   * Who comes into the thread, or leaves it, may read more of it than before, or less, or nothing: it is
+   * read anew.
+   *
+   * @param {Extract<ClientEvent, {kind: "live"}>} event
+   */
+  #foldLive(event) {
+    const was = this.#now;
+    this.#fold(event);
+    if (isCoAuthor(this.#now) === isCoAuthor(was)) return;
+    this.journal.open(this.#now.thread?.id ?? null);
+    this.explanations.forget();
+    this.client.refresh();
+  }
+
   /** @param {StoreEvent} event */
   #fold(event) {
     this.#now = fold(this.#now, event);
+    this.lifetimes.update(this.#now);
     this.schedule();
   }
 }

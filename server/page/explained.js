@@ -29,6 +29,12 @@ export class Explanations {
     this.#request = request;
   }
 
+  /** What is known is not of the open thread. */
+  forget() {
+    this.#known.clear();
+    this.#asked = null;
+  }
+
   /**
    * What is known of a run; null where it was not read.
    *

@@ -53,6 +53,11 @@ export function settle(about) {
   complaints.delete(about);
 }
 
+/** Whoever the complaints were for is signed out. */
+export function settleAll() {
+  for (const about of complaints.keys()) settle(about);
+}
+
 /**
  * The toasts are a popover: shown anew, they lie above a dialog that was opened since.
  *

@@ -144,6 +144,7 @@ const READS = {
   get_thread: true,
   get_events: true,
   explain_run: true,
+  compare_runs: true,
   get_heat: true,
   list_threads: true,
   get_inbox: true,
@@ -300,6 +301,11 @@ export class ChorusClient {
     this.#following = null;
     if (following)
       this.request("leave_thread", { thread_id: following.threadId }).catch(() => null);
+  }
+
+  /** Read anew what there is of the followed thread, without its entries: it may be more now, or less. */
+  refresh() {
+    if (this.#following && this.#open) this.#catchUp(this.#following);
   }
 
   /** Try at once: the network came back, or the user asked. */

@@ -1,7 +1,9 @@
 """The thread as it was after an earlier entry: shown, marked, only read, and left by one key."""
 
+import json
+
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, WebSocketRoute, expect
 
 from tests.page.browser import Person, someone
 from tests.support.obedient_model import answer_to
@@ -53,10 +55,28 @@ async def test_a_thread_is_shown_as_it_was_and_left_by_escape(
         await expect(ann.page.locator("#prompt")).to_be_visible()
 
 
-async def test_a_time_leads_to_what_there_was_then_and_none_before_the_beginning(
+async def test_a_time_leads_to_what_there_was_then_and_none_to_another_epoch(
     browser: Browser, server: ServerProcess
 ) -> None:
-    async with someone(browser, server.url, "Ann") as ann:
+    epoch, sockets = None, list[WebSocketRoute]()
+
+    def relay(route: WebSocketRoute) -> None:
+        upstream = route.connect_to_server()
+        sockets.append(route)
+
+        def to_page(payload: str | bytes) -> None:
+            frame = json.loads(payload)
+            if frame["type"] == "hello" and epoch:
+                frame["data"]["epoch"] = epoch
+            route.send(json.dumps(frame))
+
+        route.on_message(upstream.send)
+        upstream.on_message(to_page)
+
+    async with someone(browser, server.url, "Ann", enters=False) as ann:
+        await ann.page.route_web_socket("**/ws", relay)
+        await ann.page.reload()
+        await ann.enter()
         await ann.ask("When?")
         await ann.answers(1)
         await look_back(ann)
@@ -67,6 +87,12 @@ async def test_a_time_leads_to_what_there_was_then_and_none_before_the_beginning
         await expect(ann.messages).to_have_count(2)
         await ann.page.get_by_role("button", name="Back to now").click()
         await expect(words).to_be_hidden()
+
+        await look_back(ann)
+        epoch = "as after a dump was restored"
+        await sockets[-1].close()
+        await expect(words).to_be_hidden()
+        await expect(ann.messages).to_have_count(2)
 
 
 async def test_what_comes_while_the_past_is_shown_waits_for_now(

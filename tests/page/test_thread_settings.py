@@ -111,6 +111,14 @@ async def test_instructions_and_model_are_set_by_keyboard_and_every_co_author_se
         await ann.shoot(f"settings-changed-{size}")
         await assert_accessible(ann.page, f"changed settings, {size}")
 
+        await ann.open_run(prompt)
+        await ann.step(prompt, "intention").locator(".step-toggle").click()
+        await ann.step(prompt, "intention").get_by_role("button", name="What if…").click()
+        await ann.page.get_by_label("The instructions").check()
+        as_asked = "Answer in one sentence.\nName no brands."
+        await expect(ann.page.locator("#fork-text")).to_have_value(as_asked)
+        await expect(ann.page.locator("#fork-model option")).to_have_text(["scripted-1"])
+
 
 async def test_who_may_not_change_them_reads_them(browser: Browser, server: ServerProcess) -> None:
     async with (

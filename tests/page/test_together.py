@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Browser, WebSocketRoute, expect
 
 from tests.page.browser import someone
+from tests.page.test_past import look_back
 from tests.support.obedient_model import ObedientModel, answer_to
 from tests.support.served import ServerProcess
 
@@ -231,9 +232,13 @@ async def test_a_co_author_is_removed_by_the_votes_of_all_the_others(
         await expect(card).to_contain_text("proposes to remove")
         await expect(cat.page.locator(".removal button")).to_have_count(0)
         await bob.shoot("removal")
+        await look_back(cat)
         await card.get_by_role("button", name="Remove", exact=True).click()
         await expect(card).to_have_count(0)
         await expect(bob.page.locator(".thread-about")).to_contain_text("2 co-authors")
+        await expect(cat.page.locator(".past")).to_be_hidden()
+        await expect(cat.title).to_have_text("A new conversation")
+        await expect(cat.page.locator(".toast.error")).to_contain_text("is closed to you now")
 
 
 async def test_two_tabs_and_two_people_see_the_same_in_the_same_order(

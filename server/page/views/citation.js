@@ -42,6 +42,8 @@ export async function openCitation(app, anchor, citation, answer) {
       anchor.focus({ preventScroll: true });
     }
   });
+  const lasting = app.lifetimes.of("thread");
+  lasting.addEventListener("abort", () => popover.remove(), { once: true });
   document.body.append(popover);
   popover.showPopover();
   place(popover, anchor);

@@ -19,9 +19,10 @@ import { show } from "./dialogs.js";
  * @param {string} other
  */
 export async function openComparison(app, one, other) {
+  const lasting = app.lifetimes.of("coAuthorship");
   const compared = await app.compare(one, other);
-  if (compared === null) return;
-  const dialog = show(say.comparison.title, (close) => [
+  if (compared === null || lasting.aborted) return;
+  const dialog = show(lasting, say.comparison.title, (close) => [
     h(
       "div",
       { class: "comparison" },

@@ -378,7 +378,10 @@ function menu(app) {
     "aria-haspopup": "true",
     on: {}, // the browser opens what it names
   });
-  list.addEventListener("beforetoggle", () => {
+  list.addEventListener("beforetoggle", ({ newState }) => {
+    if (newState === "closed") return;
+    const lasting = app.lifetimes.of("thread");
+    lasting.addEventListener("abort", () => list.hidePopover(), { once: true });
     const { bottom, right } = opener.getBoundingClientRect();
     list.style.top = `${bottom + 4}px`;
     list.style.right = `${innerWidth - right}px`;

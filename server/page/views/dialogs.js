@@ -11,10 +11,11 @@ import { say } from "../language.js";
 /**
  * Show a dialog; `build(close)` gives its content. Gives the dialog, which is gone once it is closed.
  *
+ * @param {AbortSignal} lasting as long as what it is about: then it is closed
  * @param {string} title
  * @param {(close: () => void) => HTMLElement[]} build
  */
-export function show(title, build) {
+export function show(lasting, title, build) {
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" });
   const close = () => dialog.close();
   dialog.append(
@@ -26,7 +27,11 @@ export function show(title, build) {
     ),
     ...build(close),
   );
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    lasting.removeEventListener("abort", close);
+  });
+  lasting.addEventListener("abort", close);
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   document.body.append(dialog);
   dialog.showModal();
@@ -109,7 +114,7 @@ function choice(value, label, words) {
 
 /** @param {App} app */
 export function openNewThreadDialog(app) {
-  show(say.common.newThread, (close) => {
+  show(app.lifetimes.of("signIn"), say.common.newThread, (close) => {
     const name = field("new-name", say.common.name, { maxlength: 80 });
     const forAll = choice("public", say.dialogs.public, say.dialogs.publicMeans);
     const visibility = h(
@@ -137,7 +142,7 @@ export function openNewThreadDialog(app) {
 export function openRenameDialog(app) {
   const view = app.state.thread?.view;
   if (!view) return;
-  show(say.dialogs.renameTitle, (close) => {
+  show(app.lifetimes.of("coAuthorship"), say.dialogs.renameTitle, (close) => {
     const { input, parts } = field("rename", say.common.name, { maxlength: 80, value: view.name });
     return [
       form(parts, say.dialogs.rename, async (tell) => {

@@ -16,19 +16,20 @@ import { form, show } from "./dialogs.js";
  * @param {Run} run
  * @param {StepRecord} record
  */
-export function openForkDialog(app, run, record) {
-  const { thread } = app.state;
-  if (!thread) return;
+export async function openForkDialog(app, run, record) {
+  const lasting = app.lifetimes.of("coAuthorship");
+  const asked = await app.askedWith(run.id);
+  if (asked === null || lasting.aborted) return;
   const name = STEP_WORDS[record.step].name;
-  show(say.branches.whatIf(name), (close) => {
+  show(lasting, say.branches.whatIf(name), (close) => {
     /** @type {Record<Exclude<ChangeKind, "model">, string>} */
     const texts = {
       step_text: record.text,
-      prompt: thread.messages.get(run.messageId)?.content ?? "",
-      instructions: thread.view.instructions ?? "",
+      prompt: asked.prompt,
+      instructions: asked.instructions ?? "",
     };
     const models = app.state.hello?.models ?? [];
-    const others = models.filter((model) => model !== (thread.view.model ?? models[0]));
+    const others = models.filter((model) => model !== (asked.model ?? models[0]));
     const text = h("textarea", { id: "fork-text", rows: 8, dir: "auto" });
     text.value = texts.step_text;
     const model = h(

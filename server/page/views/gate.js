@@ -34,6 +34,7 @@ export async function showGate(root, app) {
     : identity
       ? comeBack(app, identity, root)
       : begin(app);
+  document.title = "Chorus";
   root.replaceChildren(
     h(
       "main",

@@ -85,13 +85,14 @@ export class HeatPanel {
     this.toggle.setAttribute("aria-pressed", String(this.#isOn));
     this.element.hidden = !this.#isOn || !isTold;
     if (!this.#isOn || machine === "connection" || !isTold || !thread) return;
-    const asked = [thread.id, machine, this.#period].join(" ");
+    const asked = [thread.id, thread.epoch, machine, this.#period].join(" ");
     if (this.#asked === asked) return;
     this.#asked = asked;
     this.#told = null;
     this.#show();
     this.#ask({ thread_id: thread.id, machine, ...begunBy(this.#period) }, asked).catch(
-      (/** @type {unknown} */ error) => this.app.explain(error, say.heat.notRead),
+      (/** @type {unknown} */ error) =>
+        this.#asked === asked && this.app.explain(error, say.heat.notRead),
     );
   }
 

@@ -64,7 +64,7 @@ export function openInbox(app) {
   if (document.querySelector("dialog.dialog")) return;
   app.inbox.read();
   const list = new InboxList(app, () => dialog.close());
-  const dialog = show(say.inbox.title, () => [list.element]);
+  const dialog = show(app.lifetimes.of("signIn"), say.inbox.title, () => [list.element]);
   app.addView(list);
   dialog.addEventListener("close", () => app.dropView(list));
 }

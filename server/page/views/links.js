@@ -129,7 +129,7 @@ export async function openInviteLink(app, secret) {
     return;
   }
   const { thread_name: name, invited_by: key, invited_by_name: by, expires_at: at } = link;
-  const dialog = show(say.links.invitation, (close) => [
+  const dialog = show(app.lifetimes.of("signIn"), say.links.invitation, (close) => [
     h(
       "p",
       { class: "lead" },
@@ -155,7 +155,7 @@ export async function openInviteLink(app, secret) {
  */
 function showProblem(app, error) {
   const words = h("p", { role: "alert" });
-  const dialog = show(say.links.invitation, (close) => [
+  const dialog = show(app.lifetimes.of("signIn"), say.links.invitation, (close) => [
     words,
     h("div", { class: "row end" }, button(say.common.close, close, { class: "button primary" })),
   ]);

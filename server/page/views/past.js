@@ -43,10 +43,14 @@ export class PastBar {
       ),
       this.words,
     );
-    document.addEventListener("keydown", (event) => {
-      const isFree = event.key === "Escape" && !event.defaultPrevented;
-      if (isFree && app.past && !document.querySelector("dialog[open]")) app.lookNow();
-    });
+    document.addEventListener(
+      "keydown",
+      (event) => {
+        const isFree = event.key === "Escape" && !event.defaultPrevented;
+        if (isFree && app.past && !document.querySelector("dialog[open]")) app.lookNow();
+      },
+      { signal: app.lifetimes.of("signIn") },
+    );
   }
 
   /** @param {number} step */

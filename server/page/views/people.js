@@ -18,7 +18,7 @@ export function openPeopleDialog(app) {
   const view = state.thread?.view;
   if (!view) return;
   const links = linkParts(app);
-  const dialog = show(say.dialogs.coAuthors, (close) => {
+  const dialog = show(app.lifetimes.of("coAuthorship"), say.dialogs.coAuthors, (close) => {
     const canRemove = isCoAuthor(state) && view.status === "active";
     const people = view.co_authors.map((key) =>
       h(

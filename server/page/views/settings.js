@@ -17,7 +17,7 @@ const THEMES = ["system", "light", "dark"];
 export function openSettings(app) {
   const { user } = app.state;
   if (!user) return;
-  show(say.settings.title, (close) => {
+  show(app.lifetimes.of("signIn"), say.settings.title, (close) => {
     const name = field("own-name", say.settings.name, { maxlength: 80, value: user.name ?? "" });
     return [
       form(name.parts, say.settings.saveName, async (tell) => {

@@ -17,7 +17,7 @@ export function openThreadSettings(app) {
   const { state } = app;
   const view = state.thread?.view;
   if (!view) return;
-  show(say.threadSettings.title, (close) => {
+  show(app.lifetimes.of("coAuthorship"), say.threadSettings.title, (close) => {
     if (!isCoAuthor(state) || view.status !== "active") return [asTheyAre(app, view)];
     const limit = state.hello?.limits.max_instructions_chars ?? 4_000;
     const count = h("span", { class: "count" });
