@@ -9,7 +9,7 @@
 
 /** @typedef {{entries: Map<number, LiveFrame>, whole: boolean}} Subject entries by their seq */
 
-import { messageOf } from "./runs.js";
+import { forkThatEnded, messageOf } from "./runs.js";
 
 const PAGE = 200;
 const PROBE = 64;
@@ -33,9 +33,9 @@ export class Journal {
   }
 
   /**
-   * Begin with another thread; what was read of the one before is dropped.
+   * Begin with another thread, or with none; what was read of the one before is dropped.
    *
-   * @param {string} threadId
+   * @param {string | null} threadId
    */
   open(threadId) {
     this.#threadId = threadId;
@@ -161,7 +161,12 @@ export class Journal {
  */
 function subjectsOf(frame) {
   const { data } = frame;
-  const ids = [data.run_id, data.message_id, messageOf(frame)?.id];
+  const ids = [
+    data.run_id,
+    data.message_id,
+    messageOf(frame)?.id,
+    forkThatEnded(frame) ?? undefined,
+  ];
   if (frame.type === "thread_event") ids.push(frame.thread_id ?? undefined);
   for (const { instance } of data.transitions) ids.push(instance);
   return [...new Set(ids.filter((id) => id !== undefined))];

@@ -3,7 +3,7 @@
 
 /** @import { ThreadSummary, UserView } from "./wire.d.ts" */
 /** @import { Run } from "./runs.js" */
-/** @import { Prompt, State, Thread } from "./store.js" */
+/** @import { Message, Prompt, State, Thread } from "./store.js" */
 
 import { FINAL } from "./runs.js";
 
@@ -18,17 +18,16 @@ export function isUnread(state, summary) {
 }
 
 /**
- * Runs of the open thread that are not over, the oldest first.
+ * Runs of the open thread that are not over, those of its branches too, the oldest first.
  *
  * @param {State} state
  */
-export function liveRuns(state) {
-  if (!state.thread) return [];
-  return [...state.thread.runs.values()].filter((run) => !FINAL.has(run.status));
+function liveRuns({ thread }) {
+  return [...(thread?.runs.values() ?? [])].filter((run) => !FINAL.has(run.status));
 }
 
 /**
- * How many runs of the open thread go before a queued one.
+ * How many runs of the open thread go before a queued one, as far as the user is told of them.
  *
  * @param {State} state
  * @param {Run} run
@@ -50,7 +49,7 @@ export function runsBefore(state, run) {
  */
 export function runToStop(state) {
   if (!isCoAuthor(state)) return null;
-  const runs = liveRuns(state);
+  const runs = liveRuns(state).filter((run) => !run.isFork);
   const own = runs.filter((run) => isOwn(state, run));
   const isAtWork = (/** @type {Run} */ { status }) => status !== "queued";
   return own.find(isAtWork) ?? own.at(-1) ?? runs.find(isAtWork) ?? null;
@@ -122,6 +121,26 @@ export function exchangesOf(thread) {
   const exchanges = { roots, answers };
   arranged.set(thread.messages, exchanges);
   return exchanges;
+}
+
+/**
+ * The run of a prompt that the user is told of. Where its answer was adopted from a branch, outsiders are told
+ * of the run before alone.
+ *
+ * @param {State} state
+ * @param {Message} prompt
+ * @returns {{id: string | null, isItsOwn: boolean}} `isItsOwn`: whether it gave the answer that is shown
+ */
+export function toldRun({ thread, user }, { id: promptId, run_id: runId }) {
+  const known = { id: runId, isItsOwn: true };
+  if (!thread || (user && thread.view.co_authors.includes(user.public_key))) return known;
+  const shown = thread.messages.get(exchangesOf(thread).answers.get(promptId) ?? "");
+  if (!shown?.forked_from) return known;
+  let id = shown.forked_from.run_id;
+  for (const { run_id: own, forked_from: fork } of messagesOf(thread).toReversed()) {
+    if (own === id && fork) id = fork.run_id;
+  }
+  return { id, isItsOwn: false };
 }
 
 /**

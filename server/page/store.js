@@ -45,11 +45,10 @@ import { FINAL, foldRun, forkThatEnded, mergeSnapshot, messageOf } from "./runs.
  * @property {boolean} hasMore whether there are older messages
  * @property {number} headSeq
  * @property {string | null} epoch
- * @property {ReadonlyMap<string, Run>} runs by id
+ * @property {ReadonlyMap<string, Run>} runs by id, in the order in which they came; those of branches too
  * @property {readonly InvitationView[]} invitations that wait for an answer
  * @property {readonly InviteLinkView[]} links into it that are open
  * @property {readonly BranchView[]} branches that are open
- * @property {ReadonlyMap<string, Run>} forks runs of branches, by id
  * @property {readonly RemovalView[]} removals votes on whether a co-author stays
  * @property {readonly SettingsChange[]} changes of its settings that were seen, oldest first
  * @property {ReadonlySet<string>} hidden messages that the user hid
@@ -418,7 +417,6 @@ function opened(state, { snapshot, epoch }) {
     links: snapshot.links,
     removals: snapshot.removals,
     branches: snapshot.branches,
-    forks: new Map(),
     changes: [],
     hidden: new Set(),
     present: [],
@@ -440,6 +438,7 @@ function caughtUp(state, { snapshot, epoch }) {
   const known = {
     ...state.thread,
     view: snapshot.thread,
+    runs: withoutUntold(state.thread.runs, snapshot.runs),
     invitations,
     links,
     removals,
@@ -447,6 +446,19 @@ function caughtUp(state, { snapshot, epoch }) {
     epoch,
   };
   return withSnapshot(state, known, snapshot);
+}
+
+/**
+ * Without runs of branches that go on and are not told of any more: the user is no co-author now.
+ *
+ * @param {Thread["runs"]} runs
+ * @param {readonly RunView[]} told
+ */
+function withoutUntold(runs, told) {
+  const going = new Set(told.map(({ run_id: id }) => id));
+  return new Map(
+    [...runs].filter(([id, run]) => !run.isFork || FINAL.has(run.status) || going.has(id)),
+  );
 }
 
 /**
@@ -504,18 +516,17 @@ function live(state, frame) {
     const change = { seq: frame.seq ?? 0, by, at, place: after.message_count, before, after };
     thread = { ...thread, changes: [...thread.changes, change] };
   }
-  if (frame.type === "chorus_response") {
-    thread = frame.data.branch_id ? forkRan(thread, frame.data) : ran(thread, frame.data);
-  } else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
+  if (frame.type === "chorus_response") thread = ran(thread, frame.data);
+  else if (frame.data.thread) thread = { ...thread, view: frame.data.thread };
   const message = messageOf(frame);
   if (message) thread = withMessages(thread, [{ ...message, fresh: true }]);
   if (frame.type === "thread_event" && frame.data.kind === "branch_adopted") {
     thread = adopted(thread, frame.data.branch);
   }
-  const ended = thread.forks.get(forkThatEnded(frame) ?? "");
+  const ended = thread.runs.get(forkThatEnded(frame) ?? "");
   if (ended) {
-    const forks = new Map(thread.forks).set(ended.id, { ...ended, status: "finished" });
-    thread = { ...thread, forks };
+    const runs = new Map(thread.runs).set(ended.id, { ...ended, status: "finished" });
+    thread = { ...thread, runs };
   }
   const next = { ...state, thread };
   return frame.type === "thread_event" || message ? summarised(next, thread) : next;
@@ -564,7 +575,7 @@ function ran(thread, data) {
   const run = foldRun(runs.get(data.run_id), data);
   runs.set(run.id, run);
   const message = thread.messages.get(data.message_id);
-  if (!message || message.run_id === data.run_id || data.status === "delta") {
+  if (!message || run.isFork || message.run_id === data.run_id || data.status === "delta") {
     return { ...thread, runs };
   }
   // A message says which run it started before there was one: the run names its message.
@@ -583,20 +594,7 @@ function adopted(thread, branch) {
   const prompt = branch && thread.messages.get(branch.message_id);
   if (!prompt) return thread;
   const messages = new Map(thread.messages).set(prompt.id, { ...prompt, run_id: branch.run_id });
-  const run = thread.forks.get(branch.run_id);
-  return { ...thread, messages, runs: run ? new Map(thread.runs).set(run.id, run) : thread.runs };
-}
-
-/**
- * A forked run is no part of the conversation.
- *
- * @param {Thread} thread
- * @param {ChorusResponseData} data
- * @returns {Thread}
- */
-function forkRan(thread, data) {
-  const run = foldRun(thread.forks.get(data.run_id), data);
-  return { ...thread, forks: new Map(thread.forks).set(run.id, run) };
+  return { ...thread, messages };
 }
 
 /**
@@ -619,12 +617,8 @@ function withRun(state, { threadId, run }) {
  */
 function withRuns(thread, views) {
   const runs = new Map(thread.runs);
-  const forks = new Map(thread.forks);
-  for (const view of views) {
-    const all = view.branch_id ? forks : runs;
-    all.set(view.run_id, mergeSnapshot(all.get(view.run_id), view));
-  }
-  return { ...thread, runs, forks };
+  for (const view of views) runs.set(view.run_id, mergeSnapshot(runs.get(view.run_id), view));
+  return { ...thread, runs };
 }
 
 /**

@@ -2,12 +2,12 @@
 // its machine.
 
 /** @import { App, Ui } from "./app.js" */
-/** @import { Message, Thread } from "./store.js" */
+/** @import { Message, State, Thread } from "./store.js" */
 /** @import { MachineName, Trace } from "./trace.js" */
 
 import { say } from "./language.js";
 import { FINAL } from "./runs.js";
-import { messagesOf } from "./selectors.js";
+import { messagesOf, toldRun } from "./selectors.js";
 import { newTrace, statesOfRun, traceOf } from "./trace.js";
 
 /**
@@ -54,7 +54,7 @@ export class Subjects {
     if (!message)
       return { machine, id: null, about: say.machines.nothingSaid, trace: newTrace(machine) };
     if (machine === "message") return this.messageSubject(message);
-    return this.runSubject(state.thread, message);
+    return this.runSubject(state, state.thread, message);
   }
 
   /**
@@ -111,12 +111,14 @@ export class Subjects {
   }
 
   /**
+   * @param {State} state
    * @param {Thread} thread
    * @param {Message} message
    * @returns {Subject}
    */
-  runSubject(thread, message) {
-    if (!message.run_id) {
+  runSubject(state, thread, message) {
+    const { id, isItsOwn } = toldRun(state, message);
+    if (!id) {
       return {
         machine: "chorus",
         id: null,
@@ -125,19 +127,13 @@ export class Subjects {
         message,
       };
     }
-    const run = thread.runs.get(message.run_id);
-    const trace = this.journalled(
-      "chorus",
-      message.run_id,
-      message.index,
-      run ? statesOfRun(run) : [],
-    );
-    const about = say.machines.theRun(
-      [...(message.content ?? say.common.aMessage)].slice(0, 40).join(""),
-    );
+    const run = thread.runs.get(id);
+    const trace = this.journalled("chorus", id, message.index, run ? statesOfRun(run) : []);
+    const words = isItsOwn ? say.machines.theRun : say.machines.theRunBefore;
+    const about = words([...(message.content ?? say.common.aMessage)].slice(0, 40).join(""));
     return {
       machine: "chorus",
-      id: message.run_id,
+      id,
       about,
       trace,
       message,

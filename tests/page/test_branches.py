@@ -27,24 +27,48 @@ async def fork(person: Person, prompt: str) -> None:
 async def test_a_branch_is_compared_and_adopted_by_its_only_co_author(
     browser: Browser, server: ServerProcess, model: ObedientModel
 ) -> None:
-    prompt = "What does a river carry?"
-    async with someone(browser, server.url, "Ann") as ann:
+    prompt, next_one = "What does a river carry?", "And where to?"
+    async with (
+        someone(browser, server.url, "Ann") as ann,
+        someone(browser, server.url, "Eve") as eve,
+    ):
+        elsewhere = await ann.new_thread("Elsewhere")
+        address = await ann.new_thread("Rivers", public=True)
+        await eve.visit(address)
         await ann.ask(prompt)
         await ann.answers(1)
         asked = len(model.asked)
+        answer = model.hold(prompt, "yield")
         await fork(ann, prompt)
         card = ann.page.locator("div.branch")
+        await answer.reached.wait()
+        await ann.ask(next_one)
+        waiting = ann.message(next_one).locator(".run-summary")
+        await expect(waiting).to_have_text("Waits: 1 run before it")
+        of_it = eve.message(next_one).locator(".run-summary")
+        await expect(of_it).to_have_text("Waits for its turn")  # she is told of no branch
+        answer.opened.set()
+        await ann.answers(2)
         await expect(card).to_contain_text("Ann changed what Intention said.")
         await expect(card).to_contain_text("not proposed yet")
-        assert [each.step for each in model.asked[asked:]] == ["observation", "update", "yield"]
-        assert await ann.page.locator(".messages article").count() == 2, "it is no message yet"
+        asked_for = [each.step for each in model.asked[asked:] if each.prompt == prompt]
+        assert asked_for == ["observation", "update", "yield"]
+        assert await ann.page.locator(".messages article").count() == 4, "it is no message yet"
 
         await ann.open_machines("Branch")
         await expect(ann.page.locator(".machine-now")).to_contain_text("ready")
         await ann.close_machines()
 
-        await card.get_by_role("button", name="Compare").click()
+        compare = card.get_by_role("button", name="Compare")
+        await compare.click()
         dialog = ann.page.get_by_role("dialog", name="Two ways")
+        await expect(dialog).to_be_visible()
+        await ann.run("(address) => location.assign(address)", elsewhere)
+        await expect(ann.title).to_have_text("Elsewhere")
+        await expect(dialog).to_have_count(0)
+        await ann.page.go_back()
+        await expect(ann.title).to_have_text("Rivers")
+        await compare.click()
         await expect(dialog).to_contain_text(f"Changed text: {CHANGED}")
         intention = dialog.locator("details", has_text="Intention")
         await intention.locator("summary").click()
@@ -67,7 +91,15 @@ async def test_a_branch_is_compared_and_adopted_by_its_only_co_author(
         await ann.shoot("adopted")
         await ann.page.reload()
         await expect(ann.page.get_by_text("Adopted in place of the first answer.")).to_be_visible()
-        assert await ann.page.locator(".messages article").count() == 2
+        assert await ann.page.locator(".messages article").count() == 4
+
+        await eve.page.reload()
+        await eve.message(prompt).get_by_role("button", name="Show its machines").first.click()
+        why = eve.page.locator(".why-step", has_text="from yielding to finished")
+        await expect(why).to_be_visible()
+        about = eve.page.locator(".machine-about")
+        await expect(about).to_contain_text("is told to the co-authors alone")
+        await expect(eve.page.locator(".toast.error")).to_have_count(0)
 
 
 async def test_a_branch_waits_for_the_vote_of_each_co_author(
@@ -101,3 +133,16 @@ async def test_a_branch_waits_for_the_vote_of_each_co_author(
             await expect(
                 person.page.get_by_text("Adopted in place of the first answer.")
             ).to_be_visible()
+
+        await bob.open_run(prompt)
+        await bob.message(prompt).locator('[data-step="update"] .step-toggle').click()
+        await bob.page.get_by_role("button", name="What if…").click()
+        dialog = bob.page.get_by_role("dialog", name="What if, after Update?")
+        await expect(dialog).to_be_visible()
+        other = await bob.page.context.new_page()
+        await other.goto(server.url)
+        await other.locator(".who").click()
+        await other.get_by_role("button", name="Sign out", exact=True).click()
+        await expect(bob.page.locator(".gate")).to_be_visible()
+        await expect(dialog).to_have_count(0)
+        await expect(bob.page).to_have_title("Chorus")

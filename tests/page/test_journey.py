@@ -75,7 +75,7 @@ async def ask_at_once(ann: Person, bob: Person, model: ObedientModel, place: str
     await bob.ask(his)
     for person in (ann, bob):
         await expect(person.message(his).locator(".run-summary")).to_have_text(
-            "Waits: 1 prompt before it"
+            "Waits: 1 run before it"
         )
         await expect(person.page.locator(".strip-facts")).to_contain_text("stable")
     await expect(ann.page.locator(".composer .stop")).to_have_text("Stop your run")

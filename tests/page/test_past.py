@@ -58,7 +58,8 @@ async def test_a_thread_is_shown_as_it_was_and_left_by_escape(
 async def test_a_time_leads_to_what_there_was_then_and_none_to_another_epoch(
     browser: Browser, server: ServerProcess
 ) -> None:
-    epoch, sockets = None, list[WebSocketRoute]()
+    restored: dict[str, str] = {}
+    sockets: list[WebSocketRoute] = []
 
     def relay(route: WebSocketRoute) -> None:
         upstream = route.connect_to_server()
@@ -66,8 +67,8 @@ async def test_a_time_leads_to_what_there_was_then_and_none_to_another_epoch(
 
         def to_page(payload: str | bytes) -> None:
             frame = json.loads(payload)
-            if frame["type"] == "hello" and epoch:
-                frame["data"]["epoch"] = epoch
+            if frame["type"] == "hello":
+                frame["data"].update(restored)
             route.send(json.dumps(frame))
 
         route.on_message(upstream.send)
@@ -89,7 +90,7 @@ async def test_a_time_leads_to_what_there_was_then_and_none_to_another_epoch(
         await expect(words).to_be_hidden()
 
         await look_back(ann)
-        epoch = "as after a dump was restored"
+        restored["epoch"] = "that of a dump"
         await sockets[-1].close()
         await expect(words).to_be_hidden()
         await expect(ann.messages).to_have_count(2)

@@ -616,10 +616,10 @@ export const de = {
     waits: (why) => `Der Lauf wartet. („${why}“)`,
     howAnswered: "Wie dies beantwortet wurde",
     whatBecame: "Was daraus wurde",
-    queued: (before) =>
-      before > 0
-        ? `Wartet: ${many(before, "Frage", "Fragen")} davor`
-        : "Wartet: kommt als Nächstes",
+    queued: (before, isAll) => {
+      if (before === 0) return isAll ? "Wartet: kommt als Nächstes" : "Wartet, bis er dran ist";
+      return `Wartet: ${isAll ? "" : "mindestens "}${many(before, "Lauf", "Läufe")} davor`;
+    },
     loop: (iteration) => `Runde ${iteration}`,
     recovering: (step, attempt) => `Erholt sich: ${step}, Versuch ${attempt}`,
     steps: (count) => many(count, "Schritt", "Schritte"),
@@ -743,6 +743,8 @@ export const de = {
     theMessage: (excerpt) => (excerpt === null ? "Eine Nachricht" : `Die Nachricht „${excerpt}“`),
     noRun: "Diese Nachricht hat keinen Lauf.",
     theRun: (excerpt) => `Der Lauf von „${excerpt}“`,
+    theRunBefore: (excerpt) =>
+      `Der Lauf von „${excerpt}“, bevor eine andere Antwort übernommen wurde; wie diese entstand, erfahren nur die Mitschreibenden`,
   },
 
   why: {

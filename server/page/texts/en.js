@@ -654,9 +654,11 @@ export const en = {
     waits: (why) => `${why} The run waits.`,
     howAnswered: "How this was answered",
     whatBecame: "What became of this",
-    /** @param {number} before */
-    queued: (before) =>
-      before > 0 ? `Waits: ${many(before, "prompt")} before it` : "Waits: next in turn",
+    /** @param {number} before @param {boolean} isAll whether there may be no others, of branches */
+    queued: (before, isAll) => {
+      if (before === 0) return isAll ? "Waits: next in turn" : "Waits for its turn";
+      return `Waits: ${isAll ? "" : "at least "}${many(before, "run")} before it`;
+    },
     /** @param {number} iteration */
     loop: (iteration) => `loop ${iteration}`,
     /** @param {string} step @param {number} attempt */
@@ -811,6 +813,9 @@ export const en = {
     noRun: "This message has no run.",
     /** @param {string} excerpt */
     theRun: (excerpt) => `The run of “${excerpt}”`,
+    /** @param {string} excerpt */
+    theRunBefore: (excerpt) =>
+      `The run of “${excerpt}” before another answer was adopted; how that one came about is told to the co-authors alone`,
   },
 
   why: {

@@ -55,7 +55,7 @@ export class Branches {
    * @param {BranchView} branch
    */
   stepOf(branch) {
-    const run = this.app.state.thread?.forks.get(branch.run_id);
+    const run = this.app.state.thread?.runs.get(branch.run_id);
     return run && run.status !== "queued" ? STEP_WORDS[run.step].name : "";
   }
 

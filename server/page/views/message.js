@@ -10,7 +10,7 @@ import { say } from "../language.js";
 import { fromHtml } from "../markup.js";
 import { copyText } from "../notices.js";
 import { FINAL } from "../runs.js";
-import { isCoAuthor, messagesOf, runsBefore } from "../selectors.js";
+import { isCoAuthor, messagesOf, runsBefore, toldRun } from "../selectors.js";
 import { nameOf, shortKey, clockTime, whenLong } from "../words.js";
 import { ApprovalView } from "./approval.js";
 import { avatar, initialOf } from "./avatar.js";
@@ -204,7 +204,7 @@ export class MessageView {
     setText(this.model, model ?? "");
     this.beneath.replaceChildren(
       cut ? h("p", { class: "note warn" }, say.common.cut) : "",
-      fork && runId && isCoAuthor(this.app.state) ? adopted(this.app, fork.run_id, runId) : "",
+      fork && runId ? adopted(this.app, fork.run_id, runId) : "",
     );
   }
 
@@ -239,9 +239,10 @@ export class MessageView {
    */
   drawRun(thread, message, answer) {
     const { state } = this.app;
+    const { isItsOwn: isTold } = toldRun(state, message);
     const run = thread.runs.get(message.run_id ?? "") ?? null;
     const before = run?.status === "queued" ? runsBefore(state, run) : 0;
-    const drawn = [message, run, answer, before, state.names, thread.waitsBecause];
+    const drawn = [message, run, answer, before, isTold, state.names, thread.waitsBecause];
     const last = this.drawn;
     if (last && drawn.every((part, place) => part === last[place])) return;
     this.drawn = drawn;
@@ -249,9 +250,8 @@ export class MessageView {
       this.run = new RunView(this.app, message);
       this.beneath.append(this.run.element);
     }
-
-    this.run.update({ message, run, answer, before });
-    if (!run && !answer && !this.hasAsked) {
+    this.run.update({ message, run, answer, before, isTold });
+    if (!run && !answer && isTold && !this.hasAsked) {
       this.hasAsked = true; // it failed, was stopped, or its answer is on a later page: the journal knows
       this.app.readRun(message);
     }
@@ -343,9 +343,10 @@ function adopted(app, origin, own) {
     "p",
     { class: "row muted small adopted" },
     say.branches.adopted,
-    button(say.branches.compare, () => openComparison(app, origin, own), {
-      class: "button small quiet",
-    }),
+    isCoAuthor(app.state) &&
+      button(say.branches.compare, () => openComparison(app, origin, own), {
+        class: "button small quiet",
+      }),
   );
 }
 

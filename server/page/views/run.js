@@ -21,7 +21,8 @@ import { StepRow } from "./step.js";
  * @property {Message} message the prompt
  * @property {Run | null} run null where it was not read
  * @property {MessageView | null} answer once it is among the messages
- * @property {number} before how many runs go before it while it waits
+ * @property {number} before how many runs go before it while it waits, as far as the user is told
+ * @property {boolean} isTold whether the user is told of the run
  */
 
 export class RunView {
@@ -32,7 +33,7 @@ export class RunView {
   constructor(app, message) {
     this.app = app;
     /** @type {Answering} */
-    this.shown = { message, run: null, answer: null, before: 0 };
+    this.shown = { message, run: null, answer: null, before: 0, isTold: true };
     /** @type {boolean | null} null: as the run's state suggests */
     this.isOpen = null;
     const id = `run-${message.run_id}`;
@@ -75,7 +76,7 @@ export class RunView {
   /** @param {Answering} shown */
   update(shown) {
     this.shown = shown;
-    const { run, answer } = shown;
+    const { run, answer, isTold } = shown;
     const isLive = run !== null && !FINAL.has(run.status);
     const mayAct = isCoAuthor(this.app.state);
     this.drawProblem(run);
@@ -85,6 +86,7 @@ export class RunView {
     this.toggle.setAttribute("aria-expanded", String(opens));
     this.element.dataset.status = run?.status ?? "unread";
     setText(this.summary, this.summaryOf(shown));
+    this.toggle.hidden = !isTold;
     this.drawStop(run, isLive && mayAct);
     const counts = shown.message.status === "approved";
     this.retry.hidden = !(
@@ -92,7 +94,7 @@ export class RunView {
       counts &&
       (run?.status === "failed" || run?.status === "cancelled")
     );
-    this.replay.hidden = isLive || (!run && !answer);
+    this.replay.hidden = isLive || !isTold || (!run && !answer);
     this.steps.element.hidden = !opens || !run;
     if (opens && run) this.steps.update(run);
   }
@@ -174,7 +176,7 @@ export class RunView {
     const { name } = STEP_WORDS[run.step];
     switch (run.status) {
       case "queued":
-        return say.run.queued(before);
+        return say.run.queued(before, isCoAuthor(this.app.state));
       case "running":
         return joined([
           `${name}${run.iteration > 1 ? `, ${say.run.loop(run.iteration)}` : ""}`,

@@ -8,6 +8,7 @@
 import { h, icon, setText } from "../dom.js";
 import { say } from "../language.js";
 import { FINAL, newRun, STEPS, stepStates } from "../runs.js";
+import { toldRun } from "../selectors.js";
 import { messageShown } from "../subjects.js";
 import { STEP_WORDS } from "../words.js";
 
@@ -22,6 +23,8 @@ export class Strip {
     this.run = null;
     /** Ids of the runs whose entries were asked for. */
     this.asked = new Set();
+    /** Which opening of the journal that was. */
+    this.opening = 0;
     this.steps = STEPS.map((step) => {
       const said = h("span", { class: "visually-hidden" });
       const { name } = STEP_WORDS[step];
@@ -58,7 +61,7 @@ export class Strip {
   update() {
     const { state, ui } = this.app;
     const message = state.thread && messageShown(state.thread, { ...ui, drawing: "chorus" });
-    const runId = message?.run_id;
+    const runId = message && toldRun(state, message).id;
     this.element.hidden = !ui.strip || !message || !runId;
     if (this.element.hidden || !message || !runId) return;
     const run = state.thread?.runs.get(runId);
@@ -88,9 +91,12 @@ export class Strip {
    * @param {string} runId
    */
   read(message, runId) {
+    const { opening } = this.app.journal;
+    if (opening !== this.opening) this.asked.clear();
+    this.opening = opening;
     if (this.asked.has(runId)) return;
     this.asked.add(runId);
-    this.app.readRun(message);
+    this.app.readRun({ ...message, run_id: runId });
   }
 }
 

@@ -9,6 +9,7 @@
 import { h, icon } from "../dom.js";
 import { traceAt } from "../explained.js";
 import { say } from "../language.js";
+import { Refused } from "../protocol.js";
 import { effectWords, elapsed, spaced, whenLong } from "../words.js";
 
 export class Why {
@@ -70,10 +71,15 @@ export class Why {
       this.#show(null);
       return;
     }
-    const { explanations } = this.app;
+    const { explanations, lifetimes } = this.app;
+    const lasting = lifetimes.of("thread");
     explanations.read(thread.id, id, trace.path.length).then(
       (isNew) => isNew && this.app.schedule(),
-      (error) => this.app.explain(error, say.why.notRead),
+      (error) => {
+        // Of the run of an answer that is not here the page does not know that outsiders are told nothing.
+        const isUntold = error instanceof Refused && error.code === "not_found";
+        if (!lasting.aborted && !isUntold) this.app.explain(error, say.why.notRead);
+      },
     );
     this.#show(explanations.of(id));
   }
