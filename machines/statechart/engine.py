@@ -33,15 +33,12 @@ class Engine:
     """A chart under python-statemachine, loaded with one value and one event at a time."""
 
     def __init__(self, chart: AnyChart) -> None:
-        self._declared = chart
         declared = [(id(each), event.id) for each in transitions_of(chart) for event in each.events]
         self._edges = dict(zip(declared, topology(chart).edges, strict=True))
+        self._states = tuple(node.name for node in topology(chart).nodes)
         self._taken: list[Transition] = []
-        self._build()
-
-    def _build(self) -> None:
         self._slot = Slot(None, None)
-        self._chart = self._declared(self._slot, state_field="configuration", listeners=[self])
+        self._chart = chart(self._slot, state_field="configuration", listeners=[self])
 
     def before_transition(self, transition: Transition) -> None:
         """Note which edge is taken. The engine calls its listeners by this name."""
@@ -49,10 +46,10 @@ class Engine:
 
     def take(self, active: frozenset[str], value: object, event: Any) -> Moved | None:
         """Send one event where the states of `active` hold; None where no edge may be taken."""
-        if self._chart.is_terminated:  # a final state at the top ends an engine for good
-            self._build()
-        declared = (node.name for node in topology(self._declared).nodes)
-        self._slot.configuration = OrderedSet(name for name in declared if name in active)
+        # A final state at the top ends an engine for good, and to build another takes as long as
+        # thirty events do. Nothing else of it is kept: configuration, value and event are set here.
+        self._chart._engine.running = True
+        self._slot.configuration = OrderedSet(name for name in self._states if name in active)
         self._slot.value, self._slot.event = value, event
         self._slot.chosen = []
         self._taken.clear()
