@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -15,6 +16,7 @@ from machines.models.ids import RunId
 from storage.folder_lock import FolderLock
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.support import scripted_endpoint
+from tests.support.forked import forked, run_forked
 
 ROOT = Path(__file__).parents[2]
 NO_ID = "00000000-0000-4000-8000-000000000000"
@@ -36,11 +38,18 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 
 
 def chorus(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run one command in `home`, to its end."""
+    """Run one command in `home`, to its end, forked from a process that has imported what it needs."""
+    return run_forked(
+        ["-m", "server.cli", *arguments], environment(home, **variables), home, timeout=DEADLINE
+    )
+
+
+def chorus_started_cold(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same, as a shell runs it."""
     return subprocess.run(
         [sys.executable, "-m", "server.cli", *arguments],
         cwd=home,
-        env=environment(home, **variables),
+        env=environment(home),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -129,7 +138,7 @@ def test_show_settings_masks_secrets(tmp_path: Path) -> None:
 
 
 def test_the_version_is_printed(tmp_path: Path) -> None:
-    done = chorus(tmp_path, "--version")
+    done = chorus_started_cold(tmp_path, "--version")
     assert done.returncode == 0
     assert re.fullmatch(r"chorus \d+\.\d+\.\d+\n", done.stdout)
 
@@ -198,7 +207,7 @@ LESSON = "Bread rises because yeast makes carbon dioxide from sugar in the dough
 
 
 def test_ask_answers_offline_remembers_and_can_be_traced(tmp_path: Path) -> None:
-    taught = chorus(tmp_path, "ask", LESSON, "--llm", "offline")
+    taught = chorus_started_cold(tmp_path, "ask", LESSON, "--llm", "offline")
     assert taught.returncode == 0, taught.stderr
     assert "No language model is connected" in taught.stdout
 
@@ -272,45 +281,38 @@ async def test_a_run_that_fails_is_exit_1_with_its_reason(tmp_path: Path) -> Non
 
 
 async def test_an_interrupted_ask_ends_quietly_and_stops_its_run(tmp_path: Path) -> None:
+    data = tmp_path / "data"
     async with scripted_endpoint.serve(scripted_endpoint.stalls_after("Bread ")) as endpoint:
-        asking = await _start(
-            tmp_path, "ask", "hello", "--llm", endpoint.url, CHORUS_MODEL="scripted-1"
-        )
-        try:
-            async with asyncio.timeout(DEADLINE):
-                reached = asyncio.ensure_future(endpoint.reached.wait())
-                ended = asyncio.ensure_future(asking.wait())
-                await asyncio.wait({reached, ended}, return_when=asyncio.FIRST_COMPLETED)
-                reached.cancel()
-                assert not ended.done(), "it ended before it asked the model; run it by hand"
-                asking.send_signal(signal.SIGINT)
-                out, err = await asking.communicate()
-        finally:
-            if asking.returncode is None:
+        with TemporaryFile() as output, TemporaryFile() as errors:
+            asking = await forked(
+                ["-m", "server.cli", "ask", "hello", "--llm", endpoint.url],
+                environment(tmp_path, CHORUS_MODEL="scripted-1", CHORUS_DATA=str(data)),
+                output.fileno(),
+                errors.fileno(),
+            )
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    reached = asyncio.ensure_future(endpoint.reached.wait())
+                    ended = asyncio.ensure_future(asking.wait())
+                    await asyncio.wait({reached, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    reached.cancel()
+                    assert not ended.done(), "it ended before it asked the model; run it by hand"
+                    asking.send_signal(signal.SIGINT)
+                    await asking.wait()
+            finally:
                 asking.kill()
-                await asking.wait()
+            for each in (output, errors):
+                each.seek(0)
+            out, err = output.read(), errors.read()
     assert asking.returncode == 130, err.decode()
     assert out == b""
     assert b"Traceback" not in err
-    journal = SqliteJournal(tmp_path / "chorus-data" / JOURNAL_FILE)
+    journal = SqliteJournal(data / JOURNAL_FILE)
     await journal.open()
     try:
         assert await journal.live_runs() == (), "it would go on with the next ask"
     finally:
         await journal.close()
-
-
-async def _start(home: Path, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "server.cli",
-        *arguments,
-        cwd=home,
-        env=environment(home, **variables),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
 
 
 async def _first_run(data: Path) -> RunId:

@@ -1,11 +1,13 @@
 """`chorus diagrams --chart`: what it says, on one line and with exit code 2, of a chart it cannot draw."""
 
+import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.support.forked import run_forked
 
 GOOD: Final = """
 from statemachine import State
@@ -38,13 +40,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def draw(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "server.cli", "diagrams", *options],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return run_forked(["-m", "server.cli", "diagrams", *options], os.environ, project, timeout=120)
 
 
 def test_a_chart_is_drawn_into_a_folder_that_is_made(project: Path) -> None:

@@ -5,6 +5,8 @@
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
 
+    assert run_forked(program, environment, folder, timeout=60).returncode == 0
+
 Importing costs more than all else that a start does, and most tests that start a server ask for
 something else. What a cold start does is asked in `tests/server/test_start.py` and `test_cli.py`.
 
@@ -33,14 +35,21 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Final
 
 import pytest
 
+import server
+import storage
+from machines.charts import all_machines
 from tests.support.shared_weights import load_weights, share_weights
 
 MAX_LINE: Final = 1 << 20
 """Bytes of a request; an environment is a few KiB."""
+
+_RUN_BY_OTHERS: Final = ("server.cli", "storage.journal.migrations.")
+"""Modules that are not imported: what Python runs, and what alembic does."""
 
 
 class ForkedProcess:
@@ -83,14 +92,52 @@ async def forked(
     """Run what `python` would run with these arguments, `-m MODULE ...` or `FILE ...`; what it prints
     goes to two descriptors."""
     path = await asyncio.to_thread(_fork_server)
-    connection = socket.socket(socket.AF_UNIX)
-    connection.connect(path)
-    request = json.dumps([list(program), dict(environment), str(Path.cwd())]).encode() + b"\n"
-    sent = socket.send_fds(connection, [request], [output, errors])
-    connection.sendall(request[sent:])
+    connection = _asked(path, program, environment, Path.cwd(), (output, errors))
     answers, writer = await asyncio.open_unix_connection(sock=connection)
     pid = int(await answers.readline())
     return ForkedProcess(pid, answers, writer)
+
+
+def run_forked(
+    program: Sequence[str], environment: Mapping[str, str], folder: Path, *, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """What `subprocess.run` gives of the same program in a folder, its output captured as text.
+
+    Raises:
+        subprocess.TimeoutExpired: after `timeout` seconds; the program is killed.
+    """
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        written = (output.fileno(), errors.fileno())
+        with _asked(_fork_server(), program, environment, folder, written) as connection:
+            answers = connection.makefile("rb")
+            pid = int(answers.readline())
+            connection.settimeout(timeout)
+            try:
+                code = int(answers.readline())
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired(program, timeout) from None
+        for each in (output, errors):
+            each.seek(0)
+        return subprocess.CompletedProcess(
+            program, code, output.read().decode(), errors.read().decode()
+        )
+
+
+def _asked(
+    path: str,
+    program: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    written: Sequence[int],
+) -> socket.socket:
+    """A connection that a child was asked for on; nothing is answered yet."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    request = json.dumps([list(program), dict(environment), str(folder)]).encode() + b"\n"
+    sent = socket.send_fds(connection, [request], written)
+    connection.sendall(request[sent:])
+    return connection
 
 
 @cache
@@ -188,9 +235,16 @@ class _Forks:
 
 
 def main(path: str) -> None:
-    """Import and load what a server needs, and fork from here; a child runs its program."""
-    for module in ("server.app", "server.commands.serve", "storage.journal.postgres"):
-        import_module(module)
+    """Import, compile and load what servers and commands need, and fork from here.
+
+    A child runs its program.
+    """
+    for package in (server, storage):
+        for found in walk_packages(package.__path__, f"{package.__name__}."):
+            if not found.name.startswith(_RUN_BY_OTHERS):
+                import_module(found.name)
+    for machine in all_machines():
+        assert machine.table, "compiled"
     share_weights(pytest.MonkeyPatch())
     load_weights()
     listener = socket.socket(socket.AF_UNIX)
