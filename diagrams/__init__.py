@@ -1,8 +1,8 @@
 """The generator of the committed drawings and declarations, and these themselves.
 
 Everything is drawn from a chart's declaration, sorted, so that the same chart gives the same bytes;
-`formats` writes the same for other tools, `changes` compares two declarations of a machine, and `paths`
-draws a way through one. Nothing here knows what a chart is for.
+`formats` writes the same for other tools, `changes` compares two declarations of a machine and `code_changes` the
+code of what they name, and `paths` draws a way through one. Nothing here knows what a chart is for.
 """
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "changes",
     "changes_drawing",
     "changes_report",
+    "code_changes",
+    "code_words",
     "dot",
     "formats",
     "generator",
@@ -20,8 +22,10 @@ __all__ = [
     "paths",
     "reference",
     "scxml",
+    "source",
     "style",
     "svg",
+    "syntax",
     "two_ways",
     "usage",
     "xstate",

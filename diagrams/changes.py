@@ -1,4 +1,5 @@
-"""What differs between two declarations of one machine. Pure: no code of either is run.
+"""What differs between two declarations of one machine, and between the code of what both name. Pure: no
+code of either is run.
 
 States are known by their names. An edge is known by its event and its two ends; where several have the
 same, those that are most alike are taken for each other, so that an edge that is declared between two
@@ -6,11 +7,13 @@ others changes neither. An edge that leads elsewhere was removed and added.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from diagrams.code_changes import Code, CodeComparison, RuleChange, What
 from machines.declarations import Declaration, DeclaredEdge, DeclaredState
+from machines.statechart.topology import NOT
 
 
 class Change(StrEnum):
@@ -62,6 +65,8 @@ class EdgeChange:
     turns: tuple[int, int] | None = None
     """Where the order changed in which edges are tried: its turn among those of its state and event
     that both declare, from 1, as it was and as it is."""
+    code: tuple[RuleChange, ...] = ()
+    """Its guards and actions, of those that both name, whose code changed."""
 
     @property
     def edge(self) -> DeclaredEdge:
@@ -72,8 +77,13 @@ class EdgeChange:
 
     @property
     def change(self) -> Change:
+        return _change(self.old, self.new, not self.is_declared_otherwise and not self.code)
+
+    @property
+    def is_declared_otherwise(self) -> bool:
+        """Whether it differs in more than the code of what stands on it."""
         same = self.old and self.new and _content(self.old) == _content(self.new)
-        return _change(self.old, self.new, bool(same) and self.turns is None)
+        return not same or self.turns is not None
 
     @property
     def shared(self) -> DeclaredEdge:
@@ -132,6 +142,8 @@ class MachineChanges:
     edges: tuple[EdgeChange, ...]
     """All of both."""
     reworded: tuple[Reworded, ...]
+    code: Code | None = None
+    """None where it was not compared."""
 
     @property
     def declared(self) -> Declaration:
@@ -146,7 +158,8 @@ class MachineChanges:
 
     @property
     def change(self) -> Change:
-        same = set(self._parts()) <= {Change.KEPT} and not self.reworded and self.titles is None
+        parts = set(self._parts()) <= {Change.KEPT}
+        same = parts and not self.reworded and self.titles is None and not self.computes
         return _change(self.old, self.new, same)
 
     @property
@@ -161,28 +174,66 @@ class MachineChanges:
         """Whether the machine, a state or an edge of it is gone."""
         return self.new is None or Change.REMOVED in self._parts()
 
+    @property
+    def computes(self) -> bool:
+        """Whether a guard or an action that both name has other code."""
+        return self.code is not None and bool(self.code.changed)
+
+    @property
+    def lacks_code(self) -> bool:
+        """Whether the code of a guard or an action that both name was not found on both sides."""
+        return self.code is not None and bool(self.code.unknown)
+
     def _parts(self) -> Iterator[Change]:
         yield from (each.change for each in self.states)
         yield from (each.change for each in self.edges)
 
 
-def compare(old: Iterable[Declaration], new: Iterable[Declaration]) -> tuple[MachineChanges, ...]:
-    """Every machine of both, those of `new` first in their order."""
+def compare(
+    old: Iterable[Declaration], new: Iterable[Declaration], source: CodeComparison | None = None
+) -> tuple[MachineChanges, ...]:
+    """Every machine of both, those of `new` first in their order.
+
+    Args:
+        source: compares the code of what both name; without it that is not compared.
+
+    Raises:
+        UnreadableSource: a module cannot be parsed.
+    """
     before = {each.machine: each for each in old}
     after = {each.machine: each for each in new}
     return tuple(
-        _compared(before.get(name), after.get(name)) for name in dict.fromkeys((*after, *before))
+        _compared(before.get(name), after.get(name), source)
+        for name in dict.fromkeys((*after, *before))
     )
 
 
-def _compared(old: Declaration | None, new: Declaration | None) -> MachineChanges:
+def _compared(
+    old: Declaration | None, new: Declaration | None, source: CodeComparison | None
+) -> MachineChanges:
+    code = source.of(old, new) if source and old and new else None
+    edges = _edges(old.edges if old else (), new.edges if new else ())
     return MachineChanges(
         old,
         new,
         _states(old.states if old else (), new.states if new else ()),
-        _edges(old.edges if old else (), new.edges if new else ()),
+        tuple(_with_code(each, code.changed) for each in edges) if code else edges,
         tuple(_reworded(old, new)) if old and new else (),
+        code,
     )
+
+
+def _with_code(change: EdgeChange, changed: Iterable[RuleChange]) -> EdgeChange:
+    if change.old is None or change.new is None:
+        return change
+    both = rules_of(change.old) & rules_of(change.new)
+    return replace(change, code=tuple(each for each in changed if (each.what, each.name) in both))
+
+
+def rules_of(edge: DeclaredEdge) -> set[tuple[What, str]]:
+    """The guards and actions that stand on an edge."""
+    guards: set[tuple[What, str]] = {("guard", each.removeprefix(NOT)) for each in edge.guards}
+    return guards | {("action", each) for each in edge.actions}
 
 
 # --- States --------------------------------------------------------------------------------------

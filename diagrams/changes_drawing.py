@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from diagrams import labels, style, svg
+from diagrams import code_words, labels, style, svg
 from diagrams.arrows import arrows, stays
 from diagrams.changes import Change, EdgeChange, MachineChanges, StateChange
+from diagrams.code_changes import RuleChange
 from diagrams.dot import Drawing, laid_out, legend_id
 from diagrams.labels import Word
 from machines.declarations import Declaration, DeclaredEdge, DeclaredState
@@ -28,6 +29,8 @@ class Union(NamedTuple):
     """By name."""
     edges: dict[str, EdgeChange]
     """By the id in the drawing."""
+    code: tuple[RuleChange, ...]
+    """Guards and actions whose code changed."""
 
 
 def changes_source(changes: MachineChanges, title: str) -> str:
@@ -50,7 +53,14 @@ def changes_picture(changes: MachineChanges, title: str) -> str:
     source = _ChangesDrawing(both, title).source()
     kinds = {node.id: both.states[node.name].change for node in both.chart.nodes}
     kinds |= {id_: change.change for id_, change in both.edges.items()}
-    return svg.finish_changes(laid_out(source), both.chart.machine, title, kinds)
+    said = {id_: _explained(both.chart, id_, change) for id_, change in both.edges.items()}
+    return svg.finish_changes(laid_out(source), both.chart.machine, title, kinds, said)
+
+
+def _explained(chart: Topology, id_: str, change: EdgeChange) -> str:
+    """What a pointer at an edge is told: its label, what its guards mean, and the code that changed."""
+    (edge,) = (each for each in chart.edges if each.id == id_)
+    return "\n".join((labels.explained(chart, edge), *code_words.explained(change.code)))
 
 
 def union_of(changes: MachineChanges) -> Union:
@@ -73,7 +83,8 @@ def union_of(changes: MachineChanges) -> Union:
         guards={name: text for each in declared for name, text in each.guards.items()},
         actions={name: text for each in declared for name, text in each.actions.items()},
     )
-    return Union(whole.topology(), {each.name: each for each in changes.states}, edges)
+    code = () if changes.code is None else changes.code.changed
+    return Union(whole.topology(), {each.name: each for each in changes.states}, edges, code)
 
 
 def _renamed(edge: DeclaredEdge, id_: str) -> DeclaredEdge:
@@ -120,7 +131,10 @@ class _ChangesDrawing(Drawing):
         }
         looks = [each for each in Change if each in changes]
         return labels.head(
-            self._title, legend_id(self._chart), labels.legend(looks, self._chart.edges)
+            self._title,
+            legend_id(self._chart),
+            labels.legend(looks, self._chart.edges),
+            _code_table(self._both.code),
         )
 
     def rows(self, edges: Iterable[Edge]) -> str:
@@ -138,12 +152,14 @@ class _ChangesDrawing(Drawing):
             sign.append(labels.STAYS)
         yield list(_phrases(sign, change.shared, color, struck=what is Change.REMOVED))
         was, now = change.says
-        if what is Change.CHANGED:
+        if was or now:
             red, green = (
                 style.CHANGE_STYLES[each].color for each in (Change.REMOVED, Change.ADDED)
             )
             yield [_words(f"{_WAS} {was}", red)]
             yield [_words(f"{_IS} {now}", green)]
+        if change.code:
+            yield [_words(f"code changed: {code_words.named(change.code)}", color)]
 
     def state_look(self, node: Node) -> dict[str, str]:
         change = self._both.states[node.name].change
@@ -176,6 +192,21 @@ class _ChangesDrawing(Drawing):
             lines.append(labels.font(f"{_WAS} {was}", size=style.DETAIL_SIZE, color=red))
             lines.append(labels.font(f"{_IS} {now}", size=style.DETAIL_SIZE, color=green))
         return "<BR/>".join(lines)
+
+
+def _code_table(changed: Iterable[RuleChange]) -> str:
+    """The code that changed, once for all edges; nothing where none did."""
+    lines = []
+    for heading, differences in code_words.shown(changed):
+        lines.append(labels.font(heading, size=style.DETAIL_SIZE, bold=True))
+        for each in differences:
+            kind = {"-": Change.REMOVED, "+": Change.ADDED}.get(each[0])
+            color = style.CHANGE_STYLES[kind].color if kind else style.MUTED
+            text = f"{_SIGNS[kind]} {each[1:]}" if kind else each
+            indented = text.replace("  ", "\N{NO-BREAK SPACE}" * 2)
+            lines.append(labels.font(indented, size=style.DETAIL_SIZE, color=color))
+    rows = "".join(f'<TR><TD ALIGN="LEFT">{each}</TD></TR>' for each in lines)
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0">{rows}</TABLE>' if rows else ""
 
 
 def _phrases(

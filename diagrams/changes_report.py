@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, assert_never
 
-from diagrams.changes import Change, EdgeChange, MachineChanges, parts_text
+from diagrams import code_words
+from diagrams.changes import Change, EdgeChange, MachineChanges, parts_text, rules_of
+from diagrams.code_changes import RuleChange
 from diagrams.usage import EdgeUse, Usage
 from machines.migrations import Continue, End, Migrate, Outcome, Succession
 from machines.statechart import Configuration
@@ -22,12 +24,20 @@ class Judged(NamedTuple):
     """What its values did; None where no journal was asked, or it has none of them."""
 
 
-def report(judged: Iterable[Judged], old: str, new: str, *, journal: str | None) -> str:
+def report(
+    judged: Iterable[Judged],
+    old: str,
+    new: str,
+    *,
+    journal: str | None,
+    without_code: str | None = None,
+) -> str:
     """The whole summary.
 
     Args:
         old, new: what was compared, in a reader's words.
         journal: what was asked for the values that live by the machines; None where nothing was.
+        without_code: why no code was compared, as a sentence; None where it was.
     """
     every = tuple(judged)
     changed = [each for each in every if each.changes.change is not Change.KEPT]
@@ -37,6 +47,13 @@ def report(judged: Iterable[Judged], old: str, new: str, *, journal: str | None)
     else:
         of = "machine" if len(every) == 1 else "machines"
         lines += [f"{len(changed)} of {len(every)} {of} changed.", ""]
+    if without_code is not None:
+        lines += [f"The code of guards and actions was not compared: {without_code}", ""]
+    for each in every:
+        if each.changes.code is not None and each.changes.lacks_code:
+            names = ", ".join(f"`{name}`" for name in each.changes.code.unknown)
+            said = f"the code of {names} was not found on both sides, and not compared."
+            lines += [f"{each.changes.machine}: {said}", ""]
     for each in changed:
         lines += _section(each, journal)
     return "\n".join(lines)
@@ -59,6 +76,10 @@ def _section(judged: Judged, journal: str | None) -> Iterator[str]:
         yield f"|---|---|---|---|{'---|---|' if counts else ''}"
         yield from rows
         yield ""
+    if changes.code is not None:
+        yield from code_words.markdown(
+            changes.code.changed, changes.code.added, lambda rule: _places(changes, rule, usage)
+        )
     if usage is not None:
         yield from _futures(changes, usage)
     elif journal is not None:
@@ -82,6 +103,9 @@ def _sentence(changes: MachineChanges) -> str:
         f"{count} {what}{'' if count == 1 else 's'} {_WORDS[change]}"
         for (what, change), count in counted.items()
     ]
+    if changes.code is not None and changes.code.changed:
+        names = ", ".join(f"`{each.name}`" for each in changes.code.changed)
+        said.append(f"the code of {names} changed")
     return f"{', '.join(said)}."
 
 
@@ -98,7 +122,7 @@ def _rows(changes: MachineChanges, usage: Usage | None) -> Iterator[str]:
         if state.change is not Change.KEPT:
             yield row(state.change, f"state `{state.name}`", *state.says)
     for edge in changes.edges:
-        if edge.change is not Change.KEPT:
+        if edge.is_declared_otherwise:
             use = usage.edges.get(edge.old.id) if usage and edge.old else None
             yield row(edge.change, _named(edge), *_both_texts(edge), use)
     for each in changes.reworded:
@@ -112,10 +136,22 @@ def _named(edge: EdgeChange) -> str:
 def _both_texts(edge: EdgeChange) -> tuple[str, str]:
     if edge.change is Change.CHANGED:
         was, now = edge.says
-        return (f"`{was}`", f"`{now}`")
+        code = f"; the code of {code_words.named(edge.code)} changed" if edge.code else ""
+        return (f"`{was}`", f"`{now}`{code}")
     text = parts_text(edge.edge.guards, edge.edge.actions)
     shown = f"`{text}`" if text else ""
     return ("", shown) if edge.change is Change.ADDED else (shown, "")
+
+
+def _places(changes: MachineChanges, rule: RuleChange, usage: Usage | None) -> Iterator[str]:
+    """The edges on which a guard or an action stands, and who took each."""
+    if rule.what == "every transition":
+        yield "every edge: it writes where a value stands"
+    for edge in changes.edges:
+        if edge.new is not None and (rule.what, rule.name) in rules_of(edge.new):
+            use = usage.edges.get(edge.old.id) if usage and edge.old else None
+            took = f": {use.live} live and {use.finished} finished took it" if use else ""
+            yield f"{_named(edge)} `{parts_text(edge.new.guards, edge.new.actions)}`{took}"
 
 
 def _futures(changes: MachineChanges, usage: Usage) -> Iterator[str]:
@@ -148,7 +184,22 @@ def _outcomes(changes: MachineChanges, usage: Usage) -> Mapping[Configuration, O
     if changes.old is None:
         return {}
     succession = Succession(changes.old, changes.new)
-    return {each: succession.outcome(each) for each in usage.standing}
+    return {each: _met(changes, each, succession.outcome(each)) for each in usage.standing}
+
+
+def _met(changes: MachineChanges, configuration: Configuration, outcome: Outcome) -> Outcome:
+    """With the events whose code is other where a value goes on."""
+    if not isinstance(outcome, Continue) or changes.old is None:
+        return outcome
+    shape = changes.old.topology()
+    around = (each for name in configuration for each in shape.ancestors(name))
+    active = {*configuration, *around}
+    events = dict.fromkeys(
+        each.old.event
+        for each in changes.edges
+        if each.code and each.old and each.old.source in active
+    )
+    return Continue((*outcome.met, *(f"`{event}` has other code" for event in events)))
 
 
 def _said(outcome: Outcome) -> str:

@@ -58,11 +58,18 @@ def finish(drawn: LaidOut, chart: Topology, arrows: Sequence[Arrow], dot_hash: s
     return _text_of(svg)
 
 
-def finish_changes(drawn: LaidOut, machine: str, title: str, changes: Mapping[str, Change]) -> str:
+def finish_changes(
+    drawn: LaidOut,
+    machine: str,
+    title: str,
+    changes: Mapping[str, Change],
+    said: Mapping[str, str],
+) -> str:
     """The SVG of a drawing of changes, from what `dot` wrote. What changed has a class that says how.
 
     Args:
         changes: by the id of a state or an edge.
+        said: by the id of an edge, what a pointer at it is told.
 
     Raises:
         ValueError: it is no SVG, or lacks the width of a text.
@@ -78,10 +85,11 @@ def finish_changes(drawn: LaidOut, machine: str, title: str, changes: Mapping[st
         element.set("class", f"{kind} {changes[id_].value}" if id_ in changes else kind)
         content.append(element)
         for cell_id, shapes in cells.items():
-            is_edge = cell_id in changes
-            content.append(
-                _group(cell_id, f"edge {changes[cell_id].value}" if is_edge else "legend", shapes)
-            )
+            if cell_id in changes:
+                whole = [_title(said[cell_id]), *shapes] if cell_id in said else shapes
+                content.append(_group(cell_id, f"edge {changes[cell_id].value}", whole))
+            else:
+                content.append(_group(cell_id, "legend", shapes))
     return _text_of(_whole(root, graph, content, title, f"machine changes {machine}"))
 
 

@@ -63,6 +63,13 @@ def diff(
         str,
         typer.Option(metavar="DIR", help="Where a revision has its declarations (*.json)."),
     ] = "diagrams",
+    source: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="Where a revision has the source of its charts: a package, or one module.",
+        ),
+    ] = "machines",
     journal: Annotated[
         str | None,
         typer.Option(
@@ -75,19 +82,28 @@ def diff(
     fail_on: Annotated[
         str,
         typer.Option(
-            metavar="removed,live",
-            help="Exit code 1 where a state or an edge is gone (removed), or something live does"
-            " not go on as before (live).",
+            metavar="removed,code,live",
+            help="Exit code 1 where a state or an edge is gone (removed), a guard or an action has"
+            " other code (code), or something live does not go on as before (live).",
             show_default=False,
         ),
     ] = "",
 ) -> int:
     """Show what changed in the machines, as a drawing of each and a summary in Markdown."""
     failing = tuple(each for each in fail_on.split(",") if each)
-    if unknown := [each for each in failing if each not in {"removed", "live"}]:
+    if unknown := [each for each in failing if each not in {"removed", "code", "live"}]:
         raise typer.BadParameter(
-            f"{unknown[0]!r} is neither removed nor live", param_hint="--fail-on"
+            f"{unknown[0]!r} is none of removed, code and live", param_hint="--fail-on"
         )
     from server.commands import diagrams_diff as command
 
-    return command.run(old, new, folder=folder, out=out, journal=journal, fail_on=failing, say=say)
+    return command.run(
+        old,
+        new,
+        folder=folder,
+        source=source,
+        out=out,
+        journal=journal,
+        fail_on=failing,
+        say=say,
+    )

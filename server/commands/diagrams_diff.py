@@ -1,24 +1,23 @@
 """`chorus diagrams diff`: what changed in the machines between two revisions, folders or files.
 
-Only declarations are read (`diagrams/*.json`), those of a revision by git: no code of either side is
-imported or run. A journal is read as `chorus trace` does, beside a server that may hold it.
+Declarations (`diagrams/*.json`) and the source of their guards and actions are read, those of a revision by
+git: no code of either side is imported or run. A journal is read as `chorus trace` does, beside a server that may hold it.
 """
 
 import asyncio
-import os
-import re
-import subprocess
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from diagrams.changes import Change, MachineChanges, compare
 from diagrams.changes_drawing import changes_picture
 from diagrams.changes_report import Judged, interferes, report
+from diagrams.code_changes import CodeComparison
 from diagrams.dot import DrawingFailed
+from diagrams.source import UnreadableSource
 from diagrams.usage import Usage, UsageCounter
-from machines.declarations import Declaration, UnreadableDeclaration, read_declaration
 from machines.models.errors import JournalError
+from server.commands.compared import Side, side
 from server.commands.errors import NOT_DONE, WRONG_USE, CommandFailed
 from server.commands.journal_file import require_journal, settings_of
 from server.settings import Settings
@@ -27,24 +26,6 @@ from storage.journal.history import Transition, tell_history
 
 SUMMARY: Final = "summary.md"
 _ENDING: Final = ".diff.svg"
-_WORKING_TREE: Final = "the working tree"
-_DECLARATION: Final = re.compile(r"[A-Za-z0-9_]+\.json")
-"""Names of files; what other tools' formats are written to has two dots."""
-_MOST_BYTES: Final = 4 * 2**20
-"""Of one declaration; those of Chorus have some 10 KiB."""
-
-
-class Side(NamedTuple):
-    """One of the two that are compared."""
-
-    name: str
-    """In a reader's words."""
-    declared: tuple[Declaration, ...]
-    is_one: bool = False
-    """Whether it is one file, so that no other machine is asked for."""
-
-    def asks_for(self, machine: str) -> bool:
-        return not self.is_one or machine in {each.machine for each in self.declared}
 
 
 def run(
@@ -52,6 +33,7 @@ def run(
     new: str | None,
     *,
     folder: str,
+    source: str,
     out: Path,
     journal: str | None,
     fail_on: Collection[str],
@@ -62,146 +44,63 @@ def run(
     Args:
         old, new: a revision of git, a folder of declarations or one of them; None is the working tree.
         folder: where a revision has its declarations, from the top of its repository.
+        source: the package or the module in which the charts are, likewise.
         out: where to write; made where it is missing.
         journal: a data folder or the URL of a database, to count values in.
-        fail_on: what makes the exit code 1: that something is removed, that a live value does not go
-            on as before.
+        fail_on: what makes the exit code 1: that something is removed, that a guard or an action has
+            other code, that a live value does not go on as before.
 
     Raises:
-        CommandFailed: a side or the journal cannot be read, or the drawings not be made here.
+        CommandFailed: a side or the journal cannot be read, the code is asked for and cannot be
+            compared, or the drawings cannot be made here.
     """
     if "live" in fail_on and journal is None:
         raise CommandFailed("--fail-on live needs --journal.", exit_code=WRONG_USE)
-    before, after = _side(old, folder), _side(new, folder)
-    every = [
-        each
-        for each in compare(before.declared, after.declared)
-        if before.asks_for(each.machine) and after.asks_for(each.machine)
-    ]
+    before = side(old, folder, source)
+    after = side(new, folder, source, before.source)
+    every, without_code = _compared(before, after, source)
+    if "code" in fail_on and without_code is not None:
+        raise CommandFailed(f"--fail-on code: {without_code}", exit_code=WRONG_USE)
     settings = None if journal is None else settings_of(journal, "--journal")
     usage = {} if settings is None else _counted(settings, every)
     judged = _written(out, every, usage, f"{before.name} → {after.name}")
     place = None if settings is None else settings.journal_place
-    text = report(judged, before.name, after.name, journal=place)
+    text = report(judged, before.name, after.name, journal=place, without_code=without_code)
     _write(out / SUMMARY, text)
     for line in text.splitlines():
         say(line)
     return NOT_DONE if any(_fails(each, fail_on) for each in judged) else 0
 
 
+def _compared(before: Side, after: Side, source: str) -> tuple[list[MachineChanges], str | None]:
+    """The machines that both are asked for, and why their code was not compared, where it was not."""
+    without_code = " ".join(
+        f"{each.name} has no Python source in {source}."
+        for each in (before, after)
+        if each.source is None
+    )
+    try:
+        code = (
+            CodeComparison(before.source, after.source) if before.source and after.source else None
+        )
+        every = compare(before.declared, after.declared, code)
+    except UnreadableSource as error:
+        without_code = f"{error}."
+        every = compare(before.declared, after.declared)
+    asked = [
+        each for each in every if before.asks_for(each.machine) and after.asks_for(each.machine)
+    ]
+    return asked, without_code or None
+
+
 def _fails(judged: Judged, fail_on: Collection[str]) -> bool:
     if "removed" in fail_on and judged.changes.removes:
+        return True
+    if "code" in fail_on and (judged.changes.computes or judged.changes.lacks_code):
         return True
     if "live" not in fail_on or judged.usage is None:
         return False
     return interferes(judged.changes, judged.usage)
-
-
-# --- What is compared ----------------------------------------------------------------------------
-
-
-def _side(named: str | None, folder: str) -> Side:
-    """Raises CommandFailed where it is not there, or holds what is no declaration."""
-    if named is None:
-        top = Path(_git("rev-parse", "--show-toplevel").decode().rstrip("\n"))
-        return Side(_WORKING_TREE, _of_path(top / folder))
-    if Path(named).exists():
-        return Side(named, _of_path(Path(named)), is_one=Path(named).is_file())
-    return Side(named, _of_revision(named, folder))
-
-
-def _of_path(path: Path) -> tuple[Declaration, ...]:
-    try:
-        files = [path]
-        if path.is_dir():
-            files = sorted(each for each in path.iterdir() if _DECLARATION.fullmatch(each.name))
-        texts = [(str(file), _bounded(file)) for file in files]
-    except OSError as error:
-        raise CommandFailed(
-            f"{error.filename} cannot be read: {error.strerror}.", exit_code=WRONG_USE
-        ) from error
-    if not texts:
-        raise CommandFailed(
-            f"{path} has no declarations of machines (*.json).", exit_code=WRONG_USE
-        )
-    return _read(texts)
-
-
-def _bounded(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return _short(str(file), opened.read(_MOST_BYTES + 1))
-
-
-def _short(name: str, text: bytes) -> bytes:
-    """Raises CommandFailed where it is too long for a declaration."""
-    if len(text) > _MOST_BYTES:
-        raise CommandFailed(f"{name} is no declaration: it is too long.", exit_code=WRONG_USE)
-    return text
-
-
-def _of_revision(revision: str, folder: str) -> tuple[Declaration, ...]:
-    # The options of git end before the name, so that one that begins with a dash is a name too.
-    found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    commit = found.decode().strip()
-    if not commit:
-        raise CommandFailed(
-            f"{revision} is no revision, no folder and no file.", exit_code=WRONG_USE
-        )
-    listed = _git("ls-tree", "--full-tree", "--name-only", "-z", commit, "--", f"{folder}/")
-    paths = [
-        path for path in listed.decode().split("\0") if _DECLARATION.fullmatch(Path(path).name)
-    ]
-    if not paths:
-        raise CommandFailed(
-            f"{revision} has no {folder}/*.json: it is older than the declarations, or they are in"
-            " another --folder.",
-            exit_code=WRONG_USE,
-        )
-    texts = (
-        (f"{path} of {revision}", _git("cat-file", "blob", f"{commit}:{path}")) for path in paths
-    )
-    return _read((name, _short(name, text)) for name, text in texts)
-
-
-def _read(texts: Iterable[tuple[str, bytes]]) -> tuple[Declaration, ...]:
-    declared: dict[str, Declaration] = {}
-    for name, text in texts:
-        try:
-            found = read_declaration(text)
-        except UnreadableDeclaration as error:
-            raise CommandFailed(
-                f"{name} is no declaration: {error}.", exit_code=WRONG_USE
-            ) from error
-        if found.machine in declared:
-            raise CommandFailed(
-                f"{name} declares {found.machine} a second time.", exit_code=WRONG_USE
-            )
-        declared[found.machine] = found
-    return tuple(declared.values())
-
-
-def _git(*arguments: str) -> bytes:
-    """What git prints; nothing where it finds nothing.
-
-    Raises:
-        CommandFailed: git is not installed, or this is no repository.
-    """
-    try:
-        # Git is found as the user's shell finds it.
-        done = subprocess.run(  # noqa: S603
-            ["git", *arguments],  # noqa: S607
-            env={**os.environ, "LC_ALL": "C"},
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise CommandFailed(
-            "git is needed to compare revisions, and was not found.", exit_code=WRONG_USE
-        ) from error
-    if done.returncode and done.stderr:
-        said = " ".join(done.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
-        raise CommandFailed(f"git: {said.rstrip('.')}.", exit_code=WRONG_USE)
-    return done.stdout
 
 
 # --- Who lives by it -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 import diagrams
+import machines
 from machines.models.ids import thread_stream
 from machines.models.journal import MachineTransition
 from machines.models.message import Message, MessageStatus
@@ -20,6 +21,7 @@ from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.support import journal_values as values
 
 COMMITTED: Final = Path(diagrams.__file__).parent
+SOURCE: Final = Path(machines.__file__).parent
 WITHDRAW: Final = "edge_message_withdraw_pending_withdrawn"
 
 
@@ -41,17 +43,20 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with a revision before declarations (`old`), and one with those of three machines."""
+    """A repository with a revision before declarations (`old`), and one with three machines."""
     for name in [each for each in os.environ if each.startswith("GIT_")]:
         monkeypatch.delenv(name)
     folder = tmp_path / "project"
     (folder / "diagrams").mkdir(parents=True)
+    (folder / "machines").mkdir()
     git(folder, "init", "--quiet")
     git(folder, "commit", "--quiet", "--allow-empty", "--message", "before")
     git(folder, "tag", "old")
     for machine in ("breaker", "message", "thread"):
         text = (COMMITTED / f"{machine}.json").read_text(encoding="utf-8")
         (folder / "diagrams" / f"{machine}.json").write_text(text, encoding="utf-8")
+        code = (SOURCE / f"{machine}.py").read_text(encoding="utf-8")
+        (folder / "machines" / f"{machine}.py").write_text(code, encoding="utf-8")
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "--message", "declared")
     monkeypatch.chdir(folder)
@@ -163,6 +168,69 @@ def test_a_folder_and_a_file_which_names_the_one_machine(
     assert "thread" not in said
 
 
+# --- Code ----------------------------------------------------------------------------------------
+
+
+def change_code(project: Path) -> None:
+    """Let the last voter's own vote count for nothing."""
+    file = project / "machines" / "message.py"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("if elector != but)", "if elector)"), encoding="utf-8")
+
+
+def test_code_that_changed_between_a_revision_and_the_working_tree(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_code(project)
+    assert run(["diagrams", "diff", "HEAD", "--fail-on", "removed"]) == 0
+    said = capsys.readouterr().out
+    assert "3 edges changed, the code of `every_other_elector_approved`," in said
+    assert "`_others_approved` used by `every_other_elector_approved`," in said
+    assert run(["diagrams", "diff", "HEAD", "--fail-on", "removed,code"]) == 1
+    git(project, "commit", "--quiet", "--all", "--message", "count otherwise")
+    assert run(["diagrams", "diff", "HEAD", "--fail-on", "code"]) == 0
+    assert run(["diagrams", "diff", "HEAD~1", "HEAD", "--fail-on", "code"]) == 1
+
+
+def test_code_of_a_folder_is_beside_it_or_was_not_compared(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_code(project)
+    assert run(["diagrams", "diff", "HEAD", str(project / "diagrams"), "--fail-on", "code"]) == 1
+    assert "_others_approved" in capsys.readouterr().out
+    alone = tmp_path / "message.json"
+    alone.write_text((project / "diagrams" / "message.json").read_text(encoding="utf-8"))
+    assert run(["diagrams", "diff", "HEAD", str(alone)]) == 0
+    why = f"{alone} has no Python source in machines."
+    said = capsys.readouterr().out
+    assert f"The code of guards and actions was not compared: {why}" in said
+    assert run(["diagrams", "diff", "HEAD", str(alone), "--fail-on", "code"]) == 2
+    assert capsys.readouterr().err == f"chorus: --fail-on code: {why}\n"
+
+
+def test_code_in_a_module_elsewhere(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "src").mkdir()
+    git(project, "mv", "machines/message.py", "src/votes.py")
+    git(project, "rm", "--quiet", "diagrams/breaker.json", "diagrams/thread.json")
+    git(project, "commit", "--quiet", "--message", "one machine, elsewhere")
+    file = project / "src" / "votes.py"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("event.by == ", "event.by != "), encoding="utf-8")
+    asked = ["diagrams", "diff", "HEAD", "--source", "src/votes.py", "--fail-on", "code"]
+    assert run(asked) == 1
+    assert "`author_asks` (guard):" in capsys.readouterr().out
+
+
+def test_a_module_that_cannot_be_parsed_keeps_only_the_code_from_being_compared(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "machines" / "message.py").write_text('machine = "message" (')
+    assert run(["diagrams", "diff", "HEAD"]) == 0
+    said = capsys.readouterr().out
+    assert "was not compared: machines.message cannot be parsed as Python." in said
+    assert run(["diagrams", "diff", "HEAD", "--fail-on", "code"]) == 2
+
+
 # --- What makes it fail --------------------------------------------------------------------------
 
 
@@ -216,9 +284,13 @@ REFUSED: Final = {
         ["HEAD", "--journal", "redis://there"],
         "--journal must be an address such as postgresql://",
     ),
+    "source outside the repository": (
+        ["HEAD", "--source", "../machines"],
+        "--source is a path from the top of the repository.",
+    ),
     "what to fail on": (
         ["HEAD", "--fail-on", "removed,added"],
-        "Invalid value for --fail-on: 'added' is neither removed nor live",
+        "Invalid value for --fail-on: 'added' is none of removed, code and live",
     ),
     "live without a journal": (["HEAD", "--fail-on", "live"], "--fail-on live needs --journal."),
     "a folder that is a file": (
