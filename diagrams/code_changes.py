@@ -123,7 +123,7 @@ class CodeComparison:
         changed: list[RuleChange] = []
         added: list[RuleChange] = []
         unknown: list[str] = []
-        before, after = _Rules(self._old, old.machine), _Rules(self._new, new.machine)
+        before, after = _Rules(self._old, old), _Rules(self._new, new)
         rules: tuple[tuple[What, dict[str, str], dict[str, str]], ...] = (
             ("guard", old.guards, new.guards),
             ("action", old.actions, new.actions),
@@ -202,16 +202,17 @@ def _counterpart(code: Codebase, definition: Definition) -> Definition | None:
 class _Rules:
     """The guards and actions that a chart names, where its source is."""
 
-    def __init__(self, code: Codebase, machine: str) -> None:
+    def __init__(self, code: Codebase, declared: Declaration) -> None:
         self._code = code
-        self._chart = code.chart(machine)
-        named: dict[str, list[ast.expr]] = {}
-        for each in ast.walk(self._chart.node) if self._chart else ():
-            if isinstance(each, ast.Name):
-                named.setdefault(each.id, []).append(each)
-            elif isinstance(each, ast.Attribute):
-                named.setdefault(each.attr, []).append(each)
-        self._named = named
+        self._chart: Definition | None = None
+        self._named: dict[str, list[ast.expr]] = {}
+        rules = declared.guards.keys() | declared.actions.keys()
+        most = 0
+        # What else names the machine names fewer of its guards and actions, if any.
+        for chart in code.named(declared.machine):
+            named = _names(chart.node)
+            if self._chart is None or len(rules & named.keys()) > most:
+                self._chart, self._named, most = chart, named, len(rules & named.keys())
 
     def find(self, name: str) -> Definition | None:
         """The function of that name; None where the source does not lead to one."""
@@ -243,3 +244,14 @@ class _Rules:
         return next(
             (each for each in found if isinstance(each, Definition) and not each.is_class), None
         )
+
+
+def _names(node: ast.AST) -> dict[str, list[ast.expr]]:
+    """By a name, or the last of names with dots between: where it stands."""
+    named: dict[str, list[ast.expr]] = {}
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name):
+            named.setdefault(each.id, []).append(each)
+        elif isinstance(each, ast.Attribute):
+            named.setdefault(each.attr, []).append(each)
+    return named

@@ -90,20 +90,18 @@ class Codebase:
         self._modules: dict[str, _Module] = {}
         self._members: dict[tuple[Definition, str], Definition | None] = {}
 
-    def chart(self, machine: str) -> Definition | None:
-        """The class that declares a machine: the one with `machine = "..."` in it.
+    def named(self, machine: str) -> Iterator[Definition]:
+        """The classes that have `machine = "..."` in them: the chart, and what else names it so.
 
         Raises:
-            UnreadableSource: its module cannot be parsed.
+            UnreadableSource: a module that may have one cannot be parsed.
         """
         for name, text in self._texts.items():
             # Parsed are only modules that may have it.
-            if "machine" not in text or f'"{machine}"' not in text.replace("'", '"'):
-                continue
-            for each in self._module(name).definitions.values():
-                if isinstance(each.node, ast.ClassDef) and _names_machine(each.node, machine):
-                    return each
-        return None
+            if "machine" in text and f'"{machine}"' in text.replace("'", '"'):
+                for each in self._module(name).definitions.values():
+                    if isinstance(each.node, ast.ClassDef) and _names_machine(each.node, machine):
+                        yield each
 
     def definitions(self, module: ModuleName) -> Iterable[Definition]:
         """What a module defines at its top.

@@ -311,6 +311,12 @@ def test_a_guard_that_the_source_does_not_have_is_named_and_not_taken_for_the_sa
     assert code_of(compared({})).unknown == ("is_known", "there_is_room", "put")
 
 
+def test_what_else_names_the_machine_is_not_taken_for_its_chart() -> None:
+    journal = 'class CartFired:\n    machine: Literal["cart"] = "cart"\n'
+    new = {"shop.a_journal": journal, **edited("shop.limits", "10", "12")}
+    assert [each.name for each in code_of(compared(new)).changed] == ["there_is_room"]
+
+
 def test_source_that_is_no_python_is_named() -> None:
     with pytest.raises(UnreadableSource, match=r"shop\.rules cannot be parsed as Python"):
         compared({**SHOP, "shop.rules": "def ("})
