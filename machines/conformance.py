@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from machines.declarations import Declaration
 from machines.statechart import Configuration, Edge, ImpossibleOutcome, Topology, asked
@@ -56,7 +56,7 @@ class _Kept:
         self.finals = frozenset(node.name for node in self.shape.nodes if node.final)
         self.begin = beginning(self.shape)
         self._reached: dict[tuple[frozenset[str], str, str], frozenset[str]] = {}
-        self._asked: dict[tuple[frozenset[str], str, tuple[str, ...]], str] = {}
+        self._asked: dict[tuple[frozenset[str], str, tuple[str, ...]], _Asked] = {}
 
     @cached_property
     def places(self) -> Mapping[Configuration, frozenset[str]]:
@@ -70,19 +70,28 @@ class _Kept:
             self._reached[taken] = after(self.shape, *taken)
         return self._reached[taken]
 
-    def wrongly_asked(
-        self, active: frozenset[str], edge: Edge, passed_over: tuple[str, ...]
-    ) -> str:
-        """Why no values of the guards lead to the edge past those before it; empty where some do."""
+    def asked(self, active: frozenset[str], edge: Edge, passed_over: tuple[str, ...]) -> "_Asked":
+        """What is known of the guards on the way to the edge."""
         said = (active, edge.id, passed_over)
         if said not in self._asked:
+            row = self.shape.edges_from(active, edge.event)
+            problem = ""
             try:
-                asked(self.shape.edges_from(active, edge.event), edge, passed_over)
-            except ImpossibleOutcome as problem:
-                self._asked[said] = str(problem)
-            else:
-                self._asked[said] = ""
+                asked(row, edge, passed_over)
+            except ImpossibleOutcome as impossible:
+                problem = str(impossible)
+            are_recorded = bool(passed_over) or (bool(row) and row[0].id == edge.id)
+            self._asked[said] = _Asked(problem, are_recorded)
         return self._asked[said]
+
+
+class _Asked(NamedTuple):
+    """The guards of the edges before one that was taken."""
+
+    problem: str
+    """Why no values of them lead there; empty where some do."""
+    are_recorded: bool
+    """Whether the entry says what they said, or there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +122,8 @@ class Conformance:
         """A value came to be."""
         self._standing.setdefault((machine, instance), None)
 
-    def moved(self, taken: Taken, fingerprints: str, stands: Configuration = ()) -> None:
-        """A value took an edge.
+    def moved(self, taken: Taken, fingerprints: str, stands: Configuration = ()) -> bool:
+        """A value took an edge; gives whether its entry says, too, what the guards before that edge said.
 
         Args:
             fingerprints: of the charts that accepted its entry, as the entry has them.
@@ -122,17 +131,20 @@ class Conformance:
         """
         key = (taken.machine, taken.instance)
         if key in self._unknown or key in self._violations:
-            return
+            return False
         begins = f"{taken.machine}:"
         found = next((each for each in fingerprints.split() if each.startswith(begins)), "")
         if found not in self._declared:
             self._unknown[key] = found
-            return
+            return False
         standing = self._standing.get(key)
         try:
-            self._standing[key] = _Standing(found, self._moved(taken, found, standing, stands))
+            active, are_recorded = self._moved(taken, found, standing, stands)
         except _NotDeclared as violation:
             self._violations[key] = Violation(*key, str(violation))
+            return False
+        self._standing[key] = _Standing(found, active)
+        return are_recorded
 
     def _moved(
         self,
@@ -140,8 +152,8 @@ class Conformance:
         fingerprint: str,
         standing: _Standing | None,
         stands: Configuration,
-    ) -> frozenset[str]:
-        """The states that hold afterwards. Raises _NotDeclared."""
+    ) -> tuple[frozenset[str], bool]:
+        """The states that hold afterwards, and whether the guards are recorded. Raises _NotDeclared."""
         kept = self._by(fingerprint)
         edge = kept.edges.get(taken.edge)
         if edge is None:
@@ -161,9 +173,10 @@ class Conformance:
             raise _NotDeclared(f"took {taken.edge} after it ended in {stood}")
         if edge.source not in active:
             raise _NotDeclared(f"took {taken.edge} while it stood in {stood}")
-        if wrong := kept.wrongly_asked(active, edge, taken.passed_over):
-            raise _NotDeclared(f"took {taken.edge}, and on its way {wrong}")
-        return kept.after(active, edge)
+        guards = kept.asked(active, edge, taken.passed_over)
+        if guards.problem:
+            raise _NotDeclared(f"took {taken.edge}, and on its way {guards.problem}")
+        return kept.after(active, edge), guards.are_recorded
 
     def _carried(self, standing: _Standing, kept: _Kept, fingerprint: str) -> frozenset[str]:
         """The states that hold by a later declaration. Raises _NotDeclared where it has none such."""

@@ -13,6 +13,7 @@ __all__ = [
     "changes",
     "connections",
     "explanation",
+    "facts",
     "forks",
     "inbox",
     "invitations",

@@ -10,17 +10,17 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Final
 
+from machines.decisions.facts import facts_of
 from machines.decisions.moves import Move, moves_of
-from machines.decisions.replay import Held, replay
+from machines.decisions.replay import Held, Replayed, replay
 from machines.declarations import Declaration
 from machines.models.domain import Created
-from machines.models.journal import Fired, JournalEntry
-from machines.models.outputs import ActionOutput, UpdateOutput, Usage
+from machines.models.journal import JournalEntry
 from machines.models.wire.explained import (
     EffectView,
     ExplainedTransition,
-    Fact,
     GuardView,
+    Judged,
     TriedEdgeView,
 )
 from machines.models.wire.views import TransitionView
@@ -43,13 +43,8 @@ _ANSWERED_BY: Final[Mapping[str, frozenset[str]]] = {
 }
 """The events that a run's effects come back as. A run waits for one of them at a time."""
 
-_NAMED_ELSEWHERE: Final = frozenset({"event", "at", "run_id", "jitter"})
-_CONTENT: Final = frozenset(
-    {"text", "partial", "instructions", "content", "reason", "cause", "name"}
-)
-"""Fields of events that users or models wrote."""
-_LONGEST_FACT: Final = 200
-"""Code points."""
+_Key = tuple[int, str, str]
+"""An entry, a value and an edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ def explain(
         StateError: an entry holds a value that no value of today is made of.
     """
     born = next((each for each in entries if _is_born(instance, each)), None)
-    found = _executed(instance, entries, declared)
+    found = _replayed(instance, entries, declared)
     moves = [move for entry in entries for move in moves_of(entry)]
     own = [move for move in moves if move.taken.instance == instance]
     following = {id(move): after for move, after in zip_longest(own, own[1:])}
@@ -85,15 +80,19 @@ def explain(
     last = born.at if born is not None else None
     transitions = []
     for move in moves:
+        replayed = found.get((move.seq, move.taken.instance, move.taken.edge))
+        agrees = replayed is not None and not replayed.differences
+        edges = charts.tried(move, replayed.passed_over if replayed and agrees else ())
         transitions.append(
             ExplainedTransition(
                 seq=move.seq,
                 at=move.at,
                 after_ms=_milliseconds(last, move.at),
                 transition=TransitionView.model_validate(vars(move.taken)),
-                facts=dict(_facts(move.fired)),
+                facts=dict(facts_of(move.fired)),
                 is_declared=move.fingerprint in declared,
-                edges=charts.tried(move, found.get((move.seq, move.taken.edge), ())),
+                judged=_judged(move, replayed, edges, declared),
+                edges=edges,
                 effects=tuple(_effects(move, following.get(id(move)))),
             )
         )
@@ -105,15 +104,31 @@ def _is_born(instance: str, entry: JournalEntry) -> bool:
     return any(isinstance(each, Created) and each.id == instance for each in entry.changes)
 
 
-def _executed(
+def _replayed(
     instance: str, entries: Sequence[JournalEntry], declared: Mapping[str, Declaration]
-) -> Mapping[tuple[int, str], tuple[str, ...]]:
-    """By entry and edge: the guards that did not hold, of transitions that today's chart repeats."""
+) -> Mapping[_Key, Replayed]:
+    """The value's own transitions, as far as their replay goes."""
     return {
-        (each.move.seq, each.move.taken.edge): each.passed_over
+        (each.move.seq, each.move.taken.instance, each.move.taken.edge): each
         for each in replay(instance, entries, declared)
-        if each.held is Held.EXECUTED and not each.differences
     }
+
+
+def _judged(
+    move: Move,
+    replayed: Replayed | None,
+    edges: tuple[TriedEdgeView, ...],
+    declared: Mapping[str, Declaration],
+) -> Judged:
+    """How it is known what the guards said."""
+    if move.fingerprint not in declared:
+        return Held.UNKNOWN.value
+    if replayed is not None and replayed.differences:
+        return "contradicted"
+    if replayed is not None and replayed.held is Held.EXECUTED:
+        return Held.EXECUTED.value
+    are_known = bool(edges) and all(each.verdict != "not_recorded" for each in edges)
+    return Held.RECORDED.value if are_known else Held.DECLARED.value
 
 
 class _Charts:
@@ -195,25 +210,3 @@ def _effects(move: Move, following: Move | None) -> Iterator[EffectView]:
 def _milliseconds(since: datetime | None, until: datetime) -> int:
     """Never less than 0, also where a clock went back."""
     return 0 if since is None else max(0, (until - since) // timedelta(milliseconds=1))
-
-
-def _facts(fired: Fired) -> Iterator[tuple[str, Fact]]:
-    """What matters of an event."""
-    for name, value in fired.event:
-        if name in _NAMED_ELSEWHERE:
-            continue
-        match value:
-            case bool() | int() | float():
-                yield name, value
-            case str() if 0 < len(value) <= _LONGEST_FACT and name not in _CONTENT:
-                yield name, str(value)
-            case tuple():
-                yield name, len(value)
-            case Usage():
-                yield "tokens", value.total_tokens
-            case ActionOutput():
-                yield "enough", value.enough
-            case UpdateOutput():
-                yield "loop", value.loop
-            case _:
-                pass

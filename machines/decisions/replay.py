@@ -51,8 +51,11 @@ class Held(StrEnum):
 
     EXECUTED = "executed"
     """Today's chart was given the event again."""
+    RECORDED = "recorded"
+    """It follows from the declaration that wrote it and from what the entry records of the guards; their
+    code, and that of the actions, is not run again."""
     DECLARED = "declared"
-    """It follows from the declaration that wrote it; what its guards and actions compute is not known."""
+    """It follows from the declaration that wrote it; what the guards before it said is not recorded."""
     UNKNOWN = "unknown"
     """Its declaration is not known."""
 
@@ -107,8 +110,8 @@ def replay(
             # What changes a value without a transition of its own is taken as it is.
             value = _overlaid(value, change)
         for move in moves:
-            check.moved(move.taken, entry.fingerprint)
-            found, value = _replayed(move, value, check)
+            are_recorded = check.moved(move.taken, entry.fingerprint)
+            found, value = _replayed(move, value, check, are_recorded=are_recorded)
             yield found
             if found.differences:
                 return
@@ -148,7 +151,7 @@ def written_by_this_chart(entries: Iterable[JournalEntry]) -> bool:
 
 
 def _replayed(
-    move: Move, value: BaseState | None, check: Conformance
+    move: Move, value: BaseState | None, check: Conformance, *, are_recorded: bool
 ) -> tuple[Replayed, BaseState | None]:
     """The transition, and the value that it leaves; None where that is not known any more."""
     if check.violations:
@@ -156,7 +159,8 @@ def _replayed(
         return Replayed(move, Held.DECLARED, differences=(problem,)), None
     machine = _machine(move.taken.machine)
     if value is None or not _is_todays(move, machine):
-        held = Held.UNKNOWN if check.unknown else Held.DECLARED
+        held = Held.RECORDED if are_recorded else Held.DECLARED
+        held = Held.UNKNOWN if check.unknown else held
         # A run's change does not hold all of it; that of every other value does.
         is_whole = not isinstance(value, ChorusState) and move.change is not None
         return Replayed(move, held), _overlaid(None, move.change) if is_whole else None

@@ -59,6 +59,8 @@ class ChatExplained(WireValue):
     transition: ChatTransition
     facts: Mapping[str, bool | int | float | str] = {}
     is_declared: bool = True
+    judged: str = ""
+    """How it is known what its guards said."""
     edges: tuple[ChatTriedEdge, ...] = ()
     effects: tuple[ChatEffect, ...] = ()
 
@@ -96,7 +98,7 @@ def explanation(told: RunExplanation) -> RenderableType:
     return Group(*lines)
 
 
-_HEADINGS = ("seq", "time", "offset", "machine", "event", "transition", "effects")
+_HEADINGS = ("seq", "time", "offset", "machine", "event", "transition", "judged", "effects")
 _RIGHT = frozenset({"seq", "offset"})
 
 
@@ -114,11 +116,12 @@ def _rows(told: RunExplanation) -> Iterator[tuple[tuple[str, ...], list[Text]]]:
     times = [each.at for each in told.transitions]
     begin = told.created_at or (times[0] if times else None)
     if told.created_at is not None and told.created_seq is not None:
-        yield _cells(told.created_seq, told.created_at, begin, ("", "created", "", "-")), []
+        yield _cells(told.created_seq, told.created_at, begin, ("", "created", "", "", "-")), []
     for each in told.transitions:
         taken = each.transition
         way = f"{taken.source} → {taken.target}"
-        names = (taken.machine, taken.event, way, ", ".join(taken.effects) or "-")
+        effects = ", ".join(taken.effects) or "-"
+        names = (taken.machine, taken.event, way, each.judged, effects)
         cells = _cells(each.seq, each.at, begin, tuple(one_line(name, 80) for name in names))
         yield cells, list(_below(each, told))
 
@@ -137,6 +140,8 @@ def _below(each: ChatExplained, told: RunExplanation) -> Iterator[Text]:
         yield Text(one_line(facts, 300), style="dim")
     if not each.is_declared:
         yield Text("the declaration of the machine as it was is not known", style="yellow")
+    elif each.judged == "contradicted":
+        yield Text("today's machine, given this event again, says something else", style="yellow")
     for edge in each.edges:
         yield _verdict(edge)
         for guard in edge.guards:

@@ -5,6 +5,7 @@ it is not disturbed. Nothing that a model said is asked again.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from machines.decisions.replay import Held, Replayed, replay
 from machines.models.errors import ChorusError
@@ -16,6 +17,14 @@ from server.stores import reading
 from storage.journal.subjects import Subject, read_subject
 
 Say = Callable[[str], None]
+
+_HOW: Final = {
+    Held.EXECUTED: "executed again",
+    Held.RECORDED: "by its declaration and the recorded guards",
+    Held.DECLARED: "by its declaration alone",
+    Held.UNKNOWN: "its declaration is not known",
+}
+"""How a transition was judged."""
 
 
 async def run(settings: Settings, id_: str, *, say: Say) -> int:
@@ -49,7 +58,7 @@ def _told(transitions: Iterator[Replayed]) -> tuple[list[str], bool]:
         for each in transitions:
             taken = each.move.taken
             way = f"{taken.source} → {taken.target}"
-            lines.append(f"{each.move.seq:>6}  {taken.event:<18} {way:<28} {each.held}")
+            lines.append(f"{each.move.seq:>6}  {taken.event:<18} {way:<28} {_HOW[each.held]}")
             if each.differences:
                 lines += [f"seq {each.move.seq}: {difference}" for difference in each.differences]
                 lines.append(f"not the same from seq {each.move.seq} on")
@@ -63,9 +72,9 @@ def _told(transitions: Iterator[Replayed]) -> tuple[list[str], bool]:
 
 def _summed_up(count: dict[Held, int]) -> Iterator[str]:
     states = sum(count.values())
-    by_declaration, unknown = count[Held.DECLARED], count[Held.UNKNOWN]
-    if unknown:
-        yield f"not known: the declaration of {unknown} of {states} transitions"
+    if count[Held.UNKNOWN]:
+        yield f"not known: the declaration of {count[Held.UNKNOWN]} of {states} transitions"
         return
-    aside = f", {by_declaration} of them by their declaration alone" if by_declaration else ""
+    others = {each: count[each] for each in (Held.RECORDED, Held.DECLARED) if count[each]}
+    aside = "".join(f", {number} {_HOW[each]}" for each, number in others.items())
     yield f"the same {states} state{'' if states == 1 else 's'}{aside}"

@@ -438,6 +438,7 @@ export interface ExplainedTransition {
   facts: Record<string, boolean | number | number | string>;
   /** false where no declaration of the machine as it was is known: then `edges` is empty. */
   is_declared: boolean;
+  judged: "executed" | "recorded" | "declared" | "unknown" | "contradicted";
   /** In the order in which they are tried. */
   edges: readonly TriedEdgeView[];
   effects: readonly EffectView[];

@@ -16,6 +16,12 @@ Fact = bool | int | float | str
 
 Milliseconds = Annotated[int, Field(ge=0)]
 
+Judged = Literal["executed", "recorded", "declared", "unknown", "contradicted"]
+"""How it is known what the guards of a transition said: today's machine was given the event again; the entry
+records it, and it follows from the declaration that wrote it; by that declaration alone, which does not say
+what the guards before the edge said; not at all; or today's machine, or that declaration, says something
+else than the entry."""
+
 
 class GuardView(Value):
     """A guard of an edge."""
@@ -61,6 +67,7 @@ class ExplainedTransition(Value):
     """What matters of the event: its short fields, tokens, and how many there are of what it lists."""
     is_declared: bool
     """False where no declaration of the machine as it was is known: then `edges` is empty."""
+    judged: Judged
     edges: tuple[TriedEdgeView, ...]
     """In the order in which they are tried."""
     effects: tuple[EffectView, ...]

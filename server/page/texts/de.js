@@ -752,7 +752,15 @@ export const de = {
     keys: "Auf und ab führen von Übergang zu Übergang; Escape führt zurück zu jetzt.",
     now: "Zurück zu jetzt",
     notRead: "Warum der Lauf so ging, ließ sich nicht lesen.",
-    notDeclared: "Wie der Automat damals beschrieben war, ist nicht bekannt.",
+    judged: {
+      executed: "Dem heutigen Automaten noch einmal gegeben, mit demselben Ergebnis.",
+      recorded:
+        "Nach der Beschreibung des Automaten von damals und den Bedingungen, die festgehalten sind.",
+      declared:
+        "Nach der Beschreibung des Automaten von damals; was die Bedingungen ergaben, ist nicht festgehalten.",
+      unknown: "Wie der Automat damals beschrieben war, ist nicht bekannt.",
+      contradicted: "Der heutige Automat kommt damit zu etwas anderem.",
+    },
     isTrue: "wahr",
     isFalse: "falsch",
     asItWas: (about, count) => `Wie es nach ${COUNT.format(count)} Übergängen war: ${about}`,

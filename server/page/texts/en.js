@@ -823,7 +823,13 @@ export const en = {
     keys: "Up and down go from transition to transition; Escape goes back to now.",
     now: "Back to now",
     notRead: "Why the run did so could not be read.",
-    notDeclared: "The declaration of the machine as it was then is not known.",
+    judged: {
+      executed: "Given to today’s machine again, with the same result.",
+      recorded: "By the machine’s declaration then, and the guards that were recorded.",
+      declared: "By the machine’s declaration then; what the guards said was not recorded.",
+      unknown: "The declaration of the machine as it was then is not known.",
+      contradicted: "Today’s machine, given this again, comes to something else.",
+    },
     isTrue: "true",
     isFalse: "false",
     /** @param {string} about @param {number} count */

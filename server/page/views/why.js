@@ -165,14 +165,14 @@ export class Why {
  * @param {Explained["meanings"]} meanings
  */
 function detailsOf(explained, meanings) {
-  const { seq, at, facts, edges, effects, is_declared: isDeclared } = explained;
+  const { seq, at, facts, edges, effects, judged } = explained;
   const told = Object.entries(facts).map(([name, value]) => `${spaced(name)} ${factWords(value)}`);
   return h(
     "div",
     { class: "why-details" },
     h("p", { class: "muted small" }, say.why.entry(seq, whenLong(at))),
     told.length > 0 && h("p", { class: "small" }, told.join(" · ")),
-    !isDeclared && h("p", { class: "note" }, say.why.notDeclared),
+    h("p", { class: judged === "executed" ? "muted small" : "note" }, say.why.judged[judged]),
     edges.length > 0 &&
       h("ul", { class: "why-edges" }, ...edges.map((edge) => edgeOf(edge, meanings))),
     effects.length > 0 && h("ul", { class: "why-effects" }, ...effects.map(effectOf)),

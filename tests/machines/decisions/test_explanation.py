@@ -119,8 +119,8 @@ def test_an_explanation_names_the_guards_that_the_kernel_asked_and_what_they_sai
     assert told(explained(walk, older)) == expected, "a replay finds what was not recorded"
 
 
-def walked(*events: Any) -> Walk:
-    walk = Walk(run.queued(max_attempts=4))
+def walked(*events: Any, max_attempts: int = 4) -> Walk:
+    walk = Walk(run.queued(max_attempts=max_attempts))
     for make in events:
         state = walk.state
         event = make(state)
@@ -160,21 +160,43 @@ def test_guards_of_a_chart_that_is_gone_are_told_as_not_known(walk: Walk) -> Non
     older = [each.model_copy(update={"fingerprint": "chorus:gone"}) for each in journal_of(walk)]
     found = explained(walk, older)
     assert [(each.is_declared, each.edges) for each in found.transitions] == [(False, ())] * 4
+    assert {each.judged for each in found.transitions} == {"unknown"}
     replayed = list(replay(walk.initial.id, older, known_declarations()))
     assert {each.held for each in replayed} == {Held.UNKNOWN}
 
 
-def test_guards_that_an_earlier_chart_did_not_record_are_told_as_not_recorded(walk: Walk) -> None:
+@pytest.fixture
+def ended() -> Walk:
+    """A run that has no attempt left when its first one fails: past the edge that makes another."""
+    return walked(lambda _: run.started(), run.ai_failed, max_attempts=1)
+
+
+def test_each_transition_says_how_it_was_judged(ended: Walk) -> None:
+    declared = {"chorus:older": known_declarations()[chorus_machine().fingerprint]}
+    recorded_by_another = [
+        each.model_copy(update={"fingerprint": "chorus:older"}) for each in journal_of(ended)
+    ]
+    for entries, way in (
+        (journal_of(ended), "executed"),
+        (recorded_by_another, "recorded"),
+        ([without_guards(each) for each in recorded_by_another], "declared"),
+    ):
+        judged = {**declared, **known_declarations()}
+        told = [each.judged for each in explain(ended.initial.id, entries, judged).transitions]
+        replayed = [each.held for each in replay(ended.initial.id, entries, judged)]
+        assert told == replayed, "trace and replay say the same"
+        assert told[-1] == way
+
+
+def test_guards_that_an_earlier_chart_did_not_record_are_told_as_not_recorded(ended: Walk) -> None:
     today = known_declarations()[chorus_machine().fingerprint]
     older = [
         without_guards(each).model_copy(update={"fingerprint": "chorus:older"})
-        for each in journal_of(walk)
+        for each in journal_of(ended)
     ]
-    declared = {"chorus:older": today}
-    (*_, last) = explain(walk.initial.id, older, declared).transitions
-    verdicts = [edge.verdict for edge in last.edges]
-    assert verdicts[0] == "taken", "the first of its edges needs no record"
-    assert {each.held for each in replay(walk.initial.id, older, declared)} == {Held.DECLARED}
+    first, last = explain(ended.initial.id, older, {"chorus:older": today}).transitions
+    assert first.edges[0].verdict == "taken", "the first of its edges needs no record"
+    assert last.edges[0].verdict == "not_recorded"
 
 
 @pytest.mark.parametrize(
@@ -191,6 +213,10 @@ def test_a_replay_says_where_and_in_what_the_journal_holds_something_else(
     *_, last = replay(walk.initial.id, entries, known_declarations())
     (difference,) = last.differences
     assert (last.move.seq, difference.field, difference.journal) == (3, field, other)
+    assert [each.judged for each in explained(walk, entries).transitions] == [
+        *("executed", "contradicted"),
+        *("recorded", "recorded"),
+    ]
 
 
 @pytest.mark.parametrize(

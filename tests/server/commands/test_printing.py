@@ -61,6 +61,7 @@ def test_a_trace_shows_nothing_that_a_terminal_obeys() -> None:
         ),
         facts={HOSTILE: HOSTILE},
         is_declared=False,
+        judged="unknown",
         edges=(edge,),
         effects=(EffectView(effect=HOSTILE, brought=HOSTILE, seq=2, after_ms=1),),
     )
