@@ -5,7 +5,8 @@
 
 `forked` lasts only inside the transaction that forks. A branch is no part of the thread, and nothing
 of it is in the memory, before all electors agreed: the co-authors at the proposal, who leaves counts no
-more, and who joins is no elector. Who is all the co-authors there are adopts by proposing.
+more, and who joins is no elector. Who is all the co-authors there are adopts by proposing. A vote that
+no elector is left for ends with the last of them, so that another branch can be voted on.
 """
 
 from functools import cache
@@ -186,16 +187,26 @@ class BranchChart(Chart[Branch]):
     fork = on(BranchForked, forked.to(growing), when=[maker_is_co_author])
     answer = on(BranchAnswered, growing.to(ready), do=[keep_answer])
     run_ended = on(BranchRunEnded, growing.to(failed))
-    propose = on(
-        AdoptionProposed,
-        ready.to(adopted),
-        when=[proposer_is_co_author, proposer_decides_alone],
-        do=[count_proposer, close, record_links],
-    ) | on(
-        AdoptionProposed,
-        ready.to(proposed),
-        when=[proposer_is_co_author],
-        do=[count_proposer, open_vote],
+    propose = (
+        on(
+            AdoptionProposed,
+            ready.to(adopted),
+            when=[proposer_is_co_author, deadline_is_ahead, proposer_decides_alone],
+            do=[count_proposer, close, record_links],
+        )
+        | on(
+            AdoptionProposed,
+            ready.to(proposed),
+            when=[proposer_is_co_author, deadline_is_ahead],
+            do=[count_proposer, open_vote],
+        )
+        | on(
+            AdoptionProposed,
+            ready.to(expired),
+            when=[proposer_is_co_author],
+            unless=[deadline_is_ahead],
+            do=[close],
+        )
     )
     approve = (
         on(
@@ -268,6 +279,13 @@ class BranchChart(Chart[Branch]):
             unless=[deadline_is_ahead],
             do=[drop_elector, close],
         )
+        | on(
+            BranchElectorLeft,
+            proposed.to(discarded),
+            when=[leaver_is_elector],
+            unless=[electors_remain],
+            do=[drop_elector, close],
+        )
         | on(BranchElectorLeft, proposed.to(proposed), when=[leaver_is_elector], do=[drop_elector])
     )
     expire = (
@@ -275,14 +293,14 @@ class BranchChart(Chart[Branch]):
         | on(
             BranchExpired,
             ready.to(expired),
-            when=[thread_is_archived],
+            when=[deadline_is_ahead, thread_is_archived],
             do=[close],
         )
         | on(BranchExpired, proposed.to(expired), unless=[deadline_is_ahead], do=[close])
         | on(
             BranchExpired,
             proposed.to(expired),
-            when=[thread_is_archived],
+            when=[deadline_is_ahead, thread_is_archived],
             do=[close],
         )
     )

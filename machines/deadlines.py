@@ -1,4 +1,4 @@
-"""Guards that charts with a deadline share: an invitation, an invite link, a vote on a removal."""
+"""Guards that charts with a deadline share: an invitation, an invite link, a removal, a branch."""
 
 from datetime import datetime
 from typing import Protocol

@@ -51,6 +51,7 @@ _KINDS = {
     BranchStatus.PROPOSED: ThreadEventKind.BRANCH_VOTE_CAST,
     BranchStatus.REJECTED: ThreadEventKind.BRANCH_REJECTED,
     BranchStatus.EXPIRED: ThreadEventKind.BRANCH_EXPIRED,
+    BranchStatus.DISCARDED: ThreadEventKind.BRANCH_DISCARDED,
 }
 """What is told where a vote, or who leaves, left a branch that is not adopted."""
 
@@ -128,6 +129,8 @@ def propose(draft: Draft, command: ProposeAdoption, policy: Policy) -> Decided:
     if after.status is BranchStatus.ADOPTED:
         _adopt(draft, after, change, by=by)
         draft.start_next()
+    elif after.status is BranchStatus.EXPIRED:
+        return _too_late(draft, before, event.event, after, change)
     else:
         draft.tell(ThreadEventKind.BRANCH_PROPOSED, change, branch=after, by=by)
     return draft.decision()
@@ -143,9 +146,7 @@ def vote(draft: Draft, command: VoteOnBranch) -> Decided:
         _adopt(draft, after, change, by=voter)
         draft.start_next()
     elif after.status is BranchStatus.EXPIRED:
-        draft.tell(ThreadEventKind.BRANCH_EXPIRED, change, branch=after, by=None)
-        late = refusal_of("branch", before.status.value, event.event, "deadline_is_ahead")
-        return draft.decision(refused=late)
+        return _too_late(draft, before, event.event, after, change)
     else:
         draft.tell(_KINDS[after.status], change, branch=after, by=voter)
     return draft.decision()
@@ -203,6 +204,13 @@ def _drop_vote(draft: Draft, branch: Branch, leaver: PublicKey) -> None:
         _adopt(draft, after, change, by=None)
     else:
         draft.tell(_KINDS[after.status], change, branch=after, by=None)
+
+
+def _too_late(draft: Draft, before: Branch, event: str, after: Branch, change: Change) -> Decided:
+    """The deadline had passed, and the timer was late: the branch expires, and the request is refused."""
+    draft.tell(ThreadEventKind.BRANCH_EXPIRED, change, branch=after, by=None)
+    late = refusal_of("branch", before.status.value, event, "deadline_is_ahead")
+    return draft.decision(refused=late)
 
 
 def _end(

@@ -3,6 +3,7 @@
 from typing import Final
 
 from machines.properties.form import (
+    READS_BEFORE,
     Rule,
     always,
     each,
@@ -32,7 +33,7 @@ def maker_is_a_co_author(step: Step) -> bool:
 
 
 def all_co_authors_are_asked(step: Step) -> bool:
-    if step.event != "propose":
+    if step.event != "propose" or step.target == "expired":
         return True
     electors = step.value["electors"]
     return step.said["by"] in electors and electors == step.said["co_authors"]
@@ -45,9 +46,16 @@ def adopted_by_less_than_all_electors(step: Step) -> bool:
     return not electors or _approving(step) != set(electors)
 
 
-def waits_with_every_vote(step: Step) -> bool:
-    electors = step.value["electors"]
-    return step.target == "proposed" and bool(electors) and _approving(step) == set(electors)
+def waits_for_no_vote(step: Step) -> bool:
+    """Every elector has voted, or none is left."""
+    voters = {vote["co_author"] for vote in step.value["votes"]}
+    return step.target == "proposed" and voters >= set(step.value["electors"])
+
+
+def is_proposed_too_late(step: Step) -> bool:
+    if step.event != "propose" or step.target == "expired":
+        return False
+    return moment(step.said["at"]) >= moment(step.was["expires_at"])
 
 
 def vote_against_leaves_it_open(step: Step) -> bool:
@@ -78,6 +86,8 @@ def is_given_up_by_its_maker(step: Step) -> bool:
             return bool(step.said["by"] == step.value["made_by"])
         case "maker_left":
             return bool(step.said["leaver"] == step.value["made_by"])
+        case "elector_left":
+            return step.target != "discarded" or not step.value["electors"]
         case _:
             return True
 
@@ -135,6 +145,14 @@ RULES: Final = (
         "docs/protocol.md",
     ),
     Rule(
+        "a_branch_is_proposed_in_time",
+        never(is_proposed_too_late),
+        _BRANCH,
+        "A proposal at the deadline is as late as a vote at it.",
+        "docs/protocol.md",
+        READS_BEFORE,
+    ),
+    Rule(
         "all_co_authors_vote_on_a_branch",
         always(all_co_authors_are_asked),
         _BRANCH,
@@ -149,10 +167,11 @@ RULES: Final = (
         "SECURITY.md",
     ),
     Rule(
-        "the_last_vote_adopts",
-        never(waits_with_every_vote),
+        "a_branch_that_is_voted_on_waits_for_a_vote",
+        never(waits_for_no_vote),
         _BRANCH,
-        "A branch that every elector wants waits for nothing more.",
+        "The last vote decides, and where no elector is left the branch is given up: few are voted on at"
+        " a time.",
         "docs/protocol.md",
     ),
     Rule(
@@ -187,7 +206,7 @@ RULES: Final = (
         "only_its_maker_gives_a_branch_up",
         always(is_given_up_by_its_maker),
         _BRANCH,
-        "Or it ends with its maker's leaving, where it was not proposed.",
+        "Or it ends with its maker's leaving, where it was not proposed, or with its last elector's.",
         "docs/protocol.md",
     ),
     Rule(

@@ -57,10 +57,10 @@ def answered(*, linked: bool = True) -> BranchAnswered:
     return BranchAnswered(at=SOON, expires_at=DEADLINE, links=links)
 
 
-def propose(by: PublicKey = ALICE, *co_authors: PublicKey) -> AdoptionProposed:
+def propose(by: PublicKey = ALICE, *co_authors: PublicKey, at: datetime = SOON) -> AdoptionProposed:
     """A user asks these co-authors to adopt it."""
     return AdoptionProposed(
-        at=SOON, by=by, co_authors=co_authors or CO_AUTHORS, expires_at=DEADLINE
+        at=at, by=by, co_authors=co_authors or CO_AUTHORS, expires_at=at + (DEADLINE - SOON)
     )
 
 
@@ -179,6 +179,9 @@ def _taken() -> Iterator[Taken]:
         )
     yield Taken("edge_branch_propose_ready_proposed", ready(), propose())
     yield Taken("edge_branch_propose_ready_proposed", ready(), propose(BOB))
+    for alone in ((ALICE,), CO_AUTHORS):
+        late = propose(ALICE, *alone, at=DEADLINE)
+        yield Taken("edge_branch_propose_ready_expired", ready(), late)
 
     two, three = proposed(ALICE, BOB), proposed()
     yield Taken("edge_branch_approve_proposed_proposed", three, vote("approve", BOB))
@@ -205,12 +208,13 @@ def _taken() -> Iterator[Taken]:
     yield Taken("edge_branch_elector_left_proposed_adopted", two, elector_left(BOB))
     yield Taken("edge_branch_elector_left_proposed_expired", two, elector_left(BOB, DEADLINE))
     yield Taken("edge_branch_elector_left_proposed_proposed", three, elector_left(BOB))
-    yield Taken("edge_branch_elector_left_proposed_proposed", proposed(BOB), elector_left(BOB))
+    yield Taken("edge_branch_elector_left_proposed_discarded", proposed(BOB), elector_left(BOB))
 
 
 def _refused() -> Iterator[Refused]:
     yield Refused(("maker_is_co_author",), forked(), fork(BOB, CAROL))
-    yield Refused(("proposer_is_co_author",), ready(), propose(ALICE, BOB, CAROL))
+    for at in (SOON, DEADLINE):
+        yield Refused(("proposer_is_co_author",), ready(), propose(ALICE, BOB, CAROL, at=at))
     two = proposed(ALICE, BOB)
     twice = ("voter_has_not_voted", "not deadline_is_ahead")
     yield Refused(twice, two, vote("approve", ALICE))

@@ -361,10 +361,10 @@ def branch_events(_: Branch) -> Iterator[BranchEvent]:
     yield BranchRunEnded(at=SOON)
     yield BranchPromptSuperseded(at=SOON)
     for person in (ALICE, BOB, CAROL):
-        yield other_way.propose(person)
-        yield other_way.propose(person, ALICE, BOB)
-        yield other_way.propose(person, person)
         for at in (SOON, DEADLINE):
+            yield other_way.propose(person, at=at)
+            yield other_way.propose(person, ALICE, BOB, at=at)
+            yield other_way.propose(person, person, at=at)
             yield other_way.vote("approve", person, at)
             yield other_way.vote("reject", person, at)
             yield other_way.elector_left(person, at)
