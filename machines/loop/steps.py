@@ -167,6 +167,7 @@ def effect_under_way(state: ChorusState) -> AICall | RecallPriors:
         return RecallPriors(
             run_id=state.id,
             thread_id=state.thread_id,
+            branch_id=state.branch_id,
             step=state.current_step,
             iteration=state.iteration,
             attempt=state.attempt,

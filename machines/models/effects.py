@@ -71,6 +71,7 @@ class RecallPriors:
 
     run_id: RunId
     thread_id: ThreadId
+    branch_id: BranchId | None = None
     step: StepEnum
     iteration: int
     attempt: int

@@ -301,7 +301,7 @@ class Chorus:
         while True:
             view = await while_journal_is_away(
                 partial(self._thread_service.view, effect.thread_id),
-                partial(self._wait, effect.thread_id),
+                partial(self._wait, effect.thread_id, of_a_branch=effect.branch_id is not None),
             )
             if view is None:
                 raise StateError("The thread of a run is gone.")
@@ -390,15 +390,19 @@ class Chorus:
         a co-author who is not of `only_for`; the room's lock makes that certain.
         """
 
+        of_a_branch = True  # until it is known
+
         def command(view: DecisionView) -> AdvanceRun:
+            nonlocal of_a_branch
+            of_a_branch = all(run.id != run_id or run.branch_id is not None for run in view.runs)
             if only_for is not None and not only_for.issuperset(view.thread.co_authors):
                 raise _AudienceGrew
             return AdvanceRun(thread_id=thread_id, at=event.at, by=None, run_id=run_id, event=event)
 
+        perform = partial(self._thread_service.perform_on_view, thread_id, command)
         try:
             await while_journal_is_away(
-                partial(self._thread_service.perform_on_view, thread_id, command),
-                partial(self._wait, thread_id),
+                perform, lambda error: self._wait(thread_id, error, of_a_branch=of_a_branch)
             )
         except (InvalidTransition, RequestRefused) as refusal:
             # Late or repeated: the run has moved on without it, and nothing changed.
@@ -409,9 +413,9 @@ class Chorus:
             log.info("%s of a run is another server's to bring", event.event)
         return True
 
-    def _wait(self, thread_id: ThreadId, error: JournalError) -> None:
+    def _wait(self, thread_id: ThreadId, error: JournalError, *, of_a_branch: bool) -> None:
         """A run cannot go on before the journal answers: who follows it is told."""
-        self._broadcast.publish_waiting(thread_id, error.message)
+        self._broadcast.publish_waiting(thread_id, error.message, for_co_authors=of_a_branch)
 
     # Streaming
 

@@ -63,7 +63,8 @@ class ThoughtStream:
         if self._broadcast.has_followers(call.thread_id):
             self._encoder = self._encoder or _encoder(call)
             key = (call.run_id, "thinking", call.step.value, call.iteration, call.attempt)
-            delta = Delta(key, offset, text, self._encoder.encode(offset, text))
+            encoded = self._encoder.encode(offset, text)
+            delta = Delta(key, offset, text, encoded, call.branch_id is not None)
             self._broadcast.publish_delta(call.thread_id, delta)
 
     def close(self) -> None:
@@ -75,6 +76,7 @@ def _encoder(call: Attempt) -> DeltaEncoder:
     piece = StepThinkingData(
         run_id=call.run_id,
         message_id=call.message_id,
+        branch_id=call.branch_id,
         step=call.step,
         iteration=call.iteration,
         attempt=call.attempt,

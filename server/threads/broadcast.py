@@ -32,7 +32,7 @@ class Delta(NamedTuple):
     offset: int
     text: str
     encoded: str
-    for_co_authors: bool = False
+    for_co_authors: bool
     """Whether outsiders who may read the thread are not sent it."""
 
 
@@ -336,35 +336,35 @@ class Broadcast:
         self._passing.hold(thread_id, lambda head_seq: self._give_delta(thread_id, delta, head_seq))
 
     def _give_delta(self, thread_id: ThreadId, delta: Delta, head_seq: int) -> None:
-        for follower, following in self._hearing(thread_id):
+        for follower, following in self._hearing(thread_id, delta.for_co_authors):
             if following.waiting is None:
-                if not delta.for_co_authors or self._is_inside(thread_id, follower):
-                    follower.sink.send_delta(delta)
+                follower.sink.send_delta(delta)
             elif len(following.waiting) < MAX_COLLECTED:
                 following.waiting.append(_PassingDelta(delta, head_seq))
 
-    def _is_inside(self, thread_id: ThreadId, follower: Follower) -> bool:
-        """Whether a follower is a co-author, by what is known of the thread."""
-        audience = self._threads.get(thread_id)
-        thread = self._doubted.get(thread_id) or (audience.thread if audience else None)
-        return thread is not None and follower.public_key in thread.co_authors
-
-    def publish_waiting(self, thread_id: ThreadId, message: str) -> None:
-        """A run of the thread waits for the journal, and `message` says why.
+    def publish_waiting(self, thread_id: ThreadId, message: str, *, for_co_authors: bool) -> None:
+        """A run of the thread waits for the journal, and `message` says why; as `Delta` says to whom.
 
         Those who catch up are not told now: a run that goes on waiting says so again.
         """
-        for follower, following in self._hearing(thread_id):
+        for follower, following in self._hearing(thread_id, for_co_authors):
             if following.waiting is None:
-                head_seq = following.next_seq - 1
-                follower.sink.send(waiting_notice(thread_id, head_seq, message))
+                follower.sink.send(waiting_notice(thread_id, following.next_seq - 1, message))
 
-    def _hearing(self, thread_id: ThreadId) -> Iterator[tuple[Follower, Following]]:
-        """Those who get passing frames of the thread."""
-        doubted = self._doubted.get(thread_id)
+    def _hearing(
+        self, thread_id: ThreadId, for_co_authors: bool
+    ) -> Iterator[tuple[Follower, Following]]:
+        """Those who get passing frames of the thread, and whoever catches up: what they are sent of it
+        is known once they are live."""
+        audience, doubted = self._threads.get(thread_id), self._doubted.get(thread_id)
+        thread = doubted or (audience.thread if audience is not None else None)
+        inside = thread.co_authors if thread is not None else ()
         for follower, following in self._followers(thread_id):
-            if doubted is None or may_read(doubted, follower.public_key):
-                yield follower, following
+            if doubted is not None and not may_read(doubted, follower.public_key):
+                continue
+            if following.waiting is None and for_co_authors and follower.public_key not in inside:
+                continue
+            yield follower, following
 
     def _live_followers(self, thread_id: ThreadId) -> Iterator[Follower]:
         """Those who follow a thread and are caught up."""

@@ -64,7 +64,8 @@ def piece(offset: int, text: str, attempt: int = 1) -> Delta:
             text=text,
         ),
     )
-    return Delta((RUN, "action", 1, attempt), offset, text, encode_server_frame(frame))
+    key = (RUN, "action", 1, attempt)
+    return Delta(key, offset, text, encode_server_frame(frame), for_co_authors=False)
 
 
 @dataclass
@@ -342,7 +343,8 @@ def test_thoughts_for_a_slow_consumer_are_merged_apart_from_the_text(
             offset=offset, text=text,
         )  # fmt: skip
         frame = ChorusResponseFrame(thread_id=THREAD, data=data)
-        return Delta((RUN, "thinking", "action", 1, 1), offset, text, encode_server_frame(frame))
+        key = (RUN, "thinking", "action", 1, 1)
+        return Delta(key, offset, text, encode_server_frame(frame), for_co_authors=False)
 
     async def scenario() -> None:
         async with serving() as server:
@@ -494,7 +496,8 @@ def test_a_frame_that_cannot_be_written_ends_that_line_alone(
             sound, client = await server.connect()
             await fill(broken, "f" * 100_000)
             for offset in range(2):
-                broken.outbox.send_delta(Delta(("r", "action", 1, 1), offset, "x", '{"type":"?"}'))
+                key, text = ("r", "action", 1, 1), '{"type":"?"}'
+                broken.outbox.send_delta(Delta(key, offset, "x", text, for_co_authors=False))
             sound.outbox.send("before")
             async for message in reader:  # ends because the line is cut
                 assert message.type is WSMsgType.TEXT

@@ -9,6 +9,7 @@ import pytest_asyncio
 from machines.models.ids import ThreadId
 from server.services import Services
 from server.threads.broadcast import Delta
+from tests.server.threads.forking import co_author, over
 from tests.support.client import Data, Frame, Identity, new_id
 from tests.support.eventually import eventually
 from tests.support.in_process import Caller, Moody, open_test_services
@@ -206,7 +207,7 @@ async def test_who_may_have_left_hears_passing_words_only_once_it_is_certain_tha
                 for each in (founder, leaver):
                     each.line.clear()
                 text = '{"type": "chorus_response", "data": {"status": "delta"}}'
-                delta = Delta(("run", "action", 1, 1), 0, "so", text)
+                delta = Delta(("run", "action", 1, 1), 0, "so", text, for_co_authors=False)
                 services.broadcast.publish_delta(private, delta)
                 return bool(founder.line.frames), bool(leaver.line.frames)
 
@@ -250,6 +251,27 @@ async def test_who_follows_a_run_that_waits_for_the_journal_is_told_why_until_it
     assert {each["message"] for each in notices} == {"The journal could not commit."}
     assert {each["head_seq"] for each in notices} == {asked["seq"]}, "the last entry it was sent"
     assert not waiting_notices(elsewhere), "it does not follow the thread"
+
+
+async def test_outsiders_are_told_that_a_run_waits_and_not_that_a_forked_one_does(
+    lossy_server: LossyServer,
+) -> None:
+    founder, thread = lossy_server.founder, {"thread_id": lossy_server.thread_id}
+    outsider = await co_author(lossy_server.services)
+    await outsider.get("get_thread", **thread)
+    asked = await founder.get("submit_prompt", prompt="What is it?", **thread)
+    lossy_server.journal.failing = 1
+    await over(founder, asked["run_id"])
+    assert len(waiting_notices(founder)) == len(waiting_notices(outsider)) == 1
+
+    change = {"kind": "prompt", "text": "What else?"}
+    forked = await founder.get(
+        "fork_run", run_id=asked["run_id"], step="action", change=change, **thread
+    )
+    lossy_server.journal.failing = 2
+    await over(founder, forked["run_id"])
+    assert len(waiting_notices(founder)) == 1 + 2
+    assert len(waiting_notices(outsider)) == 1
 
 
 @pytest.mark.parametrize("certain", [True, False])

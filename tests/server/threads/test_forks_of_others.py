@@ -4,12 +4,16 @@ import json
 from pathlib import Path
 from typing import Final
 
-from machines.models.ids import PublicKey, ThreadId, thread_stream
+from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId, thread_stream
+from machines.models.outputs import StepEnum
 from machines.models.thread import Visibility
 from machines.models.wire.frames import ThreadEventKind
 from server.llm.policy import ModelPolicy
+from server.passing.messages import Piece
+from server.runs.attempt_stream import AttemptStream
 from server.threads.broadcast import Broadcast, Delta
 from server.wire.presenter import OF_BRANCHES, LiveEntry
+from server.wire.renderer import Renderer
 from tests.server.threads.forking import (
     OTHER_MODEL,
     asked,
@@ -23,7 +27,7 @@ from tests.support.client import Data, Frame
 from tests.support.eventually import eventually
 from tests.support.follower import services_with_model
 from tests.support.in_process import Caller
-from tests.support.journal_values import ANN, BEN, CAY, entry
+from tests.support.journal_values import ANN, BEN, CAY, entry, uuid
 from tests.support.journal_values import thread as thread_of
 from tests.support.obedient_model import obedient_model
 
@@ -147,6 +151,44 @@ async def test_who_comes_by_an_earlier_reading_makes_nobody_an_insider_again() -
 
     hall.publish_delta(before.id, Delta((), 0, SECRET, SECRET, for_co_authors=True))
     assert [SECRET in each.heard for each in (ann, ben, cay)] == [True, False, False]
+
+
+async def test_what_a_forked_run_writes_and_thinks_is_sent_to_co_authors_alone() -> None:
+    thread = thread_of("shore", ANN, visibility=Visibility.PUBLIC)
+    hall = Broadcast()
+    ann, cay = map(Listener, (ANN, CAY))
+    for each in (ann, cay):
+        hall.follow(thread.id, each)
+        hall.go_live(thread.id, each, thread, 1)
+    for branch_id in (None, BranchId(uuid("branch"))):
+        piece = Piece(
+            thread_id=thread.id,
+            run_id=RunId(uuid(f"run of {branch_id}")),
+            message_id=MessageId(uuid("prompt")),
+            branch_id=branch_id,
+            step=StepEnum.ACTION,
+            iteration=1,
+            attempt=1,
+            thought=False,
+            offset=0,
+            text="",
+        )
+        stream = AttemptStream(piece, hall, Renderer())
+        for gather in (stream.gather, stream.gather_thought):
+            gather(f"{SECRET} {branch_id}")
+        stream.flush()
+        stream.close()
+    heard = [
+        [
+            (frame["data"]["status"], frame["data"].get("branch_id"))
+            for frame in map(json.loads, each.heard)
+            if frame["type"] == "chorus_response"
+        ]
+        for each in (ann, cay)
+    ]
+    open_to_all = [("thinking", None), ("delta", None)]
+    of_the_branch = [("thinking", uuid("branch")), ("delta", uuid("branch"))]
+    assert heard == [open_to_all + of_the_branch, open_to_all]
 
 
 def test_no_kind_of_branch_is_forgotten() -> None:
