@@ -254,7 +254,15 @@ def _adopt(draft: Draft, branch: Branch, change: Change, *, by: PublicKey | None
     prompt = adoptable.prompt.transition_to(draft.at, run_id=branch.run_id)
     draft.place(prompt)
     change += grown + given + Change(changes=(update_of("message", prompt),))
-    draft.tell(ThreadEventKind.BRANCH_ADOPTED, change, branch=branch, message=answer, by=by)
+    draft.tell(
+        ThreadEventKind.BRANCH_ADOPTED,
+        change,
+        branch=branch,
+        message=answer,
+        run_id=branch.run_id,
+        prompt_id=prompt.id,
+        by=by,
+    )
     if standing is not None:
         replaced, gone = draft.change_message(
             standing, AnswerReplaced(at=draft.at, successor=answer.id)

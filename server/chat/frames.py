@@ -157,6 +157,8 @@ class RunSnapshot(WireValue):
 
     run_id: str
     message_id: str
+    branch_id: str | None = None
+    """Of a forked run."""
     status: str
     step: str | None = None
     iteration: int = 1
@@ -269,6 +271,8 @@ class AcceptedReply(WireValue):
     thread_id: str | None = None
     message_id: str | None = None
     run_id: str | None = None
+    branch_id: str | None = None
+    """Of a fork: the branch that `run_id` grows."""
     link: MadeLink | None = None
 
 
@@ -300,6 +304,8 @@ class RunEvent(WireValue):
 
     run_id: str
     message_id: str
+    branch_id: str | None = None
+    """Of a forked run."""
     step: str | None = None
     iteration: int = 1
     attempt: int = 1
@@ -382,6 +388,8 @@ class ThreadEvent(WireValue):
     by: str | None = None
     message_id: str | None = None
     run_id: str | None = None
+    prompt_id: str | None = None
+    """Of an adopted branch: the prompt, whose run is `run_id` from then on."""
     public_key: str | None = None
     invitation: OpenInvitation | None = None
     link: OpenLink | None = None

@@ -30,7 +30,7 @@ from server.chat.frames import (
 from server.chat.past import Moment, moment_of
 from server.chat.text import one_line
 from server.chat.verbs import Command, Verb, secret_of, split_index, split_visibility
-from server.chat.view import ChatRunStatus, ChatState, close, expect, fold
+from server.chat.view import ChatRun, ChatRunStatus, ChatState, close, expect, fold
 
 THREAD_NAME_CHARS = 60
 
@@ -271,12 +271,10 @@ class ChatSession:
                 return str(UUID(rest))
             except ValueError:
                 raise BadInput(f"{one_line(rest, 60)} is neither #N nor the id of a run.") from None
-        if index is None and self.state.runs:
-            return self.state.runs[-1].run_id
-        # A message that came before its run does not name it; the run names its message.
-        begun = {run.message_id: run.run_id for run in self.state.runs}
+        # A prompt that came before its run does not name it until a frame of the run comes.
+        begun = {run.message_id: run.run_id for run in self.state.runs if run.branch_id is None}
         named = (each for each in reversed(self.state.messages) if index in (None, each.index))
-        runs = (begun.get(each.id, each.run_id) for each in named)
+        runs = (each.run_id or begun.get(each.id) for each in named)
         found = next((run_id for run_id in runs if run_id is not None), None)
         if found is None:
             where = "this thread" if index is None else f"message #{index}"
@@ -286,7 +284,9 @@ class ChatSession:
     async def _act(self, request: str, **data: object) -> AcceptedReply:
         accepted = await self._client.act(request, thread_id=self._thread_id(), **data)
         if accepted.run_id is not None and request != "cancel_run":
-            self.state = expect(self.state, accepted.run_id, accepted.message_id or "")
+            self.state = expect(
+                self.state, accepted.run_id, accepted.message_id or "", accepted.branch_id
+            )
         return accepted
 
     async def _say(self, prompt: str) -> AcceptedReply:
@@ -453,7 +453,7 @@ class ChatSession:
             (
                 run
                 for run in reversed(self.state.runs)
-                if run.status in again and not self._is_superseded(run.message_id)
+                if run.status in again and self._may_run_again(run)
             ),
             None,
         )
@@ -461,9 +461,12 @@ class ChatSession:
             raise BadInput("No run that failed or was cancelled is known here.")
         return await self._act("retry_run", run_id=run.run_id)
 
-    def _is_superseded(self, message_id: str) -> bool:
-        message = self.state.message(message_id)
-        return message is not None and message.status == "superseded"
+    def _may_run_again(self, run: ChatRun) -> bool:
+        """Whether it is the run of a prompt that counts, as far as is known."""
+        prompt = self.state.message(run.message_id)
+        if prompt is None:
+            return run.branch_id is None
+        return prompt.status != "superseded" and prompt.run_id in {None, run.run_id}
 
     def _confirm(self, command: Command, consequence: str) -> None:
         self._thread_id()

@@ -89,6 +89,8 @@ class ChatRun:
 
     run_id: str
     message_id: str
+    branch_id: str | None = None
+    """Of a forked run, which is its prompt's own only once its branch was adopted."""
     status: ChatRunStatus = ChatRunStatus.QUEUED
     steps: tuple[ChatStep, ...] = ()
     answer: ChatMessage | None = None
@@ -226,11 +228,13 @@ def close(state: ChatState) -> ChatState:
     )
 
 
-def expect(state: ChatState, run_id: str, message_id: str) -> ChatState:
+def expect(
+    state: ChatState, run_id: str, message_id: str, branch_id: str | None = None
+) -> ChatState:
     """A run that the server accepted; its frames may come later, or have come already."""
     if state.run(run_id) is not None:
         return state
-    return replace(state, runs=_put(state.runs, ChatRun(run_id, message_id)))
+    return replace(state, runs=_put(state.runs, ChatRun(run_id, message_id, branch_id)))
 
 
 def _open(state: ChatState, snapshot: ThreadMessages) -> ChatState:
@@ -263,11 +267,11 @@ def _settle(run: ChatRun, answer: ChatMessage | None) -> ChatRun:
 
 def _from_snapshot(run: RunSnapshot) -> ChatRun:
     if run.step is None or run.status == "queued":
-        return ChatRun(run.run_id, run.message_id)
+        return ChatRun(run.run_id, run.message_id, run.branch_id)
     step = ChatStep(
         run.step, run.iteration, run.attempt, text=run.text or "", thinking=run.thinking or ""
     )
-    return ChatRun(run.run_id, run.message_id, ChatRunStatus.RUNNING, (step,))
+    return ChatRun(run.run_id, run.message_id, run.branch_id, ChatRunStatus.RUNNING, (step,))
 
 
 def _overlay(state: ChatState, snapshot: ThreadMessages) -> ChatState:
@@ -318,7 +322,19 @@ def _fold_thread_event(state: ChatState, event: ThreadEvent) -> ChatState:
         state = replace(state, removals=(*others, event.removal) if is_open else others)
     if event.branch is not None:
         state = _with_branch(state, event.branch, is_ready=event.kind == "branch_ready")
-    return replace(state, thread=thread, messages=messages)
+    state = replace(state, thread=thread, messages=messages)
+    if event.kind == "branch_adopted" and event.prompt_id and event.run_id:
+        return _answered_by(state, event.prompt_id, event.run_id)
+    return state
+
+
+def _answered_by(state: ChatState, prompt_id: str, run_id: str) -> ChatState:
+    """The prompt with another run of its own."""
+    prompt = state.message(prompt_id)
+    if prompt is None:
+        return state
+    prompt = prompt.model_copy(update={"run_id": run_id})
+    return replace(state, messages=_upsert(state.messages, prompt))
 
 
 def _with_branch(state: ChatState, branch: OpenBranch, *, is_ready: bool) -> ChatState:
@@ -331,10 +347,12 @@ def _with_branch(state: ChatState, branch: OpenBranch, *, is_ready: bool) -> Cha
 
 
 def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
-    run = state.run(event.run_id) or ChatRun(event.run_id, event.message_id)
+    run = state.run(event.run_id) or ChatRun(event.run_id, event.message_id, event.branch_id)
     match event:
         case RunQueuedEvent():
             run = replace(run, status=ChatRunStatus.QUEUED)
+            if event.branch_id is None:
+                state = _answered_by(state, event.message_id, event.run_id)
         case StepStartedEvent():
             run = _begin(run, event)
         case StepDeltaEvent() | StepThinkingEvent():
@@ -435,5 +453,9 @@ def _bounded(runs: Iterable[ChatRun]) -> tuple[ChatRun, ...]:
 
 
 def _upsert(messages: tuple[ChatMessage, ...], message: ChatMessage) -> tuple[ChatMessage, ...]:
+    before = next((known for known in messages if known.id == message.id), None)
+    if before is not None and message.run_id is None:
+        # What was told of a prompt before its run does not name it.
+        message = message.model_copy(update={"run_id": before.run_id})
     others = (known for known in messages if known.id != message.id)
     return tuple(sorted((*others, message), key=lambda known: known.index))

@@ -521,7 +521,7 @@ function live(state, frame) {
   const message = messageOf(frame);
   if (message) thread = withMessages(thread, [{ ...message, fresh: true }]);
   if (frame.type === "thread_event" && frame.data.kind === "branch_adopted") {
-    thread = adopted(thread, frame.data.branch);
+    thread = adopted(thread, frame.data);
   }
   const ended = thread.runs.get(forkThatEnded(frame) ?? "");
   if (ended) {
@@ -587,13 +587,15 @@ function ran(thread, data) {
  * The thread in which a forked run is the one that answers its prompt.
  *
  * @param {Thread} thread
- * @param {BranchView | undefined} branch left out for outsiders
+ * @param {ThreadEventData} event of the adoption; earlier ones name prompt and run to co-authors alone
  * @returns {Thread}
  */
-function adopted(thread, branch) {
-  const prompt = branch && thread.messages.get(branch.message_id);
-  if (!prompt) return thread;
-  const messages = new Map(thread.messages).set(prompt.id, { ...prompt, run_id: branch.run_id });
+function adopted(thread, { prompt_id, run_id, branch }) {
+  const promptId = prompt_id ?? branch?.message_id;
+  const runId = run_id ?? branch?.run_id;
+  const prompt = promptId && thread.messages.get(promptId);
+  if (!prompt || !runId) return thread;
+  const messages = new Map(thread.messages).set(prompt.id, { ...prompt, run_id: runId });
   return { ...thread, messages };
 }
 

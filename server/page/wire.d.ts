@@ -1794,7 +1794,10 @@ export interface ThreadEventData {
   /** null for the system itself. */
   by: string | null;
   message_id?: string;
+  /** The run that a message starts, or that answers its prompt from an adoption on. */
   run_id?: string;
+  /** With `branch_adopted` alone: the prompt, whose run is `run_id` from then on. */
+  prompt_id?: string;
   /** Who joined or left. */
   public_key?: string;
   /** Of who is asked in, answered, or joined by accepting. */

@@ -133,6 +133,9 @@ async def test_a_branch_waits_for_the_vote_of_each_co_author(
             await expect(
                 person.page.get_by_text("Adopted in place of the first answer.")
             ).to_be_visible()
+        await ann.open_run(prompt)
+        steps = ann.message(prompt).locator(".step")
+        await expect(steps.nth(0)).to_contain_text("kept, not asked again")
 
         await bob.open_run(prompt)
         await bob.message(prompt).locator('[data-step="update"] .step-toggle').click()

@@ -313,6 +313,9 @@ class ThreadEventData(Value):
     """None for the system itself."""
     message_id: Omittable[MessageId] = None
     run_id: Omittable[RunId] = None
+    """The run that a message starts, or that answers its prompt from an adoption on."""
+    prompt_id: Omittable[MessageId] = None
+    """With `branch_adopted` alone: the prompt, whose run is `run_id` from then on."""
     public_key: Omittable[PublicKey] = None
     """Who joined or left."""
     invitation: Omittable[InvitationView] = None

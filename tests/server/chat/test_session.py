@@ -172,6 +172,30 @@ async def test_a_run_is_stopped_and_run_again(alice: Chat, model: ObedientModel)
     await alice.message(answer_to(prompt))
 
 
+async def test_a_run_that_was_stopped_is_not_run_again_once_its_fork_has_answered(
+    alice: Chat, model: ObedientModel
+) -> None:
+    await alice.type("/new Ways")
+    prompt = "Stop me, and fork me."
+    gate = model.hold(prompt, "experience")
+    stopped = await alice.type(prompt)
+    assert stopped is not None
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
+    await alice.type("/stop")
+    await alice.run_is(stopped.run_id, ChatRunStatus.CANCELLED)
+    forked = await alice.type("/fork action text It went on.")
+    assert forked is not None
+    await alice.run_is(forked.run_id, ChatRunStatus.READY)
+    assert (await alice.message(prompt)).run_id == stopped.run_id, "it is no answer yet"
+    await alice.type("/adopt")
+    await alice.until(lambda state: state.branches == (), "the adoption")
+    assert await alice.refused("/retry") == "No run that failed or was cancelled is known here."
+    again = await alice.type("/fork #0 yield text Further still.")
+    assert again is not None
+    await alice.run_is(again.run_id, ChatRunStatus.READY)
+    assert alice.state.branches[0].origin_run_id == forked.run_id
+
+
 async def test_why_a_run_did_what_it_did_is_told(alice: Chat) -> None:
     assert "No thread is open" in await alice.refused("/why")
     await alice.type("/new Reasons")
@@ -274,9 +298,13 @@ async def test_a_run_is_forked_compared_and_its_branch_adopted_by_vote(
     await alice.message("A fork is a way that parts.")
     await alice.message(answer_to(prompt), "superseded")
     assert alice.state.branches == ()
+    for chat in (alice, bob):
+        await chat.message(answer_to(prompt), "superseded")
+        assert (await chat.message(prompt)).run_id == forked.run_id
     again = await alice.type("/fork #0 yield text Or a spoon.")
     assert again is not None
     await bob.until(lambda state: len(state.branches) == 1, "the branch")
+    assert bob.state.branches[0].origin_run_id == forked.run_id
     assert "maker asks" in await bob.refused("/discard")
     await alice.type("/adopt")
     await bob.type("/refuse")

@@ -411,3 +411,30 @@ def test_a_mention_of_oneself_stands_out_from_that_of_another() -> None:
     output = screen.getvalue()
     assert "\x1b[1;7m@Eve\x1b[0m" in output
     assert "\x1b[1m@Bob\x1b[0m" in output
+
+
+def test_the_run_of_a_prompt_is_the_newest_one_that_is_no_fork_or_the_one_that_was_adopted() -> (
+    None
+):
+    def queued(run_id: str, **more: str) -> Live:
+        data = {"run_id": run_id, "message_id": "m0", "status": "queued", **more}
+        return live("chorus_response", data)
+
+    def run_of_the_prompt(state: ChatState) -> str | None:
+        prompt = state.message("m0")
+        assert prompt is not None
+        return prompt.run_id
+
+    state = folded(opened(messages=[message(0)]), [queued("r1"), queued("r2")])
+    assert run_of_the_prompt(state) == "r2"
+    state = fold(state, queued("r3", branch_id="b1"))
+    assert run_of_the_prompt(state) == "r2"
+    told_before_its_run = thread_event("vote_cast", message=message(0))
+    assert run_of_the_prompt(fold(state, told_before_its_run)) == "r2"
+
+    adopted = thread_event(
+        "branch_adopted", prompt_id="m0", run_id="r3", message=message(1, run_id="r3")
+    )
+    while_away = folded(state, [Offline(1, 0.5, "it was cut"), adopted, CaughtUp(snapshot())])
+    for after in (fold(state, adopted), while_away):
+        assert run_of_the_prompt(after) == "r3"

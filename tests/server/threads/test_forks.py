@@ -160,7 +160,8 @@ async def test_a_branch_is_no_part_of_the_thread_before_all_its_electors_agreed(
         "iteration": 1,
         "change": "model",
     }
-    assert prompt["run_id"] == forked["run_id"]
+    assert prompt["run_id"] == adopted["data"]["run_id"] == forked["run_id"]
+    assert prompt["id"] == adopted["data"]["prompt_id"]
     assert shown["branches"] == []
     assert (await bob.get("get_inbox"))["items"] == []
     await asked(bob, thread, "And what is the shore?")

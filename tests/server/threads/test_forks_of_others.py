@@ -86,6 +86,8 @@ async def test_an_outsider_reads_numbers_and_times_of_a_branch_and_its_answer_on
         adopted = await eve.line.until(told(eve, "branch_adopted"), "the adoption")
         assert adopted["data"]["message"]["content"].startswith(SECRET)
         assert adopted["data"].get("branch") is None
+        named = (adopted["data"]["prompt_id"], adopted["data"]["run_id"])
+        assert named == (first["message_id"], held["run_id"])
         assert adopted["data"]["message"]["forked_from"]["change"] == "prompt"
 
         async def is_found() -> bool:
