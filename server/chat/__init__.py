@@ -8,6 +8,7 @@
     line      one signed-in socket: dialling, the sign-in, frames until it is lost
     pending   a request that waits for its reply
     client    one session over many lines: resume, requests and replies, frames in order
+    runs      a run with its attempts (pure)
     view      frames folded into what a person sees (pure)
     verbs     what a person may type (pure)
     session   one person's chat: state, and what each verb asks of the server
@@ -39,6 +40,7 @@ __all__ = [
     "pieces",
     "plain",
     "render",
+    "runs",
     "session",
     "signin",
     "terminal",

@@ -16,10 +16,11 @@ from server.chat.client import ChorusClient
 from server.chat.errors import BadInput, RefusedByServer
 from server.chat.events import ClientEvent, Gone, Live, Offline, Online, Opened
 from server.chat.frames import AcceptedReply, Notice, StepCompletedEvent, StepRecoveringEvent
+from server.chat.runs import ChatRun, ChatRunStatus
 from server.chat.session import ChatSession
 from server.chat.text import clean, one_line
 from server.chat.verbs import Command, Verb, parse
-from server.chat.view import ChatRun, ChatRunStatus, ChatState, begins_to_wait
+from server.chat.view import ChatState, begins_to_wait
 
 ATTEMPTS = 5
 """How often a request that came too early is asked again before it counts as refused."""

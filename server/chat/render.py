@@ -36,8 +36,9 @@ from server.chat.frames import (
 from server.chat.listings import PRIOR_CHARS, PRIORS_SHOWN, prior_line, whoami
 from server.chat.past import Moment
 from server.chat.pieces import AnswerMarkdown, note, person, problem, waiting
+from server.chat.runs import ChatRun, ChatStep, StepStatus
 from server.chat.text import clean, one_line
-from server.chat.view import ChatRun, ChatState, ChatStep, StepStatus, begins_to_wait
+from server.chat.view import ChatState, begins_to_wait
 
 STEP_STYLES = {
     "action": "bright_cyan",

@@ -30,7 +30,7 @@ from server.chat.frames import (
 from server.chat.past import Moment, moment_of
 from server.chat.text import one_line
 from server.chat.verbs import Command, Verb, secret_of, split_index, split_visibility
-from server.chat.view import ChatRun, ChatRunStatus, ChatState, close, expect, fold
+from server.chat.view import ChatState, close, expect, fold
 
 THREAD_NAME_CHARS = 60
 
@@ -271,11 +271,7 @@ class ChatSession:
                 return str(UUID(rest))
             except ValueError:
                 raise BadInput(f"{one_line(rest, 60)} is neither #N nor the id of a run.") from None
-        # A prompt that came before its run does not name it until a frame of the run comes.
-        begun = {run.message_id: run.run_id for run in self.state.runs if run.branch_id is None}
-        named = (each for each in reversed(self.state.messages) if index in (None, each.index))
-        runs = (each.run_id or begun.get(each.id) for each in named)
-        found = next((run_id for run_id in runs if run_id is not None), None)
+        found = self.state.run_of(index)
         if found is None:
             where = "this thread" if index is None else f"message #{index}"
             raise BadInput(f"There is no run of {where} here.")
@@ -448,25 +444,10 @@ class ChatSession:
 
     async def _retry(self) -> AcceptedReply:
         self._thread_id()
-        again = {ChatRunStatus.FAILED, ChatRunStatus.CANCELLED}
-        run = next(
-            (
-                run
-                for run in reversed(self.state.runs)
-                if run.status in again and self._may_run_again(run)
-            ),
-            None,
-        )
+        run = self.state.to_run_again
         if run is None:
             raise BadInput("No run that failed or was cancelled is known here.")
         return await self._act("retry_run", run_id=run.run_id)
-
-    def _may_run_again(self, run: ChatRun) -> bool:
-        """Whether it is the run of a prompt that counts, as far as is known."""
-        prompt = self.state.message(run.message_id)
-        if prompt is None:
-            return run.branch_id is None
-        return prompt.status != "superseded" and prompt.run_id in {None, run.run_id}
 
     def _confirm(self, command: Command, consequence: str) -> None:
         self._thread_id()

@@ -26,10 +26,11 @@ from server.chat.client import ChorusClient
 from server.chat.errors import BadInput, ChatError, RefusedByServer
 from server.chat.events import ClientEvent, Live, Offline
 from server.chat.frames import StepRecoveringEvent
+from server.chat.runs import ChatRun, StepStatus
 from server.chat.session import ChatSession
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE, Command, Verb, parse
-from server.chat.view import ChatRun, ChatState, StepStatus
+from server.chat.view import ChatState
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 TICK_SECONDS = 0.1

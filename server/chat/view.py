@@ -4,24 +4,20 @@
 they are cleaned where they are rendered.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import assert_never
 
 from server.chat.events import CaughtUp, ClientEvent, Gone, Live, Offline, Online, Opened, Skipped
 from server.chat.frames import (
     STORAGE_UNAVAILABLE,
     ChatMessage,
-    ChatPrior,
-    ChatStepOutput,
     ChatThread,
     Notice,
     OpenBranch,
     OpenLink,
     OpenRemoval,
     RunCancelledEvent,
-    RunEvent,
     RunEventUnion,
     RunFailedEvent,
     RunFinishedEvent,
@@ -35,75 +31,19 @@ from server.chat.frames import (
     ThreadEvent,
     ThreadMessages,
 )
-
-ENDED_RUNS_KEPT = 50
-
-
-class StepStatus(StrEnum):
-    RUNNING = "running"
-    RECOVERING = "recovering"
-    """This attempt failed; another comes."""
-    COMPLETED = "completed"
-
-
-class ChatRunStatus(StrEnum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    FINISHED = "finished"
-    READY = "ready"
-    """It has its answer, which is a branch and no message of the thread."""
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    UNKNOWN = "unknown"
-    """It ended while the client was away for too long to be told how."""
-
-
-LIVE = frozenset({ChatRunStatus.QUEUED, ChatRunStatus.RUNNING})
-
-
-@dataclass(frozen=True)
-class ChatStep:
-    """One attempt of a step in one iteration, both counted from 1."""
-
-    step: str
-    iteration: int
-    attempt: int
-    status: StepStatus = StepStatus.RUNNING
-    text: str = ""
-    thinking: str = ""
-    """What the model thought aloud, as far as this client was told of it."""
-    output: ChatStepOutput = field(default_factory=ChatStepOutput)
-    priors: tuple[ChatPrior, ...] = ()
-    code: str = ""
-    """Why a recovering attempt failed."""
-    retry_in_ms: int = 0
-
-    @property
-    def key(self) -> tuple[str, int, int]:
-        return self.step, self.iteration, self.attempt
-
-
-@dataclass(frozen=True)
-class ChatRun:
-    """One run of the loop: its attempts in order, the last one being where it stands."""
-
-    run_id: str
-    message_id: str
-    branch_id: str | None = None
-    """Of a forked run, which is its prompt's own only once its branch was adopted."""
-    status: ChatRunStatus = ChatRunStatus.QUEUED
-    steps: tuple[ChatStep, ...] = ()
-    answer: ChatMessage | None = None
-    failure: tuple[str, str] | None = None
-    """Code and sentence of a failed run."""
-
-    @property
-    def is_live(self) -> bool:
-        return self.status in LIVE
-
-    @property
-    def current(self) -> ChatStep | None:
-        return self.steps[-1] if self.steps else None
+from server.chat.runs import (
+    NO_ANSWER,
+    ChatRun,
+    ChatRunStatus,
+    ChatStep,
+    StepStatus,
+    attempt_of,
+    begin,
+    bounded,
+    is_late,
+    put,
+    with_current,
+)
 
 
 @dataclass(frozen=True)
@@ -141,6 +81,31 @@ class ChatState:
 
     def message(self, message_id: str) -> ChatMessage | None:
         return next((message for message in self.messages if message.id == message_id), None)
+
+    def run_of(self, index: int | None) -> str | None:
+        """The run of the prompt or the answer at a place in the thread; None where none is known.
+
+        Args:
+            index: the place; of the newest message that has a run where it is None.
+        """
+        # A prompt that came before its run does not name it until a frame of the run comes.
+        begun = {run.message_id: run.run_id for run in self.runs if run.branch_id is None}
+        named = (each for each in reversed(self.messages) if index in (None, each.index))
+        runs = (each.run_id or begun.get(each.id) for each in named)
+        return next((run_id for run_id in runs if run_id is not None), None)
+
+    @property
+    def to_run_again(self) -> ChatRun | None:
+        """The newest run that failed or was cancelled, of a prompt that counts and has no other since."""
+
+        def is_its_prompts_own(run: ChatRun) -> bool:
+            prompt = self.message(run.message_id)
+            if prompt is None:
+                return run.branch_id is None
+            return prompt.status != "superseded" and prompt.run_id in {None, run.run_id}
+
+        ended = (run for run in reversed(self.runs) if run.status in NO_ANSWER)
+        return next(filter(is_its_prompts_own, ended), None)
 
     @property
     def live_runs(self) -> tuple[ChatRun, ...]:
@@ -234,7 +199,7 @@ def expect(
     """A run that the server accepted; its frames may come later, or have come already."""
     if state.run(run_id) is not None:
         return state
-    return replace(state, runs=_put(state.runs, ChatRun(run_id, message_id, branch_id)))
+    return replace(state, runs=put(state.runs, ChatRun(run_id, message_id, branch_id)))
 
 
 def _open(state: ChatState, snapshot: ThreadMessages) -> ChatState:
@@ -256,7 +221,7 @@ def _open(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         removals=snapshot.removals,
         branches=snapshot.branches,
         waits_because=None,
-        runs=_bounded((*earlier, *(_from_snapshot(run) for run in snapshot.runs))),
+        runs=bounded((*earlier, *(_from_snapshot(run) for run in snapshot.runs))),
     )
 
 
@@ -287,7 +252,7 @@ def _overlay(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         if step is None or step.status is not StepStatus.RUNNING:
             return run
         text = texts.get((run.run_id, *step.key), "")
-        return _with_current(run, replace(step, text=text)) if len(text) > len(step.text) else run
+        return with_current(run, replace(step, text=text)) if len(text) > len(step.text) else run
 
     known = {run.run_id for run in state.runs}
     unknown = tuple(_from_snapshot(run) for run in snapshot.runs if run.run_id not in known)
@@ -298,7 +263,7 @@ def _overlay(state: ChatState, snapshot: ThreadMessages) -> ChatState:
         links=snapshot.links,
         removals=snapshot.removals,
         branches=snapshot.branches,
-        runs=_bounded((*(with_text(run) for run in state.runs), *unknown)),
+        runs=bounded((*(with_text(run) for run in state.runs), *unknown)),
     )
 
 
@@ -343,7 +308,7 @@ def _with_branch(state: ChatState, branch: OpenBranch, *, is_ready: bool) -> Cha
     run = state.run(branch.run_id)
     if run is None or not is_ready:
         return state
-    return replace(state, runs=_put(state.runs, replace(run, status=ChatRunStatus.READY)))
+    return replace(state, runs=put(state.runs, replace(run, status=ChatRunStatus.READY)))
 
 
 def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
@@ -354,12 +319,12 @@ def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
             if event.branch_id is None:
                 state = _answered_by(state, event.message_id, event.run_id)
         case StepStartedEvent():
-            run = _begin(run, event)
+            run = begin(run, event)
         case StepDeltaEvent() | StepThinkingEvent():
             return _fold_delta(state, run, event)
         case StepCompletedEvent():
-            step = _attempt(run, event)
-            run = _with_current(
+            step = attempt_of(run, event)
+            run = with_current(
                 run,
                 replace(
                     step,
@@ -371,12 +336,12 @@ def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
             )
         case StepRecoveringEvent():
             step = replace(
-                _attempt(run, event),
+                attempt_of(run, event),
                 status=StepStatus.RECOVERING,
                 code=event.code,
                 retry_in_ms=event.retry_in_ms,
             )
-            run = _with_current(run, step)
+            run = with_current(run, step)
         case RunFinishedEvent():
             run = replace(run, status=ChatRunStatus.FINISHED, answer=event.message)
             state = replace(state, messages=_upsert(state.messages, event.message))
@@ -386,19 +351,19 @@ def _fold_run_event(state: ChatState, event: RunEventUnion) -> ChatState:
             run = replace(run, status=ChatRunStatus.CANCELLED)
         case _:
             assert_never(event)
-    return replace(state, runs=_put(state.runs, run))
+    return replace(state, runs=put(state.runs, run))
 
 
 def _fold_delta(
     state: ChatState, run: ChatRun, event: StepDeltaEvent | StepThinkingEvent
 ) -> ChatState:
     """A piece is added only where its offset is the length of what is there."""
-    step = _attempt(run, event)
+    step = attempt_of(run, event)
     known = step.text if isinstance(event, StepDeltaEvent) else step.thinking
     if (
         not run.is_live
         or step.status is not StepStatus.RUNNING
-        or _is_late(run.current, step)
+        or is_late(run.current, step)
         or event.offset != len(known)
     ):
         return state
@@ -406,50 +371,7 @@ def _fold_delta(
         step = replace(step, text=known + event.text)
     else:
         step = replace(step, thinking=known + event.text)
-    return replace(state, runs=_put(state.runs, _with_current(run, step)))
-
-
-def _is_late(current: ChatStep | None, step: ChatStep) -> bool:
-    """Whether `step` was left behind: an earlier iteration, or an earlier attempt of `current`."""
-    if current is None:
-        return False
-    if step.step == current.step and step.iteration == current.iteration:
-        return step.attempt < current.attempt
-    return step.iteration < current.iteration
-
-
-def _begin(run: ChatRun, event: RunEvent) -> ChatRun:
-    return _with_current(run, _attempt(run, event))
-
-
-def _attempt(run: ChatRun, event: RunEvent) -> ChatStep:
-    """The attempt that `event` is about; a fresh one where it was not heard of."""
-    key = (event.step or "", event.iteration, event.attempt)
-    known = next((step for step in run.steps if step.key == key), None)
-    return known or ChatStep(*key)
-
-
-def _with_current(run: ChatRun, step: ChatStep) -> ChatRun:
-    """The run with `step` in its place, at the end where it is new; the run is under way then."""
-    if any(known.key == step.key for known in run.steps):
-        steps = tuple(step if known.key == step.key else known for known in run.steps)
-    else:
-        steps = (*run.steps, step)
-    return replace(run, steps=steps, status=ChatRunStatus.RUNNING)
-
-
-def _put(runs: tuple[ChatRun, ...], run: ChatRun) -> tuple[ChatRun, ...]:
-    if any(known.run_id == run.run_id for known in runs):
-        return tuple(run if known.run_id == run.run_id else known for known in runs)
-    return _bounded((*runs, run))
-
-
-def _bounded(runs: Iterable[ChatRun]) -> tuple[ChatRun, ...]:
-    """All live runs, and the last ended ones."""
-    every = tuple(runs)
-    ended = [run.run_id for run in every if not run.is_live]
-    dropped = frozenset(ended[: max(0, len(ended) - ENDED_RUNS_KEPT)])
-    return tuple(run for run in every if run.run_id not in dropped)
+    return replace(state, runs=put(state.runs, with_current(run, step)))
 
 
 def _upsert(messages: tuple[ChatMessage, ...], message: ChatMessage) -> tuple[ChatMessage, ...]:

@@ -42,8 +42,9 @@ from server.chat.frames import (
     parse_live,
 )
 from server.chat.keyfile import default_key_file, load_or_create
+from server.chat.runs import ChatRun, StepStatus
 from server.chat.text import clean, one_line
-from server.chat.view import ChatRun, ChatState, StepStatus, begins_to_wait, fold
+from server.chat.view import ChatState, begins_to_wait, fold
 from server.commands.errors import CommandFailed
 from server.environment import Environment
 from server.llm.choice import ModelNotChosen

@@ -25,8 +25,9 @@ from server.chat.errors import (
 from server.chat.events import CaughtUp, ClientEvent, Live, Opened, Skipped
 from server.chat.frames import RunFinishedEvent
 from server.chat.keyfile import Identity, default_key_file, load_or_create
+from server.chat.runs import ChatRunStatus
 from server.chat.signin import check_statement, parse_url
-from server.chat.view import ChatRunStatus, ChatState, fold
+from server.chat.view import ChatState, fold
 from tests.server.chat.fake_server import BOB, FakeServer, Room, statement
 from tests.support.eventually import PATIENCE
 

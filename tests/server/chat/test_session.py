@@ -16,10 +16,11 @@ from server.chat.client import ChorusClient
 from server.chat.errors import BadInput, RefusedByServer
 from server.chat.frames import AcceptedReply, ChatMessage
 from server.chat.keyfile import load_or_create
+from server.chat.runs import ChatRunStatus
 from server.chat.session import ChatSession
 from server.chat.signin import parse_url
 from server.chat.verbs import parse
-from server.chat.view import ChatRunStatus, ChatState
+from server.chat.view import ChatState
 from tests.support.eventually import PATIENCE, eventually
 from tests.support.in_process import UNLIMITED
 from tests.support.obedient_model import ObedientModel, answer_to

@@ -29,9 +29,10 @@ from server.chat.frames import (
     ThreadMessages,
     parse_live,
 )
+from server.chat.runs import ChatRunStatus, StepStatus
 from server.chat.text import clean, one_line
 from server.chat.verbs import USAGE, Command, Takes, Verb, parse
-from server.chat.view import ChatRunStatus, ChatState, StepStatus, close, expect, fold
+from server.chat.view import ChatState, close, expect, fold
 
 ME, BOB, THREAD = "me-key", "bob-key", "thread-1"
 
