@@ -1,11 +1,20 @@
-"""What holds of several machines together: message, run, thread and connection.
+"""What holds of several machines together: message, run, branch, thread and connection.
 
 One thread's runs, messages and co-authors share a stream of the journal, whose order is theirs.
 """
 
 from typing import Final
 
-from machines.properties.form import Rule, Slice, enters, leads_to, never, no, takes, until
+from machines.properties.form import (
+    Rule,
+    Slice,
+    enters,
+    leads_to,
+    never,
+    no,
+    takes,
+    until,
+)
 from machines.properties.steps import Step
 
 
@@ -19,6 +28,21 @@ def _prompt_of_run(step: Step) -> str:
 
 def _itself(step: Step) -> str:
     return step.instance
+
+
+def _run_that_answers(step: Step) -> str | None:
+    """The run of a branch, and of an answer."""
+    if step.machine == "message" and step.value["role"] != "chorus":
+        return None
+    return str(step.value["run_id"])
+
+
+def _answer_that_is_replaced(step: Step) -> str | None:
+    """The answer that goes, or in whose place another one is given."""
+    if step.event == "replace_answer":
+        return step.instance
+    replaced = step.value.get("supersedes") if step.event == "answer" else None
+    return None if replaced is None else str(replaced)
 
 
 def _whose_right(step: Step) -> str | None:
@@ -39,6 +63,12 @@ THREAD: Final = Slice("thread", {"thread": _here, "chorus": _here, "message": _h
 """All that happens in a thread."""
 PROMPT: Final = Slice("prompt", {"message": _itself, "chorus": _prompt_of_run})
 """A message with its runs."""
+ANSWERED: Final = Slice("prompt", {"branch": _prompt_of_run, "chorus": _prompt_of_run})
+"""The runs of a message, with the branches that forks of them grow."""
+ANSWER: Final = Slice("answer", {"branch": _run_that_answers, "message": _run_that_answers})
+"""The answer of one run: a message of the thread, or a branch before that."""
+REPLACED: Final = Slice("answer", {"message": _answer_that_is_replaced})
+"""An answer with the one that takes its place."""
 RIGHTS: Final = Slice(
     "rights", {"thread": _whose_right, "message": _whose_right, "removal": _whose_right}
 )
@@ -64,6 +94,21 @@ def run_of_the_prompt_ends(step: Step) -> bool:
 def prompt_is_approved(step: Step) -> bool:
     """A user's message that is to be answered."""
     return step.machine == "message" and step.target == "approved" and step.event != "answer"
+
+
+def answer_is_given(step: Step) -> bool:
+    """It becomes a message of the thread: what is shown, exported, recalled and read by later runs."""
+    return step.machine == "message" and step.event == "answer"
+
+
+def run_answers(step: Step) -> bool:
+    """A run that is no fork has its answer."""
+    return step.target == "finished" and step.value.get("branch_id") is None
+
+
+def prompt_is_answered(step: Step) -> bool:
+    """By a run of its own, or by a branch."""
+    return run_answers(step) or (step.machine == "branch" and step.target == "adopted")
 
 
 def something_begins(step: Step) -> bool:
@@ -147,5 +192,33 @@ RULES: Final = (
         AUDIENCE,
         "A removed co-author's connection does not come back into the thread.",
         "SECURITY.md",
+    ),
+    Rule(
+        "no_answer_of_a_fork_before_its_adoption",
+        until(no(answer_is_given), enters("branch", "adopted"), after=takes("branch", "fork")),
+        ANSWER,
+        "It is in no page of the thread, no export, no later prompt and no memory before all agreed.",
+        "docs/protocol.md",
+    ),
+    Rule(
+        "a_run_gives_one_answer",
+        never(answer_is_given, after=answer_is_given),
+        ANSWER,
+        "Whatever dies between: the answer and the end of its run, or its adoption, are one transaction.",
+        "docs/protocol.md",
+    ),
+    Rule(
+        "a_prompt_that_is_answered_is_answered_anew_by_a_branch_alone",
+        never(run_answers, after=prompt_is_answered),
+        ANSWERED,
+        "One answer belongs to a prompt: a run that was begun meanwhile is cancelled.",
+        "docs/protocol.md",
+    ),
+    Rule(
+        "an_answer_that_is_adopted_takes_the_place_of_the_one_before",
+        leads_to(answer_is_given, takes("message", "replace_answer")),
+        REPLACED,
+        "One answer belongs to a prompt.",
+        "docs/protocol.md",
     ),
 )

@@ -1,4 +1,4 @@
-"""The product: message, thread, run and connection together, as `machines.decisions` moves them.
+"""The product: message, thread, run, branch and connection together, as `machines.decisions` moves them.
 
 A world is one thread with what is in it, and a connection of Alice. What may happen is decided by the
 functions that the server decides with, so that the product has no rule of its own. Runs are short, have
@@ -12,26 +12,36 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from machines.chorus import chorus_machine
 from machines.connection import connection_machine
+from machines.decisions.forks import completed
 from machines.decisions.threads import decide
+from machines.models.branch import Branch, BranchStatus
 from machines.models.chorus import Awaited, ChorusState, EffectResult, LoopMode, RunStatus
 from machines.models.commands import (
     AcceptInvitation,
+    Adoptable,
     AdvanceRun,
     Archive,
+    DiscardBranch,
     Expire,
+    ExpireBranch,
     ExpireInvitation,
     ExpireRemoval,
     Facts,
+    ForkRun,
     Invite,
     LeaveCoAuthorship,
+    Origin,
     Policy,
+    ProposeAdoption,
     ProposeRemoval,
     RetryRun,
     StopRun,
     SubmitMessage,
     ThreadCommand,
     Vote,
+    VoteOnBranch,
     Withdraw,
 )
 from machines.models.connection import (
@@ -43,9 +53,11 @@ from machines.models.connection import (
 )
 from machines.models.domain import Created, Role, Updated
 from machines.models.errors import ChorusError
-from machines.models.ids import MessageId, PublicKey, RunId
-from machines.models.journal import DecisionView, JournalEntry
+from machines.models.fork import Change, ChangeKind
+from machines.models.ids import BranchId, MessageId, PublicKey, RunId
+from machines.models.journal import ChorusFired, DecisionView, JournalEntry
 from machines.models.message import Decision, Message, MessageStatus
+from machines.models.outputs import StepEnum
 from machines.models.thread import Thread, Visibility
 from machines.outcomes import recorded
 from machines.properties.assured import is_assured
@@ -65,6 +77,10 @@ _BALLOTS: Final = (
 )
 POLICY: Final = Policy(loop=LoopMode.SHORT, max_iterations=1, max_attempts=1)
 MOST_RUNS: Final = 2
+_ANSWERS: Final = AdvanceRun | Expire | ExpireInvitation | ExpireRemoval | ExpireBranch
+"""What the endpoint and timers bring about."""
+OTHER_TEXT: Final = "Another text"
+"""Of a fork's changed step; its answer is it, or says that it is a fork's."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,8 @@ class World:
     ended: dict[RunId, ChorusState] = field(default_factory=dict)
     """Runs that are over."""
     proposals: int = 0
+    adopted: frozenset[RunId] = frozenset()
+    """Forked runs whose branches were adopted."""
 
     @property
     def thread(self) -> Thread:
@@ -110,6 +128,9 @@ class World:
             ),
             tuple((each.id, each.public_key, each.electors) for each in view.removals),
             tuple(each.public_key for each in view.invitations),
+            tuple(
+                (each.run_id, each.status, each.electors, _ballots(each)) for each in view.branches
+            ),
             self.proposals,
         )
 
@@ -126,6 +147,7 @@ class Product:
     """Whether what was said may be written anew."""
     invites: bool = False
     """Whether who is out may be asked in again."""
+    most_forks: int = 0
 
 
 VOTING: Final = Product(Visibility.PUBLIC, (ALICE,), most_messages=2)
@@ -139,9 +161,12 @@ REWRITING: Final = Product(Visibility.PRIVATE, (ALICE,), most_messages=2, rewrit
 RETURNING: Final = Product(Visibility.PRIVATE, (ALICE, BOB), most_messages=0, invites=True)
 """Two co-authors of whom each may leave, and be asked in again."""
 
+FORKING: Final = Product(Visibility.PRIVATE, (ALICE, BOB), most_messages=1, most_forks=1)
+"""Two co-authors, of whom Alice may fork a run of a prompt, and each propose or refuse what comes of it."""
 
-def threads_of(product: Product) -> Graph:
-    """The reachable worlds of a thread."""
+
+def searched(product: Product) -> tuple[Graph, list[World]]:
+    """The reachable worlds of a thread: as a graph of their keys, and one for each key."""
     thread = Thread(
         id=THREAD,
         name="A thread",
@@ -152,7 +177,7 @@ def threads_of(product: Product) -> Graph:
     )
     begin = World(Facts(view=DecisionView(head_seq=1, thread=thread)))
     graph = Graph(initial=[begin.key])
-    known, waiting = {begin.key}, deque([begin])
+    known, waiting = {begin.key: begin}, deque([begin])
     while waiting:
         world = waiting.popleft()
         moves = graph.moves.setdefault(world.key, [])
@@ -163,12 +188,12 @@ def threads_of(product: Product) -> Graph:
             entries, reached = after
             steps = tuple(_steps(entries))
             assured = next((each.instance for each in steps if is_assured(each)), None)
-            answers = isinstance(command, AdvanceRun | Expire | ExpireInvitation | ExpireRemoval)
+            answers = isinstance(command, _ANSWERS)
             moves.append(Move(steps, reached.key, assured if answers else None))
             if reached.key not in known:
-                known.add(reached.key)
+                known[reached.key] = reached
                 waiting.append(reached)
-    return graph
+    return graph, list(known.values())
 
 
 def with_connection(threads: Graph) -> Graph:
@@ -206,10 +231,15 @@ def _votes(message: Message) -> frozenset[tuple[PublicKey, Decision]]:
     return frozenset((vote.co_author, vote.decision) for vote in message.approvals)
 
 
+def _ballots(branch: Branch) -> frozenset[tuple[PublicKey, Decision]]:
+    return frozenset((vote.co_author, vote.decision) for vote in branch.votes)
+
+
 def _commands(world: World, product: Product) -> Iterator[ThreadCommand]:
     """All that users, timers and the endpoint may bring about."""
     said = sum(each.role is Role.USER for each in world.messages.values())
     made = len(world.runs)
+    forks = sum(each.branch_id is not None for each in world.runs)
 
     def base(by: PublicKey | None, at: datetime = SOON, last: int = 100 + said) -> dict[str, Any]:
         # The same world has the same ids, on whichever way it was reached.
@@ -228,9 +258,17 @@ def _commands(world: World, product: Product) -> Iterator[ThreadCommand]:
             yield Withdraw(**base(by), message_id=pending.id)
         for live in view.runs:
             yield StopRun(**base(by), run_id=live.id)
-        if made < MOST_RUNS:
+        if made - forks < MOST_RUNS:
             for over in world.ended:
                 yield RetryRun(**base(by), run_id=over)
+        if forks < product.most_forks and by == ALICE:
+            yield from _forks(world, base(by))
+        for branch in view.branches:
+            for at, ballot in _BALLOTS:
+                yield VoteOnBranch(**base(by, at), branch_id=branch.id, decision=ballot)
+            for at in (SOON, LATE):
+                yield ProposeAdoption(**base(by, at), branch_id=branch.id)
+            yield DiscardBranch(**base(by), branch_id=branch.id)
         yield LeaveCoAuthorship(**base(by))
         if product.invites:
             yield AcceptInvitation(**base(by))
@@ -246,14 +284,68 @@ def _commands(world: World, product: Product) -> Iterator[ThreadCommand]:
         yield ExpireInvitation(**base(None, asked.expires_at), invitation_id=asked.id)
     for removal in view.removals:
         yield ExpireRemoval(**base(None, LATE), removal_id=removal.id)
+    for branch in view.branches:
+        yield ExpireBranch(**base(None, LATE), branch_id=branch.id)
     for live in view.runs:
-        brought: list[EffectResult] = [run.answered(live), run.ai_failed(live)]
+        text = OTHER_TEXT if live.branch_id is not None else "Its text"
+        brought: list[EffectResult] = [run.answered(live, text=text), run.ai_failed(live)]
         if live.awaiting is Awaited.PRIORS:
             brought = [run.recalled(live)]
         if live.status is not RunStatus.RUNNING:
             brought = [run.answered(live)]
         for event in brought:
             yield AdvanceRun(**base(None), run_id=live.id, event=event)
+
+
+def _forks(world: World, base: dict[str, Any]) -> Iterator[ForkRun]:
+    """One for each step that a run has completed."""
+    change = Change(kind=ChangeKind.STEP_TEXT, text=OTHER_TEXT)
+    for origin in world.runs:
+        for step in (StepEnum.ACTION, StepEnum.YIELD):
+            if completed(origin, step, 1) is not None:
+                yield ForkRun(**base, run_id=origin.id, step=step, iteration=1, change=change)
+
+
+def _origin(world: World, command: ForkRun) -> Origin:
+    forked = next(each for each in world.runs if each.id == command.run_id)
+    return Origin(
+        run=forked,
+        prompt=world.messages[forked.message_id],
+        prior_count=0,
+        query=forked.query,
+        memory_available=True,
+    )
+
+
+def _adoptable(world: World) -> dict[BranchId, Adoptable]:
+    """What each branch that has its answer would put into the thread."""
+    found = {}
+    for branch in world.facts.view.branches:
+        if branch.status is not BranchStatus.GROWING:
+            prompt = world.messages[branch.message_id]
+            found[branch.id] = Adoptable(
+                run=world.ended[branch.run_id],
+                prompt=prompt,
+                standing=standing_answer(prompt, world),
+            )
+    return found
+
+
+def standing_answer(prompt: Message, world: World) -> Message | None:
+    """The answer to a prompt that counts."""
+    return next(iter(standing_answers(prompt, world)), None)
+
+
+def standing_answers(prompt: Message, world: World) -> list[Message]:
+    """All answers to a prompt that count, which may not be two."""
+    runs = {each.id for each in world.runs if each.message_id == prompt.id}
+    return [
+        each
+        for each in world.messages.values()
+        if each.role is Role.CHORUS
+        and each.run_id in runs
+        and each.status is MessageStatus.APPROVED
+    ]
 
 
 def _decided(world: World, command: ThreadCommand) -> tuple[tuple[JournalEntry, ...], World] | None:
@@ -269,14 +361,16 @@ def _decided(world: World, command: ThreadCommand) -> tuple[tuple[JournalEntry, 
             "run": ended,
             "answer": _answer_to(message, world),
             "newest": _newest_of(command.by, world),
+            "adoptable": _adoptable(world),
+            "origin": _origin(world, command) if isinstance(command, ForkRun) else None,
         }
     )
     try:
         decided = decide(facts, command, POLICY)
     except ChorusError:
         return None
-    messages, over = dict(world.messages), dict(world.ended)
-    before = {each.id: each for each in world.facts.view.runs}
+    messages, over, adopted = dict(world.messages), dict(world.ended), set(world.adopted)
+    runs = {each.id: each for each in world.facts.view.runs}
     for entry in decided.batch.entries:
         for change in entry.changes:
             if change.kind == "message" and isinstance(change, Created | Updated):
@@ -284,13 +378,23 @@ def _decided(world: World, command: ThreadCommand) -> tuple[tuple[JournalEntry, 
                 messages[value.id] = value
             elif change.kind == "run" and isinstance(change, Created):
                 created = ChorusState.model_validate(change.value)
-                before[created.id] = created
-            elif change.kind == "run" and isinstance(change, Updated):
-                status = RunStatus(str(change.value["status"]))
-                if status.final:
-                    over[RunId(change.id)] = before[RunId(change.id)].changed(status=status)
+                runs[created.id] = created
+            elif (
+                change.kind == "branch"
+                and isinstance(change, Created | Updated)
+                and change.value["status"] is BranchStatus.ADOPTED
+            ):
+                adopted.add(RunId(str(change.value["run_id"])))
+        for fired in entry.fired:
+            if isinstance(fired, ChorusFired):
+                taken = chorus_machine().fire(runs[RunId(fired.instance)], fired.event)
+                assert isinstance(taken, Accepted)
+                runs[taken.state.id] = taken.state
+                if taken.state.status.final:
+                    over[taken.state.id] = taken.state
     proposals = world.proposals + isinstance(command, ProposeRemoval)
-    return decided.batch.entries, World(decided.facts, messages, over, proposals)
+    reached = World(decided.facts, messages, over, proposals, frozenset(adopted))
+    return decided.batch.entries, reached
 
 
 def _answer_to(message: Message | None, world: World) -> Message | None:

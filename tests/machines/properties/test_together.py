@@ -1,4 +1,4 @@
-"""The rules that hold of message, run, thread and connection together, in their product."""
+"""The rules that hold of message, run, branch, thread and connection together, in their product."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -6,17 +6,21 @@ from typing import Final
 
 import pytest
 
+from machines.models.domain import Role
 from machines.properties import all_rules, unrecorded
 from machines.properties.checking import Graph, check
 from machines.properties.form import Rule, takes
 from machines.properties.steps import Step
 from tests.conftest import Tally
 from tests.machines.properties.product import (
+    FORKING,
     LEAVING,
     RETURNING,
     REWRITING,
     VOTING,
-    threads_of,
+    World,
+    searched,
+    standing_answers,
     with_connection,
 )
 
@@ -27,12 +31,17 @@ PRODUCTS: Final = {
     "leaving": LEAVING,
     "rewriting": REWRITING,
     "returning": RETURNING,
+    "forking": FORKING,
 }
 
 
 @cache
+def reached(name: str) -> tuple[Graph, list[World]]:
+    return searched(PRODUCTS[name])
+
+
 def product_of(name: str) -> Graph:
-    return threads_of(PRODUCTS[name])
+    return reached(name)[0]
 
 
 @cache
@@ -77,6 +86,29 @@ def test_the_rules_hold_with_a_connection_that_follows_the_thread(name: str, tal
         found = check(rule, space)
         assert found is None, str(found)
     tally(f"{name}: {len(rules)} rules hold in {len(space.moves)} worlds with a connection")
+
+
+def test_of_a_branch_nothing_is_read_before_it_is_adopted_and_then_it_is_the_answer() -> None:
+    """In every world: by the thread, or by a run of it that is no fork of the same."""
+    adopted = 0
+    for world in reached("forking")[1]:
+        forks = {each.id for each in world.runs if each.branch_id is not None}
+        unadopted = forks - world.adopted
+        messages = world.messages.values()
+        answers = {each.id: each.run_id for each in messages if each.role is Role.CHORUS}
+        assert not unadopted & set(answers.values())
+        read = {each.id for each in world.facts.recent}
+        for run in world.runs:
+            read |= {each.message_id for each in run.messages}
+        assert read <= world.messages.keys()
+        for prompt in messages:
+            if prompt.role is Role.USER:
+                standing = standing_answers(prompt, world)
+                assert len(standing) <= 1
+                if forks & world.adopted:
+                    assert [each.run_id for each in standing] == [prompt.run_id]
+                    adopted += 1
+    assert adopted
 
 
 def test_the_products_reach_what_the_rules_speak_of() -> None:
