@@ -3,9 +3,8 @@
     drawn = heat_picture(svg_text, heat, said=("all threads", "2026-11-30 04:00 to 06:00 UTC"))
 
 An edge is the wider and the darker the more often it was taken, a state the darker the longer it was
-held (p95). Both follow one palette whose steps differ in lightness, so that they are told apart in grey
-and by readers who do not see every colour. Counts and times stand at their edges and states in words,
-whole in tooltips; the legend has the units.
+held (p95), by the scale that `diagrams.heat_scale` and the page share. Counts, times and the guards that
+refused stand at their edges and states in words, whole in tooltips; the legend has the scale and the units.
 """
 
 import math
@@ -19,27 +18,28 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from diagrams import style
+from diagrams.heat_scale import LIGHT, NEVER_DOTS, NEVER_WIDTH, WIDTHS
 from diagrams.heat_words import count_text, duration_text, held_text, tokens_text
-from machines.models.heat import QUANTILE_ERROR, GuardCount, MachineHeat
-
-PALETTE: Final = ("#fff3cf", "#fdc65f", "#f0851a", "#b84a05", "#6f2403")
-"""From little to much; the lightness falls by more than 10 of 100 at each step."""
-
-_LINES: Final = ("#e0b050", "#d58018", "#b85405", "#8a3604", "#551b01")
-"""The same hues, dark enough for a line on white."""
-_WIDTHS: Final = (1.4, 2.4, 3.8, 5.6, 8.0)
-_ON_DARK: Final = "#ffffff"
-_UNTAKEN: Final = "0.3"
-"""The opacity of an edge that was not taken."""
+from machines.models.heat import (
+    QUANTILE_ERROR,
+    GuardCount,
+    MachineHeat,
+    class_begins,
+    class_of,
+    whole_begins,
+)
 
 _SVG: Final = "http://www.w3.org/2000/svg"
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
 _LINE_HEIGHT: Final = 18.0
 _MARGIN: Final = 20.0
-_CHARACTER: Final = 5.4
+_GUARDS: Final = re.compile(r"^(?P<event>\w+)[^\[\n]*\[(?P<guards>[^\]]*)\]", re.MULTILINE)
+"""In the title of an edge."""
+_CHARACTER: Final = 5.9
 """The width of a character of a badge, in the mean."""
-_PLACES: Final = (270, 390, 510, 630, 750)
-"""Of the samples in the legend, from the left."""
+_FIRST_SAMPLE: Final = 350
+_SAMPLE_WIDTH: Final = 110
+"""Of the samples in the legend: from the left, and from one to the next."""
 _MOST_GUARDS: Final = 8
 """That the legend names; tooltips have the rest."""
 
@@ -49,34 +49,6 @@ class _Box(NamedTuple):
     top: float
     right: float
     bottom: float
-
-
-class _Scale:
-    """Five classes between the smallest and the largest of some numbers, by their logarithms."""
-
-    def __init__(self, numbers: Iterable[float]) -> None:
-        known = [max(each, 1e-3) for each in numbers]
-        self._low = math.log(min(known, default=1.0))
-        self._step = (math.log(max(known, default=1.0)) - self._low) / len(PALETTE)
-
-    def step_of(self, number: float) -> int:
-        """From 0 to 4; where all numbers are alike, the middle."""
-        if self._step == 0:
-            return len(PALETTE) // 2
-        place = (math.log(max(number, 1e-3)) - self._low) / self._step
-        return min(len(PALETTE) - 1, int(place + 1e-9))
-
-    def begins(self) -> Sequence[tuple[int, float]]:
-        """Each class, and the smallest number that it may have."""
-        if self._step == 0:
-            return [(len(PALETTE) // 2, math.exp(self._low))]
-        return [(n, math.exp(self._low + n * self._step)) for n in range(len(PALETTE))]
-
-    def whole_begins(self) -> Sequence[tuple[int, int]]:
-        """Likewise of whole numbers, but for classes between two of which none lies."""
-        begins = [(step, math.ceil(begin - 1e-6)) for step, begin in self.begins()]
-        later = [*(begin for _, begin in begins[1:]), math.inf]
-        return [one for one, after in zip(begins, later, strict=True) if one[1] < after]
 
 
 def heat_picture(svg: str, heat: MachineHeat, said: Sequence[str]) -> str:
@@ -115,20 +87,20 @@ def unknown_edges(svg: str, heat: MachineHeat) -> Mapping[str, int]:
 
 
 def _color_states(known: Mapping[str, Element], heat: MachineHeat) -> Iterator[Element]:
-    scale = _Scale(times.p95_ms for times in heat.states.values())
+    begins = class_begins(times.p95_ms for times in heat.states.values())
     for name, times in heat.states.items():
         element = known.get(f"state_{heat.machine}_{name}")
         if element is None:
             continue
-        step = scale.step_of(times.p95_ms)
+        step = class_of(begins, times.p95_ms)
         is_leaf = "atomic" in element.get("class", "").split()
         shape = element.find(_tag("path"))
         if shape is None:
             continue
         if is_leaf:
-            shape.set("fill", PALETTE[step])
+            shape.set("fill", LIGHT.fills[step])
             for text in element.iter(_tag("text")):
-                text.set("fill", _ON_DARK if step >= 3 else style.INK)
+                text.set("fill", LIGHT.inks[step])
         tokens = heat.steps.get(name)
         spent = tokens_text(tokens) if tokens else ""
         whole = [f"{name}: left {count_text(times.count)} times", held_text(times)]
@@ -146,8 +118,10 @@ def _color_states(known: Mapping[str, Element], heat: MachineHeat) -> Iterator[E
 
 
 def _color_edges(known: Mapping[str, Element], heat: MachineHeat) -> Iterator[Element]:
-    for lines in _lines(known.values(), heat.machine):
-        yield from _color_line(lines, heat)
+    # A guard of several edges is told of at the first: which of them it closed is not counted.
+    refused = list(heat.refused)
+    for line in _lines(known.values(), heat.machine):
+        yield from _color_line(line, heat, refused)
 
 
 class _Line(NamedTuple):
@@ -173,13 +147,15 @@ def _lines(elements: Iterable[Element], machine: str) -> Iterable[_Line]:
     return [_Line(arrows.get(way, next(iter(each.values()))), each) for way, each in edges.items()]
 
 
-def _color_line(line: _Line, heat: MachineHeat) -> Iterator[Element]:
+def _color_line(line: _Line, heat: MachineHeat, refused: list[GuardCount]) -> Iterator[Element]:
+    """Takes out of `refused` what stands at an edge now."""
     taken = {id_: heat.edges[id_] for id_ in line.edges if id_ in heat.edges}
     if taken:
         # Edges that share a line have one width, that of all of them.
-        _widen(line.shown, _Scale(heat.edges.values()).step_of(sum(taken.values())))
+        step = class_of(whole_begins(heat.edges.values()), sum(taken.values()))
+        _widen(line.shown, step)
     else:
-        _pale(line.shown)
+        _dot(line.shown)
     for id_, element in line.edges.items():
         count = taken.get(id_, 0)
         _explain(element, _told(id_, count, heat))
@@ -187,12 +163,28 @@ def _color_line(line: _Line, heat: MachineHeat) -> Iterator[Element]:
             for row in element.iter(_tag("polygon")):
                 row.set("fill", style.LABEL_FILL)
         if not count:
-            _pale(element)
-            continue
+            _dot(element)
+        words = [_times(count)] if count else []
         texts = [_box_of([text]) for text in element.iter(_tag("text"))]
-        if texts:
+        for each in _refused_at(element, refused) if texts else ():
+            words += [f"refused {_times(each.count)} by", each.guard]
+            refused.remove(each)
+        if texts and words:
             left, top = min(each.left for each in texts), min(each.top for each in texts)
-            yield _badge(left - 6, top - 24, [f"{count_text(count)}\N{MULTIPLICATION SIGN}"])
+            yield _badge(left - 6, top - 13 - 11 * len(words), words)
+
+
+def _refused_at(element: Element, refused: Sequence[GuardCount]) -> Sequence[GuardCount]:
+    """What a guard of this edge refused."""
+    found = _GUARDS.search(element.findtext(_tag("title"), ""))
+    if found is None:
+        return ()
+    guards = found["guards"].split(", ")
+    return [each for each in refused if each.event == found["event"] and each.guard in guards]
+
+
+def _times(count: int) -> str:
+    return f"{count_text(count)}\N{MULTIPLICATION SIGN}"
 
 
 def _told(edge: str, count: int, heat: MachineHeat) -> list[str]:
@@ -212,23 +204,33 @@ def _widen(element: Element, step: int) -> None:
     for part in element:
         match part.get("class"):
             case "line":
-                part.set("stroke", _LINES[step])
-                part.set("stroke-width", f"{_WIDTHS[step]:g}")
+                part.set("stroke", LIGHT.lines[step])
+                part.set("stroke-width", f"{WIDTHS[step]:g}")
             case "head":
-                part.set("fill", _LINES[step])
-                part.set("stroke", _LINES[step])
+                part.set("fill", LIGHT.lines[step])
+                part.set("stroke", LIGHT.lines[step])
                 part.set("stroke-width", f"{1 + step:g}")
             case "box":
-                part.set("stroke", _LINES[step])
+                part.set("stroke", LIGHT.lines[step])
             case _:
                 pass
 
 
-def _pale(element: Element) -> None:
+def _dot(element: Element) -> None:
+    """Show that an edge was never taken. Its words stay as readable as all others."""
     for part in element:
-        # A row in a dark state stays white.
-        if part.get("class") != "row":
-            part.set("opacity", _UNTAKEN)
+        match part.get("class"):
+            case "line":
+                part.set("stroke", LIGHT.never)
+                part.set("stroke-width", f"{NEVER_WIDTH:g}")
+                part.set("stroke-dasharray", NEVER_DOTS)
+            case "head":
+                part.set("fill", "none")
+                part.set("stroke", LIGHT.never)
+            case _ if part.tag == _tag("text"):
+                part.set("fill", LIGHT.never)
+            case _:
+                pass
 
 
 def _explain(element: Element, lines: Iterable[str]) -> None:
@@ -269,7 +271,7 @@ def _badge(x: float, y: float, lines: Sequence[str], *, middle: bool = False) ->
             "height": f"{len(lines) * 11 + 2}",
             "rx": "3",
             "fill": style.LABEL_FILL,
-            "stroke": _LINES[3],
+            "stroke": LIGHT.lines[3],
             "stroke-width": "0.7",
         },
     )
@@ -290,16 +292,22 @@ def _badge(x: float, y: float, lines: Sequence[str], *, middle: bool = False) ->
 
 
 def _add_legend(root: Element, legend: Element) -> None:
-    """Below the drawing, which keeps its size and place."""
+    """Below the drawing, which keeps its size and place, on a card of its own."""
     left, top, width, height = map(float, root.get("viewBox", "0 0 0 0").split())
     lines = 1 + max(
         round(float(each.get("y", "0")) / _LINE_HEIGHT) for each in legend.iter(_tag("text"))
     )
-    grown = height + _MARGIN + lines * _LINE_HEIGHT
+    added = _MARGIN + lines * _LINE_HEIGHT
+    grown = height + added
     root.set("viewBox", f"{left:.2f} {top:.2f} {width:.2f} {grown:.2f}")
     if height:
         root.set("height", str(round(float(root.get("height", "0")) * grown / height)))
-    legend.set("transform", f"translate({left + _MARGIN:g} {top + height + _MARGIN / 2:g})")
+    x, y = left + _MARGIN, top + height + _MARGIN / 2
+    legend.set("transform", f"translate({x:g} {y:g})")
+    card = {"x": f"{8 - _MARGIN:g}", "y": "0", "rx": "12"}
+    size = {"width": f"{width - 16:.1f}", "height": f"{added - _MARGIN / 2 - 2:.1f}"}
+    look = {"fill": LIGHT.ground, "stroke": style.CARD_BORDER}
+    legend.insert(0, Element(_tag("rect"), card | size | look))
     root.append(legend)
 
 
@@ -308,25 +316,48 @@ def _legend(heat: MachineHeat, said: Sequence[str]) -> Element:
     y = _LINE_HEIGHT
     _text(legend, 0, y, f"Heat of {heat.machine}: {', '.join(said)}", size=14, bold=True)
     y += _LINE_HEIGHT + 4
-    _text(legend, 0, y, "An edge: how often it was taken (\N{MULTIPLICATION SIGN}), from", size=11)
-    taken = _Scale(heat.edges.values()).whole_begins() if heat.edges else ()
-    for (step, count), x in zip(taken, _PLACES, strict=False):
-        line = {"x1": f"{x:g}", "x2": f"{x + 34:g}", "y1": f"{y - 4:g}", "y2": f"{y - 4:g}"}
-        look = {"stroke": _LINES[step], "stroke-width": f"{_WIDTHS[step]:g}"}
-        SubElement(legend, _tag("line"), line | look)
-        _text(legend, x + 40, y, count_text(count), size=11)
+    taken = whole_begins(heat.edges.values())
+    _text(legend, 0, y, f"An edge: how often it was taken{_from(taken)}", size=11)
+    for step, count, x in _samples(taken):
+        _line(legend, x, y, LIGHT.lines[step], WIDTHS[step])
+        _text(legend, x + 40, y, _times(round(count)), size=11)
     y += _LINE_HEIGHT
-    _text(legend, 0, y, "A state: how long it was held, p95 from", size=11)
-    held = _Scale(each.p95_ms for each in heat.states.values()).begins() if heat.states else ()
-    for (step, ms), x in zip(held, _PLACES, strict=False):
+    held = class_begins(each.p95_ms for each in heat.states.values())
+    _text(legend, 0, y, f"A state: how long it was held, p95{_from(held)}", size=11)
+    for step, ms, x in _samples(held):
         swatch = {"x": f"{x:g}", "y": f"{y - 12:g}", "width": "34", "height": "14", "rx": "3"}
-        look = {"fill": PALETTE[step], "stroke": style.STATE_BORDER, "stroke-width": "0.7"}
+        look = {"fill": LIGHT.fills[step], "stroke": style.STATE_BORDER, "stroke-width": "0.7"}
         SubElement(legend, _tag("rect"), swatch | look)
         _text(legend, x + 40, y, duration_text(ms), size=11)
+    y += _LINE_HEIGHT
+    _text(legend, 0, y, "An edge that was never taken", size=11)
+    _line(legend, _FIRST_SAMPLE, y, LIGHT.never, NEVER_WIDTH, NEVER_DOTS)
     for note in _notes(heat):
         y += _LINE_HEIGHT
         _text(legend, 0, y, note, size=11, color=style.MUTED)
     return legend
+
+
+def _from(begins: Sequence[float]) -> str:
+    return ", logarithmic scale, from" if len(begins) > 1 else ""
+
+
+def _samples(begins: Sequence[float]) -> Iterator[tuple[int, float, float]]:
+    """Each class that a number may be in, with what begins it and where its sample stands."""
+    for place, begin in enumerate(begins):
+        # Of classes that begin alike the last is meant.
+        if begin not in begins[place + 1 :]:
+            yield class_of(begins, begin), begin, _FIRST_SAMPLE + place * _SAMPLE_WIDTH
+
+
+def _line(
+    parent: Element, x: float, y: float, color: str, width: float, dots: str | None = None
+) -> None:
+    ends = {"x1": f"{x:g}", "x2": f"{x + 34:g}", "y1": f"{y - 4:g}", "y2": f"{y - 4:g}"}
+    look = {"stroke": color, "stroke-width": f"{width:g}"}
+    if dots is not None:
+        look["stroke-dasharray"] = dots
+    SubElement(parent, _tag("line"), ends | look)
 
 
 def _notes(heat: MachineHeat) -> Iterator[str]:
@@ -335,7 +366,7 @@ def _notes(heat: MachineHeat) -> Iterator[str]:
         f"{math.ceil(QUANTILE_ERROR * 100)} %. Tokens: of the request + of the answer, for each "
         "completed call, in the mean."
     )
-    yield "Pale edges were not taken, states without a time not left."
+    yield "States without a time were not left."
     yield from _guards("Refused, by the guard that was false", heat.refused)
     yield from _guards("Kept an earlier edge closed", heat.passed_over)
 

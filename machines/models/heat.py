@@ -5,7 +5,9 @@ that histograms of any periods add up. A quantile that is read from one is that 
 within `QUANTILE_ERROR` of what was measured.
 """
 
-from collections.abc import Mapping
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pydantic import AwareDatetime, Field
@@ -53,6 +55,39 @@ def quantile(times: Histogram, share: float) -> float:
         if rank <= 0:
             return middle_of(bucket)
     raise ValueError("no times were counted")
+
+
+CLASSES: Final = 5
+"""Of the scale of heat, from little to much."""
+
+_LEAST: Final = 1.0
+"""A count, or a millisecond: below it nothing is told apart."""
+
+
+def class_begins(numbers: Iterable[float]) -> tuple[float, ...]:
+    """The scale of heat for some numbers: with which number each of the classes begins, which divide the way
+    from the smallest to the largest by its logarithm. One where all are alike; none where there are none.
+    """
+    known = [max(each, _LEAST) for each in numbers]
+    if not known:
+        return ()
+    low, high = math.log(min(known)), math.log(max(known))
+    if low == high:
+        return (min(known),)
+    return (min(known), *(math.exp(low + n * (high - low) / CLASSES) for n in range(1, CLASSES)))
+
+
+def whole_begins(counts: Iterable[int]) -> tuple[int, ...]:
+    """Likewise of whole numbers. Classes between two of which no whole number lies begin alike, and the
+    last of them is meant."""
+    return tuple(math.ceil(begin - 1e-9) for begin in class_begins(counts))
+
+
+def class_of(begins: Sequence[float], number: float) -> int:
+    """The class of a number, from 0; where all numbers are alike, the middle."""
+    if len(begins) < CLASSES:
+        return CLASSES // 2
+    return max(0, bisect_right(begins, number) - 1)
 
 
 class HeldTimes(Value):

@@ -126,7 +126,7 @@ def _when(heat: Heat) -> str:
     )
     if begin is None and end is None:
         return "all that is in the journal"
-    return f"{begin or 'the beginning'} to {end or 'now'} UTC"
+    return f"{begin or 'the beginning'} to {end or 'now'} UTC, by whole hours"
 
 
 # --- Drawings ------------------------------------------------------------------------------------

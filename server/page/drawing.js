@@ -3,7 +3,7 @@
 
 /** @import { MachineName, Trace } from "./trace.js" */
 /** @import { Label } from "./heat.js" */
-/** @import { MachineHeat } from "./wire.d.ts" */
+/** @import { HeatData } from "./wire.d.ts" */
 
 import { h } from "./dom.js";
 import { cool, warm } from "./heat.js";
@@ -40,7 +40,7 @@ export class Drawing {
   /** @type {Trace | null} */
   #shown = null;
   #isLit = false;
-  /** @type {MachineHeat | null} shown in place of a trace */
+  /** @type {HeatData | null} shown in place of a trace */
   #heat = null;
   #isWhole = false;
   /** @type {number | null} of the drawing's own size, where the user chose one */
@@ -314,7 +314,7 @@ export class Drawing {
 
   /**
    * @param {Loaded} loaded
-   * @param {MachineHeat} heat
+   * @param {HeatData} heat
    */
   #warm({ svg, width, height, offset }, heat) {
     for (const element of svg.querySelectorAll(LIT.map((name) => `.${name}`).join())) {
@@ -324,7 +324,7 @@ export class Drawing {
     const badge = ({ element, text, isState }) => {
       const at = isState ? foot(element, offset) : place(element, offset);
       if (!at) return [];
-      const words = h("span", { class: isState ? "edge-count held" : "edge-count" }, text);
+      const words = h("span", { class: isState ? "edge-count held" : "edge-count warm" }, text);
       words.style.left = `${(at.x / width) * 100}%`;
       words.style.top = `${(at.y / height) * 100}%`;
       return [words];

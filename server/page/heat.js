@@ -1,33 +1,39 @@
 // What a machine did in a period, on its drawing: classes say how wide and dark an edge and a state are,
-// and labels lie above it, so that the drawing itself stays as it was committed.
+// and labels lie above it, so that the drawing itself stays as it was committed. Which numbers are in which
+// class the server says; how a class looks, `diagrams.heat_scale`.
 
-/** @import { MachineHeat } from "./wire.d.ts" */
+/** @import { HeatData, MachineHeat } from "./wire.d.ts" */
 
 import { say } from "./language.js";
-import { elapsed } from "./words.js";
+import { elapsed, spaced } from "./words.js";
 
-const STEPS = 5; // of each scale
-const WARM = ["heat-none", ...Array.from({ length: STEPS }, (_, step) => `heat-${step}`)];
+const CLASSES = 5; // of each scale
+const WARM = ["heat-none", ...Array.from({ length: CLASSES }, (_, step) => `heat-${step}`)];
+const GUARDS = /^(\w+)[^[\n]*\[([^\]]*)\]/mu; // event from state [guards] / actions
 
 /** @typedef {{element: Element, text: string, isState: boolean}} Label */
 
 /**
- * A scale between the smallest and the largest of some numbers, by their logarithms.
+ * The class of a number, from 0; where all numbers are alike, the middle.
  *
- * @param {readonly number[]} numbers
+ * @param {readonly number[]} begins with which number each class begins
+ * @param {number} number
  */
-export function scaleOf(numbers) {
-  const logs = numbers.map((number) => Math.log(Math.max(number, 0.001)));
-  const low = Math.min(...logs);
-  const step = (Math.max(...logs) - low) / STEPS;
-  return {
-    /** @param {number} number */
-    stepOf: (number) => {
-      if (step === 0) return Math.floor(STEPS / 2);
-      const place = (Math.log(Math.max(number, 0.001)) - low) / step;
-      return Math.max(0, Math.min(STEPS - 1, Math.floor(place + 1e-9)));
-    },
-  };
+export function classOf(begins, number) {
+  if (begins.length < CLASSES) return Math.floor(CLASSES / 2);
+  return Math.max(0, begins.filter((begin) => begin <= number).length - 1);
+}
+
+/**
+ * Each class that a number may be in, with what begins it. Of classes that begin alike the last is meant.
+ *
+ * @param {readonly number[]} begins
+ * @returns {{step: number, begin: number}[]}
+ */
+export function samples(begins) {
+  return begins
+    .filter((begin, place) => begin !== begins[place + 1])
+    .map((begin) => ({ step: classOf(begins, begin), begin }));
 }
 
 /**
@@ -46,27 +52,26 @@ export function cool(svg) {
  * Show the heat on a drawing; gives the labels to be put at states and edges.
  *
  * @param {SVGElement} svg
- * @param {MachineHeat} heat
+ * @param {HeatData} told
  * @returns {Label[]}
  */
-export function warm(svg, heat) {
+export function warm(svg, told) {
   cool(svg);
   svg.classList.add("heat");
-  return [...warmStates(svg, heat), ...warmEdges(svg, heat)];
+  return [...warmStates(svg, told), ...warmEdges(svg, told)];
 }
 
 /**
  * @param {SVGElement} svg
- * @param {MachineHeat} heat
+ * @param {HeatData} told
  * @returns {Label[]}
  */
-function warmStates(svg, { machine, states, steps }) {
-  const scale = scaleOf(Object.values(states).map(({ p95_ms }) => p95_ms));
+function warmStates(svg, { heat: { machine, states, steps }, state_steps_ms }) {
   return Object.entries(states).flatMap(([name, { p50_ms, p95_ms }]) => {
     const element = svg.querySelector(`#state_${machine}_${CSS.escape(name)}`);
     if (!element) return [];
     if (element.classList.contains("atomic")) {
-      element.classList.add(`heat-${scale.stepOf(p95_ms)}`);
+      element.classList.add(`heat-${classOf(state_steps_ms, p95_ms)}`);
     }
     const spent = steps[name] ? tokenWords(steps[name]) : "";
     const held = say.heat.held(elapsed(p50_ms), elapsed(p95_ms));
@@ -76,19 +81,46 @@ function warmStates(svg, { machine, states, steps }) {
 
 /**
  * @param {SVGElement} svg
- * @param {MachineHeat} heat
+ * @param {HeatData} told
  * @returns {Label[]}
  */
-function warmEdges(svg, { edges }) {
-  const scale = scaleOf(Object.values(edges));
+function warmEdges(svg, { heat: { edges, refused }, edge_steps }) {
+  // A guard of several edges is told of at the first: which of them it closed is not counted.
+  const left = new Set(refused);
   return [...lines(svg).values()].flatMap(({ shown, own }) => {
     const taken = own.filter(({ id }) => edges[id]);
     const total = taken.reduce((sum, { id }) => sum + (edges[id] ?? 0), 0);
     // Edges that share a line have one width, that of all of them.
-    shown.classList.add(total > 0 ? `heat-${scale.stepOf(total)}` : "heat-none");
+    shown.classList.add(total > 0 ? `heat-${classOf(edge_steps, total)}` : "heat-none");
     for (const edge of own) if (!edges[edge.id]) edge.classList.add("heat-none");
-    return taken.map((element) => ({ element, text: `×${edges[element.id]}`, isState: false }));
+    return own.flatMap((element) => {
+      const count = edges[element.id];
+      const words = [
+        ...(count ? [`×${count}`] : []),
+        ...refusedAt(element, left).map(({ guard, count: times }) =>
+          say.heat.refusedAt(spaced(guard), times),
+        ),
+      ];
+      return words.length > 0 ? [{ element, text: words.join(" · "), isState: false }] : [];
+    });
   });
+}
+
+/**
+ * What a guard of this edge refused; it is taken out of what is left.
+ *
+ * @param {Element} element
+ * @param {Set<MachineHeat["refused"][number]>} left
+ */
+function refusedAt(element, left) {
+  const [, event, guards = ""] =
+    GUARDS.exec(element.querySelector("title")?.textContent ?? "") ?? [];
+  const found = [...left].filter(
+    (each) => each.event === event && guards.split(", ").includes(each.guard),
+  );
+  if (element.querySelector("text") === null) return [];
+  for (const each of found) left.delete(each);
+  return found;
 }
 
 /** @param {SVGElement} svg */

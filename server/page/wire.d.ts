@@ -554,6 +554,13 @@ export interface HeatData {
   /** A whole hour, not included; null is now. */
   until: string | null;
   heat: MachineHeat;
+  /**
+   * The scale of its edges' counts: with which count each of five classes begins, by logarithms. One where
+   * all counts are alike; none where there are none. Of classes that begin alike the last is meant.
+   */
+  edge_steps: readonly number[];
+  /** Likewise of its states' p95. */
+  state_steps_ms: readonly number[];
   /** Entries of the newest, of all threads, that are not counted yet and may be missing; almost always 0. */
   uncounted: number;
 }

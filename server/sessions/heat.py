@@ -3,7 +3,7 @@
 from typing import Final
 
 from machines.models.errors import ErrorCode, RequestRefused
-from machines.models.heat import MachineHeat
+from machines.models.heat import MachineHeat, class_begins, whole_begins
 from machines.models.wire.frames import HeatData, HeatFrame
 from machines.models.wire.request_data import GetHeatData
 from storage.journal.port import Journal
@@ -33,12 +33,15 @@ async def heat_of(journal: Journal, wanted: GetHeatData) -> HeatFrame:
         machine=wanted.machine,
         most=_MOST,
     )
+    heat = next(iter(found.machines), MachineHeat(machine=wanted.machine))
     return HeatFrame(
         data=HeatData(
             thread_id=wanted.thread_id,
             since=found.since,
             until=found.until,
-            heat=next(iter(found.machines), MachineHeat(machine=wanted.machine)),
+            heat=heat,
+            edge_steps=whole_begins(heat.edges.values()),
+            state_steps_ms=class_begins(each.p95_ms for each in heat.states.values()),
             uncounted=found.uncounted,
         )
     )

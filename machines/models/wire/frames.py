@@ -367,6 +367,11 @@ class HeatData(Value):
     until: Timestamp | None
     """A whole hour, not included; None is now."""
     heat: MachineHeat
+    edge_steps: tuple[int, ...]
+    """The scale of its edges' counts: with which count each of five classes begins, by logarithms. One where
+    all counts are alike; none where there are none. Of classes that begin alike the last is meant."""
+    state_steps_ms: tuple[float, ...]
+    """Likewise of its states' p95."""
     uncounted: int
     """Entries of the newest, of all threads, that are not counted yet and may be missing; almost always 0."""
 

@@ -856,9 +856,18 @@ export const en = {
     title: "Heat",
     period: "Period",
     periods: { hour: "Last hour", day: "Last day", week: "Last week", all: "All" },
-    how: "Of this thread, by whole hours. Wider and darker edges were taken more often, darker states held longer (p95).",
-    /** @param {string} moment */
-    since: (moment) => `Since ${moment}`,
+    how: "Of this thread. Wider edges of a stronger colour were taken more often, states of a stronger colour held longer (p95).",
+    /** @param {string | null} from @param {string | null} to */
+    counted: (from, to) =>
+      `Counted from ${from ?? "the beginning"} to ${to ?? "now"}, by whole hours.`,
+    scale: "Scale",
+    scaleOfEdges: "An edge: how often it was taken",
+    scaleOfStates: "A state: how long it was held, p95",
+    /** @param {string} what */
+    logarithmic: (what) => `${what}, logarithmic scale, from`,
+    never: "never taken",
+    /** @param {string} guard @param {number} count */
+    refusedAt: (guard, count) => `refused ×${COUNT.format(count)} by ${guard}`,
     /** @param {number} count */
     uncounted: (count) => `${COUNT.format(count)} entries are not counted yet.`,
     nothing: "Nothing was done.",

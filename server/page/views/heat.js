@@ -5,7 +5,7 @@
 /** @import { MachineName } from "../trace.js" */
 
 import { h } from "../dom.js";
-import { tokenWords } from "../heat.js";
+import { samples, tokenWords } from "../heat.js";
 import { say } from "../language.js";
 import { isCoAuthor } from "../selectors.js";
 import { elapsed, spaced, whenLong } from "../words.js";
@@ -66,11 +66,11 @@ export class HeatPanel {
    * What is known of a machine in this thread; null where nothing is to be shown.
    *
    * @param {MachineName} machine
-   * @returns {MachineHeat | null}
+   * @returns {HeatData | null}
    */
   of(machine) {
     if (!this.#isOn || this.#told?.heat.machine !== machine) return null;
-    return this.#told.thread_id === this.app.state.thread?.id ? this.#told.heat : null;
+    return this.#told.thread_id === this.app.state.thread?.id ? this.#told : null;
   }
 
   /**
@@ -128,13 +128,15 @@ export class HeatPanel {
       this.facts.replaceChildren();
       return;
     }
-    const { heat, since, uncounted } = this.#told;
-    const begun = since ? [h("p", { class: "muted small" }, say.heat.since(whenLong(since)))] : [];
+    const { heat, since, until, uncounted } = this.#told;
+    const from = since ? whenLong(since) : null;
+    const to = until ? whenLong(until) : null;
     const late = uncounted > 0 ? [h("p", { class: "note" }, say.heat.uncounted(uncounted))] : [];
     const tables = tablesOf(heat).filter(({ rows }) => rows.length > 0);
     this.facts.replaceChildren(
-      ...begun,
+      h("p", { class: "muted small" }, say.heat.counted(from, to)),
       ...late,
+      drawScale(this.#told),
       ...(tables.length > 0 ? tables.map(drawTable) : [h("p", {}, say.heat.nothing)]),
     );
   }
@@ -144,6 +146,32 @@ export class HeatPanel {
 function begunBy(period) {
   const hours = HOURS[period];
   return hours === null ? {} : { since: new Date(Date.now() - hours * HOUR_MS).toISOString() };
+}
+
+/**
+ * The scale: what begins each class, beside how it looks.
+ *
+ * @param {HeatData} told
+ */
+function drawScale({ edge_steps, state_steps_ms }) {
+  /** @param {string} what @param {readonly number[]} begins */
+  const heading = (what, begins) =>
+    h("dt", {}, begins.length > 1 ? say.heat.logarithmic(what) : what);
+  const edges = samples(edge_steps).map(({ step, begin }) =>
+    h("dd", {}, h("span", { class: `edge heat-${step}` }), `×${begin}`),
+  );
+  const states = samples(state_steps_ms).map(({ step, begin }) =>
+    h("dd", {}, h("span", { class: `state heat-${step}` }, elapsed(begin))),
+  );
+  const never = h("dd", {}, h("span", { class: "edge heat-none" }), say.heat.never);
+  return h(
+    "dl",
+    { class: "heat-scale", "aria-label": say.heat.scale },
+    heading(say.heat.scaleOfEdges, edge_steps),
+    ...edges,
+    never,
+    ...(states.length > 0 ? [heading(say.heat.scaleOfStates, state_steps_ms), ...states] : []),
+  );
 }
 
 /** @typedef {{heading: string, rows: string[][]}} Table */

@@ -94,7 +94,7 @@ def test_a_period_is_widened_to_whole_hours(
     period = ("--since", "1999-12-31T23:30:00Z", "--until", "2000-01-01T05:30:00+03:00")
     lines = printed(capsys, folder, *period).splitlines()
     assert lines == [
-        "all threads, 1999-12-31 23:00 to 2000-01-01 03:00 UTC",
+        "all threads, 1999-12-31 23:00 to 2000-01-01 03:00 UTC, by whole hours",
         "Nothing was done.",
     ]
 

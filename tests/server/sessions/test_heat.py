@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from machines.charts import journaled_machines
+from machines.models.heat import class_begins
 from machines.models.wire.request_data import HeatMachine
 from server.services import Services
 from tests.support.client import Data, Identity
@@ -42,6 +43,9 @@ async def test_a_co_author_is_told_of_this_thread_alone(alice: Caller) -> None:
     assert first != second
     told = await alice.get("get_heat", machine="chorus", **first)
     assert told["heat"]["edges"]["edge_chorus_start_queued_running"] == 1
+    assert told["edge_steps"] == [1], "the scale: all edges were taken once"
+    held = [each["p95_ms"] for each in told["heat"]["states"].values()]
+    assert told["state_steps_ms"] == list(class_begins(held))
     assert told["heat"]["states"]["running"]["count"] == 1
     assert told["heat"]["steps"]["yielding"]["answers"] == 1
     assert (told["since"], told["until"], told["uncounted"]) == (None, None, 0)
