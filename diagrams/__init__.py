@@ -16,6 +16,7 @@ __all__ = [
     "formats",
     "generator",
     "heat_drawing",
+    "heat_scale",
     "heat_words",
     "labels",
     "mermaid",
