@@ -86,6 +86,11 @@ class Metrics:
             "Times that the database was found to have lost commits, by this server or another.",
             registry=self._registry,
         )
+        self._damaged_rows = Gauge(
+            "chorus_damaged_rows",
+            "Rows of the journal that this server found damaged and leaves out, since its start.",
+            registry=self._registry,
+        )
         self._lease_state = Gauge(
             "chorus_lease_state",
             "1 for the state of this server's lease, 0 for the others.",
@@ -220,6 +225,10 @@ class Metrics:
     def committed(self, entries: int) -> None:
         """One durable commit held so many entries."""
         self._batch_entries.observe(entries)
+
+    def watch_damaged_rows(self, count: Callable[[], int]) -> None:
+        """Ask `count` for the damaged rows that were met at each reading."""
+        self._damaged_rows.set_function(count)
 
     def watch_lease(
         self, status: Callable[[], LeaseStatus], seconds_left: Callable[[], float]

@@ -138,6 +138,7 @@ async def open_services(
         lease_policy = LeasePolicy(seconds=settings.lease_seconds)
         version = f"{__version__} {chorus_machine().fingerprint}"
         lease = ServerLease(journal, environment, lease_policy, version, metrics)
+        metrics.watch_damaged_rows(lambda: journal.damaged_rows)
         metrics.watch_lease(lambda: lease.status, lambda: lease.seconds_left)
         broadcast = Broadcast()
         renderer = Renderer()

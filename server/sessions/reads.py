@@ -95,8 +95,8 @@ class Reads:
     async def head_with(self, thread_id: ThreadId, field: str, seq: int) -> int:
         """The head of a thread, which has an entry of this number. Raises RequestRefused where it is
         beyond."""
-        view = await self._thread_service.view(thread_id)
-        head_seq = view.head_seq if view is not None else 0
+        found = await self._thread_service.at_head(thread_id)
+        head_seq = found[1] if found is not None else 0
         if seq > head_seq:
             problem = "is beyond the end of the thread"
             raise RequestRefused(

@@ -437,9 +437,9 @@ class Session:
                     thread_id, caller, after_seq=message.data.after_seq, up_to=view.head_seq
                 ):
                     yield text
-            now = await services.thread_service.view(thread_id)
-            now = now or view
-            services.broadcast.go_live(thread_id, self, now.thread, view.head_seq, now.head_seq)
+            now = await services.thread_service.at_head(thread_id)
+            thread, head_seq = now or (view.thread, view.head_seq)
+            services.broadcast.go_live(thread_id, self, thread, view.head_seq, head_seq)
         except Exception as error:
             services.broadcast.unfollow(thread_id, self)
             with suppress(InvalidTransition):

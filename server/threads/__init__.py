@@ -16,4 +16,5 @@ __all__ = [
     "relay",
     "rooms",
     "service",
+    "tails",
 ]

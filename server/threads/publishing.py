@@ -1,17 +1,14 @@
 """Publishing: followers get what is durable, in order, from commits here and from other servers'."""
 
 import logging
-from collections.abc import Sequence
 
 from machines.models.errors import StateError
 from machines.models.ids import ThreadId, thread_stream
 from machines.models.journal import DecisionView, JournalEntry
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
-from server.concurrency.batcher import Batcher
 from server.threads.broadcast import MAX_COLLECTED, Broadcast
 from server.threads.rooms import Doubt, Room, Rooms
 from server.wire.renderer import Renderer
-from storage.journal.answers import Tail
 from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
@@ -27,8 +24,8 @@ class Publisher:
         self._broadcast = broadcast
         self._renderer = renderer
         self._rooms = rooms
-        self._tails: Batcher[tuple[ThreadId, int], Tail | None] = Batcher(self._tails_of)
-        """Never twice the same thread in a group: each waits under its lock."""
+        # Each waits under its lock: never twice the same thread.
+        self._tails = batched_tails(journal)
 
     async def bring_up(self, thread_id: ThreadId) -> None:
         """Give those who follow the thread what they lack, from the journal: other servers wrote it.
@@ -88,7 +85,3 @@ class Publisher:
             found.extend(page.entries)
             after_seq = page.entries[-1].seq
         return tuple(found)
-
-    async def _tails_of(self, asked: Sequence[tuple[ThreadId, int]]) -> Sequence[Tail | None]:
-        tails = await self._journal.entries_of_many(dict(asked), max_bytes=MAX_EVENTS_PAGE_BYTES)
-        return [tails.get(thread_id) for thread_id, _ in asked]

@@ -9,17 +9,18 @@ of its own entries, never by their place among all.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from machines.models.errors import JournalError
 from machines.models.ids import SESSION_PREFIX, PublicKey, ThreadId, user_stream
 from machines.models.journal import JournalEntry
-from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from server.concurrency.interruption import Interruption
 from server.threads.broadcast import Broadcast
 from server.threads.service import ThreadService
+from server.threads.tails import batched_tails
 from server.wire.presenter import LiveEntry
 from storage.journal.answers import Change
 from storage.journal.port import Journal
@@ -40,6 +41,9 @@ GATHER_SECONDS: Final = 0.1
 
 MAX_GATHERED: Final = 100_000
 """Threads, and users, whose notices wait, 20 MB; what comes beyond them is not told."""
+
+AT_ONCE: Final = 256
+"""Streams that are told of at the same time."""
 
 MAX_OF_USER: Final = 100
 """Entries of a user's stream that are read at a time."""
@@ -97,6 +101,8 @@ class Relay:
         self._broadcast = broadcast
         self._runs = runs
         self._users = users
+        # A thread is told of by one task at a time: never twice the same thread.
+        self._tails = batched_tails(journal)
         self._hearing = Interruption()
         self._bringing: dict[ThreadId, asyncio.Task[None]] = {}
         self._looks_now = asyncio.Event()
@@ -211,55 +217,86 @@ class Relay:
                 self._broadcast.give_up(thread_id)
                 return
 
+    # Telling of what is not followed
+
     async def _tell(self) -> None:
         while True:
             await self._has_gathered.wait()
             self._has_gathered.clear()
             threads, self._unfollowed = self._unfollowed, {}
             users, self._of_users = self._of_users, {}
+            waits = False
+            telling: list[Callable[[], Awaitable[bool]]] = [
+                partial(self._tell_of_user, *each) for each in users.items()
+            ]
             try:
-                await self._tell_of_threads(threads)
-                threads = {}
-                await self._tell_of_users(users)
+                concerned = await self._concerned(threads)
             except JournalError as error:
-                log.info("notices of other servers' entries wait: %s", error.message)
-                for thread_id, span in threads.items():
-                    self._gather(self._unfollowed, thread_id, span)
-                for public_key, span in users.items():
-                    self._gather(self._of_users, public_key, span)
-                await asyncio.sleep(LOOK_SECONDS)
-            except Exception:
-                log.exception("notices of other servers' entries are lost")
-            await asyncio.sleep(GATHER_SECONDS)
+                waits = self._waits(self._unfollowed, threads, error)
+            else:
+                telling += [partial(self._tell_of_thread, *each) for each in concerned.items()]
+            for some in (telling[n : n + AT_ONCE] for n in range(0, len(telling), AT_ONCE)):
+                waits |= any(await asyncio.gather(*(tell() for tell in some)))
+            await asyncio.sleep(LOOK_SECONDS if waits else GATHER_SECONDS)
 
-    async def _tell_of_threads(self, spans: Mapping[ThreadId, _Span]) -> None:
+    async def _concerned(self, spans: Mapping[ThreadId, _Span]) -> dict[ThreadId, _Span]:
+        """Those of the threads that matter to a run or a user here. Raises JournalError."""
         audiences = await self._journal.audiences(spans) if spans else {}
-        concerned = {
-            thread_id: span.after_seq
+        return {
+            thread_id: span
             for thread_id, span in spans.items()
             if self._runs.works_on(thread_id)
             or any(map(self._broadcast.users.count, audiences.get(thread_id, ())))
         }
-        if not concerned:
-            return
-        tails = await self._journal.entries_of_many(concerned, max_bytes=MAX_EVENTS_PAGE_BYTES)
-        for thread_id, tail in tails.items():
-            self._runs.thread_went_on(tail.entries)
-            if not self._broadcast.expect(thread_id, tail.head_seq):
-                head_seq = spans[thread_id].head_seq
-                told = [LiveEntry(each) for each in tail.entries if each.seq <= head_seq]
-                self._broadcast.notify(tail.thread, told)
 
-    async def _tell_of_users(self, spans: Mapping[PublicKey, _Span]) -> None:
-        for public_key, (after_seq, head_seq) in spans.items():
-            last = after_seq
-            while last < head_seq:
+    async def _tell_of_thread(self, thread_id: ThreadId, span: _Span) -> bool:
+        """Gives whether some of it waits for the journal."""
+        after_seq, head_seq = span
+        try:
+            while after_seq < head_seq:
+                tail = await self._tails.ask((thread_id, after_seq))
+                if tail is None or not tail.entries:
+                    break
+                self._runs.thread_went_on(tail.entries)
+                if not self._broadcast.expect(thread_id, tail.head_seq):
+                    told = [LiveEntry(each) for each in tail.entries if each.seq <= head_seq]
+                    self._broadcast.notify(tail.thread, told)
+                after_seq = tail.entries[-1].seq
+        except JournalError as error:
+            return self._waits(self._unfollowed, {thread_id: _Span(after_seq, head_seq)}, error)
+        except Exception:
+            log.exception("notices of another server's entries are lost")
+        return False
+
+    async def _tell_of_user(self, public_key: PublicKey, span: _Span) -> bool:
+        """As `_tell_of_thread`."""
+        after_seq, head_seq = span
+        try:
+            while after_seq < head_seq:
                 page = await self._journal.entries(
                     user_stream(public_key),
-                    after_seq=last,
-                    limit=min(MAX_OF_USER, head_seq - last),
+                    after_seq=after_seq,
+                    limit=min(MAX_OF_USER, head_seq - after_seq),
                 )
                 self._users.user_went_on(public_key, page.entries)
-                last += len(page.entries)
+                after_seq += len(page.entries)
                 if not page.has_more:
                     break
+        except JournalError as error:
+            return self._waits(self._of_users, {public_key: _Span(after_seq, head_seq)}, error)
+        except Exception:
+            log.exception("notices of another server's entries are lost")
+        return False
+
+    def _waits(
+        self, gathered: dict[K, _Span], spans: Mapping[K, _Span], error: JournalError
+    ) -> bool:
+        """Whether they are told of once the journal answers. Where one is damaged its notices are lost: it
+        must not hold up the others."""
+        if not error.retryable:
+            log.error("notices of another server's entries are lost: %s", error.message)
+            return False
+        log.info("notices of other servers' entries wait: %s", error.message)
+        for key, span in spans.items():
+            self._gather(gathered, key, span)
+        return True

@@ -215,6 +215,14 @@ class ThreadService:
         facts = self._certain_facts_of(thread_id)
         return facts.view if facts is not None else await self._journal.decision_view(thread_id)
 
+    async def at_head(self, thread_id: ThreadId) -> tuple[Thread, int] | None:
+        """The thread as it is now, and the number of its last entry. What else is damaged in it does not
+        matter."""
+        facts = self._certain_facts_of(thread_id)
+        if facts is not None:
+            return facts.view.thread, facts.view.head_seq
+        return await self._journal.thread_at_head(thread_id)
+
     async def readable(self, thread_id: ThreadId, reader: PublicKey) -> Thread | None:
         """The thread as it is now, if this person may know of it.
 

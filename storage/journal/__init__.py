@@ -14,6 +14,7 @@ __all__ = [
     "carriers",
     "check",
     "claims",
+    "damage",
     "dialect",
     "entries",
     "epochs",

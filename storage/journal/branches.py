@@ -5,21 +5,24 @@ from sqlalchemy import true as sql_true
 
 from machines.models.branch import Branch
 from machines.models.ids import RunId, ThreadId
+from storage.journal.damage import values_of
 from storage.journal.schema import branches
 
 _IS_OPEN = branches.c.is_open.is_(sql_true())
 _OF_THREAD = (
-    select(branches.c.body)
+    select(branches.c.id, branches.c.body)
     .where(branches.c.thread_id == bindparam("of_thread"), _IS_OPEN)
     .order_by(branches.c.at, branches.c.id)
 )
 _OF_RUN = select(branches.c.body).where(branches.c.run_id == bindparam("of_run"))
 
 
-def branches_in(connection: Connection, thread_id: ThreadId) -> tuple[Branch, ...]:
+def branches_in(
+    connection: Connection, thread_id: ThreadId, *, strict: bool = True
+) -> tuple[Branch, ...]:
     """Those of a thread that are open, oldest first."""
-    found = connection.scalars(_OF_THREAD, {"of_thread": thread_id})
-    return tuple(map(Branch.model_validate_json, found))
+    key = {"of_thread": thread_id}
+    return values_of(connection, branches, Branch, _OF_THREAD, key, strict=strict)
 
 
 def branch_of_run(connection: Connection, run_id: RunId) -> Branch | None:

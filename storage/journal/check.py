@@ -55,9 +55,10 @@ from machines.models.removal import Removal
 from machines.models.thread import Thread
 from machines.models.user_thread import UserThread
 from storage.journal.appender import BatchAppender
+from storage.journal.damage import every_text
 from storage.journal.dialect import CHUNK, damaged_pages, scratch_engine
 from storage.journal.entries import read
-from storage.journal.heat_counting import recount
+from storage.journal.heat_counting import MARK, is_mark_whole, recount
 from storage.journal.rows import RowValues, entry_columns, task_of_row
 from storage.journal.schema import (
     METADATA,
@@ -65,6 +66,7 @@ from storage.journal.schema import (
     co_authors,
     entries,
     heat,
+    heat_mark,
     inbox,
     invitations,
     invite_links,
@@ -151,6 +153,11 @@ _SNAPSHOTS: Final = (
 
 def find(connection: Connection) -> tuple[Finding, ...]:
     """Everything that is wrong, in one consistent read of the store."""
+    with every_text(connection):
+        return _found(connection)
+
+
+def _found(connection: Connection) -> tuple[Finding, ...]:
     pages = tuple(_page_finding(line) for line in damaged_pages(connection))
     if pages:
         # What is read through damaged pages or indices proves nothing about the rest.
@@ -165,6 +172,7 @@ def find(connection: Connection) -> tuple[Finding, ...]:
             recount(connection, scratch)
             return (
                 *stale,
+                *_lost_mark(connection),
                 *_differences(connection, scratch),
                 *_contradictions(scratch),
                 *_lost_timers(connection, scratch),
@@ -357,6 +365,15 @@ def _contradictions(truth: Connection) -> Iterator[Finding]:
         orphans = select(table.c.id).where(table.c.thread_id.not_in(select(threads.c.id)))
         for id_ in truth.scalars(orphans):
             yield Finding(f"The {noun} {id_} belongs to no thread.")
+
+
+def _lost_mark(connection: Connection) -> Iterator[Finding]:
+    if not is_mark_whole(connection):
+        yield Finding(
+            "How far the machines' counts go cannot be read.",
+            Drop(heat_mark, (MARK,)),
+            "Removed the mark of the machines' counts: they are counted anew.",
+        )
 
 
 def _lost_timers(connection: Connection, truth: Connection) -> Iterator[Finding]:

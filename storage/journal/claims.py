@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, or_, select,
 from sqlalchemy import true as sql_true
 
 from machines.models.journal import QueuedTask, TimerRow
-from storage.journal.rows import task_of_row
+from storage.journal.damage import all_rows, whole_of
+from storage.journal.memory_tasks import damaged_among, finish_tasks, whole_tasks
 from storage.journal.schema import memory_tasks, timers
 
 _MICROSECONDS: Final = 1_000_000
@@ -62,23 +63,25 @@ _CLAIM_TASKS = (
 
 def claim_timers(connection: Connection, *, limit: int, seconds: float) -> tuple[TimerRow, ...]:
     now = _now(connection)
-    found = connection.execute(_DUE, {"now": now, "at_most": limit}).all()
+    found = all_rows(connection, _DUE, {"now": now, "at_most": limit})
     if found:
         key = {"ids": [row.id for row in found], "until": now + round(seconds * _MICROSECONDS)}
         connection.execute(_CLAIM_TIMERS, key)
-    return tuple(TimerRow.model_validate_json(row.body) for row in found)
+    return whole_of(connection, timers, found, lambda row: TimerRow.model_validate_json(row.body))
 
 
 def claim_tasks(connection: Connection, *, limit: int, seconds: float) -> tuple[QueuedTask, ...]:
     now = _now(connection)
-    found = connection.execute(_WAITING, {"now": now, "at_most": limit}).all()
+    found = all_rows(connection, _WAITING, {"now": now, "at_most": limit})
     if found:
         key = {
             "ids": [row.position for row in found],
             "until": now + round(seconds * _MICROSECONDS),
         }
         connection.execute(_CLAIM_TASKS, key)
-    return tuple(task_of_row(row.position, row.thread_id, row.seq, row.body) for row in found)
+    tasks = whole_tasks(connection, found)
+    finish_tasks(connection, damaged_among(found, tasks))
+    return tasks
 
 
 def release_tasks(connection: Connection, positions: Sequence[int]) -> None:

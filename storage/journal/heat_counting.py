@@ -25,15 +25,19 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, select, text, 
 from machines.models.heat import Refusals
 from machines.models.ids import ThreadId
 from storage.journal.bodies import Stored
+from storage.journal.damage import all_rows, whole_of
 from storage.journal.dialect import chunks, upsert
 from storage.journal.heat_tally import (
     DAY,
     HOUR,
     Counted,
+    Standing,
     Tally,
     ThreadHour,
     add,
     changed_values,
+    standing_of,
+    tally_of,
     tally_text,
 )
 from storage.journal.rows import micros, stored_of_row
@@ -55,7 +59,8 @@ _MISSED: Final = HOUR
 """How long a missing position is looked for, in microseconds; no commit takes as long."""
 
 _THREAD: Final = "thread:"
-_MARK: Final = "entries"
+MARK: Final = "entries"
+"""Name of the one mark."""
 
 _PAGE = (
     select(
@@ -87,6 +92,8 @@ _LATE: Final = {
 }
 _IDS: Final[Any] = bindparam("ids", expanding=True)
 _STANDING = select(standing.c.id, standing.c.states).where(standing.c.id.in_(_IDS))
+_MARKS = select(heat_mark).where(heat_mark.c.name == MARK)
+_HAS_MARK = select(heat_mark.c.name).where(heat_mark.c.name == MARK)
 _DROP_STANDING = delete(standing).where(standing.c.id.in_(_IDS))
 _ALONE: Final = {
     # `CHOR`, and a number that `storage.journal.postgres.locks` leaves to this.
@@ -126,6 +133,10 @@ def count_entries(connection: Connection, now: datetime) -> bool:
     """
     if not connection.scalar(_ALONE[connection.dialect.name]):
         return False
+    if not is_mark_whole(connection):
+        # How far the counts go is not known.
+        for table in (heat, standing, heat_mark):
+            connection.execute(delete(table))
     mark = mark_of(connection)
     late = late_entries(connection, mark)
     rows = page(connection, mark.position, NO_END)
@@ -183,10 +194,12 @@ def count(connection: Connection, counted: Counted, rows: Sequence[RowMapping]) 
         counted.see(row["stream"].removeprefix(_THREAD), at, stored)
 
 
-def _standing(connection: Connection, ids: Collection[str]) -> Iterator[tuple[str, dict[str, int]]]:
+def _standing(connection: Connection, ids: Collection[str]) -> Iterator[tuple[str, Standing]]:
     for some in chunks(ids):
-        for row in connection.execute(_STANDING, {"ids": some}):
-            yield row.id, json.loads(row.states)
+        rows = all_rows(connection, _STANDING, {"ids": some})
+        yield from whole_of(
+            connection, standing, rows, lambda row: (row.id, standing_of(row.states))
+        )
 
 
 def _write(connection: Connection, counted: Counted) -> None:
@@ -203,8 +216,10 @@ def _write(connection: Connection, counted: Counted) -> None:
     grown = _spans(counted.tallies)
     key = tuple_(*heat.primary_key)
     for spans in chunks(sorted(grown)):
-        for row in connection.execute(select(heat).where(key.in_(spans))):
-            add(grown[row.thread_id, row.seconds, row.start], json.loads(row.tally))
+        rows = all_rows(connection, select(heat).where(key.in_(spans)), {})
+        before = whole_of(connection, heat, rows, lambda row: (tuple(row[:3]), tally_of(row.tally)))
+        for span, tally in before:
+            add(grown[span], tally)
     rows = [
         {"thread_id": id_, "seconds": seconds, "start": start, "tally": tally_text(tally)}
         for (id_, seconds, start), tally in sorted(grown.items())
@@ -228,20 +243,30 @@ def _spans(tallies: Mapping[ThreadHour, Tally]) -> dict[Span, Tally]:
 
 
 def mark_of(connection: Connection) -> Mark:
-    """How far the entries are counted."""
-    row = connection.execute(select(heat_mark).where(heat_mark.c.name == _MARK)).one_or_none()
-    if row is None:
-        return Mark(0, ())
-    return Mark(row.position, tuple(_Missing(*each) for each in json.loads(row.missing)))
+    """How far the entries are counted; not at all where the mark is damaged."""
+    marks = _marks(connection)
+    return marks[0] if marks else Mark(0, ())
+
+
+def is_mark_whole(connection: Connection) -> bool:
+    """Whether the mark can be read, or is not there."""
+    return bool(_marks(connection)) or connection.scalar(_HAS_MARK) is None
+
+
+def _marks(connection: Connection) -> tuple[Mark, ...]:
+    return whole_of(connection, heat_mark, all_rows(connection, _MARKS, {}), _mark_of_row)
+
+
+def _mark_of_row(row: Any) -> Mark:
+    return Mark(row.position, tuple(_Missing(*map(int, each)) for each in json.loads(row.missing)))
 
 
 def page(
     connection: Connection, after: int, up_to: int, most: int = AT_ONCE
 ) -> Sequence[RowMapping]:
     """The entries with the positions `after + 1 .. up_to`, in order, at most so many."""
-    return (
-        connection.execute(_PAGE, {"after": after, "up_to": up_to, "most": most}).mappings().all()
-    )
+    rows = all_rows(connection, _PAGE, {"after": after, "up_to": up_to, "most": most})
+    return [row._mapping for row in rows]
 
 
 def late_entries(connection: Connection, mark: Mark) -> Sequence[RowMapping]:
@@ -253,7 +278,7 @@ def late_entries(connection: Connection, mark: Mark) -> Sequence[RowMapping]:
 
 
 def _put_mark(connection: Connection, mark: Mark) -> None:
-    row = {"name": _MARK, "position": mark.position, "missing": json.dumps(mark.missing)}
+    row = {"name": MARK, "position": mark.position, "missing": json.dumps(mark.missing)}
     connection.execute(upsert(heat_mark, connection.dialect.name), row)
 
 

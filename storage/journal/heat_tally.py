@@ -113,6 +113,22 @@ def tally_text(tally: Tally) -> str:
     return json.dumps(tally, sort_keys=True, separators=(",", ":"))
 
 
+def tally_of(text: str) -> Tally:
+    """The tally of a JSON text. Raises ValueError where it is none."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(map(_is_sums, found.values())):
+        raise ValueError("no tally")
+    return found
+
+
+def standing_of(text: str) -> Standing:
+    """The standing of a JSON text. Raises ValueError where it is none."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(isinstance(each, int) for each in found.values()):
+        raise ValueError("no states")
+    return found
+
+
 def heat_of(machine: str, tally: Mapping[str, Any]) -> MachineHeat:
     """What the branch of a machine says."""
     return MachineHeat(
@@ -144,6 +160,12 @@ def _held_times(times: Mapping[int, int]) -> HeldTimes:
         count=sum(times.values()),
         p50_ms=quantile(times, 0.5) / _MILLISECOND,
         p95_ms=quantile(times, 0.95) / _MILLISECOND,
+    )
+
+
+def _is_sums(value: object) -> bool:
+    return isinstance(value, int) or (
+        isinstance(value, dict) and all(map(_is_sums, value.values()))
     )
 
 

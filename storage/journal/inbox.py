@@ -7,7 +7,6 @@ invitation stands in an inbox only while it is open.
 from collections.abc import Collection
 from typing import Any, Final
 
-from pydantic import BaseModel
 from pydantic_core import from_json
 from sqlalchemy import Connection, Table, and_, bindparam, exists, func, literal, or_, select
 
@@ -19,6 +18,7 @@ from machines.models.message import Message
 from machines.models.removal import Removal
 from machines.models.user_thread import UserThread
 from storage.journal.answers import InboxPage, InboxRow
+from storage.journal.damage import all_rows, values_of, whole_of
 from storage.journal.dialect import chunks
 from storage.journal.inbox_rows import BRANCH, INVITATION, MENTION, REMOVAL, VOTE
 from storage.journal.rows import cursor_moment, moment_cursor, no_cursor
@@ -46,8 +46,8 @@ _READ = and_(
 )
 _PAGE = (
     select(
-        inbox.c.kind,
         inbox.c.subject,
+        inbox.c.kind,
         inbox.c.waits,
         inbox.c.at,
         inbox.c.seq,
@@ -123,15 +123,16 @@ def inbox_of(
     waits, at, subject = (1, MAX_SEQ, "") if after is None else _place(after)
     place = {"before_waits": waits, "before_at": at, "before_subject": subject}
     key = {"of_key": public_key}
-    found = connection.execute(_PAGE, {**key, **place, "at_most": limit + 1}).all()
-    subjects = _subjects(connection, found[:limit])
-    rows = tuple(_row(row, subjects[row.subject]) for row in found[:limit])
+    found = all_rows(connection, _PAGE, {**key, **place, "at_most": limit + 1})
+    shown = found[:limit]
+    subjects = _subjects(connection, shown)
+    rows = whole_of(connection, inbox, shown, lambda row: _row(row, subjects[row.subject]))
     count = connection.scalar(_HOW_MANY_WAIT, key) or 0
     count += connection.scalar(_UNREAD, key) or 0
     return InboxPage(
         rows=rows,
         count=min(count, MAX_INBOX_COUNT),
-        next=rows[-1].cursor if len(found) > limit else None,
+        next=_cursor(shown[-1]) if len(found) > limit else None,
     )
 
 
@@ -142,15 +143,17 @@ def user_thread(
     return None if body is None else UserThread.model_validate_json(body)
 
 
-def _subjects(connection: Connection, rows: Collection[Any]) -> dict[str, Any]:
+def _subjects(
+    connection: Connection, rows: Collection[Any]
+) -> dict[str, Message | Removal | Invitation | Branch]:
     """The values that items are about, by id."""
-    found: dict[str, BaseModel] = {}
+    found: dict[str, Message | Removal | Invitation | Branch] = {}
     for table, model in dict.fromkeys(_SUBJECTS[row.kind] for row in rows):
         ids = [row.subject for row in rows if _SUBJECTS[row.kind][0] is table]
         for some in chunks(ids):
             bodies = select(table.c.id, table.c.body).where(table.c.id.in_(some))
-            for row in connection.execute(bodies):
-                found[row.id] = model.model_validate_json(row.body)
+            values = values_of(connection, table, model, bodies, {})
+            found.update((each.id, each) for each in values)
     return found
 
 
@@ -161,8 +164,12 @@ def _row(row: Any, about: Message | Removal | Invitation | Branch) -> InboxRow:
         thread_name=str(from_json(row.thread)["name"]),
         seq=row.seq,
         read_seq=row.read_seq,
-        cursor=moment_cursor(row.at, f"{row.waits}{row.subject}"),
+        cursor=_cursor(row),
     )
+
+
+def _cursor(row: Any) -> str:
+    return moment_cursor(row.at, f"{row.waits}{row.subject}")
 
 
 def _place(after: str) -> tuple[int, int, str]:

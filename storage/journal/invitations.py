@@ -17,12 +17,13 @@ from machines.models.invitation import Invitation, InvitationStatus
 from machines.models.journal import InvitationBound
 from machines.models.limits import MAX_SEQ
 from storage.journal.answers import InvitationPage, InvitationRow
+from storage.journal.damage import all_rows, values_of, whole_of
 from storage.journal.rows import cursor_moment, moment_cursor
 from storage.journal.schema import invitations, threads, users
 
 _IS_OPEN = invitations.c.status == InvitationStatus.INVITED.value
 _OF_THREAD = (
-    select(invitations.c.body)
+    select(invitations.c.id, invitations.c.body)
     .where(invitations.c.thread_id == bindparam("of_thread"), _IS_OPEN)
     .order_by(invitations.c.at, invitations.c.id)
 )
@@ -68,10 +69,12 @@ _AMONG = (
 )
 
 
-def open_invitations(connection: Connection, thread_id: ThreadId) -> tuple[Invitation, ...]:
+def open_invitations(
+    connection: Connection, thread_id: ThreadId, *, strict: bool = True
+) -> tuple[Invitation, ...]:
     """Those of a thread, oldest first."""
-    found = connection.scalars(_OF_THREAD, {"of_thread": thread_id})
-    return tuple(map(Invitation.model_validate_json, found))
+    key = {"of_thread": thread_id}
+    return values_of(connection, invitations, Invitation, _OF_THREAD, key, strict=strict)
 
 
 def all_open_invitations(connection: Connection) -> tuple[Invitation, ...]:
@@ -117,9 +120,12 @@ def invitations_of(
 ) -> InvitationPage:
     at, id_ = (MAX_SEQ, "") if after is None else cursor_moment(after)
     key = {"of_key": public_key, "before_at": at, "before_id": id_, "at_most": limit + 1}
-    found = connection.execute(_OF_KEY, key).all()
-    rows = tuple(map(_row, found[:limit]))
-    return InvitationPage(rows=rows, next=rows[-1].cursor if len(found) > limit else None)
+    found = all_rows(connection, _OF_KEY, key)
+    rows = found[:limit]
+    return InvitationPage(
+        rows=whole_of(connection, invitations, rows, _row),
+        next=moment_cursor(rows[-1].at, rows[-1].id) if len(found) > limit else None,
+    )
 
 
 def _row(row: Any) -> InvitationRow:

@@ -7,11 +7,12 @@ from sqlalchemy import Connection, bindparam, select
 
 from machines.models.ids import ThreadId
 from machines.models.invite_link import InviteLink, InviteLinkStatus
+from storage.journal.damage import values_of
 from storage.journal.schema import invite_links
 
 _IS_OPEN = invite_links.c.status == InviteLinkStatus.OPEN.value
 _OF_THREAD = (
-    select(invite_links.c.body)
+    select(invite_links.c.id, invite_links.c.body)
     .where(invite_links.c.thread_id == bindparam("of_thread"), _IS_OPEN)
     .order_by(invite_links.c.at, invite_links.c.id)
 )
@@ -23,10 +24,12 @@ _OF_SECRET = (
 )
 
 
-def links_in(connection: Connection, thread_id: ThreadId) -> tuple[InviteLink, ...]:
+def links_in(
+    connection: Connection, thread_id: ThreadId, *, strict: bool = True
+) -> tuple[InviteLink, ...]:
     """The open ones of a thread, oldest first."""
-    found = connection.scalars(_OF_THREAD, {"of_thread": thread_id})
-    return tuple(map(InviteLink.model_validate_json, found))
+    key = {"of_thread": thread_id}
+    return values_of(connection, invite_links, InviteLink, _OF_THREAD, key, strict=strict)
 
 
 def open_links(connection: Connection) -> tuple[InviteLink, ...]:

@@ -4,7 +4,7 @@ Reads and writes, one function for each, on a connection whose transaction the c
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, distinct, func, insert, select, update
 from sqlalchemy import false as sql_false
@@ -21,6 +21,7 @@ from machines.models.journal import (
 from machines.models.message import Message, MessageStatus
 from machines.models.thread import Thread
 from storage.journal.answers import GivenToMemory, StoredVector
+from storage.journal.damage import all_rows, whole_of
 from storage.journal.dialect import CHUNK, chunks, upsert
 from storage.journal.rows import task_of_row, task_row, vector_bytes, vector_of_bytes
 from storage.journal.schema import memory_tasks, messages, threads, vectors
@@ -67,6 +68,7 @@ _FORGOTTEN = (
 )
 _APPROVED = (
     select(
+        messages.c.id,
         messages.c.thread_id,
         messages.c.idx,
         messages.c.body,
@@ -90,7 +92,14 @@ _APPROVED = (
 def queued_tasks(
     connection: Connection, *, after: int = 0, limit: int = 100
 ) -> tuple[QueuedTask, ...]:
-    return _tasks(connection.execute(_QUEUED, {"after_position": after, "at_most": limit}).all())
+    return whole_tasks(connection, _queued(connection, after, limit))
+
+
+def claimable(connection: Connection, *, limit: int) -> tuple[tuple[QueuedTask, ...], list[int]]:
+    """The first tasks that wait, and the positions of damaged ones among them."""
+    found = _queued(connection, 0, limit)
+    tasks = whole_tasks(connection, found)
+    return tasks, damaged_among(found, tasks)
 
 
 def first_queued(connection: Connection, thread_ids: Collection[ThreadId] | None) -> int | None:
@@ -119,37 +128,81 @@ def given_to_memory(connection: Connection, *, fingerprint: str) -> GivenToMemor
 def kept_vectors(
     connection: Connection, message_ids: Collection[MessageId], *, fingerprint: str
 ) -> dict[MessageId, tuple[float, ...]]:
-    return {
-        MessageId(row.message_id): vector_of_bytes(row.vector)
-        for ids in chunks(frozenset(message_ids))
-        for row in connection.execute(_VECTORS, {"ids": ids, "of_embedder": fingerprint})
-    }
+    kept: dict[MessageId, tuple[float, ...]] = {}
+    for ids in chunks(frozenset(message_ids)):
+        rows = connection.execute(_VECTORS, {"ids": ids, "of_embedder": fingerprint}).all()
+        kept.update(
+            whole_of(
+                connection,
+                vectors,
+                rows,
+                lambda row: (MessageId(row.message_id), vector_of_bytes(row.vector)),
+            )
+        )
+    return kept
 
 
 Approved = tuple[Message, Thread, int]
 
 
-def approved_page(connection: Connection, after: tuple[ThreadId, int]) -> list[Approved]:
+class ApprovedPage(NamedTuple):
+    """Approved messages, each with its thread and the seq that approved it."""
+
+    messages: tuple[Approved, ...]
+    last: tuple[ThreadId, int] | None
+    """Thread and index of the last one, damaged or not; None where there are no more."""
+
+
+class LinksPage(NamedTuple):
+    """Link tasks, done or waiting."""
+
+    tasks: tuple[QueuedTask, ...]
+    last: int | None
+    """Position of the last one, damaged or not; None where there are no more."""
+
+
+def approved_page(connection: Connection, after: tuple[ThreadId, int]) -> ApprovedPage:
     """The next approved messages after the one at this thread and index."""
     thread_id, index = after
-    rows = connection.execute(_APPROVED, {"after_thread": thread_id, "after_index": index})
-    return [
-        (
+    place = {"after_thread": thread_id, "after_index": index}
+    rows = all_rows(connection, _APPROVED, place)
+    found = whole_of(
+        connection,
+        messages,
+        rows,
+        lambda row: (
             Message.model_validate_json(row.body),
             Thread.model_validate_json(row.thread),
             row.approved_seq,
-        )
-        for row in rows
-    ]
+        ),
+    )
+    return ApprovedPage(found, (ThreadId(rows[-1].thread_id), rows[-1].idx) if rows else None)
 
 
-def links_page(connection: Connection, after: int) -> tuple[QueuedTask, ...]:
-    """The next link tasks, done or waiting, with a position above `after`."""
-    return _tasks(connection.execute(_LINKS, {"after_position": after}).all())
+def links_page(connection: Connection, after: int) -> LinksPage:
+    """The next link tasks with a position above `after`."""
+    rows = all_rows(connection, _LINKS, {"after_position": after})
+    return LinksPage(whole_tasks(connection, rows), rows[-1].position if rows else None)
 
 
-def _tasks(rows: Sequence[Any]) -> tuple[QueuedTask, ...]:
-    return tuple(task_of_row(row.position, row.thread_id, row.seq, row.body) for row in rows)
+def whole_tasks(connection: Connection, rows: Sequence[Any]) -> tuple[QueuedTask, ...]:
+    """The tasks of rows that can be read."""
+    return whole_of(
+        connection,
+        memory_tasks,
+        rows,
+        lambda row: task_of_row(row.position, row.thread_id, row.seq, row.body),
+    )
+
+
+def damaged_among(rows: Sequence[Any], tasks: Sequence[QueuedTask]) -> list[int]:
+    """The positions of rows that are none of these tasks: nothing comes of them, so they wait no more."""
+    whole = {each.position for each in tasks}
+    return [row.position for row in rows if row.position not in whole]
+
+
+def _queued(connection: Connection, after: int, limit: int) -> Sequence[Any]:
+    return all_rows(connection, _QUEUED, {"after_position": after, "at_most": limit})
 
 
 # --- Writes -------------------------------------------------------------------------------------

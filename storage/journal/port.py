@@ -5,7 +5,8 @@ A `Journal` has more than one adapter (SQLite in `storage.journal.sqlite`, Postg
 disk.
 
 Reads see only committed batches. Each read is one consistent snapshot. Every method may raise
-`JournalError`; ids that name nothing give None or leave the item out, never an invented value.
+`JournalError`; ids that name nothing give None or leave the item out, never an invented value. What is
+read of many threads, and what is shown of one, leaves damaged rows out (`storage.journal.damage`).
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -76,6 +77,10 @@ class Journal(Protocol):
     def shared(self) -> bool:
         """Whether other processes may write to it: then what was read of it may be stale."""
 
+    @property
+    def damaged_rows(self) -> int:
+        """How many rows were found damaged and left out of what was read, each counted once."""
+
     async def open(self) -> None:
         """Migrate and open for writing.
 
@@ -137,8 +142,12 @@ class Journal(Protocol):
     async def thread(self, thread_id: ThreadId) -> Thread | None:
         """A thread alone: what says who may read it."""
 
+    async def thread_at_head(self, thread_id: ThreadId) -> tuple[Thread, int] | None:
+        """A thread, and the number of its last entry."""
+
     async def decision_view(self, thread_id: ThreadId) -> DecisionView | None:
-        """A thread with its pending messages and live runs, at one head."""
+        """A thread with its pending messages and live runs, at one head. Raises JournalError where one of
+        them is damaged: nothing may be decided on less."""
 
     async def threads_of(
         self, public_key: PublicKey, *, after: str | None, limit: int, hidden: bool | None = None
@@ -208,7 +217,8 @@ class Journal(Protocol):
     async def snapshot(
         self, thread_id: ThreadId, *, limit: int, before_index: int | None
     ) -> tuple[DecisionView, MessagePage] | None:
-        """A thread and a page of its messages (index below `before_index`), at one head."""
+        """A thread and a page of its messages (index below `before_index`), at one head, as far as they are
+        whole: to be shown, not to be decided on."""
 
     # messages, runs, users
 
@@ -232,7 +242,7 @@ class Journal(Protocol):
 
     async def live_runs(self) -> tuple[RunProgress, ...]:
         """Every run of every thread that is not final, without its texts: those are of `run` and
-        `thread_view`. One damaged run does not hide the others."""
+        `thread_view`."""
 
     # servers that share the store, and the runs that each carries
 
@@ -428,7 +438,8 @@ class Journal(Protocol):
         """Memory tasks that wait, with `position` above `after`, in order."""
 
     async def claim_tasks(self, *, limit: int, seconds: float) -> tuple[QueuedTask, ...]:
-        """Memory tasks that wait, in order: for so many seconds no other server is given them."""
+        """Memory tasks that wait, in order: for so many seconds no other server is given them. Damaged ones
+        wait no more."""
 
     async def release_tasks(self, positions: Sequence[int]) -> None:
         """Give tasks that were claimed to whoever comes."""

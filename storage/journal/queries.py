@@ -5,7 +5,7 @@ its limit, or with the entries of the thread's live runs, which are bounded. Sta
 SQLAlchemy caches their compiled form.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -33,6 +33,7 @@ from machines.models.thread import Thread, Visibility
 from storage.journal import migrations
 from storage.journal.answers import EntryPage, MessagePage, ThreadPage, ThreadRow
 from storage.journal.branches import branches_in
+from storage.journal.damage import all_rows, values_of, whole_of
 from storage.journal.dialect import CHUNK, chunks
 from storage.journal.entries import entries_of
 from storage.journal.invitations import open_invitations
@@ -66,7 +67,7 @@ def noted(connection: Connection, name: str) -> str | None:
 
 _THREAD = select(threads.c.head_seq, threads.c.body).where(threads.c.id == bindparam("of_thread"))
 _PENDING = (
-    select(messages.c.body)
+    select(messages.c.id, messages.c.body)
     .where(messages.c.thread_id == bindparam("of_thread"))
     .where(messages.c.status == MessageStatus.PENDING.value)
     .order_by(messages.c.idx)
@@ -74,11 +75,26 @@ _PENDING = (
 
 
 def thread(connection: Connection, thread_id: ThreadId) -> Thread | None:
+    found = thread_at_head(connection, thread_id)
+    return None if found is None else found[0]
+
+
+def thread_at_head(connection: Connection, thread_id: ThreadId) -> tuple[Thread, int] | None:
+    """A thread, and the number of its last entry."""
     row = connection.execute(_THREAD, {"of_thread": thread_id}).one_or_none()
-    return None if row is None else Thread.model_validate_json(row.body)
+    return None if row is None else (Thread.model_validate_json(row.body), row.head_seq)
 
 
 def decision_view(connection: Connection, thread_id: ThreadId) -> DecisionView | None:
+    return _view(connection, thread_id, strict=True)
+
+
+def _view(connection: Connection, thread_id: ThreadId, *, strict: bool) -> DecisionView | None:
+    """A thread with what is open in it.
+
+    Args:
+        strict: Whether a damaged value raises ValueError, instead of being left out.
+    """
     key = {"of_thread": thread_id}
     row = connection.execute(_THREAD, key).one_or_none()
     if row is None:
@@ -86,17 +102,17 @@ def decision_view(connection: Connection, thread_id: ThreadId) -> DecisionView |
     return DecisionView(
         head_seq=row.head_seq,
         thread=Thread.model_validate_json(row.body),
-        pending=_messages(connection.scalars(_PENDING, key)),
-        runs=live_runs_of(connection, thread_id),
-        invitations=open_invitations(connection, thread_id),
-        links=links_in(connection, thread_id),
-        removals=removals_in(connection, thread_id),
-        branches=branches_in(connection, thread_id),
+        pending=values_of(connection, messages, Message, _PENDING, key, strict=strict),
+        runs=live_runs_of(connection, thread_id, strict=strict),
+        invitations=open_invitations(connection, thread_id, strict=strict),
+        links=links_in(connection, thread_id, strict=strict),
+        removals=removals_in(connection, thread_id, strict=strict),
+        branches=branches_in(connection, thread_id, strict=strict),
     )
 
 
 _THREAD_LIST = (
-    select(threads.c.head_seq, threads.c.last_position, threads.c.body)
+    select(threads.c.id, threads.c.head_seq, threads.c.last_position, threads.c.body)
     .where(threads.c.last_position < bindparam("before_position"))
     .order_by(threads.c.last_position.desc())
     .limit(bindparam("at_most"))
@@ -142,18 +158,19 @@ def _thread_page(
     limit: int,
 ) -> ThreadPage:
     before = MAX_SEQ if after is None else cursor_position(after)
-    found = connection.execute(
-        statement, {**parameters, "before_position": before, "at_most": limit + 1}
-    ).all()
+    place = {"before_position": before, "at_most": limit + 1}
+    found = all_rows(connection, statement, {**parameters, **place})
     rows = found[:limit]
     return ThreadPage(
-        rows=tuple(
-            ThreadRow(
+        rows=whole_of(
+            connection,
+            threads,
+            rows,
+            lambda row: ThreadRow(
                 thread=Thread.model_validate_json(row.body),
                 head_seq=row.head_seq,
                 cursor=cursor(row.last_position),
-            )
-            for row in rows
+            ),
         ),
         next=cursor(rows[-1].last_position) if len(found) > limit else None,
     )
@@ -212,7 +229,7 @@ def _with_fewest_threads(connection: Connection, public_keys: Collection[PublicK
 
 
 _PAGE = (
-    select(messages.c.body)
+    select(messages.c.id, messages.c.body)
     .where(messages.c.thread_id == bindparam("of_thread"))
     .where(messages.c.idx < bindparam("before_index"))
     .order_by(messages.c.idx.desc())
@@ -224,17 +241,20 @@ _RECENT = _PAGE.where(messages.c.status == MessageStatus.APPROVED.value)
 def snapshot(
     connection: Connection, thread_id: ThreadId, *, limit: int, before_index: int | None
 ) -> tuple[DecisionView, MessagePage] | None:
-    view = decision_view(connection, thread_id)
+    """As far as the thread is whole: it is read, and nothing is decided on it."""
+    view = _view(connection, thread_id, strict=False)
     if view is None:
         return None
     before = MAX_SEQ if before_index is None else before_index
     key = {"of_thread": thread_id, "before_index": before, "at_most": limit + 1}
-    found = connection.scalars(_PAGE, key).all()
-    page = MessagePage(
-        messages=_messages(reversed(found[:limit])),
-        has_more=len(found) > limit,
+    found = all_rows(connection, _PAGE, key)
+    shown = whole_of(
+        connection,
+        messages,
+        found[:limit][::-1],
+        lambda row: Message.model_validate_json(row.body),
     )
-    return view, page
+    return view, MessagePage(messages=shown, has_more=len(found) > limit)
 
 
 # --- Messages and users ----------------------------------------------------------------------
@@ -288,7 +308,8 @@ def recent_messages(
     connection: Connection, thread_id: ThreadId, *, before_index: int, limit: int
 ) -> tuple[Message, ...]:
     key = {"of_thread": thread_id, "before_index": before_index, "at_most": limit}
-    return _messages(reversed(connection.scalars(_RECENT, key).all()))
+    found = values_of(connection, messages, Message, _RECENT, key, strict=True)
+    return found[::-1]
 
 
 def user(connection: Connection, public_key: PublicKey) -> User | None:
@@ -319,7 +340,8 @@ def all_sessions(connection: Connection) -> tuple[SessionRecord, ...]:
 
 def pending_messages(connection: Connection) -> tuple[Message, ...]:
     pending = messages.c.status == MessageStatus.PENDING.value
-    return _messages(connection.scalars(select(messages.c.body).where(pending)))
+    statement = select(messages.c.id, messages.c.body).where(pending)
+    return values_of(connection, messages, Message, statement, {}, strict=True)
 
 
 # --- The journal itself -------------------------------------------------------------------------
@@ -335,7 +357,7 @@ _RUN_ENTRIES = _ENTRY.where(entries.c.run_id == bindparam("of_run")).order_by(en
 _REPLY = select(replies.c.body).where(
     replies.c.public_key == bindparam("key"), replies.c.request_id == bindparam("request")
 )
-_TIMERS = select(timers.c.body).order_by(timers.c.due_at, timers.c.id)
+_TIMERS = select(timers.c.id, timers.c.body).order_by(timers.c.due_at, timers.c.id)
 
 
 _AT_ONCE: Final = 50
@@ -420,11 +442,4 @@ def reply(
 
 
 def timer_rows(connection: Connection) -> tuple[TimerRow, ...]:
-    return tuple(map(TimerRow.model_validate_json, connection.scalars(_TIMERS)))
-
-
-# --- Rows to values -----------------------------------------------------------------------------
-
-
-def _messages(bodies: Iterable[str]) -> tuple[Message, ...]:
-    return tuple(map(Message.model_validate_json, bodies))
+    return values_of(connection, timers, TimerRow, _TIMERS, {})

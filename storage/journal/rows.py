@@ -338,8 +338,11 @@ def vector_bytes(vector: Sequence[float]) -> bytes:
 
 
 def vector_of_bytes(data: bytes) -> tuple[float, ...]:
-    """The vector that `vector_bytes` wrote, at float32 precision."""
-    return struct.unpack(f"<{len(data) // 4}f", data)
+    """The vector that `vector_bytes` wrote, at float32 precision. Raises ValueError for other bytes."""
+    try:
+        return struct.unpack(f"<{len(data) // 4}f", data)
+    except struct.error as error:
+        raise ValueError("no float32 values") from error
 
 
 # --- Cursors ------------------------------------------------------------------------------------

@@ -5,10 +5,11 @@ its thread, and its steps and priors stand in the events that brought them. So a
 all its entries; it has a few dozen, which an index brings in their order.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import from_json
 from sqlalchemy import Connection, Select, bindparam, select
@@ -24,9 +25,12 @@ from storage.journal.bodies import (
     run_event_of,
     whole_prefix,
 )
+from storage.journal.damage import UNREADABLE, all_rows, note_damage, values_of
 from storage.journal.entries import messages_of
 from storage.journal.rows import stored_of_row
 from storage.journal.schema import entries, runs
+
+T = TypeVar("T")
 
 _ROWS = select(runs.c.id, runs.c.body)
 _ENTRIES = select(
@@ -66,14 +70,20 @@ def run(connection: Connection, run_id: RunId) -> ChorusState | None:
 
 def live_runs(connection: Connection) -> tuple[RunProgress, ...]:
     """The runs of all threads that are not final, those of one thread in the order of requests."""
-    rows = connection.execute(_LIVE)
-    return tuple(RunProgress.model_validate_json(row.body) for row in rows)
+    return values_of(connection, runs, RunProgress, _LIVE, {})
 
 
-def live_runs_of(connection: Connection, thread_id: ThreadId) -> tuple[ChorusState, ...]:
-    """The runs of a thread that are not final, in the order of their requests."""
+def live_runs_of(
+    connection: Connection, thread_id: ThreadId, *, strict: bool = True
+) -> tuple[ChorusState, ...]:
+    """The runs of a thread that are not final, in the order of their requests.
+
+    Args:
+        strict: As `values_of` has it.
+    """
     key = {"of_thread": thread_id}
-    return tuple(_runs(connection, _LIVE_OF_THREAD, _LIVE_ENTRIES_OF_THREAD, key))
+    found = _runs(connection, _LIVE_OF_THREAD, _LIVE_ENTRIES_OF_THREAD, key, strict=strict)
+    return tuple(found)
 
 
 def charts_of(connection: Connection, run_ids: Collection[RunId]) -> dict[RunId, str]:
@@ -94,23 +104,52 @@ def charts_in(body: str) -> str:
 
 
 def _runs(
-    connection: Connection, rows: Select[Any], of_rows: Select[Any], key: Mapping[str, object]
+    connection: Connection,
+    rows: Select[Any],
+    of_rows: Select[Any],
+    key: Mapping[str, object],
+    *,
+    strict: bool = True,
 ) -> Iterator[ChorusState]:
     """Each run of `rows` with its entries of `of_rows`, which come in the same order."""
-    found = connection.execute(rows, key).all()
+    found = connection.execute(rows, key).all() if strict else all_rows(connection, rows, key)
     if not found:
         return
-    gathered = {row.id: _Gathered(row.id, from_json(row.body)) for row in found}
-    for run_id, told in groupby(
-        connection.execute(of_rows, key).mappings(), lambda row: row["run_id"]
-    ):
-        if run_id in gathered:
-            for row in told:
-                gathered[run_id].take(stored_of_row(row))
+    told = connection.execute(of_rows, key).mappings().all()
+    entries_of = {id_: tuple(some) for id_, some in groupby(told, lambda row: row["run_id"])}
+    gathered = _each(
+        connection,
+        {row.id: partial(_gathered, row, entries_of.get(row.id, ())) for row in found},
+        strict=strict,
+    )
     ids = {id_ for each in gathered.values() for id_ in (each.prompt, *each.all_messages)}
     sources = Sources(messages=messages_of(connection, ids))
-    for each in gathered.values():
-        yield each.whole(sources)
+    whole = {id_: partial(each.whole, sources) for id_, each in gathered.items()}
+    yield from _each(connection, whole, strict=strict).values()
+
+
+def _each(
+    connection: Connection, of_runs: Mapping[str, Callable[[], T]], *, strict: bool
+) -> dict[str, T]:
+    """What is made of each run. Raises ValueError where one is damaged and `strict`."""
+    made = {}
+    for run_id, make in of_runs.items():
+        try:
+            made[run_id] = make()
+        except UNREADABLE as error:
+            if strict:
+                raise ValueError(f"the run {run_id} cannot be read") from error
+            note_damage(connection, runs.name, run_id)
+    return made
+
+
+def _gathered(row: Any, told: Iterable[Mapping[Any, Any]]) -> "_Gathered":
+    gathered = _Gathered(row.id, from_json(row.body))
+    for each in told:
+        gathered.take(stored_of_row(each))
+    # Read here, so that what has none is known for damaged.
+    _ = gathered.prompt
+    return gathered
 
 
 @dataclass(slots=True)

@@ -50,6 +50,7 @@ from storage.journal import (
     side_tables,
 )
 from storage.journal.answers import StoredVector
+from storage.journal.damage import DamageLog
 from storage.journal.dialect import chunks
 from storage.journal.reader import SnapshotReader
 from storage.journal.writer import GroupCommitWriter
@@ -98,14 +99,25 @@ def _writing(
 class SqlJournal:
     """What both adapters of `Journal` answer and write alike; each opens and closes in its own way."""
 
-    def __init__(self, writer: GroupCommitWriter, reader: SnapshotReader) -> None:
+    def __init__(
+        self, writer: GroupCommitWriter, reader: SnapshotReader, damage: DamageLog
+    ) -> None:
+        """
+        Args:
+            damage: Told of damaged rows by the connections of both.
+        """
         self._writer = writer
         self._reader = reader
+        self._damage = damage
 
     @property
     def commits(self) -> int:
         """Groups that became durable since the start; batches that waited together share one."""
         return self._writer.commits
+
+    @property
+    def damaged_rows(self) -> int:
+        return len(self._damage)
 
     # the store
 
@@ -143,6 +155,7 @@ class SqlJournal:
         return await self._private_threads_shared_by(public_keys)
 
     thread = _looking_up(queries.thread)
+    thread_at_head = _looking_up(queries.thread_at_head)
     decision_view = _reading(queries.decision_view)
     threads_of = _looking_up(queries.threads_of)
     arrivals = _reading(many_users.arrivals)
@@ -218,6 +231,7 @@ class SqlJournal:
             await self._keep_vectors(vectors)
 
     queued_tasks = _looking_up(memory_tasks.queued_tasks)
+    _claimable = _looking_up(memory_tasks.claimable)
     claim_tasks = _writing(claims.claim_tasks)
     release_tasks = _writing(claims.release_tasks)
     first_queued = _looking_up(memory_tasks.first_queued)
@@ -230,19 +244,20 @@ class SqlJournal:
     _requeue = _writing(memory_tasks.requeue)
 
     async def approved_messages(self) -> AsyncIterator[tuple[Message, Thread, int]]:
-        after = (ThreadId(""), -1)
-        while page := await self._approved_page(after):
-            for found in page:
+        after: tuple[ThreadId, int] | None = (ThreadId(""), -1)
+        while after is not None:
+            page = await self._approved_page(after)
+            for found in page.messages:
                 yield found
-            last = page[-1][0]
-            after = (last.thread_id, last.index)
+            after = page.last
 
     async def all_links(self) -> AsyncIterator[QueuedTask]:
-        after = 0
-        while page := await self._links_page(after):
-            for found in page:
+        after: int | None = 0
+        while after is not None:
+            page = await self._links_page(after)
+            for found in page.tasks:
                 yield found
-            after = page[-1].position
+            after = page.last
 
     async def requeue(self, tasks: Collection[MemoryTask]) -> None:
         # A rebuild asks for everything at once; commits must find their turn in between.

@@ -24,6 +24,7 @@ from machines.models.journal import QueuedTask
 from storage.folder_lock import FolderLock
 from storage.journal import carriers, epochs, migrations
 from storage.journal.answers import Change
+from storage.journal.damage import DamageLog
 from storage.journal.dialect import READERS, journal_url, reading_engine, writing_engine
 from storage.journal.failures import DAMAGED_VALUE, journal_failure
 from storage.journal.migrations import Migrated
@@ -57,11 +58,13 @@ class SqliteJournal(SqlJournal):
         self._make_epoch = make_epoch
         self._lock = FolderLock(file.absolute().parent)
         url = journal_url(file)
-        self._writing = writing_engine(url, busy_timeout=busy_timeout)
-        self._reading = reading_engine(url, busy_timeout=busy_timeout)
+        damage = DamageLog()
+        self._writing = damage.on(writing_engine(url, busy_timeout=busy_timeout))
+        self._reading = damage.on(reading_engine(url, busy_timeout=busy_timeout))
         super().__init__(
             GroupCommitWriter(SavepointCommitter(self._writing)),
             SnapshotReader(self._reading, threads=READERS),
+            damage,
         )
 
     @property
@@ -133,7 +136,9 @@ class SqliteJournal(SqlJournal):
 
     async def claim_tasks(self, *, limit: int, seconds: float) -> tuple[QueuedTask, ...]:
         del seconds
-        return await self.queued_tasks(limit=limit)
+        tasks, damaged = await self._claimable(limit=limit)
+        await self.finish_tasks(damaged)
+        return tasks
 
     async def release_tasks(self, positions: Sequence[int]) -> None:
         pass

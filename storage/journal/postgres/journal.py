@@ -27,6 +27,7 @@ from machines.models.ids import ServerId, ThreadId
 from machines.models.journal import Batch, Committed
 from storage.journal import check, holders, rates
 from storage.journal.answers import Change, Tail
+from storage.journal.damage import DamageLog
 from storage.journal.failures import journal_failure
 from storage.journal.migrations import Migrated
 from storage.journal.postgres import engines, migrating, poolers
@@ -74,8 +75,9 @@ class PostgresJournal(SqlJournal):
         self._address = address
         self._alone = alone
         self._origin = make_origin()
-        self._writing = engines.writing_engine(address)
-        self._reading = engines.reading_engine(address)
+        damage = DamageLog()
+        self._writing = damage.on(engines.writing_engine(address))
+        self._reading = damage.on(engines.reading_engine(address))
         self._rating = engines.rating_engine(address)
         self._rates = SnapshotReader(self._rating, threads=1)
         """Takes tokens apart from commits: nobody waits there for a bucket that another holds."""
@@ -91,7 +93,7 @@ class PostgresJournal(SqlJournal):
             alone=alone,
         )
         self._clock = StoreClock()
-        self._leases = Leases(address, self._clock)
+        self._leases = Leases(address, self._clock, damage)
         self._unheard = Unheard(time.monotonic)
         self._taken: asyncio.Future[str] | None = None
         self._has_lost = asyncio.Event()
@@ -104,6 +106,7 @@ class PostgresJournal(SqlJournal):
                 threads=engines.READERS,
                 single=engines.of_single_statements(self._reading),
             ),
+            damage,
         )
 
     @property

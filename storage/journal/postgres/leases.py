@@ -9,7 +9,7 @@ choose runs by "no live server has it" and lock their rows is not enough: two ch
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, LiteralString, TypeVar
 
@@ -19,11 +19,13 @@ from machines.models.chorus import RunProgress
 from machines.models.errors import JournalError
 from machines.models.ids import RunId, ServerId, ThreadId, thread_stream
 from machines.models.journal import NOBODY
+from storage.journal.damage import DamageLog
 from storage.journal.failures import journal_failure
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.listening import connected
 from storage.journal.postgres.locks import lock_keys
 from storage.journal.runs import charts_in
+from storage.journal.schema import runs
 from storage.journal.store_clock import StoreClock
 
 CLAIMED_AT_ONCE: Final = 64
@@ -61,7 +63,9 @@ _ORPHANS: Final = (
 )
 _TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 _NEWEST: Final = "SELECT body FROM entries WHERE run_id = %s ORDER BY position DESC LIMIT 8"
-_TAKE: Final = "UPDATE runs SET carrier = %s WHERE id = %s AND carrier = %s AND live RETURNING body"
+_TAKE: Final = (
+    "UPDATE runs SET carrier = %s WHERE id = %s AND carrier = %s AND live RETURNING id, body"
+)
 _VERSIONS: Final = f"SELECT version FROM servers WHERE until > {_NOW}"  # noqa: S608 - as above
 _RELEASE: Final = "UPDATE runs SET carrier = %s WHERE carrier = %s AND live"
 _LEAVE: Final = "DELETE FROM servers WHERE id = %s"
@@ -77,13 +81,15 @@ T = TypeVar("T")
 class Leases:
     """Asks and answers for one server, one thing after the other. `close` last."""
 
-    def __init__(self, address: PostgresAddress, clock: StoreClock) -> None:
+    def __init__(self, address: PostgresAddress, clock: StoreClock, damage: DamageLog) -> None:
         """Nothing is connected to yet.
 
         Args:
             clock: Read with each answer to `join` and `renew`.
+            damage: Told of runs that cannot be read.
         """
         self._address = address
+        self._damage = damage
         self._clock = clock
         self._connection: _Connection | None = None
         self._turn = asyncio.Lock()
@@ -128,9 +134,18 @@ class Leases:
                 others = await _charts_of_the_living(connection) if found else frozenset[str]()
                 left = others.difference(fingerprints)
                 taken = [await _take(connection, server_id, left, *row) for row in found]
-                return tuple(run for run in taken if run is not None)
+            return tuple(self._whole([row for row in taken if row is not None]))
 
         return await self._ask(take)
+
+    def _whole(self, rows: Iterable[tuple[str, str]]) -> Iterator[RunProgress]:
+        """The runs that can be read, of ids and bodies. A damaged one is carried, so that no server looks
+        for it again and again, and goes on once it is mended."""
+        for run_id, body in rows:
+            try:
+                yield RunProgress.model_validate_json(body)
+            except ValueError:
+                self._damage.note(runs.name, run_id)
 
     async def leave(self, server_id: ServerId) -> int:
         """Gives how many runs are given back."""
@@ -212,8 +227,8 @@ async def _take(
     run_id: RunId,
     thread_id: ThreadId,
     carrier: ServerId,
-) -> RunProgress | None:
-    """Carry a run on, unless another was first, or its chart is one that is left to others.
+) -> tuple[str, str] | None:
+    """Carry a run on, and give its id and body, unless another was first, or its chart is one that is left to others.
 
     Under the lock of the thread's stream: a commit of its carrier that is under way is awaited by the
     next try.
@@ -222,8 +237,7 @@ async def _take(
     locked = await (await connection.execute(_TRY_LOCK, [key])).fetchone()
     if locked != (True,) or (left and await _is_of(connection, run_id, left)):
         return None
-    taken = await (await connection.execute(_TAKE, [server_id, run_id, carrier])).fetchone()
-    return None if taken is None else RunProgress.model_validate_json(taken[0])
+    return await (await connection.execute(_TAKE, [server_id, run_id, carrier])).fetchone()
 
 
 async def _charts_of_the_living(connection: _Connection) -> frozenset[str]:
