@@ -1,6 +1,7 @@
 """What decisions are made of and come to: changes of values, and the batch that makes them durable."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from machines.branch import branch_machine
 from machines.chorus import chorus_machine
@@ -9,13 +10,15 @@ from machines.invite_link import invite_link_machine
 from machines.message import message_machine
 from machines.models.chorus import ChorusState
 from machines.models.commands import Facts
-from machines.models.domain import StateTransition, Updated
+from machines.models.domain import BaseState, StateTransition, Updated
 from machines.models.effects import RunEffect
 from machines.models.errors import ChorusError
 from machines.models.ids import BranchId, MessageId, RunId
 from machines.models.journal import Batch, Fired, MachineTransition, creation_of, fields_of
 from machines.removal import removal_machine
 from machines.thread import thread_machine
+
+V = TypeVar("V", bound=BaseState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +87,11 @@ def fingerprint_of(machine: str) -> str:
             return branch_machine().fingerprint
         case _:
             return thread_machine().fingerprint
+
+
+def keep(values: dict[str, V], value: V, *, is_open: bool) -> None:
+    """Let `values` hold this version of a value while it is open, and no version of it after."""
+    if is_open:
+        values[value.id] = value
+    else:
+        values.pop(value.id, None)

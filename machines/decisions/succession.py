@@ -60,6 +60,11 @@ def take_over(
     return _ended(machine, run, reason, declared, at)
 
 
+def never_started(machine: ChorusMachine, run: ChorusState, *, at: datetime) -> TakeOverRun:
+    """The end of a run in a queue that today's chart does not start. Raises StateError as `take_over`."""
+    return _ended(machine, run, "it cannot be started", "", at)
+
+
 def _led_on(
     machine: ChorusMachine, run: ChorusState, outcome: ChartOutcome, declared: str, at: datetime
 ) -> TakeOverRun | None:

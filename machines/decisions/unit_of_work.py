@@ -10,7 +10,8 @@ from typing import Literal, TypeVar
 from machines.branch import branch_machine
 from machines.chorus import chorus_machine
 from machines.decisions.answers import CONTEXT_MESSAGES, answer_of, context_of, links_of
-from machines.decisions.changes import Change, Decided, fingerprint_of, run_change
+from machines.decisions.changes import Change, Decided, fingerprint_of, keep, run_change
+from machines.decisions.succession import never_started
 from machines.decisions.views import (
     branch_view,
     invitation_view,
@@ -36,7 +37,7 @@ from machines.models.chorus import (
 from machines.models.commands import Facts, Policy, ThreadCommand
 from machines.models.domain import BaseState
 from machines.models.effects import CancelTimer, DBOperation, RunEffect, ScheduleTimer
-from machines.models.errors import ChorusError
+from machines.models.errors import ChorusError, InvalidTransition
 from machines.models.ids import BranchId, MessageId, PublicKey, RunId, TimerId, thread_stream
 from machines.models.invitation import Invitation, InvitationEvent, InvitationStatus
 from machines.models.invite_link import InviteLink, InviteLinkEvent, InviteLinkStatus
@@ -130,7 +131,7 @@ class Draft:
         after, change = self._change(
             invitation_machine(), invitation, event, fired, created=created
         )
-        _keep(self.invitations, after, is_open=after.status is InvitationStatus.INVITED)
+        keep(self.invitations, after, is_open=after.status is InvitationStatus.INVITED)
         return after, change
 
     def change_link(
@@ -139,7 +140,7 @@ class Draft:
         """Fire a link's event. Raises InvalidTransition where the link refuses it."""
         fired = InviteLinkFired(instance=link.id, event=event)
         after, change = self._change(invite_link_machine(), link, event, fired, created=created)
-        _keep(self.links, after, is_open=after.status is InviteLinkStatus.OPEN)
+        keep(self.links, after, is_open=after.status is InviteLinkStatus.OPEN)
         return after, change
 
     def change_removal(
@@ -148,7 +149,7 @@ class Draft:
         """Fire a removal's event. Raises InvalidTransition where the removal refuses it."""
         fired = RemovalFired(instance=removal.id, event=event)
         after, change = self._change(removal_machine(), removal, event, fired, created=created)
-        _keep(self.removals, after, is_open=after.status is RemovalStatus.PROPOSED)
+        keep(self.removals, after, is_open=after.status is RemovalStatus.PROPOSED)
         return after, change
 
     def change_branch(
@@ -157,7 +158,7 @@ class Draft:
         """Fire a branch's event. Raises InvalidTransition where the branch refuses it."""
         fired = BranchFired(instance=branch.id, event=event)
         after, change = self._change(branch_machine(), branch, event, fired, created=created)
-        _keep(self.branches, after, is_open=after.status.is_open)
+        keep(self.branches, after, is_open=after.status.is_open)
         return after, change
 
     def new_id(self) -> str:
@@ -227,7 +228,12 @@ class Draft:
         where that one is over by it."""
         while self.runs and all(run.status is RunStatus.QUEUED for run in self.runs.values()):
             waiting = next(iter(self.runs.values()))
-            self.fire_run(waiting, self._start_of(waiting))
+            try:
+                self.fire_run(waiting, self._start_of(waiting))
+            except InvalidTransition:
+                # A server of another version queued it. What ended the run before it must not fail by that.
+                ending = never_started(chorus_machine(), waiting, at=self.at)
+                self.fire_run(ending.run, ending.event, before=waiting)
 
     def _start_of(self, waiting: ChorusState) -> RunStarted:
         policy, prefix = self._policy, waiting.prefix
@@ -443,11 +449,3 @@ class Draft:
                 seq=self._facts.view.head_seq + len(self._entries) + 1,
             )
         )
-
-
-def _keep(values: dict[str, V], value: V, *, is_open: bool) -> None:
-    """Let `values` hold this version of a value while it is open, and no version of it after."""
-    if is_open:
-        values[value.id] = value
-    else:
-        values.pop(value.id, None)

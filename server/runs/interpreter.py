@@ -7,7 +7,7 @@ means, and refuses it if it comes too late.
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Final, ParamSpec, TypeVar, assert_never
 
@@ -117,6 +117,8 @@ class Chorus:
         )
         self._due = DelayQueue(GATHER_SECONDS, AttemptStream.flush)
         self._closing = asyncio.Event()
+        self._stops = 0
+        """How often everything was stopped."""
 
     def run(self, effect: RunEffect) -> None:
         """Perform one effect; never blocks. Timers and memory tasks are others' to perform."""
@@ -186,7 +188,9 @@ class Chorus:
                 self._stop(run_id)
 
     def stop_all(self) -> None:
-        """Stop what is under way: others perform it now."""
+        """Stop what is under way: others perform it now. A wait that is over and whose event is not durable
+        yet is of whoever takes its run up."""
+        self._stops += 1
         for run_id in tuple(self._tasks):
             self._stop(run_id)
 
@@ -370,8 +374,10 @@ class Chorus:
 
     async def retry(self, timer: RetryTimer) -> bool:
         """The wait after a failed attempt is over; whether the run took notice."""
-        event = RetryDue(**self._about(timer))
-        return await self._advance(timer.thread_id, timer.run_id, event)
+        event, stops = RetryDue(**self._about(timer)), self._stops
+        return await self._advance(
+            timer.thread_id, timer.run_id, event, is_void=lambda: self._stops != stops
+        )
 
     def _about(self, asked: AICall | RecallPriors | RetryTimer) -> AttemptFields:
         return attempt_of(asked, self._environment.now())
@@ -383,8 +389,12 @@ class Chorus:
         event: EffectResult,
         *,
         only_for: frozenset[PublicKey] | None = None,
+        is_void: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Bring an event to its run; a journal that is away is tried again until it is back.
+
+        Args:
+            is_void: Asked before each try, under the thread's lock: whether it is another's to bring by now.
 
         Gives whether the run took it, or is another server's. Raises _AudienceGrew where the thread has
         a co-author who is not of `only_for`; the room's lock makes that certain.
@@ -397,6 +407,8 @@ class Chorus:
             of_a_branch = all(run.id != run_id or run.branch_id is not None for run in view.runs)
             if only_for is not None and not only_for.issuperset(view.thread.co_authors):
                 raise _AudienceGrew
+            if is_void():
+                raise NotCarried("It is taken up by whoever carries the run now.")
             return AdvanceRun(thread_id=thread_id, at=event.at, by=None, run_id=run_id, event=event)
 
         perform = partial(self._thread_service.perform_on_view, thread_id, command)

@@ -43,6 +43,9 @@ from storage.journal.port import Journal
 
 log = logging.getLogger(__name__)
 
+QUEUES_SEEN: Final = "queues"
+"""The name under which the journal keeps the fingerprint of the chart that looked at the queues last."""
+
 AT_ONCE: Final = 64
 """Runs that are taken over at the same time."""
 
@@ -115,14 +118,18 @@ class RunSuccession:
             raise failed[0]
 
     async def look_at_queues(self) -> None:
-        """End what waits in a queue and could not be started from there by today's chart.
+        """End what waits in a queue and could not be led to an end from there by today's chart. It is looked
+        at once for each chart: what is queued later and cannot be started is ended when its turn comes.
 
         Raises:
             JournalError: the journal cannot be read.
             StateError: as `take_over`.
         """
+        if await self._journal.noted(QUEUES_SEEN) in known_fingerprints():
+            return
         waiting = [run for run in await self._journal.live_runs() if run.status is RunStatus.QUEUED]
         await self.take_over(waiting, {run.id: "" for run in waiting})
+        await self._journal.note(QUEUES_SEEN, chorus_machine().fingerprint)
 
     async def _take_over(self, run: RunProgress, declared: str) -> None:
         outcome = (

@@ -7,7 +7,7 @@ the others hear of it.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Final
 
 from machines.chorus import known_fingerprints
@@ -48,6 +48,7 @@ class Takeover:
         chorus: Chorus,
         succession: RunSuccession,
         set_retries: SetRetries,
+        forget_retries: Callable[[], None],
         settle: Callable[[float], Awaitable[None]],
         metrics: Metrics,
     ) -> None:
@@ -62,6 +63,7 @@ class Takeover:
         self._chorus = chorus
         self._succession = succession
         self._set_retries = set_retries
+        self._forget_retries = forget_retries
         self._settle = settle
         self._metrics = metrics
         self._keeping: asyncio.Task[None] | None = None
@@ -69,6 +71,8 @@ class Takeover:
         self._recovering: set[asyncio.Task[None]] = set()
         self._claimed: tuple[RunProgress, ...] = ()
         """Runs that were claimed, and whose chart is not known yet."""
+        self._taking_over: set[RunId] = set()
+        """Runs of other charts, until they are taken over: nothing else happens to them."""
         self._idle: frozenset[RunId] = frozenset()
         self._watched_at = environment.monotonic()
         lease.when_it_ends(self._stop)
@@ -149,13 +153,18 @@ class Takeover:
         if self._claimed:
             charts = await self._succession.charts_of(self._claimed)
             runs, self._claimed = self._claimed, ()
-            self._begin(
-                self._succession.take_over([each for each in runs if each.id in charts], charts)
-            )
+            self._taking_over.update(charts)
+            self._begin(self._take_over([each for each in runs if each.id in charts], charts))
             alike = tuple(each for each in runs if each.id not in charts)
             self._set_retries(alike)
             lost = CarrierLost if self._journal.shared else StateLost
             self._begin(self._chorus.recover(alike, lost))
+
+    async def _take_over(self, runs: Sequence[RunProgress], charts: Mapping[RunId, str]) -> None:
+        try:
+            await self._succession.take_over(runs, charts)
+        finally:
+            self._taking_over.difference_update(charts)
 
     async def _watch(self) -> None:
         """Break off what others took, and take up again what was lost on the way."""
@@ -166,6 +175,8 @@ class Takeover:
         if now - self._watched_at < WATCH_SECONDS:
             return
         self._watched_at = now
+        untaken = self._taking_over.union(run.id for run in self._claimed)
+        carried = tuple(run for run in carried if run.id not in untaken)
         self._set_retries(carried)
         # Seen idle twice: a run between two of its effects is idle for a moment.
         idle = tuple(run for run in carried if self._chorus.is_idle(run))
@@ -182,6 +193,8 @@ class Takeover:
 
     def _stop(self) -> None:
         self._claimed = ()
+        self._taking_over.clear()
         for task in self._recovering:
             task.cancel()
         self._chorus.stop_all()
+        self._forget_retries()

@@ -29,7 +29,7 @@ from tests.machines.living_runs import (
     state_renamed,
 )
 from tests.support.client import Data, Identity
-from tests.support.in_process import UNLIMITED, Caller, Clock
+from tests.support.in_process import UNLIMITED, Caller, Clock, open_test_services
 from tests.support.obedient_model import STEPS, ObedientModel, obedient_model
 from tests.support.scripted_endpoint import refuses
 
@@ -37,6 +37,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WAITS: Final = "waits for its next attempt"
 QUEUED: Final = "waits in the queue"
+START: Final = "edge_chorus_start_queued_running"
 PROMPTS: Final = (*(f"is in {step}" for step in STEPS), WAITS, QUEUED)
 
 
@@ -217,3 +218,45 @@ async def test_a_migration_that_leads_to_no_state_is_refused_before_anything_is_
         " which is no state of the chorus chart."
     )
     assert not (tmp_path / JOURNAL_FILE).exists()
+
+
+async def test_a_run_that_cannot_be_started_is_ended_when_its_turn_comes(tmp_path: Path) -> None:
+    async with open_test_services(tmp_path, moody=True) as served:
+        alice = await Caller(served).sign_in(Identity())
+        thread_id = (await alice.get("create_thread", name="Evening"))["thread_id"]
+        await alice.get("get_thread", thread_id=thread_id)
+        first, second, third = [
+            await alice.get("submit_prompt", thread_id=thread_id, prompt=prompt)
+            for prompt in ("HOLD it", "What then?", "And then?")
+        ]
+        # As where a server of another version queued it.
+        with served_by(edge_removed(START)):
+            await alice.get("cancel_run", thread_id=thread_id, run_id=first["run_id"])
+        for run in (second, third):
+            ended = await alice.line.until(
+                lambda each, run=run: (  # type: ignore[misc]
+                    each["data"].get("run_id") == run["run_id"]
+                    and each["data"].get("status") == "failed"
+                ),
+                "the end of a run that waited",
+            )
+            assert ended["data"]["code"] == "chart_changed"
+            assert ended["data"]["message"].endswith("it cannot be started.")
+        assert await served.journal.verify() == ()
+
+
+async def test_queues_are_looked_at_once_for_each_chart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[None] = []
+    live_runs = SqliteJournal.live_runs
+
+    async def look(journal: SqliteJournal) -> object:
+        looked.append(None)
+        return await live_runs(journal)
+
+    monkeypatch.setattr(SqliteJournal, "live_runs", look)
+    for _ in range(3):
+        async with open_test_services(tmp_path):
+            pass
+    assert len(looked) == 1
