@@ -67,7 +67,9 @@ _TAKE: Final = (
     "UPDATE runs SET carrier = %s WHERE id = %s AND carrier = %s AND live RETURNING id, body"
 )
 _VERSIONS: Final = f"SELECT version FROM servers WHERE until > {_NOW}"  # noqa: S608 - as above
-_RELEASE: Final = "UPDATE runs SET carrier = %s WHERE carrier = %s AND live"
+_CARRIED: Final = "SELECT id, thread_id FROM runs WHERE carrier = %s AND live"
+_LOCK: Final = "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS keys(key)"
+_RELEASE: Final = "UPDATE runs SET carrier = %s WHERE carrier = %s AND live AND id = ANY(%s)"
 _LEAVE: Final = "DELETE FROM servers WHERE id = %s"
 _TELL: Final = "SELECT pg_notify(%s, %s)"
 
@@ -151,8 +153,13 @@ class Leases:
         """Gives how many runs are given back."""
 
         async def release(connection: _Connection) -> int:
+            carried = await (await connection.execute(_CARRIED, [server_id])).fetchall()
+            keys = lock_keys(thread_stream(ThreadId(thread_id)) for _, thread_id in carried)
             async with connection.transaction():
-                released = await connection.execute(_RELEASE, [NOBODY, server_id])
+                # As commits do: who locked rows first would wait for one that waits for them.
+                await connection.execute(_LOCK, [keys])
+                ids = [run_id for run_id, _ in carried]
+                released = await connection.execute(_RELEASE, [NOBODY, server_id, ids])
                 await connection.execute(_LEAVE, [server_id])
                 await connection.execute(_TELL, [RELEASED, server_id])
             return released.rowcount

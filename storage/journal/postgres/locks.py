@@ -3,6 +3,13 @@
 Servers share the database; what must be alone with it holds it alone, and neither begins beside the
 other.
 
+Of all transactions that lock more than one thing: a commit takes the locks of its streams, sorted, before
+it writes any row, and so does who gives runs back; then replies, sorted, come before other rows. Who claims
+runs waits for no stream, and passes over those that are locked. What stands beside the journal (timers,
+memory tasks, sessions, counts) is written in transactions that lock no stream, in any order: of two that
+wait for each other PostgreSQL ends one, and that is carried out again as a whole
+(`storage.journal.postgres.committer`).
+
 They are PostgreSQL's own, kept by its connections and gone with them, so a killed process leaves none
 behind. Locks of a process have two keys of 32 bits, locks of a commit one of 64: the two kinds never
 meet.

@@ -15,6 +15,7 @@ from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal
 from storage.journal.postgres.leases import CLAIMED_AT_ONCE
 from storage.journal.postgres.locks import lock_keys
+from tests.support.eventually import eventually
 from tests.support.journal_values import (
     batch,
     finished,
@@ -254,3 +255,34 @@ async def test_each_renewal_reads_the_databases_clock(journals: list[PostgresJou
     right = first.now()
     assert right is not None
     assert abs(right - datetime.now(UTC)) < timedelta(minutes=1), "the database is on this machine"
+
+
+async def test_runs_are_given_back_beside_a_commit_that_writes_them_in_another_order(
+    journals: list[PostgresJournal], url: str
+) -> None:
+    leaving, _, _ = journals
+    await join(leaving, A)
+    one, other = [await running(leaving, name, A) for name in ("one", "other")]
+    write = "UPDATE runs SET version = version WHERE id = %s"
+    waits = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with (
+        await psycopg.AsyncConnection.connect(url) as committing,
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as looking,
+    ):
+        keys = lock_keys(thread_stream(each.thread_id) for each in (one, other))
+        for key in keys:
+            await committing.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+        # The row that stands last, and is given back last.
+        await committing.execute(write, [other.id])
+        left = asyncio.ensure_future(leaving.leave(A))
+
+        async def is_waiting() -> bool:
+            return (await (await looking.execute(waits)).fetchone()) == (1,)
+
+        await eventually(is_waiting, "who leaves waits for the commit")
+        await committing.execute(write, [one.id])
+        await committing.commit()
+    assert await left == 2
