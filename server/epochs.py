@@ -12,6 +12,7 @@ from functools import partial
 from machines.models.errors import JournalError
 from server.concurrency.retry import until_done
 from server.memory.recall import MemoryService
+from server.passing.interests import Interests
 from server.runs.takeover import Takeover
 from server.sessions.registry import Sessions
 from server.threads.broadcast import Broadcast
@@ -38,6 +39,7 @@ class EpochWatch:
         wakeups: Wakeups,
         memory_service: MemoryService,
         relay: Relay,
+        interests: Interests,
         on_loss: Callable[[], None],
     ) -> None:
         """
@@ -52,6 +54,7 @@ class EpochWatch:
         self._wakeups = wakeups
         self._memory_service = memory_service
         self._relay = relay
+        self._interests = interests
         self._on_loss = on_loss
         self.losses = 0
         """How often commits were lost since the start."""
@@ -77,4 +80,5 @@ class EpochWatch:
         self._sessions.read_anew()
         self._broadcast.give_up_all()
         self._relay.listen_anew()
+        self._interests.connect_anew()
         self._memory_service.look_again()

@@ -247,6 +247,7 @@ async def open_services(
                 migrations=migrations,
             ),
             set_retries=wakeups.take_up,
+            forget_retries=wakeups.forget_retries,
             settle=thread_service.settle,
             metrics=metrics,
         )
@@ -259,6 +260,7 @@ async def open_services(
             wakeups=wakeups,
             memory_service=memory_service,
             relay=relay,
+            interests=interests,
             on_loss=metrics.commits_lost,
         )
         await lease.join()

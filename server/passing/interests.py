@@ -90,6 +90,10 @@ class Interests:
             tasks.create_task(self._passing.run(self._take, self._join))
             tasks.create_task(self._renew())
 
+    def connect_anew(self) -> None:
+        """The database lost its place to another: what passes through it is heard there."""
+        self._passing.connect_anew()
+
     # What others want
 
     def asking(self, thread_id: ThreadId) -> Collection[str]:

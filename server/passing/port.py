@@ -26,6 +26,9 @@ class Passing(Protocol):
     def send(self, text: str, to: str | None = None) -> None:
         """Send to one server, or to all others. Never blocks, never fails: what cannot go is dropped."""
 
+    def connect_anew(self) -> None:
+        """The database lost its place to another: a connection to it is made anew. Never blocks."""
+
     async def run(self, take: Callable[[str], None], on_connected: Callable[[], None]) -> None:
         """Give `take` what others send, until cancelled. A connection that is lost is made again:
         what was sent meanwhile is lost, and `on_connected` is told each time that it is there."""
@@ -40,6 +43,9 @@ class NoPassing:
 
     def send(self, text: str, to: str | None = None) -> None:
         """There is no other server."""
+
+    def connect_anew(self) -> None:
+        """There is no connection."""
 
     async def run(self, take: Callable[[str], None], on_connected: Callable[[], None]) -> None:
         """Nothing comes."""

@@ -76,6 +76,9 @@ class RedisPassing:
             self._waiting.append((self._channel(to), f"{self.name}\n{text}"))
             self._has_some.set()
 
+    def connect_anew(self) -> None:
+        """Redis has nothing to do with the database."""
+
     async def run(self, take: Callable[[str], None], on_connected: Callable[[], None]) -> None:
         pause = 0.0
         while True:

@@ -51,6 +51,11 @@ class PostgresPassing:
         self.name = name
         self._address = address
         self._waiting: deque[str] = deque(maxlen=MOST_AT_ONCE)
+        self._is_stale = False
+        """Whether the connection may lead to a database that lost its place to another."""
+
+    def connect_anew(self) -> None:
+        self._is_stale = True
 
     def send(self, text: str, to: str | None = None) -> None:
         if len(self._waiting) < MOST_AT_ONCE:
@@ -59,6 +64,7 @@ class PostgresPassing:
     async def run(self, take: Callable[[str], None], on_connected: Callable[[], None]) -> None:
         while True:
             try:
+                self._is_stale = False
                 connection = await connected(self._address)
                 try:
                     await connection.execute(f"LISTEN {CHANNEL}")
@@ -74,7 +80,7 @@ class PostgresPassing:
     async def _serve(
         self, connection: psycopg.AsyncConnection[Any], take: Callable[[str], None]
     ) -> None:
-        while True:
+        while not self._is_stale:
             async for told in connection.notifies(timeout=GATHER_SECONDS):
                 envelope, _, text = told.payload.partition("\n")
                 sender, _, to = envelope.partition(" ")

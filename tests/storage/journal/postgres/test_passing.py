@@ -80,3 +80,15 @@ async def test_a_connection_that_is_cut_is_made_again_and_said_to_be_new(
         await eventually(lambda: here.connected > 1 and there.connected > 1, "both listen again")
         here.passing.send("after the cut")
         await eventually(lambda: there.texts == ["after the cut"], "it is heard")
+
+
+async def test_where_the_database_lost_its_place_to_another_a_connection_is_made_anew(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing, "AGAIN_SECONDS", 0.05)
+    async with two(url) as (here, there):
+        here.passing.connect_anew()
+        await eventually(lambda: here.connected > 1, "it connects again, though nothing was cut")
+        there.passing.send("at the new one")
+        await eventually(lambda: here.texts == ["at the new one"], "it is heard")
+        assert there.connected == 1
