@@ -174,7 +174,8 @@ def read_declaration(text: str | bytes) -> Declaration:
     """
     try:
         found = from_json(text)
-    except ValueError as error:
+    # TypeError: a text with bytes that are no UTF-8, as `surrogateescape` has them.
+    except (TypeError, ValueError) as error:
         raise UnreadableDeclaration("it is no JSON") from error
     number = found.get("format") if isinstance(found, dict) else None
     if number != FORMAT:

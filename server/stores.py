@@ -8,14 +8,14 @@ import asyncio
 import logging
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import SecretStr
 
 from machines.charts import journaled_machines
-from machines.declarations import declaration_of
+from machines.declarations import UnreadableDeclaration, declaration_of, read_declaration
 from machines.models.errors import JournalError
 from machines.statechart.engine import AnyMachine
 from server.addresses import is_private
@@ -166,8 +166,12 @@ async def keep_declarations(journal: Journal) -> None:
 
 async def _keep(journal: Journal, machine: AnyMachine) -> None:
     name = f"{DECLARATION}{machine.fingerprint}"
-    if await journal.noted(name) is None:
-        await journal.note(name, declaration_of(machine.topology).to_json())
+    kept = await journal.noted(name)
+    if kept is not None:
+        with suppress(UnreadableDeclaration):
+            read_declaration(kept)
+            return
+    await journal.note(name, declaration_of(machine.topology).to_json())
 
 
 def reading(settings: Settings) -> AbstractAsyncContextManager[SnapshotReader]:

@@ -8,6 +8,7 @@ from machines.models.journal import DecisionView, JournalEntry
 from machines.models.limits import MAX_EVENTS_PAGE_BYTES
 from server.threads.broadcast import MAX_COLLECTED, Broadcast
 from server.threads.rooms import Doubt, Room, Rooms
+from server.threads.tails import batched_tails
 from server.wire.renderer import Renderer
 from storage.journal.port import Journal
 

@@ -59,7 +59,7 @@ class DamageLog:
 def note_damage(connection: Connection, table: str, key: object) -> None:
     """Tell the journal of this connection of a damaged row."""
     damage: DamageLog | None = connection.get_execution_options().get(_OPTION)
-    (damage or DamageLog()).note(table, key)
+    (DamageLog() if damage is None else damage).note(table, key)
 
 
 def all_rows(

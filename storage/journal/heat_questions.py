@@ -4,7 +4,6 @@ No question reads more entries than those that are not counted yet, which it fin
 all else that it reads grows with the hours and days of its period. Reads only.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from machines.models.heat import GuardCount, Heat, MachineHeat
 from machines.models.ids import ThreadId
 from storage.journal import queries
+from storage.journal.damage import all_rows, whole_of
 from storage.journal.heat_counting import (
     ALL_THREADS,
     AT_ONCE,
@@ -24,7 +24,16 @@ from storage.journal.heat_counting import (
     mark_of,
     page,
 )
-from storage.journal.heat_tally import DAY, HOUR, Counted, Tally, ThreadHour, add, heat_of
+from storage.journal.heat_tally import (
+    DAY,
+    HOUR,
+    Counted,
+    Tally,
+    ThreadHour,
+    add,
+    heat_of,
+    tally_of,
+)
 from storage.journal.rows import micros
 from storage.journal.schema import entries, heat_refusals
 from storage.journal.schema import heat as counts
@@ -32,7 +41,7 @@ from storage.journal.schema import heat as counts
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LAST = select(func.max(entries.c.position))
-_COUNTS = select(counts.c.tally).where(
+_COUNTS = select(counts.c.thread_id, counts.c.tally).where(
     counts.c.thread_id == bindparam("thread_id"),
     counts.c.seconds == bindparam("seconds"),
     counts.c.start >= bindparam("since"),
@@ -74,8 +83,9 @@ def heat(
     tally: Tally = {}
     for seconds, first, last in _parts(low, high):
         asked = {"thread_id": scope, "seconds": seconds, "since": first, "until": last}
-        for text in connection.scalars(_COUNTS, asked):
-            add(tally, json.loads(text))
+        rows = all_rows(connection, _COUNTS, asked)
+        for more in whole_of(connection, counts, rows, lambda row: tally_of(row.tally)):
+            add(tally, more)
     tail, uncounted = _tail(connection, most)
     for hour, more in tail.items():
         if low <= hour.start < high and scope in {ALL_THREADS, hour.thread_id}:

@@ -166,13 +166,22 @@ def approved_page(connection: Connection, after: tuple[ThreadId, int]) -> Approv
     thread_id, index = after
     place = {"after_thread": thread_id, "after_index": index}
     rows = all_rows(connection, _APPROVED, place)
+    bodies = {row.thread_id: row.thread for row in rows}
+    of_ids = dict(
+        whole_of(
+            connection,
+            threads,
+            tuple(bodies.items()),
+            lambda each: (each[0], Thread.model_validate_json(each[1])),
+        )
+    )
     found = whole_of(
         connection,
         messages,
-        rows,
+        [row for row in rows if row.thread_id in of_ids],
         lambda row: (
             Message.model_validate_json(row.body),
-            Thread.model_validate_json(row.thread),
+            of_ids[row.thread_id],
             row.approved_seq,
         ),
     )

@@ -33,7 +33,7 @@ from machines.models.thread import Thread, Visibility
 from storage.journal import migrations
 from storage.journal.answers import EntryPage, MessagePage, ThreadPage, ThreadRow
 from storage.journal.branches import branches_in
-from storage.journal.damage import all_rows, values_of, whole_of
+from storage.journal.damage import all_rows, every_text, values_of, whole_of
 from storage.journal.dialect import CHUNK, chunks
 from storage.journal.entries import entries_of
 from storage.journal.invitations import open_invitations
@@ -60,7 +60,8 @@ _NOTED = select(meta.c.value).where(meta.c.name == bindparam("of_name"))
 
 def noted(connection: Connection, name: str) -> str | None:
     """What was kept under a name."""
-    return connection.scalar(_NOTED, {"of_name": name})
+    with every_text(connection):
+        return connection.scalar(_NOTED, {"of_name": name})
 
 
 # --- Threads ------------------------------------------------------------------------------------

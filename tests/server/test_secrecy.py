@@ -116,10 +116,14 @@ async def test_a_damaged_value_is_told_without_its_words(tmp_path: Path, log: Lo
             "UPDATE messages SET body = ?",
             json.dumps({"content": WORD, "role": WORD}),
         )
+        shown = await alice.ask("get_thread", thread_id=thread_id)
+        assert shown["data"]["messages"] == []
+        assert log.emitted_by("of messages is damaged"), "an operator is told"
+        damage(tmp_path, "UPDATE threads SET body = ?", json.dumps({"name": WORD}))
         refused = await alice.ask("get_thread", thread_id=thread_id)
         assert refused["type"] == "error"
         assert WORD not in json.dumps(refused)
-    assert log.emitted_by("storage_unavailable"), "an operator is told"
+    assert log.emitted_by("storage_unavailable"), "an operator is told of that too"
     assert WORD not in "\n".join(log.lines)
 
 

@@ -9,6 +9,7 @@ import pytest
 from machines.models.ids import PublicKey, thread_stream, user_stream
 from server.services import Services
 from server.threads import connections, relay
+from storage.journal import many_threads
 from storage.journal.answers import Change
 from tests.support.client import Data, Identity
 from tests.support.eventually import eventually
@@ -64,6 +65,7 @@ async def test_a_notice_whose_announcement_is_lost_comes_late(
 ) -> None:
     # However many entries of a user wait, and whichever of them one look finds.
     monkeypatch.setattr(relay, "MAX_OF_USER", 1)
+    monkeypatch.setattr(many_threads, "MAX_CATCH_UP", 1)
     ann = Identity()
     here, there = [await Caller(server).sign_in(ann) for server in servers]
     ben = await Caller(servers[1]).sign_in(Identity())

@@ -314,6 +314,31 @@ def test_a_damaged_entry_counts_as_nothing_and_hides_no_other() -> None:
     assert sum(sum(machine.edges.values()) for machine in found.machines) == 4
 
 
+@pytest.mark.parametrize("damaged", ["heat SET tally", "standing SET states"])
+@pytest.mark.parametrize("how", ["{", "[]", '{"chorus":"x"}'])
+def test_a_damaged_count_begins_anew_and_hides_no_other(damaged: str, how: str) -> None:
+    history = History(4)
+    with empty() as connection:
+        put(connection, history.entries(30), first=1)
+        count_entries(connection, NOW)
+        connection.execute(text(f"UPDATE {damaged} = :how"), {"how": how})
+        put(connection, history.entries(10), first=31)
+        count_entries(connection, NOW)
+        assert mark_of(connection).position == 40
+        found = heat(connection, None, since=None, until=None)
+    assert sum(sum(machine.edges.values()) for machine in found.machines) >= 10
+
+
+def test_where_the_mark_is_damaged_all_is_counted_anew() -> None:
+    with empty() as connection:
+        put(connection, History(4).entries(30), first=1)
+        count_entries(connection, NOW)
+        counted = heat(connection, None, since=None, until=None)
+        connection.execute(text("UPDATE heat_mark SET missing = '{'"))
+        count_entries(connection, NOW)
+        assert heat(connection, None, since=None, until=None) == counted
+
+
 def test_what_is_not_counted_yet_is_counted_as_far_as_it_is_asked_for() -> None:
     with empty() as connection:
         put(connection, History(4).entries(30), first=1)

@@ -35,6 +35,7 @@ WAITS: Final = "ReadyForQuery"
 
 LOOK_UPS: Final[Mapping[str, tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "_approved_page": (((ThreadId(""), -1),), {}),
+    "_claimable": ((), {"limit": 9}),
     "_epoch": ((), {}),
     "_links_page": ((0,), {}),
     "approved_among": (([message(ONE, 0).id, MessageId("none")],), {}),
@@ -64,6 +65,7 @@ LOOK_UPS: Final[Mapping[str, tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "session_holders": (([session().id],), {}),
     "sessions": ((), {}),
     "thread": ((ONE.id,), {}),
+    "thread_at_head": ((ONE.id,), {}),
     "threads_of": ((PublicKey(ANN),), {"after": None, "limit": 9}),
     "timers": ((), {}),
     "user": ((ANN,), {}),
