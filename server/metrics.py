@@ -86,6 +86,11 @@ class Metrics:
             "Times that the database was found to have lost commits, by this server or another.",
             registry=self._registry,
         )
+        self._clients_ahead = Counter(
+            "chorus_clients_ahead",
+            "Times that a client remembered entries of a thread which the journal lacks.",
+            registry=self._registry,
+        )
         self._damaged_rows = Gauge(
             "chorus_damaged_rows",
             "Rows of the journal that this server found damaged and leaves out, since its start.",
@@ -225,6 +230,10 @@ class Metrics:
     def committed(self, entries: int) -> None:
         """One durable commit held so many entries."""
         self._batch_entries.observe(entries)
+
+    def client_ahead(self) -> None:
+        """A client was shown entries, under this epoch, that the journal lacks."""
+        self._clients_ahead.inc()
 
     def watch_damaged_rows(self, count: Callable[[], int]) -> None:
         """Ask `count` for the damaged rows that were met at each reading."""

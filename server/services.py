@@ -196,6 +196,7 @@ async def open_services(
             memory_service=memory_service,
             allowances=allowances,
             renderer=renderer,
+            on_client_ahead=metrics.client_ahead,
         )
         sessions = Sessions(
             SessionServices(

@@ -3,7 +3,8 @@
 Rights are looked at before anything else is read, and again before the answer leaves.
 """
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 
 from machines.decisions.rights import may_read, no_such_thread
 from machines.models.errors import ErrorCode, RequestRefused
@@ -20,13 +21,25 @@ from server.wire.codec import encode_events_page, encode_server_frame
 from server.wire.renderer import Renderer
 from storage.journal.port import Journal
 
+log = logging.getLogger(__name__)
+
 
 class Reads:
     """What a signed-in user reads of threads."""
 
     def __init__(
-        self, journal: Journal, thread_service: ThreadService, chorus: Chorus, renderer: Renderer
+        self,
+        journal: Journal,
+        thread_service: ThreadService,
+        chorus: Chorus,
+        renderer: Renderer,
+        on_ahead: Callable[[], None],
     ) -> None:
+        """
+        Args:
+            on_ahead: Told of each client that remembers more of a thread than the journal has.
+        """
+        self._on_ahead = on_ahead
         self._journal = journal
         self._thread_service = thread_service
         self._chorus = chorus
@@ -85,7 +98,16 @@ class Reads:
             )
         if data.after_seq is None:
             return
-        head_seq = await self.head_with(data.thread_id, "after_seq", data.after_seq)
+        head_seq = await self._head_of(data.thread_id)
+        if data.after_seq > head_seq:
+            if data.epoch is None:
+                raise _beyond_the_end("after_seq")
+            # Shown under this very epoch: no server noticed that it was lost.
+            self._on_ahead()
+            log.error("a client remembers entries that the journal lacks: did it lose commits?")
+            raise RequestRefused(
+                ErrorCode.CONFLICT, "The thread lacks what you remember of it: read it anew."
+            )
         if head_seq - data.after_seq > MAX_CATCH_UP:
             raise RequestRefused(
                 ErrorCode.CONFLICT,
@@ -95,16 +117,14 @@ class Reads:
     async def head_with(self, thread_id: ThreadId, field: str, seq: int) -> int:
         """The head of a thread, which has an entry of this number. Raises RequestRefused where it is
         beyond."""
-        found = await self._thread_service.at_head(thread_id)
-        head_seq = found[1] if found is not None else 0
+        head_seq = await self._head_of(thread_id)
         if seq > head_seq:
-            problem = "is beyond the end of the thread"
-            raise RequestRefused(
-                ErrorCode.INVALID_FIELD,
-                f"{field} {problem}.",
-                details={"field": field, "problem": problem},
-            )
+            raise _beyond_the_end(field)
         return head_seq
+
+    async def _head_of(self, thread_id: ThreadId) -> int:
+        found = await self._thread_service.at_head(thread_id)
+        return found[1] if found is not None else 0
 
     async def catch_up(
         self, thread_id: ThreadId, caller: PublicKey, *, after_seq: int, up_to: int
@@ -148,3 +168,12 @@ class Reads:
         shown = await self._renderer.encoded(entries)
         thread = await self.readable(thread_id, caller)
         return [each.text_for(caller, thread) for each in shown]
+
+
+def _beyond_the_end(field: str) -> RequestRefused:
+    problem = "is beyond the end of the thread"
+    return RequestRefused(
+        ErrorCode.INVALID_FIELD,
+        f"{field} {problem}.",
+        details={"field": field, "problem": problem},
+    )

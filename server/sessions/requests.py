@@ -6,6 +6,7 @@ checked again before the answer; the same id with another type or data is `confl
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from machines.decisions.connections import hash_token
@@ -67,7 +68,12 @@ class Requests:
         memory_service: MemoryService,
         allowances: Allowances,
         renderer: Renderer,
+        on_client_ahead: Callable[[], None],
     ) -> None:
+        """
+        Args:
+            on_client_ahead: As `on_ahead` of `Reads`.
+        """
         self._environment = environment
         self._journal = journal
         self._broadcast = broadcast
@@ -76,7 +82,7 @@ class Requests:
         self._memory_service = memory_service
         self._allowances = allowances
         self._links = InviteLinks(environment, journal)
-        self.reads = Reads(journal, thread_service, chorus, renderer)
+        self.reads = Reads(journal, thread_service, chorus, renderer, on_client_ahead)
         self._explanations = Explanations(journal)
         self._comparisons = Comparisons(journal, renderer)
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}

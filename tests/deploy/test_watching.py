@@ -8,6 +8,7 @@ from typing import Any, Final
 from server.metrics import Metrics
 from tests.deploy.files import DEPLOY, compose, parsed
 
+OPERATIONS: Final = DEPLOY.parent / "docs" / "operations.md"
 SERIES: Final = re.compile(r"\bchorus_\w+")
 
 
@@ -80,6 +81,8 @@ def test_every_alert_says_how_grave_it_is_and_what_it_means() -> None:
     for rule in rules:
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert rule["annotations"]["summary"]
+    told = re.findall(r"^\| (Chorus\w+) \|", OPERATIONS.read_text("utf-8"), re.MULTILINE)
+    assert told == names, "docs/operations.md says of each what to do, in the same order"
 
 
 def test_prometheus_asks_every_server_of_the_composition_and_grafana_asks_prometheus() -> None:

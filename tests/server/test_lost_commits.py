@@ -151,3 +151,28 @@ async def test_runs_and_the_memory_are_taken_up_from_what_the_database_holds(
         database=url.rpartition("/")[2],
     )
     assert len(carriers) == 1, "a server that lives carries the run that is left"
+
+
+async def test_a_client_that_remembers_what_no_server_knew_to_be_lost_reads_anew_and_is_told_of(
+    url: str, postgres: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = Identity()
+    async with several_servers(1, tmp_path, url) as (server,):
+        writer = await Caller(server).sign_in(ann)
+        thread = {"thread_id": (await writer.get("create_thread", name="Evening"))["thread_id"]}
+        epoch = await server.journal.epoch()
+        standby = await asyncio.to_thread(Standby, postgres, url)
+        lost = await names(writer, thread["thread_id"], "lost")
+    await asyncio.to_thread(standby.promote)
+    async with several_servers(1, tmp_path, url) as (server,):
+        assert await server.journal.epoch() == epoch, "nobody has noticed"
+        reader = await Caller(server).resume(writer.token)
+        guessed = await reader.ask("get_thread", after_seq=lost, **thread)
+        assert guessed["data"]["code"] == "invalid_field", "it may have been shown anything"
+        assert sample(server.metrics, "chorus_clients_ahead_total") == 0
+        refused = await reader.ask("get_thread", after_seq=lost, epoch=epoch, **thread)
+        assert refused["data"]["code"] == "conflict"
+        assert sample(server.metrics, "chorus_clients_ahead_total") == 1
+        assert "a client remembers entries that the journal lacks" in caplog.text
+        shown = await reader.get("get_thread", **thread)
+        assert (shown["head_seq"], shown["thread"]["name"]) == (lost - 1, "Evening")
