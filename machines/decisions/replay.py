@@ -15,6 +15,7 @@ from machines.charts import journaled_machines
 from machines.chorus import chorus_machine, known_fingerprints, reconstruct_state
 from machines.conformance import Conformance
 from machines.decisions.moves import Move, moves_of
+from machines.decisions.recomputation import AnyMachine, OtherAnswer, other_answers
 from machines.declarations import Declaration
 from machines.models.branch import Branch
 from machines.models.chorus import ChorusEvent, ChorusState, RunProgress
@@ -29,7 +30,6 @@ from machines.models.removal import Removal
 from machines.models.thread import Thread
 from machines.outcomes import recorded
 from machines.statechart import Accepted, Refusal
-from machines.statechart.machine import Machine
 
 _VALUES: Final[Mapping[str, type[BaseState]]] = {
     "run": ChorusState,
@@ -82,6 +82,8 @@ class Replayed:
     """As `MachineTransition` has it: what the replay found, where it executed the transition."""
     differences: tuple[Difference, ...] = ()
     """Empty where journal and replay agree."""
+    because: tuple[OtherAnswer, ...] = ()
+    """Where they do not although the chart is the same: the guards and actions whose code is another."""
 
 
 def replay(
@@ -140,6 +142,16 @@ def replay_run(run_id: RunId, entries: Iterable[JournalEntry]) -> ChorusState:
     return reconstruct_state(initial, events)
 
 
+def stands_as_recorded(value: BaseState, entries: Iterable[JournalEntry]) -> bool:
+    """Whether the newest that entries hold of each field of a value is what the value has."""
+    left: dict[str, Any] = {}
+    for entry in entries:
+        for change in entry.changes:
+            if change.id == value.id:
+                left |= _fields_left(change, value)
+    return all(getattr(value, name) == each for name, each in left.items())
+
+
 def written_by_this_chart(entries: Iterable[JournalEntry]) -> bool:
     """Whether every entry was accepted by the Chorus chart as it is declared now, or by its equal."""
     known = known_fingerprints()
@@ -164,29 +176,50 @@ def _replayed(
         # A run's change does not hold all of it; that of every other value does.
         is_whole = not isinstance(value, ChorusState) and move.change is not None
         return Replayed(move, held), _overlaid(None, move.change) if is_whole else None
-    match machine.fire(value, move.fired.event):
+    try:
+        outcome = machine.fire(value, move.fired.event)
+    except Exception as error:  # noqa: BLE001 - code of today may raise anything where other code did not
+        said = f"a defect of today's code ({type(error).__name__})"
+        failed = Difference("the event", "accepted", said)
+        return _executed(machine, move, value, (), (failed,)), None
+    match outcome:
         case Refusal() as refusal:
             refused = Difference("the event", "accepted", f"refused: {refusal}")
-            return Replayed(move, Held.EXECUTED, differences=(refused,)), None
+            return _executed(machine, move, value, (), (refused,)), None
         case Accepted() as accepted:
             passed_over = recorded(accepted, value.id).passed_over
             differences = tuple(_differences(move, machine, value, accepted))
-            return Replayed(move, Held.EXECUTED, passed_over, differences), accepted.state
+            return _executed(machine, move, value, passed_over, differences), accepted.state
 
 
-def _is_todays(move: Move, machine: Machine[Any, Any, Any, Any]) -> bool:
+def _executed(
+    machine: AnyMachine,
+    move: Move,
+    value: BaseState,
+    passed_over: tuple[str, ...],
+    differences: tuple[Difference, ...],
+) -> Replayed:
+    because: tuple[OtherAnswer, ...] = ()
+    if differences and move.fingerprint == machine.fingerprint:
+        names = [each.field for each in differences]
+        fields = [] if {"the event", "edge"} & set(names) else names
+        because = other_answers(machine, move, value, fields)
+    return Replayed(move, Held.EXECUTED, passed_over, differences, because)
+
+
+def _is_todays(move: Move, machine: AnyMachine) -> bool:
     """Whether today's chart may be given the event of a transition."""
     known = known_fingerprints() if machine is chorus_machine() else {machine.fingerprint}
     return move.fingerprint in known
 
 
-def _machine(name: str) -> Machine[Any, Any, Any, Any]:
+def _machine(name: str) -> AnyMachine:
     return next(each for each in journaled_machines() if each.name == name)
 
 
 def _differences(
     move: Move,
-    machine: Machine[Any, Any, Any, Any],
+    machine: AnyMachine,
     before: BaseState,
     accepted: Accepted[Any, Any, Any],
 ) -> Iterator[Difference]:

@@ -61,6 +61,7 @@ def _told(transitions: Iterator[Replayed]) -> tuple[list[str], bool]:
             lines.append(f"{each.move.seq:>6}  {taken.event:<18} {way:<28} {_HOW[each.held]}")
             if each.differences:
                 lines += [f"seq {each.move.seq}: {difference}" for difference in each.differences]
+                lines += [f"seq {each.move.seq}: {because}" for because in each.because]
                 lines.append(f"not the same from seq {each.move.seq} on")
                 return lines, False
             count[each.held] += 1

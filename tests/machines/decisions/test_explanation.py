@@ -12,7 +12,7 @@ from machines.charts import journaled_machines, known_declarations
 from machines.chorus import chorus_machine
 from machines.decisions.changes import run_change
 from machines.decisions.explanation import Explanation, explain
-from machines.decisions.replay import _VALUES, Held, replay
+from machines.decisions.replay import _VALUES, Held, replay, stands_as_recorded
 from machines.models.ids import StreamId
 from machines.models.journal import ChorusFired, JournalEntry
 from machines.outcomes import recorded
@@ -245,6 +245,12 @@ def test_an_event_that_today_is_refused_is_a_difference(walk: Walk) -> None:
     entries[1] = entries[1].model_copy(update={"fired": (fired,)})
     (only,) = replay(walk.initial.id, entries, known_declarations())
     assert "refused: The chorus refuses to start" in str(only.differences[0])
+
+
+def test_a_value_stands_as_recorded_only_with_the_newest_of_each_field(walk: Walk) -> None:
+    entries = journal_of(walk)
+    assert stands_as_recorded(walk.state, entries)
+    assert not stands_as_recorded(walk.state.changed(attempt=7), entries)
 
 
 def test_values_of_every_machine_of_the_journal_are_replayed() -> None:

@@ -4,15 +4,20 @@ import shutil
 import sqlite3
 from io import StringIO
 from pathlib import Path
+from types import FunctionType
+from typing import Final
 
 import pytest
 import pytest_asyncio
 from rich.console import Console
 
 from machines.chorus import chorus_machine
+from machines.loop import guards, steps
+from machines.models.chorus import ChorusState
 from server.commands import replay
 from server.commands.errors import DONE, NOT_DONE, CommandFailed
 from server.commands.trace import show, trace
+from server.commands.verify_history import verify_history
 from server.settings import Settings
 from server.stores import reading
 from storage.journal.history import tell_history
@@ -114,6 +119,66 @@ async def today(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         await alice.get("get_thread", **thread)
         run_id = await run(alice, "STUMBLE: what do rivers carry?", "finished", **thread)
     return tmp_path, run_id
+
+
+def always(_: object, __: object) -> bool:
+    """In place of a guard."""
+    return True
+
+
+def raising(_: object, __: object) -> bool:
+    """In place of a guard that reads what is not there."""
+    raise AttributeError
+
+
+def shortened(state: ChorusState, _: object) -> ChorusState:
+    """In place of `take_context`."""
+    return state.changed(context_tokens=1)
+
+
+OTHER_CODE: Final = {
+    "a guard": (
+        guards.another_loop_is_wanted,
+        always,
+        "the guard another_loop_is_wanted says true, where the journal recorded false",
+    ),
+    "a guard that fails": (
+        guards.loop_is_short,
+        raising,
+        "the guard loop_is_short fails (AttributeError), where it said false",
+    ),
+    "an action": (
+        steps.take_context,
+        shortened,
+        "the action take_context gives another context_tokens than the journal recorded",
+    ),
+}
+
+
+@in_one_loop
+@pytest.mark.parametrize(("rule", "other", "why"), OTHER_CODE.values(), ids=OTHER_CODE)
+async def test_code_that_changed_under_the_same_chart_is_named_and_no_damage(
+    today: tuple[Path, str],
+    monkeypatch: pytest.MonkeyPatch,
+    rule: FunctionType,
+    other: FunctionType,
+    why: str,
+) -> None:
+    folder, run_id = today
+    monkeypatch.setattr(rule, "__code__", other.__code__)
+    code, said = await replayed(folder, run_id)
+    assert code == NOT_DONE
+    assert said[-2].endswith(f": the chart is the same; the code of {why}")
+    assert said[-1].startswith("not the same from seq ")
+    journal = SqliteJournal(folder / JOURNAL_FILE)
+    await journal.open()
+    try:
+        told: list[str] = []
+        assert await verify_history(at(folder), journal, told.append) == 0
+    finally:
+        await journal.close()
+    assert told[-1].startswith(f"computed otherwise: 1 run, first run {run_id} at seq ")
+    assert told[-1].endswith(f": the chart is the same; the code of {why}")
 
 
 @in_one_loop
