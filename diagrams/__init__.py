@@ -21,6 +21,7 @@ __all__ = [
     "labels",
     "mermaid",
     "paths",
+    "redirections",
     "reference",
     "scxml",
     "source",

@@ -113,6 +113,14 @@ class EdgeChange:
             now.append(f"tried as number {self.turns[1]}")
         return (" ".join(was), " ".join(now))
 
+    @property
+    def names_that_changed(self) -> tuple[str, ...]:
+        """Guards and actions that one side has here, or has otherwise; all of an edge that comes or goes."""
+        was = () if self.old is None else (*self.old.guards, *self.old.actions)
+        now = () if self.new is None else (*self.new.guards, *self.new.actions)
+        other = [each for each in (*was, *now) if (each in was) is not (each in now)]
+        return tuple(dict.fromkeys(each.removeprefix(NOT) for each in other))
+
     def _parts_that_changed(self) -> tuple[bool, bool]:
         """Whether its guards, and whether its actions did."""
         if self.old is None or self.new is None:
@@ -170,9 +178,28 @@ class MachineChanges:
         return (self.old.title, self.new.title)
 
     @property
+    def meanings(self) -> dict[str, str]:
+        """What the guards and actions say by which edges differ, by name, where a docstring says it."""
+        said = {
+            name: text
+            for each in (self.old, self.new)
+            if each is not None
+            for name, text in (*each.guards.items(), *each.actions.items())
+        }
+        names = dict.fromkeys(name for each in self.edges for name in each.names_that_changed)
+        return {name: said[name] for name in names if said.get(name)}
+
+    @property
     def removes(self) -> bool:
         """Whether the machine, a state or an edge of it is gone."""
         return self.new is None or Change.REMOVED in self._parts()
+
+    @property
+    def redeclares(self) -> bool:
+        """Whether a state or an edge of both is declared otherwise: by its guards, actions or order."""
+        return any(each.change is Change.CHANGED for each in self.states) or any(
+            each.change is Change.CHANGED and each.is_declared_otherwise for each in self.edges
+        )
 
     @property
     def computes(self) -> bool:

@@ -5,19 +5,24 @@ grey. So every part has one place, and is looked for in one picture.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from diagrams import code_words, labels, style, svg
 from diagrams.arrows import arrows, stays
-from diagrams.changes import Change, EdgeChange, MachineChanges, StateChange
+from diagrams.changes import Change, EdgeChange, MachineChanges, Reworded, StateChange
 from diagrams.code_changes import RuleChange
 from diagrams.dot import Drawing, laid_out, legend_id
 from diagrams.labels import Word
+from diagrams.redirections import renamed
 from machines.declarations import Declaration, DeclaredEdge, DeclaredState
 from machines.statechart import Edge, Node, NodeKind, Topology
 
 _SIGNS: Final = {Change.ADDED: "+", Change.REMOVED: "\N{MINUS SIGN}", Change.CHANGED: "~"}
+_MOST_MEANINGS: Final = 12
+"""Lines at the head of a drawing; the summary has all."""
 _WAS, _IS = _SIGNS[Change.REMOVED], _SIGNS[Change.ADDED]
 
 
@@ -29,8 +34,11 @@ class Union(NamedTuple):
     """By name."""
     edges: dict[str, EdgeChange]
     """By the id in the drawing."""
-    code: tuple[RuleChange, ...]
+    code: tuple[RuleChange, ...] = ()
     """Guards and actions whose code changed."""
+    meanings: Mapping[str, str] = MappingProxyType({})
+    """By name: what the guards and actions say by which edges differ."""
+    reworded: tuple[Reworded, ...] = ()
 
 
 def changes_source(changes: MachineChanges, title: str) -> str:
@@ -84,7 +92,8 @@ def union_of(changes: MachineChanges) -> Union:
         actions={name: text for each in declared for name, text in each.actions.items()},
     )
     code = () if changes.code is None else changes.code.changed
-    return Union(whole.topology(), {each.name: each for each in changes.states}, edges, code)
+    states = {each.name: each for each in changes.states}
+    return Union(whole.topology(), states, edges, code, changes.meanings, changes.reworded)
 
 
 def _renamed(edge: DeclaredEdge, id_: str) -> DeclaredEdge:
@@ -134,7 +143,7 @@ class _ChangesDrawing(Drawing):
             self._title,
             legend_id(self._chart),
             labels.legend(looks, self._chart.edges),
-            _code_table(self._both.code),
+            _told(self._both),
         )
 
     def rows(self, edges: Iterable[Edge]) -> str:
@@ -159,7 +168,8 @@ class _ChangesDrawing(Drawing):
             yield [_words(f"{_WAS} {was}", red)]
             yield [_words(f"{_IS} {now}", green)]
         if change.code:
-            yield [_words(f"code changed: {code_words.named(change.code)}", color)]
+            said = f"code changed: {code_words.named(change.code)}"
+            yield [[Word(each, style.DETAIL_SIZE, color) for each in said.split()]]
 
     def state_look(self, node: Node) -> dict[str, str]:
         change = self._both.states[node.name].change
@@ -194,19 +204,33 @@ class _ChangesDrawing(Drawing):
         return "<BR/>".join(lines)
 
 
-def _code_table(changed: Iterable[RuleChange]) -> str:
-    """The code that changed, once for all edges; nothing where none did."""
-    lines = []
-    for heading, differences in code_words.shown(changed):
-        lines.append(labels.font(heading, size=style.DETAIL_SIZE, bold=True))
-        for each in differences:
-            kind = {"-": Change.REMOVED, "+": Change.ADDED}.get(each[0])
-            color = style.CHANGE_STYLES[kind].color if kind else style.MUTED
-            text = f"{_SIGNS[kind]} {each[1:]}" if kind else each
-            indented = text.replace("  ", "\N{NO-BREAK SPACE}" * 2)
-            lines.append(labels.font(indented, size=style.DETAIL_SIZE, color=color))
+def _told(both: Union) -> str:
+    """What stands below the legend, once for all edges: what guards and actions mean by which edges differ,
+    what is described in other words, and the code that changed. Nothing where there is none of it.
+    """
+    names = renamed(both.states.values(), both.edges.values())
+    said = [
+        *(f"{now} is {was} by another name" for was, now in names.items()),
+        *(f"{name}: {text}" for name, text in islice(both.meanings.items(), _MOST_MEANINGS)),
+    ]
+    lines = [labels.font(each, size=style.DETAIL_SIZE, color=style.MUTED) for each in said]
+    for each in both.reworded:
+        lines += _difference(f"{each.what} {each.name} means", (f"-{each.old}", f"+{each.new}"))
+    for heading, differences in code_words.shown(both.code):
+        lines += _difference(heading, differences)
     rows = "".join(f'<TR><TD ALIGN="LEFT">{each}</TD></TR>' for each in lines)
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0">{rows}</TABLE>' if rows else ""
+
+
+def _difference(heading: str, differences: Iterable[str]) -> Iterator[str]:
+    """Texts in a font: a heading, and lines that begin with `-` or `+`, or say how many more there are."""
+    yield labels.font(heading, size=style.DETAIL_SIZE, bold=True)
+    for each in differences:
+        kind = {"-": Change.REMOVED, "+": Change.ADDED}.get(each[0])
+        color = style.CHANGE_STYLES[kind].color if kind else style.MUTED
+        text = f"{_SIGNS[kind]} {each[1:]}" if kind else each
+        indented = text.replace("  ", "\N{NO-BREAK SPACE}" * 2)
+        yield labels.font(indented, size=style.DETAIL_SIZE, color=color)
 
 
 def _phrases(

@@ -7,6 +7,7 @@ from typing import NamedTuple, assert_never
 from diagrams import code_words
 from diagrams.changes import Change, EdgeChange, MachineChanges, parts_text, rules_of
 from diagrams.code_changes import RuleChange
+from diagrams.redirections import redirected, renamed
 from diagrams.usage import EdgeUse, Usage
 from machines.migrations import Continue, End, Migrate, Outcome, Succession
 from machines.statechart import Configuration
@@ -76,6 +77,12 @@ def _section(judged: Judged, journal: str | None) -> Iterator[str]:
         yield f"|---|---|---|---|{'---|---|' if counts else ''}"
         yield from rows
         yield ""
+        for was, now in renamed(changes.states, changes.edges).items():
+            yield f"`{now}` is `{was}` by another name: the edges to it and from it are the same."
+            yield ""
+        meanings = changes.meanings
+        yield from (f"- `{name}`: {text}" for name, text in meanings.items())
+        yield from [""] if meanings else []
     if changes.code is not None:
         yield from code_words.markdown(
             changes.code.changed, changes.code.added, lambda rule: _places(changes, rule, usage)
@@ -116,6 +123,7 @@ def _rows(changes: MachineChanges, usage: Usage | None) -> Iterator[str]:
             cells += [str(use.live), str(use.finished)] if use else ["", ""]
         return f"| {' | '.join(each.replace('|', chr(92) + '|') for each in cells)} |"
 
+    elsewhere = redirected(changes.edges)
     if changes.titles:
         yield row(Change.CHANGED, "title", *changes.titles)
     for state in changes.states:
@@ -124,23 +132,35 @@ def _rows(changes: MachineChanges, usage: Usage | None) -> Iterator[str]:
     for edge in changes.edges:
         if edge.is_declared_otherwise:
             use = usage.edges.get(edge.old.id) if usage and edge.old else None
-            yield row(edge.change, _named(edge), *_both_texts(edge), use)
+            yield row(edge.change, _named(edge), *_both_texts(edge, elsewhere), use)
+    changed = {each.name for each in changes.code.changed} if changes.code else set()
     for each in changes.reworded:
-        yield row(Change.CHANGED, f"{each.what} `{each.name}` means", each.old, each.new)
+        same = changes.code and each.name not in {*changed, *changes.code.unknown}
+        said = "means, with the same code" if same else "means"
+        yield row(Change.CHANGED, f"{each.what} `{each.name}` {said}", each.old, each.new)
 
 
 def _named(edge: EdgeChange) -> str:
     return f"`{edge.edge.event}` from `{edge.edge.source}` to `{edge.edge.target}`"
 
 
-def _both_texts(edge: EdgeChange) -> tuple[str, str]:
+def _both_texts(edge: EdgeChange, elsewhere: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    """As it was and as it is.
+
+    Args:
+        elsewhere: what `redirected` says.
+    """
     if edge.change is Change.CHANGED:
         was, now = edge.says
         code = f"; the code of {code_words.named(edge.code)} changed" if edge.code else ""
         return (f"`{was}`", f"`{now}`{code}")
     text = parts_text(edge.edge.guards, edge.edge.actions)
     shown = f"`{text}`" if text else ""
-    return ("", shown) if edge.change is Change.ADDED else (shown, "")
+    if edge.new is not None:
+        was, _ = elsewhere.get(f"new {edge.new.id}", ("", ""))
+        return (was, shown)
+    _, now = elsewhere.get(f"old {edge.edge.id}", ("", ""))
+    return (shown, now)
 
 
 def _places(changes: MachineChanges, rule: RuleChange, usage: Usage | None) -> Iterator[str]:

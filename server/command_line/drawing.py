@@ -82,18 +82,19 @@ def diff(
     fail_on: Annotated[
         str,
         typer.Option(
-            metavar="removed,code,live",
-            help="Exit code 1 where a state or an edge is gone (removed), a guard or an action has"
-            " other code (code), or something live does not go on as before (live).",
+            metavar="removed,changed,code,live",
+            help="Exit code 1 where a state or an edge is gone (removed) or declared otherwise"
+            " (changed), a guard or an action has other code (code), or something live does not go"
+            " on as before (live).",
             show_default=False,
         ),
     ] = "",
 ) -> int:
     """Show what changed in the machines, as a drawing of each and a summary in Markdown."""
     failing = tuple(each for each in fail_on.split(",") if each)
-    if unknown := [each for each in failing if each not in {"removed", "code", "live"}]:
+    if unknown := [each for each in failing if each not in {"removed", "changed", "code", "live"}]:
         raise typer.BadParameter(
-            f"{unknown[0]!r} is none of removed, code and live", param_hint="--fail-on"
+            f"{unknown[0]!r} is none of removed, changed, code and live", param_hint="--fail-on"
         )
     from server.commands import diagrams_diff as command
 

@@ -19,6 +19,8 @@ _DECLARATION: Final = re.compile(r"[A-Za-z0-9_]+\.json")
 _PYTHON: Final = ".py"
 _MOST_BYTES: Final = 4 * 2**20
 """Of one declaration or module; those of Chorus have some 10 KiB."""
+_SHORT: Final = 10
+"""Digits of a commit's hash that name it."""
 _MOST_MODULES: Final = 5_000
 
 
@@ -63,8 +65,10 @@ def side(named: str | None, folder: str, source: str, like: Codebase | None = No
         beside = _top((path.parent if is_one else path).resolve(), folder)
         return Side(named, _of_path(path), _source_of_path(beside, source, like), is_one)
     commit = _commit(named)
+    # A whole hash tells a reader no more than its beginning.
+    name = named[:_SHORT] if named == commit else named
     return Side(
-        named, _of_revision(named, commit, folder), _source_of_revision(commit, source, like)
+        name, _of_revision(named, commit, folder), _source_of_revision(commit, source, like)
     )
 
 

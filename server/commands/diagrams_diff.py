@@ -47,8 +47,9 @@ def run(
         source: the package or the module in which the charts are, likewise.
         out: where to write; made where it is missing.
         journal: a data folder or the URL of a database, to count values in.
-        fail_on: what makes the exit code 1: that something is removed, that a guard or an action has
-            other code, that a live value does not go on as before.
+        fail_on: what makes the exit code 1: that something is removed, that a state or an edge is
+            declared otherwise (changed), that a guard or an action has other code, that a live value
+            does not go on as before.
 
     Raises:
         CommandFailed: a side or the journal cannot be read, the code is asked for and cannot be
@@ -95,6 +96,8 @@ def _compared(before: Side, after: Side, source: str) -> tuple[list[MachineChang
 
 def _fails(judged: Judged, fail_on: Collection[str]) -> bool:
     if "removed" in fail_on and judged.changes.removes:
+        return True
+    if "changed" in fail_on and judged.changes.redeclares:
         return True
     if "code" in fail_on and (judged.changes.computes or judged.changes.lacks_code):
         return True

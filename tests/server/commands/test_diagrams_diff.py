@@ -189,7 +189,10 @@ def test_code_that_changed_between_a_revision_and_the_working_tree(
     assert run(["diagrams", "diff", "HEAD", "--fail-on", "removed,code"]) == 1
     git(project, "commit", "--quiet", "--all", "--message", "count otherwise")
     assert run(["diagrams", "diff", "HEAD", "--fail-on", "code"]) == 0
-    assert run(["diagrams", "diff", "HEAD~1", "HEAD", "--fail-on", "code"]) == 1
+    capsys.readouterr()
+    before = git(project, "rev-parse", "HEAD~1")
+    assert run(["diagrams", "diff", before, "HEAD", "--fail-on", "code"]) == 1
+    assert capsys.readouterr().out.startswith(f"# State machines: {before[:10]} → HEAD\n")
 
 
 def test_code_of_a_folder_is_beside_it_or_was_not_compared(
@@ -234,10 +237,20 @@ def test_a_module_that_cannot_be_parsed_keeps_only_the_code_from_being_compared(
 # --- What makes it fail --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("edge", "code"), [(None, 1), ({"guards": []}, 0)])
-def test_it_fails_on_what_is_removed(project: Path, edge: dict[str, Any] | None, code: int) -> None:
+@pytest.mark.parametrize(
+    ("edge", "fail_on", "code"),
+    [
+        (None, "removed", 1),
+        (None, "changed,code", 0),
+        ({"guards": []}, "removed,code", 0),
+        ({"guards": []}, "changed", 1),
+    ],
+)
+def test_it_fails_on_what_is_asked_for(
+    project: Path, edge: dict[str, Any] | None, fail_on: str, code: int
+) -> None:
     change(project / "diagrams" / "message.json", **{WITHDRAW: edge})
-    assert run(["diagrams", "diff", "HEAD", "--fail-on", "removed"]) == code
+    assert run(["diagrams", "diff", "HEAD", "--fail-on", fail_on]) == code
 
 
 async def test_a_journal_that_a_server_holds_tells_who_took_an_edge_and_who_lives(
@@ -290,7 +303,7 @@ REFUSED: Final = {
     ),
     "what to fail on": (
         ["HEAD", "--fail-on", "removed,added"],
-        "Invalid value for --fail-on: 'added' is none of removed, code and live",
+        "Invalid value for --fail-on: 'added' is none of removed, changed, code and live",
     ),
     "live without a journal": (["HEAD", "--fail-on", "live"], "--fail-on live needs --journal."),
     "a folder that is a file": (
