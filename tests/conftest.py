@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from server.gc_tuning import freeze_gc
 from tests.support.empty_journal import put_empty_journal
 from tests.support.loop_watch import watched_loops
 from tests.support.memory_folder import move_files_into_memory
@@ -135,6 +136,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(move_files_into_memory())
     config.stash[_COUNTS] = []
     config.pluginmanager.register(_Gathering(config.stash[_COUNTS]), "gathering")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what stays as long as the process: all tests and modules."""
+    freeze_gc()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
