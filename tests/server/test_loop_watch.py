@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from tests.support.client import connected
+from tests.support.eventually import eventually
 from tests.support.loop_watch import MOST_SECONDS, ROOT, Hold, watched_loops
 from tests.support.served import ServerProcess
 from tests.support.watched_server import HELD
@@ -27,9 +28,8 @@ def run(new_loop: Callable[[], asyncio.AbstractEventLoop], hold: Callable[[], ob
     """A loop with one callback that holds it."""
 
     async def main() -> None:
-        await asyncio.sleep(0.05)  # so that the watch is there
         hold()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)  # the mark that was posted meanwhile is taken
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main())
@@ -63,9 +63,9 @@ def test_our_code_is_known_by_its_folder() -> None:
 
 
 async def test_a_server_in_a_process_of_its_own_says_what_held_its_loop(tmp_path: Path) -> None:
-    program = tmp_path / "holding.py"
+    program, held = tmp_path / "holding.py", tmp_path / "held"
     program.write_text(
-        "import asyncio, time\n"
+        "import asyncio, pathlib, time\n"
         "from server.commands import serve\n"
         "from tests.support import watched_server\n"
         "announce = serve.announce\n"
@@ -73,6 +73,7 @@ async def test_a_server_in_a_process_of_its_own_says_what_held_its_loop(tmp_path
         "    def hold():\n"
         "        end = time.thread_time() + 0.3\n"
         "        while time.thread_time() < end: pass\n"
+        f"        pathlib.Path({str(held)!r}).touch()\n"
         "    asyncio.get_running_loop().call_later(0.2, hold)\n"
         "    announce(line)\n"
         "serve.announce = holding\n"
@@ -81,7 +82,7 @@ async def test_a_server_in_a_process_of_its_own_says_what_held_its_loop(tmp_path
     server = ServerProcess(tmp_path, "offline", {"port": 0}, (str(program), "serve"))
     await server.start()
     async with connected(server.url) as client:
-        await asyncio.sleep(0.3)  # until it holds its loop
+        await eventually(held.exists, "the server has held its loop")
         await client.ask("ping")
     await server.stop()
     assert HELD in server.log()

@@ -107,7 +107,7 @@ class LoopWatch:
                 return
             seen: Counter[tuple[str, ...]] = Counter()
             while not self._taken.wait(LOOK_SECONDS):
-                if self._ended.is_set():
+                if self._ended.is_set() and not self._taken.is_set():
                     return
                 frame = sys._current_frames().get(self._watched)
                 if frame is not None and time.clock_gettime(self._clock) - begun > LOOK_SECONDS / 2:
