@@ -30,8 +30,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -47,6 +47,8 @@ from tests.support.shared_weights import load_weights, share_weights
 
 MAX_LINE: Final = 1 << 20
 """Bytes of a request; an environment is a few KiB."""
+
+STDERR: Final = 2
 
 _RUN_BY_OTHERS: Final = ("server.cli", "storage.journal.migrations.")
 """Modules that are not imported: what Python runs, and what alembic does."""
@@ -96,6 +98,47 @@ async def forked(
     answers, writer = await asyncio.open_unix_connection(sock=connection)
     pid = int(await answers.readline())
     return ForkedProcess(pid, answers, writer)
+
+
+class ForkedOutput:
+    """A process whose output is read without a loop; made by `forked_output`."""
+
+    def __init__(self, connection: socket.socket, output: int) -> None:
+        self._connection = connection
+        self._answers = connection.makefile("rb")
+        self._pid = int(self._answers.readline())
+        self._output = os.fdopen(output, encoding="utf-8")
+
+    def line(self) -> str:
+        """The next line that it prints."""
+        line = self._output.readline()
+        assert line, "the process ended: run it by hand to see why"
+        return line
+
+    def kill(self) -> str:
+        """Send SIGKILL; gives what it printed since the last line, and may have cut its own last one."""
+        os.kill(self._pid, signal.SIGKILL)
+        with self._output, self._answers, self._connection:
+            self._answers.readline()
+            return self._output.read()
+
+    def close(self) -> None:
+        """Kill it, where that was not done."""
+        if not self._output.closed:
+            self.kill()
+
+
+@contextmanager
+def forked_output(*program: str) -> Iterator[ForkedOutput]:
+    """Run what `python` would run with these arguments, and what never ends by itself."""
+    reading, writing = os.pipe()
+    connection = _asked(_fork_server(), program, os.environ, Path.cwd(), (writing, STDERR))
+    os.close(writing)
+    process = ForkedOutput(connection, reading)
+    try:
+        yield process
+    finally:
+        process.close()
 
 
 def run_forked(

@@ -1,10 +1,9 @@
 """A copy has every row of its source, is verified, and is resumed wherever it was killed."""
 
 import asyncio
+import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from storage.journal.postgres.journal import PostgresJournal, migrate
 from storage.journal.schema import memory_tasks
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.storage.copying.filled import AWKWARD, ONE, fill, rows_of
+from tests.support.forked import run_forked
 from tests.support.journal_values import batch, entry, message, opening, thread
 from tests.support.postgres import PASSWORD, Cluster
 
@@ -261,8 +261,9 @@ def test_a_copy_that_crashes_again_and_again_goes_on_where_it_was(
 @pytest.mark.parametrize(("source", "target"), [(FOLDER, DATABASE), (DATABASE, FOLDER)])
 def test_a_copy_that_is_killed_goes_on(stores: Stores, source: str, target: str) -> None:
     one, other = stores.make(source).fill(), stores.make(target)
-    program = [sys.executable, "-m", "tests.storage.copying.killed_process", one.name, other.name]
-    assert subprocess.run([*program, "7"], check=False).returncode == -signal.SIGKILL
+    program = ("-m", "tests.storage.copying.killed_process", one.name, other.name, "7")
+    ended = run_forked(program, os.environ, Path.cwd(), timeout=60)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert other.state() is Migrated.UNFINISHED
     written = sum(map(len, other.rows().values()))
     assert 7 <= written < copied(one, other)

@@ -10,6 +10,7 @@ import asyncio
 import resource
 import sys
 from pathlib import Path
+from typing import Final
 
 from machines.models.errors import JournalError
 from machines.models.ids import thread_stream
@@ -18,6 +19,9 @@ from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal
 from storage.journal.sqlite import SqliteJournal
 from tests.support.journal_values import batch, entry, thread, uuid
+
+PROGRAM: Final = ("-m", "tests.storage.journal.journal_process")
+"""What Python runs, with FILE and MODE behind it."""
 
 
 def say(*words: object) -> None:

@@ -2,10 +2,7 @@
 
 import asyncio
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from storage.salvage.recover import damage, salvage
 from tests.storage.journal.keep_journal import KEPT, live_through, restore
 from tests.storage.journal.migrating_process import AT_ONCE
+from tests.support.forked import forked_output
 from tests.support.in_process import Clock, open_test_services
 
 VERSIONS = sorted(KEPT.glob("0.[123].0.sql"))
@@ -81,23 +79,6 @@ def earlier_frames(file: Path) -> list[tuple[str, str]]:
     return frames_of([JournalEntry.model_validate_json(body) for (body,) in rows])
 
 
-@contextmanager
-def migrating(file: Path) -> "Iterator[subprocess.Popen[str]]":
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.storage.journal.migrating_process", str(file)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[3],
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-
-
 async def migrated(file: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Open the journal, which migrates it; gives what it holds then, but for the store's name."""
     journal = SqliteJournal(file, make_epoch=lambda: "a store")
@@ -135,10 +116,9 @@ async def test_killed_half_way_it_goes_on_and_comes_to_the_same(file: Path, tmp_
     expected = await migrated(whole)
     marks = set()
     for kill in range(4):
-        with migrating(file) as process:
-            assert process.stdout is not None
+        with forked_output("-m", "tests.storage.journal.migrating_process", str(file)) as process:
             for _ in range(kill + 1):
-                assert await asyncio.to_thread(process.stdout.readline), "it ended by itself"
+                await asyncio.to_thread(process.line)
         marks.update(rows_of(file, "SELECT value FROM meta WHERE name = ?", MARK))
     assert len(marks) > 2, "each process went on where the one before it was killed"
     assert rows_of(file, "SELECT version_num FROM alembic_version") == [(REVISION,)], (

@@ -1,9 +1,8 @@
 """The SQLite journal keeps the contract, and what is its own: group commit, crashes, locks, damage."""
 
 import asyncio
+import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +24,10 @@ from storage.journal.schema import METADATA
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from tests.storage.journal.furnished import SEEDED, contents, furnish
 from tests.storage.journal.journal_contract import JournalContract
+from tests.storage.journal.journal_process import PROGRAM
 from tests.storage.journal.keep_journal import KEPT, restore
 from tests.support.empty_journal import put_empty_journal
+from tests.support.forked import forked_output, run_forked
 from tests.support.journal_values import (
     ANN,
     BEN,
@@ -113,22 +114,6 @@ def forget_index_rows(file: Path, index: str) -> None:
         opened.write(empty_leaf + b"\x00" * (PAGE_BYTES - len(empty_leaf)))
 
 
-def process(file: Path, mode: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.storage.journal.journal_process", str(file), mode],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[3],
-    )
-
-
-def line_of(running: "subprocess.Popen[str]") -> str:
-    assert running.stdout is not None
-    line = running.stdout.readline()
-    assert line, "the process that writes the journal ended: run it by hand to see why"
-    return line
-
-
 class TestSqliteJournalKeepsTheContract(JournalContract):
     """Every promise of the Protocol, on SQLite."""
 
@@ -207,10 +192,9 @@ class TestCrashes:
     async def test_everything_acknowledged_survives_kills(self, file: Path) -> None:
         acknowledged: dict[StreamId, int] = {}
         for _ in range(KILLS):
-            running = process(file, "loop")
-            lines = [line_of(running) for _ in range(40)]
-            running.kill()
-            rest, _ = running.communicate()
+            with forked_output(*PROGRAM, str(file), "loop") as running:
+                lines = [running.line() for _ in range(40)]
+                rest = running.kill()
             # The kill may have cut the last line.
             lines += [line for line in rest.splitlines(keepends=True) if line.endswith("\n")]
             for line in lines:
@@ -229,9 +213,9 @@ class TestCrashes:
     def test_a_full_disk_refuses_a_batch_and_the_journal_goes_on_when_there_is_room(
         self, file: Path
     ) -> None:
-        output, _ = process(file, "full").communicate(timeout=60)
-        refused, *rest = output.splitlines()
-        assert refused.startswith("refused True The disk"), output
+        full = run_forked((*PROGRAM, str(file), "full"), os.environ, Path.cwd(), timeout=60)
+        refused, *rest = full.stdout.splitlines()
+        assert refused.startswith("refused True The disk"), full
         assert str(file.parent) not in refused
         assert rest == ["accepted 2", "problems 0"]
 
@@ -240,14 +224,12 @@ class TestOpening:
     """One process at a time, on a file that is a journal of a version that we know."""
 
     async def test_a_folder_in_use_is_refused_until_its_process_is_killed(self, file: Path) -> None:
-        holder = process(file, "hold")
-        assert line_of(holder) == "held\n"
-        journal = SqliteJournal(file)
-        with pytest.raises(JournalError) as refused:
-            await journal.open()
-        assert refused.value.message == "The data folder is in use by another chorus process."
-        holder.kill()
-        holder.communicate()
+        with forked_output(*PROGRAM, str(file), "hold") as holder:
+            assert holder.line() == "held\n"
+            journal = SqliteJournal(file)
+            with pytest.raises(JournalError) as refused:
+                await journal.open()
+            assert refused.value.message == "The data folder is in use by another chorus process."
         await journal.open()
         await journal.close()
 

@@ -2,15 +2,11 @@
 that nothing acknowledged is lost by any of them."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import psycopg
@@ -23,14 +19,15 @@ from storage.journal.postgres import group
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.journal import PostgresJournal
 from storage.journal.postgres.locks import lock_keys
+from tests.storage.journal.journal_process import PROGRAM
 from tests.support.eventually import eventually
+from tests.support.forked import forked_output
 from tests.support.journal_values import batch, entry, opening, thread
 from tests.support.postgres import Cluster, cluster
 
 KILLS: Final = 3
 ENDS: Final = 40
 """Of connections, at moments that differ."""
-ROOT: Final = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -304,16 +301,13 @@ class TestProcesses:
     async def test_a_database_in_use_is_held_alone_once_its_process_is_killed(
         self, postgres: Cluster, url: str
     ) -> None:
-        holder = _process(url, "hold")
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        async with opened(url) as beside:
-            await beside.commit(opening(thread()))
-        journal = PostgresJournal(PostgresAddress.parse(url), alone=True)
-        with pytest.raises(JournalError, match="stop them first"):
-            await journal.open()
-        holder.kill()
-        holder.communicate()
+        with forked_output(*PROGRAM, url, "hold") as holder:
+            assert holder.line() == "held\n"
+            async with opened(url) as beside:
+                await beside.commit(opening(thread()))
+            journal = PostgresJournal(PostgresAddress.parse(url), alone=True)
+            with pytest.raises(JournalError, match="stop them first"):
+                await journal.open()
 
         async def opens() -> bool:
             try:
@@ -330,11 +324,9 @@ class TestProcesses:
     async def test_everything_acknowledged_survives_kills(self, url: str) -> None:
         acknowledged: dict[StreamId, int] = {}
         for _ in range(KILLS):
-            running = _process(url, "loop")
-            assert running.stdout is not None
-            lines = [running.stdout.readline() for _ in range(40)]
-            running.kill()
-            rest, _errors = running.communicate()
+            with forked_output(*PROGRAM, url, "loop") as running:
+                lines = [running.line() for _ in range(40)]
+                rest = running.kill()
             lines += [line for line in rest.splitlines(keepends=True) if line.endswith("\n")]
             for line in lines:
                 stream, seq = line.split()
@@ -383,13 +375,3 @@ async def _opened_in_place_of(
     go_on.set()
     await asyncio.gather(held, return_exceptions=True)
     return second
-
-
-def _process(url: str, mode: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.storage.journal.journal_process", url, mode],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=dict(os.environ),
-    )
