@@ -5,7 +5,8 @@
 However many, they are of the same thirty days and the same ten threads: runs that go from queued by
 their steps to finished, each step in its entry. They are put into the table as they are, counted as a
 server counts them, and then asked about: the last week of all threads, and of one. What counts is the
-median of the answers; beside it stands what counting an entry cost.
+median of the answers, and of PostgreSQL the pages that it reads for one too, which do not depend on what
+else the machine does; beside it stands what counting an entry cost.
 """
 
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, event, insert
 
 from benchmarks.measure import tell
 from machines.models.chorus import ChorusState, Health, RunStatus
@@ -64,21 +65,47 @@ def main(kind: str, size: int) -> None:
                     may_be_more = count_entries(connection, NOW)
             counting = time.process_time() - began
         with engine.connect() as connection:
+            if kind == "postgres":
+                connection.exec_driver_sql("ANALYZE")
             every, one = (_median_of(connection, asked) for asked in (None, thread("0").id))
-    tell(every=every * 1_000, one=one * 1_000, counting=counting / size * 1_000_000)
+            pages = {"pages": _pages_of(connection, None)} if kind == "postgres" else {}
+    tell(every=every * 1_000, one=one * 1_000, counting=counting / size * 1_000_000, **pages)
+
+
+def _ask(connection: Connection, thread_id: ThreadId | None) -> None:
+    """A question about the last week."""
+    until = NOW + PERIOD
+    found = heat(connection, thread_id, since=until - timedelta(days=7), until=until)
+    assert found.machines
+    assert not found.uncounted
 
 
 def _median_of(connection: Connection, thread_id: ThreadId | None) -> float:
-    """Seconds of a question about the last week."""
-    until = NOW + PERIOD
+    """Seconds of a question."""
     spent: list[float] = []
     for _ in range(WARM + ASKED):
         began = time.perf_counter()
-        found = heat(connection, thread_id, since=until - timedelta(days=7), until=until)
+        _ask(connection, thread_id)
         spent.append(time.perf_counter() - began)
-        assert found.machines
-        assert not found.uncounted
     return median(spent[WARM:])
+
+
+def _pages_of(connection: Connection, thread_id: ThreadId | None) -> int:
+    """Pages that PostgreSQL reads for a question, by its own account."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    _ask(connection, thread_id)
+    event.remove(connection, "before_cursor_execute", note)
+    pages = 0
+    for statement, parameters in asked:
+        explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+        (told,) = connection.exec_driver_sql(explained, parameters).scalar_one()
+        pages += told["Plan"]["Shared Hit Blocks"] + told["Plan"]["Shared Read Blocks"]
+    return pages
 
 
 @contextmanager

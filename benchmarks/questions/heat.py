@@ -16,6 +16,12 @@ _EMPTY: Final = 4.0
 
 _ASKED: Final = (("every", "of all threads"), ("one", "of one thread"))
 
+
+def _asked_of(store: str) -> tuple[tuple[str, str], ...]:
+    """The figures of a store that must be flat, and what they are of."""
+    return (*_ASKED, ("pages", "pages read")) if store == "postgres" else _ASKED
+
+
 HEAT = Question(
     name="heat",
     title="What the machines did, by the entries of the journal",
@@ -23,10 +29,12 @@ HEAT = Question(
         "A journal of so many entries, of ten threads and thirty days: runs that go through their six"
         " steps. All of it is counted, as a server counts it behind its commits; then it is asked 60"
         " times what the machines did in the last week, in all threads and in one. What counts is the"
-        " median of the answers; beside it stands the CPU of counting an entry, once."
+        " median of the answers, and of PostgreSQL the pages that it reads for one; beside it stands the CPU"
+        " of counting an entry, once."
     ),
     figures=(
         *(Figure(key, f"an answer {label}, p50", "ms") for key, label in _ASKED),
+        Figure("pages", "pages that PostgreSQL reads for an answer of all threads", ""),
         Figure("counting", "CPU of counting an entry", "us"),
     ),
     contestants=tuple(
@@ -43,7 +51,7 @@ HEAT = Question(
         )
         for store in _STORES
         for fewer, size, at_most in zip(_SIZES, _SIZES[1:], (_EMPTY, _FLAT), strict=False)
-        for key, label in _ASKED
+        for key, label in _asked_of(store)
     ),
     rounds=3,
     seconds=900.0,

@@ -152,11 +152,18 @@ class _Source:
             if asked.run_id is not None:
                 for approval in await self._approvals_of(spans[-1]):
                     yield approval
+                async for branch in self._branches_of(spans[-1]):
+                    yield branch
             advance()
-        position: int | None = 0 if asked.run_id is None else None
+        if asked.run_id is None:
+            async for decided in self._decisions(asked.scope):
+                yield decided
+
+    async def _decisions(self, scope: Scope) -> AsyncIterator[Span]:
+        position: int | None = 0
         while position is not None:
             entries, position = await self._reader.read(
-                partial(settled_after, scope=asked.scope, position=position)
+                partial(settled_after, scope=scope, position=position)
             )
             for entry in entries:
                 for decided in decision_spans(entry):
@@ -172,6 +179,14 @@ class _Source:
             lambda connection: approval_of(connection, thread_id, message_id)
         )
         return [span for entry in entries for span in decision_spans(entry)]
+
+    async def _branches_of(self, root: Span) -> AsyncIterator[Span]:
+        """The branch that a forked run's answer is of, once it is over."""
+        if names.BRANCH in root.attributes:
+            thread_id = ThreadId(str(root.attributes[names.CONVERSATION]))
+            async for decided in self._decisions(Scope(thread_id=thread_id)):
+                if decided.attributes.get(names.RUN) == root.attributes[names.RUN]:
+                    yield decided
 
     async def _entries(self, run_id: RunId) -> tuple[JournalEntry, ...]:
         return await self._reader.read(

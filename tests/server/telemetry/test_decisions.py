@@ -1,10 +1,15 @@
 """What waits for a decision is a trace of its own, live and from the journal alike."""
 
+import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from machines.models.ids import thread_stream
+from machines.models.ids import RunId, thread_stream
+from server.commands import export
+from server.settings import Settings
 from server.telemetry import conventions as names
 from server.telemetry.decision_spans import decision_spans
 from server.telemetry.span import Span
@@ -79,9 +84,12 @@ async def test_every_decision_is_a_trace_live_and_of_the_journal_alike(
             await ann.get("propose_removal", **named)
             await ben.get("vote_on_removal", decision="keep", **named)
             run = await asked(ann, thread, "A river")
+            forked: list[str] = []
             for vote in ("approve", "reject"):
                 change = {"kind": "step_text", "text": "Another river"}
-                branch = {"branch_id": (await fork(ann, thread, run, "yield", change))["branch_id"]}
+                grown = await fork(ann, thread, run, "yield", change)
+                forked.append(grown["run_id"])
+                branch = {"branch_id": grown["branch_id"]}
                 await ann.get("propose_adoption", **branch, **thread)
                 for voter in (ben, cay, dan) if vote == "approve" else (ben,):
                     await voter.get("vote_on_branch", decision=vote, **branch, **thread)
@@ -93,6 +101,20 @@ async def test_every_decision_is_a_trace_live_and_of_the_journal_alike(
         told = await told_by(tmp_path)
         exported = [span for entry in told.settled for span in decision_spans(entry)]
         assert made(exported) == made(spans), "an export reads the entries that it needs"
+        file = tmp_path / "spans.jsonl"
+        await export.run(
+            Settings(data=tmp_path),
+            export.Wanted(run_id=RunId(forked[0])),
+            endpoint=None,
+            out=str(file),
+            say=lambda _: None,
+            progress=Console(file=StringIO()),
+        )
+        names_of_one = [
+            json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"]
+            for line in file.read_text().splitlines()
+        ]
+        assert sorted(names_of_one) == ["branch", "invoke_agent chorus"], "a run with its branch"
     outcomes = sorted(
         (each.name, str(each.attributes[names.OUTCOME]), each.failed) for each in spans
     )
