@@ -55,6 +55,11 @@ class SpanSender:
         """Spans that were offered and not sent, and never will be."""
         return self._lost
 
+    @property
+    def room(self) -> int:
+        """Spans that may be offered together while half of the room is free; one at least."""
+        return max(1, self._settings.queue // 2)
+
     def start(self) -> None:
         """Begin to send."""
         self._thread.start()

@@ -4,7 +4,7 @@ Spans are a function of the journal, so they can be made again. Each server that
 beside the journal: the position up to which all that it committed is sent. The mark follows some seconds
 behind, and goes with a server that ends in order. A mark without its server is one of a server that was
 killed: what ended behind it is sent by the next server of the store, or by the living one that comes first
-by name, and so is what this server itself could not send. What the others had sent of it comes twice, with
+by name of those that export, and so is what this server itself could not send. What the others had sent of it comes twice, with
 the same ids.
 """
 
@@ -35,7 +35,7 @@ MOST_ENTRIES: Final = 200_000
 """Behind a mark, at most: what is further back is left to `chorus export --otel`."""
 
 AT_ONCE: Final = 10
-"""Spans that are offered at once."""
+"""Spans that are offered at once; a trace that has no room as a whole is sent in parts."""
 
 
 class Unsent:
@@ -117,7 +117,8 @@ class Unsent:
             self._owes = False
         living = found.living | {self._name_now()}
         gone = {name: mark for name, mark in found.marks.items() if name not in living}
-        if self._name_now() != min(living):
+        # A living server without a mark exports nothing.
+        if self._name_now() != min({self._name_now(), *(found.marks.keys() & living)}):
             return
         for name, mark in sorted(gone.items()):
             if await self._send(mark, found.last):
@@ -159,9 +160,10 @@ class Unsent:
 
     async def _offer(self, spans: Sequence[Span]) -> None:
         """Let spans be sent, and leave room for what happens now."""
-        for begin in range(0, len(spans), AT_ONCE):
+        at_once = min(AT_ONCE, self._sender.room)
+        for begin in range(0, len(spans), at_once):
             await asyncio.to_thread(self._sender.wait_for_room)
-            self._sender.offer(spans[begin : begin + AT_ONCE])
+            self._sender.offer(spans[begin : begin + at_once])
 
     async def _settle(self) -> None:
         """Wait until everything that was offered so far waits no more."""
