@@ -50,6 +50,7 @@ const TYPING_EACH_MS = 3_000; // the server counts no more
  * @property {boolean} strip whether the strip of steps is shown
  * @property {MachineName} drawing which machine is shown
  * @property {string | null} selected the message whose machines are shown; null follows the runs
+ * @property {string | null} run another run of that message, where one was chosen
  * @property {Wanted | null} replay
  * @property {string | null} target a message to scroll to once
  * @property {string | null} editing the message that is written anew in the prompt box
@@ -87,6 +88,7 @@ export class App {
     strip: true,
     drawing: "chorus",
     selected: null,
+    run: null,
     replay: null,
     target: null,
     editing: null,
@@ -237,9 +239,10 @@ export class App {
     this.#views.delete(view);
   }
 
-  /** @param {Partial<Ui>} patch */
+  /** @param {Partial<Ui>} patch another message that is selected shows the run of its answer, unless said */
   setUi(patch) {
-    this.ui = { ...this.ui, ...patch };
+    const run = "selected" in patch ? null : this.ui.run;
+    this.ui = { ...this.ui, run, ...patch };
     this.schedule();
   }
 
@@ -747,6 +750,26 @@ export class App {
     const run = runOf(entries.filter((frame) => isOfRun(frame, runId)));
     if (run) this.#fold({ kind: "run_read", threadId, run });
     return run;
+  }
+
+  /**
+   * Show why a run did what it did, beside its drawing.
+   *
+   * @param {string} messageId of its prompt
+   * @param {string} run
+   */
+  async showWhy(messageId, run) {
+    if (!this.state.thread?.messages.has(messageId)) await this.seek(messageId);
+    this.setUi({ machines: true, drawing: "chorus", selected: messageId, run, replay: null });
+  }
+
+  /**
+   * A run as its entries that were read tell of it; null where none was.
+   *
+   * @param {string} id
+   */
+  runRead(id) {
+    return runOf(this.journal.entries(id).filter((frame) => isOfRun(frame, id)));
   }
 
   /**

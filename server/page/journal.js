@@ -9,6 +9,8 @@
 
 /** @typedef {{entries: Map<number, LiveFrame>, whole: boolean}} Subject entries by their seq */
 
+/** @typedef {{id: string, seq: number, isFork: boolean}} KnownRun `seq` of its first entry that was met */
+
 import { forkThatEnded, messageOf } from "./runs.js";
 
 const PAGE = 200;
@@ -24,6 +26,8 @@ export class Journal {
   opening = 0;
   /** @type {Map<string, Subject>} by the id of the run or the message */
   #subjects = new Map();
+  /** @type {Map<string, Map<string, KnownRun>>} by the id of the prompt and of the run */
+  #runs = new Map();
 
   /**
    * @param {(data: DataOf<"get_events">) => Promise<ReplyTo<"get_events">>} request asks the server
@@ -40,6 +44,7 @@ export class Journal {
   open(threadId) {
     this.#threadId = threadId;
     this.#subjects.clear();
+    this.#runs.clear();
     this.opening += 1;
   }
 
@@ -50,6 +55,7 @@ export class Journal {
    */
   add(frame) {
     if (typeof frame.seq !== "number") return;
+    this.#note(frame, frame.seq);
     for (const id of subjectsOf(frame)) {
       const subject = this.#subject(id);
       subject.entries.set(frame.seq, frame);
@@ -67,6 +73,19 @@ export class Journal {
     const subject = this.#subjects.get(id);
     if (!subject) return [];
     return [...subject.entries].sort(([one], [other]) => one - other).map(([, frame]) => frame);
+  }
+
+  /**
+   * The runs of a prompt that were met so far, the oldest first: that which gave its answer, those before it,
+   * and its forks.
+   *
+   * @param {string} promptId
+   * @returns {KnownRun[]}
+   */
+  runsOf(promptId) {
+    return [...(this.#runs.get(promptId)?.values() ?? [])].sort(
+      (one, other) => one.seq - other.seq,
+    );
   }
 
   /**
@@ -135,9 +154,23 @@ export class Journal {
    * @param {LiveFrame} frame
    */
   #keep(id, frame) {
-    if (typeof frame.seq === "number" && subjectsOf(frame).includes(id)) {
-      this.#subject(id).entries.set(frame.seq, frame);
-    }
+    if (typeof frame.seq !== "number") return;
+    this.#note(frame, frame.seq);
+    if (subjectsOf(frame).includes(id)) this.#subject(id).entries.set(frame.seq, frame);
+  }
+
+  /**
+   * Note the run that an entry is about.
+   *
+   * @param {LiveFrame} frame
+   * @param {number} seq
+   */
+  #note({ type, data }, seq) {
+    if (type !== "chorus_response") return;
+    const { message_id: promptId, run_id: id, branch_id: branchId } = data;
+    const runs = this.#runs.get(promptId) ?? new Map();
+    const known = runs.get(id) ?? { id, seq, isFork: branchId !== undefined };
+    this.#runs.set(promptId, runs.set(id, { ...known, seq: Math.min(known.seq, seq) }));
   }
 
   /** @param {string} id */

@@ -174,6 +174,15 @@ export function isCoAuthor({ thread, user, isPast }) {
 }
 
 /**
+ * Whether the user may let a run of the open thread go on in another way.
+ *
+ * @param {State} state
+ */
+export function mayFork(state) {
+  return state.thread?.view.status === "active" && isCoAuthor(state);
+}
+
+/**
  * Prompts under way in the open thread that have not come back as messages yet.
  *
  * @param {State} state

@@ -10,6 +10,9 @@ import { FINAL } from "./runs.js";
 import { messagesOf, toldRun } from "./selectors.js";
 import { newTrace, statesOfRun, traceOf } from "./trace.js";
 
+/** @type {Partial<Record<Message["status"], string>>} */
+const STATUS_WORDS = say.message.statuses;
+
 /**
  * @typedef {object} Subject what is drawn
  * @property {MachineName} machine
@@ -17,6 +20,7 @@ import { newTrace, statesOfRun, traceOf } from "./trace.js";
  * @property {string} about
  * @property {Trace} trace
  * @property {Message} [message]
+ * @property {readonly {id: string, words: string}[]} [runs] of the message, that one may choose from
  * @property {boolean} [isOver] whether it may be replayed
  */
 
@@ -117,18 +121,22 @@ export class Subjects {
    * @returns {Subject}
    */
   runSubject(state, thread, message) {
-    const { id, isItsOwn } = toldRun(state, message);
-    if (!id) {
+    const told = toldRun(state, message);
+    if (!told.id) {
       return {
         machine: "chorus",
         id: null,
-        about: say.machines.noRun,
+        about: say.machines.noRun(STATUS_WORDS[message.status] ?? null),
         trace: newTrace("chorus"),
         message,
       };
     }
+    const runs = this.runsOf(thread, message, told.id);
+    const { run: chosen } = this.app.ui;
+    const id = runs.some((each) => each.id === chosen) && chosen ? chosen : told.id;
     const run = thread.runs.get(id);
     const trace = this.journalled("chorus", id, message.index, run ? statesOfRun(run) : []);
+    const isItsOwn = told.isItsOwn || id !== told.id;
     const words = isItsOwn ? say.machines.theRun : say.machines.theRunBefore;
     const about = words([...(message.content ?? say.common.aMessage)].slice(0, 40).join(""));
     return {
@@ -137,8 +145,32 @@ export class Subjects {
       about,
       trace,
       message,
+      runs,
       isOver: !run || FINAL.has(run.status),
     };
+  }
+
+  /**
+   * The runs of a prompt, as far as they were met, with what is said of each.
+   *
+   * @param {Thread} thread
+   * @param {Message} message
+   * @param {string} shown id of the run that is shown unless another is chosen
+   */
+  runsOf({ branches, runs }, { id: promptId }, shown) {
+    const known = this.app.journal.runsOf(promptId).filter(({ seq }) => seq <= this.app.until);
+    const forks = branches.flatMap(({ message_id: id, run_id: runId }) =>
+      id === promptId ? [{ id: runId, isFork: true }] : [],
+    );
+    const all = [...known, ...forks, { id: shown, isFork: false }];
+    const met = [
+      ...new Map(all.map((run) => [run.id, known.find(({ id }) => id === run.id) ?? run])),
+    ];
+    return met.map(([id, { isFork }], place) => {
+      const status = (runs.get(id) ?? this.app.runRead(id))?.status;
+      const words = status ? say.comparison.status[status] : null;
+      return { id, words: say.machines.whichRun(place + 1, isFork, words) };
+    });
   }
 
   /**

@@ -55,7 +55,16 @@ async def test_a_branch_is_compared_and_adopted_by_its_only_co_author(
         assert asked_for == ["observation", "update", "yield"]
         assert await ann.page.locator(".messages article").count() == 4, "it is no message yet"
 
-        await ann.open_machines("Branch")
+        await card.get_by_role("button", name="Why").click()
+        runs = ann.page.get_by_label("Of this prompt")
+        await expect(runs.locator("option:checked")).to_have_text("2: branch, finished")
+        await ann.page.locator(".why-step", has_text="from observation to update").click()
+        await ann.page.locator(".why-details").get_by_role("button", name="What if…").click()
+        await expect(ann.page.get_by_label("What Observation said").last).to_have_value(
+            "It repeats."
+        )
+        await ann.page.keyboard.press("Escape")
+        await ann.choose_machine("Branch")
         await expect(ann.page.locator(".machine-now")).to_contain_text("ready")
         await ann.close_machines()
 
@@ -76,7 +85,7 @@ async def test_a_branch_is_compared_and_adopted_by_its_only_co_author(
         await expect(dialog.locator("details", has_text="Action")).to_contain_text("kept")
         await ann.shoot("comparison")
         await dialog.get_by_text("Both ways on the machine").click()
-        drawn = "() => document.querySelector('.ways').naturalWidth > 100"
+        drawn = "() => document.querySelector('.ways img').naturalWidth > 100"
         await dialog.locator(".ways").scroll_into_view_if_needed()
         await ann.page.wait_for_function(drawn)
         await ann.shoot("comparison-ways")

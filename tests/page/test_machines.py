@@ -192,6 +192,7 @@ async def test_an_edge_that_was_not_taken_names_the_guard_that_was_false(
         await ann.open_machines()
         head = ann.page.get_by_role("button", name="step completed from update to yielding")
         await head.click()
+        await expect(ann.page.get_by_role("region", name="Why")).to_contain_text("8 transitions in")
         passed = ann.page.locator(".why-edges > [data-verdict=passed_over]")
         await expect(passed).to_contain_text("Not taken: to action")
         await expect(passed.locator("[data-holds=false]")).to_contain_text(

@@ -174,6 +174,16 @@ async def test_escape_stops_a_run_and_retry_answers_it(
         await ann.answers(1)
         await expect(ann.answered.locator(".said")).to_have_text(answer_to(prompt))
 
+        await ann.page.reload()
+        await ann.message(prompt).get_by_role("button", name="Why", exact=True).click()
+        runs = ann.page.get_by_label("Of this prompt")
+        await expect(runs).to_contain_text("2: run, finished")
+        await runs.select_option(index=0)
+        await expect(runs).to_contain_text("1: run, stopped")
+        await ann.page.locator(".why-step", has_text="from running to cancelled").click()
+        await expect(ann.page.locator(".why-details")).to_contain_text("by: Ann")
+        await ann.shoot("why-stopped")
+
 
 async def test_a_failed_attempt_is_told_and_a_failed_run_says_why(
     browser: Browser, server: ServerProcess, model: ObedientModel

@@ -300,6 +300,7 @@ export const de = {
       model: () => "Das Modell",
     },
     goOn: "Weiter",
+    wentOn: "Es geht als Zweig weiter, über dem Gespräch.",
     notForked: "Es ging nicht weiter",
     goesOn: {
       step_text: "{who} hat geändert, was {step} sagte.",
@@ -326,6 +327,7 @@ export const de = {
     status: {
       queued: "wartet",
       running: "unterwegs",
+      recovering: "erholt sich",
       finished: "beendet",
       failed: "gescheitert",
       cancelled: "angehalten",
@@ -741,7 +743,10 @@ export const de = {
       branch: "Der letzte Zweig in diesem Gespräch",
     },
     theMessage: (excerpt) => (excerpt === null ? "Eine Nachricht" : `Die Nachricht „${excerpt}“`),
-    noRun: "Diese Nachricht hat keinen Lauf.",
+    noRun: (status) => `Diese Nachricht hat keinen Lauf${status ? ` (${status})` : ""}.`,
+    ofThisPrompt: "Zu dieser Frage",
+    whichRun: (number, isFork, status) =>
+      `${number}: ${isFork ? "Zweig" : "Lauf"}${status ? `, ${status}` : ""}`,
     theRun: (excerpt) => `Der Lauf von „${excerpt}“`,
     theRunBefore: (excerpt) =>
       `Der Lauf von „${excerpt}“, bevor eine andere Antwort übernommen wurde; wie diese entstand, erfahren nur die Mitschreibenden`,
@@ -749,7 +754,8 @@ export const de = {
 
   why: {
     title: "Warum",
-    keys: "Auf und ab führen von Übergang zu Übergang; Escape führt zurück zu jetzt.",
+    summary: (count, took) =>
+      `${many(count, "Übergang", "Übergänge")} in ${took}. Auf und ab führen von einem zum nächsten; Escape führt zurück zu jetzt.`,
     now: "Zurück zu jetzt",
     notRead: "Warum der Lauf so ging, ließ sich nicht lesen.",
     judged: {
@@ -763,7 +769,7 @@ export const de = {
     },
     isTrue: "wahr",
     isFalse: "falsch",
-    asItWas: (about, count) => `Wie es nach ${COUNT.format(count)} Übergängen war: ${about}`,
+    asItWas: (about, count) => `Wie es nach ${many(count, "Übergang", "Übergängen")} war: ${about}`,
     entry: (seq, at) => `Eintrag ${COUNT.format(seq)}, ${at}`,
     verdicts: {
       taken: (target) => `Genommen: nach ${target}`,

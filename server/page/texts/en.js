@@ -312,6 +312,7 @@ export const en = {
       model: () => "The model",
     },
     goOn: "Go on",
+    wentOn: "It goes on as a branch, above the conversation.",
     notForked: "It did not go on",
     goesOn: {
       step_text: "{who} changed what {step} said.",
@@ -341,6 +342,7 @@ export const en = {
     status: {
       queued: "waits",
       running: "under way",
+      recovering: "recovering",
       finished: "finished",
       failed: "failed",
       cancelled: "stopped",
@@ -810,7 +812,12 @@ export const en = {
     },
     /** @param {string | null} excerpt */
     theMessage: (excerpt) => `The message ${excerpt === null ? "a message" : `“${excerpt}”`}`,
-    noRun: "This message has no run.",
+    /** @param {string | null} status */
+    noRun: (status) => `This message has no run${status ? ` (${status})` : ""}.`,
+    ofThisPrompt: "Of this prompt",
+    /** @param {number} number @param {boolean} isFork @param {string | null} status */
+    whichRun: (number, isFork, status) =>
+      `${number}: ${isFork ? "branch" : "run"}${status ? `, ${status}` : ""}`,
     /** @param {string} excerpt */
     theRun: (excerpt) => `The run of “${excerpt}”`,
     /** @param {string} excerpt */
@@ -820,7 +827,9 @@ export const en = {
 
   why: {
     title: "Why",
-    keys: "Up and down go from transition to transition; Escape goes back to now.",
+    /** @param {number} count @param {string} took */
+    summary: (count, took) =>
+      `${many(count, "transition")} in ${took}. Up and down go from one to the next; Escape goes back to now.`,
     now: "Back to now",
     notRead: "Why the run did so could not be read.",
     judged: {
@@ -833,7 +842,7 @@ export const en = {
     isTrue: "true",
     isFalse: "false",
     /** @param {string} about @param {number} count */
-    asItWas: (about, count) => `As it was after ${COUNT.format(count)} transitions: ${about}`,
+    asItWas: (about, count) => `As it was after ${many(count, "transition")}: ${about}`,
     /** @param {number} seq @param {string} at */
     entry: (seq, at) => `Entry ${COUNT.format(seq)}, ${at}`,
     verdicts: {

@@ -78,6 +78,9 @@ export class Branches {
         "div",
         { class: "row" },
         button(say.branches.compare, () => this.compare(branch), { class: "button small" }),
+        button(say.why.title, () => this.app.showWhy(branch.message_id, branch.run_id), {
+          class: "button small",
+        }),
         ...decisions(this.app, branch),
       ),
     );

@@ -4,7 +4,7 @@
 /** @import { App } from "../app.js" */
 /** @import { ComparisonData, RunPath, Span, StepEnum } from "../wire.d.ts" */
 
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 import { say } from "../language.js";
 import { STEPS } from "../runs.js";
 import { STEP_WORDS } from "../words.js";
@@ -26,7 +26,7 @@ export async function openComparison(app, one, other) {
     h(
       "div",
       { class: "comparison" },
-      ...heads(compared),
+      ...heads(app, compared, close),
       ...answers(compared),
       ...steps(compared),
       ways(compared),
@@ -47,22 +47,40 @@ function open(app, { other }) {
   return branch ? decisions(app, branch) : [];
 }
 
-/** @param {ComparisonData} compared */
-function heads({ one, other }) {
-  return [head(say.comparison.one, one), head(say.comparison.other, other)];
+/**
+ * @param {App} app
+ * @param {ComparisonData} compared
+ * @param {() => void} close
+ */
+function heads(app, { one, other }, close) {
+  return [
+    head(say.comparison.one, one, () => showWhy(one)),
+    head(say.comparison.other, other, () => showWhy(other)),
+  ];
+  /** @param {RunPath} path */
+  function showWhy({ message_id: promptId, run_id: runId }) {
+    close();
+    app.showWhy(promptId, runId);
+  }
 }
 
 /**
  * @param {string} title
  * @param {RunPath} path
+ * @param {() => void} showWhy
  */
-function head(title, { origin, status, model }) {
+function head(title, { origin, status, model }, showWhy) {
   const change = origin?.change;
   const changed = change && h("p", {}, say.comparison.changed[change.kind], " ", said(change));
   return h(
     "section",
     { class: "side" },
-    h("h3", {}, title),
+    h(
+      "div",
+      { class: "row between" },
+      h("h3", {}, title),
+      button(say.why.title, showWhy, { class: "button small" }),
+    ),
     h(
       "p",
       { class: "muted small" },
@@ -175,15 +193,22 @@ function ways({ one, other, common_edges: common }) {
     one: named(one.edges.slice(common)),
     other: named(other.edges.slice(common)),
   });
+  const drawing = h("img", {
+    src: `diagrams/chorus.svg?${query}`,
+    alt: say.comparison.waysAlt,
+    loading: "lazy",
+    on: {
+      load: ({ currentTarget }) => currentTarget.parentElement?.scrollIntoView({ block: "end" }),
+    },
+  });
   return h(
     "details",
     { class: "across" },
     h("summary", {}, say.comparison.ways),
-    h("img", {
-      class: "ways",
-      src: `diagrams/chorus.svg?${query}`,
-      alt: say.comparison.waysAlt,
-      loading: "lazy",
-    }),
+    h(
+      "div",
+      { class: "ways", role: "region", tabindex: "0", "aria-label": say.comparison.ways },
+      drawing,
+    ),
   );
 }

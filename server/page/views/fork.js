@@ -6,6 +6,7 @@
 
 import { h } from "../dom.js";
 import { say } from "../language.js";
+import { toast } from "../notices.js";
 import { STEP_WORDS } from "../words.js";
 import { form, show } from "./dialogs.js";
 
@@ -88,7 +89,9 @@ export async function openForkDialog(app, run, record) {
               ? { kind: "model", model: model.value }
               : { kind: chosen, text: text.value };
           const data = { run_id: run.id, step: record.step, iteration: record.iteration, change };
-          if (await app.act("fork_run", data, say.branches.notForked, run.id, tell)) close();
+          if (!(await app.act("fork_run", data, say.branches.notForked, run.id, tell))) return;
+          close();
+          toast(say.branches.wentOn);
         },
       ),
     ];

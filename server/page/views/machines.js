@@ -79,6 +79,14 @@ export class Machines {
       say.machines.replay,
     );
     this.replay = new ReplayBar(app, () => this.update());
+    this.run = h("select", { id: "machine-run", on: { change: () => this.chooseRun() } });
+    this.runs = h(
+      "div",
+      { class: "machine-runs", hidden: true },
+      h("label", { for: this.run.id }, say.machines.ofThisPrompt),
+      this.run,
+    );
+    this.drawnRuns = "";
     this.why = new Why(app, () => this.chosen());
     this.heat = new HeatPanel(app, () => this.update());
     this.details = h("details", { class: "machine-details" }, this.pathSummary, this.path);
@@ -90,7 +98,7 @@ export class Machines {
         "div",
         { class: "machine-side" },
         this.heat.element,
-        h("div", { class: "machine-caption" }, this.about, this.words),
+        h("div", { class: "machine-caption" }, this.runs, this.about, this.words),
         this.replay.texts,
         this.why.element,
         this.details,
@@ -165,6 +173,22 @@ export class Machines {
     this.fit.setAttribute("aria-pressed", String(isWhole));
   }
 
+  chooseRun() {
+    this.replay.end();
+    this.app.setUi({ run: this.run.value, replay: null });
+  }
+
+  /** @param {Subject} subject */
+  drawRuns({ id, runs = [] }) {
+    this.runs.hidden = runs.length < 2;
+    const drawn = JSON.stringify(runs);
+    if (drawn !== this.drawnRuns) {
+      this.drawnRuns = drawn;
+      this.run.replaceChildren(...runs.map((each) => h("option", { value: each.id }, each.words)));
+    }
+    this.run.value = id ?? "";
+  }
+
   startReplay() {
     const { machine, id } = this.subjects.now();
     const isReplayed = machine === "chorus" || machine === "message";
@@ -206,6 +230,7 @@ export class Machines {
     const replayed = this.replay.trace();
     const past = replayed ? null : this.why.trace(subject.id);
     this.start.hidden = replayed !== null || !subject.isOver;
+    this.drawRuns(subject);
     setText(this.about, aboutWords(subject, replayed, past));
     const trace = replayed ?? past ?? this.withRefusal(subject, drawing);
     if (this.isSame(trace)) return;

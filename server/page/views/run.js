@@ -54,6 +54,10 @@ export class RunView {
       class: "button small",
       hidden: true,
     });
+    this.why = button(say.why.title, () => this.showWhy(), {
+      class: "button small quiet",
+      hidden: true,
+    });
     this.replay = button(say.run.replay, () => this.startReplay(), {
       class: "button small quiet",
       hidden: true,
@@ -68,7 +72,7 @@ export class RunView {
       { class: "run", "aria-label": say.run.title },
       this.answer,
       this.problem,
-      h("header", { class: "run-head" }, this.toggle, this.stop, this.retry, this.replay),
+      h("header", { class: "run-head" }, this.toggle, this.stop, this.retry, this.why, this.replay),
       this.steps.element,
     );
   }
@@ -94,6 +98,7 @@ export class RunView {
       counts &&
       (run?.status === "failed" || run?.status === "cancelled")
     );
+    this.why.hidden = !isTold || (!run && !answer);
     this.replay.hidden = isLive || !isTold || (!run && !answer);
     this.steps.element.hidden = !opens || !run;
     if (opens && run) this.steps.update(run);
@@ -124,6 +129,11 @@ export class RunView {
       await this.app.readRun(this.shown.message);
     }
     this.update(this.shown);
+  }
+
+  showWhy() {
+    const { id, run_id: runId } = this.shown.message;
+    if (runId !== null) this.app.showWhy(id, runId);
   }
 
   startReplay() {

@@ -7,7 +7,7 @@
 import { button, growText, h, icon, setText } from "../dom.js";
 import { say } from "../language.js";
 import { codePoints, FINAL, priorsOf, recordsOf, stepStates } from "../runs.js";
-import { isCoAuthor } from "../selectors.js";
+import { mayFork } from "../selectors.js";
 import { decimal, nameOf, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
 import { openForkDialog } from "./fork.js";
 
@@ -178,7 +178,7 @@ class RecordBlock {
     }
     if (record.priors) this.app.meetThreads(record.priors);
     this.shown = { run, record };
-    this.fork.hidden = record.status !== "completed" || !mayFork(this.app, run);
+    this.fork.hidden = record.status !== "completed" || !mayFork(this.app.state);
     const { names } = this.app.state;
     const key = [record.output, record.priors, run.records.length, run.status, names];
     const before = this.drawn;
@@ -190,15 +190,6 @@ class RecordBlock {
   openFork() {
     if (this.shown) openForkDialog(this.app, this.shown.run, this.shown.record);
   }
-}
-
-/**
- * @param {App} app
- * @param {Run} run
- */
-function mayFork({ state }, run) {
-  const isOpen = state.thread?.view.status === "active";
-  return isOpen && isCoAuthor(state) && state.thread?.messages.has(run.messageId);
 }
 
 /** @param {StepRecord} record */

@@ -6,11 +6,13 @@
 /** @import { EffectView, ExplainedTransition, GuardView, TriedEdgeView } from "../wire.d.ts" */
 /** @import { Subject } from "../subjects.js" */
 
-import { h, icon } from "../dom.js";
+import { button, h, icon, setText } from "../dom.js";
 import { traceAt } from "../explained.js";
 import { say } from "../language.js";
 import { Refused } from "../protocol.js";
-import { effectWords, elapsed, spaced, whenLong } from "../words.js";
+import { mayFork } from "../selectors.js";
+import { effectWords, elapsed, nameOf, spaced, whenLong } from "../words.js";
+import { openForkDialog } from "./fork.js";
 
 export class Why {
   /** @type {Explained | null} as it was read */
@@ -30,6 +32,7 @@ export class Why {
   constructor(app, changed) {
     this.app = app;
     this.changed = changed;
+    this.summary = h("p", { class: "muted small" });
     this.list = h("ol", { class: "why-list", on: { keydown: (event) => this.#key(event) } });
     this.now = h(
       "button",
@@ -45,7 +48,7 @@ export class Why {
       "section",
       { class: "why", "aria-label": say.why.title, hidden: true },
       h("header", { class: "why-head" }, h("h3", {}, say.why.title), this.now),
-      h("p", { class: "muted small" }, say.why.keys),
+      this.summary,
       this.list,
     );
   }
@@ -113,12 +116,15 @@ export class Why {
     this.now.hidden = this.#chosen === null;
     const { transitions = [], meanings = {} } = this.#shown ?? {};
     const reached = this.#chosen ?? transitions.length - 1;
+    const whole = transitions.reduce((sum, { after_ms: afterMs }) => sum + afterMs, 0);
+    setText(this.summary, say.why.summary(transitions.length, elapsed(whole)));
     this.#heads = [];
     this.list.replaceChildren(
       ...transitions.map((each, place) => {
         const head = this.#head(each, place, place === reached);
         this.#heads.push(head);
-        return h("li", {}, head, place === this.#chosen && detailsOf(each, meanings));
+        const isChosen = place === this.#chosen;
+        return h("li", {}, head, isChosen && this.#details(each, meanings));
       }),
     );
   }
@@ -145,6 +151,33 @@ export class Why {
     );
   }
 
+  /**
+   * @param {ExplainedTransition} explained
+   * @param {Explained["meanings"]} meanings
+   */
+  #details(explained, meanings) {
+    const details = detailsOf(this.app, explained, meanings);
+    const record = this.#completed(explained);
+    if (record && mayFork(this.app.state)) {
+      const open = () => openForkDialog(this.app, record.run, record.record);
+      details.append(button(say.branches.fork, open, { class: "button small" }));
+    }
+    return details;
+  }
+
+  /**
+   * The run, and the step of it that a transition completed; null where it completed none.
+   *
+   * @param {ExplainedTransition} explained
+   */
+  #completed({ transition: { event, instance }, facts: { step, iteration } }) {
+    const run = event === "step_completed" ? this.app.runRead(instance) : null;
+    const record = run?.records.find(
+      (each) => each.step === step && each.iteration === iteration && each.status === "completed",
+    );
+    return run && record ? { run, record } : null;
+  }
+
   /** @param {KeyboardEvent} event */
   #key(event) {
     const place = this.#chosen ?? this.#heads.length;
@@ -161,12 +194,18 @@ export class Why {
 }
 
 /**
+ * @param {App} app
  * @param {ExplainedTransition} explained
  * @param {Explained["meanings"]} meanings
  */
-function detailsOf(explained, meanings) {
+function detailsOf(app, explained, meanings) {
   const { seq, at, facts, edges, effects, judged } = explained;
-  const told = Object.entries(facts).map(([name, value]) => `${spaced(name)} ${factWords(value)}`);
+  const told = Object.entries(facts).map(
+    ([name, value]) => `${spaced(name)}: ${factWords(app, name, value)}`,
+  );
+  const [asked, others] = [true, false].map((isAsked) =>
+    edges.filter(({ verdict }) => (verdict !== "not_tried") === isAsked),
+  );
   return h(
     "div",
     { class: "why-details" },
@@ -174,7 +213,12 @@ function detailsOf(explained, meanings) {
     told.length > 0 && h("p", { class: "small" }, told.join(" · ")),
     h("p", { class: judged === "executed" ? "muted small" : "note" }, say.why.judged[judged]),
     edges.length > 0 &&
-      h("ul", { class: "why-edges" }, ...edges.map((edge) => edgeOf(edge, meanings))),
+      h(
+        "ul",
+        { class: "why-edges" },
+        ...(asked ?? []).map((edge) => edgeOf(edge, meanings)),
+        ...notTried(others ?? []),
+      ),
     effects.length > 0 && h("ul", { class: "why-effects" }, ...effects.map(effectOf)),
   );
 }
@@ -192,6 +236,18 @@ function edgeOf({ target, verdict, guards }, meanings) {
     asked.length > 0 &&
       h("ul", { class: "why-guards" }, ...asked.map((guard) => guardOf(guard, meanings))),
   );
+}
+
+/**
+ * The edges that no guard was asked of, in one line.
+ *
+ * @param {readonly TriedEdgeView[]} edges
+ */
+function notTried(edges) {
+  if (edges.length === 0) return [];
+  const targets = [...new Set(edges.map(({ target }) => spaced(target)))].join(", ");
+  const words = say.why.verdicts.not_tried(targets);
+  return [h("li", { data: { verdict: "not_tried" } }, h("span", { class: "why-edge" }, words))];
 }
 
 /**
@@ -226,8 +282,13 @@ function effectOf({ effect, brought, seq, after_ms: afterMs }) {
   );
 }
 
-/** @param {string | number | boolean} value */
-function factWords(value) {
+/**
+ * @param {App} app
+ * @param {string} name
+ * @param {string | number | boolean} value
+ */
+function factWords({ state }, name, value) {
+  if (name === "by") return nameOf(state, String(value));
   if (typeof value === "boolean") return value ? say.why.isTrue : say.why.isFalse;
   return String(value);
 }
