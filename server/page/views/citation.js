@@ -5,7 +5,7 @@
 
 import { button, h } from "../dom.js";
 import { say } from "../language.js";
-import { priorsOf } from "../runs.js";
+import { priorsOf } from "../run_facts.js";
 import { messagesOf } from "../selectors.js";
 import { nameOf, whenLong } from "../words.js";
 import { avatar } from "./avatar.js";

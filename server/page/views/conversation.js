@@ -1,25 +1,22 @@
 // The open thread: its head, its messages in their order, and the prompt box beneath.
 
 /** @import { App } from "../app.js" */
-/** @import { ModelInfo, ThreadView } from "../wire.d.ts" */
+/** @import { ModelInfo } from "../wire.d.ts" */
 /** @import { Exchanges } from "../selectors.js" */
 /** @import { Prompt, SettingsChange, Thread } from "../store.js" */
 
-import { arrange, button, h, icon, iconButton, keyed, offerFocus, setText } from "../dom.js";
+import { arrange, button, h, icon, keyed, offerFocus, setText } from "../dom.js";
 import { say } from "../language.js";
-import { copyText } from "../notices.js";
-import { editable, exchangesOf, isCoAuthor, othersThere, unsent } from "../selectors.js";
-import { countWords, nameOf, someOf } from "../words.js";
+import { editable, exchangesOf, unsent } from "../selectors.js";
 import { Branches } from "./branches.js";
 import { Composer } from "./composer.js";
-import { archiveThread, openRenameDialog } from "./dialogs.js";
 import { MessageView } from "./message.js";
 import { PastBar } from "./past.js";
-import { openPeopleDialog } from "./people.js";
 import { Removals } from "./removals.js";
-import { saveRecoveryFile } from "./settings.js";
 import { Strip } from "./strip.js";
-import { SettingsChangeView, openThreadSettings } from "./thread_settings.js";
+import { ThreadHead } from "./thread_head.js";
+import { SettingsChangeView } from "./thread_settings.js";
+import { recoveryNotice, welcome } from "./welcome.js";
 
 const NEAR_END = 120; // pixels from the end within which the list follows what comes
 
@@ -265,149 +262,6 @@ export class Conversation {
   }
 }
 
-class ThreadHead {
-  /** @param {App} app */
-  constructor(app) {
-    this.app = app;
-    /** @type {ThreadView | null | undefined} as it is drawn; undefined before the first time */
-    this.view = undefined;
-    /** @type {string | null} who else is there, as it is drawn */
-    this.present = null;
-    this.name = h("h2", { class: "thread-title", dir: "auto" });
-    this.facts = h("p", { class: "muted small thread-about" });
-    this.machines = iconButton("machine", say.common.machines, () => app.setUi({ machines: true }));
-    this.people = iconButton("people", say.conversation.coAuthors, () => openPeopleDialog(app));
-    this.menu = menu(app);
-    this.element = h(
-      "header",
-      { class: "thread-head" },
-      h("div", { class: "thread-titles" }, this.name, this.facts),
-      this.machines,
-      this.people,
-      this.menu.element,
-    );
-  }
-
-  update() {
-    const view = this.app.state.thread?.view ?? null;
-    this.menu.drawStrip(this.app.ui.strip);
-    this.menu.drawHidden();
-    const count = this.app.state.inbox?.count ?? 0;
-    const place = view ? `${view.name} · Chorus` : "Chorus";
-    const title = count > 0 ? `(${countWords(count)}) ${place}` : place;
-    if (document.title !== title) document.title = title;
-    const here = view ? othersThere(this.app.state).present : [];
-    const names = here.map((key) => nameOf(this.app.state, key)).sort();
-    const present = names.length > 0 ? say.presence.here(someOf(names)) : null;
-    if (view === this.view && present === this.present) return;
-    this.view = view;
-    this.present = present;
-    setText(this.name, view?.name ?? say.conversation.newConversation);
-    setText(
-      this.facts,
-      view
-        ? [
-            say.common.visibility[view.visibility],
-            say.conversation.authors(view.co_authors.length),
-            view.status === "archived" ? say.common.archived : null,
-            view.instructions ? say.threadSettings.has : null,
-            view.token_balance > 0 ? say.conversation.balance(view.token_balance) : null,
-            present,
-          ]
-            .filter(Boolean)
-            .join(" · ")
-        : say.conversation.newHint,
-    );
-    this.people.hidden = !view;
-    this.menu.element.hidden = !view;
-    this.menu.update(
-      view?.status === "active" && isCoAuthor(this.app.state),
-      view?.visibility === "public",
-    );
-  }
-}
-
-/** What can be done with a whole thread. */
-/** @param {App} app */
-function menu(app) {
-  const list = h("div", { class: "menu", id: "thread-menu", popover: "auto" });
-  /**
-   * @param {string} label
-   * @param {() => unknown} action
-   */
-  const item = (label, action) =>
-    h(
-      "button",
-      {
-        type: "button",
-        on: {
-          click: () => {
-            list.hidePopover();
-            action();
-          },
-        },
-      },
-      label,
-    );
-  const forCoAuthors = [
-    item(say.conversation.rename, () => openRenameDialog(app)),
-    item(say.conversation.archive, () => archiveThread(app)),
-  ];
-  const share = item(say.conversation.copyPublic, () => {
-    const id = app.state.thread?.id;
-    if (id) copyText(new URL(`t/${id}`, document.baseURI).href, say.conversation.linkCopied);
-  });
-  const settings = item(say.threadSettings.title, () => openThreadSettings(app));
-  const hide = item("", () => app.hideThread(!isHidden(app)));
-  const strip = item("", () => app.showStrip(!app.ui.strip));
-  const past = item(say.past.open, () => app.lookBack());
-  list.append(
-    ...forCoAuthors,
-    settings,
-    strip,
-    past,
-    hide,
-    share,
-    item(say.conversation.copyLink, () => copyText(location.href, say.conversation.linkCopied)),
-    item(say.conversation.exportMarkdown, () => app.exportThread("md")),
-    item(say.conversation.exportJson, () => app.exportThread("json")),
-    item(say.conversation.close, () => app.closeThread()),
-  );
-  const opener = iconButton("more", say.conversation.more, undefined, {
-    popovertarget: "thread-menu",
-    "aria-haspopup": "true",
-    on: {}, // the browser opens what it names
-  });
-  list.addEventListener("beforetoggle", ({ newState }) => {
-    if (newState === "closed") return;
-    const lasting = app.lifetimes.of("thread");
-    lasting.addEventListener("abort", () => list.hidePopover(), { once: true });
-    const { bottom, right } = opener.getBoundingClientRect();
-    list.style.top = `${bottom + 4}px`;
-    list.style.right = `${innerWidth - right}px`;
-  });
-  return {
-    element: h("div", { class: "menu-holder" }, opener, list),
-    drawHidden: () => {
-      hide.hidden = !isCoAuthor(app.state);
-      setText(hide, isHidden(app) ? say.conversation.showAgain : say.conversation.hide);
-    },
-    /** @param {boolean} isCoAuthorOfActive @param {boolean} isPublic */
-    update: (isCoAuthorOfActive, isPublic) => {
-      for (const each of forCoAuthors) each.hidden = !isCoAuthorOfActive;
-      share.hidden = !isPublic;
-    },
-    /** @param {boolean} isShown */
-    drawStrip: (isShown) =>
-      setText(strip, isShown ? say.conversation.hideSteps : say.conversation.showSteps),
-  };
-}
-
-/** @param {App} app */
-function isHidden({ state }) {
-  return state.hidden.has(state.thread?.id ?? "");
-}
-
 /**
  * The messages with each change of settings before the first that came after it.
  *
@@ -450,51 +304,4 @@ function outgoing(prompt) {
       ),
     ),
   };
-}
-
-/**
- * What is lost without a recovery file, said once.
- *
- * @param {App} app
- */
-function recoveryNotice(app) {
-  const notice = h("div", {
-    class: "row between recovery",
-    role: "note",
-    hidden: app.memory.choices.toldOfRecovery,
-  });
-  const told = () => {
-    app.memory.choose({ toldOfRecovery: true });
-    notice.hidden = true;
-  };
-  notice.append(
-    h("span", {}, say.conversation.recovery),
-    h(
-      "span",
-      { class: "row" },
-      button(
-        say.common.saveRecoveryFile,
-        async () => {
-          await saveRecoveryFile();
-          told();
-        },
-        { class: "button small" },
-      ),
-      button(say.conversation.notNow, told, { class: "button small quiet" }),
-    ),
-  );
-  return notice;
-}
-
-/** @param {(text: string) => void} suggest puts a prompt into the box */
-function welcome(suggest) {
-  /** @param {string} text */
-  const idea = (text) => button(text, () => suggest(text), { class: "idea" });
-  return h(
-    "section",
-    { class: "welcome" },
-    h("h3", {}, say.conversation.ask),
-    h("p", {}, say.conversation.askHow),
-    h("div", { class: "ideas" }, ...say.conversation.ideas.map(idea)),
-  );
 }

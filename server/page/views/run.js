@@ -10,7 +10,8 @@
 
 import { arrange, button, h, icon, setText } from "../dom.js";
 import { say } from "../language.js";
-import { FINAL, loopsOf, priorsOf, recordsOf, STEPS, totalTokens } from "../runs.js";
+import { FINAL, STEPS } from "../runs.js";
+import { loopsOf, priorsOf, recordsOf, totalTokens } from "../run_facts.js";
 import { isCoAuthor, isOwn, authorOf } from "../selectors.js";
 import { nameOf, STEP_WORDS, TROUBLE } from "../words.js";
 import { LiveAnswer } from "./live_answer.js";

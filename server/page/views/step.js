@@ -2,11 +2,13 @@
 
 /** @import { App } from "../app.js" */
 /** @import { Prior, StepEnum, Usage } from "../wire.d.ts" */
-/** @import { Failure, Fate, Run, StepRecord } from "../runs.js" */
+/** @import { Failure, Run, StepRecord } from "../runs.js" */
+/** @import { Fate } from "../run_facts.js" */
 
 import { button, growText, h, icon, setText } from "../dom.js";
 import { say } from "../language.js";
-import { codePoints, FINAL, priorsOf, recordsOf, stepStates } from "../runs.js";
+import { codePoints, FINAL } from "../runs.js";
+import { priorsOf, recordsOf, stepStates } from "../run_facts.js";
 import { mayFork } from "../selectors.js";
 import { decimal, nameOf, percent, STEP_WORDS, TROUBLE, whenShort } from "../words.js";
 import { openForkDialog } from "./fork.js";

@@ -2,12 +2,14 @@
 // drawings.
 
 /** @import { App } from "../app.js" */
-/** @import { Run, StepState } from "../runs.js" */
+/** @import { Run } from "../runs.js" */
+/** @import { StepState } from "../run_facts.js" */
 /** @import { Message } from "../store.js" */
 
 import { h, icon, setText } from "../dom.js";
 import { say } from "../language.js";
-import { FINAL, newRun, STEPS, stepStates } from "../runs.js";
+import { FINAL, newRun, STEPS } from "../runs.js";
+import { stepStates } from "../run_facts.js";
 import { toldRun } from "../selectors.js";
 import { messageShown } from "../subjects.js";
 import { STEP_WORDS } from "../words.js";
