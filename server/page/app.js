@@ -6,7 +6,8 @@
  * @import { InboxItem, InitData, LiveFrame, Prior, ThreadSummary, Visibility } from "./wire.d.ts"
  * @import { Identity } from "./keys.js"
  * @import { ClientEvent, Connection, DataOf, RequestType } from "./protocol.js"
- * @import { Message, Prompt, Scope, State, StoreEvent, Thread } from "./store.js"
+ * @import { StoreEvent } from "./store.js"
+ * @import { Message, Prompt, Scope, State, Thread } from "./state.js"
  * @import { MachineName, Refusal } from "./trace.js"
  * @import { Choices } from "./memory.js"
  */
@@ -36,7 +37,8 @@ import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, isOfRun, messageOf, runOf } from "./runs.js";
 import { isCoAuthor, messagesOf, othersThere, runToStop } from "./selectors.js";
-import { fold, newState } from "./store.js";
+import { fold } from "./store.js";
+import { newState } from "./state.js";
 import { advice, fileName, threadNameFor } from "./words.js";
 
 const PAGE_MESSAGES = 50;

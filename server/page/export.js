@@ -3,7 +3,7 @@
 // In Markdown every heading is ours: what users wrote stands in a fence that it cannot end, an answer in
 // a quotation that it cannot leave, and names are escaped, so that no text passes for another's.
 
-/** @import { Message, State, Thread } from "./store.js" */
+/** @import { Message, State, Thread } from "./state.js" */
 
 import { say } from "./language.js";
 import { messagesOf } from "./selectors.js";

@@ -3,7 +3,7 @@
 
 /**
  * @import { GetInboxData, InboxData, InboxItem, LiveFrame, MarkReadData } from "./wire.d.ts"
- * @import { Thread } from "./store.js"
+ * @import { Thread } from "./state.js"
  */
 
 import { say } from "./language.js";

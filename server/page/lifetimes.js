@@ -6,7 +6,7 @@
 //
 // A thread of another epoch of the store is another thread: its entries may be others.
 
-/** @import { State } from "./store.js" */
+/** @import { State } from "./state.js" */
 
 /** @typedef {"signIn" | "thread" | "coAuthorship"} Span */
 

@@ -1,7 +1,7 @@
 // What this browser remembers between visits, beside the key: drafts, prompts that were not
 // acknowledged, what was seen, the session's token. A browser that keeps nothing is lived with.
 
-/** @import { Prompt } from "./store.js" */
+/** @import { Prompt } from "./state.js" */
 /** @import { Language } from "./language.js" */
 /** @import { MachineName } from "./trace.js" */
 

@@ -3,7 +3,7 @@
 
 /** @import { LiveFrame } from "./wire.d.ts" */
 /** @import { Connection } from "./protocol.js" */
-/** @import { State } from "./store.js" */
+/** @import { State } from "./state.js" */
 
 import { h, iconButton, setText } from "./dom.js";
 import { say } from "./language.js";

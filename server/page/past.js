@@ -3,9 +3,10 @@
 
 /** @import { LiveFrame, ThreadView } from "./wire.d.ts" */
 /** @import { DataOf, ReplyTo } from "./protocol.js" */
-/** @import { State, Thread } from "./store.js" */
+/** @import { State, Thread } from "./state.js" */
 
-import { fold, newState } from "./store.js";
+import { fold } from "./store.js";
+import { newState } from "./state.js";
 
 const PAGE = 1_000;
 const KEPT_EACH = 100; // entries from one state that is kept to the next

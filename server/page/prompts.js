@@ -1,7 +1,8 @@
 // Prompts on their way: kept in this browser until the server acknowledges them, so that a reload
 // or a crash loses none, and sent again under their own id, so that none is carried out twice.
 
-/** @import { Prompt, StoreEvent } from "./store.js" */
+/** @import { StoreEvent } from "./store.js" */
+/** @import { Prompt } from "./state.js" */
 
 import { Refused } from "./protocol.js";
 

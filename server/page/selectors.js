@@ -3,7 +3,7 @@
 
 /** @import { ThreadSummary, UserView } from "./wire.d.ts" */
 /** @import { Run } from "./runs.js" */
-/** @import { Message, Prompt, State, Thread } from "./store.js" */
+/** @import { Message, Prompt, State, Thread } from "./state.js" */
 
 import { FINAL } from "./runs.js";
 

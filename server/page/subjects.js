@@ -2,7 +2,7 @@
 // its machine.
 
 /** @import { App, Ui } from "./app.js" */
-/** @import { Message, State, Thread } from "./store.js" */
+/** @import { Message, State, Thread } from "./state.js" */
 /** @import { MachineName, Trace } from "./trace.js" */
 
 import { say } from "./language.js";

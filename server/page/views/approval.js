@@ -3,7 +3,7 @@
 /** @import { App } from "../app.js" */
 /** @import { ApprovalView as Vote, MessageStatus } from "../wire.d.ts" */
 /** @import { DataOf } from "../protocol.js" */
-/** @import { Message } from "../store.js" */
+/** @import { Message } from "../state.js" */
 
 import { button, h, setText } from "../dom.js";
 import { say } from "../language.js";

@@ -3,7 +3,7 @@
 /** @import { App } from "../app.js" */
 /** @import { ModelInfo } from "../wire.d.ts" */
 /** @import { Exchanges } from "../selectors.js" */
-/** @import { Prompt, SettingsChange, Thread } from "../store.js" */
+/** @import { Prompt, SettingsChange, Thread } from "../state.js" */
 
 import { arrange, button, h, icon, keyed, offerFocus, setText } from "../dom.js";
 import { say } from "../language.js";

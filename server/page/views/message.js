@@ -2,7 +2,7 @@
 
 /** @import { App } from "../app.js" */
 /** @import { MessageStatus } from "../wire.d.ts" */
-/** @import { Message, State, Thread } from "../store.js" */
+/** @import { Message, State, Thread } from "../state.js" */
 
 import { button, h, iconButton, setText } from "../dom.js";
 import { dressCode } from "../code.js";

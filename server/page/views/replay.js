@@ -2,7 +2,7 @@
 
 /** @import { App, Wanted } from "../app.js" */
 /** @import { LiveFrame } from "../wire.d.ts" */
-/** @import { Message } from "../store.js" */
+/** @import { Message } from "../state.js" */
 
 import { h, icon, iconButton, setText } from "../dom.js";
 import { say } from "../language.js";

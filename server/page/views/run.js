@@ -5,7 +5,7 @@
 
 /** @import { App } from "../app.js" */
 /** @import { Run } from "../runs.js" */
-/** @import { Message } from "../store.js" */
+/** @import { Message } from "../state.js" */
 /** @import { MessageView } from "./message.js" */
 
 import { arrange, button, h, icon, setText } from "../dom.js";

@@ -1,7 +1,7 @@
 // Search over everything that the user may read; a result leads to its message.
 
 /** @import { App } from "../app.js" */
-/** @import { State } from "../store.js" */
+/** @import { State } from "../state.js" */
 /** @import { Prior } from "../wire.d.ts" */
 
 import { h, icon } from "../dom.js";

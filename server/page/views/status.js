@@ -1,7 +1,7 @@
 // Who is signed in, at the foot of the list of threads.
 
 /** @import { App } from "../app.js" */
-/** @import { State } from "../store.js" */
+/** @import { State } from "../state.js" */
 
 import { h, iconButton } from "../dom.js";
 import { say } from "../language.js";

@@ -4,7 +4,7 @@
 /** @import { App } from "../app.js" */
 /** @import { Run } from "../runs.js" */
 /** @import { StepState } from "../run_facts.js" */
-/** @import { Message } from "../store.js" */
+/** @import { Message } from "../state.js" */
 
 import { h, icon, setText } from "../dom.js";
 import { say } from "../language.js";

@@ -2,7 +2,7 @@
 // them, and the line of the conversation that tells of a change.
 
 /** @import { App } from "../app.js" */
-/** @import { SettingsChange } from "../store.js" */
+/** @import { SettingsChange } from "../state.js" */
 /** @import { ThreadView } from "../wire.d.ts" */
 
 import { h, setText } from "../dom.js";

@@ -2,7 +2,7 @@
 
 /** @import { App } from "../app.js" */
 /** @import { ThreadSummary } from "../wire.d.ts" */
-/** @import { Scope } from "../store.js" */
+/** @import { Scope } from "../state.js" */
 
 import { arrange, button, h, icon, iconButton, keyed, setText } from "../dom.js";
 import { say } from "../language.js";
