@@ -160,7 +160,7 @@ def _document(title: str, main: str) -> str:
         f"<title>{title} — Chorus</title>"
         '<link rel="icon" href="../page/icon.svg" type="image/svg+xml">'
         '<link rel="stylesheet" href="../page/base.css">'
-        '<link rel="stylesheet" href="../page/conversation.css">'
+        '<link rel="stylesheet" href="../page/messages.css">'
         '<link rel="stylesheet" href="../page/shared.css">'
         f'</head><body><main class="shared"><h1>{title}</h1>{main}</main></body></html>\n'
     )
