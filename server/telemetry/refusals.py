@@ -10,6 +10,7 @@ A span for each of a flood would leave no room for runs: of a code, so many are 
 counted as dropped.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -33,6 +34,8 @@ from server.telemetry.span import (
     span_id_of,
     trace_id_of,
 )
+
+log = logging.getLogger(__name__)
 
 REFUSED: Final = "refused"
 """The first word of a span's name, and its place in its trace."""
@@ -130,10 +133,14 @@ class LiveRefusals:
         )
 
     def refused(self, request: ClientMessage, error: ErrorData) -> None:
-        """Let the refusal be sent; never blocks."""
+        """Let the refusal be sent; never blocks, and a defect here is not the request's."""
         if self._allowed.try_take(error.code) is not None:
             self._metrics.spans(SpanOutcome.DROPPED, 1)
             return
-        span = refusal_span(request, error, self._environment.new_id(), self._environment.now())
-        if self._samples(span.trace_id):
-            self._offer([span])
+        try:
+            environment = self._environment
+            span = refusal_span(request, error, environment.new_id(), environment.now())
+            if self._samples(span.trace_id):
+                self._offer([span])
+        except Exception:
+            log.exception("the span of a refusal could not be made")

@@ -105,3 +105,15 @@ def test_a_refusal_that_is_not_sampled_is_not_sent() -> None:
     request = PingRequest.model_validate_json('{"type": "ping", "id": "a", "data": {}}')
     live.refused(request, ErrorData(code=ErrorCode.NOT_FOUND, message="", retryable=False))
     assert offered == []
+
+
+def test_a_defect_in_the_span_of_a_refusal_is_logged_and_the_request_is_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(_: object) -> None:
+        raise ValueError
+
+    live = LiveRefusals(fails, lambda _: True, system_environment(), Metrics())
+    request = PingRequest.model_validate_json('{"type": "ping", "id": "a", "data": {}}')
+    live.refused(request, ErrorData(code=ErrorCode.NOT_FOUND, message="", retryable=False))
+    assert "the span of a refusal could not be made" in caplog.text
