@@ -84,6 +84,9 @@ def _section(judged: Judged, journal: str | None) -> Iterator[str]:
         yield from (f"- `{name}`: {text}" for name, text in meanings.items())
         yield from [""] if meanings else []
     if changes.code is not None:
+        for was, now in changes.code.renamed:
+            yield f"`{now}` is `{was}` by another name: its code is the same."
+            yield ""
         yield from code_words.markdown(
             changes.code.changed, changes.code.added, lambda rule: _places(changes, rule, usage)
         )

@@ -28,7 +28,7 @@ class CodePart:
     name: str
     """As its module calls it; of a member, `Class.member`."""
     through: tuple[str, ...]
-    """The functions that lead from the guard or action to it, itself and the first left out."""
+    """The functions that lead from the guard or action to it, without these two."""
     old: str
     """Its source; empty where it was not there."""
     new: str
@@ -97,6 +97,8 @@ class Code:
     changed: tuple[RuleChange, ...] = ()
     added: tuple[RuleChange, ...] = ()
     """Guards and actions that the newer declaration alone has, with their code."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Those that have the code of one that is gone: its name, and theirs."""
     unknown: tuple[str, ...] = ()
     """Guards and actions that were not compared, since the source of a side does not have them."""
 
@@ -122,6 +124,7 @@ class CodeComparison:
         """
         changed: list[RuleChange] = []
         added: list[RuleChange] = []
+        renamed: list[tuple[str, str]] = []
         unknown: list[str] = []
         before, after = _Rules(self._old, old), _Rules(self._new, new)
         rules: tuple[tuple[What, dict[str, str], dict[str, str]], ...] = (
@@ -129,23 +132,32 @@ class CodeComparison:
             ("action", old.actions, new.actions),
         )
         for what, was, now in rules:
-            for name in sorted(now):
+            for name in sorted(was.keys() & now.keys()):
                 one, other = before.find(name), after.find(name)
-                if name not in was:
-                    added += (
-                        [RuleChange(what, name, tuple(self._parts(None, other)))] if other else []
-                    )
-                elif one is None or other is None:
+                if one is None or other is None:
                     unknown.append(name)
                 elif parts := tuple(self._parts(one, other)):
                     changed.append(RuleChange(what, name, parts))
+            gone = [(name, before.find(name)) for name in sorted(was.keys() - now.keys())]
+            for name in sorted(now.keys() - was.keys()):
+                new_one = after.find(name)
+                if new_one is None:
+                    continue
+                former = next((each for each, one in gone if self._is_same(one, new_one)), None)
+                if former is None:
+                    added.append(RuleChange(what, name, tuple(self._parts(None, new_one))))
+                else:
+                    renamed.append((former, name))
         if (
             before.place
             and after.place
             and (parts := tuple(self._parts(before.place, after.place)))
         ):
             changed.append(RuleChange("every transition", after.place.name, parts))
-        return Code(tuple(changed), tuple(added), tuple(unknown))
+        return Code(tuple(changed), tuple(added), tuple(renamed), tuple(unknown))
+
+    def _is_same(self, old: Definition | None, new: Definition) -> bool:
+        return old is not None and not any(self._parts(old, new))
 
     def _parts(self, old: Definition | None, new: Definition) -> Iterator[CodePart]:
         """What is other in a function, and in all that it uses, the nearest first."""

@@ -94,7 +94,7 @@ def _list(places: Sequence[str]) -> Iterator[str]:
 
 
 def _block(heading: str, part: CodePart) -> Iterator[str]:
-    lines = list(part.diff)
+    lines = list(part.diff) or [" The text is the same; a name in it stands for something else."]
     left = len(lines) - _MOST_LINES
     if left > 0:
         lines = [*lines[:_MOST_LINES], f"@@ {left} more lines"]

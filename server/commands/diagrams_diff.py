@@ -75,11 +75,9 @@ def run(
 
 def _compared(before: Side, after: Side, source: str) -> tuple[list[MachineChanges], str | None]:
     """The machines that both are asked for, and why their code was not compared, where it was not."""
-    without_code = " ".join(
-        f"{each.name} has no Python source in {source}."
-        for each in (before, after)
-        if each.source is None
-    )
+    bare = [each.name for each in (before, after) if each.source is None]
+    verb = "have" if len(bare) > 1 else "has"
+    without_code = f"{' and '.join(bare)} {verb} no Python source in {source}." if bare else ""
     try:
         code = (
             CodeComparison(before.source, after.source) if before.source and after.source else None

@@ -339,6 +339,24 @@ def test_the_code_of_a_guard_that_is_new_is_kept_too() -> None:
     assert [part.name for part in added.parts] == ["there_is_more"]
 
 
+def test_a_guard_under_another_name_is_told_as_such() -> None:
+    raw = CART.model_dump(mode="json")
+    raw["edges"][0]["guards"] = ["it_fits", "is_known"]
+    raw["guards"]["it_fits"] = raw["guards"].pop("there_is_room")
+    new = {**SHOP, "shop.cart": CHART.replace("there_is_room", "it_fits")}
+    changes = compared(new, Declaration.model_validate(raw, strict=False))
+    assert code_of(changes) == Code(renamed=(("there_is_room", "it_fits"),))
+    text = report([Judged(changes, None, None)], "a", "b", journal=None)
+    assert "`it_fits` is `there_is_room` by another name: its code is the same." in text
+
+
+def test_a_text_in_which_a_name_stands_for_something_else_is_told() -> None:
+    new = edited("shop.cart", "import Added, Cart, Kind", "import Added, Cart, Other as Kind")
+    new["shop.values"] = VALUES.replace("class Kind(StrEnum)", "class Other(StrEnum)")
+    text = report([Judged(compared(new), None, None)], "a", "b", journal=None)
+    assert "The text is the same; a name in it stands for something else." in text
+
+
 # --- Showing -------------------------------------------------------------------------------------
 
 BOUND: Final = edited("shop.limits", "MOST = 10", "MOST = 12")
