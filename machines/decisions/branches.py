@@ -23,7 +23,6 @@ from machines.models.branch import (
     BranchStatus,
     BranchVoteCast,
 )
-from machines.models.chorus import RunCancelled
 from machines.models.commands import (
     Adoptable,
     DiscardBranch,
@@ -38,7 +37,7 @@ from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.fork import ChangeKind, ForkMark
 from machines.models.ids import BranchId, MessageId, PublicKey, RunId
 from machines.models.journal import update_of
-from machines.models.limits import MAX_BRANCH_VOTES, MAX_OPEN_BRANCHES
+from machines.models.limits import MAX_BRANCH_VOTES, MAX_GENERATIONS, MAX_OPEN_BRANCHES
 from machines.models.message import AnswerGiven, AnswerReplaced, MessageStatus
 from machines.models.thread import AddMessage, ThreadStatus
 from machines.models.wire import run_frames
@@ -68,6 +67,11 @@ def fork(draft: Draft, command: ForkRun, facts: Facts, policy: Policy) -> Decide
         raise refusal_of("message", origin.prompt.status.value, "fork_run", "message_is_approved")
     if len(draft.branches) >= MAX_OPEN_BRANCHES:
         raise _too_many(f"At most {MAX_OPEN_BRANCHES} branches may be open in a thread.")
+    forked = origin.run.prefix
+    if forked is not None and forked.generation >= MAX_GENERATIONS:
+        raise RequestRefused(
+            ErrorCode.TOO_LARGE, f"At most {MAX_GENERATIONS} forks may follow from one another."
+        )
     require_room_in_queue(draft, policy)
     prefix = prefix_of(origin, command, policy.models)
     run = create_initial_state(
@@ -89,13 +93,14 @@ def fork(draft: Draft, command: ForkRun, facts: Facts, policy: Policy) -> Decide
         prefix=prefix,
     )
     assert run.branch_id is not None  # noqa: S101 - it was just given
-    branch, forked = draft.change_branch(
+    branch, made = draft.change_branch(
         Branch(
             id=run.branch_id,
             thread_id=draft.thread.id,
             message_id=run.message_id,
             run_id=run.id,
             origin=prefix.origin,
+            generation=prefix.generation,
             change=command.change.kind,
             made_by=by,
             created_at=command.at,
@@ -105,7 +110,7 @@ def fork(draft: Draft, command: ForkRun, facts: Facts, policy: Policy) -> Decide
         BranchForked(at=command.at, co_authors=draft.thread.co_authors),
         created=True,
     )
-    draft.tell(ThreadEventKind.BRANCH_FORKED, forked, branch=branch, by=by)
+    draft.tell(ThreadEventKind.BRANCH_FORKED, made, branch=branch, by=by)
     draft.runs[run.id] = run
     draft.tell_run(run_frames.RunQueuedData(**about(run)), Change(changes=(run_change(None, run),)))
     draft.start_next()
@@ -152,12 +157,12 @@ def vote(draft: Draft, command: VoteOnBranch) -> Decided:
     return draft.decision()
 
 
-def discard(draft: Draft, command: DiscardBranch, facts: Facts) -> Decided:
+def discard(draft: Draft, command: DiscardBranch) -> Decided:
     """Who forked the run gives the branch up; a run that grows it stops."""
     by = co_author_of(draft.thread, command.by)
     before = _open_branch(draft, command.branch_id)
     event = BranchDiscarded(at=command.at, by=by)
-    _end(draft, before, event, by=by, partial=facts.partials.get(before.run_id))
+    _end(draft, before, event, by=by)
     draft.start_next()
     return draft.decision()
 
@@ -213,20 +218,13 @@ def _too_late(draft: Draft, before: Branch, event: str, after: Branch, change: C
     return draft.decision(refused=late)
 
 
-def _end(
-    draft: Draft,
-    branch: Branch,
-    event: BranchEvent,
-    *,
-    by: PublicKey | None,
-    partial: str | None = None,
-) -> None:
+def _end(draft: Draft, branch: Branch, event: BranchEvent, *, by: PublicKey | None) -> None:
     """Nothing becomes of the branch, and its run stops."""
     after, change = draft.change_branch(branch, event)
     draft.tell(ThreadEventKind.BRANCH_DISCARDED, change, branch=after, by=by)
     run = draft.runs.get(branch.run_id)
     if run is not None:
-        draft.fire_run(run, RunCancelled(at=draft.at, by=by, partial=partial))
+        draft.cancel_run(run, by=by)
 
 
 def _adopt(draft: Draft, branch: Branch, change: Change, *, by: PublicKey | None) -> None:
@@ -271,7 +269,7 @@ def _adopt(draft: Draft, branch: Branch, change: Change, *, by: PublicKey | None
     for run in tuple(draft.runs.values()):
         if run.message_id == prompt.id and run.branch_id is None:
             # It was retried meanwhile, and would answer the prompt once more.
-            draft.fire_run(run, RunCancelled(at=draft.at, by=None))
+            draft.cancel_run(run, by=None)
     for branch_id, other in draft.adoptable.items():
         # The same decision may adopt another answer to the prompt.
         if other.prompt.id == prompt.id:

@@ -119,6 +119,7 @@ def prefix_of(origin: Origin, command: ForkRun, models: tuple[str, ...]) -> Pref
     return Prefix(
         origin=ForkPoint(run_id=run.id, step=command.step, iteration=command.iteration),
         change=change,
+        generation=1 if run.prefix is None else run.prefix.generation + 1,
         steps=steps,
         priors=run.priors[: origin.prior_count],
         messages=run.messages,

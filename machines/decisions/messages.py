@@ -9,7 +9,6 @@ from machines.decisions.mentions import mentions_in
 from machines.decisions.rights import co_author_of, reader_of, refusal_of
 from machines.decisions.runs import require_room_in_queue
 from machines.decisions.unit_of_work import Draft
-from machines.models.chorus import RunCancelled
 from machines.models.commands import Expire, Facts, Policy, SubmitMessage, Vote, Withdraw
 from machines.models.domain import Role
 from machines.models.errors import ErrorCode, RequestRefused
@@ -93,8 +92,7 @@ def _supersede(
     supersede_prompt(draft, before.id, author)
     run = draft.runs.get(before.run_id) if before.run_id else None
     if run is not None:
-        stopped = RunCancelled(at=draft.at, by=author, partial=facts.partials.get(run.id))
-        draft.fire_run(run, stopped)
+        draft.cancel_run(run, by=author)
     if facts.answer is not None:
         answer, gone = draft.change_message(facts.answer, PromptSuperseded(at=draft.at))
         draft.tell(ThreadEventKind.MESSAGE_SUPERSEDED, gone, message=answer, by=author)

@@ -5,7 +5,7 @@ declaration of its chart.
 from machines.decisions.changes import Decided
 from machines.decisions.rights import co_author_of, no_such_run, refusal_of
 from machines.decisions.unit_of_work import Draft
-from machines.models.chorus import ChorusState, RunCancelled, RunStatus
+from machines.models.chorus import ChorusState, RunStatus
 from machines.models.commands import AdvanceRun, Facts, Policy, RetryRun, StopRun, TakeOverRun
 from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.message import MessageStatus
@@ -19,7 +19,7 @@ def stop_run(draft: Draft, command: StopRun, facts: Facts) -> Decided:
     """Cancel a run that is not over; the next one starts."""
     by = co_author_of(draft.thread, command.by)
     run = _named_run(draft, facts, command.run_id)
-    draft.fire_run(run, RunCancelled(at=command.at, by=by, partial=facts.partials.get(run.id)))
+    draft.cancel_run(run, by=by)
     draft.start_next()
     return draft.decision(message_id=run.message_id, run_id=run.id)
 

@@ -17,7 +17,6 @@ from machines.decisions.leaving import leave
 from machines.decisions.rights import co_author_of
 from machines.decisions.unit_of_work import Draft
 from machines.decisions.views import settings_view, thread_view
-from machines.models.chorus import RunCancelled
 from machines.models.commands import (
     AcceptInvitation,
     AdvanceRun,
@@ -139,7 +138,7 @@ def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
         case VoteOnBranch():
             return branches.vote(draft, command)
         case DiscardBranch():
-            return branches.discard(draft, command, facts)
+            return branches.discard(draft, command)
         case ExpireBranch():
             return branches.expire(draft, command)
         case TakeOverRun():
@@ -177,7 +176,7 @@ def decide(facts: Facts, command: ThreadCommand, policy: Policy) -> Decided:
         case Configure():
             return _configure(draft, command, policy)
         case Archive():
-            return _archive(draft, command, facts)
+            return _archive(draft, command)
         case ChangeBalance():
             return _change_balance(draft, command)
         case _:
@@ -213,12 +212,11 @@ def _configure(draft: Draft, command: Configure, policy: Policy) -> Decided:
     return draft.decision()
 
 
-def _archive(draft: Draft, command: Archive, facts: Facts) -> Decided:
+def _archive(draft: Draft, command: Archive) -> Decided:
     by = co_author_of(draft.thread, command.by)
     if draft.thread.status is ThreadStatus.ACTIVE:
         for run in tuple(draft.runs.values()):
-            stopped = RunCancelled(at=command.at, by=None, partial=facts.partials.get(run.id))
-            draft.fire_run(run, stopped)
+            draft.cancel_run(run, by=None)
         for message in tuple(draft.pending.values()):
             expired, change = draft.change_message(
                 message, MessageExpired(at=command.at, thread_archived=True)

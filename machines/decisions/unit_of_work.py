@@ -31,6 +31,7 @@ from machines.models.chorus import (
     ChorusEvent,
     ChorusResponse,
     ChorusState,
+    RunCancelled,
     RunStarted,
     RunStatus,
 )
@@ -193,6 +194,14 @@ class Draft:
                 raise refused(refusal)
             case Accepted() as accepted:
                 self._take_run(before or run, accepted, event)
+
+    def cancel_run(self, run: ChorusState, *, by: PublicKey | None) -> None:
+        """Stop a run for a user or the system; what its attempt has written is kept with it.
+
+        Raises InvalidTransition where it is over.
+        """
+        partial = self._facts.partials.get(run.id)
+        self.fire_run(run, RunCancelled(at=self.at, by=by, partial=partial))
 
     # What several commands do
 

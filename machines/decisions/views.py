@@ -82,6 +82,7 @@ def branch_view(branch: Branch) -> views.BranchView:
         message_id=branch.message_id,
         run_id=branch.run_id,
         origin_run_id=branch.origin.run_id,
+        generation=branch.generation,
         step=branch.origin.step,
         iteration=branch.origin.iteration,
         change=branch.change,

@@ -8,8 +8,9 @@ from pydantic import AwareDatetime, Field
 from machines.models.domain import BaseState, Frozen, ValidationResult, validation
 from machines.models.fork import ChangeKind, ForkPoint
 from machines.models.ids import BranchId, MessageId, PublicKey, RunId, ThreadId
+from machines.models.limits import MAX_GENERATIONS
 from machines.models.message import Decision
-from machines.models.outputs import Omittable
+from machines.models.outputs import Omittable, Ordinal
 
 
 class BranchStatus(StrEnum):
@@ -50,6 +51,8 @@ class Branch(BaseState):
     """The forked run."""
     origin: ForkPoint
     """Where it left the other run."""
+    generation: Ordinal = 1
+    """Of its run: how many forks it descends from, itself counted."""
     change: ChangeKind
     made_by: PublicKey
     status: BranchStatus = BranchStatus.FORKED
@@ -73,6 +76,7 @@ class Branch(BaseState):
                 "who proposed a branch is named": (
                     self.status is BranchStatus.PROPOSED and self.proposed_by is None
                 ),
+                "its lineage keeps its bound": self.generation > MAX_GENERATIONS,
                 "it was updated before it was created": self.updated_at < self.created_at,
             }
         )

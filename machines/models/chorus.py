@@ -18,6 +18,7 @@ from machines.models.outputs import (
     Flag,
     Omittable,
     OmittableText,
+    Ordinal,
     Prior,
     StepEnum,
     StepOutput,
@@ -293,6 +294,8 @@ class Prefix(Frozen):
 
     origin: ForkPoint
     change: Change
+    generation: Ordinal = 1
+    """1 of a fork of a run that is none, and one more with each fork of a fork."""
     steps: tuple[StepCompleted, ...]
     """Each as its own run kept it; the text of the last is another one where the change says so."""
     priors: tuple[Prior, ...] = ()

@@ -38,6 +38,9 @@ MAX_OPEN_BRANCHES = 16
 MAX_BRANCH_VOTES = 2
 """Branches that may be voted on in one thread at a time: each names all co-authors."""
 
+MAX_GENERATIONS = 64
+"""Forks from which a run descends: a fork of a first run is of generation 1."""
+
 MAX_OPEN_LINKS = 20
 """Invite links that may be open in one thread."""
 

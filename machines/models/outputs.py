@@ -32,6 +32,14 @@ def _is_false(value: object) -> bool:
 Flag = Annotated[bool, Field(exclude_if=_is_false)]
 """A key that is left out of JSON where it is false; its default is False."""
 
+
+def _is_one(value: object) -> bool:
+    return value == 1
+
+
+Ordinal = Annotated[int, Field(ge=1, exclude_if=_is_one)]
+"""A key that is left out of JSON where it is 1; its default is 1."""
+
 T = TypeVar("T")
 
 

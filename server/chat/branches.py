@@ -164,7 +164,8 @@ def _pieces(spans: Sequence[ChatSpan], one: str, other: str) -> Iterator[tuple[s
 def _words(branch: OpenBranch) -> str:
     later = f" of loop {branch.iteration}" if branch.iteration > 1 else ""
     change = _CHANGES.get(branch.change, one_line(branch.change, 20))
-    return f"{change}, from {one_line(branch.step, 20)}{later}"
+    forks = f", fork {branch.generation} in a row" if branch.generation > 1 else ""
+    return f"{change}, from {one_line(branch.step, 20)}{later}{forks}"
 
 
 def _standing(branch: OpenBranch, state: ChatState) -> str:

@@ -193,6 +193,7 @@ class OpenBranch(WireValue):
     id: str
     run_id: str
     origin_run_id: str
+    generation: int = 1
     step: str
     iteration: int = 1
     change: str

@@ -117,6 +117,8 @@ export interface BranchView {
   run_id: string;
   /** The run that it left, after `step` of `iteration`. */
   origin_run_id: string;
+  /** How many forks its run descends from, itself counted; at most `MAX_GENERATIONS`. */
+  generation?: number;
   step: StepEnum;
   iteration: number;
   change: ChangeKind;

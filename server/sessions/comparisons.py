@@ -1,7 +1,8 @@
 """The reply to `compare_runs`: two runs of a thread side by side."""
 
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
+from typing import Protocol
 
 from machines.decisions.forks import completes
 from machines.decisions.rights import no_such_run
@@ -24,7 +25,6 @@ from machines.models.wire.requests import CompareRunsRequest
 from server.wire.codec import encode_server_frame
 from server.wire.differences import differences
 from server.wire.renderer import Renderer
-from storage.journal.port import Journal
 
 _Way = tuple[tuple[RunId, str], ...]
 """(run that took it, id of the edge), in order."""
@@ -37,10 +37,18 @@ class _Side:
     way: _Way
 
 
+class RunReader(Protocol):
+    """What a comparison reads of the journal, each as there."""
+
+    async def run(self, run_id: RunId) -> ChorusState | None: ...
+    async def run_entries(self, run_id: RunId) -> tuple[JournalEntry, ...]: ...
+    async def branch_of_run(self, run_id: RunId) -> Branch | None: ...
+
+
 class Comparisons:
     """Compares runs, off the event loop."""
 
-    def __init__(self, journal: Journal, renderer: Renderer) -> None:
+    def __init__(self, journal: RunReader, renderer: Renderer) -> None:
         self._journal = journal
         self._renderer = renderer
 
@@ -68,23 +76,32 @@ class Comparisons:
         branch = None if run.branch_id is None else await self._journal.branch_of_run(run_id)
         return _Side(run, branch, await self._way(run))
 
-    async def _way(self, run: ChorusState, until: StepCompleted | None = None) -> _Way:
-        """What a run took, before it what its origin took up to the fork; up to the end of a step, or
-        all of it."""
-        kept = run.prefix.steps if run.prefix is not None else ()
+    async def _way(self, run: ChorusState) -> _Way:
+        """What a run took, before it what its origin took up to the fork, and so on."""
+        parts: list[list[tuple[RunId, str]]] = []
+        until: StepCompleted | None = None
+        while True:
+            kept = run.prefix.steps if run.prefix is not None else ()
+            if until is None or not _has(kept, until):
+                parts.append(await self._own_way(run, until))
+                until = kept[-1] if kept else None
+            if run.prefix is None:
+                return tuple(chain.from_iterable(reversed(parts)))
+            origin = await self._journal.run(run.prefix.origin.run_id)
+            if origin is None:
+                raise StateError("The journal lacks the run that another was forked from.")
+            run = origin
+
+    async def _own_way(
+        self, run: ChorusState, until: StepCompleted | None
+    ) -> list[tuple[RunId, str]]:
+        """What a run took itself, up to the end of a step, or all of it."""
         own: list[tuple[RunId, str]] = []
-        if until is None or not _has(kept, until):
-            for entry in await self._journal.run_entries(run.id):
-                own += ((run.id, edge) for edge in _edges_of(entry, run.id))
-                if until is not None and completes(entry, until):
-                    break
-            until = kept[-1] if kept else None
-        if run.prefix is None:
-            return tuple(own)
-        origin = await self._journal.run(run.prefix.origin.run_id)
-        if origin is None:
-            raise StateError("The journal lacks the run that another was forked from.")
-        return (*await self._way(origin, until), *own)
+        for entry in await self._journal.run_entries(run.id):
+            own += ((run.id, edge) for edge in _edges_of(entry, run.id))
+            if until is not None and completes(entry, until):
+                break
+        return own
 
 
 def comparison_of(one: _Side, other: _Side) -> ComparisonData:

@@ -29,13 +29,11 @@ from machines.decisions.rights import may_read, no_such_thread
 from machines.decisions.threads import decide, open_thread
 from machines.models.chorus import ChorusState
 from machines.models.commands import (
-    Archive,
-    DiscardBranch,
+    AdvanceRun,
     Facts,
     OpenThread,
     Policy,
-    StopRun,
-    SubmitMessage,
+    TakeOverRun,
     ThreadCommand,
 )
 from machines.models.effects import RunEffect
@@ -430,14 +428,9 @@ class ThreadService:
             self._follow_up(view.thread.id, doubt.batch, doubt.effects)
 
     def _with_partials(self, facts: Facts, command: ThreadCommand) -> Facts:
-        """Add what the runs that the command may stop have written."""
-        match command:
-            case StopRun() | DiscardBranch() | Archive():
-                pass
-            case SubmitMessage() if command.supersedes is not None:
-                pass
-            case _:
-                return facts
+        """Add what runs have written, which any command but an event of a run may stop."""
+        if isinstance(command, AdvanceRun | TakeOverRun):
+            return facts
         written = {run.id: self._partial_of(run) for run in facts.view.runs}
         partials = {run_id: text for run_id, text in written.items() if text}
         return facts.model_copy(update={"partials": partials})

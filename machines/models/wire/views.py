@@ -30,6 +30,7 @@ from machines.models.outputs import (
     Omittable,
     OmittableNames,
     OmittableText,
+    Ordinal,
     Prior,
     StepEnum,
     StepOutput,
@@ -242,6 +243,8 @@ class BranchView(Value):
     """The forked run."""
     origin_run_id: RunId
     """The run that it left, after `step` of `iteration`."""
+    generation: Ordinal = 1
+    """How many forks its run descends from, itself counted; at most `MAX_GENERATIONS`."""
     step: StepEnum
     iteration: int
     change: ChangeKind

@@ -320,6 +320,8 @@ export const en = {
       model: "{who} chose another model behind {step}.",
       instructions: "{who} changed the instructions behind {step}.",
     },
+    /** @param {number} count */
+    forks: (count) => `Fork ${count} in a row`,
     /** @param {string} step */
     growing: (step) => (step ? `Under way: ${step}` : "Waits for its turn"),
     /** @param {string} left */

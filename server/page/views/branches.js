@@ -74,6 +74,8 @@ export class Branches {
         }),
       ),
       h("p", { class: "muted small" }, this.standing(branch)),
+      branch.generation !== undefined &&
+        h("p", { class: "muted small" }, say.branches.forks(branch.generation)),
       h(
         "div",
         { class: "row" },

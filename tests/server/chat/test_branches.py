@@ -79,10 +79,12 @@ def test_a_number_means_what_the_last_list_showed_whatever_ended_or_began_since(
 def test_a_list_says_what_was_changed_where_and_who_is_waited_for() -> None:
     state = ChatState(me="me")
     vote = {"co_author": "other", "decision": "approve"}
-    waiting = branch(status="proposed", electors=("me", "other"), votes=(vote,), iteration=2)
+    waiting = branch(
+        status="proposed", electors=("me", "other"), votes=(vote,), iteration=2, generation=3
+    )
     text = printed(listed((branch(), waiting), state))
     assert "another model, from update" in text
-    assert "from update of loop 2" in text
+    assert "from update of loop 2, fork 3 in a row" in text
     assert "1 of 2 agreed, waits for you" in text
     assert "No branch" in printed(listed((), state))
 

@@ -63,6 +63,13 @@ def told(caller: Caller, kind: str) -> Callable[[Frame], bool]:
     return lambda frame: frame["type"] == "thread_event" and frame["data"]["kind"] == kind
 
 
+def written_by(run_id: str) -> Callable[[Frame], bool]:
+    """Whether a frame has text that a run is writing."""
+    return lambda frame: (
+        frame["data"].get("status") == "delta" and frame["data"]["run_id"] == run_id
+    )
+
+
 async def steps_of(caller: Caller, thread: Data, run_id: str) -> list[Data]:
     """A run's steps, as its co-authors read them."""
     compared = await caller.get("compare_runs", run_id=run_id, other_run_id=run_id, **thread)

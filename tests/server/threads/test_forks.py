@@ -17,6 +17,7 @@ from tests.server.threads.forking import (
     over,
     steps_of,
     told,
+    written_by,
 )
 from tests.support.client import Data
 from tests.support.follower import services_with_model
@@ -252,6 +253,35 @@ async def test_a_thread_has_room_for_so_many_branches(
     await fork(ann, thread, first, "yield", change)
 
 
+async def test_forks_may_follow_from_one_another_up_to_a_bound(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("machines.decisions.branches.MAX_GENERATIONS", 3)
+    ann = await co_author(services)
+    thread = await followed_thread(ann)
+    first = await asked(ann, thread, "What is foam?")
+    runs = [first]
+    for text, step in (("Air.", "intention"), ("Sea.", "update"), ("Salt.", "action")):
+        change = {"kind": "step_text", "text": text}
+        runs.append(await fork(ann, thread, runs[-1], step, change))
+    again = {"run_id": runs[-1]["run_id"], "step": "action", "change": {"kind": "step_text"}}
+    refused = await ann.ask("fork_run", **thread, **again | {"change": {**change, "text": "?"}})
+    assert refused["data"]["code"] == "too_large"
+    assert refused["data"]["message"] == "At most 3 forks may follow from one another."
+    shown = await ann.get("get_thread", **thread)
+    assert [each.get("generation") for each in shown["branches"]] == [None, 2, 3]
+    ways = {
+        one["run_id"]: await ann.get(
+            "compare_runs", run_id=one["run_id"], other_run_id=first["run_id"], **thread
+        )
+        for one in runs
+    }
+    own = [len(way["one"]["edges"]) - way["common_edges"] for way in ways.values()]
+    common = [way["common_edges"] for way in ways.values()]
+    assert own[0] == 0
+    assert common[0] > common[1] == common[2] > common[3], "the last one left it at its first step"
+
+
 async def test_a_fork_sent_again_is_made_once(services: Services) -> None:
     ann = await co_author(services)
     thread = await followed_thread(ann)
@@ -335,6 +365,30 @@ async def test_a_fork_waits_for_its_turn_and_its_maker_may_give_it_up(
     assert model.reads("What is hail?") == []
 
 
+async def test_what_a_fork_has_written_is_kept_whatever_stops_it(
+    services: Services, model: ObedientModel
+) -> None:
+    ann, bob = await co_author(services), await co_author(services)
+    thread = await followed_thread(ann, bob)
+    prompt = "What is a current?"
+    first = await asked(ann, thread, prompt)
+    anew = {"prompt": "What is a tide?", "supersedes": first["message_id"]}
+    for stop, data in (("leave_co_authorship", {}), ("submit_prompt", anew)):
+        gate = model.hold(prompt, "yield", first="Half a st")
+        maker = bob if stop == "leave_co_authorship" else ann
+        change = {"kind": "step_text", "text": f"Wanted before {stop}."}
+        forked = await maker.get(
+            "fork_run", run_id=first["run_id"], step="update", change=change, **thread
+        )
+        await gate.reached.wait()
+        await ann.line.until(written_by(forked["run_id"]), "the text so far")
+        await maker.get(stop, **data, **thread)
+        ended = await over(ann, forked["run_id"])
+        assert (ended["data"]["status"], ended["data"]["partial"]) == ("cancelled", "Half a st")
+        kept = await ann.get("get_events", after_seq=ended["seq"] - 1, limit=1, **thread)
+        assert kept["entries"][0]["data"]["partial"] == "Half a st"
+
+
 async def test_an_adoption_stops_a_retried_run_that_would_answer_its_prompt_once_more(
     services: Services, model: ObedientModel
 ) -> None:
@@ -352,11 +406,13 @@ async def test_an_adoption_stops_a_retried_run_that_would_answer_its_prompt_once
     again = model.hold(prompt, "action")
     retried = await ann.get("retry_run", run_id=first["run_id"], **thread)
     await again.reached.wait()
+    await ann.line.until(written_by(retried["run_id"]), "the text so far")
     behind = await bob.get("submit_prompt", prompt="And a calm?", **thread)
 
     await ann.get("vote_on_branch", decision="approve", **branch_id)
     ended = await over(ann, retried["run_id"])
     assert (ended["data"]["status"], ended["data"]["by"]) == ("cancelled", None)
+    assert ended["data"]["partial"] == "So far."
     await over(ann, behind["run_id"])
     shown = await ann.get("get_thread", **thread)
     answers = [each["run_id"] for each in shown["messages"] if each["role"] == "chorus"]
