@@ -13,6 +13,7 @@ from machines.models.chorus import (
     Awaited,
     ChorusState,
     Health,
+    Kept,
     Prefix,
     RunStatus,
     StepCompleted,
@@ -21,6 +22,7 @@ from machines.models.commands import ForkRun, Origin
 from machines.models.domain import Deleted
 from machines.models.errors import ErrorCode, RequestRefused
 from machines.models.fork import Change, ChangeKind, ForkPoint
+from machines.models.ids import RunId
 from machines.models.journal import JournalEntry
 from machines.models.outputs import ActionOutput, StepEnum, UpdateOutput
 
@@ -52,6 +54,15 @@ def last_kept(run: ChorusState, command: ForkRun) -> int | None:
     if place is None or command.change.kind is ChangeKind.STEP_TEXT:
         return place
     return place - 1 if command.step is StepEnum.YIELD else place
+
+
+def maker_of(prefix: Prefix, place: int) -> RunId:
+    """The run that made a step which a fork keeps, or where to look on: the run that it left."""
+    for part in prefix.kept:
+        if place < part.steps:
+            return part.run_id
+        place -= part.steps
+    return prefix.origin.run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,9 @@ def prefix_of(origin: Origin, command: ForkRun, models: tuple[str, ...]) -> Pref
         raise RequestRefused(ErrorCode.NOT_FOUND, "The run has not completed this step.")
     _require_change(run, run.steps[last], change, models)
     steps = run.steps[: last + 1]
+    count = len(steps)
     if change.kind is ChangeKind.STEP_TEXT:
+        count -= 1
         changed = steps[-1].changed(text=change.text, usage=None, cut=False)
         steps = (*steps[:-1], changed)
     follows, iteration, query = _what_follows(run, steps, origin.query)
@@ -120,6 +133,8 @@ def prefix_of(origin: Origin, command: ForkRun, models: tuple[str, ...]) -> Pref
         origin=ForkPoint(run_id=run.id, step=command.step, iteration=command.iteration),
         change=change,
         generation=1 if run.prefix is None else run.prefix.generation + 1,
+        kept=_makers_of(run, count, origin.prior_count),
+        asked_by=_asked_by(run) if change.kind is not ChangeKind.PROMPT else None,
         steps=steps,
         priors=run.priors[: origin.prior_count],
         messages=run.messages,
@@ -130,6 +145,26 @@ def prefix_of(origin: Origin, command: ForkRun, models: tuple[str, ...]) -> Pref
         memory_available=origin.memory_available,
         goes_on_with=follows,
     )
+
+
+def _makers_of(run: ChorusState, steps: int, priors: int) -> tuple[Kept, ...]:
+    """The runs that made the first so many steps and priors of a run, itself the last."""
+    makers: list[Kept] = []
+    for each in run.prefix.kept if run.prefix is not None else ():
+        part = each.changed(steps=min(each.steps, steps), priors=min(each.priors, priors))
+        if part.steps or part.priors:
+            makers.append(part)
+        steps, priors = steps - part.steps, priors - part.priors
+    return (*makers, Kept(run_id=run.id, steps=steps, priors=priors))
+
+
+def _asked_by(run: ChorusState) -> RunId | None:
+    """The fork whose entry holds the prompt of a run; None where it is the prompt's message."""
+    prefix = run.prefix
+    if prefix is None:
+        return None
+    holds = not prefix.kept or prefix.change.kind is ChangeKind.PROMPT
+    return run.id if holds else prefix.asked_by
 
 
 def _what_follows(

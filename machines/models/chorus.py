@@ -18,6 +18,7 @@ from machines.models.outputs import (
     Flag,
     Omittable,
     OmittableText,
+    OmittableTuple,
     Ordinal,
     Prior,
     StepEnum,
@@ -288,6 +289,14 @@ ChorusEvent = Annotated[
 # --- The state ----------------------------------------------------------------------------------
 
 
+class Kept(Frozen):
+    """How much of what a fork keeps one run made. The run's own entries hold it."""
+
+    run_id: RunId
+    steps: int = Field(ge=0)
+    priors: int = Field(ge=0)
+
+
 class Prefix(Frozen):
     """What a forked run begins with: all that its origin had made where it was forked, but for the
     change. Nothing of it is asked again."""
@@ -296,6 +305,11 @@ class Prefix(Frozen):
     change: Change
     generation: Ordinal = 1
     """1 of a fork of a run that is none, and one more with each fork of a fork."""
+    kept: OmittableTuple[Kept] = ()
+    """Which runs made `steps` and `priors`, in their order; a step behind those is the one that was
+    changed. Empty where the entry of the fork holds all of it, as the first version wrote it."""
+    asked_by: Omittable[RunId] = None
+    """The fork of which the prompt is, where it is neither the message's nor the change's."""
     steps: tuple[StepCompleted, ...]
     """Each as its own run kept it; the text of the last is another one where the change says so."""
     priors: tuple[Prior, ...] = ()

@@ -55,11 +55,14 @@ def _is_empty(value: object) -> bool:
     return value in ("", ())
 
 
+OmittableTuple = Annotated[tuple[T, ...], Field(exclude_if=_is_empty)]
+"""A key that is left out of JSON where there are none; its default is empty."""
+
 OmittableText = Annotated[str, Field(exclude_if=_is_empty)]
 """A key that is left out of JSON where its text is empty; its default is empty."""
 
-OmittableNames = Annotated[tuple[str, ...], Field(exclude_if=_is_empty)]
-"""A key that is left out of JSON where there are none; its default is empty."""
+OmittableNames = OmittableTuple[str]
+"""Names, and no key where there are none."""
 
 
 class Value(BaseModel):

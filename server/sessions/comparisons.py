@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import chain, takewhile
 from typing import Protocol
 
-from machines.decisions.forks import completes
+from machines.decisions.forks import completes, maker_of
 from machines.decisions.rights import no_such_run
 from machines.decisions.views import branch_view, step_view
 from machines.models.branch import Branch
@@ -82,12 +82,13 @@ class Comparisons:
         until: StepCompleted | None = None
         while True:
             kept = run.prefix.steps if run.prefix is not None else ()
-            if until is None or not _has(kept, until):
+            if until is None or _place_of(kept, until) == len(kept):
                 parts.append(await self._own_way(run, until))
                 until = kept[-1] if kept else None
-            if run.prefix is None:
+            if run.prefix is None or until is None:
                 return tuple(chain.from_iterable(reversed(parts)))
-            origin = await self._journal.run(run.prefix.origin.run_id)
+            maker = maker_of(run.prefix, _place_of(kept, until))
+            origin = await self._journal.run(maker)
             if origin is None:
                 raise StateError("The journal lacks the run that another was forked from.")
             run = origin
@@ -161,8 +162,11 @@ def _change(change: Change) -> ChangeView:
     return ChangeView(kind=change.kind, text=change.text)
 
 
-def _has(steps: tuple[StepCompleted, ...], record: StepCompleted) -> bool:
-    return any((each.step, each.iteration) == (record.step, record.iteration) for each in steps)
+def _place_of(steps: tuple[StepCompleted, ...], record: StepCompleted) -> int:
+    """Where a step stands; behind them all where it does not."""
+    keys = [(each.step, each.iteration) for each in steps]
+    key = (record.step, record.iteration)
+    return keys.index(key) if key in keys else len(keys)
 
 
 def _edges_of(entry: JournalEntry, run_id: RunId) -> tuple[str, ...]:

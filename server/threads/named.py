@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import assert_never
 
-from machines.decisions.forks import gathered_at, last_kept
+from machines.decisions.forks import gathered_at, last_kept, maker_of
 from machines.models.branch import Branch, BranchStatus
 from machines.models.chorus import ChorusState
 from machines.models.commands import (
@@ -158,7 +158,7 @@ async def _origin(journal: Journal, facts: Facts, command: ForkRun) -> Origin | 
     # The step stands in the entries of the run that completed it, which others forked.
     maker, asked = run, run.prompt
     while maker.prefix is not None and last < len(maker.prefix.steps):
-        before = await journal.run(maker.prefix.origin.run_id)
+        before = await journal.run(maker_of(maker.prefix, last))
         if before is None:
             raise StateError("The journal lacks the run that another was forked from.")
         maker, asked = before, before.prompt

@@ -11,8 +11,8 @@ is new with its entry, and refers to the rest. A reference is an object with the
     {"$": [id, ...]}    in `data`: priors of the run, which the entry that added them holds
 
 The messages that a run reads when it starts are ids, those that a fork keeps too, and so are the
-priors that a change adds. Stream
-and number are columns of the row, and the digest is about them too; what is empty is left out.
+priors that a change adds. What else a fork keeps says `storage.journal.kept`. Stream and number are
+columns of the row, and the digest is about them too; what is empty is left out.
 
     body = body_of(entry)                                  # to be written
     stored = from_json(body)
@@ -23,7 +23,6 @@ Pure functions: `storage.journal.entries` reads what bodies refer to.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -34,14 +33,12 @@ from machines.models.domain import Created, Deleted, StateTransition, Updated
 from machines.models.journal import ChorusFired, Fired, JournalEntry, fields_of
 from machines.models.outputs import Prior, UpdateOutput
 from machines.models.wire.views import MessageView, ThreadView
+from storage.journal.kept import fork_body, prompt_of, runs_kept, whole_prefix
+from storage.journal.sources import REF, Needs, Sources, Stored, reference, run_event_of
 
-Stored = dict[str, Any]
-"""A body that was parsed."""
-
-_REF: Final = "$"
-_EVENT: Final = {_REF: "event"}
-_CONTENT: Final = {_REF: "content"}
-_QUERY: Final = {_REF: "query"}
+_EVENT: Final = {REF: "event"}
+_CONTENT: Final = {REF: "content"}
+_QUERY: Final = {REF: "query"}
 
 _OF_EVENT: Final = ("text", "output", "usage", "partial")
 """Fields of a run's frames that are fields of the event which they answer."""
@@ -92,7 +89,7 @@ def _data(entry: JournalEntry, event: ChorusEvent | None) -> dict[str, object]:
         match data.get("priors"):
             case (Prior(), *_) as priors:
                 ids = [each.message_id for each in priors if isinstance(each, Prior)]
-                referring["priors"] = {_REF: ids}
+                referring["priors"] = {REF: ids}
     for name, shape in _VIEWS.items():
         view = data.get(name)
         if isinstance(view, shape):
@@ -104,7 +101,7 @@ def _view(kind: str, view: Any, changes: tuple[StateTransition, ...]) -> object:
     for number, change in enumerate(changes):
         # A version names one value, whichever shape shows it.
         if (change.kind, change.id, change.version) == (kind, view.id, view.version):
-            return {_REF: number}
+            return {REF: number}
     return {**vars(view), "content": _CONTENT} if kind == "message" else view
 
 
@@ -125,13 +122,11 @@ def _change(change: StateTransition, event: ChorusEvent | None) -> object:
             # A run's prompt is the content of its message, and what it searches for at first.
             same = change.value["query"] == change.value["prompt"]
             referring = {"query": _CONTENT} if same else {}
-            match change.value.get("prefix"):
-                case Prefix() as prefix:
-                    # A fork may have another prompt than its message.
-                    ids = [each.message_id for each in prefix.messages]
-                    referring["prefix"] = {**fields_of(prefix), "messages": ids}
-                case _:
-                    referring["prompt"] = _CONTENT
+            prefix = change.value.get("prefix")
+            if prefix is None:
+                referring["prompt"] = _CONTENT
+            else:
+                referring |= fork_body(Prefix.model_validate(prefix), change.value["prompt"])
         case "run" if "query" in change.value and change.value["query"] == _next_query(event):
             referring = {"query": _QUERY}
         case _:
@@ -147,73 +142,16 @@ def _next_query(event: ChorusEvent | None) -> str | None:
 # --- Reading ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What bodies refer to outside themselves."""
-
-    messages: set[str] = field(default_factory=set)
-    """Ids of messages."""
-    priors: dict[str, set[str]] = field(default_factory=dict)
-    """Ids of priors, by run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """What bodies refer to."""
-
-    messages: dict[str, Stored] = field(default_factory=dict)
-    """The JSON of messages, of whichever version: content, author and role never change."""
-    priors: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By run, then by id."""
-
-    def learn(self, stored: Stored) -> None:
-        """Take what a body holds that others refer to; of one run, in the order of its entries."""
-        for change in stored.get("changes", ()):
-            if change["change"] == "created" and change["kind"] == "message":
-                self.messages.setdefault(change["id"], change["value"])
-        for run_id, prior in added_priors(stored):
-            self.priors.setdefault(run_id, {}).setdefault(prior["message_id"], prior)
-
-    def content(self, message_id: str) -> str:
-        """Raises ValueError where the message is not there."""
-        return str(self._message(message_id)["content"])
-
-    def quoted(self, message_id: str) -> dict[str, Any]:
-        """A message as runs quote it. Raises ValueError where it is not there."""
-        message = self._message(message_id)
-        return {
-            "message_id": message_id,
-            "role": message["role"],
-            "author": message["author"],
-            "content": message["content"],
-            "created_at": message["created_at"],
-        }
-
-    def priors_of(self, run_id: str, ids: Iterable[str]) -> list[Any]:
-        """Priors of a run. Raises ValueError where one is not there."""
-        known = self.priors.get(run_id, {})
-        try:
-            return [known[each] for each in ids]
-        except KeyError as error:
-            raise ValueError(f"the run {run_id} lacks its prior {error.args[0]}") from error
-
-    def _message(self, message_id: str) -> Stored:
-        try:
-            return self.messages[message_id]
-        except KeyError as error:
-            raise ValueError(f"there is no message {message_id}") from error
-
-
 def needs_of(bodies: Iterable[Stored], known: Sources) -> Needs:
     """What `bodies` refer to that is not known yet."""
     needs = Needs()
     for stored in bodies:
         needs.messages.update(_messages_in(stored) - known.messages.keys())
         data = stored["data"]
-        ids = _reference(data.get("priors"))
-        if isinstance(ids, list) and (
-            missing := set(ids) - known.priors.get(data["run_id"], {}).keys()
-        ):
+        for prefix in _prefixes_in(stored):
+            needs.runs.update(runs_kept(prefix, known))
+        ids = reference(data.get("priors"))
+        if isinstance(ids, list) and (missing := known.lacks(data["run_id"], ids)):
             needs.priors.setdefault(data["run_id"], set()).update(missing)
     return needs
 
@@ -240,41 +178,10 @@ def entry_of(stream: str, seq: int, stored: Stored, sources: Sources) -> Journal
         raise ValueError(f"a body lacks {error}") from error
 
 
-def run_event_of(stored: Stored) -> Mapping[str, Any] | None:
-    """The event that the run of an entry accepted."""
-    for fired in stored.get("fired", ()):
-        if fired["machine"] == "chorus":
-            event: Mapping[str, Any] = fired["event"]
-            return event
-    return None
-
-
-def added_priors(stored: Stored) -> Iterator[tuple[str, Any]]:
-    """(run, prior) of each prior that an entry adds to its run, or that a fork begins with."""
-    for change in stored.get("changes", ()):
-        for prior in change.get("value", {}).get("prefix", {}).get("priors", ()):
-            yield change["id"], prior
-    event = run_event_of(stored)
-    if event is None or "priors" not in event:
-        return
-    found: dict[str, Any] = {}
-    for prior in event["priors"]:
-        found.setdefault(prior["message_id"], prior)
-    for change in stored.get("changes", ()):
-        if change["kind"] == "run":
-            for id_ in change["value"].get("priors", ()):
-                yield change["id"], found[id_]
-
-
-def whole_prefix(prefix: Mapping[str, Any], sources: Sources) -> Stored:
-    """What a fork begins with, as its run has it. Raises ValueError where a message is not there."""
-    return {**prefix, "messages": [sources.quoted(each) for each in prefix["messages"]]}
-
-
 def query_of(value: Mapping[str, Any], stored: Stored, prompt: str) -> str | None:
     """The query that a run's change sets; None where it leaves it as it is."""
     query = value.get("query")
-    match _reference(query):
+    match reference(query):
         case None:
             return None if query is None else str(query)
         case "content":
@@ -285,23 +192,25 @@ def query_of(value: Mapping[str, Any], stored: Stored, prompt: str) -> str | Non
             return str(event["output"]["next_query"])
 
 
-def _reference(value: object) -> object:
-    """What a reference says; None where it is none."""
-    return value[_REF] if isinstance(value, dict) and value.keys() == {_REF} else None
+def _prefixes_in(stored: Stored) -> Iterator[Stored]:
+    """What the forks that an entry creates begin with."""
+    for change in stored.get("changes", ()):
+        if change["kind"] == "run" and "prefix" in change.get("value", {}):
+            yield change["value"]["prefix"]
 
 
 def _messages_in(stored: Stored) -> set[str]:
     """Ids of the messages that a body refers to."""
     ids: set[str] = set()
     message = stored["data"].get("message")
-    if isinstance(message, dict) and _reference(message.get("content")) is not None:
+    if isinstance(message, dict) and reference(message.get("content")) is not None:
         ids.add(message["id"])
     for change in stored.get("changes", ()):
         value = change.get("value", {})
-        if change["kind"] == "message" and _reference(value["content"]) is not None:
+        if change["kind"] == "message" and reference(value["content"]) is not None:
             ids.add(change["id"])
         elif change["kind"] == "run":
-            if _reference(value.get("prompt")) is not None:
+            if reference(value.get("prompt")) == "content":
                 ids.add(value["message_id"])
             ids.update(value.get("prefix", {}).get("messages", ()))
     event = run_event_of(stored)
@@ -313,15 +222,15 @@ def _messages_in(stored: Stored) -> set[str]:
 def _whole_change(change: Stored, stored: Stored, sources: Sources) -> Stored:
     value = change.get("value", {})
     whole: dict[str, object] = {}
-    if change["kind"] == "message" and _reference(value.get("content")) is not None:
+    if change["kind"] == "message" and reference(value.get("content")) is not None:
         whole["content"] = sources.content(change["id"])
     elif change["kind"] == "run":
-        prompt = value.get("prompt", "")
-        if _reference(prompt) is not None:
-            whole["prompt"] = prompt = sources.content(value["message_id"])
+        prompt = ""
+        if "prompt" in value:
+            whole["prompt"] = prompt = prompt_of(value, sources)
         if "prefix" in value:
-            whole["prefix"] = whole_prefix(value["prefix"], sources)
-        if _reference(value.get("query")) is not None:
+            whole["prefix"] = whole_prefix(value["prefix"], prompt, sources)
+        if reference(value.get("query")) is not None:
             whole["query"] = query_of(value, stored, prompt)
     return {**change, "value": {**value, **whole}} if whole else change
 
@@ -337,7 +246,7 @@ def _whole_fired(fired: Stored, sources: Sources) -> Stored:
 def _whole_data(stored: Stored, changes: Sequence[Stored], sources: Sources) -> Stored:
     whole: Stored = dict(stored["data"])
     for name, value in whole.items():
-        match _reference(value):
+        match reference(value):
             case None:
                 if name == "message" and isinstance(value, dict) and "content" in value:
                     whole[name] = _whole_message(value, sources)
@@ -360,6 +269,6 @@ def _whole_data(stored: Stored, changes: Sequence[Stored], sources: Sources) -> 
 
 
 def _whole_message(view: Stored, sources: Sources) -> Stored:
-    if _reference(view["content"]) is None:
+    if reference(view["content"]) is None:
         return view
     return {**view, "content": sources.content(view["id"])}

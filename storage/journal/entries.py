@@ -1,31 +1,34 @@
 """Entries as they are read: each row's body, with what it refers to put in its place.
 
-Reads only. Rows are read together, so that what a page of them refers to takes two queries: one for the
-messages, one for what runs found.
+Reads only. Rows are read together, so that what a page of them refers to takes three queries: one for
+the messages, one for what runs found, one for what forks keep.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from pydantic_core import from_json
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from machines.models.journal import JournalEntry
-from storage.journal.bodies import Sources, Stored, entry_of, needs_of
+from storage.journal.bodies import entry_of, needs_of
 from storage.journal.dialect import chunks
 from storage.journal.rows import stored_of_row, unreadable
 from storage.journal.schema import entries, messages
+from storage.journal.sources import Sources, Stored
 
 _MESSAGES: Final = select(messages.c.id, messages.c.body).where(
     messages.c.id.in_(bindparam("ids", expanding=True))
 )
-# A run adds priors where a search answers, and says `started` then; a fork begins with some.
-_SEARCHED: Final = (
+_OF_RUNS: Final = (
     select(entries.c.stream, entries.c.seq, entries.c.body, entries.c.digest)
     .where(entries.c.run_id.in_(bindparam("ids", expanding=True)))
-    .where(entries.c.kind.in_(["started", "queued"]))
     .order_by(entries.c.run_id, entries.c.position)
 )
+# A run adds priors where a search answers, and says `started` then; a fork begins with some.
+_SEARCHED: Final = _OF_RUNS.where(entries.c.kind.in_(["started", "queued"]))
+_MADE: Final = _OF_RUNS.where(entries.c.kind.in_(["started", "queued", "completed"]))
 
 
 def entries_of(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> list[JournalEntry]:
@@ -59,12 +62,11 @@ def read(
     for stored in bodies:
         sources.learn(stored)
     needs = needs_of(bodies, sources)
-    if needs.priors:
+    if needs.priors or needs.runs:
         # Of a prior that was found twice the first counts, and that may stand before these rows.
         sources.priors.clear()
-        for keys in chunks(needs.priors):
-            for row in connection.execute(_SEARCHED, {"ids": keys}).mappings():
-                sources.learn(stored_of_row(row))
+        _learn(connection, _SEARCHED, needs.priors, sources)
+        learn_made(connection, needs.runs | sources.makers_of(needs.priors), sources)
         for stored in bodies:
             sources.learn(stored)
     sources.messages.update(messages_of(messages_in or connection, needs.messages))
@@ -72,6 +74,21 @@ def read(
         each if isinstance(each, ValueError) else _whole(row, each, sources)
         for row, each in zip(rows, parsed, strict=True)
     ]
+
+
+def learn_made(connection: Connection, run_ids: Collection[str], sources: Sources) -> None:
+    """Learn what runs found and completed, and what they changed as forks."""
+    _learn(connection, _MADE, run_ids, sources)
+
+
+def _learn(
+    connection: Connection, rows: Select[Any], run_ids: Collection[str], sources: Sources
+) -> None:
+    """Learn from entries of runs. Who refers to what is damaged there lacks it."""
+    for keys in chunks(run_ids):
+        for row in connection.execute(rows, {"ids": keys}).mappings():
+            with suppress(ValueError):
+                sources.learn(stored_of_row(row))
 
 
 def messages_of(connection: Connection, ids: Collection[str]) -> dict[str, Stored]:

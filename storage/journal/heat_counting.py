@@ -24,7 +24,6 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, select, text, 
 
 from machines.models.heat import Refusals
 from machines.models.ids import ThreadId
-from storage.journal.bodies import Stored
 from storage.journal.damage import all_rows, whole_of
 from storage.journal.dialect import chunks, upsert
 from storage.journal.heat_tally import (
@@ -42,6 +41,7 @@ from storage.journal.heat_tally import (
 )
 from storage.journal.rows import micros, stored_of_row
 from storage.journal.schema import entries, heat, heat_mark, heat_refusals, standing
+from storage.journal.sources import Stored
 
 AT_ONCE: Final = 200
 """Entries that are counted in one transaction: some milliseconds, for which commits wait."""

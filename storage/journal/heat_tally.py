@@ -26,7 +26,7 @@ from machines.models.heat import (
     timed_states,
 )
 from machines.models.outputs import STATE_OF_STEP, StepEnum
-from storage.journal.bodies import Stored
+from storage.journal.sources import Stored
 
 Tally = dict[str, "int | Tally"]
 

@@ -35,7 +35,8 @@ from machines.models.journal import (
 )
 from machines.models.limits import MAX_SEQ
 from machines.models.message import MessageStatus
-from storage.journal.bodies import Stored, body_of
+from storage.journal.bodies import body_of
+from storage.journal.sources import Stored
 
 RowValues = dict[str, Any]
 """A row by column name."""

@@ -17,18 +17,13 @@ from sqlalchemy import true as sql_true
 
 from machines.models.chorus import ChorusState, RunProgress
 from machines.models.ids import RunId, ThreadId
-from storage.journal.bodies import (
-    Sources,
-    Stored,
-    added_priors,
-    query_of,
-    run_event_of,
-    whole_prefix,
-)
+from storage.journal.bodies import query_of
 from storage.journal.damage import UNREADABLE, all_rows, note_damage, values_of
-from storage.journal.entries import messages_of
+from storage.journal.entries import learn_made, messages_of
+from storage.journal.kept import prompt_of, runs_kept, whole_prefix
 from storage.journal.rows import stored_of_row
 from storage.journal.schema import entries, runs
+from storage.journal.sources import Sources, Stored, added_priors, run_event_of
 
 T = TypeVar("T")
 
@@ -124,6 +119,8 @@ def _runs(
     )
     ids = {id_ for each in gathered.values() for id_ in (each.prompt, *each.all_messages)}
     sources = Sources(messages=messages_of(connection, ids))
+    kept = {run_id for each in gathered.values() for run_id in runs_kept(each.prefix, sources)}
+    learn_made(connection, kept, sources)
     whole = {id_: partial(each.whole, sources) for id_, each in gathered.items()}
     yield from _each(connection, whole, strict=strict).values()
 
@@ -215,15 +212,15 @@ class _Gathered:
         """The run. Raises ValueError where its entries do not tell of every version."""
         if self.version != self.row["version"] or self.query is None:
             raise ValueError(f"run {self.run_id} lacks its version {self.row['version']}")
-        told, prefix = self.created["prompt"], self.prefix
-        prompt = told if isinstance(told, str) else sources.content(self.prompt)
+        prompt = prompt_of(self.created, sources)
+        prefix = whole_prefix(self.prefix, prompt, sources) if self.prefix else {}
         kept = prefix if self.has_started else {}
         priors = {each["message_id"]: each for each in kept.get("priors", ())} | self.priors
         return ChorusState.model_validate(
             {
                 **self.row,
                 "prompt": prompt,
-                **({"prefix": whole_prefix(prefix, sources)} if prefix else {}),
+                **({"prefix": prefix} if prefix else {}),
                 "messages": [sources.quoted(each) for each in self.messages],
                 "instructions": self.instructions,
                 "query": query_of(*self.query, prompt),

@@ -28,7 +28,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0017"
+REVISION = "0018"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()

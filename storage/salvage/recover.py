@@ -26,7 +26,7 @@ from machines.models.journal import RememberedReply, TimerRow
 from storage.folder_lock import FolderLock
 from storage.journal import epochs, migrations
 from storage.journal.appender import BatchAppender
-from storage.journal.bodies import Sources, entry_of
+from storage.journal.bodies import entry_of
 from storage.journal.dialect import journal_url, writing_engine
 from storage.journal.entries import entries_of
 from storage.journal.failures import journal_failure
@@ -56,6 +56,7 @@ from storage.journal.schema import (
     timers,
     vectors,
 )
+from storage.journal.sources import Sources, StepKey
 from storage.private_files import make_private_file
 from storage.salvage.damaged_rows import DamagedJournal, open_damaged
 
@@ -166,6 +167,14 @@ class _Unseen(Sources):
     def priors_of(self, run_id: str, ids: Iterable[str]) -> list[Any]:
         del run_id, ids
         return []
+
+    def step(self, run_id: str, key: StepKey) -> Mapping[str, Any]:
+        del run_id, key
+        return {}
+
+    def asked(self, run_id: str) -> str:
+        del run_id
+        return ""
 
 
 def _present(row: RowValues) -> RowValues:

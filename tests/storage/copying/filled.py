@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from machines.models.branch import Branch, BranchStatus
-from machines.models.fork import ChangeKind, ForkPoint
+from machines.models.fork import Change, ChangeKind, ForkPoint
 from machines.models.ids import BranchId, InviteLinkId, RemovalId, RunId, TimerId, thread_stream
 from machines.models.invite_link import InviteLink, InviteLinkStatus
 from machines.models.journal import ApprovalTimer, IndexMessage, TimerRow
@@ -31,6 +31,7 @@ from tests.support.journal_values import (
     thread,
     uuid,
 )
+from tests.support.lineage import Lineage
 
 ONE = thread("one", ANN, BEN)
 AWKWARD = "tab\t, backslash \\, \\N, quote ', line\n\r, \\u0000 and é漢😀"
@@ -38,8 +39,11 @@ AWKWARD = "tab\t, backslash \\, \\N, quote ', line\n\r, \\u0000 and é漢😀"
 
 
 async def fill(journal: Journal) -> None:
-    """Write something into every table."""
+    """Write something into every table, and a fork that names what it keeps."""
     await furnish(journal)
+    lineage = await Lineage.opened(journal)
+    asked = await lineage.asked(AWKWARD)
+    await lineage.forked(asked, StepEnum.UPDATE, Change(kind=ChangeKind.PROMPT, text="And then?"))
     head = await journal.head(thread_stream(ONE.id))
     link = InviteLink(
         id=InviteLinkId(uuid("link")),

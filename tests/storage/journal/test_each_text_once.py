@@ -16,11 +16,11 @@ from server.commands.trace import trace
 from server.settings import Settings
 from server.wire.presenter import LiveEntry
 from storage.journal import migrations
-from storage.journal.bodies import added_priors
 from storage.journal.dialect import journal_url, writing_engine
 from storage.journal.migrations.each_text_once import MARK, go_on, rewritten
 from storage.journal.rows import entry_digest
 from storage.journal.schema import REVISION
+from storage.journal.sources import added_priors
 from storage.journal.sqlite import JOURNAL_FILE, SqliteJournal
 from storage.salvage.recover import damage, salvage
 from tests.storage.journal.keep_journal import KEPT, live_through, restore

@@ -26,6 +26,7 @@ from tests.storage.journal.furnished import SEEDED, contents, furnish
 from tests.storage.journal.journal_contract import JournalContract
 from tests.storage.journal.journal_process import PROGRAM
 from tests.storage.journal.keep_journal import KEPT, restore
+from tests.storage.journal.lineage_contract import LineageContract
 from tests.support.empty_journal import put_empty_journal
 from tests.support.forked import forked_output, run_forked
 from tests.support.journal_values import (
@@ -116,6 +117,10 @@ def forget_index_rows(file: Path, index: str) -> None:
 
 class TestSqliteJournalKeepsTheContract(JournalContract):
     """Every promise of the Protocol, on SQLite."""
+
+
+class TestSqliteJournalKeepsLineages(LineageContract):
+    """What is promised of forks, on SQLite."""
 
 
 class TestGroupCommit:

@@ -12,11 +12,16 @@ from storage.journal.postgres.journal import PostgresJournal
 from storage.journal.schema import METADATA
 from tests.storage.journal.furnished import SEEDED, contents, furnish
 from tests.storage.journal.journal_contract import JournalContract
+from tests.storage.journal.lineage_contract import LineageContract
 from tests.support.journal_values import opening, thread
 
 
 class TestPostgresJournalKeepsTheContract(JournalContract):
     """Every promise of the Protocol, on PostgreSQL."""
+
+
+class TestPostgresJournalKeepsLineages(LineageContract):
+    """What is promised of forks, on PostgreSQL."""
 
 
 class TestSchema:
