@@ -9,7 +9,7 @@ Rules:
     - The longest name that fits counts, so that a name may have spaces: where Ada and Ada L are
       co-authors, `@Ada L` is Ada L. A name ends where no letter, digit or underscore follows.
     - Names are not unique: all co-authors of the name are mentioned.
-    - Nobody mentions themselves. The first 100 places with an `@` count.
+    - Nobody mentions themselves. The first 100 places with an `@` count, and the first 200 mentions.
 """
 
 import re
@@ -19,6 +19,7 @@ from itertools import islice
 from typing import Final
 
 from machines.models.ids import PublicKey
+from machines.models.limits import MAX_MENTIONS
 from machines.models.mention import Mention
 
 MAX_PLACES: Final = 100
@@ -51,7 +52,7 @@ def mentions_in(
         found += [
             Mention(public_key=key, start=start, end=end) for each in same for key in keys_of[each]
         ]
-    return tuple(found)
+    return tuple(found[:MAX_MENTIONS])
 
 
 def _name_at(content: str, at: int, longest_first: list[str]) -> str | None:

@@ -50,6 +50,9 @@ DEFAULT_LINK_HOURS = 168
 MAX_LINK_HOURS = 720
 """Hours until an invite link expires, at most."""
 
+MAX_MENTIONS = 200
+"""Mentions of one message that count; co-authors of one name are mentioned together."""
+
 MAX_REASON_LENGTH = 1_000
 """Code points of the reason that comes with a rejection."""
 
@@ -82,6 +85,9 @@ MAX_EXCERPT_LENGTH = 200
 
 MAX_RUNS_SHOWN = 100
 """Runs of a thread that `thread_messages` shows; only a queue without a bound has more."""
+
+MAX_WAY = 500
+"""Edges of each run that `comparison` tells, from the beginning."""
 
 DEFAULT_EVENTS_PAGE = 200
 """Journal entries in a page of `events`, where the client asks for no number."""

@@ -1466,9 +1466,15 @@ export interface RunPath {
   instructions?: string;
   /** The model that it asks, where that is not the server's own. */
   model?: string;
-  /** Completed ones of all iterations, in order; a forked run's begin with those that it kept. */
+  /**
+   * Completed ones of all iterations, in order; a forked run's begin with those that it kept. The
+   * last of them where the frame does not hold all.
+   */
   steps: readonly StepView[];
-  /** What it took of `/diagrams/chorus.svg`, in order, with its origin's up to the fork. */
+  /**
+   * What it took of `/diagrams/chorus.svg`, in order, with its origin's up to the fork; the first
+   * `MAX_WAY`.
+   */
   edges: readonly string[];
 }
 

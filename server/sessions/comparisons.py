@@ -13,6 +13,7 @@ from machines.models.errors import StateError
 from machines.models.fork import Change, ChangeKind
 from machines.models.ids import RunId, ThreadId
 from machines.models.journal import JournalEntry
+from machines.models.limits import MAX_WAY
 from machines.models.wire.comparison import (
     ChangeView,
     ComparisonData,
@@ -22,6 +23,8 @@ from machines.models.wire.comparison import (
     StepDifference,
 )
 from machines.models.wire.requests import CompareRunsRequest
+from server.sessions.pages import FRAME_ROOM
+from server.wire.bounds import least_size_of, size_of
 from server.wire.codec import encode_server_frame
 from server.wire.differences import differences
 from server.wire.renderer import Renderer
@@ -31,7 +34,9 @@ _Way = tuple[tuple[RunId, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
+class Side:
+    """One of two runs."""
+
     run: ChorusState
     branch: Branch | None
     way: _Way
@@ -64,17 +69,23 @@ class Comparisons:
         other = await self._side(data.thread_id, data.other_run_id)
 
         def encoded() -> str:
-            frame = ComparisonFrame(thread_id=data.thread_id, data=comparison_of(one, other))
+            whole = comparison_of(one, other)
+            shown = comparison_that_fits(whole)
+            frame = ComparisonFrame(
+                thread_id=data.thread_id,
+                data=shown,
+                shortened=True if shown is not whole else None,
+            )
             return encode_server_frame(frame, re=message.id)
 
         return await self._renderer.do(encoded)
 
-    async def _side(self, thread_id: ThreadId, run_id: RunId) -> _Side:
+    async def _side(self, thread_id: ThreadId, run_id: RunId) -> Side:
         run = await self._journal.run(run_id)
         if run is None or run.thread_id != thread_id:
             raise no_such_run()
         branch = None if run.branch_id is None else await self._journal.branch_of_run(run_id)
-        return _Side(run, branch, await self._way(run))
+        return Side(run, branch, await self._way(run))
 
     async def _way(self, run: ChorusState) -> _Way:
         """What a run took, before it what its origin took up to the fork, and so on."""
@@ -105,7 +116,7 @@ class Comparisons:
         return own
 
 
-def comparison_of(one: _Side, other: _Side) -> ComparisonData:
+def comparison_of(one: Side, other: Side) -> ComparisonData:
     """Two runs side by side, and where their texts differ."""
     ways = zip(one.way, other.way, strict=False)
     twins = [
@@ -121,7 +132,7 @@ def comparison_of(one: _Side, other: _Side) -> ComparisonData:
     return ComparisonData(
         one=_path(one),
         other=_path(other),
-        common_edges=sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ways)),
+        common_edges=min(sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ways)), MAX_WAY),
         steps=tuple(
             StepDifference(
                 step=record.step,
@@ -135,7 +146,30 @@ def comparison_of(one: _Side, other: _Side) -> ComparisonData:
     )
 
 
-def _path(side: _Side) -> RunPath:
+def comparison_that_fits(whole: ComparisonData) -> ComparisonData:
+    """A comparison with as many of the last steps of both runs as a frame holds."""
+    if size_of(whole) <= FRAME_ROOM:
+        return whole
+    shown, count = whole, max(len(whole.one.steps), len(whole.other.steps))
+    while least_size_of(shown) > FRAME_ROOM and count:
+        count //= 2
+        shown = _with_last(whole, count)
+    return shown
+
+
+def _with_last(whole: ComparisonData, count: int) -> ComparisonData:
+    one, other = (
+        path.model_copy(update={"steps": path.steps[len(path.steps) - count :]})
+        for path in (whole.one, whole.other)
+    )
+    both = {(each.step, each.iteration) for each in one.steps} & {
+        (each.step, each.iteration) for each in other.steps
+    }
+    told = tuple(each for each in whole.steps if (each.step, each.iteration) in both)
+    return whole.model_copy(update={"one": one, "other": other, "steps": told})
+
+
+def _path(side: Side) -> RunPath:
     run, prefix = side.run, side.run.prefix
     origin = None
     if prefix is not None:
@@ -152,7 +186,7 @@ def _path(side: _Side) -> RunPath:
         instructions=asked.instructions,
         model=asked.chosen_model,
         steps=tuple(map(step_view, asked.steps)),
-        edges=tuple(edge for _, edge in side.way),
+        edges=tuple(edge for _, edge in side.way[:MAX_WAY]),
     )
 
 

@@ -3,7 +3,7 @@
 Values only: what is asked of the journal, and who may read it, is known to `server.sessions.requests`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
@@ -31,7 +31,7 @@ from machines.models.wire.frames import (
     ThreadMessagesData,
     ThreadMessagesFrame,
 )
-from server.wire.bounds import ENVELOPE_BYTES, size_of
+from server.wire.bounds import ENVELOPE_BYTES, fitting, least_size_of, size_of
 from server.wire.presenter import present_message
 from storage.journal.answers import InboxPage, InvitationPage, MessagePage, ThreadPage
 
@@ -112,22 +112,28 @@ def snapshot_that_fits(
     thread. Renders Markdown."""
     thread = thread_view(view.thread)
     insider = reader in view.thread.co_authors
-    live = tuple(run_view(*each) for each in runs if insider or each.run.branch_id is None)
     invitations = tuple(map(invitation_view, view.invitations))
     links = tuple(map(link_view, view.links))
     removals = tuple(map(removal_view, view.removals))
     branches = tuple(map(branch_view, view.branches)) if insider else ()
-    beside = (*live, *invitations, *links, *removals, *branches)
-    room = FRAME_ROOM - size_of(thread) - sum(map(size_of, beside))
+    beside = sum(map(size_of, (*invitations, *links, *removals, *branches)))
     hidden = frozenset(kept.hidden_messages if kept is not None else ())
-    room -= sum(len(each.id) + len('"",') for each in page.messages if each.id in hidden)
+    beside += sum(len(each.id) + len('"",') for each in page.messages if each.id in hidden)
+    asked = tuple(run_view(*each) for each in runs if insider or each.run.branch_id is None)
+    room = FRAME_ROOM - size_of(thread) - beside - sum(map(size_of, asked))
     messages = newest_that_fit(page.messages, reader, view.thread, room)
+    room -= sum(map(size_of, messages))
+    live = asked
+    if room < 0:
+        least = least_size_of(thread) + beside + sum(map(least_size_of, messages))
+        live = runs_that_fit(asked, FRAME_ROOM - least)
     people = [each.author for each in messages if each.author is not None]
     people += view.thread.co_authors
     return ThreadMessagesFrame(
+        shortened=True if live != asked else None,
         data=ThreadMessagesData(
             thread=thread,
-            names=names_that_fit(names, people, room - sum(map(size_of, messages))),
+            names=names_that_fit(names, people, room),
             messages=messages,
             head_seq=view.head_seq,
             has_more=page.has_more or len(messages) < len(page.messages),
@@ -138,8 +144,34 @@ def snapshot_that_fits(
             branches=branches,
             hidden=kept is not None and kept.hidden,
             hidden_messages=tuple(each.id for each in messages if each.id in hidden),
-        )
+        ),
     )
+
+
+def runs_that_fit(runs: tuple[views.RunView, ...], room: int) -> tuple[views.RunView, ...]:
+    """The first of some runs, with as many of their last steps as `room` bytes hold once texts are cut;
+    at least one run."""
+    shown: list[views.RunView] = []
+    for run in runs:
+        bare = run.model_copy(update={"outputs": ()})
+        if least_size_of(bare) > room:
+            # The parts of a text that is rendered have no end; the text says the same.
+            bare = bare.model_copy(update={"rendered": None})
+        room -= least_size_of(bare)
+        if room < 0 and shown:
+            break
+        count = fitting_last(run.outputs, room)
+        outputs = run.outputs[len(run.outputs) - count :]
+        room -= sum(map(least_size_of, outputs))
+        shown.append(bare.model_copy(update={"outputs": outputs}))
+    return tuple(shown)
+
+
+def fitting_last(steps: Sequence[views.StepView], room: int) -> int:
+    """How many of the last steps fit into `room` bytes, once their texts are cut."""
+    sizes = tuple(map(least_size_of, reversed(steps)))
+    count = fitting(sizes, room)
+    return count if sum(sizes[:count]) <= room else 0
 
 
 def newest_that_fit(

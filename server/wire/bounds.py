@@ -4,6 +4,8 @@ A page ends where its next item would not fit: `fitting`. A frame that is too la
 one answer or the texts of one run are, is cut by `within_bound`, which every encoder ends with: its
 HTML is left out, then its longest texts are cut to one length, and it says `shortened`.
 
+What is beside the texts must fit: who makes a frame of several parts holds `least_size_of` to the bound.
+
 Only sizes are known here. Which items a page is made of is its maker's to say.
 """
 
@@ -28,6 +30,11 @@ _MARK: Final = "…"
 def size_of(value: BaseModel) -> int:
     """Bytes of a value in a frame, with the comma behind it."""
     return len(to_json(value)) + 1
+
+
+def least_size_of(value: BaseModel) -> int:
+    """The same once its texts are cut as short as `within_bound` cuts them."""
+    return len(to_json(_cut(_without_html(value.model_dump(mode="json")), _SHORTEST_CUT))) + 1
 
 
 def fitting(sizes: Iterable[int], room: int) -> int:

@@ -13,12 +13,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CHANGED = "They want it in one word."
 
 
-async def fork(person: Person, prompt: str, changed: str = CHANGED) -> None:
-    """Change what intention said, and let the run go on."""
+async def fork(
+    person: Person, prompt: str, changed: str = CHANGED, step: str = "intention"
+) -> None:
+    """Change what a step said, and let the run go on."""
     await person.open_run(prompt)
-    intention = person.message(prompt).locator('.step[data-step="intention"]')
-    await intention.locator(".step-toggle").click()
-    await intention.get_by_role("button", name="What if…").click()
+    shown = person.message(prompt).locator(f'.step[data-step="{step}"]')
+    await shown.locator(".step-toggle").click()
+    await shown.get_by_role("button", name="What if…").click()
     await person.page.fill("#fork-text", changed)
     await person.shoot("fork-dialog")
     await person.page.get_by_role("button", name="Go on").click()
@@ -110,8 +112,9 @@ async def test_a_branch_is_compared_and_adopted_by_its_only_co_author(
         await expect(about).to_contain_text("is told to the co-authors alone")
         await expect(eve.page.locator(".toast.error")).to_have_count(0)
 
-        await fork(ann, prompt, "They want it in two words.")
+        await fork(ann, prompt, "Two words are enough.", "update")
         await expect(card).to_contain_text("Fork 2 in a row")
+        await ann.shoot("fork-of-a-fork")
 
 
 async def test_a_branch_waits_for_the_vote_of_each_co_author(

@@ -46,9 +46,11 @@ class RunPath(Value):
     model: Omittable[str] = None
     """The model that it asks, where that is not the server's own."""
     steps: tuple[StepView, ...]
-    """Completed ones of all iterations, in order; a forked run's begin with those that it kept."""
+    """Completed ones of all iterations, in order; a forked run's begin with those that it kept. The
+    last of them where the frame does not hold all."""
     edges: tuple[str, ...]
-    """What it took of `/diagrams/chorus.svg`, in order, with its origin's up to the fork."""
+    """What it took of `/diagrams/chorus.svg`, in order, with its origin's up to the fork; the first
+    `MAX_WAY`."""
 
 
 class Span(Value):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from machines.decisions.replay import replay_run
 from machines.models.chorus import ChorusState, Prefix
 from machines.models.fork import Change, ChangeKind
 from machines.models.ids import thread_stream
@@ -74,6 +75,8 @@ class LineageContract:
         ]
         assert [each.run_id for each in prefix_of(four).kept] == [first.id, one.id, three.id]
         assert await journal.verify() == ()
+        for each in (first, one, two, three, four, five):
+            assert replay_run(each.id, await journal.run_entries(each.id)) == each
 
         whole = await entries_of(journal, 0, 1_000)
         for entry in whole:
