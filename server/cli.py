@@ -20,7 +20,7 @@ from server.commands.printing import say
 
 COMMANDS: Final = (
     *(conversing.serve, conversing.ask, conversing.chat),
-    *(looking.trace, looking.replay, looking.export, looking.heat),
+    *(looking.trace, looking.replay, looking.compare, looking.export, looking.heat),
     *(keeping.verify, keeping.credit, keeping.debit, keeping.migrate, keeping.copy),
 )
 """In the order in which `chorus --help` lists them."""

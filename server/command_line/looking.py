@@ -1,4 +1,4 @@
-"""`chorus trace`, `replay`, `export` and `heat`: what the machines did, and why."""
+"""`chorus trace`, `replay`, `compare`, `export` and `heat`: what the machines did, and why."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -38,6 +38,36 @@ def replay(
 
     settings = settings_of(data, "--data")
     return perform(settings, command.run(settings, id_, say=say))
+
+
+def compare(
+    one: Annotated[str, typer.Argument(metavar="RUN", parser=canonical_uuid, help="Id of a run.")],
+    other: Annotated[
+        str,
+        typer.Argument(
+            metavar="OTHER", parser=canonical_uuid, help="Id of another one of its thread."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.svg", help="Draw the ways of both into a file.", show_default=False
+        ),
+    ] = None,
+    data: Journal = None,
+) -> int:
+    """Show where the answers of two runs differ, or draw both ways; a server may be running."""
+    from rich.console import Console
+
+    from machines.models.ids import RunId
+    from server.commands import compare_runs as command
+    from server.commands import trace
+    from server.commands.journal_file import settings_of
+
+    settings = settings_of(data, "--data")
+    console = trace.console_for(Console(highlight=False))
+    pair = command.Pair(RunId(one), RunId(other))
+    return perform(settings, command.run(settings, pair, out=out, console=console, say=say))
 
 
 def export(

@@ -8,6 +8,7 @@ it cannot do it raises: `server.cli` turns that into one line, by `server.comman
 __all__ = [
     "ask",
     "balance",
+    "compare_runs",
     "compared",
     "copy",
     "diagrams",

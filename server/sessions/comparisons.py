@@ -65,11 +65,9 @@ class Comparisons:
             JournalError: the journal cannot be read.
         """
         data = message.data
-        one = await self._side(data.thread_id, data.run_id)
-        other = await self._side(data.thread_id, data.other_run_id)
+        whole = await self.read(data.thread_id, data.run_id, data.other_run_id)
 
         def encoded() -> str:
-            whole = comparison_of(one, other)
             shown = comparison_that_fits(whole)
             frame = ComparisonFrame(
                 thread_id=data.thread_id,
@@ -79,6 +77,11 @@ class Comparisons:
             return encode_server_frame(frame, re=message.id)
 
         return await self._renderer.do(encoded)
+
+    async def read(self, thread_id: ThreadId, one: RunId, other: RunId) -> ComparisonData:
+        """Two runs side by side, whole. Raises as `compare`."""
+        sides = await self._side(thread_id, one), await self._side(thread_id, other)
+        return await self._renderer.do(lambda: comparison_of(*sides))
 
     async def _side(self, thread_id: ThreadId, run_id: RunId) -> Side:
         run = await self._journal.run(run_id)

@@ -14,7 +14,8 @@ from rich.console import Console
 from machines.chorus import chorus_machine
 from machines.loop import guards, steps
 from machines.models.chorus import ChorusState
-from server.commands import replay
+from machines.models.ids import RunId
+from server.commands import compare_runs, replay
 from server.commands.errors import DONE, NOT_DONE, CommandFailed
 from server.commands.trace import show, trace
 from server.commands.verify_history import verify_history
@@ -64,6 +65,18 @@ async def traced(folder: Path, id_: str, moment: str | None = None) -> list[str]
     return out.getvalue().splitlines()
 
 
+async def compared(
+    folder: Path, pair: compare_runs.Pair, out: Path | None = None
+) -> tuple[int, str]:
+    """The exit code, and what is printed or said."""
+    printed = StringIO()
+    console = Console(file=printed, width=200, color_system=None)
+    code = await compare_runs.run(
+        at(folder), pair, out=out, console=console, say=lambda text: print(text, file=printed)
+    )
+    return code, printed.getvalue()
+
+
 @pytest.fixture(params=[*sorted(KEPT.glob("*.sql")), None], ids=lambda kept: kept and kept.stem)
 async def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A journal in which every kind of entry is written, by each released version and by this one."""
@@ -107,6 +120,26 @@ async def test_a_forked_run_and_its_branch_are_replayed(tmp_path: Path) -> None:
         assert said[-1].startswith("the same "), said
     lines = await traced(tmp_path, forked["run_id"])
     assert any("yielding → " in line for line in lines)
+
+    one, other = (RunId(each["run_id"]) for each in (first, forked))
+    code, printed = await compared(tmp_path, compare_runs.Pair(one, other))
+    assert code == DONE
+    assert f"forked from {one} after action (step_text)" in printed
+    assert "0 of 6 steps are the same." in printed
+    drawing = tmp_path / "ways.svg"
+    assert await compared(tmp_path, compare_runs.Pair(one, other), drawing) == (
+        DONE,
+        f"{drawing}\n",
+    )
+    assert '<g class="ways">' in drawing.read_text(encoding="utf-8")
+    for pair, refused in (
+        (compare_runs.Pair(RunId(NO_ID), other), f"There is no run {NO_ID} in"),
+        (compare_runs.Pair(one, RunId(NO_ID)), f"There is no run {NO_ID} in the thread of {one}."),
+    ):
+        with pytest.raises(CommandFailed, match=refused):
+            await compared(tmp_path, pair)
+    with pytest.raises(CommandFailed, match="cannot be written"):
+        await compared(tmp_path, compare_runs.Pair(one, other), tmp_path / "nowhere" / "ways.svg")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
