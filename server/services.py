@@ -57,6 +57,7 @@ from server.telemetry.variables import export_settings
 from server.threads.attendance import AttendanceTeller
 from server.threads.broadcast import Broadcast
 from server.threads.counting import HeatCounter
+from server.threads.moments import MomentKeeper
 from server.threads.passing_rights import PassingRights
 from server.threads.relay import Relay
 from server.threads.service import ThreadService
@@ -229,6 +230,8 @@ async def open_services(
         counter = HeatCounter(journal, environment.now)
         thread_service.subscribe(counter)
         thread_service.report_refusals(counter.refused)
+        keeper = MomentKeeper(journal)
+        thread_service.subscribe(keeper)
         relay = Relay(
             journal, thread_service, broadcast, chorus, UsersElsewhere(broadcast, sessions)
         )
@@ -272,6 +275,7 @@ async def open_services(
         background.begin("relay", relay.run)
         background.begin("interests", interests.run)
         background.begin("heat counter", counter.run)
+        background.begin("moment keeper", keeper.run)
         if exports is not None:
             background.begin("spans", exports.traces.run)
             background.begin("spans not sent", exports.unsent.run)

@@ -81,6 +81,7 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
             | requests.CompareRunsRequest()
             | requests.GetThreadRequest()
             | requests.GetEventsRequest()
+            | requests.GetPastRequest()
             | requests.ExplainRunRequest()
             | requests.GetHeatRequest()
             | requests.ListThreadsRequest()

@@ -22,7 +22,6 @@ from server.chat.frames import (
     AcceptedReply,
     ChatInbox,
     ErrorReply,
-    Events,
     Frame,
     Limits,
     LinkReply,
@@ -31,6 +30,7 @@ from server.chat.frames import (
     StepDeltaEvent,
     StepThinkingEvent,
     ThreadMessages,
+    ThreadPast,
     Threads,
     WireValue,
     parse_live,
@@ -41,9 +41,6 @@ from server.chat.pending import RESENDABLE, Pending, Purpose
 from server.chat.signin import ServerAddress
 
 V = TypeVar("V", bound=WireValue)
-
-ENTRIES_AT_ONCE = 1_000
-"""Of a journal that is read; PROTOCOL gives no more."""
 
 STEADY_SECONDS = 5.0
 """A socket that lived this long ends a row of failures."""
@@ -192,15 +189,14 @@ class ChorusClient:
         frame = await self._ask("search", {"query": query}, Purpose.PLAIN)
         return read_data(SearchResults, frame)
 
-    async def entries(self, thread_id: str) -> tuple[Frame, ...]:
-        """The whole journal of a thread, as far as it may be read."""
-        found: list[Frame] = []
-        while True:
-            data = {"thread_id": thread_id, "after_seq": len(found), "limit": ENTRIES_AT_ONCE}
-            page = read_data(Events, await self._ask("get_events", data, Purpose.PLAIN))
-            found += page.entries
-            if not page.has_more or not page.entries:
-                return tuple(found)
+    async def past(self, thread_id: str, moment: Mapping[str, object]) -> ThreadPast:
+        """A thread as it was. Raises RefusedByServer.
+
+        Args:
+            moment: `at_seq`, or `at`.
+        """
+        data = {"thread_id": thread_id, **moment}
+        return read_data(ThreadPast, await self._ask("get_past", data, Purpose.PLAIN))
 
     async def explanation(self, thread_id: str, run_id: str) -> RunExplanation:
         """Why a run did what it did, however many frames that takes."""

@@ -222,6 +222,15 @@ class ThreadMessages(WireValue):
     branches: tuple[OpenBranch, ...] = ()
 
 
+class ThreadPast(ThreadMessages):
+    """The snapshot of a thread after its entry `head_seq`."""
+
+    at: datetime
+    """When that entry was made."""
+    last_seq: int
+    """The last entry that there is now."""
+
+
 class Threads(WireValue):
     threads: tuple[ChatThreadSummary, ...] = ()
     invitations: tuple[ChatInvitation, ...] = ()
@@ -413,14 +422,6 @@ RunEventUnion = (
     | RunFailedEvent
     | RunCancelledEvent
 )
-
-
-class Events(WireValue):
-    """A page of a thread's journal."""
-
-    entries: tuple[Frame, ...]
-    head_seq: int
-    has_more: bool
 
 
 STORAGE_UNAVAILABLE: Final = "storage_unavailable"

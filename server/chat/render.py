@@ -208,7 +208,7 @@ def opened(state: ChatState) -> RenderableType:
     if state.thread is None:
         return note("No thread is open.")
     shown = [message(each, state) for each in state.messages[-MESSAGES_SHOWN:]]
-    hidden = len(state.messages) - len(shown)
+    hidden = max(state.thread.message_count, len(state.messages)) - len(shown)
     earlier = [note(f"{hidden} earlier messages")] if hidden > 0 else []
     under_way = [note(_under_way(run)) for run in state.live_runs]
     return Group(thread_header(state.thread, state), *earlier, *shown, *under_way)
@@ -216,7 +216,7 @@ def opened(state: ChatState) -> RenderableType:
 
 def as_it_was(moment: Moment) -> RenderableType:
     """A thread as it was, marked as such."""
-    when = f", {moment.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment.at else ""
+    when = f", {moment.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     place = f"As it was after entry {moment.seq} of {moment.head_seq}{when}"
     mark = Text(f"⏪ {place}. Only read; /now goes back.", style="yellow")
     return Group(mark, opened(moment.state), mark)

@@ -14,7 +14,7 @@ from rich.console import RenderableType
 
 from server.chat import branches, listings, pieces, render
 from server.chat.client import ChorusClient
-from server.chat.errors import BadInput
+from server.chat.errors import BadInput, RefusedByServer
 from server.chat.events import ClientEvent
 from server.chat.explained import explanation
 from server.chat.frames import (
@@ -27,7 +27,7 @@ from server.chat.frames import (
     OpenLink,
     OpenRemoval,
 )
-from server.chat.past import Moment, moment_of
+from server.chat.past import Moment, moment_asked, moment_of, no_moment
 from server.chat.text import one_line
 from server.chat.verbs import Command, Verb, secret_of, split_index, split_visibility
 from server.chat.view import ChatState, close, expect, fold
@@ -213,8 +213,7 @@ class ChatSession:
                 told = await self._client.explanation(self._thread_id(), self._run(argument))
                 self._show(explanation(told))
             case Verb.AT:
-                entries = await self._client.entries(self._thread_id())
-                self.past = moment_of(argument, self.state, entries)
+                self.past = await self._look_back(argument)
                 self._show(render.as_it_was(self.past))
             case Verb.NOW:
                 self.past = None
@@ -276,6 +275,19 @@ class ChatSession:
             where = "this thread" if index is None else f"message #{index}"
             raise BadInput(f"There is no run of {where} here.")
         return found
+
+    async def _look_back(self, argument: str) -> Moment:
+        thread_id, moment = self._thread_id(), moment_asked(argument)
+        while True:
+            try:
+                return moment_of(await self._client.past(thread_id, moment), self.state)
+            except RefusedByServer as refused:
+                if refused.code == "invalid_field":
+                    raise no_moment(argument, moment) from None
+                if refused.code != "thread_busy":
+                    raise
+                self._show(pieces.note(str(refused)))
+                await asyncio.sleep((refused.retry_after_ms or 0) / 1000)
 
     async def _act(self, request: str, **data: object) -> AcceptedReply:
         accepted = await self._client.act(request, thread_id=self._thread_id(), **data)

@@ -32,7 +32,7 @@ import {
   toast,
 } from "./notices.js";
 import { Notifications } from "./notifications.js";
-import { Past } from "./past.js";
+import { Past, withKnownRuns } from "./past.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
 import { FINAL, isOfRun, messageOf, runOf } from "./runs.js";
@@ -130,7 +130,8 @@ export class App {
     const now = this.#now;
     if (!past?.thread) return now;
     if (this.#then?.of !== past.thread || this.#then.now !== now) {
-      const thread = { ...past.thread, hidden: now.thread?.hidden ?? past.thread.hidden };
+      const known = withKnownRuns(past.thread, now.thread);
+      const thread = { ...known, hidden: now.thread?.hidden ?? known.hidden };
       const shown = { ...now, thread, outgoing: [], isPast: true };
       this.#then = { of: past.thread, now, shown };
     }
@@ -324,16 +325,19 @@ export class App {
     const { thread } = this.#now;
     if (!thread || this.past) return;
     const lasting = this.lifetimes.of("thread");
-    const past = new Past(thread.id, (data) => this.client.request("get_events", data));
+    const past = new Past(thread.id, thread.headSeq, {
+      past: (data) => this.client.request("get_past", data),
+      events: (data) => this.client.request("get_events", data),
+    });
     try {
-      await past.read();
+      await past.goTo(past.head);
     } catch (error) {
       if (!lasting.aborted) this.explain(error, say.past.notRead);
       return;
     }
-    if (lasting.aborted || this.past || past.head === 0) return;
-    past.goTo(past.head);
+    if (lasting.aborted || this.past) return;
     this.past = past;
+    past.onChange = () => this.past === past && this.schedule();
     this.setUi({ replay: null, selected: null });
   }
 
@@ -377,6 +381,10 @@ export class App {
     if (!thread?.hasMore || this.#isReading) return;
     this.#isReading = true;
     try {
+      if (this.past) {
+        await this.past.readOlder();
+        return;
+      }
       const snapshot = await this.client.request("get_thread", {
         thread_id: thread.id,
         limit,

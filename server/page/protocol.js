@@ -143,6 +143,7 @@ const CHANGING = {
 const READS = {
   get_thread: true,
   get_events: true,
+  get_past: true,
   explain_run: true,
   compare_runs: true,
   get_heat: true,

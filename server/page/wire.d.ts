@@ -514,6 +514,24 @@ export interface GetInboxRequest {
   data: GetInboxData;
 }
 
+/** Which moment is meant says one of `at_seq` and `at`. */
+export interface GetPastData {
+  thread_id: string;
+  at_seq?: number | null;
+  /** The last entry that was not made later. */
+  at?: string | null;
+  limit?: number;
+  /** Page back from this index. */
+  before_index?: number | null;
+}
+
+/** Read a thread as it was after an earlier entry; changes nothing of what is followed. */
+export interface GetPastRequest {
+  id: string;
+  type: "get_past";
+  data: GetPastData;
+}
+
 export interface GetThreadData {
   thread_id: string;
   limit?: number;
@@ -1240,6 +1258,7 @@ export interface Replies {
   get_events: EventsFrame;
   get_heat: HeatFrame;
   get_inbox: InboxFrame;
+  get_past: ThreadPastFrame;
   get_thread: ThreadMessagesFrame;
   hide_message: AcceptedFrame;
   hide_thread: AcceptedFrame;
@@ -1291,6 +1310,7 @@ export interface Requests {
   get_events: GetEventsRequest;
   get_heat: GetHeatRequest;
   get_inbox: GetInboxRequest;
+  get_past: GetPastRequest;
   get_thread: GetThreadRequest;
   hide_message: HideMessageRequest;
   hide_thread: HideThreadRequest;
@@ -1566,6 +1586,7 @@ export type ServerMessage =
   | ThreadMessagesFrame
   | InviteLinkFrame
   | EventsFrame
+  | ThreadPastFrame
   | RunExplanationFrame
   | HeatFrame
   | ThreadsFrame
@@ -1920,6 +1941,48 @@ export interface ThreadMessagesFrame {
   /** true where the frame's longest texts are cut, since it would be too large. */
   shortened?: boolean;
   data: ThreadMessagesData;
+}
+
+/** A snapshot of the thread as it was; what its reader may see is what they may see today. */
+export interface ThreadPastData {
+  thread: ThreadView;
+  /** Of those co-authors and authors who gave one. */
+  names: Record<string, string>;
+  /** Oldest first. */
+  messages: readonly MessageView[];
+  head_seq: number;
+  /** Whether there are older messages: page back with `before_index`. */
+  has_more: boolean;
+  runs: readonly RunView[];
+  /** Those that wait for an answer, oldest first. */
+  invitations: readonly InvitationView[];
+  /** Invite links that are open, oldest first. */
+  links: readonly InviteLinkView[];
+  /** Those that are voted on, oldest first. */
+  removals: readonly RemovalView[];
+  /** Those that are open, oldest first; for co-authors alone. */
+  branches: readonly BranchView[];
+  /** Whether the reader hid the thread. */
+  hidden?: boolean;
+  /** Those of `messages` that the reader hid. */
+  hidden_messages: readonly string[];
+  /** When the entry `head_seq` was made. */
+  at: string;
+  /** The last entry that there is now. */
+  last_seq: number;
+}
+
+/** A thread as it was after its entry `head_seq`. */
+export interface ThreadPastFrame {
+  type: "thread_past";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  shortened?: boolean;
+  data: ThreadPastData;
 }
 
 /** A request about a thread. */

@@ -15,6 +15,7 @@ __all__ = [
     "links",
     "lists",
     "pages",
+    "past",
     "ports",
     "quotas",
     "reads",

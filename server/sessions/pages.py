@@ -107,11 +107,18 @@ def snapshot_that_fits(
     names: Mapping[PublicKey, str],
     reader: PublicKey,
     kept: UserThread | None,
+    *,
+    now: Thread | None = None,
 ) -> ThreadMessagesFrame:
     """A thread and the newest messages of a page as `reader` may see them, who `kept` this of the
-    thread. Renders Markdown."""
+    thread. Renders Markdown.
+
+    Args:
+        now: the thread as it is, where `view` is of its past: rights are those of today.
+    """
     thread = thread_view(view.thread)
-    insider = reader in view.thread.co_authors
+    entitling = now or view.thread
+    insider = reader in entitling.co_authors
     invitations = tuple(map(invitation_view, view.invitations))
     links = tuple(map(link_view, view.links))
     removals = tuple(map(removal_view, view.removals))
@@ -121,7 +128,7 @@ def snapshot_that_fits(
     beside += sum(len(each.id) + len('"",') for each in page.messages if each.id in hidden)
     asked = tuple(run_view(*each) for each in runs if insider or each.run.branch_id is None)
     room = FRAME_ROOM - size_of(thread) - beside - sum(map(size_of, asked))
-    messages = newest_that_fit(page.messages, reader, view.thread, room)
+    messages = newest_that_fit(page.messages, reader, entitling, room)
     room -= sum(map(size_of, messages))
     live = asked
     if room < 0:

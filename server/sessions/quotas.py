@@ -137,6 +137,7 @@ def is_read(message: ClientMessage) -> bool:
         message,
         requests.GetThreadRequest
         | requests.GetEventsRequest
+        | requests.GetPastRequest
         | requests.ExplainRunRequest
         | requests.GetHeatRequest
         | requests.ListThreadsRequest

@@ -36,6 +36,7 @@ from server.sessions.heat import heat_of
 from server.sessions.links import InviteLinks
 from server.sessions.lists import inbox, list_people, list_threads
 from server.sessions.pages import first_that_fit
+from server.sessions.past import PastThreads
 from server.sessions.quotas import Allowances, too_many
 from server.sessions.reads import Reads
 from server.threads.broadcast import Broadcast
@@ -84,6 +85,7 @@ class Requests:
         self._links = InviteLinks(environment, journal)
         self.reads = Reads(journal, thread_service, chorus, renderer, on_client_ahead)
         self._explanations = Explanations(journal)
+        self._past = PastThreads(journal, renderer)
         self._comparisons = Comparisons(journal, renderer)
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
 
@@ -103,6 +105,13 @@ class Requests:
                 return text
             case requests.GetEventsRequest():
                 return await self.reads.events(message, caller)
+            case requests.GetPastRequest(data=data):
+                thread = await self.reads.readable(data.thread_id, caller)
+                past = await self._past.told(data, caller, thread)
+                now = await self.reads.readable(data.thread_id, caller)
+                if (caller in thread.co_authors) is not (caller in now.co_authors):
+                    return await self.perform(message, caller, address, token)
+                return _encode(past, message.id)
             case requests.ExplainRunRequest(data=data):
                 thread = await self.reads.readable(data.thread_id, caller)
                 is_inside = caller in thread.co_authors

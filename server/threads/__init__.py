@@ -9,6 +9,7 @@ __all__ = [
     "broadcast",
     "connections",
     "counting",
+    "moments",
     "named",
     "passing_rights",
     "presence",

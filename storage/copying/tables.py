@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, func, select, tuple_
 
-from storage.journal.schema import METADATA, meta, rate_buckets, servers
+from storage.journal.schema import METADATA, meta, moments, rate_buckets, servers
 
-_OWN: Final = frozenset({meta.name, rate_buckets.name, servers.name})
-"""`meta` names the store, so a copy has its own; what was counted, and who lives, is of that store alone."""
+_OWN: Final = frozenset({meta.name, moments.name, rate_buckets.name, servers.name})
+"""`meta` names the store, so a copy has its own; what was counted, and who lives, is of that store alone; what
+`moments` has is gathered again where it is missing."""
 
 COPIED: Final[tuple[Table, ...]] = tuple(
     table for table in METADATA.sorted_tables if table.name not in _OWN

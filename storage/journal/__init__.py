@@ -33,6 +33,8 @@ __all__ = [
     "many_users",
     "memory_tasks",
     "migrations",
+    "moments",
+    "past",
     "port",
     "postgres",
     "prepared",

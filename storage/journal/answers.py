@@ -1,6 +1,7 @@
 """What questions to the journal are answered with: rows and pages, frozen."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from machines.models.branch import Branch
 from machines.models.domain import User
@@ -10,6 +11,7 @@ from machines.models.ids import (
 )
 from machines.models.invitation import Invitation
 from machines.models.journal import (
+    DecisionView,
     JournalEntry,
 )
 from machines.models.message import Message
@@ -115,6 +117,24 @@ class MessagePage:
     messages: tuple[Message, ...]
     has_more: bool
     """Whether older ones exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastPage:
+    """A thread as it was, and a page of its messages as they were then."""
+
+    view: DecisionView
+    """`head_seq` is the entry after which it was so."""
+    page: MessagePage
+    at: datetime
+    """When that entry was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastReached:
+    """How far a thread's past is gathered; what is asked for lies behind that."""
+
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)

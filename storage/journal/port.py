@@ -53,6 +53,8 @@ from storage.journal.answers import (
     InvitationPage,
     KnownUser,
     MessagePage,
+    PastPage,
+    PastReached,
     StoredVector,
     Tail,
     ThreadPage,
@@ -219,6 +221,22 @@ class Journal(Protocol):
     ) -> tuple[DecisionView, MessagePage] | None:
         """A thread and a page of its messages (index below `before_index`), at one head, as far as they are
         whole: to be shown, not to be decided on."""
+
+    async def as_it_was(
+        self, thread_id: ThreadId, *, seq: int, limit: int, before_index: int | None
+    ) -> PastPage | PastReached | None:
+        """A thread as it was after its entry `seq`, with a page of its messages as they were then.
+
+        Gives None where there is no such entry. Where too much must be gone through for one answer it
+        says how far it came, and goes on from there when it is asked again.
+        """
+
+    async def seq_at(self, thread_id: ThreadId, at: datetime) -> int:
+        """The last entry of a thread that was not made later than a time; 0 where there is none. Where the
+        clock went back, any entry of which that can be said."""
+
+    async def keep_moment(self, thread_id: ThreadId) -> None:
+        """Keep how a thread is now, so that its past is found sooner; lost without harm."""
 
     # messages, runs, users
 

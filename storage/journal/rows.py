@@ -53,6 +53,11 @@ def micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def time_of(at: int) -> datetime:
+    """The time that `micros` made a number of."""
+    return _EPOCH + at * _MICROSECOND
+
+
 # --- Entries ------------------------------------------------------------------------------------
 
 

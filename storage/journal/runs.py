@@ -16,9 +16,10 @@ from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy import true as sql_true
 
 from machines.models.chorus import ChorusState, RunProgress
-from machines.models.ids import RunId, ThreadId
+from machines.models.ids import RunId, StreamId, ThreadId
 from storage.journal.bodies import query_of
 from storage.journal.damage import UNREADABLE, all_rows, note_damage, values_of
+from storage.journal.dialect import chunks
 from storage.journal.entries import learn_made, messages_of
 from storage.journal.kept import prompt_of, runs_kept, whole_prefix
 from storage.journal.rows import stored_of_row
@@ -57,6 +58,12 @@ _LIVE_ENTRIES_OF_THREAD = (
     .order_by(runs.c.thread_id, runs.c.created_seq, runs.c.id, entries.c.position)
 )
 
+_ENTRIES_UP_TO = (
+    _ENTRIES.where(entries.c.run_id.in_(bindparam("ids", expanding=True)))
+    .where(entries.c.stream == bindparam("of_stream"), entries.c.seq <= bindparam("up_to"))
+    .order_by(entries.c.run_id, entries.c.position)
+)
+
 
 def run(connection: Connection, run_id: RunId) -> ChorusState | None:
     """A run, final or not."""
@@ -79,6 +86,23 @@ def live_runs_of(
     key = {"of_thread": thread_id}
     found = _runs(connection, _LIVE_OF_THREAD, _LIVE_ENTRIES_OF_THREAD, key, strict=strict)
     return tuple(found)
+
+
+def runs_after(
+    connection: Connection, stream: StreamId, seq: int, rows: Mapping[str, Stored]
+) -> Iterator[ChorusState]:
+    """Runs of a thread as they were after an entry.
+
+    Args:
+        rows: by id, how far each was then.
+    """
+    for ids in chunks(rows):
+        key = {"ids": ids, "of_stream": stream, "up_to": seq}
+        told = connection.execute(_ENTRIES_UP_TO, key).mappings().all()
+        entries_of = {id_: tuple(some) for id_, some in groupby(told, lambda row: row["run_id"])}
+        found = [_taken(_Gathered(id_, rows[id_]), entries_of.get(id_, ())) for id_ in ids]
+        sources = _sources_of(connection, found)
+        yield from (each.whole(sources) for each in found)
 
 
 def charts_of(connection: Connection, run_ids: Collection[RunId]) -> dict[RunId, str]:
@@ -117,12 +141,19 @@ def _runs(
         {row.id: partial(_gathered, row, entries_of.get(row.id, ())) for row in found},
         strict=strict,
     )
-    ids = {id_ for each in gathered.values() for id_ in (each.prompt, *each.all_messages)}
-    sources = Sources(messages=messages_of(connection, ids))
-    kept = {run_id for each in gathered.values() for run_id in runs_kept(each.prefix, sources)}
-    learn_made(connection, kept, sources)
+    sources = _sources_of(connection, gathered.values())
     whole = {id_: partial(each.whole, sources) for id_, each in gathered.items()}
     yield from _each(connection, whole, strict=strict).values()
+
+
+def _sources_of(connection: Connection, gathered: Iterable["_Gathered"]) -> Sources:
+    """What runs refer to."""
+    found = tuple(gathered)
+    ids = {id_ for each in found for id_ in (each.prompt, *each.all_messages)}
+    sources = Sources(messages=messages_of(connection, ids))
+    kept = {run_id for each in found for run_id in runs_kept(each.prefix, sources)}
+    learn_made(connection, kept, sources)
+    return sources
 
 
 def _each(
@@ -141,11 +172,15 @@ def _each(
 
 
 def _gathered(row: Any, told: Iterable[Mapping[Any, Any]]) -> "_Gathered":
-    gathered = _Gathered(row.id, from_json(row.body))
-    for each in told:
-        gathered.take(stored_of_row(each))
+    gathered = _taken(_Gathered(row.id, from_json(row.body)), told)
     # Read here, so that what has none is known for damaged.
     _ = gathered.prompt
+    return gathered
+
+
+def _taken(gathered: "_Gathered", told: Iterable[Mapping[Any, Any]]) -> "_Gathered":
+    for each in told:
+        gathered.take(stored_of_row(each))
     return gathered
 
 

@@ -7,7 +7,7 @@ on disk (a test holds the two against each other), and every statement is writte
 `invite_links`, `removals`, `branches`, `user_threads`, `users` and `sessions` are its snapshots: the JSON of the
 resulting value in `body`, and beside it only the columns that a query looks things up by; `inbox`
 follows from them, and so do the counts of the machines in `heat`, `standing` and `heat_mark`, which
-lag behind. `heat_refusals`, `replies`, `servers`, `timers`, `memory_tasks`, `rate_buckets`, `vectors` and `meta`
+lag behind; `moments` holds what they were. `heat_refusals`, `replies`, `servers`, `timers`, `memory_tasks`, `rate_buckets`, `vectors` and `meta`
 stand beside the journal. There are no foreign keys: rows of one transaction may name each other in any order, and
 `storage.journal.check` finds references that lead nowhere in every table at once.
 
@@ -342,6 +342,18 @@ heat_refusals = Table(
 )
 """How often a guard refused an event in the hour from `start`; threads as in `heat`. Refusals are in no
 entry: what a server had not written when it was killed is not counted."""
+
+moments = Table(
+    "moments",
+    METADATA,
+    Column("thread_id", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("thread_id", "seq"),
+)
+"""What was open in a thread after its entry `seq` (`storage.journal.moments`), so that its past is not read
+from the beginning. Every row may be missing; `digest` is as in `entries`."""
 
 vectors = Table(
     "vectors",

@@ -4,6 +4,7 @@ nothing that was decided.
 One function for each, on a connection whose transaction the caller commits.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, update
@@ -11,8 +12,8 @@ from sqlalchemy import Connection, bindparam, delete, update
 from machines.models.ids import ThreadId
 from machines.models.journal import TimerRow
 from storage.journal.dialect import upsert
-from storage.journal.rows import micros
-from storage.journal.schema import meta, replies, sessions, timers
+from storage.journal.rows import RowValues, micros
+from storage.journal.schema import meta, moments, replies, sessions, timers
 from storage.journal.statements import Statement
 
 _TOUCH = Statement(
@@ -31,6 +32,11 @@ def note(connection: Connection, name: str, value: str | None) -> None:
 def touch_session(connection: Connection, token_hash: str, thread_id: ThreadId | None) -> None:
     """Remember the thread that a session follows; an unknown session is left unknown."""
     _TOUCH.run(connection, {"token": token_hash, "now": thread_id})
+
+
+def keep_moments(connection: Connection, rows: Sequence[RowValues]) -> None:
+    """Keep what was open in threads at earlier entries."""
+    connection.execute(upsert(moments, connection.dialect.name), rows)
 
 
 def drop_timer(connection: Connection, row: TimerRow) -> None:

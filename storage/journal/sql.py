@@ -1,6 +1,6 @@
 """The journal on an SQL database: what its two adapters have in common.
 
-It only puts the parts together: `queries`, `inbox`, `invitations` and `runs` read, `side_tables` and
+It only puts the parts together: `queries`, `past`, `inbox`, `invitations` and `runs` read, `side_tables` and
 `memory_tasks` serve the rows beside the journal, `writer` makes many writes one durable commit on its
 thread, and `reader` runs reads on theirs. The event loop waits for futures, never for a disk. Most
 methods of the port are one function of those modules, given a connection: they are declared, and have
@@ -43,15 +43,17 @@ from storage.journal import (
     many_threads,
     many_users,
     memory_tasks,
+    past,
     queries,
     rates,
     removals,
     runs,
     side_tables,
 )
-from storage.journal.answers import StoredVector
+from storage.journal.answers import PastPage, PastReached, StoredVector
 from storage.journal.damage import DamageLog
 from storage.journal.dialect import chunks
+from storage.journal.moments import moment_of, moment_row
 from storage.journal.reader import SnapshotReader
 from storage.journal.writer import GroupCommitWriter
 
@@ -173,6 +175,27 @@ class SqlJournal:
     public_threads = _looking_up(queries.public_threads)
     _private_threads_shared_by = _reading(queries.private_threads_shared_by)
     snapshot = _reading(queries.snapshot)
+
+    # threads as they were
+
+    async def as_it_was(
+        self, thread_id: ThreadId, *, seq: int, limit: int, before_index: int | None
+    ) -> PastPage | PastReached | None:
+        found, new = await self._as_it_was(
+            thread_id, seq=seq, limit=limit, before_index=before_index
+        )
+        if new:
+            await self._keep_moments(new)
+        return found
+
+    async def keep_moment(self, thread_id: ThreadId) -> None:
+        view = await self.decision_view(thread_id)
+        if view is not None:
+            await self._keep_moments([moment_row(thread_id, moment_of(view))])
+
+    seq_at = _reading(past.seq_at)
+    _as_it_was = _reading(past.past)
+    _keep_moments = _writing(side_tables.keep_moments)
 
     # messages, runs, users
 

@@ -160,6 +160,22 @@ class ThreadMessagesFrame(ServerFrame):
     data: ThreadMessagesData
 
 
+class ThreadPastData(ThreadMessagesData):
+    """A snapshot of the thread as it was; what its reader may see is what they may see today."""
+
+    at: Timestamp
+    """When the entry `head_seq` was made."""
+    last_seq: int
+    """The last entry that there is now."""
+
+
+class ThreadPastFrame(ServerFrame):
+    """A thread as it was after its entry `head_seq`."""
+
+    type: Literal["thread_past"] = "thread_past"
+    data: ThreadPastData
+
+
 class InviteLinkData(Value):
     """What a link says before it is used: this, and nothing else of the thread."""
 
@@ -449,6 +465,7 @@ ServerMessage = (
     | ThreadMessagesFrame
     | InviteLinkFrame
     | EventsFrame
+    | ThreadPastFrame
     | RunExplanationFrame
     | HeatFrame
     | ThreadsFrame

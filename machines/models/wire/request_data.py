@@ -116,6 +116,17 @@ class GetEventsData(ThreadRef):
     limit: Annotated[int, Field(ge=1, le=MAX_EVENTS_PAGE)] = DEFAULT_EVENTS_PAGE
 
 
+class GetPastData(ThreadRef):
+    """Which moment is meant says one of `at_seq` and `at`."""
+
+    at_seq: Omittable[Seq] = None
+    at: Omittable[Timestamp] = None
+    """The last entry that was not made later."""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
+    before_index: Seq | None = None
+    """Page back from this index."""
+
+
 class ExplainRunData(RunRef):
     after_seq: Seq = 0
     """Of the last transition that was told, where one frame did not hold all."""

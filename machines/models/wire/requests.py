@@ -43,6 +43,7 @@ from machines.models.wire.request_data import (
     GetEventsData,
     GetHeatData,
     GetInboxData,
+    GetPastData,
     GetThreadData,
     HideMessageData,
     HideThreadData,
@@ -114,6 +115,14 @@ class GetEventsRequest(Request):
     reply = "events"
     type: Literal["get_events"] = "get_events"
     data: GetEventsData
+
+
+class GetPastRequest(Request):
+    """Read a thread as it was after an earlier entry; changes nothing of what is followed."""
+
+    reply = "thread_past"
+    type: Literal["get_past"] = "get_past"
+    data: GetPastData
 
 
 class ExplainRunRequest(Request):
@@ -328,6 +337,7 @@ ClientMessage = (
     | GetThreadRequest
     | LeaveThreadRequest
     | GetEventsRequest
+    | GetPastRequest
     | ExplainRunRequest
     | GetHeatRequest
     | SubmitPromptRequest

@@ -819,6 +819,8 @@ export const de = {
     notRead: "Die Vergangenheit des Gesprächs ließ sich nicht lesen.",
     readOnly: "Das ist die Vergangenheit und nur zu lesen; Escape führt zurück zu jetzt.",
     tooEarly: "Da gab es das Gespräch noch nicht.",
+    gathering: (gathered, of) =>
+      `Die Vergangenheit wird zum ersten Mal gelesen: ${COUNT.format(gathered)} von ${COUNT.format(of)} Einträgen.`,
     words: (seq, head, at, what) =>
       `Wie es nach Eintrag ${COUNT.format(seq)} von ${COUNT.format(head)} war, ${at}: ${what}. Nur zu lesen; Escape führt zurück zu jetzt.`,
   },

@@ -905,6 +905,9 @@ export const en = {
     notRead: "The past of the thread could not be read.",
     readOnly: "This is the past, and is only read; Escape goes back to now.",
     tooEarly: "There was nothing of the thread yet.",
+    /** @param {number} gathered @param {number} of */
+    gathering: (gathered, of) =>
+      `The past is read for the first time: ${COUNT.format(gathered)} of ${COUNT.format(of)} entries.`,
     /** @param {number} seq @param {number} head @param {string} at @param {string} what */
     words: (seq, head, at, what) =>
       `As it was after entry ${COUNT.format(seq)} of ${COUNT.format(head)}, ${at}: ${what}. Only read; Escape goes back to now.`,

@@ -55,12 +55,12 @@ export class PastBar {
 
   /** @param {number} step */
   go(step) {
-    if (this.app.past) this.goTo(this.app.past.seq + step);
+    if (this.app.past) this.goTo(this.app.past.wanted + step);
   }
 
   /** @param {number} seq */
   goTo(seq) {
-    this.app.past?.goTo(seq);
+    this.app.past?.goTo(seq).catch((error) => this.app.explain(error, say.past.notRead));
     this.app.schedule();
   }
 
@@ -69,8 +69,10 @@ export class PastBar {
     const time = new Date(value).getTime();
     if (Number.isNaN(time)) return;
     // The field has no fractions of a second, and the whole second is meant.
-    if (this.app.past?.goToTime(time + 999)) this.app.schedule();
-    else setText(this.words, say.past.tooEarly);
+    this.app.past?.goToTime(time + 999).then(
+      (isThere) => isThere || setText(this.words, say.past.tooEarly),
+      (error) => this.app.explain(error, say.past.notRead),
+    );
   }
 
   /** @param {KeyboardEvent} event */
@@ -88,9 +90,14 @@ export class PastBar {
     document.body.classList.toggle("in-past", past !== null);
     if (past === null) return;
     this.slider.max = String(past.head);
-    this.slider.value = String(past.seq);
+    this.slider.value = String(past.wanted);
     const at = past.entry?.data.at;
     if (at) this.time.value = local(at);
+    if (past.progress) {
+      const { gathered, of } = past.progress;
+      setText(this.words, say.past.gathering(gathered, of));
+      return;
+    }
     const { entry } = past;
     const what = entry === null ? "" : spaced(whatOf(entry));
     const by =

@@ -68,6 +68,9 @@ TABLE: Final[dict[str, str]] = {
         " not_found thread_messages"
     ),
     "get_events": "not_authenticated not_found events events events not_found events",
+    "get_past": (
+        "not_authenticated not_found thread_past thread_past thread_past not_found thread_past"
+    ),
     "explain_run": (
         "not_authenticated not_found run_explanation run_explanation run_explanation"
         " not_found run_explanation"
@@ -208,6 +211,7 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "get_thread of an older page": thread | {"before_index": 1},
         "get_thread with what was missed": thread | {"after_seq": 0},
         "get_events": thread | {"after_seq": 0},
+        "get_past": thread | {"at_seq": 1},
         "explain_run": thread | {"run_id": scene.live_run},
         "get_heat": thread | {"machine": "chorus"},
         "leave_thread": thread,

@@ -131,6 +131,7 @@ DATA: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     },
     "leave_thread": OF_THREAD,
     "get_events": {**OF_THREAD, "after_seq": seqs, "limit": st.integers(1, 1000)},
+    "get_past": {**OF_THREAD, "at_seq": seqs, "limit": st.integers(1, 200)},
     "get_heat": {**OF_THREAD, "machine": st.sampled_from(["chorus", "message", "thread"])},
     "explain_run": {**OF_RUN, "after_seq": seqs},
     "submit_prompt": {**OF_THREAD, "prompt": spoken, "supersedes": optional(uuids)},

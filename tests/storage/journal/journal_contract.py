@@ -47,7 +47,15 @@ from machines.models.message import Message, MessageStatus
 from machines.models.outputs import StepEnum
 from machines.models.thread import Thread, Visibility
 from machines.models.user_thread import UserThread
-from storage.journal.answers import InvitationRow, KnownUser, StoredVector, ThreadPage
+from storage.journal import past
+from storage.journal.answers import (
+    InvitationRow,
+    KnownUser,
+    PastPage,
+    PastReached,
+    StoredVector,
+    ThreadPage,
+)
 from storage.journal.port import Journal
 from tests.support.eventually import eventually
 from tests.support.journal_values import (
@@ -83,6 +91,10 @@ NOBODY = ThreadId("00000000-0000-4000-8000-000000000000")
 
 async def everything(items: AsyncIterator[T]) -> list[T]:
     return [item async for item in items]
+
+
+async def looked_back(journal: Journal, one: Thread, seq: int) -> PastPage | PastReached | None:
+    return await journal.as_it_was(one.id, seq=seq, limit=9, before_index=None)
 
 
 def index_of(one: Message) -> MemoryTask:
@@ -465,6 +477,43 @@ class JournalContract:
             assert view.head_seq == 6
             assert (page.messages, page.has_more) == (expected, more)
         assert await journal.snapshot(NOBODY, limit=2, before_index=None) is None
+
+    async def test_a_thread_is_read_as_it_was(
+        self, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = thread()
+        pending = message(one, 0, status=MessageStatus.PENDING)
+        approved = pending.transition_to(at(2), status=MessageStatus.APPROVED)
+        gone = approved.transition_to(at(9), status=MessageStatus.SUPERSEDED)
+        begun = one.transition_to(at(1), message_count=1)
+        stream = thread_stream(one.id)
+        for head, values in enumerate([(one,), (begun, pending), (approved,), (), (), (gone,)]):
+            await journal.commit(batch(head, entry(stream, *values)))
+        monkeypatch.setattr(past, "MOST_GATHERED", 2)
+        monkeypatch.setattr(past, "KEPT_EACH", 2)
+        for seq, shown in ((6, gone), (5, approved), (3, approved), (2, pending), (1, None)):
+            reached = [0]
+            while isinstance(found := await looked_back(journal, one, seq), PastReached):
+                reached.append(found.seq)
+                assert reached[-1] > reached[-2]
+            assert isinstance(found, PastPage)
+            assert found.view.head_seq == seq
+            assert found.view.thread == (one if seq == 1 else begun)
+            assert found.view.pending == ((pending,) if seq == 2 else ())
+            assert found.page.messages == (() if shown is None else (shown,))
+        await journal.keep_moment(one.id)
+        for seq in (0, 7):
+            assert await looked_back(journal, one, seq) is None
+
+    async def test_the_last_entry_at_a_time_is_found(self, journal: Journal) -> None:
+        one = thread()
+        stream = thread_stream(one.id)
+        made = [entry(stream, one), *(entry(stream) for _ in range(4))]
+        for head, each in enumerate(made):
+            await journal.commit(batch(head, each.model_copy(update={"at": at(head // 2)})))
+        for time, seq in ((-1, 0), (0, 2), (0.5, 2), (1, 4), (2, 5), (99, 5)):
+            assert await journal.seq_at(one.id, at(time)) == seq
+        assert await journal.seq_at(NOBODY, at(9)) == 0
 
     # messages and people
 

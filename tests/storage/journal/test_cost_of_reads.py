@@ -25,6 +25,7 @@ from tests.support.journal_values import (
     BEN,
     CAY,
     NOW,
+    at,
     batch,
     entry,
     finished,
@@ -52,6 +53,8 @@ Read = Callable[[Journal], Awaitable[Any]]
 OPENING: Final[Mapping[str, Read]] = {
     "the thread as decisions see it": lambda journal: journal.decision_view(ASKED.id),
     "a page of it": lambda journal: journal.snapshot(ASKED.id, limit=50, before_index=None),
+    "it as it was": lambda journal: journal.as_it_was(ASKED.id, seq=4, limit=50, before_index=None),
+    "which entry was the last then": lambda journal: journal.seq_at(ASKED.id, at(2)),
     "its newest messages": lambda journal: journal.recent_messages(
         ASKED.id, before_index=MESSAGES, limit=16
     ),
