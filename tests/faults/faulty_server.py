@@ -71,6 +71,7 @@ AT_THE_EDGE: Final = frozenset(
         *("delete replies", "delete rate_buckets", "delete memory_tasks"),
         *("insert heat", "insert standing", "delete standing"),
         *("insert heat_mark", "insert heat_refusals", "insert branches"),
+        "insert moments",
     }
 )
 """Points that are passed while a server starts, looks after its stores, counts what is in the journal, or
