@@ -83,6 +83,7 @@ def handle_client_message(state: ConnectionState, message: ClientMessage, at: da
             | requests.GetEventsRequest()
             | requests.GetPastRequest()
             | requests.ExplainRunRequest()
+            | requests.ExplainValueRequest()
             | requests.GetHeatRequest()
             | requests.ListThreadsRequest()
             | requests.GetInboxRequest()

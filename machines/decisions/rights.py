@@ -20,6 +20,11 @@ def no_such_run() -> RequestRefused:
     return RequestRefused(ErrorCode.NOT_FOUND, "There is no such run.")
 
 
+def no_such_value() -> RequestRefused:
+    """The refusal of an id that names nothing in the thread, or nothing that its reader may know of."""
+    return RequestRefused(ErrorCode.NOT_FOUND, "There is nothing of this id in the thread.")
+
+
 def no_such_thread() -> RequestRefused:
     """The one answer for a thread that is not there, or not to be known of."""
     return RequestRefused(ErrorCode.NOT_FOUND, "There is no such thread.")

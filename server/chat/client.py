@@ -200,12 +200,18 @@ class ChorusClient:
 
     async def explanation(self, thread_id: str, run_id: str) -> RunExplanation:
         """Why a run did what it did, however many frames that takes."""
-        data: dict[str, object] = {"thread_id": thread_id, "run_id": run_id}
-        told = read_data(RunExplanation, await self._ask("explain_run", data, Purpose.PLAIN))
+        return await self._explanation("explain_run", thread_id=thread_id, run_id=run_id)
+
+    async def explanation_of(self, thread_id: str, value_id: str) -> RunExplanation:
+        """Why a message, invitation, link, removal, branch or run became what it is."""
+        return await self._explanation("explain_value", thread_id=thread_id, value_id=value_id)
+
+    async def _explanation(self, request: str, **data: object) -> RunExplanation:
+        told = read_data(RunExplanation, await self._ask(request, data, Purpose.PLAIN))
         while told.has_more and told.transitions:
-            data["after_seq"] = told.transitions[-1].seq
-            page = read_data(RunExplanation, await self._ask("explain_run", data, Purpose.PLAIN))
-            told = told.followed_by(page)
+            after = {"after_seq": told.transitions[-1].seq}
+            frame = await self._ask(request, {**data, **after}, Purpose.PLAIN)
+            told = told.followed_by(read_data(RunExplanation, frame))
         return told
 
     async def comparison(self, thread_id: str, run_id: str, other_run_id: str) -> ChatComparison:

@@ -16,7 +16,7 @@ from server.chat import branches, listings, pieces, render
 from server.chat.client import ChorusClient
 from server.chat.errors import BadInput, RefusedByServer
 from server.chat.events import ClientEvent
-from server.chat.explained import explanation
+from server.chat.explained import RunExplanation, explanation
 from server.chat.frames import (
     AcceptedReply,
     ChatInvitation,
@@ -210,8 +210,7 @@ class ChatSession:
                 branch_id = self._branch(argument).id
                 return await self._act("discard_branch", branch_id=branch_id)
             case Verb.WHY:
-                told = await self._client.explanation(self._thread_id(), self._run(argument))
-                self._show(explanation(told))
+                self._show(explanation(await self._why(argument)))
             case Verb.AT:
                 self.past = await self._look_back(argument)
                 self._show(render.as_it_was(self.past))
@@ -266,15 +265,27 @@ class ChatSession:
         """The run that `#N` or an id names; the newest of the thread where nothing does."""
         index, rest = split_index(argument)
         if rest:
-            try:
-                return str(UUID(rest))
-            except ValueError:
-                raise BadInput(f"{one_line(rest, 60)} is neither #N nor the id of a run.") from None
+            return _id_of(rest)
         found = self.state.run_of(index)
         if found is None:
             where = "this thread" if index is None else f"message #{index}"
             raise BadInput(f"There is no run of {where} here.")
         return found
+
+    async def _why(self, argument: str) -> RunExplanation:
+        """Why a run, or what an id names, became what it is; a message that began no run explains itself."""
+        thread_id = self._thread_id()
+        index, rest = split_index(argument)
+        if rest:
+            return await self._client.explanation_of(thread_id, _id_of(rest))
+        message = next((each for each in self.state.messages if each.index == index), None)
+        try:
+            run_id = self._run(argument)
+        except BadInput:
+            if message is None:
+                raise
+            return await self._client.explanation_of(thread_id, message.id)
+        return await self._client.explanation(thread_id, run_id)
 
     async def _look_back(self, argument: str) -> Moment:
         thread_id, moment = self._thread_id(), moment_asked(argument)
@@ -474,6 +485,13 @@ def _is_number(text: str) -> bool:
 
 def _named(threads: Sequence[ChatThreadSummary]) -> tuple[tuple[str, str], ...]:
     return tuple((thread.id, thread.name) for thread in threads)
+
+
+def _id_of(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise BadInput(f"{one_line(text, 60)} is neither #N nor an id.") from None
 
 
 def _is_id(text: str) -> bool:

@@ -115,7 +115,9 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.REFUSE: VerbUsage(Takes.MAYBE, "[N]", "vote against one"),
     Verb.DISCARD: VerbUsage(Takes.MAYBE, "[N]", "give one of your own up"),
     Verb.WHY: VerbUsage(
-        Takes.MAYBE, "[#N|RUN]", "why a run did what it did, the newest by default"
+        Takes.MAYBE,
+        "[#N|ID]",
+        "why a run, a message or a vote came out so; the newest run by default",
     ),
     Verb.AT: VerbUsage(
         Takes.SOMETHING, "SEQ|TIME", "the thread as it was after an entry, or at a time"

@@ -164,7 +164,10 @@ export class App {
       item ? this.openInboxItem(item) : this.onInboxWanted(),
     );
     this.journal = new Journal((data) => this.client.request("get_events", data));
-    this.explanations = new Explanations((data) => this.client.request("explain_run", data));
+    this.explanations = new Explanations({
+      run: (data) => this.client.request("explain_run", data),
+      value: (data) => this.client.request("explain_value", data),
+    });
     addEventListener("online", () => this.client.retryNow());
     addEventListener("hashchange", () => this.#followAddress());
     addEventListener("storage", (event) => {

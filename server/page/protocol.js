@@ -145,6 +145,7 @@ const READS = {
   get_events: true,
   get_past: true,
   explain_run: true,
+  explain_value: true,
   compare_runs: true,
   get_heat: true,
   list_threads: true,

@@ -429,6 +429,21 @@ export interface ExplainRunRequest {
   data: ExplainRunData;
 }
 
+export interface ExplainValueData {
+  thread_id: string;
+  /** Of a message, invitation, link, removal, branch or run. */
+  value_id: string;
+  /** As in `ExplainRunData`. */
+  after_seq?: number;
+}
+
+/** Ask why a message, invitation, link, removal, branch or run became what it is. */
+export interface ExplainValueRequest {
+  id: string;
+  type: "explain_value";
+  data: ExplainValueData;
+}
+
 /** Why one transition was taken, and what came of it. */
 export interface ExplainedTransition {
   seq: number;
@@ -1254,6 +1269,7 @@ export interface Replies {
   decline_invitation: AcceptedFrame;
   discard_branch: AcceptedFrame;
   explain_run: RunExplanationFrame;
+  explain_value: ValueExplanationFrame;
   fork_run: AcceptedFrame;
   get_events: EventsFrame;
   get_heat: HeatFrame;
@@ -1306,6 +1322,7 @@ export interface Requests {
   decline_invitation: DeclineInvitationRequest;
   discard_branch: DiscardBranchRequest;
   explain_run: ExplainRunRequest;
+  explain_value: ExplainValueRequest;
   fork_run: ForkRunRequest;
   get_events: GetEventsRequest;
   get_heat: GetHeatRequest;
@@ -1409,17 +1426,17 @@ export interface RunCancelledData {
 }
 
 export interface RunExplanationData {
-  run_id: string;
   created_seq: number;
   created_at: string;
-  /** Those of the run, and of what it moved with it, in their order. */
+  /** In their order; of a run also those of what it moved with it. */
   transitions: readonly ExplainedTransition[];
   /** By name: when each guard holds. */
   meanings: Record<string, string>;
-  /** For co-authors alone, and once it has started. */
-  asked_with?: AskedWith;
   /** Whether more follow than one frame holds; ask again with the last `seq` as `after_seq`. */
   has_more?: boolean;
+  run_id: string;
+  /** For co-authors alone, and once it has started. */
+  asked_with?: AskedWith;
 }
 
 /** The reply to `explain_run`. */
@@ -1588,6 +1605,7 @@ export type ServerMessage =
   | EventsFrame
   | ThreadPastFrame
   | RunExplanationFrame
+  | ValueExplanationFrame
   | HeatFrame
   | ThreadsFrame
   | InboxFrame
@@ -2124,6 +2142,32 @@ export interface UserView {
   /** Whether `set_presence` hides that they are there and type, and hides it of others from them. */
   hides_presence?: boolean;
   created_at: string;
+}
+
+export interface ValueExplanationData {
+  created_seq: number;
+  created_at: string;
+  /** In their order; of a run also those of what it moved with it. */
+  transitions: readonly ExplainedTransition[];
+  /** By name: when each guard holds. */
+  meanings: Record<string, string>;
+  /** Whether more follow than one frame holds; ask again with the last `seq` as `after_seq`. */
+  has_more?: boolean;
+  /** Of the message, invitation, link, removal, branch or run. */
+  value_id: string;
+}
+
+/** The reply to `explain_value`. */
+export interface ValueExplanationFrame {
+  type: "value_explanation";
+  /** The request that this answers; null where it answers none. */
+  re: string | null;
+  thread_id?: string;
+  /** Number in the thread's journal; null for what is no journal entry. */
+  seq?: number;
+  /** true where the frame's longest texts are cut, since it would be too large. */
+  shortened?: boolean;
+  data: ValueExplanationData;
 }
 
 /** Ask what a link leads to, and who invites. */

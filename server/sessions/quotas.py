@@ -139,6 +139,7 @@ def is_read(message: ClientMessage) -> bool:
         | requests.GetEventsRequest
         | requests.GetPastRequest
         | requests.ExplainRunRequest
+        | requests.ExplainValueRequest
         | requests.GetHeatRequest
         | requests.ListThreadsRequest
         | requests.GetInboxRequest

@@ -112,16 +112,8 @@ class Requests:
                 if (caller in thread.co_authors) is not (caller in now.co_authors):
                     return await self.perform(message, caller, address, token)
                 return _encode(past, message.id)
-            case requests.ExplainRunRequest(data=data):
-                thread = await self.reads.readable(data.thread_id, caller)
-                is_inside = caller in thread.co_authors
-                explained = await self._explanations.explained(data, is_inside=is_inside)
-                now = await self.reads.readable(
-                    data.thread_id, caller
-                )  # it may have taken its time
-                if is_inside is not (caller in now.co_authors):
-                    return await self.perform(message, caller, address, token)
-                return _encode(explained, message.id)
+            case requests.ExplainRunRequest() | requests.ExplainValueRequest():
+                return await self._explain(message, caller)
             case requests.GetHeatRequest(data=data):
                 co_author_of(await self.reads.readable(data.thread_id, caller), caller)
                 heat = await heat_of(self._journal, data)
@@ -330,6 +322,21 @@ class Requests:
             raise too_many("Too many prompts; wait a moment.", wait)
 
     # Queries
+
+    async def _explain(
+        self, message: requests.ExplainRunRequest | requests.ExplainValueRequest, caller: PublicKey
+    ) -> str:
+        data = message.data
+        is_inside = caller in (await self.reads.readable(data.thread_id, caller)).co_authors
+        explained: frames.RunExplanationFrame | frames.ValueExplanationFrame
+        if isinstance(data, request_data.ExplainRunData):
+            explained = await self._explanations.explained(data, is_inside=is_inside)
+        else:
+            explained = await self._explanations.value(data, is_inside=is_inside)
+        now = await self.reads.readable(data.thread_id, caller)  # it may have taken its time
+        if is_inside is not (caller in now.co_authors):
+            return await self._explain(message, caller)
+        return _encode(explained, message.id)
 
     async def _search(
         self, message: requests.SearchRequest, caller: PublicKey

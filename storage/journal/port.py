@@ -392,6 +392,10 @@ class Journal(Protocol):
         An entry is about one run at most: the first that fired in it.
         """
 
+    async def value_entries(self, thread_id: ThreadId, id_: str) -> tuple[JournalEntry, ...]:
+        """The entries that changed a message, invitation, link, removal or branch of a thread, or that are
+        about a run of it, in order; none where it has no such value."""
+
     async def charts_of_runs(self, run_ids: Collection[RunId]) -> dict[RunId, str]:
         """Of each run: the fingerprints of the charts that accepted its newest transition, with a blank
         between them."""

@@ -49,6 +49,7 @@ from storage.journal import (
     removals,
     runs,
     side_tables,
+    subjects,
 )
 from storage.journal.answers import PastPage, PastReached, StoredVector
 from storage.journal.damage import DamageLog
@@ -227,6 +228,7 @@ class SqlJournal:
     entries_of_many = _reading(many_threads.entries_of_many)
     audiences = _reading(many_threads.audiences)
     run_entries = _reading(queries.run_entries)
+    value_entries = _reading(subjects.value_entries)
     charts_of_runs = _reading(runs.charts_of)
     reply = _looking_up(queries.reply)
     forget_replies = _writing(side_tables.forget_replies)

@@ -82,15 +82,23 @@ class AskedWith(Value):
     """The model that it asks, where that is not the server's own."""
 
 
-class RunExplanationData(Value):
-    run_id: RunId
+class ExplanationData(Value):
     created_seq: int
     created_at: Timestamp
     transitions: tuple[ExplainedTransition, ...]
-    """Those of the run, and of what it moved with it, in their order."""
+    """In their order; of a run also those of what it moved with it."""
     meanings: dict[str, str]
     """By name: when each guard holds."""
-    asked_with: Omittable[AskedWith] = None
-    """For co-authors alone, and once it has started."""
     has_more: Flag = False
     """Whether more follow than one frame holds; ask again with the last `seq` as `after_seq`."""
+
+
+class RunExplanationData(ExplanationData):
+    run_id: RunId
+    asked_with: Omittable[AskedWith] = None
+    """For co-authors alone, and once it has started."""
+
+
+class ValueExplanationData(ExplanationData):
+    value_id: str
+    """Of the message, invitation, link, removal, branch or run."""

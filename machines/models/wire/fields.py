@@ -90,6 +90,7 @@ RequestIdText = Annotated[RequestId, StringConstraints(pattern=REQUEST_ID_PATTER
 ThreadIdText = Annotated[ThreadId, StringConstraints(pattern=UUID_PATTERN)]
 MessageIdText = Annotated[MessageId, StringConstraints(pattern=UUID_PATTERN)]
 InviteLinkIdText = Annotated[InviteLinkId, StringConstraints(pattern=UUID_PATTERN)]
+UuidText = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 BranchIdText = Annotated[BranchId, StringConstraints(pattern=UUID_PATTERN)]
 RunIdText = Annotated[RunId, StringConstraints(pattern=UUID_PATTERN)]
 UserIdText = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]

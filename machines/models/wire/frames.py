@@ -25,7 +25,7 @@ from machines.models.outputs import (
 )
 from machines.models.wire.comparison import ComparisonFrame
 from machines.models.wire.envelope import ServerFrame
-from machines.models.wire.explained import RunExplanationData
+from machines.models.wire.explained import RunExplanationData, ValueExplanationData
 from machines.models.wire.run_frames import ChorusResponseFrame
 from machines.models.wire.views import (
     BranchView,
@@ -376,6 +376,13 @@ class RunExplanationFrame(ServerFrame):
     data: RunExplanationData
 
 
+class ValueExplanationFrame(ServerFrame):
+    """The reply to `explain_value`."""
+
+    type: Literal["value_explanation"] = "value_explanation"
+    data: ValueExplanationData
+
+
 class HeatData(Value):
     thread_id: ThreadId
     since: Timestamp | None
@@ -467,6 +474,7 @@ ServerMessage = (
     | EventsFrame
     | ThreadPastFrame
     | RunExplanationFrame
+    | ValueExplanationFrame
     | HeatFrame
     | ThreadsFrame
     | InboxFrame

@@ -38,6 +38,7 @@ from machines.models.wire.fields import (
     ThreadIdText,
     Token,
     UserIdText,
+    UuidText,
 )
 
 
@@ -130,6 +131,13 @@ class GetPastData(ThreadRef):
 class ExplainRunData(RunRef):
     after_seq: Seq = 0
     """Of the last transition that was told, where one frame did not hold all."""
+
+
+class ExplainValueData(ThreadRef):
+    value_id: UuidText
+    """Of a message, invitation, link, removal, branch or run."""
+    after_seq: Seq = 0
+    """As in `ExplainRunData`."""
 
 
 class GetHeatData(ThreadRef):

@@ -40,6 +40,7 @@ from machines.models.wire.request_data import (
     ConnectData,
     CreateThreadData,
     ExplainRunData,
+    ExplainValueData,
     GetEventsData,
     GetHeatData,
     GetInboxData,
@@ -131,6 +132,14 @@ class ExplainRunRequest(Request):
     reply = "run_explanation"
     type: Literal["explain_run"] = "explain_run"
     data: ExplainRunData
+
+
+class ExplainValueRequest(Request):
+    """Ask why a message, invitation, link, removal, branch or run became what it is."""
+
+    reply = "value_explanation"
+    type: Literal["explain_value"] = "explain_value"
+    data: ExplainValueData
 
 
 class GetHeatRequest(Request):
@@ -339,6 +348,7 @@ ClientMessage = (
     | GetEventsRequest
     | GetPastRequest
     | ExplainRunRequest
+    | ExplainValueRequest
     | GetHeatRequest
     | SubmitPromptRequest
     | CancelRunRequest

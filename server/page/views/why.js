@@ -1,10 +1,11 @@
-// Why a run did what it did: its transitions as a list; the chosen one tells its guards with their values,
-// its effects and what they brought, and the drawing shows the run as it stood then.
+// Why a run, a message or what is voted on became what it is: its transitions as a list; the chosen one tells its guards with their values,
+// its effects and what they brought, and the drawing shows it as it stood then.
 
 /** @import { App } from "../app.js" */
 /** @import { Explained } from "../explained.js" */
 /** @import { EffectView, ExplainedTransition, GuardView, TriedEdgeView } from "../wire.d.ts" */
 /** @import { Subject } from "../subjects.js" */
+/** @import { MachineName } from "../trace.js" */
 
 import { button, h, icon, setText } from "../dom.js";
 import { traceAt } from "../explained.js";
@@ -13,6 +14,9 @@ import { Refused } from "../protocol.js";
 import { mayFork } from "../selectors.js";
 import { effectWords, elapsed, nameOf, spaced, whenLong } from "../words.js";
 import { openForkDialog } from "./fork.js";
+
+/** @type {ReadonlySet<MachineName>} a thread's own transitions are too many */
+const EXPLAINED = new Set(["chorus", "message", "invitation", "invite_link", "removal", "branch"]);
 
 export class Why {
   /** @type {Explained | null} as it was read */
@@ -56,7 +60,7 @@ export class Why {
   /**
    * The moment that was chosen; null is now.
    *
-   * @param {string | null} id of the run
+   * @param {string | null} id of what is drawn
    */
   trace(id) {
     if (this.#chosen === null || this.#shown === null || this.#shown.id !== id) return null;
@@ -64,19 +68,19 @@ export class Why {
   }
 
   /**
-   * Tell of a run; of nothing else.
+   * Tell of a value that the server explains; of nothing else.
    *
    * @param {Subject} subject
    */
   update({ machine, id, trace }) {
     const thread = this.app.state.thread;
-    if (machine !== "chorus" || id === null || !thread) {
+    if (!EXPLAINED.has(machine) || id === null || !thread) {
       this.#show(null);
       return;
     }
     const { explanations, lifetimes } = this.app;
     const lasting = lifetimes.of("thread");
-    explanations.read(thread.id, id, trace.path.length).then(
+    explanations.read(thread.id, machine, id, trace.path.length).then(
       (isNew) => isNew && this.app.schedule(),
       (error) => {
         // Of the run of an answer that is not here the page does not know that outsiders are told nothing.

@@ -212,8 +212,8 @@ async def test_why_a_run_did_what_it_did_is_told(alice: Chat) -> None:
         assert "thread_is_free true  No other run of the thread is under way." in shown
         assert re.search(r"AICall brought step_completed \(\d+\) after", shown)
     assert await alice.refused("/why #99") == "There is no run of message #99 here."
-    assert "neither #N nor the id of a run" in await alice.refused("/why not")
-    assert "There is no such run" in await alice.refused(f"/why {uuid4()}")
+    assert "neither #N nor an id" in await alice.refused("/why not")
+    assert "There is nothing of this id in the thread" in await alice.refused(f"/why {uuid4()}")
 
 
 async def test_the_thread_is_shown_as_it_was_and_only_read(alice: Chat) -> None:

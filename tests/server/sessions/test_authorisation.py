@@ -75,6 +75,10 @@ TABLE: Final[dict[str, str]] = {
         "not_authenticated not_found run_explanation run_explanation run_explanation"
         " not_found run_explanation"
     ),
+    "explain_value": (
+        "not_authenticated not_found value_explanation value_explanation value_explanation"
+        " not_found value_explanation"
+    ),
     "get_heat": "not_authenticated not_found forbidden forbidden heat not_found forbidden",
     "leave_thread": "not_authenticated" + " accepted" * 6,
     "submit_prompt": "not_authenticated not_found accepted accepted accepted not_found accepted",
@@ -213,6 +217,7 @@ def request_of(name: str, scene: Scene) -> tuple[str, Data]:
         "get_events": thread | {"after_seq": 0},
         "get_past": thread | {"at_seq": 1},
         "explain_run": thread | {"run_id": scene.live_run},
+        "explain_value": thread | {"value_id": scene.message_id},
         "get_heat": thread | {"machine": "chorus"},
         "leave_thread": thread,
         "submit_prompt": thread | {"prompt": "HOLD, please"},

@@ -14,6 +14,7 @@ from server.sessions import explanations
 from storage.journal.history import DECLARATION
 from tests.storage.journal.keep_journal import run
 from tests.support.client import Data, Identity, new_id
+from tests.support.eventful_thread import lived
 from tests.support.in_process import Caller, open_test_services
 
 
@@ -80,6 +81,55 @@ async def test_an_explanation_that_one_frame_does_not_hold_is_told_in_pages(
         after, more, pages = told[-1]["seq"], page.get("has_more", False), pages + 1
     assert told == whole
     assert pages > 1
+
+
+async def test_a_vote_is_explained_to_all_who_may_read_of_it(services: Services) -> None:
+    ann, ben, eve = [await Caller(services).sign_in(Identity()) for _ in range(3)]
+    made = await ann.get("create_thread", name="Rivers", visibility="public")
+    thread = {"thread_id": made["thread_id"]}
+    sent = await ben.get("submit_prompt", prompt="Buy my lamps", **thread)
+    about = {"message_id": sent["message_id"], **thread}
+    await ann.get("reject_message", reason="An advertisement", **about)
+    for caller in (ann, ben, eve):
+        told = await caller.get("explain_value", value_id=sent["message_id"], **thread)
+        submitted, rejected = told["transitions"]
+        assert submitted["transition"]["target"] == "pending"
+        assert rejected["transition"]["event"] == "reject"
+        assert rejected["facts"] == {"voter": ann.public_key}
+        assert rejected["judged"] == "executed"
+        assert rejected["edges"][0]["guards"][0] == {
+            "name": "voter_is_elector",
+            "expected": True,
+            "value": True,
+        }
+        assert "lamps" not in str(told)
+        assert "advertisement" not in str(told)
+
+
+async def test_whatever_a_machine_moves_in_a_thread_is_explained(services: Services) -> None:
+    ann, thread_id = await lived(services)
+    eve = await Caller(services).sign_in(Identity())
+    thread = {"thread_id": thread_id}
+    events = await ann.get("get_events", after_seq=0, limit=1_000, **thread)
+    taken: dict[str, list[Data]] = {}
+    kinds: dict[str, str] = {}
+    for entry in events["entries"]:
+        for each in entry["data"]["transitions"]:
+            taken.setdefault(each["instance"], []).append(each)
+            kinds[each["instance"]] = each["machine"]
+    assert {*kinds.values()} == {
+        *("chorus", "message", "thread", "invitation", "invite_link", "removal", "branch")
+    }
+    public = await eve.get("get_events", after_seq=0, limit=1_000, **thread)
+    known = {each["instance"] for e in public["entries"] for each in e["data"]["transitions"]}
+    for id_, machine in kinds.items():
+        if machine == "thread":
+            continue
+        told = await ann.get("explain_value", value_id=id_, **thread)
+        assert [each["transition"] for each in told["transitions"]] == taken[id_]
+        answer = await eve.ask("explain_value", value_id=id_, **thread)
+        is_told = id_ in known and machine != "branch"
+        assert answer["type"] == ("value_explanation" if is_told else "error"), machine
 
 
 async def test_a_run_that_the_thread_does_not_have_is_not_found(alice: Caller, named: Data) -> None:

@@ -30,6 +30,7 @@ async def test_a_foreign_private_thread_is_unknown_by_every_request(
             ("get_events", {"after_seq": 0}),
             ("get_past", {"at_seq": 1}),
             ("explain_run", {"run_id": ids["run_id"]}),
+            ("explain_value", {"value_id": ids["message_id"]}),
             ("get_heat", {"machine": "chorus"}),
             ("submit_prompt", {"prompt": "Let me in"}),
             ("cancel_run", {"run_id": ids["run_id"]}),

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from machines.models.blank import is_blank
 from machines.models.domain import Role
@@ -134,6 +134,7 @@ DATA: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     "get_past": {**OF_THREAD, "at_seq": seqs, "limit": st.integers(1, 200)},
     "get_heat": {**OF_THREAD, "machine": st.sampled_from(["chorus", "message", "thread"])},
     "explain_run": {**OF_RUN, "after_seq": seqs},
+    "explain_value": {**OF_THREAD, "value_id": uuids, "after_seq": seqs},
     "submit_prompt": {**OF_THREAD, "prompt": spoken, "supersedes": optional(uuids)},
     "cancel_run": OF_RUN,
     "retry_run": OF_RUN,
@@ -374,6 +375,7 @@ def test_a_good_frame_is_read_back_as_it_was_written(sent: dict[str, Any]) -> No
     assert message.id == sent["id"]
     for field, value in sent["data"].items():
         read = getattr(message.data, field)
+        read = read.model_dump() if isinstance(read, BaseModel) else read
         assert read == (value.strip() if field == "name" else value)
     again = decode_client_frame(message.model_dump_json().encode())
     assert again == message
