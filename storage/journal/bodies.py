@@ -187,9 +187,15 @@ def query_of(value: Mapping[str, Any], stored: Stored, prompt: str) -> str | Non
         case "content":
             return prompt
         case _:
-            event = run_event_of(stored)
-            assert event is not None  # noqa: S101 - the query is that of its output
-            return str(event["output"]["next_query"])
+            return str(_told_event(stored)["output"]["next_query"])
+
+
+def _told_event(stored: Stored) -> Mapping[str, Any]:
+    """The event that a reference of a body is about. Raises ValueError where it has none."""
+    event = run_event_of(stored)
+    if event is None:
+        raise ValueError("a body refers to an event that it lacks")
+    return event
 
 
 def _prefixes_in(stored: Stored) -> Iterator[Stored]:
@@ -251,9 +257,7 @@ def _whole_data(stored: Stored, changes: Sequence[Stored], sources: Sources) -> 
                 if name == "message" and isinstance(value, dict) and "content" in value:
                     whole[name] = _whole_message(value, sources)
             case "event":
-                event = run_event_of(stored)
-                assert event is not None  # noqa: S101 - the field is one of the event
-                whole[name] = event[name]
+                whole[name] = _told_event(stored)[name]
             case int(number):
                 shown = changes[number]["value"]
                 whole[name] = {

@@ -120,15 +120,15 @@ async def test_a_drawing_is_zoomed_moved_and_shown_whole_and_the_choice_is_kept(
 LATE = """async () => {
   const { Explanations } = await import(new URL("page/explained.js", document.baseURI).href);
   const answers = {};
-  const explanations = new Explanations(
-    ({ run_id: id }) => new Promise((answer) => (answers[id] = answer)),
-  );
+  const explanations = new Explanations({
+    run: ({ run_id: id }) => new Promise((answer) => (answers[id] = answer)),
+  });
   const answer = async (id, reading) => {
     const transitions = [{ seq: 1, transition: { instance: id } }];
     answers[id]({ transitions, meanings: {}, has_more: false });
     await reading;
   };
-  const [one, other] = ["one", "other"].map((id) => explanations.read("thread", id, 1));
+  const [one, other] = ["one", "other"].map((id) => explanations.read("thread", "chorus", id, 1));
   await answer("other", other);
   await answer("one", one);
   return ["one", "other"].map((id) => explanations.of(id)?.transitions.length ?? 0);
