@@ -37,6 +37,8 @@ export class Past {
   wanted = 0;
   /** @type {Progress | null} */
   progress = null;
+  /** Whether the time that was asked for last is before the beginning. */
+  isTooEarly = false;
   /** Called where what is shown changed. */
   onChange = () => {};
 
@@ -72,6 +74,7 @@ export class Past {
    */
   async goTo(seq) {
     this.wanted = Math.max(1, Math.min(this.head, Math.round(seq)));
+    this.isTooEarly = false;
     if (this.#isReading) return;
     this.#isReading = true;
     try {
@@ -90,7 +93,7 @@ export class Past {
   }
 
   /**
-   * Go to the last entry that is not later than a time; gives whether there is one.
+   * Go to the last entry that is not later than a time, if there is one.
    *
    * @param {number} time in ms since the epoch
    */
@@ -98,10 +101,10 @@ export class Past {
     try {
       const seq = await this.#read({ at: new Date(time).toISOString() }, 0);
       await this.goTo(seq);
-      return true;
     } catch (error) {
-      if (error instanceof Refused && error.code === "invalid_field") return false;
-      throw error;
+      if (!(error instanceof Refused && error.code === "invalid_field")) throw error;
+      this.isTooEarly = true;
+      this.onChange();
     }
   }
 

@@ -69,10 +69,7 @@ export class PastBar {
     const time = new Date(value).getTime();
     if (Number.isNaN(time)) return;
     // The field has no fractions of a second, and the whole second is meant.
-    this.app.past?.goToTime(time + 999).then(
-      (isThere) => isThere || setText(this.words, say.past.tooEarly),
-      (error) => this.app.explain(error, say.past.notRead),
-    );
+    this.app.past?.goToTime(time + 999).catch((error) => this.app.explain(error, say.past.notRead));
   }
 
   /** @param {KeyboardEvent} event */
@@ -92,6 +89,10 @@ export class PastBar {
     this.slider.max = String(past.head);
     this.slider.value = String(past.wanted);
     const at = past.entry?.data.at;
+    if (past.isTooEarly) {
+      setText(this.words, say.past.tooEarly);
+      return;
+    }
     if (at) this.time.value = local(at);
     if (past.progress) {
       const { gathered, of } = past.progress;
