@@ -91,6 +91,10 @@ def _llm(choice: str) -> str:
 
 
 def _expanded(path: Path) -> Path:
+    scheme, *rest = path.parts or ("",)
+    if rest and len(scheme) > len("C:") and scheme.endswith(":"):
+        # An address may hold a password, and would be told as the name of a folder.
+        raise ValueError(f"must be a folder; a database is named by {variable('database_url')}")
     try:
         str(path).encode()
         return path.expanduser()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from server.command_line.options import Cause, Data, Thread, Tokens, checked
+from server.command_line.options import Cause, Data, Journal, Thread, Tokens, checked
 from server.command_line.performing import journal_named, perform, settings_from
 from server.commands.errors import DONE, WRONG_USE, refuse
 from server.commands.printing import say
@@ -29,10 +29,12 @@ def verify(
             help="Only judge what is recorded by the temporal rules; a server may be running.",
         ),
     ] = False,
-    data: Data = None,
+    data: Journal = None,
 ) -> int:
     """Check that journal, memory and runs agree; exit code 1 where they do not."""
-    settings = settings_from(data=data)
+    from server.commands.journal_file import settings_of
+
+    settings = settings_of(data, "--data")
     if properties:
         if repair or restored:
             return refuse("--properties only reads: leave out --repair and --restored", WRONG_USE)

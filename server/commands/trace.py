@@ -54,7 +54,7 @@ async def trace(settings: Settings, id_: str, at: str | None = None) -> Explanat
     async with reading(settings) as reader:
         found = await reader.read(lambda connection: read_subject(connection, id_, explained))
     if found is None:
-        raise CommandFailed(f"There is no run {id_} in {settings.journal_place}.")
+        raise CommandFailed(f"There is no value {id_} in {settings.journal_place}.")
     if found.born is None and not found.transitions:
         raise CommandFailed(f"{at} is before the beginning of {id_}.")
     return found

@@ -240,7 +240,7 @@ def test_ask_answers_offline_remembers_and_can_be_traced(tmp_path: Path) -> None
     assert traced.returncode == 0, traced.stderr
     heading, *rows = traced.stdout.splitlines()
     assert heading.split() == [
-        "seq", "time", "offset", "machine", "event", "transition", "effects",
+        "seq", "time", "offset", "machine", "event", "transition", "judged", "effects",
     ]  # fmt: skip
     assert "+0.000" in rows[0]
     assert "created" in rows[0]
