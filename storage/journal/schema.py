@@ -28,7 +28,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0018"
+REVISION = "0019"
 """The migration that makes exactly these tables."""
 
 METADATA = MetaData()
