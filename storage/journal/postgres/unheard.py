@@ -28,6 +28,7 @@ _LATELY = (
         entries.c.stream,
         (func.min(entries.c.seq) - 1).label("after_seq"),
         func.max(entries.c.seq).label("head_seq"),
+        func.min(entries.c.position).label("first"),
         func.max(entries.c.position).label("position"),
     )
     .where(entries.c.position > bindparam("after_position"))
@@ -40,6 +41,8 @@ class Lately(NamedTuple):
     """What a stream was appended lately, by whichever process."""
 
     change: Change
+    first: int
+    """Position of its first entry."""
     position: int
     """Of its last entry."""
 
@@ -52,7 +55,7 @@ def last_position(connection: Connection) -> int:
 def written_after(connection: Connection, position: int) -> list[Lately]:
     """What each stream was appended behind a position."""
     return [
-        Lately(Change(StreamId(row.stream), row.after_seq, row.head_seq), row.position)
+        Lately(Change(StreamId(row.stream), row.after_seq, row.head_seq), row.first, row.position)
         for row in connection.execute(_LATELY, {"after_position": position})
     ]
 
@@ -84,11 +87,17 @@ class Unheard:
         """The last entry of each stream of which the last look found some that are not known."""
         self._looks: deque[tuple[float, int]] = deque()
         """When each look was, and the last position that it found; the first one is old enough."""
+        self._suspected_behind: int | None = None
+        """The position behind which everything stands that is suspected: the next look must find it again,
+        however late it is."""
 
     @property
     def since(self) -> int | None:
         """The position behind which the next look looks; None before the first one."""
-        return self._looks[0][1] if self._looks else None
+        if not self._looks:
+            return None
+        since, suspected = self._looks[0][1], self._suspected_behind
+        return since if suspected is None else min(since, suspected)
 
     def note(self, change: Change) -> bool:
         """Something was told, or committed here; whether it was not known before."""
@@ -115,7 +124,7 @@ class Unheard:
         self._looks.append((now, last))
         while self._looks[1][0] <= now - BACK_SECONDS:
             self._looks.popleft()
-        suspected, self._suspected = self._suspected, {}
+        suspected, self._suspected, self._suspected_behind = self._suspected, {}, None
         told: list[Change] = []
         for each in found:
             if is_first:
@@ -127,6 +136,9 @@ class Unheard:
                     self.note(told[-1])
                 if certain < missing.head_seq:
                     self._suspected[missing.stream] = missing.head_seq
+                    first = each.first - 1
+                    behind: int | None = self._suspected_behind
+                    self._suspected_behind = first if behind is None else min(behind, first)
         lately = {each.change.stream for each in found} | self._noted
         self._known = {stream: known for stream, known in self._known.items() if stream in lately}
         self._noted.clear()

@@ -68,12 +68,12 @@ def test_a_commit_whose_positions_are_older_than_the_last_look_is_found_for_a_mi
     seconds = 0.0
     unheard = Unheard(lambda: seconds)
     unheard.take((), since=100)
-    news = Lately(Change(StreamId("thread:new"), 0, 1), position=500)
+    news = Lately(Change(StreamId("thread:new"), 0, 1), first=500, position=500)
     unheard.take([news], since=100)
     seconds = BACK_SECONDS - 1
     unheard.take([news], since=100)
     assert unheard.since == 100, "a slow commit may have taken the position 101"
-    late = Lately(Change(StreamId("thread:late"), 0, 1), position=101)
+    late = Lately(Change(StreamId("thread:late"), 0, 1), first=101, position=101)
     assert unheard.take([late, news], since=100) == ()
     assert unheard.take([late, news], since=100) == (late.change,)
     seconds = 2 * BACK_SECONDS
@@ -95,7 +95,9 @@ def test_every_entry_is_told_whatever_of_it_was_announced_and_in_whatever_order(
         told[change.stream] |= set(range(change.after_seq + 1, change.head_seq + 1))
 
     def look() -> None:
-        found = [Lately(Change(s, 0, head), position=1) for s, head in heads.items() if head]
+        found = [
+            Lately(Change(s, 0, head), first=1, position=1) for s, head in heads.items() if head
+        ]
         for change in unheard.take(found, since=0):
             take(change)
 
@@ -117,3 +119,23 @@ def test_every_entry_is_told_whatever_of_it_was_announced_and_in_whatever_order(
     look()
     look()
     assert told == {stream: set(range(1, head + 1)) for stream, head in heads.items()}
+
+
+def test_what_two_late_looks_find_is_told_from_its_first_entry_on() -> None:
+    seconds = 0.0
+    unheard = Unheard(lambda: seconds)
+    unheard.take((), since=0)
+    stream = StreamId("thread:late")
+    # A commit took the position 10, and is seen long after others that have higher ones.
+    other = Change(StreamId("thread:other"), 0, 1)
+    unheard.note(other)
+    unheard.take([Lately(other, first=12, position=12)], since=0)
+    seconds = BACK_SECONDS + 1
+    late = Lately(Change(stream, 0, 2), first=10, position=13)
+    assert unheard.take([late], since=0) == ()
+    since = unheard.since
+    assert since is not None
+    assert since < late.first, "or the first of its entries is never told"
+    seconds += BACK_SECONDS
+    assert unheard.take([late], since=since) == (late.change,)
+    assert unheard.since == 13, "and the window goes on"
