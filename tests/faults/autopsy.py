@@ -41,6 +41,7 @@ class Autopsy:
     _carried_out: Counter[tuple[str, ...]] = field(default_factory=Counter)
     _requests: set[str] = field(default_factory=set)
     _prompts: dict[str, str] = field(default_factory=dict)
+    """By message, and by the run of a fork that has another."""
 
     def read(self, data: Path) -> None:
         """Read what is new, and note gaps, and entries that are gone. Blocks on the disk."""
@@ -99,12 +100,16 @@ class Autopsy:
             about = (str(data.get(name)) for name in ("message_id", "run_id", "public_key"))
             what = (entry["request_id"], entry["kind"], *about)
             self._carried_out[what] += 1
-        if entry["kind"] == "message_submitted":
-            for change in entry["changes"]:
-                if (change["change"], change["kind"]) == ("created", "message"):
+        for change in entry.get("changes", ()):
+            match change["change"], change["kind"]:
+                case "created", "message" if entry["kind"] == "message_submitted":
                     self._prompts[change["id"]] = change["value"]["content"]
-        elif entry["type"] == "chorus_response" and entry["kind"] == "completed":
-            step = Step(self._prompts[data["message_id"]], data["step"], data["iteration"])
+                case "created", "run" if isinstance(change["value"].get("prompt"), str):
+                    # Of a fork; any other run has its message's, by reference.
+                    self._prompts[change["id"]] = change["value"]["prompt"]
+        if entry["type"] == "chorus_response" and entry["kind"] == "completed":
+            prompt = self._prompts.get(data["run_id"]) or self._prompts[data["message_id"]]
+            step = Step(prompt, data["step"], data["iteration"])
             steps = self.completed.setdefault(data["run_id"], set())
             if step in steps:
                 self.duplicated += 1

@@ -60,8 +60,13 @@ class Life:
         *,
         data: Path | None = None,
         settings: Mapping[str, object] | None = None,
+        load: type[Load] = Load,
     ) -> AsyncIterator["Life"]:
-        """A server with two threads and everybody signed in; `data` is in `folder` unless given."""
+        """A server with two threads and everybody signed in; `data` is in `folder` unless given.
+
+        Args:
+            load: what is done on it.
+        """
         orders = folder / "orders.json"
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         async with tireless_model(dice) as model:
@@ -86,11 +91,11 @@ class Life:
                 server.data = data
             await server.start()
             try:
-                async with Load.on(server, model, dice) as load:
-                    await load.begin()
+                async with load.on(server, model, dice) as begun:
+                    await begun.begin()
                     url = (settings or {}).get("database_url")
                     yield cls(
-                        server, orders, model, load, dice, database_url=str(url) if url else None
+                        server, orders, model, begun, dice, database_url=str(url) if url else None
                     )
             finally:
                 await server.kill()

@@ -20,7 +20,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 import aiohttp
 import pytest
@@ -74,7 +74,7 @@ class Load:
     @asynccontextmanager
     async def on(
         cls, server: ServerProcess, model: TirelessModel, dice: random.Random
-    ) -> AsyncIterator["Load"]:
+    ) -> AsyncIterator[Self]:
         """A load on a server, which may be dead."""
         async with aiohttp.ClientSession() as http:
             load = cls(server, model, dice, http)

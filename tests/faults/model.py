@@ -9,6 +9,10 @@ Runs are outside of it, except that some requests begin one.
 from dataclasses import dataclass, field
 from typing import Final
 
+MOST_BRANCHES: Final = 16
+MOST_VOTED_ON: Final = 2
+"""Of the branches of a thread."""
+
 EVENTS_OF_MESSAGES: Final = frozenset(
     {
         "message_submitted",
@@ -56,6 +60,20 @@ class Removal:
 
 
 @dataclass
+class Branch:
+    """What a fork came to, which nobody else reads before it is adopted."""
+
+    id: str
+    text: str
+    """Its answer."""
+    made_by: str
+    status: str = "growing"
+    """The server says when it is `ready`: its run waits for the runs before it."""
+    electors: list[str] = field(default_factory=list)
+    agreed: set[str] = field(default_factory=set)
+
+
+@dataclass
 class Thread:
     """A thread; people are their public keys."""
 
@@ -68,11 +86,17 @@ class Thread:
     """Who is invited, and by whom."""
     removals: dict[str, Removal] = field(default_factory=dict)
     """Those that are open, by who is named."""
+    branches: dict[str, Branch] = field(default_factory=dict)
+    """Those that are open."""
+    ended: dict[str, set[str]] = field(default_factory=dict)
+    """By branch that is not, the events that may have ended it."""
+    adopted: list[Branch] = field(default_factory=list)
+    """In the order of their adoption."""
     messages: dict[str, Message] = field(default_factory=dict)
     runs: set[str] = field(default_factory=set)
     """Ids of the runs that were promised; the server says them in `accepted`, or live."""
     kinds: list[str] = field(default_factory=lambda: ["thread_created"])
-    """The `thread_event`s that must be in the journal, in order."""
+    """The `thread_event`s that must be in the journal, in order; but for those of branches."""
     runs_begun: int = 0
 
     def may_read(self, person: str) -> bool:
@@ -87,13 +111,14 @@ class Thread:
 
 @dataclass(frozen=True)
 class Request:
-    """A request about a thread; `target` is a message, a name, a key or a prompt's text."""
+    """A request about a thread; `target` is a message, a branch, a name, a key, or the text of a prompt or
+    of a fork's changed step."""
 
     type: str
     thread_id: str
     target: str = ""
     decision: str = ""
-    """`remove` or `keep`."""
+    """`remove` or `keep`; on a branch, `approve` or `reject`."""
 
 
 class Model:
@@ -140,6 +165,12 @@ class Model:
                 refused = thread.archived or request.target not in others
             case "vote_on_removal" | "withdraw_removal":
                 return self._answer_about_removal(thread, person, request)
+            case "fork_run":
+                if not thread.archived and len(thread.branches) >= MOST_BRANCHES:
+                    return "rate_limited"
+                refused = thread.archived
+            case "propose_adoption" | "vote_on_branch" | "discard_branch":
+                return self._answer_about_branch(thread, person, request)
             case "leave_co_authorship":
                 refused = thread.archived or len(thread.co_authors) == 1
             case "rename_thread" | "archive_thread":
@@ -148,14 +179,31 @@ class Model:
                 raise AssertionError(f"the model knows no {request.type}")
         return "invalid_transition" if refused else "accepted"
 
-    def carry_out(self, person: str, request: Request, message_id: str | None = None) -> None:
-        """Do what an accepted request does; `message_id` is what the server named a new message."""
+    def carry_out(self, person: str, request: Request, named: str | None = None) -> None:
+        """Do what an accepted request does; `named` is what the server named a new message or branch."""
         thread = self.threads[request.thread_id]
         self._see(thread, person, request)
         match request.type:
             case "submit_prompt":
-                assert message_id is not None
-                self._submit(thread, person, message_id, request.target)
+                assert named is not None
+                self._submit(thread, person, named, request.target)
+            case "fork_run":
+                assert named is not None
+                thread.branches[named] = Branch(named, request.target, person)
+                thread.runs_begun += 1
+            case "propose_adoption":
+                branch = thread.branches[request.target]
+                branch.status = "proposed"
+                branch.electors, branch.agreed = list(thread.co_authors), {person}
+                self._judge(thread, branch)
+            case "vote_on_branch" if request.decision == "reject":
+                self._end_branch(thread, request.target, "branch_rejected")
+            case "vote_on_branch":
+                branch = thread.branches[request.target]
+                branch.agreed.add(person)
+                self._judge(thread, branch)
+            case "discard_branch":
+                self._end_branch(thread, request.target, "branch_discarded")
             case "approve_message":
                 message = thread.messages[request.target]
                 message.approved_by.add(person)
@@ -203,6 +251,9 @@ class Model:
                 thread.invitations.clear()
                 thread.kinds += ["removal_expired"] * len(thread.removals)
                 thread.removals.clear()
+                for branch_id in tuple(thread.branches):
+                    # The run of one that grows is cancelled by it.
+                    self._end_branch(thread, branch_id, "branch_expired", "branch_failed")
                 thread.archived = True
                 thread.kinds.append("thread_archived")
 
@@ -213,6 +264,12 @@ class Model:
     def let_deadlines_pass(self) -> None:
         """More than the days of approval went by, and less than those of invitations."""
         for thread in self.threads.values():
+            for branch in tuple(thread.branches.values()):
+                if branch.status == "proposed":
+                    self._end_branch(thread, branch.id, "branch_expired")
+                elif branch.status == "ready":
+                    # Its maker may be removed at the same deadline.
+                    self._end_branch(thread, branch.id, "branch_expired", "branch_discarded")
             waiting: list[tuple[int, Message | str]] = [
                 *((message.after, message) for message in thread.pending),
                 *((removal.after, named) for named, removal in thread.removals.items()),
@@ -246,6 +303,45 @@ class Model:
         else:
             may = person in removal.electors and person not in removal.agreed
         return "accepted" if may else "invalid_transition"
+
+    def _answer_about_branch(self, thread: Thread, person: str, request: Request) -> str:
+        branch = thread.branches.get(request.target)
+        if branch is None:
+            return "not_found"
+        match request.type:
+            case "discard_branch":
+                may = branch.made_by == person
+            case "vote_on_branch":
+                may = person in branch.electors and person not in branch.agreed
+            case _:
+                voted_on = sum(each.status == "proposed" for each in thread.branches.values())
+                may = branch.status == "ready"
+                if may and voted_on >= MOST_VOTED_ON:
+                    return "rate_limited"
+        return "accepted" if may else "invalid_transition"
+
+    def _judge(self, thread: Thread, branch: Branch) -> None:
+        """Adopted when every elector agreed, in place of the answer before; given up where none is left."""
+        if not branch.electors:
+            self._end_branch(thread, branch.id, "branch_discarded")
+        elif set(branch.electors) <= branch.agreed:
+            self._end_branch(thread, branch.id, "branch_adopted")
+            thread.adopted.append(branch)
+            thread.kinds.append("message_superseded")
+
+    @staticmethod
+    def _end_branch(thread: Thread, branch_id: str, *kinds: str) -> None:
+        del thread.branches[branch_id]
+        thread.ended[branch_id] = set(kinds)
+
+    def _leaves_branches(self, thread: Thread, gone: str) -> None:
+        for branch in tuple(thread.branches.values()):
+            if gone in branch.electors:
+                branch.electors.remove(gone)
+                branch.agreed.discard(gone)
+                self._judge(thread, branch)
+            elif branch.status != "proposed" and branch.made_by == gone:
+                self._end_branch(thread, branch.id, "branch_discarded")
 
     def _see(self, thread: Thread, person: str, request: Request) -> None:
         """Who does something in a thread is not removed from it by one other."""
@@ -307,6 +403,7 @@ class Model:
             if inviter == person:
                 del thread.invitations[key]
                 thread.kinds.append("invitation_revoked")
+        self._leaves_branches(thread, person)
         for named in tuple(thread.removals):
             if named in thread.removals:
                 self._look_at_removal_again(thread, named, person, late=late)

@@ -20,7 +20,9 @@ EXPECTED_REFUSALS: Final = frozenset(
 )
 """What may come of a request that was made without looking."""
 
-MAY_BE_OVER: Final = frozenset({"vote_on_removal"})
+MAY_BE_OVER: Final = frozenset(
+    {"vote_on_removal", "propose_adoption", "vote_on_branch", "discard_branch"}
+)
 """Requests about what may have ended meanwhile: it is not found then."""
 
 SAMPLE: Final = 3
@@ -174,8 +176,12 @@ class Person:
 
     async def ask(self, type_: str, **data: Any) -> Data | None:
         """Make a new request; None where it was refused. Raises Cut."""
+        return await self.make(Asked(type_, data))
+
+    async def make(self, asked: Asked) -> Data | None:
+        """As `ask`, of a request that its maker keeps: it says later what became of it. Raises Cut."""
         request_id = new_id()
-        self.asked[request_id] = Asked(type_, data)
+        self.asked[request_id] = asked
         return await self._send(request_id)
 
     async def ask_again(self) -> None:

@@ -1,4 +1,5 @@
-"""The short version of the fault campaign: a few deaths, crashes and failures of the journal.
+"""The short version of the fault campaign: a few deaths while runs are forked, crashes, and failures of
+the journal.
 
 All of it is `make faults`; what fails here prints the command that makes it happen again.
 """
@@ -12,7 +13,7 @@ from tests.faults.campaign import Campaign, Count, perform, reproduce, table
 from tests.faults.faulty_server import AT_THE_EDGE, WRITE_POINTS
 
 SEED = 1
-SCENARIOS = ("kill", "crash", "journal")
+SCENARIOS = ("forks", "crash", "journal")
 
 
 async def test_whatever_is_killed_or_refused_nothing_is_lost_or_done_twice(

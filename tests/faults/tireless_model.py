@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import random
 import re
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
@@ -66,12 +66,17 @@ class TirelessModel:
         """A prompt that is refused once; see `fail_next`."""
         self._dice = dice
         self._completed: frozenset[Step] = frozenset()
+        self._kept: set[Step] = set()
         self._this_life: set[Step] = set()
 
     def new_life(self, completed: Collection[Step]) -> None:
         """The server begins again, and its journal holds these steps: nobody may ask for them."""
         self._completed = frozenset(completed)
         self._this_life.clear()
+
+    def keep(self, steps: Iterable[Step]) -> None:
+        """A fork keeps these of another run: nobody may ever ask for them."""
+        self._kept.update(steps)
 
     def forget(self, prompt: str) -> None:
         """The prompt is given a new run: its steps are asked for again, and rightly."""
@@ -97,7 +102,7 @@ class TirelessModel:
         kind = step_asked(text)
         asked = Step(prompt, kind.value, int(_PASS.findall(text)[-1]))
         self.asked += 1
-        if asked in self._completed or asked in self._this_life:
+        if asked in self._completed | self._kept | self._this_life:
             self.repeated.append(asked)
         self._this_life.add(asked)
         match kind:
