@@ -115,7 +115,9 @@ def see(draft: Draft, command: ThreadCommand) -> None:
     match command:
         case LeaveCoAuthorship():
             return  # it ends by that
-        case VoteOnRemoval(public_key=named, by=by) if named == by:
+        case VoteOnRemoval(public_key=named, by=by) | WithdrawRemoval(public_key=named, by=by) if (
+            named == by
+        ):
             return  # it says itself what becomes of it
         case _:
             for removal in tuple(draft.removals.values()):

@@ -224,6 +224,8 @@ class Chorus:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for run_id in tuple(self._streams):
+            self._forget_stream(run_id)
 
     # One effect at a time for each run
 

@@ -112,6 +112,8 @@ async def test_whoever_does_anything_in_the_thread_is_not_removed_by_one_other(
     about = named if request_type == "vote_on_removal" else thread
     own = await bob.ask("vote_on_removal", decision="remove", **named)
     assert own["data"]["code"] == "invalid_transition", "to go oneself is to leave"
+    own = await bob.ask("withdraw_removal", **named)
+    assert own["data"]["details"]["guards"] == ["proposer_asks"]
     await bob.get(request_type, **data, **about)
     kept = await alice.line.until(
         lambda each: each["data"].get("kind") == "co_author_kept", "that it is over"
