@@ -1,24 +1,22 @@
-// The page's controller: it joins the client, the store and the views, and holds every action that
-// a user can take. Views read `app.state` and `app.ui` and call these actions; nothing else
-// speaks to the server.
+// The page's controller: it joins the client, the store and the views, and holds the actions that change
+// what is open and shown. Views read `app.state` and `app.ui` and call these; what else a user asks of the
+// server is in thread_requests.js and run_requests.js.
 
 /**
- * @import { InboxItem, InitData, LiveFrame, Prior, ThreadSummary, Visibility } from "./wire.d.ts"
+ * @import { InboxItem, InitData, LiveFrame, Prior, ThreadSummary } from "./wire.d.ts"
  * @import { Identity } from "./keys.js"
  * @import { ClientEvent, Connection, DataOf, RequestType } from "./protocol.js"
  * @import { StoreEvent } from "./store.js"
- * @import { Message, Prompt, Scope, State, Thread } from "./state.js"
+ * @import { Prompt, State, Thread } from "./state.js"
  * @import { MachineName, Refusal } from "./trace.js"
  * @import { Choices } from "./memory.js"
  */
 
-import { exportJson, exportMarkdown } from "./export.js";
 import { ConnectionTracker } from "./connection.js";
 import { changesInbox, Inbox } from "./inbox.js";
 import { Journal } from "./journal.js";
 import { forgetIdentity, loadIdentity } from "./keys.js";
 import { Explanations } from "./explained.js";
-import { download } from "./files.js";
 import { LANGUAGES, say } from "./language.js";
 import { Lifetimes } from "./lifetimes.js";
 import { Memory } from "./memory.js";
@@ -35,11 +33,12 @@ import { Notifications } from "./notifications.js";
 import { Past, withKnownRuns } from "./past.js";
 import { Prompts } from "./prompts.js";
 import { ChorusClient, Refused } from "./protocol.js";
-import { FINAL, isOfRun, messageOf, runOf } from "./runs.js";
+import { messageOf } from "./runs.js";
 import { isCoAuthor, messagesOf, othersThere, runToStop } from "./selectors.js";
 import { fold } from "./store.js";
 import { newState } from "./state.js";
-import { advice, fileName, threadNameFor } from "./words.js";
+import { advice, threadNameFor } from "./words.js";
+import { createThread, listInvitations, listThreads } from "./thread_requests.js";
 
 const PAGE_MESSAGES = 50;
 const SEEK_MESSAGES = 200;
@@ -149,12 +148,12 @@ export class App {
       tell: (event) => this.#told(event),
       token: this.memory.token,
     });
-    this.prompts = new Prompts(this.client, this.memory, (event) => this.#fold(event));
+    this.prompts = new Prompts(this.client, this.memory, (event) => this.take(event));
     this.inbox = new Inbox({
       read: (data) => this.client.request("get_inbox", data),
       mark: (data) => this.client.request("mark_read", data),
       show: (page, fresh) => {
-        this.#fold({ kind: "inbox", page, fresh });
+        this.take({ kind: "inbox", page, fresh });
         this.#markSeen();
       },
       tell: (items) => this.notifications.tell(items),
@@ -375,7 +374,7 @@ export class App {
     if (!this.state.thread) return;
     this.client.unfollow();
     history.pushState(null, "", location.pathname);
-    this.#fold({ kind: "closed" });
+    this.take({ kind: "closed" });
   }
 
   /** Read the messages before the oldest one that is shown. */
@@ -393,7 +392,7 @@ export class App {
         limit,
         before_index: messagesOf(thread)[0]?.index ?? 0,
       });
-      this.#fold({ kind: "older", snapshot });
+      this.take({ kind: "older", snapshot });
     } catch (error) {
       this.explain(error, say.problems.olderMissing);
     } finally {
@@ -423,82 +422,6 @@ export class App {
   }
 
   /**
-   * Read a page of a list of threads: the first, or the one `after`.
-   *
-   * @param {Scope} scope
-   * @param {string} [after]
-   */
-  async listThreads(scope, after) {
-    try {
-      const page = await this.client.request("list_threads", {
-        scope: scope === "hidden" ? "mine" : scope,
-        hidden: scope === "hidden",
-        limit: 50,
-        after: after ?? null,
-      });
-      this.#fold({ kind: "threads", scope, ...page, fresh: after === undefined });
-    } catch (error) {
-      this.explain(error, say.problems.listMissing);
-    }
-  }
-
-  /** @param {boolean} hidden whether the open thread is left out of the user's own list */
-  async hideThread(hidden) {
-    const isDone = await this.act("hide_thread", { hidden }, say.problems.notHidden);
-    if (isDone) toast(hidden ? say.conversation.threadHidden : say.conversation.threadShown);
-  }
-
-  /**
-   * @param {string} messageId of the open thread
-   * @param {boolean} hidden whether it is folded away for this user
-   */
-  hideMessage(messageId, hidden) {
-    const data = { message_id: messageId, hidden };
-    return this.act("hide_message", data, say.problems.notHidden, messageId);
-  }
-
-  /** Those with whom the user shares a thread; nobody where they did not come. */
-  async listPeople() {
-    try {
-      return (await this.client.request("list_people", {})).people;
-    } catch (error) {
-      this.explain(error, say.acquaintances.notListed);
-      return [];
-    }
-  }
-
-  /** Read what the user is invited into. */
-  async listInvitations() {
-    try {
-      const page = await this.client.request("list_threads", { scope: "invited", limit: 50 });
-      this.#fold({ kind: "invited", invitations: page.invitations ?? [] });
-    } catch (error) {
-      this.explain(error, say.problems.invitationsMissing);
-    }
-  }
-
-  /**
-   * Join a thread that the user is invited into, and open it; or stay outside.
-   *
-   * @param {string} threadId
-   * @param {boolean} accepts
-   */
-  async answerInvitation(threadId, accepts) {
-    const type = accepts ? "accept_invitation" : "decline_invitation";
-    let joined = accepts;
-    try {
-      await this.client.request(type, { thread_id: threadId });
-    } catch (error) {
-      this.explain(error, accepts ? say.problems.notJoined : say.problems.invitationStands);
-      joined = false;
-    }
-    await this.listInvitations();
-    if (!joined) return;
-    await this.listThreads("mine");
-    await this.openThread(threadId);
-  }
-
-  /**
    * Show the place that an item of the inbox is about.
    *
    * @param {InboxItem} item
@@ -515,64 +438,11 @@ export class App {
     });
   }
 
-  /**
-   * Make a link into the open thread; null where that was refused.
-   *
-   * @param {number} hours until it expires
-   * @param {Tell} tell
-   */
-  async createLink(hours, tell) {
-    const threadId = this.state.thread?.id;
-    if (!threadId) return null;
-    try {
-      const data = { thread_id: threadId, expires_in_hours: hours };
-      return (await this.client.request("create_invite_link", data)).link ?? null;
-    } catch (error) {
-      this.explain(error, say.links.notMade, tell);
-      return null;
-    }
-  }
-
-  /**
-   * Join the thread that a link leads to, and open it; gives whether the user joined.
-   *
-   * @param {string} secret
-   * @param {Tell} tell
-   */
-  async joinByLink(secret, tell) {
-    try {
-      const { thread_id: threadId } = await this.client.request("accept_invite_link", { secret });
-      if (threadId === null) throw new TypeError("a link leads into no thread");
-      this.leaveLink();
-      await this.listThreads("mine");
-      await this.openThread(threadId);
-      return true;
-    } catch (error) {
-      this.explain(error, say.problems.notJoined, tell);
-      return false;
-    }
-  }
-
   /** The link in the address is done with, joined or not. */
   leaveLink() {
     if (this.#link === null) return;
     this.#link = null;
     if (location.hash.startsWith("#join=")) history.replaceState(null, "", location.pathname);
-  }
-
-  /**
-   * Make a thread and open it; gives its id.
-   *
-   * @param {string} name
-   * @param {Visibility} visibility
-   */
-  async createThread(name, visibility) {
-    const accepted = await this.client.request("create_thread", { name, visibility });
-    const threadId = accepted.thread_id;
-    if (threadId === null) throw new TypeError("a thread was made without an id");
-    await this.listThreads("mine");
-    await this.openThread(threadId);
-    return threadId;
   }
 
   /**
@@ -616,7 +486,7 @@ export class App {
   async setName(name, tell) {
     try {
       await this.client.request("set_name", { name });
-      this.#fold({ kind: "renamed_self", name: name.trim() });
+      this.take({ kind: "renamed_self", name: name.trim() });
       return true;
     } catch (error) {
       this.explain(error, say.problems.nameNotTaken, tell);
@@ -632,7 +502,7 @@ export class App {
   async setPresence(shown) {
     try {
       await this.client.request("set_presence", { shown });
-      this.#fold({ kind: "set_presence", shown });
+      this.take({ kind: "set_presence", shown });
       return true;
     } catch (error) {
       this.explain(error, say.presence.notSet);
@@ -649,44 +519,6 @@ export class App {
     this.#typedAt = now;
     // Nothing is lost where it does not come through: the next key says it again.
     this.client.request("typing", { thread_id: thread.id }).catch(() => {});
-  }
-
-  /**
-   * Read two runs of the open thread side by side; null where they could not be read.
-   *
-   * @param {string} one id of a run
-   * @param {string} other
-   */
-  async compare(one, other) {
-    const threadId = this.state.thread?.id;
-    if (!threadId) return null;
-    const lasting = this.lifetimes.of("coAuthorship");
-    try {
-      const data = { thread_id: threadId, run_id: one, other_run_id: other };
-      return await this.client.request("compare_runs", data);
-    } catch (error) {
-      if (!lasting.aborted) this.explain(error, say.comparison.notRead);
-      return null;
-    }
-  }
-
-  /**
-   * What a run of the open thread was asked with; null where that could not be read.
-   *
-   * @param {string} runId
-   */
-  async askedWith(runId) {
-    const { thread } = this.state;
-    if (!thread) return null;
-    const lasting = this.lifetimes.of("coAuthorship");
-    try {
-      // Of its transitions, which are before the last entry, none are wanted.
-      const data = { thread_id: thread.id, run_id: runId, after_seq: this.#now.thread?.headSeq };
-      return (await this.client.request("explain_run", data)).asked_with ?? null;
-    } catch (error) {
-      if (!lasting.aborted) this.explain(error, say.branches.notForked);
-      return null;
-    }
   }
 
   /** @param {string} query */
@@ -706,7 +538,7 @@ export class App {
     let threadId = this.target();
     if (threadId === null) {
       try {
-        threadId = await this.createThread(threadNameFor(text), "private");
+        threadId = await createThread(this, threadNameFor(text), "private");
       } catch (error) {
         this.explain(error, say.problems.notMade);
         return false;
@@ -751,74 +583,6 @@ export class App {
   }
 
   /**
-   * Read the steps of a message's run from the journal; gives the run, or null where there is none
-   * or it could not be read.
-   *
-   * @param {Message} message
-   */
-  async readRun({ run_id: runId, index }) {
-    const threadId = this.state.thread?.id;
-    if (!threadId || !runId) return null;
-    const entries = await this.readEntries(runId, index);
-    const run = runOf(entries.filter((frame) => isOfRun(frame, runId)));
-    if (run) this.#fold({ kind: "run_read", threadId, run });
-    return run;
-  }
-
-  /**
-   * Show why a run did what it did, beside its drawing.
-   *
-   * @param {string} messageId of its prompt
-   * @param {string} run
-   */
-  async showWhy(messageId, run) {
-    if (!this.state.thread?.messages.has(messageId)) await this.seek(messageId);
-    this.setUi({ machines: true, drawing: "chorus", selected: messageId, run, replay: null });
-  }
-
-  /**
-   * A run as its entries that were read tell of it; null where none was.
-   *
-   * @param {string} id
-   */
-  runRead(id) {
-    return runOf(this.journal.entries(id).filter((frame) => isOfRun(frame, id)));
-  }
-
-  /**
-   * All journal entries about a run or a message, read once.
-   *
-   * @param {string} id
-   * @param {number} index of the prompt or the message
-   */
-  async readEntries(id, index) {
-    const lasting = this.lifetimes.of("thread");
-    try {
-      return await this.journal.load(id, index, (entries) =>
-        entries.some((frame) => endsRun(frame, id) || endsVote(frame, id)),
-      );
-    } catch (error) {
-      if (!lasting.aborted) this.explain(error, say.problems.journalNotRead);
-      return [];
-    }
-  }
-
-  /** @param {"md" | "json"} form */
-  async exportThread(form) {
-    const lasting = this.lifetimes.of("thread");
-    while (this.state.thread?.hasMore) {
-      const before = this.state.thread.order.length;
-      await this.readOlder(SEEK_MESSAGES);
-      if (lasting.aborted || this.state.thread.order.length === before) return;
-    }
-    const { thread } = this.state;
-    if (!thread) return;
-    const text =
-      form === "md" ? exportMarkdown(thread, this.state) : exportJson(thread, this.state);
-    download(fileName(thread.view.name, form), text);
-  }
-
-  /**
    * Say why something was refused.
    *
    * @param {unknown} error
@@ -841,13 +605,13 @@ export class App {
     this.connection.take(event);
     switch (event.kind) {
       case "init":
-        this.#fold(event);
+        this.take(event);
         this.#welcomed(event.init);
         return;
       case "live":
         this.journal.add(event.frame);
         this.past?.add(event.frame);
-        this.#foldLive(event);
+        this.#takeLive(event);
         announceFrame(event.frame, this.#now);
         this.#meet(event.frame);
         if (changesInbox(event.frame)) this.inbox.soon();
@@ -857,42 +621,42 @@ export class App {
         if (event.inbox) this.inbox.soon();
         if (event.what === "read") return;
         if (event.what === "hidden") {
-          this.#fold(event);
-          if (event.messageId === null) this.listThreads(event.hidden ? "hidden" : "mine");
+          this.take(event);
+          if (event.messageId === null) listThreads(this, event.hidden ? "hidden" : "mine");
           return;
         }
         if (event.what === "invited" || event.what === "invitation_ended") {
           if (event.what === "invited") announce(say.said.invited);
-          this.listInvitations();
+          listInvitations(this);
           return;
         }
         if (!this.state.summaries.has(event.threadId)) this.#listSoon();
-        this.#fold(event);
+        this.take(event);
         return;
       case "opened":
         this.journal.open(event.snapshot.thread.id);
-        this.#fold(event);
+        this.take(event);
         this.#markSeen();
         return;
       case "unreadable":
         if (this.state.unreadable === 0) {
           complain(say.problems.unreadable, say.problems.readingServer);
         }
-        this.#fold(event);
+        this.take(event);
         return;
       case "fault":
         this.explain(event.error, say.problems.serverFailed);
         return;
       case "gone":
         complain(say.problems.threadClosed(event.message), say.problems.followingThread);
-        this.#fold(event);
+        this.take(event);
         return;
       case "connection":
         this.#connectionChanged(event.connection);
-        this.#fold(event);
+        this.take(event);
         return;
       default:
-        this.#fold(event);
+        this.take(event);
     }
   }
 
@@ -917,7 +681,7 @@ export class App {
 
   /** @param {ReadonlyMap<string, number>} seen by thread */
   #keepSeen(seen) {
-    this.#fold({ kind: "seen", seen });
+    this.take({ kind: "seen", seen });
     if (this.identity) this.memory.keepSeen(this.identity.publicKey, this.state.seen);
   }
 
@@ -941,7 +705,7 @@ export class App {
 
   #listSoon() {
     clearTimeout(this.#listing);
-    this.#listing = setTimeout(() => this.listThreads("mine"), 300);
+    this.#listing = setTimeout(() => listThreads(this, "mine"), 300);
   }
 
   /** @param {Connection} connection */
@@ -964,7 +728,7 @@ export class App {
     this.#met.add(key);
     const before = (message?.index ?? 0) + 1;
     this.client.request("get_thread", { thread_id: threadId, limit: 1, before_index: before }).then(
-      ({ names }) => this.#fold({ kind: "names", names }),
+      ({ names }) => this.take({ kind: "names", names }),
       () => this.#met.delete(key),
     );
   }
@@ -989,7 +753,7 @@ export class App {
           // With `before_index` it is read, and not followed.
           const data = { thread_id: id, limit: 1, before_index: 1 };
           const snapshot = await this.client.request("get_thread", data);
-          this.#fold({ kind: "met", snapshot });
+          this.take({ kind: "met", snapshot });
         } catch (error) {
           console.warn("a thread was not met", error); // its priors stand under their keys
         }
@@ -1014,17 +778,21 @@ export class App {
    *
    * @param {Extract<ClientEvent, {kind: "live"}>} event
    */
-  #foldLive(event) {
+  #takeLive(event) {
     const was = this.#now;
-    this.#fold(event);
+    this.take(event);
     if (isCoAuthor(this.#now) === isCoAuthor(was)) return;
     this.journal.open(this.#now.thread?.id ?? null);
     this.explanations.forget();
     this.client.refresh();
   }
 
-  /** @param {StoreEvent} event */
-  #fold(event) {
+  /**
+   * Fold what happened into what is shown.
+   *
+   * @param {StoreEvent} event
+   */
+  take(event) {
     this.#now = fold(this.#now, event);
     this.lifetimes.update(this.#now);
     this.schedule();
@@ -1042,24 +810,4 @@ function refusalOf({ code, message, details }, instance) {
   // With this code the details are those of a transition: PROTOCOL names them, no model does.
   const told = /** @type {Omit<Refusal, "instance" | "at">} */ (details);
   return { ...told, instance, message, at: Date.now() };
-}
-
-/**
- * @param {LiveFrame} frame
- * @param {string} id
- */
-function endsRun(frame, id) {
-  if (!isOfRun(frame, id)) return false;
-  return frame.type === "thread_event" || FINAL.has(frame.data.status);
-}
-
-/**
- * @param {LiveFrame} frame
- * @param {string} id
- */
-function endsVote({ data }, id) {
-  return data.transitions.some(
-    ({ machine, instance, target }) =>
-      machine === "message" && instance === id && target !== "pending",
-  );
 }

@@ -9,6 +9,7 @@ import { say } from "./language.js";
 import { FINAL } from "./runs.js";
 import { messagesOf, toldRun } from "./selectors.js";
 import { newTrace, statesOfRun, traceOf } from "./trace.js";
+import { readEntries, runRead } from "./run_requests.js";
 
 /** @type {Partial<Record<Message["status"], string>>} */
 const STATUS_WORDS = say.message.statuses;
@@ -167,7 +168,7 @@ export class Subjects {
       ...new Map(all.map((run) => [run.id, known.find(({ id }) => id === run.id) ?? run])),
     ];
     return met.map(([id, { isFork }], place) => {
-      const status = (runs.get(id) ?? this.app.runRead(id))?.status;
+      const status = (runs.get(id) ?? runRead(this.app, id))?.status;
       const words = status ? say.comparison.status[status] : null;
       return { id, words: say.machines.whichRun(place + 1, isFork, words) };
     });
@@ -189,7 +190,7 @@ export class Subjects {
     }
     if (!journal.isWhole(id) && !this.asked.has(id)) {
       this.asked.add(id);
-      this.app.readEntries(id, index).then(() => this.app.schedule());
+      readEntries(this.app, id, index).then(() => this.app.schedule());
     }
     const entries = journal.entries(id).filter(({ seq }) => (seq ?? 0) <= this.app.until);
     const trace = traceOf(machine, id, entries);

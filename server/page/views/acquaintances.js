@@ -8,6 +8,7 @@ import { say } from "../language.js";
 import { shortKey } from "../words.js";
 import { avatar } from "./avatar.js";
 import { field } from "./dialogs.js";
+import { listPeople } from "../thread_requests.js";
 
 const SHOWN = 5;
 
@@ -43,7 +44,7 @@ export function acquaintances(app, close) {
     if (found.length > SHOWN)
       list.append(h("li", { class: "muted small" }, say.acquaintances.more(found.length - SHOWN)));
   };
-  app.listPeople().then((known) => {
+  listPeople(app).then((known) => {
     const { thread } = app.state;
     const inside = new Set([
       ...(thread?.view.co_authors ?? []),

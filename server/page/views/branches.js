@@ -8,6 +8,7 @@ import { say } from "../language.js";
 import { nameOf, STEP_WORDS, timeLeft } from "../words.js";
 import { decisions } from "./branch_buttons.js";
 import { openComparison } from "./comparison.js";
+import { showWhy } from "../run_requests.js";
 
 export class Branches {
   /** @param {App} app */
@@ -80,7 +81,7 @@ export class Branches {
         "div",
         { class: "row" },
         button(say.branches.compare, () => this.compare(branch), { class: "button small" }),
-        button(say.why.title, () => this.app.showWhy(branch.message_id, branch.run_id), {
+        button(say.why.title, () => showWhy(this.app, branch.message_id, branch.run_id), {
           class: "button small",
         }),
         ...decisions(this.app, branch),

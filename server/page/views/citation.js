@@ -9,6 +9,7 @@ import { priorsOf } from "../run_facts.js";
 import { messagesOf } from "../selectors.js";
 import { nameOf, whenLong } from "../words.js";
 import { avatar } from "./avatar.js";
+import { readRun } from "../run_requests.js";
 
 const MARGIN = 8; // pixels to the edge of the page
 
@@ -85,7 +86,7 @@ async function find(app, { message_id: id, thread_id: threadId }, answer) {
   const prompt = messagesOf(thread).find(
     ({ role, run_id: runId }) => role === "user" && runId === answer.run_id,
   );
-  const run = await app.readRun(prompt ?? answer);
+  const run = await readRun(app, prompt ?? answer);
   return run ? (priorsOf(run).get(id) ?? null) : null;
 }
 

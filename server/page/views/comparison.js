@@ -10,6 +10,7 @@ import { STEPS } from "../runs.js";
 import { STEP_WORDS } from "../words.js";
 import { decisions } from "./branch_buttons.js";
 import { show } from "./dialogs.js";
+import { compare, showWhy } from "../run_requests.js";
 
 /**
  * Read two runs of the open thread and show them.
@@ -20,7 +21,7 @@ import { show } from "./dialogs.js";
  */
 export async function openComparison(app, one, other) {
   const lasting = app.lifetimes.of("coAuthorship");
-  const compared = await app.compare(one, other);
+  const compared = await compare(app, one, other);
   if (compared === null || lasting.aborted) return;
   const dialog = show(lasting, say.comparison.title, (close) => [
     h(
@@ -54,22 +55,22 @@ function open(app, { other }) {
  */
 function heads(app, { one, other }, close) {
   return [
-    head(say.comparison.one, one, () => showWhy(one)),
-    head(say.comparison.other, other, () => showWhy(other)),
+    head(say.comparison.one, one, () => explain(one)),
+    head(say.comparison.other, other, () => explain(other)),
   ];
   /** @param {RunPath} path */
-  function showWhy({ message_id: promptId, run_id: runId }) {
+  function explain({ message_id: promptId, run_id: runId }) {
     close();
-    app.showWhy(promptId, runId);
+    showWhy(app, promptId, runId);
   }
 }
 
 /**
  * @param {string} title
  * @param {RunPath} path
- * @param {() => void} showWhy
+ * @param {() => void} explain
  */
-function head(title, { origin, status, model }, showWhy) {
+function head(title, { origin, status, model }, explain) {
   const change = origin?.change;
   const changed = change && h("p", {}, say.comparison.changed[change.kind], " ", said(change));
   return h(
@@ -79,7 +80,7 @@ function head(title, { origin, status, model }, showWhy) {
       "div",
       { class: "row between" },
       h("h3", {}, title),
-      button(say.why.title, showWhy, { class: "button small" }),
+      button(say.why.title, explain, { class: "button small" }),
     ),
     h(
       "p",

@@ -7,6 +7,7 @@
 
 import { h, iconButton } from "../dom.js";
 import { say } from "../language.js";
+import { createThread } from "../thread_requests.js";
 
 /**
  * Show a dialog; `build(close)` gives its content. Gives the dialog, which is gone once it is closed.
@@ -127,7 +128,7 @@ export function openNewThreadDialog(app) {
     return [
       form([...name.parts, visibility], say.dialogs.create, async (tell) => {
         try {
-          await app.createThread(name.input.value, forAll.input.checked ? "public" : "private");
+          await createThread(app, name.input.value, forAll.input.checked ? "public" : "private");
           close();
           document.getElementById("prompt")?.focus();
         } catch (error) {

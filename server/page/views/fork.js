@@ -9,6 +9,7 @@ import { say } from "../language.js";
 import { toast } from "../notices.js";
 import { STEP_WORDS } from "../words.js";
 import { form, show } from "./dialogs.js";
+import { askedWith } from "../run_requests.js";
 
 /**
  * Ask what is to be otherwise, and let the run go on with it from a step that it completed.
@@ -19,7 +20,7 @@ import { form, show } from "./dialogs.js";
  */
 export async function openForkDialog(app, run, record) {
   const lasting = app.lifetimes.of("coAuthorship");
-  const asked = await app.askedWith(run.id);
+  const asked = await askedWith(app, run.id);
   if (asked === null || lasting.aborted) return;
   const name = STEP_WORDS[record.step].name;
   show(lasting, say.branches.whatIf(name), (close) => {

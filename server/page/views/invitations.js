@@ -6,6 +6,7 @@
 import { button, filled, h } from "../dom.js";
 import { say } from "../language.js";
 import { timeLeft, whenLong } from "../words.js";
+import { answerInvitation } from "../thread_requests.js";
 
 export class Invitations {
   /** @param {App} app */
@@ -35,7 +36,7 @@ export class Invitations {
     /** @param {boolean} accepts */
     const answer = async (accepts) => {
       accept.disabled = decline.disabled = true;
-      await this.app.answerInvitation(id, accepts);
+      await answerInvitation(this.app, id, accepts);
       accept.disabled = decline.disabled = false;
     };
     return h(

@@ -9,6 +9,7 @@ import { copyText } from "../notices.js";
 import { Refused } from "../protocol.js";
 import { nameOf, shortKey, timeLeft, whenLong } from "../words.js";
 import { field, form, show } from "./dialogs.js";
+import { createLink, joinByLink } from "../thread_requests.js";
 
 /** @type {readonly number[]} hours that a link may be made for; the second is chosen at first */
 const HOURS = [24, 168, 720];
@@ -40,7 +41,7 @@ export function linkParts(app) {
     [h("div", { class: "row" }, h("label", { for: "link-hours" }, say.links.validFor), hours)],
     say.links.make,
     async (tell) => {
-      const link = await app.createLink(Number(hours.value), tell);
+      const link = await createLink(app, Number(hours.value), tell);
       if (!link) return;
       fresh.replaceChildren(...madeLink(link));
       fresh.querySelector("button")?.focus();
@@ -141,7 +142,7 @@ export async function openInviteLink(app, secret) {
     h("p", { class: "muted small" }, say.links.joining),
     h("p", { class: "muted small", title: say.common.until(whenLong(at)) }, timeLeft(at)),
     form([], say.links.join, async (tell) => {
-      if (await app.joinByLink(secret, tell)) close();
+      if (await joinByLink(app, secret, tell)) close();
     }),
   ]);
   dialog.addEventListener("close", () => app.leaveLink());

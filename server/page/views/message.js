@@ -17,6 +17,8 @@ import { avatar, initialOf } from "./avatar.js";
 import { openCitation } from "./citation.js";
 import { openComparison } from "./comparison.js";
 import { RunView } from "./run.js";
+import { hideMessage } from "../thread_requests.js";
+import { readRun } from "../run_requests.js";
 
 /** @type {Partial<Record<MessageStatus, string>>} */
 const STATUS_WORDS = say.message.statuses;
@@ -72,7 +74,7 @@ export class MessageView {
       hidden: true,
     });
     this.hide = iconButton("hide", say.message.hide, () =>
-      app.hideMessage(this.id, !this.isHidden),
+      hideMessage(app, this.id, !this.isHidden),
     );
     this.actions = h(
       "div",
@@ -253,7 +255,7 @@ export class MessageView {
     this.run.update({ message, run, answer, before, isTold });
     if (!run && !answer && isTold && !this.hasAsked) {
       this.hasAsked = true; // it failed, was stopped, or its answer is on a later page: the journal knows
-      this.app.readRun(message);
+      readRun(this.app, message);
     }
     if (run && FINAL.has(run.status)) this.element.dataset.run = run.status;
   }

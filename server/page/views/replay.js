@@ -11,6 +11,7 @@ import { Replay } from "../replay.js";
 import { newRun } from "../runs.js";
 import { nameOf, spaced } from "../words.js";
 import { StepList } from "./run.js";
+import { readEntries } from "../run_requests.js";
 
 export class ReplayBar {
   /** @type {Replay | null} */
@@ -83,7 +84,7 @@ export class ReplayBar {
    * @param {Message | undefined} message
    */
   async begin(wanted, message) {
-    const entries = await this.app.readEntries(wanted.id, message?.index ?? 0);
+    const entries = await readEntries(this.app, wanted.id, message?.index ?? 0);
     if (this.#wanted !== wanted) return;
     const replay = new Replay(wanted, entries, () => this.draw());
     if (replay.length === 0) {

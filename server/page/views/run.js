@@ -16,6 +16,7 @@ import { isCoAuthor, isOwn, authorOf } from "../selectors.js";
 import { nameOf, STEP_WORDS, TROUBLE } from "../words.js";
 import { LiveAnswer } from "./live_answer.js";
 import { StepRow } from "./step.js";
+import { readRun, showWhy } from "../run_requests.js";
 
 /**
  * @typedef {object} Answering what is known of how a prompt is answered
@@ -127,14 +128,14 @@ export class RunView {
     this.isOpen = this.toggle.getAttribute("aria-expanded") !== "true";
     if (this.isOpen && !this.shown.run) {
       setText(this.summary, say.run.reading);
-      await this.app.readRun(this.shown.message);
+      await readRun(this.app, this.shown.message);
     }
     this.update(this.shown);
   }
 
   showWhy() {
     const { id, run_id: runId } = this.shown.message;
-    if (runId !== null) this.app.showWhy(id, runId);
+    if (runId !== null) showWhy(this.app, id, runId);
   }
 
   startReplay() {

@@ -13,6 +13,7 @@ import { stepStates } from "../run_facts.js";
 import { toldRun } from "../selectors.js";
 import { messageShown } from "../subjects.js";
 import { STEP_WORDS } from "../words.js";
+import { readRun } from "../run_requests.js";
 
 /** @type {Partial<Record<StepState, string>>} */
 const SAID = say.strip.states;
@@ -98,7 +99,7 @@ export class Strip {
     this.opening = opening;
     if (this.asked.has(runId)) return;
     this.asked.add(runId);
-    this.app.readRun({ ...message, run_id: runId });
+    readRun(this.app, { ...message, run_id: runId });
   }
 }
 

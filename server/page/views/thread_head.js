@@ -11,6 +11,8 @@ import { countWords, nameOf, someOf } from "../words.js";
 import { archiveThread, openRenameDialog } from "./dialogs.js";
 import { openPeopleDialog } from "./people.js";
 import { openThreadSettings } from "./thread_settings.js";
+import { hideThread } from "../thread_requests.js";
+import { exportThread } from "../run_requests.js";
 
 export class ThreadHead {
   /** @param {App} app */
@@ -105,7 +107,7 @@ function menu(app) {
     if (id) copyText(new URL(`t/${id}`, document.baseURI).href, say.conversation.linkCopied);
   });
   const settings = item(say.threadSettings.title, () => openThreadSettings(app));
-  const hide = item("", () => app.hideThread(!isHidden(app)));
+  const hide = item("", () => hideThread(app, !isHidden(app)));
   const strip = item("", () => app.showStrip(!app.ui.strip));
   const past = item(say.past.open, () => app.lookBack());
   list.append(
@@ -116,8 +118,8 @@ function menu(app) {
     hide,
     share,
     item(say.conversation.copyLink, () => copyText(location.href, say.conversation.linkCopied)),
-    item(say.conversation.exportMarkdown, () => app.exportThread("md")),
-    item(say.conversation.exportJson, () => app.exportThread("json")),
+    item(say.conversation.exportMarkdown, () => exportThread(app, "md")),
+    item(say.conversation.exportJson, () => exportThread(app, "json")),
     item(say.conversation.close, () => app.closeThread()),
   );
   const opener = iconButton("more", say.conversation.more, undefined, {

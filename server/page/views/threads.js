@@ -12,6 +12,7 @@ import { openNewThreadDialog } from "./dialogs.js";
 import { InboxButton } from "./inbox.js";
 import { Invitations } from "./invitations.js";
 import { SearchResults } from "./search.js";
+import { listThreads } from "../thread_requests.js";
 
 /** @type {readonly ("mine" | "public")[]} */
 const TABS = ["mine", "public"];
@@ -90,7 +91,7 @@ export class Threads {
   /** @param {Scope} scope */
   choose(scope) {
     this.scope = scope;
-    this.app.listThreads(scope);
+    listThreads(this.app, scope);
     this.app.schedule();
     this.drawn = null;
     this.update();
@@ -109,7 +110,7 @@ export class Threads {
 
   readMore() {
     const { next } = this.app.state.lists[this.scope];
-    if (next) this.app.listThreads(this.scope, next);
+    if (next) listThreads(this.app, this.scope, next);
   }
 
   update() {

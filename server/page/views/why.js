@@ -14,6 +14,7 @@ import { Refused } from "../protocol.js";
 import { mayFork } from "../selectors.js";
 import { effectWords, elapsed, nameOf, spaced, whenLong } from "../words.js";
 import { openForkDialog } from "./fork.js";
+import { runRead } from "../run_requests.js";
 
 /** @type {ReadonlySet<MachineName>} a thread's own transitions are too many */
 const EXPLAINED = new Set(["chorus", "message", "invitation", "invite_link", "removal", "branch"]);
@@ -175,7 +176,7 @@ export class Why {
    * @param {ExplainedTransition} explained
    */
   #completed({ transition: { event, instance }, facts: { step, iteration } }) {
-    const run = event === "step_completed" ? this.app.runRead(instance) : null;
+    const run = event === "step_completed" ? runRead(this.app, instance) : null;
     const record = run?.records.find(
       (each) => each.step === step && each.iteration === iteration && each.status === "completed",
     );
