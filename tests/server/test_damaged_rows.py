@@ -50,6 +50,9 @@ WHERE: Final[Mapping[str, str]] = {
 }
 """Which rows of each table are damaged: of one thread, one that is lost, and one user."""
 
+MAY_BE_MISSING: Final = {"moments"}
+"""Tables whose rows have a digest: one that is damaged is as one that is not there."""
+
 NAMED: Final = {"heat_mark", "memory_tasks", "messages", "runs", "threads", "timers"}
 """Tables of which a start or a background task reads many rows. With the mark of the counts, all of them are
 made anew."""
@@ -135,7 +138,7 @@ async def test_one_damaged_row_of_each_table_costs_what_it_says_and_nothing_else
     url: str | None, store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tables = {name for name, each in METADATA.tables.items() if PARSED & set(each.columns.keys())}
-    assert tables == WHERE.keys(), "damage a row of each"
+    assert tables - MAY_BE_MISSING == WHERE.keys(), "damage a row of each"
     host = Identity()
     settings: dict[str, Any] = {"moody": True}
     async with several_servers(1, tmp_path, url, **settings) as (server,):
