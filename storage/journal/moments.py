@@ -3,7 +3,8 @@
 The snapshots beside the entries are those of now. What they were after an earlier entry follows from the
 entries before it; so that a long thread is not read from its beginning, what is open is kept at every
 `KEPT_EACH`th entry or so, and `storage.journal.past` goes on from there. A moment is no truth of its own:
-one that is lost, or damaged, is gathered again.
+one that is lost, or damaged, is gathered again. So is one of an entry that the database has lost since: a
+moment names its entry by the digest, and one that was written after the loss is of no entry that is there.
 """
 
 from collections.abc import Callable, Mapping
@@ -87,9 +88,14 @@ def moment_of(view: DecisionView) -> OpenValues:
     )
 
 
-def moment_row(thread_id: str, found: OpenValues) -> RowValues:
-    """The row of a moment."""
-    body = to_json({"thread": found.thread, "values": found.values}).decode()
+def moment_row(thread_id: str, found: OpenValues, of_entry: bytes) -> RowValues:
+    """The row of a moment.
+
+    Args:
+        of_entry: The digest of the entry behind which it was so.
+    """
+    kept = {"entry": of_entry.hex(), "thread": found.thread, "values": found.values}
+    body = to_json(kept).decode()
     return {
         "thread_id": thread_id,
         "seq": found.seq,
@@ -99,10 +105,13 @@ def moment_row(thread_id: str, found: OpenValues) -> RowValues:
 
 
 def moment_of_row(row: Mapping[Any, Any]) -> OpenValues | None:
-    """The moment of a row; None where it is not what was written."""
+    """The moment of a row that has the digest of its entry as `of_entry`; None where it is not what was
+    written, or is of another entry."""
     if row["digest"] != entry_digest(row["thread_id"], row["seq"], row["body"]):
         return None
     kept = from_json(row["body"])
+    if kept.get("entry") != row["of_entry"].hex():
+        return None
     if kept["values"].keys() != IS_OPEN.keys():
         return None  # another version wrote it, which knows of other values
     return OpenValues(row["seq"], kept["thread"], kept["values"])

@@ -3,11 +3,13 @@ the last at a time.
 
 Reads only. What was open then is gathered from the moment that was kept before it
 (`storage.journal.moments`) and the entries behind that. Of the messages that are shown, those that changed
-since they were approved are taken from the entries that changed them. So the cost does not grow with the
-length of the thread where moments are kept; where they are missing, as in a journal of an earlier version,
-they are gathered from `MOST_GATHERED` entries at a time.
+since they were approved are taken from the entries that changed them, all in one pass over the entries from
+the approval on. So the cost does not grow with the length of the thread where moments are kept and nothing
+changed since; where moments are missing, as in a journal of an earlier version, they are gathered from
+`MOST_GATHERED` entries at a time.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, TypeVar
@@ -25,10 +27,11 @@ from machines.models.message import Message
 from machines.models.removal import Removal
 from machines.models.thread import Thread
 from storage.journal.answers import MessagePage, PastPage, PastReached
+from storage.journal.damage import all_rows
 from storage.journal.dialect import chunks
 from storage.journal.entries import messages_of
-from storage.journal.moments import KEPT_EACH, OpenValues, moment_of_row, moment_row
-from storage.journal.queries import head
+from storage.journal.moments import KEPT_EACH, OpenValues, moment_of, moment_of_row, moment_row
+from storage.journal.queries import decision_view, head
 from storage.journal.rows import RowValues, micros, stored_of_row, time_of, unreadable
 from storage.journal.runs import runs_after
 from storage.journal.schema import entries, messages, moments
@@ -46,7 +49,8 @@ _ADMITTED_WITHIN: Final = 4
 V = TypeVar("V", bound=BaseState)
 
 _KEPT = (
-    select(moments)
+    select(moments, entries.c.digest.label("of_entry"))
+    .join(entries, (entries.c.stream == bindparam("of_stream")) & (entries.c.seq == moments.c.seq))
     .where(moments.c.thread_id == bindparam("of_thread"), moments.c.seq <= bindparam("up_to"))
     .order_by(moments.c.seq.desc())
     .limit(1)
@@ -60,13 +64,18 @@ _BEHIND = (
     .execution_options(yield_per=_AT_ONCE)
 )
 _SOME = _ENTRY.where(entries.c.seq.in_(bindparam("seqs", expanding=True))).order_by(entries.c.seq)
-_NEWEST_ABOUT = (
+_NEWEST_CHANGES = (
     _ENTRY.where(entries.c.seq > bindparam("after"), entries.c.seq <= bindparam("up_to"))
-    .where(entries.c.body.contains(bindparam("of")))
+    .where(entries.c.body.contains('"kind":"message"'))
     .order_by(entries.c.seq.desc())
-    .execution_options(yield_per=8)
+    .execution_options(yield_per=_AT_ONCE)
 )
+_IDS: Final = re.compile('"id":"([^"]+)"')
+"""Ids of values in a body."""
 _AT = select(entries.c.at).where(
+    entries.c.stream == bindparam("of_stream"), entries.c.seq == bindparam("seq")
+)
+_DIGEST = select(entries.c.digest).where(
     entries.c.stream == bindparam("of_stream"), entries.c.seq == bindparam("seq")
 )
 _PAGE = (
@@ -119,6 +128,16 @@ def past(
     return PastPage(view, page, time_of(made)), new
 
 
+def moment_now(connection: Connection, thread_id: ThreadId) -> RowValues | None:
+    """The row of what is open in a thread as it is; None where there is no such thread."""
+    view = decision_view(connection, thread_id)
+    if view is None:
+        return None
+    key = {"of_stream": thread_stream(thread_id), "seq": view.head_seq}
+    digest = connection.scalar(_DIGEST, key)
+    return None if digest is None else moment_row(thread_id, moment_of(view), digest)
+
+
 def _gathered(
     connection: Connection, thread_id: ThreadId, seq: int
 ) -> tuple[OpenValues, list[RowValues]]:
@@ -133,20 +152,20 @@ def _gathered(
         except (LookupError, TypeError, AttributeError) as error:
             raise unreadable(row["stream"], row["seq"]) from error
         if found.seq % KEPT_EACH == 0:
-            new.append(moment_row(thread_id, found))
+            new.append(moment_row(thread_id, found, row["digest"]))
     return found, new
 
 
 def _kept_before(connection: Connection, thread_id: ThreadId, seq: int) -> OpenValues:
     """The last moment that is kept and not damaged, up to an entry; the beginning where there is none."""
     while seq > 0:
-        key = {"of_thread": thread_id, "up_to": seq}
-        row = connection.execute(_KEPT, key).mappings().one_or_none()
-        if row is None:
+        key = {"of_stream": thread_stream(thread_id), "of_thread": thread_id, "up_to": seq}
+        rows = all_rows(connection, _KEPT, key)
+        if not rows:
             break
-        if (found := moment_of_row(row)) is not None:
+        if (found := moment_of_row(rows[0]._mapping)) is not None:
             return found
-        seq = row["seq"] - 1
+        seq = rows[0].seq - 1
     return OpenValues()
 
 
@@ -209,18 +228,29 @@ def _as_they_were(
     for seqs in chunks(sorted(near)):
         for row in connection.execute(_SOME, {"of_stream": stream, "seqs": seqs}).mappings():
             then |= {id_: value for id_, value in _messages_left(row) if id_ in approved}
-    for id_, first in approved.items():
-        if id_ in then and then[id_]["version"] == now[id_]["version"]:
-            continue  # it did not change since
-        where = {"of_stream": stream, "after": first, "up_to": until, "of": id_}
-        changes = (
-            value
-            for row in connection.execute(_NEWEST_ABOUT, where).mappings()
-            for changed, value in _messages_left(row)
-            if changed == id_
-        )
-        then[id_] = next(changes, then.get(id_, now[id_]))
+    changed = {
+        id_: first
+        for id_, first in approved.items()
+        if id_ not in then or then[id_]["version"] != now[id_]["version"]
+    }
+    if changed:
+        then |= _newest_changes(connection, stream, changed, until)
     return {id_: _with_content(then.get(id_, value), value) for id_, value in now.items()}
+
+
+def _newest_changes(
+    connection: Connection, stream: StreamId, approved: Mapping[str, int], until: int
+) -> dict[str, Stored]:
+    """What the last entries up to one left of messages, of those that changed behind their approval."""
+    found: dict[str, Stored] = {}
+    where = {"of_stream": stream, "after": min(approved.values()), "up_to": until}
+    for row in connection.execute(_NEWEST_CHANGES, where).mappings():
+        left = approved.keys() - found.keys()
+        if not left:
+            break
+        if not left.isdisjoint(_IDS.findall(row["body"])):
+            found |= {id_: value for id_, value in _messages_left(row) if id_ in left}
+    return found
 
 
 def _messages_left(row: RowMapping) -> Iterator[tuple[str, Stored]]:

@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
+from machines.models.errors import JournalError
 from machines.models.ids import (
     PublicKey,
     ThreadId,
@@ -54,7 +55,6 @@ from storage.journal import (
 from storage.journal.answers import PastPage, PastReached, StoredVector
 from storage.journal.damage import DamageLog
 from storage.journal.dialect import chunks
-from storage.journal.moments import moment_of, moment_row
 from storage.journal.reader import SnapshotReader
 from storage.journal.writer import GroupCommitWriter
 
@@ -186,16 +186,22 @@ class SqlJournal:
             thread_id, seq=seq, limit=limit, before_index=before_index
         )
         if new:
-            await self._keep_moments(new)
+            try:
+                await self._keep_moments(new)
+            except JournalError:
+                # What was found is told without them; who comes again would come no further.
+                if not isinstance(found, PastPage):
+                    raise
         return found
 
     async def keep_moment(self, thread_id: ThreadId) -> None:
-        view = await self.decision_view(thread_id)
-        if view is not None:
-            await self._keep_moments([moment_row(thread_id, moment_of(view))])
+        row = await self._moment_now(thread_id)
+        if row is not None:
+            await self._keep_moments([row])
 
     seq_at = _reading(past.seq_at)
     _as_it_was = _reading(past.past)
+    _moment_now = _reading(past.moment_now)
     _keep_moments = _writing(side_tables.keep_moments)
 
     # messages, runs, users
