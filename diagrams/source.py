@@ -6,6 +6,7 @@ star import binds.
 """
 
 import ast
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -201,7 +202,9 @@ class Codebase:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise UnreadableSource(f"{name} cannot be parsed as Python") from error
         around = name if name in self._packages else name.rpartition(".")[0]
-        return _Module(ModuleName(name), around, tree, tuple(text.splitlines()))
+        # Lines as Python counts them: a form feed, or U+2028 in a string, ends none.
+        lines = tuple(line.rstrip("\n") for line in io.StringIO(text, newline=None))
+        return _Module(ModuleName(name), around, tree, lines)
 
 
 class _Module:

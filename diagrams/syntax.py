@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from diagrams.source import Assigned, Codebase, Definition, Function, Outside
+from diagrams.source import Assigned, Codebase, Definition, Function, Outside, UnreadableSource
 
 Shape = tuple[object, ...]
 """Syntax as nested tuples, which are equal where the syntax is."""
@@ -38,10 +38,14 @@ def read(code: Codebase, definition: Definition) -> Reading:
     """Read a function or a constant; a class says nothing by itself.
 
     Raises:
-        UnreadableSource: a module that it leads to cannot be parsed.
+        UnreadableSource: a module that it leads to cannot be parsed, or it is nested too deep.
     """
-    reader = _Reader(code, definition)
-    shape = reader.whole(definition.node)
+    try:
+        reader = _Reader(code, definition)
+        shape = reader.whole(definition.node)
+    except RecursionError as error:
+        where = f"{definition.name} of {definition.module}"
+        raise UnreadableSource(f"{where} is nested too deep to be compared") from error
     return Reading(shape, tuple(reader.named), reader.members)
 
 

@@ -60,7 +60,7 @@ def side(named: str | None, folder: str, source: str, like: Codebase | None = No
         top = Path(_git("rev-parse", "--show-toplevel").decode().rstrip("\n"))
         return Side(_WORKING_TREE, _of_path(top / folder), _source_of_path(top, source, like))
     path = Path(named)
-    if path.exists():
+    if _is_there(path):
         is_one = path.is_file()
         beside = _top((path.parent if is_one else path).resolve(), folder)
         return Side(named, _of_path(path), _source_of_path(beside, source, like), is_one)
@@ -70,6 +70,13 @@ def side(named: str | None, folder: str, source: str, like: Codebase | None = No
     return Side(
         name, _of_revision(named, commit, folder), _source_of_revision(commit, source, like)
     )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False  # no name that a file may have, or behind a folder that is shut
 
 
 def _top(declarations: Path, folder: str) -> Path:

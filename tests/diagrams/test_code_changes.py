@@ -322,6 +322,19 @@ def test_source_that_is_no_python_is_named() -> None:
         compared({**SHOP, "shop.rules": "def ("})
 
 
+def test_a_guard_that_is_nested_too_deep_is_named() -> None:
+    sum_of_many = " + ".join(["1"] * 700)
+    with pytest.raises(UnreadableSource, match=r"MOST of shop\.limits is nested too deep"):
+        compared({**SHOP, "shop.limits": LIMITS.replace("10", sum_of_many)})
+
+
+def test_lines_are_counted_as_python_counts_them() -> None:
+    ends_no_line = 'SEPARATOR = "\u2028"\n\x0c\n'
+    new = {**SHOP, "shop.limits": ends_no_line + LIMITS.replace("10", "12")}
+    (changed,) = code_of(compared(new)).changed
+    assert [(part.old, part.new) for part in changed.parts] == [("MOST = 10", "MOST = 12")]
+
+
 def test_the_code_of_a_guard_that_is_new_is_kept_too() -> None:
     raw = CART.model_dump(mode="json")
     raw["edges"][1]["guards"] = ["there_is_more"]

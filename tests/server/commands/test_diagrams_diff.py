@@ -277,6 +277,7 @@ async def test_what_lives_elsewhere_fails_nothing(project: Path, data: Path) -> 
 
 REFUSED: Final = {
     "no revision": (["nowhere"], "nowhere is no revision, no folder and no file."),
+    "no name of a file": (["x" * 300], f"{'x' * 300} is no revision, no folder and no file."),
     "a revision like an option": (["--", "--all"], "--all is no revision, no folder and no file."),
     "a revision before declarations": (
         ["old"],
