@@ -10,7 +10,7 @@ import { say } from "../language.js";
 import { fromHtml } from "../markup.js";
 import { copyText } from "../notices.js";
 import { FINAL } from "../runs.js";
-import { isCoAuthor, messagesOf, runsBefore, toldRun } from "../selectors.js";
+import { isCoAuthor, mayFork, messagesOf, runsBefore, toldRun } from "../selectors.js";
 import { nameOf, shortKey, clockTime, whenLong } from "../words.js";
 import { ApprovalView } from "./approval.js";
 import { avatar, initialOf } from "./avatar.js";
@@ -244,7 +244,17 @@ export class MessageView {
     const { isItsOwn: isTold } = toldRun(state, message);
     const run = thread.runs.get(message.run_id ?? "") ?? null;
     const before = run?.status === "queued" ? runsBefore(state, run) : 0;
-    const drawn = [message, run, answer, before, isTold, state.names, thread.waitsBecause];
+    const rights = [isCoAuthor(state), mayFork(state)];
+    const drawn = [
+      message,
+      run,
+      answer,
+      before,
+      isTold,
+      state.names,
+      thread.waitsBecause,
+      ...rights,
+    ];
     const last = this.drawn;
     if (last && drawn.every((part, place) => part === last[place])) return;
     this.drawn = drawn;
