@@ -2,13 +2,13 @@
 
 /**
  * @import {
- *   BranchView, ChorusResponseData, LiveFrame, RunView, ThreadEventData, ThreadMessagesData
+ *   BranchView, ChorusResponseData, LiveFrame, RunPath, RunView, ThreadEventData, ThreadMessagesData
  * } from "./wire.d.ts"
  */
 /** @import { Run } from "./runs.js" */
 /** @import { Message, State, Thread } from "./state.js" */
 
-import { FINAL, foldRun, forkThatEnded, mergeSnapshot, messageOf } from "./runs.js";
+import { FINAL, foldRun, forkThatEnded, mergeSnapshot, messageOf, withKept } from "./runs.js";
 import { named, summarised, withHidden } from "./thread_lists.js";
 
 /**
@@ -212,6 +212,18 @@ export function withRun(state, { threadId, run }) {
   const known = state.thread.runs.get(run.id);
   if (known && FINAL.has(known.status) && known.records.length >= run.records.length) return state;
   const runs = new Map(state.thread.runs).set(run.id, run);
+  return { ...state, thread: { ...state.thread, runs } };
+}
+
+/**
+ * @param {State} state
+ * @param {{threadId: string, run: Run, path: RunPath}} event `run` as it was when `path` was asked for
+ * @returns {State}
+ */
+export function withKeptSteps(state, { threadId, run, path }) {
+  if (state.thread?.id !== threadId) return state;
+  const known = withKept(state.thread.runs.get(run.id) ?? run, path);
+  const runs = new Map(state.thread.runs).set(run.id, known);
   return { ...state, thread: { ...state.thread, runs } };
 }
 

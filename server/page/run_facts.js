@@ -82,7 +82,9 @@ export function loopsOf(run) {
  * @returns {Map<StepEnum, StepState>}
  */
 export function stepStates(run) {
-  const begun = run.records.filter(({ iteration }) => iteration === run.iteration);
+  const begun = run.records.filter(
+    ({ iteration, isKept }) => iteration === run.iteration && !isKept,
+  );
   const places = begun.map(({ step }) => STEPS.indexOf(step));
   const furthest = Math.max(-1, ...places);
   const kept = run.isFork ? Math.min(STEPS.indexOf(run.step), ...places) : 0;

@@ -3,12 +3,14 @@
 
 /** @import { App } from "./app.js" */
 /** @import { LiveFrame } from "./wire.d.ts" */
+/** @import { Run } from "./runs.js" */
 /** @import { Message } from "./state.js" */
 
 import { exportJson, exportMarkdown } from "./export.js";
 import { download } from "./files.js";
 import { say } from "./language.js";
 import { FINAL, isOfRun, runOf } from "./runs.js";
+import { isCoAuthor } from "./selectors.js";
 import { fileName } from "./words.js";
 
 const AT_ONCE = 200; // messages that are read for a file
@@ -67,6 +69,21 @@ export async function readRun(app, { run_id: runId, index }) {
   const run = runOf(entries.filter((frame) => isOfRun(frame, runId)));
   if (run) app.take({ kind: "run_read", threadId, run });
   return run;
+}
+
+/**
+ * Read the steps that a forked run kept of the run that it left, where they are not known: each is one to
+ * ask "what if?" at. Forked runs are told to co-authors alone.
+ *
+ * @param {App} app
+ * @param {Run} run
+ */
+export async function readKept(app, run) {
+  const threadId = app.state.thread?.id;
+  const isKnown = run.records.some(({ isKept }) => isKept);
+  if (!threadId || !run.isFork || isKnown || !isCoAuthor(app.state)) return;
+  const compared = await compare(app, run.id, run.id);
+  if (compared) app.take({ kind: "kept_read", threadId, run, path: compared.one });
 }
 
 /**

@@ -2,8 +2,8 @@
 
 /**
  * @import {
- *   ChorusResponseData, ErrorCode, LiveFrame, Prior, RenderedText, RunView, StepDeltaData, StepEnum,
- *   StepOutput, StepStartedData, StepThinkingData, Usage
+ *   ChorusResponseData, ErrorCode, LiveFrame, Prior, RenderedText, RunPath, RunView, StepDeltaData,
+ *   StepEnum, StepOutput, StepStartedData, StepThinkingData, Usage
  * } from "./wire.d.ts"
  */
 
@@ -37,6 +37,7 @@ export const FINAL = new Set(["finished", "failed", "cancelled"]);
  * @property {Usage | null} usage
  * @property {boolean} isCut whether the text ended at its length limit
  * @property {readonly Failure[]} failures attempts that failed, oldest first
+ * @property {boolean} [isKept] whether a fork has it of the run that it left
  */
 
 /**
@@ -217,6 +218,41 @@ export function mergeSnapshot(run, view) {
 }
 
 /**
+ * A forked run with the steps that it kept, which its own entries do not hold. Their tokens are those of the
+ * run that made them.
+ *
+ * @param {Run} run
+ * @param {RunPath} path the run as a comparison has it
+ * @returns {Run}
+ */
+export function withKept(run, { origin, steps }) {
+  const forked = steps.findIndex(
+    ({ step, iteration }) => step === origin?.step && iteration === origin.iteration,
+  );
+  let kept = steps.slice(0, forked + 1);
+  if (origin?.step === "yield" && origin.change.kind !== "step_text") {
+    // The answer is asked for again, and may not be there yet.
+    kept = steps.filter((_, place) => place !== forked);
+  }
+  const records = kept.map(
+    ({ step, iteration, attempt, text, output, cut }) =>
+      /** @type {StepRecord} */ ({
+        ...newRecord({ step, iteration, attempt }),
+        status: "completed",
+        text,
+        length: codePoints(text),
+        output,
+        priors: find(run, { step, iteration })?.priors ?? null,
+        isCut: cut ?? false,
+        isKept: true,
+      }),
+  );
+  const isOwn = (/** @type {StepRecord} */ { step, iteration }) =>
+    !kept.some((each) => each.step === step && each.iteration === iteration);
+  return { ...run, records: [...records, ...run.records.filter(isOwn)] };
+}
+
+/**
  * The message that a live frame carries; null for most. A failed run has a `message` too: a
  * sentence for users, and none of the thread's messages.
  *
@@ -357,11 +393,23 @@ export function find(run, { step, iteration }) {
  * @returns {Run}
  */
 function withRecord(run, at, change) {
-  /** @type {StepRecord} */
-  const fresh = {
-    step: at.step,
-    iteration: at.iteration,
-    attempt: at.attempt,
+  const place = run.records.findIndex(
+    (record) => record.step === at.step && record.iteration === at.iteration,
+  );
+  const known = run.records[place];
+  if (!known) return { ...run, records: [...run.records, change(newRecord(at))] };
+  return { ...run, records: run.records.with(place, change(known)) };
+}
+
+/**
+ * @param {Place} at
+ * @returns {StepRecord}
+ */
+function newRecord({ step, iteration, attempt }) {
+  return {
+    step,
+    iteration,
+    attempt,
     status: "running",
     text: "",
     length: 0,
@@ -374,10 +422,4 @@ function withRecord(run, at, change) {
     isCut: false,
     failures: [],
   };
-  const place = run.records.findIndex(
-    (record) => record.step === at.step && record.iteration === at.iteration,
-  );
-  const known = run.records[place];
-  if (!known) return { ...run, records: [...run.records, change(fresh)] };
-  return { ...run, records: run.records.with(place, change(known)) };
 }

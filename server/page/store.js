@@ -3,11 +3,15 @@
 // `fold(state, event)` is the whole interface; states are frozen by habit, never changed in place,
 // so that a view may tell by identity whether its part changed.
 
-import { caughtUp, live, older, opened, withRun } from "./open_thread.js";
+import { caughtUp, live, older, opened, withKeptSteps, withRun } from "./open_thread.js";
 import { newState } from "./state.js";
 import { hid, listed, met, named, toggled, without, withSummary } from "./thread_lists.js";
 
-/** @import { InboxData, InitData, InvitationSummary, ThreadMessagesData, ThreadSummary } from "./wire.d.ts" */
+/**
+ * @import {
+ *   InboxData, InitData, InvitationSummary, RunPath, ThreadMessagesData, ThreadSummary
+ * } from "./wire.d.ts"
+ */
 /** @import { ClientEvent, Connection, Noticed } from "./protocol.js" */
 /** @import { Run } from "./runs.js" */
 /** @import { Prompt, Scope, State } from "./state.js" */
@@ -26,6 +30,7 @@ import { hid, listed, met, named, toggled, without, withSummary } from "./thread
  *   | {kind: "names", names: Record<string, string>}
  *   | {kind: "met", snapshot: ThreadMessagesData}
  *   | {kind: "run_read", threadId: string, run: Run}
+ *   | {kind: "kept_read", threadId: string, run: Run, path: RunPath}
  *   | {kind: "outgoing", prompt: Prompt}
  *   | {kind: "acknowledged", id: string}
  * } StoreEvent
@@ -91,6 +96,8 @@ export function fold(state, event) {
       return met(state, event.snapshot);
     case "run_read":
       return withRun(state, event);
+    case "kept_read":
+      return withKeptSteps(state, event);
     case "outgoing":
       return { ...state, outgoing: [...state.outgoing, event.prompt] };
     case "acknowledged":

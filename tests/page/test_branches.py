@@ -66,6 +66,11 @@ async def test_a_branch_is_compared_and_adopted_by_its_only_co_author(
             "It repeats."
         )
         await ann.page.keyboard.press("Escape")
+        await ann.page.get_by_role("button", name="What if, after Intention?").click()
+        of_kept = ann.page.get_by_role("dialog", name="What if, after Intention?")
+        await expect(of_kept.locator("#fork-text")).to_have_value(CHANGED)
+        await ann.shoot("why-kept")
+        await ann.page.keyboard.press("Escape")
         await ann.choose_machine("Branch")
         await expect(ann.page.locator(".machine-now")).to_contain_text("ready")
         await ann.close_machines()
@@ -112,9 +117,16 @@ async def test_a_branch_is_compared_and_adopted_by_its_only_co_author(
         await expect(about).to_contain_text("is told to the co-authors alone")
         await expect(eve.page.locator(".toast.error")).to_have_count(0)
 
-        await fork(ann, prompt, "Two words are enough.", "update")
+        await fork(ann, prompt, "Two words are enough.", "experience")
+        await expect(card).to_contain_text("Ann changed what Experience said.")
         await expect(card).to_contain_text("Fork 2 in a row")
         await ann.shoot("fork-of-a-fork")
+        offered = ann.message(prompt).get_by_role("button", name="What if…")
+        await expect(offered).to_have_count(1)
+        ann.page.once("dialog", lambda dialog: dialog.accept())
+        await ann.page.get_by_role("button", name="More about this thread").click()
+        await ann.page.get_by_role("button", name="Archive").click()
+        await expect(offered).to_have_count(0)
 
 
 async def test_a_branch_waits_for_the_vote_of_each_co_author(

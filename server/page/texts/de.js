@@ -758,6 +758,7 @@ export const de = {
     summary: (count, took) =>
       `${many(count, "Übergang", "Übergänge")} in ${took}. Auf und ab führen von einem zum nächsten; Escape führt zurück zu jetzt.`,
     now: "Zurück zu jetzt",
+    kept: "Behalten, nicht noch einmal gefragt. Was wäre, nach",
     notRead: "Warum es so kam, ließ sich nicht lesen.",
     judged: {
       executed: "Dem heutigen Automaten noch einmal gegeben, mit demselben Ergebnis.",

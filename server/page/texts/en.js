@@ -833,6 +833,7 @@ export const en = {
     summary: (count, took) =>
       `${many(count, "transition")} in ${took}. Up and down go from one to the next; Escape goes back to now.`,
     now: "Back to now",
+    kept: "Kept, not asked again. What if, after",
     notRead: "Why that came about could not be read.",
     judged: {
       executed: "Given to today’s machine again, with the same result.",

@@ -16,7 +16,7 @@ import { isCoAuthor, isOwn, authorOf } from "../selectors.js";
 import { nameOf, STEP_WORDS, TROUBLE } from "../words.js";
 import { LiveAnswer } from "./live_answer.js";
 import { StepRow } from "./step.js";
-import { readRun, showWhy } from "../run_requests.js";
+import { readKept, readRun, showWhy } from "../run_requests.js";
 
 /**
  * @typedef {object} Answering what is known of how a prompt is answered
@@ -126,11 +126,13 @@ export class RunView {
 
   async flip() {
     this.isOpen = this.toggle.getAttribute("aria-expanded") !== "true";
-    if (this.isOpen && !this.shown.run) {
+    let { run } = this.shown;
+    if (this.isOpen && !run) {
       setText(this.summary, say.run.reading);
-      await readRun(this.app, this.shown.message);
+      run = await readRun(this.app, this.shown.message);
     }
     this.update(this.shown);
+    if (this.isOpen && run) await readKept(this.app, run);
   }
 
   showWhy() {

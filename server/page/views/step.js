@@ -62,14 +62,8 @@ export class StepRow {
     this.element.dataset.state = state;
     if (isCurrent) this.toggle.setAttribute("aria-current", "step");
     else this.toggle.removeAttribute("aria-current");
-    setText(
-      this.facts,
-      last
-        ? factsOf(records, last)
-        : state === "skipped" || state === "kept"
-          ? say.step[state]
-          : "",
-    );
+    const words = state === "skipped" || state === "kept" ? say.step[state] : "";
+    setText(this.facts, last && state !== "kept" ? factsOf(records, last) : words);
     this.toggle.disabled = records.length === 0;
     // The answer itself streams beneath the rows, so its own row need not open.
     const opens = records.length > 0 && (this.isOpen ?? (isCurrent && this.step !== "yield"));

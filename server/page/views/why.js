@@ -4,6 +4,7 @@
 /** @import { App } from "../app.js" */
 /** @import { Explained } from "../explained.js" */
 /** @import { EffectView, ExplainedTransition, GuardView, TriedEdgeView } from "../wire.d.ts" */
+/** @import { Run } from "../runs.js" */
 /** @import { Subject } from "../subjects.js" */
 /** @import { MachineName } from "../trace.js" */
 
@@ -12,9 +13,9 @@ import { traceAt } from "../explained.js";
 import { say } from "../language.js";
 import { Refused } from "../protocol.js";
 import { mayFork } from "../selectors.js";
-import { effectWords, elapsed, nameOf, spaced, whenLong } from "../words.js";
+import { effectWords, elapsed, nameOf, spaced, STEP_WORDS, whenLong } from "../words.js";
 import { openForkDialog } from "./fork.js";
-import { runRead } from "../run_requests.js";
+import { readKept, runRead } from "../run_requests.js";
 
 /** @type {ReadonlySet<MachineName>} a thread's own transitions are too many */
 const EXPLAINED = new Set(["chorus", "message", "invitation", "invite_link", "removal", "branch"]);
@@ -29,6 +30,10 @@ export class Why {
   #chosen = null;
   /** @type {HTMLButtonElement[]} */
   #heads = [];
+  /** @type {Run | null} whose kept steps are drawn */
+  #keptOf = null;
+  /** @type {string | null} the run whose kept steps were asked for last */
+  #asked = null;
 
   /**
    * @param {App} app
@@ -38,6 +43,7 @@ export class Why {
     this.app = app;
     this.changed = changed;
     this.summary = h("p", { class: "muted small" });
+    this.kept = h("div", { class: "why-kept", hidden: true });
     this.list = h("ol", { class: "why-list", on: { keydown: (event) => this.#key(event) } });
     this.now = h(
       "button",
@@ -54,6 +60,7 @@ export class Why {
       { class: "why", "aria-label": say.why.title, hidden: true },
       h("header", { class: "why-head" }, h("h3", {}, say.why.title), this.now),
       this.summary,
+      this.kept,
       this.list,
     );
   }
@@ -90,6 +97,34 @@ export class Why {
       },
     );
     this.#show(explanations.of(id));
+    this.#drawKept(thread.runs.get(id) ?? runRead(this.app, id));
+  }
+
+  /**
+   * What a forked run kept has no transition of its own: each such step is one to ask "what if?" at.
+   *
+   * @param {Run | null} run
+   */
+  #drawKept(run) {
+    const forked = run?.isFork && mayFork(this.app.state) ? run : null;
+    if (forked && forked.id !== this.#asked) readKept(this.app, forked);
+    this.#asked = forked?.id ?? null;
+    if (forked === this.#keptOf) return;
+    this.#keptOf = forked;
+    const kept = forked?.records.filter(({ isKept }) => isKept) ?? [];
+    this.kept.hidden = kept.length === 0;
+    this.kept.replaceChildren(
+      h("span", { class: "muted small" }, say.why.kept),
+      ...kept.map((record) => {
+        const { name } = STEP_WORDS[record.step];
+        const words = record.iteration > 1 ? `${name}, ${say.run.loop(record.iteration)}` : name;
+        const open = () => forked && openForkDialog(this.app, forked, record);
+        return button(words, open, {
+          class: "button small",
+          "aria-label": say.branches.whatIf(words),
+        });
+      }),
+    );
   }
 
   /** @param {number | null} place of a transition; null goes back to now */
