@@ -29,7 +29,7 @@ _CHANGES: Final = {
     "instructions": "other instructions",
 }
 
-FORK_USAGE: Final = "[#N] STEP text|prompt|model|instructions NEW"
+FORK_USAGE: Final = "[#N | branch N] STEP text|prompt|model|instructions NEW"
 
 
 class ChatSpan(WireValue):
@@ -62,6 +62,15 @@ class ChatComparison(WireValue):
     other: ChatPath
     steps: tuple[ChatDifference, ...] = ()
     answers: tuple[ChatSpan, ...] | None = None
+
+
+def split_branch(argument: str) -> tuple[str | None, str]:
+    """The number of the branch that a leading `branch N` names, if there is one, and the rest."""
+    first, _, rest = argument.partition(" ")
+    if first.lower() != "branch":
+        return None, argument
+    number, _, rest = rest.strip().partition(" ")
+    return number, rest.strip()
 
 
 def fork_of(argument: str) -> dict[str, object]:

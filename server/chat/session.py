@@ -185,8 +185,12 @@ class ChatSession:
             case Verb.EDIT:
                 return await self._edit(argument)
             case Verb.FORK:
-                index, rest = split_index(argument)
-                run_id = self._run("" if index is None else f"#{index}")
+                number, rest = branches.split_branch(argument)
+                if number is not None:
+                    run_id = self._branch(number).run_id
+                else:
+                    index, rest = split_index(rest)
+                    run_id = self._run("" if index is None else f"#{index}")
                 return await self._act("fork_run", run_id=run_id, **branches.fork_of(rest))
             case Verb.BRANCHES:
                 open_ = self.state.branches

@@ -104,7 +104,7 @@ USAGE: dict[Verb, VerbUsage] = {
     Verb.EDIT: VerbUsage(Takes.SOMETHING, "TEXT", "write your last prompt anew; its run stops"),
     Verb.FORK: VerbUsage(
         Takes.SOMETHING,
-        "[#N] STEP text|prompt|model|instructions NEW",
+        "[#N | branch N] STEP text|prompt|model|instructions NEW",
         "let a run go on in another way behind one of its steps (update.2 is that of loop 2)",
     ),
     Verb.BRANCHES: VerbUsage(Takes.NOTHING, "", "the branches that forks grew"),

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from server.chat.branches import ChatComparison, chosen, compared, fork_of, listed
+from server.chat.branches import (
+    ChatComparison,
+    chosen,
+    compared,
+    fork_of,
+    listed,
+    split_branch,
+)
 from server.chat.errors import BadInput
 from server.chat.frames import OpenBranch
 from server.chat.view import ChatState
@@ -49,6 +56,12 @@ def test_a_fork_is_typed_as_step_kind_and_what_is_new(
         "iteration": iteration,
         "change": {"kind": kind, field: new},
     }
+
+
+def test_the_run_of_a_branch_is_forked_by_its_number() -> None:
+    assert split_branch("branch 2 update text More") == ("2", "update text More")
+    assert split_branch("update text branch 2") == (None, "update text branch 2")
+    assert split_branch("branch") == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -287,6 +287,12 @@ async def test_a_run_is_forked_compared_and_its_branch_adopted_by_vote(
     alice.shown()
     await alice.type("/branches")
     assert "another text, from yield" in alice.shown()
+    await alice.type("/fork branch 1 experience text A fork is a tool.")  # of a step that it kept
+    await alice.until(lambda state: len(state.branches) == 2, "the fork of the branch")
+    assert alice.state.branches[1].origin_run_id == forked.run_id
+    await alice.type("/discard 2")
+    await alice.until(lambda state: len(state.branches) == 1, "its end")
+    alice.shown()
     await alice.type("/compare")
     assert "{+A fork is a way that parts.+}" in alice.shown()
     await alice.type("/adopt 1")
