@@ -27,6 +27,8 @@ class Explanations:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._declared: dict[str, Declaration] = {}
+        self._looking = asyncio.Lock()
+        """For the entries of a value that is no run: that may go through a long thread, so one at a time."""
 
     async def explained(self, wanted: ExplainRunData, *, is_inside: bool) -> RunExplanationFrame:
         """The transitions of a run, and of what it moved with it, behind `after_seq`, as many as one frame
@@ -63,7 +65,8 @@ class Explanations:
             JournalError: the journal cannot be asked.
         """
         id_ = wanted.value_id
-        entries = await self._journal.value_entries(wanted.thread_id, id_)
+        async with self._looking:
+            entries = await self._journal.value_entries(wanted.thread_id, id_)
         if not entries or (not is_inside and _is_of_a_branch(entries[0], id_)):
             raise no_such_value()
         alone = tuple(_alone(each, id_) for each in entries)
