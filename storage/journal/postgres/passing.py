@@ -29,6 +29,9 @@ MOST_AT_ONCE: Final = 250
 AGAIN_SECONDS: Final = 1.0
 """After a connection was lost."""
 
+ANSWER_SECONDS: Final = 5.0
+"""How long the database may take; then the connection is given up."""
+
 ENVELOPE_BYTES: Final = 160
 """Of what names sender and receiver."""
 
@@ -67,12 +70,13 @@ class PostgresPassing:
                 self._is_stale = False
                 connection = await connected(self._address)
                 try:
-                    await connection.execute(f"LISTEN {CHANNEL}")
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await connection.execute(f"LISTEN {CHANNEL}")
                     on_connected()
                     await self._serve(connection, take)
                 finally:
                     await connection.close()
-            except psycopg.Error as error:
+            except (psycopg.Error, TimeoutError) as error:
                 log.info("nothing is told in passing: %s", type(error).__name__)
             self._waiting.clear()
             await asyncio.sleep(AGAIN_SECONDS)
@@ -89,4 +93,6 @@ class PostgresPassing:
             if self._waiting:
                 some = list(self._waiting)
                 self._waiting.clear()
-                await connection.execute(_TELL, [CHANNEL, some])
+                # One that is cut off without a word never answers, and nothing would be heard again.
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await connection.execute(_TELL, [CHANNEL, some])

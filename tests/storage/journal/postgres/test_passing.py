@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import psycopg
 import pytest
 
-from storage.journal.postgres import passing
+from storage.journal.postgres import listening, passing
 from storage.journal.postgres.address import PostgresAddress
 from storage.journal.postgres.passing import PostgresPassing
 from tests.support.eventually import eventually
@@ -92,3 +94,37 @@ async def test_where_the_database_lost_its_place_to_another_a_connection_is_made
         there.passing.send("at the new one")
         await eventually(lambda: here.texts == ["at the new one"], "it is heard")
         assert there.connected == 1
+
+
+class Silent:
+    """A connection that leads nowhere any more once it listens."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._connection = connection
+        self.notifies = connection.notifies
+        self.close = connection.close
+
+    async def execute(self, statement: Any, values: object = None) -> None:
+        if values is not None:
+            await asyncio.Event().wait()
+        await self._connection.execute(statement)
+
+
+async def test_a_connection_that_does_not_answer_is_given_up(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = listening.connected
+
+    async def cut_off(address: PostgresAddress) -> Any:
+        return Silent(await connect(address))
+
+    monkeypatch.setattr(passing, "AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(passing, "connected", cut_off)
+    async with two(url) as (here, there):
+        monkeypatch.setattr(passing, "connected", connect)
+        monkeypatch.setattr(passing, "ANSWER_SECONDS", 0.2)
+        here.passing.send("lost")
+        await eventually(lambda: here.connected > 1, "it connects again")
+        monkeypatch.setattr(passing, "ANSWER_SECONDS", 60)
+        here.passing.send("later")
+        await eventually(lambda: there.texts == ["later"], "it is heard")
