@@ -24,11 +24,14 @@ class Explanations:
     """Explains what runs, messages and all that is voted on became; keeps the declarations of charts that it
     met."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, turn: asyncio.Lock) -> None:
+        """
+        Args:
+            turn: Held by whoever goes through many entries, so that all other reads find a reader.
+        """
         self._journal = journal
+        self._turn = turn
         self._declared: dict[str, Declaration] = {}
-        self._looking = asyncio.Lock()
-        """For the entries of a value that is no run: that may go through a long thread, so one at a time."""
 
     async def explained(self, wanted: ExplainRunData, *, is_inside: bool) -> RunExplanationFrame:
         """The transitions of a run, and of what it moved with it, behind `after_seq`, as many as one frame
@@ -65,7 +68,7 @@ class Explanations:
             JournalError: the journal cannot be asked.
         """
         id_ = wanted.value_id
-        async with self._looking:
+        async with self._turn:
             entries = await self._journal.value_entries(wanted.thread_id, id_)
         if not entries or (not is_inside and _is_of_a_branch(entries[0], id_)):
             raise no_such_value()

@@ -22,11 +22,14 @@ _AGAIN_MS: Final = 50
 class PastThreads:
     """Tells of threads as they were."""
 
-    def __init__(self, journal: Journal, renderer: Renderer) -> None:
+    def __init__(self, journal: Journal, renderer: Renderer, turn: asyncio.Lock) -> None:
+        """
+        Args:
+            turn: Held by whoever goes through many entries, so that all other reads find a reader.
+        """
         self._journal = journal
         self._renderer = renderer
-        self._gathering = asyncio.Lock()
-        """Of all pasts that are gathered for the first time, one at a time."""
+        self._turn = turn
 
     async def told(self, wanted: GetPastData, caller: PublicKey, now: Thread) -> ThreadPastFrame:
         """The thread after the entry, or at the time, that is asked for.
@@ -70,26 +73,25 @@ class PastThreads:
                 raise _no_moment("at", "or at_seq says which moment is meant; give one of them")
 
     async def _found(self, wanted: GetPastData, seq: int) -> PastPage:
-        found = await self._ask(wanted, seq)
-        if isinstance(found, PastPage):
-            return found
-        async with self._gathering:
-            for _ in range(_SLICES):
-                found = await self._ask(wanted, seq)
-                if isinstance(found, PastPage):
-                    return found
+        reached = 0
+        for _ in range(_SLICES):
+            found = await self._ask(wanted, seq)
+            if isinstance(found, PastPage):
+                return found
+            reached = found.seq
         raise RequestRefused(
             ErrorCode.THREAD_BUSY,
-            f"The past of the thread is gathered for the first time: {found.seq} of {seq} entries.",
+            f"The past of the thread is gathered for the first time: {reached} of {seq} entries.",
             retry_after_ms=_AGAIN_MS,
             retryable=True,
-            details={"gathered": found.seq, "of": seq},
+            details={"gathered": reached, "of": seq},
         )
 
     async def _ask(self, wanted: GetPastData, seq: int) -> PastPage | PastReached:
-        found = await self._journal.as_it_was(
-            wanted.thread_id, seq=seq, limit=wanted.limit, before_index=wanted.before_index
-        )
+        async with self._turn:
+            found = await self._journal.as_it_was(
+                wanted.thread_id, seq=seq, limit=wanted.limit, before_index=wanted.before_index
+            )
         if found is None:
             raise _no_moment("at_seq", "is no entry of the thread")
         return found

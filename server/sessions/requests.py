@@ -84,8 +84,9 @@ class Requests:
         self._allowances = allowances
         self._links = InviteLinks(environment, journal)
         self.reads = Reads(journal, thread_service, chorus, renderer, on_client_ahead)
-        self._explanations = Explanations(journal)
-        self._past = PastThreads(journal, renderer)
+        looking_back = asyncio.Lock()
+        self._explanations = Explanations(journal, looking_back)
+        self._past = PastThreads(journal, renderer, looking_back)
         self._comparisons = Comparisons(journal, renderer)
         self._under_way: dict[tuple[PublicKey, RequestId], asyncio.Future[None]] = {}
 

@@ -1,8 +1,9 @@
 """`get_past`: after each entry exactly what a reader was shown then, with the rights of today."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
@@ -195,11 +196,41 @@ async def test_a_past_that_is_gathered_for_the_first_time_says_how_far_it_is(
     refused = await life.ann.ask("get_past", **asked)
     assert refused["data"]["code"] == "thread_busy"
     assert refused["data"]["retryable"]
-    assert refused["data"]["details"] == {"gathered": 6, "of": 13}
+    assert refused["data"]["details"] == {"gathered": 4, "of": 13}
     told = await life.ann.ask("get_past", **asked)
     while told["type"] == "error":
         told = await life.ann.ask("get_past", **asked)
     assert told["data"]["thread"]["name"] == "Long 11"
+
+
+async def test_who_goes_through_many_entries_waits_for_whoever_does(
+    life: Lived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking = most = 0
+
+    def counted(read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def method(*args: Any, **more: Any) -> Any:
+            nonlocal looking, most
+            looking += 1
+            most = max(most, looking)
+            try:
+                return await read(*args, **more)
+            finally:
+                looking -= 1
+
+        return method
+
+    page = await life.ann.get("get_past", at_seq=20, limit=1, **life.thread)
+    value = {"value_id": page["messages"][0]["id"]}
+    for name in ("as_it_was", "value_entries"):
+        monkeypatch.setattr(
+            life.services.journal, name, counted(getattr(life.services.journal, name))
+        )
+    await asyncio.gather(
+        life.ann.get("get_past", at_seq=20, **life.thread),
+        life.eve.get("explain_value", **value, **life.thread),
+    )
+    assert most == 1
 
 
 async def test_older_messages_are_paged_back_to_as_they_were(life: Lived) -> None:
