@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 from pydantic_core import from_json
 from sqlalchemy import Connection, bindparam, select
 
+from machines.models.domain import Created
 from machines.models.ids import RunId, ThreadId, thread_stream
 from machines.models.journal import JournalEntry
 from machines.models.limits import MAX_SEQ
@@ -92,7 +93,8 @@ def value_entries(
     """The entries that changed a message, invitation, link, removal or branch of a thread, or that are about a
     run of it, in their order; none where the thread has no such value.
 
-    They lie between the times at which the value was made and changed last; where a clock went back, the
+    They lie between the times at which the value was made and changed last. Entries have the times of their
+    events, and not all are in the order of these: where the first or the last is not found so, all of the
     thread's entries are gone through.
     """
     key = {"of": id_, "of_thread": thread_id}
@@ -108,7 +110,11 @@ def value_entries(
     spans = ((after, until), (0, MAX_SEQ))
     for span in spans:
         between = tuple(_changes_of(connection, thread_id, id_, *span))
-        if len(between) and _version_left(between[-1], id_) == value["version"]:
+        if (
+            between
+            and _makes(between[0], id_)
+            and _version_left(between[-1], id_) == value["version"]
+        ):
             break
     return between
 
@@ -119,6 +125,11 @@ def _changes_of(
     for entry in _naming(connection, thread_id, id_, after, until):
         if _version_left(entry, id_):
             yield entry
+
+
+def _makes(entry: JournalEntry, id_: str) -> bool:
+    """Whether a value comes to be by an entry."""
+    return any(isinstance(each, Created) and each.id == id_ for each in entry.changes)
 
 
 def _version_left(entry: JournalEntry, id_: str) -> int:

@@ -515,6 +515,26 @@ class JournalContract:
             assert await journal.seq_at(one.id, at(time)) == seq
         assert await journal.seq_at(NOBODY, at(9)) == 0
 
+    async def test_the_entries_of_a_value_are_found_where_times_are_out_of_order(
+        self, journal: Journal
+    ) -> None:
+        one = thread()
+        stream = thread_stream(one.id)
+        begun = at(5)
+        pending = message(one, 0, status=MessageStatus.PENDING, created_at=begun, updated_at=begun)
+        approved = pending.transition_to(at(6), status=MessageStatus.APPROVED)
+        made = [
+            entry(stream, one, at=at(0)),
+            entry(stream, pending, at=begun),
+            *(entry(stream, at=at(1)) for _ in range(4)),
+            entry(stream, approved, at=at(6)),
+            entry(stream, at=at(2)),
+        ]
+        for head, each in enumerate(made):
+            await journal.commit(batch(head, each))
+        found = await journal.value_entries(one.id, pending.id)
+        assert [each.seq for each in found] == [2, 7]
+
     # messages and people
 
     async def test_recent_messages_are_the_last_approved_ones_before_an_index(
