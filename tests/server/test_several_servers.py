@@ -120,7 +120,8 @@ async def test_a_run_goes_on_whether_its_server_is_killed_frozen_or_stopped(setu
     assert await third.stop() == 0
     assert "carrier_lost" in str(await ended(second, alice, thread_id, run_id))
     assert setup.carriers() == Counter(), "no run is left"
-    await eventually(lambda: len(setup.collected.roots()) == RUNS, "every run is a trace")
-    assert setup.collected.problems() == []
-    resumed = [{event.name for event in root.events} for root in setup.collected.roots()]
+    await eventually(lambda: len(setup.collected.once().roots()) == RUNS, "every run is a trace")
+    traces = setup.collected.once()
+    assert traces.problems() == []
+    resumed = [{event.name for event in root.events} for root in traces.roots()]
     assert resumed.count({"chorus.resumed"}) >= len(("killed", "frozen", "stopped"))

@@ -39,6 +39,12 @@ class Collected:
         """The spans without a parent."""
         return [each for each in self.spans if not each.parent_span_id]
 
+    def once(self) -> "Collected":
+        """What came, without what came again unchanged: as a server that takes up what a killed one may
+        not have sent brings it."""
+        distinct = {each.SerializeToString(deterministic=True): each for each in self.spans}
+        return Collected(spans=list(distinct.values()))
+
     def problems(self) -> list[str]:
         """Where what came is not one whole trace for each root, with every span once."""
         count = Counter((each.trace_id, each.span_id) for each in self.spans)
