@@ -32,7 +32,14 @@ _ARGUMENTS: Final = (
     "--disable-sync",
     "--no-first-run",
 )
-_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+_NAMES: Final = (
+    "chromium-headless-shell",
+    "chrome-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+)
+"""The shell without windows first: it is the same engine, and takes half the time."""
 
 
 def chromium_path() -> str:
@@ -42,7 +49,7 @@ def chromium_path() -> str:
     if found is None or not Path(found).exists():
         pytest.fail(
             "The page is tested in a real browser, and Chromium was not found. Install it "
-            "(apt install chromium), or name it: CHORUS_CHROMIUM=/path/to/chromium make test",
+            "(apt install chromium-headless-shell), or name it: CHORUS_CHROMIUM=/path/to/chromium make test",
             pytrace=False,
         )
     return found
