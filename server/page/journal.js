@@ -15,7 +15,7 @@ import { forkThatEnded, messageOf } from "./runs.js";
 
 const PAGE = 200;
 const PROBE = 64;
-const MAX_PAGES = 40; // a run or a vote that is longer is shown as far as this
+const MAX_PAGES = 40; // behind one entry: a run or a vote that is longer is shown as far as this
 const KEPT_SUBJECTS = 200;
 
 export class Journal {
@@ -103,21 +103,42 @@ export class Journal {
    * @param {string} id of the run or the message
    * @param {number} index of the prompt (for a run) or of the message itself
    * @param {(entries: LiveFrame[]) => boolean} isOver whether nothing more can follow
+   * @param {() => Promise<number | null>} first asks for the seq of its first entry, where that is far behind
+   *   the message; null where it is not told
    */
-  async load(id, index, isOver) {
+  async load(id, index, isOver, first = () => Promise.resolve(null)) {
     if (this.isWhole(id)) return this.entries(id);
     const threadId = this.#threadId;
     if (threadId === null) return [];
-    let after = await this.#before(threadId, index);
-    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
-      const page = await this.#page(threadId, after, PAGE);
-      if (threadId !== this.#threadId) return [];
-      for (const frame of page.entries) this.#keep(id, frame);
-      after = page.entries.at(-1)?.seq ?? after;
-      if (!page.has_more || isOver(this.entries(id))) break;
+    const before = await this.#before(threadId, index);
+    const reached = await this.#readOn(threadId, id, before, isOver);
+    const begins = reached === null ? null : await first();
+    if (reached !== null && begins !== null && begins > reached) {
+      await this.#readOn(threadId, id, begins - 1, isOver);
     }
+    if (threadId !== this.#threadId) return [];
     this.#subject(id).whole = true;
     return this.entries(id);
+  }
+
+  /**
+   * Read entries behind one; gives the last that was read, or null where nothing more is to be read.
+   *
+   * @param {string} threadId
+   * @param {string} id
+   * @param {number} before
+   * @param {(entries: LiveFrame[]) => boolean} isOver
+   */
+  async #readOn(threadId, id, before, isOver) {
+    let after = before;
+    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+      const page = await this.#page(threadId, after, PAGE);
+      if (threadId !== this.#threadId) return null;
+      for (const frame of page.entries) this.#keep(id, frame);
+      after = page.entries.at(-1)?.seq ?? after;
+      if (!page.has_more || isOver(this.entries(id))) return null;
+    }
+    return after;
   }
 
   /**

@@ -5,12 +5,14 @@
 /** @import { LiveFrame } from "./wire.d.ts" */
 /** @import { Run } from "./runs.js" */
 /** @import { Message } from "./state.js" */
+/** @import { MachineName } from "./trace.js" */
 
 import { exportJson, exportMarkdown } from "./export.js";
 import { download } from "./files.js";
 import { say } from "./language.js";
 import { FINAL, isOfRun, runOf } from "./runs.js";
 import { isCoAuthor } from "./selectors.js";
+import { Refused } from "./protocol.js";
 import { fileName } from "./words.js";
 
 const AT_ONCE = 200; // messages that are read for a file
@@ -65,7 +67,7 @@ export async function askedWith(app, runId) {
 export async function readRun(app, { run_id: runId, index }) {
   const threadId = app.state.thread?.id;
   if (!threadId || !runId) return null;
-  const entries = await readEntries(app, runId, index);
+  const entries = await readEntries(app, "chorus", runId, index);
   const run = runOf(entries.filter((frame) => isOfRun(frame, runId)));
   if (run) app.take({ kind: "run_read", threadId, run });
   return run;
@@ -90,18 +92,41 @@ export async function readKept(app, run) {
  * All journal entries about a run or a message, read once.
  *
  * @param {App} app
+ * @param {MachineName} machine
  * @param {string} id
  * @param {number} index of the prompt or the message
  */
-export async function readEntries(app, id, index) {
+export async function readEntries(app, machine, id, index) {
   const lasting = app.lifetimes.of("thread");
   try {
-    return await app.journal.load(id, index, (entries) =>
-      entries.some((frame) => endsRun(frame, id) || endsVote(frame, id)),
+    return await app.journal.load(
+      id,
+      index,
+      (entries) => entries.some((frame) => endsRun(frame, id) || endsVote(frame, id)),
+      () => (machine === "chorus" ? beginningOf(app, id) : Promise.resolve(null)),
     );
   } catch (error) {
     if (!lasting.aborted) app.explain(error, say.problems.journalNotRead);
     return [];
+  }
+}
+
+/**
+ * The seq of a run's first entry, which may be long after its prompt: it was retried, or forked. Null where
+ * that is not told.
+ *
+ * @param {App} app
+ * @param {string} runId
+ */
+async function beginningOf(app, runId) {
+  const { thread } = app.state;
+  if (!thread) return null;
+  const data = { thread_id: thread.id, run_id: runId, after_seq: thread.headSeq };
+  try {
+    return (await app.client.request("explain_run", data)).created_seq;
+  } catch (error) {
+    if (error instanceof Refused) return null;
+    throw error;
   }
 }
 

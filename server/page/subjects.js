@@ -190,7 +190,7 @@ export class Subjects {
     }
     if (!journal.isWhole(id) && !this.asked.has(id)) {
       this.asked.add(id);
-      readEntries(this.app, id, index).then(() => this.app.schedule());
+      readEntries(this.app, machine, id, index).then(() => this.app.schedule());
     }
     const entries = journal.entries(id).filter(({ seq }) => (seq ?? 0) <= this.app.until);
     const trace = traceOf(machine, id, entries);

@@ -20,6 +20,30 @@ from tests.support.scripted_endpoint import (
 )
 from tests.support.served import ServerProcess
 
+LATE = """async () => {
+    const { Journal } = await import("/page/journal.js");
+    const at = (seq) => ({
+        type: "chorus_response", thread_id: "t", seq,
+        data: { run_id: "run", message_id: "prompt", status: "queued", transitions: [] },
+    });
+    const renamed = (seq) => ({
+        type: "thread_event", thread_id: "t", seq, data: { kind: "thread_renamed", transitions: [] },
+    });
+    const pages = [];
+    const journal = new Journal(async ({ after_seq: after, limit }) => {
+        pages.push(after);
+        const seqs = Array.from({ length: limit }, (_, place) => after + place + 1);
+        return {
+            entries: seqs.map((seq) => (seq === 90_000 ? at(seq) : renamed(seq))),
+            head_seq: 100_000, has_more: true,
+        };
+    });
+    journal.open("t");
+    const found = await journal.load("run", 0, (entries) => entries.length > 0, async () => 90_000);
+    return [found.map(({ seq }) => seq), pages.at(-1)];
+}"""
+"""A run of an early prompt that was forked late, in a thread that is long."""
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -346,3 +370,10 @@ async def test_a_run_that_waits_for_the_disk_says_so_until_it_goes_on(
         held.opened.set()
         await ann.answers(1)
         await expect(problem).to_be_hidden()
+
+
+async def test_a_run_that_began_long_after_its_prompt_is_read_where_it_began(
+    browser: Browser, server: ServerProcess
+) -> None:
+    async with someone(browser, server.url, "Ann") as ann:
+        assert await ann.run(LATE) == [[90_000], 89_999]

@@ -84,7 +84,8 @@ export class ReplayBar {
    * @param {Message | undefined} message
    */
   async begin(wanted, message) {
-    const entries = await readEntries(this.app, wanted.id, message?.index ?? 0);
+    const { machine, id } = wanted;
+    const entries = await readEntries(this.app, machine, id, message?.index ?? 0);
     if (this.#wanted !== wanted) return;
     const replay = new Replay(wanted, entries, () => this.draw());
     if (replay.length === 0) {
