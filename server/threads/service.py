@@ -5,8 +5,8 @@ commit and no read. Another server may have been first: then the journal says so
 and decides again; it never overwrites. What changes nothing is not checked by a commit: where other
 processes write to the journal too, a refusal stands on facts that were just read, and so does who may
 read a thread. Only once a batch is durable are its frames published and its
-effects performed, in this order, under the room's lock. What another server commits is published here
-by `bring_up`, under the same lock.
+effects performed, in this order, under the room's lock. What another server commits is published by
+`server.threads.publishing`, under the same lock.
 
 A commit that raises may be durable all the same. Then its room is in doubt: it reads again, by itself
 as soon as the journal answers, and what turns out to be durable is published and followed up as if it

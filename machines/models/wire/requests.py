@@ -4,10 +4,10 @@ A frame is `{"type", "id", "data"}`. Each type has one class with a typed `data`
 is their closed union, told apart by `type`:
 
     match message:
-        case SubmitPrompt(id=request_id, data=data):
+        case SubmitPromptRequest(id=request_id, data=data):
             ...data.thread_id, data.prompt
 
-Only shapes live here. Whether a request is allowed is decided by the machines, and bytes become
+Requests about who is a co-author stand in `membership_requests`, and join the union here. Only shapes live here. Whether a request is allowed is decided by the machines, and bytes become
 messages in `server.wire.codec`.
 """
 
