@@ -7,8 +7,9 @@ is their closed union, told apart by `type`:
         case SubmitPromptRequest(id=request_id, data=data):
             ...data.thread_id, data.prompt
 
-Requests about who is a co-author stand in `membership_requests`, and join the union here. Only shapes live here. Whether a request is allowed is decided by the machines, and bytes become
-messages in `server.wire.codec`.
+Requests about who is a co-author stand in `membership_requests`, and join the union here. Only shapes
+live here. Whether a request is allowed is decided by the machines, and bytes become messages in
+`server.wire.codec`.
 """
 
 from typing import Final, Literal, get_args
